@@ -1,0 +1,57 @@
+# `make run` starts everything, `make test` checks everything; both install what they need into .venv.
+
+PY := .venv/bin/python
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --custom-compile-command 'make pins'
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: run test bench stubs fmt pins
+
+run: .venv/run
+	@exec $(PY) -m demo
+
+test: .venv/dev
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy --strict
+	.venv/bin/lint-imports
+	.venv/bin/buf lint --path protos
+	.venv/bin/buf format --diff --exit-code --path protos
+	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(PY) -m pytest -n 2
+
+bench: .venv/dev
+	@exec $(PY) -m bench
+
+# Writes protos/*_pb2* anew after a change of a .proto file.
+stubs: .venv/dev
+	$(PY) -m protos
+
+fmt: .venv/dev
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	.venv/bin/buf format --write --path protos
+
+# Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt.
+pins: .venv/bin/python
+	$(PY) -m pip install -qq 'uv>=0.9'
+	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
+	$(COMPILE) --upgrade --extra dev --constraint requirements/run.txt \
+		--output-file requirements/dev.txt pyproject.toml
+
+.venv/run: requirements/run.txt | .venv/bin/python
+	@echo "Installing into .venv what requirements/run.txt pins."
+	@$(PY) -m pip install -qq --require-hashes -r $<
+	@touch $@
+
+.venv/dev: requirements/dev.txt requirements/run.txt | .venv/bin/python
+	@echo "Installing into .venv what requirements/dev.txt pins."
+	@$(PY) -m pip install -qq --require-hashes -r $<
+	@touch $@ .venv/run
+
+.venv/bin/python:
+	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+		then exec $$python -m venv --clear .venv; fi; \
+	done; echo "Python 3.11 or newer is needed, with its venv module." >&2; exit 1

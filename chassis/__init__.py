@@ -1,0 +1,1 @@
+"""What every process of Optigate shares; it knows no word of optics."""

@@ -1,0 +1,91 @@
+"""The RPC that is being served: who calls, with which keys, and for how long."""
+
+import re
+import secrets
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import grpc
+
+from chassis.errors import Fault, Invalid, TooLate
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+LONGEST = 30.0  # seconds; a call without a deadline reads as 9.2e18
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who calls: one row of a service's accounts."""
+
+    id: int
+    name: str
+    role: str
+
+
+@dataclass(slots=True)
+class Call:
+    """One RPC from its arrival to its answer."""
+
+    rpc: str
+    request_id: str
+    metadata: dict[str, str]
+    context: grpc.ServicerContext | None = None
+    account: Account | None = None
+    idempotency_key: str = ""
+    fingerprint: bytes = b""
+    replayed: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def seconds_left(self) -> float:
+        """How long the caller still waits, at most `LONGEST`."""
+        asked = self.context.time_remaining() if self.context else None
+        ours = self.started + LONGEST - time.monotonic()
+        return ours if asked is None else min(asked, ours)
+
+    def ensure_awaited(self) -> None:
+        """Raise TooLate when the caller has gone: an effect would surprise him."""
+        if self.context is None:
+            return
+        if not self.context.is_active() or self.seconds_left() <= 0:
+            raise TooLate("The deadline has passed; nothing was done.")
+
+
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def current() -> Call:
+    """The call that this thread serves; outside of one, a call of nobody."""
+    return _current.get() or Call("", "", {})
+
+
+def begin(call: Call) -> None:
+    """Make `call` the one that this thread serves."""
+    _current.set(call)
+
+
+def end() -> None:
+    """This thread serves no call any more."""
+    _current.set(None)
+
+
+def caller() -> Account:
+    """The account of the call that this thread serves."""
+    account = current().account
+    if account is None:
+        raise LookupError("this RPC has no caller")
+    return account
+
+
+def new_request_id() -> str:
+    """A random id for a request that came without a usable one."""
+    return secrets.token_hex(16)
+
+
+def check_idempotency_key(key: str) -> None:
+    """Raise Invalid unless the key is 1-255 visible ASCII characters."""
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        fault = Fault(IDEMPOTENCY_HEADER, "Must be 1-255 visible ASCII characters.")
+        raise Invalid("The idempotency key is malformed.", faults=[fault])

@@ -1,0 +1,178 @@
+"""The command line that each service has: serve, migrate, load, accounts, health.
+
+`python -m <service>` alone serves.
+"""
+
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from marshmallow import Schema, ValidationError
+from sqlalchemy import Connection, MetaData
+
+from chassis.accounts import CLIENT, ROLES, Accounts
+from chassis.database import Database
+from chassis.errors import Refusal
+from chassis.idempotency import Answers
+from chassis.migrations import is_current, migrate
+from chassis.server import Running, serve_until_stopped
+from chassis.telemetry import configure, log
+from chassis.validation import control_characters, flatten
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service gives to have a command line."""
+
+    name: str
+    listen: str
+    metadata: MetaData
+    accounts: Accounts
+    answers: Answers
+    migrations: Path
+    reference: Schema
+    load: Callable[[Connection, dict[str, Any]], None]
+    start: Callable[[Database, str, str], Running]
+
+    @property
+    def module(self) -> str:
+        """What stands behind `python -m`."""
+        return f"{self.name}_svc"
+
+
+def command_line(service: Service) -> click.Group:
+    """The commands of one service."""
+
+    @click.group(invoke_without_command=True, help=f"The {service.name} service of Optigate.")
+    @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
+    @click.option(
+        "--database-url", envvar="DATABASE_URL", help="Default: SQLite in the data folder."
+    )
+    @click.pass_context
+    def cli(context: click.Context, data_dir: str, database_url: str | None) -> None:
+        default = f"sqlite:///{data_dir}/{service.name}.db"
+        context.obj = context.with_resource(_opened(database_url or default))
+        if context.invoked_subcommand is None:
+            context.invoke(serve)
+
+    @cli.command(help="Serve gRPC until SIGTERM.")
+    @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
+    @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
+    @click.pass_obj
+    def serve(database: Database, listen: str, public_url: str) -> None:
+        if not is_current(database, service.migrations):
+            raise click.ClickException(
+                f"The database is not at this version: run `python -m {service.module} migrate`."
+            )
+        configure(service.name)
+        try:
+            running = service.start(database, listen, public_url.rstrip("/"))
+        except RuntimeError as error:
+            raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
+        log().info("listening", address=listen)
+        serve_until_stopped(running, service.answers)
+        log().info("stopped")
+
+    @cli.command("migrate", help="Bring the database to this version.")
+    @click.pass_obj
+    def migrate_(database: Database) -> None:
+        migrate(database, service.migrations)
+
+    @cli.command(help="Load reference data from a TOML file; loading twice changes nothing.")
+    @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+    @click.pass_obj
+    def load(database: Database, file: Path) -> None:
+        with _faults_of(file):
+            values = tomllib.loads(file.read_text())
+            for fault in control_characters(values):
+                raise ValidationError({fault.path: [fault.message]})
+            reference: dict[str, Any] = service.reference.load(values)
+            with database.write() as tx:
+                service.load(tx, reference)
+
+    @cli.command(help="Exit 0 when the service at LISTEN is serving.")
+    @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
+    def health(listen: str) -> None:
+        with grpc.insecure_channel(listen) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            try:
+                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
+            except grpc.RpcError as error:
+                raise click.ClickException(f"{listen}: {error.code().name}") from None  # type: ignore[attr-defined]
+        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+            raise click.ClickException(f"{listen}: not serving")
+
+    cli.add_command(_accounts(service.accounts))
+    return cli
+
+
+def _accounts(accounts: Accounts) -> click.Group:
+    @click.group("accounts", help="Who may call this service.")
+    def group() -> None:
+        pass
+
+    @group.command(help="Add an account; prints its secret, which is not shown again.")
+    @click.argument("name")
+    @click.option("--role", type=click.Choice(ROLES), default=CLIENT, show_default=True)
+    @click.pass_obj
+    def add(database: Database, name: str, role: str) -> None:
+        with database.write() as tx:
+            click.echo(accounts.add(tx, name, role))
+
+    @group.command("list", help="Name, role, and the days of creation and revocation.")
+    @click.pass_obj
+    def list_(database: Database) -> None:
+        with database.read() as tx:
+            for row in accounts.all(tx):
+                ended = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live"
+                click.echo(f"{row.name}\t{row.role}\t{row.created_at:%Y-%m-%d}\t{ended}")
+
+    @group.command(help="End an account at once.")
+    @click.argument("name")
+    @click.pass_obj
+    def revoke(database: Database, name: str) -> None:
+        with database.write() as tx:
+            accounts.revoke(tx, name, datetime.now(UTC))
+
+    return group
+
+
+class _opened:
+    """A database for one command; refusals become messages with exit code 1."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> Database:
+        try:
+            self.database = Database(self.url)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        return self.database
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self.database.close()
+        if isinstance(error, Refusal):
+            click.echo(f"Error: {error.message}", err=True)
+            sys.exit(1)
+
+
+@contextmanager
+def _faults_of(file: Path) -> Iterator[None]:
+    """Name file, table and field of what a reference file has wrong."""
+    try:
+        yield
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    except ValidationError as error:
+        faults = flatten(error.messages_dict)
+        lines = (f"{file}: {fault.path}: {fault.message}" for fault in faults)
+        raise click.ClickException("\n".join(lines)) from None

@@ -1,0 +1,189 @@
+"""A service's own store: SQLite in one file, or PostgreSQL.
+
+SQLite writes take a fair in-process lock and then BEGIN IMMEDIATE: a deferred
+transaction that reads and then writes fails at once when another has written.
+On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+
+from chassis.calls import current
+from chassis.errors import Busy, Overloaded, Refusal
+
+LOCK_WAIT = 5  # seconds
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC: aware on both engines, in the order of time on both."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+class FairLock:
+    """A lock that is handed over in the order of asking."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._waiting: deque[threading.Event] = deque()
+
+    def acquire(self, timeout: float) -> bool:
+        """Take the lock, waiting at most `timeout` seconds."""
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return True
+            turn = threading.Event()
+            self._waiting.append(turn)
+        if turn.wait(max(timeout, 0)):
+            return True
+        with self._guard:
+            if turn.is_set():
+                return True
+            self._waiting.remove(turn)
+            return False
+
+    def release(self) -> None:
+        """Hand the lock to whoever has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._held = False
+
+
+class Database:
+    """Transactions on one store."""
+
+    def __init__(self, url: str, threads: int = 8) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._sqlite(threads) if self.is_sqlite else self._postgres(threads)
+        self._reader = self.engine.execution_options(write=False)
+        self._writer = self.engine.execution_options(write=True)
+        self._turn = FairLock()
+
+    def _sqlite(self, threads: int) -> Engine:
+        path = Path(self.url.database or "")
+        if not path.name or path.name == ":memory:":
+            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        engine = create_engine(
+            self.url,
+            pool_size=threads,
+            max_overflow=0,
+            connect_args={
+                "isolation_level": None,
+                "check_same_thread": False,
+                "timeout": LOCK_WAIT,
+            },
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            writes = connection.get_execution_options().get("write", True)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+        return engine
+
+    def _postgres(self, threads: int) -> Engine:
+        return create_engine(
+            self.url.set(drivername="postgresql+psycopg"),
+            pool_size=threads,
+            max_overflow=0,
+            connect_args={
+                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC"
+            },
+        )
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that reads one state of the store."""
+        with refusals(), self._reader.connect() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block has ended without an error.
+
+        Nothing is committed for a caller who has stopped waiting (TooLate).
+        """
+        call = current()
+        if self.is_sqlite and not self._turn.acquire(min(LOCK_WAIT, call.seconds_left())):
+            raise Overloaded("Too many writes are waiting; try again.")
+        try:
+            with refusals(), self._writer.begin() as tx:
+                yield tx
+                call.ensure_awaited()
+        finally:
+            if self.is_sqlite:
+                self._turn.release()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Database trouble that passes by itself becomes Busy or Overloaded."""
+    try:
+        yield
+    except PoolTimeout:
+        raise Overloaded("No database connection is free; try again.") from None
+    except DBAPIError as error:
+        if refusal := _refusal(error):
+            raise refusal from error
+        raise
+
+
+def _refusal(error: DBAPIError) -> Refusal | None:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state in ("55P03", "40001", "40P01") or "database is locked" in str(error.orig):
+        return Busy("Another request holds this; try again.")
+    unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
+    if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
+        return Overloaded("The database does not answer; try again.")
+    return None

@@ -1,0 +1,263 @@
+"""JSON to a protobuf message and back, prepared once per message type.
+
+A msgspec decoder made from the descriptor is strict where json_format is not:
+it refuses unknown fields, numbers in strings, booleans for numbers, fractions
+for integers, NaN, bad UTF-8 and trailing text. Null counts as absent.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from chassis.errors import Fault, Invalid
+
+MALFORMED = "MALFORMED"
+F = FieldDescriptor
+_SCALARS: dict[int, Any] = {
+    F.TYPE_STRING: str,
+    F.TYPE_BOOL: bool,
+    F.TYPE_DOUBLE: float,
+    F.TYPE_INT32: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+}
+_TIMESTAMP = "google.protobuf.Timestamp"
+_RAW = (msgspec.Raw,)
+_encode = msgspec.json.Encoder().encode
+
+# A message's shape: field name -> (leaf type or shape, whether it repeats).
+Shape = dict[str, tuple[Any, bool]]
+M = TypeVar("M", bound=Message)
+
+
+class Reader(Generic[M]):
+    """Makes messages of one type from JSON bodies or from query strings.
+
+    `raw` names fields of any JSON, kept as text; `path` names fields that come
+    from the URL and are unknown elsewhere. A message inside itself may nest once.
+    """
+
+    def __init__(
+        self, message: type[M], *, raw: Collection[str] = (), path: Collection[str] = ()
+    ) -> None:
+        self.message = message
+        self.raw = tuple(raw)
+        self.shape = _shape(message.DESCRIPTOR, raw, path)
+        self.struct = _struct(message.DESCRIPTOR.name, self.shape)
+        self.decoder = msgspec.json.Decoder(self.struct)
+
+    def read(self, body: bytes, **path: str) -> M:
+        """The message in a body; raises Invalid (MALFORMED) with every fault."""
+        try:
+            known = self.decoder.decode(body)
+            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            for name in self.raw:
+                if name in values:
+                    text = bytes(values[name]).decode()
+                    values[name] = None if text == "null" else text
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise _malformed(self._explain(body)) from None
+        # A key that stands twice is one colon that did not come through.
+        if body.count(b":") != _encode(known).count(b":") or b"\\u003" in body:
+            if repeated := _repeated_keys(body, self.raw):
+                raise _malformed(repeated)
+        return self.message(**values, **path)
+
+    def read_query(self, query: dict[str, list[str]], **path: str) -> M:
+        """The message in a query string; `created[gt]` fills the field created_gt."""
+        flat = {name.replace("[", "_").replace("]", ""): each[0] for name, each in query.items()}
+        faults = [Fault(name, "Given more than once.") for name in query if len(query[name]) > 1]
+        faults += _faults(flat, self.shape, "", strict=False)
+        if faults:
+            raise _malformed(faults)
+        values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
+        return self.message(**values, **path)
+
+    def _explain(self, body: bytes) -> list[Fault]:
+        """Everything that is wrong with a body that cannot be read."""
+        try:
+            return list(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+        except RecursionError:
+            return [Fault("", "The body is nested too deep.")]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [Fault("", "The body is not JSON in UTF-8.")]
+
+
+def _shape(descriptor: Descriptor, raw: Collection[str], absent: Collection[str]) -> Shape:
+    shape: Shape = {}
+    for field in descriptor.fields:
+        if field.name in absent:
+            continue
+        kind: Any = _SCALARS.get(field.type)
+        if field.name in raw:
+            kind = msgspec.Raw
+        elif field.type == F.TYPE_MESSAGE:
+            inside_itself = field.message_type is descriptor
+            kind = _shape(field.message_type, (), (field.name,) if inside_itself else ())
+        shape[field.name] = (kind, field.is_repeated)
+    return shape
+
+
+def _struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+    fields: list[tuple[str, Any, Any]] = []
+    for field, (leaf, repeats) in shape.items():
+        kind = _struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
+        absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
+        fields.append((field, kind | absent, msgspec.UNSET))
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """Every place where a decoded value departs from the shape."""
+    if not isinstance(kind, dict):
+        try:
+            if kind is not msgspec.Raw:
+                msgspec.convert(value, kind, strict=strict)
+        except msgspec.ValidationError as error:
+            yield Fault(path, str(error))
+        return
+    if not isinstance(value, dict):
+        yield Fault(path, "Expected an object.")
+        return
+    for name, each in value.items():
+        where = f"{path}.{name}" if path else name
+        if name not in kind:
+            yield Fault(where, "Unknown field.")
+        elif each is not None:
+            leaf, repeats = kind[name]
+            if not repeats:
+                yield from _faults(each, leaf, where, strict=strict)
+            elif not isinstance(each, list):
+                yield Fault(where, "Expected an array.")
+            else:
+                for index, item in enumerate(each):
+                    yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+
+
+def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+    """The paths of keys that stand twice in one object of a well-formed body."""
+    found: list[Fault] = []
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, list) and value and isinstance(value[0], tuple):
+            seen: set[str] = set()
+            for name, each in value:
+                where = f"{path}.{name}" if path else name
+                if name in seen:
+                    found.append(Fault(where, "The key stands twice in one object."))
+                seen.add(name)
+                if where not in raw:
+                    walk(each, where)
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                walk(each, f"{path}.{index}")
+
+    walk(json.loads(body, object_pairs_hook=list), "")
+    return found
+
+
+def _malformed(faults: list[Fault]) -> Invalid:
+    return Invalid("The request is malformed.", reason=MALFORMED, faults=faults)
+
+
+def plain(message: Message) -> dict[str, Any]:
+    """The fields that are set, as dicts, lists and scalars."""
+    plan = _PLANS.get(message.DESCRIPTOR.full_name) or _plan(message.DESCRIPTOR)
+    values: dict[str, Any] = {}
+    for name, repeats, is_message, has_presence in plan:
+        if has_presence:
+            if message.HasField(name):
+                value = getattr(message, name)
+                values[name] = plain(value) if is_message else value
+        elif value := getattr(message, name):
+            if repeats:
+                value = [plain(each) for each in value] if is_message else list(value)
+            values[name] = value
+    return values
+
+
+_PLANS: dict[str, list[tuple[str, bool, bool, bool]]] = {}
+
+
+def _plan(descriptor: Descriptor) -> list[tuple[str, bool, bool, bool]]:
+    plan = _PLANS[descriptor.full_name] = [
+        (each.name, each.is_repeated, each.type == F.TYPE_MESSAGE, each.has_presence)
+        for each in descriptor.fields
+    ]
+    return plan
+
+
+class Writer:
+    """Makes JSON of messages of one type.
+
+    A field that is not set is left out, or written as null with `nulls`; the
+    fields in `optional` are left out either way. Lists are always written, but
+    for empty ones in `optional`. `raw` names fields that hold JSON text.
+    """
+
+    def __init__(
+        self,
+        message: type[Message],
+        *,
+        nulls: bool = False,
+        optional: Collection[str] = (),
+        raw: Collection[str] = (),
+    ) -> None:
+        self.nulls = nulls
+        self.optional = frozenset(optional)
+        self.raw = frozenset(raw)
+        self.plans: dict[str, list[tuple[str, bool, bool, Callable[[Any], Any] | None]]] = {}
+        self._plan(message.DESCRIPTOR)
+        self.root = self.plans[message.DESCRIPTOR.full_name]
+
+    def write(self, message: Message) -> bytes:
+        """The message as a JSON object."""
+        return msgspec.json.encode(self._object(self.root, message))
+
+    def _plan(self, descriptor: Descriptor) -> None:
+        plan = self.plans[descriptor.full_name] = []
+        for field in descriptor.fields:
+            convert: Callable[[Any], Any] | None = None
+            if field.name in self.raw:
+                convert = _raw
+            elif field.type == F.TYPE_MESSAGE:
+                convert = self._converter(field.message_type)
+            plan.append((field.name, field.is_repeated, field.has_presence, convert))
+
+    def _converter(self, descriptor: Descriptor) -> Callable[[Any], Any]:
+        if descriptor.full_name == _TIMESTAMP:
+            return _timestamp
+        if descriptor.full_name not in self.plans:
+            self._plan(descriptor)
+        plan = self.plans[descriptor.full_name]
+        return lambda message: self._object(plan, message)
+
+    def _object(self, plan: Any, message: Message) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, repeats, has_presence, convert in plan:
+            if has_presence and not message.HasField(name):
+                if self.nulls and name not in self.optional:
+                    values[name] = None
+                continue
+            value = getattr(message, name)
+            if repeats:
+                if not value and name in self.optional:
+                    continue
+                value = list(value) if convert is None else [convert(each) for each in value]
+            elif convert is not None:
+                value = convert(value)
+            values[name] = value
+        return values
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text)
+
+
+def _timestamp(message: Any) -> str:
+    text: str = message.ToJsonString()
+    return text

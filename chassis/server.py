@@ -1,0 +1,209 @@
+"""A gRPC server as each service runs it.
+
+One interceptor stands before every RPC: it finds the caller, replays what an
+idempotency key has already done, turns refusals into statuses and logs a line.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from chassis import calls
+from chassis.accounts import CLIENT, STAFF, Authenticate, require_role
+from chassis.calls import REQUEST_ID, Call, check_idempotency_key
+from chassis.database import Database
+from chassis.errors import Refusal, encode
+from chassis.idempotency import Answers, Taken, fingerprint
+from chassis.telemetry import describe, log
+
+THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
+MAX_CONCURRENT = 128
+OPTIONS = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
+
+
+class AnswerCalls(grpc.ServerInterceptor):
+    """What happens around every RPC of a service's own."""
+
+    def __init__(
+        self,
+        database: Database,
+        answers: Answers,
+        authenticate: Authenticate,
+        services: Iterable[ServiceDescriptor],
+        open_rpcs: frozenset[str],
+    ) -> None:
+        self.database = database
+        self.answers = answers
+        self.authenticate = authenticate
+        self.open_rpcs = open_rpcs
+        self.roles = {}
+        self.responses: dict[str, type[Message]] = {}
+        for service in services:
+            for method in service.methods:
+                rpc = f"/{service.full_name}/{method.name}"
+                self.roles[rpc] = STAFF if service.name.endswith("DeskService") else CLIENT
+                self.responses[rpc] = GetMessageClass(method.output_type)
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        handler = continuation(details)
+        if handler is None or details.method not in self.responses:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: self._answer(handler.unary_unary, details, request, context),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+    def _answer(
+        self,
+        method: Callable[[Message, grpc.ServicerContext], Message],
+        details: grpc.HandlerCallDetails,
+        request: Message,
+        context: grpc.ServicerContext,
+    ) -> Message:
+        metadata = {
+            name: value
+            for name, value in details.invocation_metadata or ()
+            if isinstance(value, str)
+        }
+        asked = metadata.get("x-request-id", "")
+        request_id = asked if REQUEST_ID.fullmatch(asked) else calls.new_request_id()
+        call = Call(details.method, request_id, metadata, context)
+        calls.begin(call)
+        line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
+        try:
+            call.ensure_awaited()
+            response = self._served(method, call, request, context)
+            if call.replayed:
+                line["replayed"] = True
+                context.set_trailing_metadata((("idempotent-replayed", "true"),))
+            return response
+        except Refusal as refusal:
+            line |= {"code": refusal.code.name, "reason": refusal.reason}
+            _abort(context, refusal)
+        except Exception as error:
+            line |= {"code": "INTERNAL", **describe(error)}
+            _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
+        finally:
+            line["account"] = call.account.name if call.account else None
+            log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
+            calls.end()
+
+    def _served(
+        self, method: Any, call: Call, request: Message, context: grpc.ServicerContext
+    ) -> Message:
+        """The answer: the kept one of an idempotency key, or a new one."""
+        if call.rpc not in self.open_rpcs:
+            call.account = self.authenticate(call)
+            if call.account:
+                require_role(call.account, self.roles[call.rpc])
+        if "idempotency-key" not in call.metadata:
+            return method(request, context)
+        check_idempotency_key(call.metadata["idempotency-key"])
+        call.idempotency_key = call.metadata["idempotency-key"]
+        call.fingerprint = fingerprint(call, request)
+        if call.account is None:
+            return method(request, context)
+        if kept := self._kept(call):
+            return kept
+        try:
+            return method(request, context)
+        except Refusal as refusal:
+            # A twin may have done it meanwhile: then this is its answer, not a refusal.
+            if kept := self._kept(call):
+                return kept
+            if isinstance(refusal, Taken):
+                raise RuntimeError("a key was taken, and nothing is kept under it") from refusal
+            raise
+
+    def _kept(self, call: Call) -> Message | None:
+        kept = self.answers.find(self.database, call, self.responses[call.rpc])
+        call.replayed = kept is not None
+        return kept
+
+
+def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
+    context.abort_with_status(rpc_status.to_status(encode(refusal)))
+
+
+@dataclass
+class Running:
+    """A server that accepts calls."""
+
+    server: grpc.Server
+    health: health.HealthServicer
+    port: int
+    database: Database
+    pool: ThreadPoolExecutor
+
+    def stop(self, grace: float) -> None:
+        """Refuse new calls, let those at work finish within `grace` seconds."""
+        self.health.enter_graceful_shutdown()
+        self.server.stop(grace).wait()
+        self.pool.shutdown()
+        self.database.close()
+
+
+def start(
+    servicers: Iterable[Servicer],
+    *,
+    database: Database,
+    answers: Answers,
+    authenticate: Authenticate,
+    open_rpcs: frozenset[str] = frozenset(),
+    listen: str,
+) -> Running:
+    """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken."""
+    servicers = list(servicers)
+    services = [descriptor for _, _, descriptor in servicers]
+    pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
+    server = grpc.server(
+        pool,
+        interceptors=[AnswerCalls(database, answers, authenticate, services, open_rpcs)],
+        options=OPTIONS,
+        maximum_concurrent_rpcs=MAX_CONCURRENT,
+    )
+    for servicer, register, _ in servicers:
+        register(servicer, server)
+    checks = health.HealthServicer(
+        experimental_non_blocking=True, experimental_thread_pool=ThreadPoolExecutor(1)
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    names = [service.full_name for service in services]
+    reflection.enable_server_reflection(
+        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
+    )
+    port = server.add_insecure_port(listen)
+    server.start()
+    for name in ("", *names):
+        checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    return Running(server, checks, port, database, pool)
+
+
+def serve_until_stopped(running: Running, answers: Answers, grace: float = 10) -> None:
+    """Serve until SIGTERM or SIGINT; forget old answers once an hour."""
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(3600):
+        with running.database.write() as tx:
+            answers.forget(tx, datetime.now(UTC))
+    running.stop(grace)

@@ -1,0 +1,72 @@
+"""One structured log line per request; its fields are an allow-list.
+
+Patient data has no field here, so it cannot be logged by mistake.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+FIELDS = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "service",
+        "request_id",
+        "rpc",
+        "method",
+        "route",
+        "status",
+        "code",
+        "reason",
+        "ms",
+        "account",
+        "replayed",
+        "error",
+        "address",
+        "where",
+    }
+)
+
+
+def configure(service: str) -> None:
+    """Log as JSON lines on standard output."""
+
+    def allowed(_logger: Any, _name: str, event: structlog.typing.EventDict) -> dict[str, Any]:
+        kept = {name: value for name, value in event.items() if name in FIELDS}
+        return {"service": service, **kept}
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            allowed,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+
+
+def log() -> structlog.typing.FilteringBoundLogger:
+    """The logger of this process."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return logger
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """An unforeseen error for the log: its type and place, never its text.
+
+    The text of a database error quotes the values that it failed on.
+    """
+    trace = error.__traceback__
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}:{code.co_name}")
+        trace = trace.tb_next
+    return {"error": type(error).__qualname__, "where": " < ".join(reversed(places[-6:]))}

@@ -1,0 +1,46 @@
+"""The HTTP front: it translates three JSON dialects to gRPC and back, and nothing more."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask
+
+from chassis import telemetry
+from gateway import backends, health, orders, problems, requests, sessions, subscriptions
+
+ADDRESSES = {
+    "sessions": "127.0.0.1:50051",
+    "orders": "127.0.0.1:50052",
+    "subscriptions": "127.0.0.1:50053",
+}
+MAX_BODY = 1024 * 1024
+RPC_TIMEOUT = 10.0
+
+
+def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+    """The WSGI application; `config` stands before the environment."""
+    telemetry.configure("gateway")
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, **environment(), **(config or {}))
+    app.extensions["backends"] = backends.Backends(app.config)
+    requests.register(app)
+    problems.register(app)
+    for module in (health, sessions, orders, subscriptions):
+        app.register_blueprint(module.bp)
+    return app
+
+
+def environment() -> dict[str, Any]:
+    """The gateway's settings from the environment; a bad one stops the start."""
+    settings: dict[str, Any] = {
+        f"{name.upper()}_ADDR": os.environ.get(f"GATEWAY_{name.upper()}_ADDR", address)
+        for name, address in ADDRESSES.items()
+    }
+    seconds = os.environ.get("GATEWAY_RPC_TIMEOUT", str(RPC_TIMEOUT))
+    try:
+        settings["RPC_TIMEOUT"] = float(seconds)
+    except ValueError:
+        raise SystemExit("GATEWAY_RPC_TIMEOUT is a number of seconds") from None
+    return settings

@@ -1,0 +1,71 @@
+"""What every route shares: the body, the answer, the request id and the log line."""
+
+from collections.abc import Callable
+from time import monotonic
+
+from flask import Flask, Response, g, request
+from google.protobuf.message import Message
+from werkzeug.exceptions import LengthRequired
+
+from chassis.calls import REQUEST_ID, new_request_id
+from chassis.errors import Invalid
+from chassis.messages import M, Reader, Writer
+from chassis.telemetry import log
+
+
+def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
+    """The message in the request's JSON body; an empty body has no fields.
+
+    Of a body that cannot be read `ahead` is asked first: it raises for callers
+    who may not even know what is wrong with it.
+    """
+    if "Transfer-Encoding" in request.headers:
+        raise LengthRequired("Send the body with a Content-Length.")
+    try:
+        return reader.read(request.get_data(cache=False) or b"{}", **path)
+    except Invalid:
+        if ahead is not None:
+            ahead()
+        raise
+
+
+def read_query(reader: Reader[M], **path: str) -> M:
+    """The message in the request's query string."""
+    return reader.read_query(request.args.to_dict(flat=False), **path)
+
+
+def answer(
+    status: int, writer: Writer, message: Message, *, location: str | None = None
+) -> Response:
+    """The message as JSON."""
+    response = Response(writer.write(message), status, content_type="application/json")
+    if location:
+        response.headers["Location"] = location
+    if g.get("replayed"):
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def register(app: Flask) -> None:
+    """Give every request an id, and every answer a log line."""
+
+    @app.before_request
+    def begin() -> None:
+        asked = request.headers.get("X-Request-Id", "")
+        g.request_id = asked if REQUEST_ID.fullmatch(asked) else new_request_id()
+        g.started = monotonic()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        log().info(
+            "request",
+            request_id=g.request_id,
+            method=request.method,
+            route=request.url_rule.rule if request.url_rule else None,
+            status=response.status_code,
+            reason=g.get("reason"),
+            replayed=g.get("replayed") or None,
+            ms=round((monotonic() - g.started) * 1000, 1),
+        )
+        return response

@@ -1,0 +1,97 @@
+"""Contact-lens subscriptions: /api/public/v1."""
+
+from functools import partial
+
+from flask import Blueprint, Response
+
+from chassis.messages import Reader, Writer
+from gateway import backends
+from gateway.backends import call
+from gateway.requests import answer, read, read_query
+from protos.subscriptions_pb2 import (
+    ActivateCartItemRequest,
+    CartItem,
+    CreateBoxDeliveriesRequest,
+    CreateBoxDeliveriesResponse,
+    CreateSubscriptionRequest,
+    GetSubscriptionRequest,
+    ListSubscriptionsRequest,
+    ListSubscriptionsResponse,
+    Subscription,
+)
+
+bp = Blueprint("subscriptions", __name__, url_prefix="/api/public/v1")
+
+ONE_TYPE_ONLY = (
+    "items",
+    "product_data",
+    "box_count",
+    "exchange_cycle",
+    "delivered_boxes",
+    "remaining_boxes",
+    "subscription_vat_rate",
+)
+CREATE_SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
+LIST_SUBSCRIPTIONS = Reader(ListSubscriptionsRequest)
+GET_SUBSCRIPTION = Reader(GetSubscriptionRequest, path=("subscription_id",))
+CREATE_BOX_DELIVERIES = Reader(CreateBoxDeliveriesRequest, path=("subscription_id",))
+ACTIVATE_CART_ITEM = Reader(ActivateCartItemRequest, path=("subscription_id", "reference_uuid"))
+SUBSCRIPTION = Writer(Subscription, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",))
+SUBSCRIPTIONS = Writer(
+    ListSubscriptionsResponse, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",)
+)
+CART_ITEM = Writer(CartItem, nulls=True, optional=ONE_TYPE_ONLY)
+BOX_DELIVERIES = Writer(CreateBoxDeliveriesResponse)
+
+
+@bp.post("/subscriptions")
+def create_subscription() -> Response:
+    request = read(CREATE_SUBSCRIPTION, ahead=_known)
+    created = call(backends.subscriptions().CreateSubscription, request)
+    location = f"{bp.url_prefix}/subscriptions/{created.id}"
+    return answer(201, SUBSCRIPTION, created, location=location)
+
+
+@bp.get("/subscriptions")
+def list_subscriptions() -> Response:
+    request = read_query(LIST_SUBSCRIPTIONS)
+    return answer(200, SUBSCRIPTIONS, call(backends.subscriptions().ListSubscriptions, request))
+
+
+@bp.get("/subscriptions/<subscription_id>")
+def get_subscription(subscription_id: str) -> Response:
+    request = read_query(GET_SUBSCRIPTION, subscription_id=subscription_id)
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().GetSubscription, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/box_deliveries")
+def create_box_deliveries(subscription_id: str) -> Response:
+    request = read(
+        CREATE_BOX_DELIVERIES,
+        ahead=partial(_found, subscription_id),
+        subscription_id=subscription_id,
+    )
+    delivered = call(backends.subscriptions().CreateBoxDeliveries, request)
+    return answer(200, BOX_DELIVERIES, delivered)
+
+
+@bp.patch("/subscriptions/<subscription_id>/cart_items/<reference_uuid>/activate")
+def activate_cart_item(subscription_id: str, reference_uuid: str) -> Response:
+    request = read(
+        ACTIVATE_CART_ITEM,
+        ahead=partial(_found, subscription_id),
+        subscription_id=subscription_id,
+        reference_uuid=reference_uuid,
+    )
+    return answer(200, CART_ITEM, call(backends.subscriptions().ActivateCartItem, request))
+
+
+def _known() -> None:
+    """Raise for callers without an account."""
+    call(backends.subscriptions().ListSubscriptions, ListSubscriptionsRequest(per_page=1))
+
+
+def _found(subscription_id: str) -> None:
+    """Raise for callers without an account, and for subscriptions that are not theirs."""
+    request = GetSubscriptionRequest(subscription_id=subscription_id)
+    call(backends.subscriptions().GetSubscription, request)

@@ -1,0 +1,200 @@
+"""Reference data of the orders service: what a TOML file may say, and loading it.
+
+Rows that a file names are added or changed, others stay; what belongs to a row
+(a user's labs, a lab's catalog) is replaced as a whole.
+"""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from sqlalchemy import Connection, delete, insert, update
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from chassis.accounts import AccountSchema
+from orders_svc import store
+from orders_svc.rules import LENS_TYPES, RX
+
+COAT_TYPES = ("ar", "mirror", "scratch", "uv")
+ID = validate.Length(1, 64)
+NAME = validate.Length(1, 200)
+# A lab's catalog, children first: the order of deleting.
+CATALOG = (store.addons, store.style_materials, store.materials, store.styles)
+
+
+def _words() -> fields.List:
+    return fields.List(fields.String(validate=NAME), required=True)
+
+
+def _ids() -> fields.List:
+    return fields.List(fields.String(validate=ID), load_default=list)
+
+
+class SettingsSchema(Schema):
+    """The option lists of a lab; `rx` is always among order_types."""
+
+    frame_handling_options = _words()
+    frame_materials = _words()
+    mounting_options = _words()
+    order_types = _words()
+    redo_types = _words()
+    services = _words()
+
+    @validates_schema
+    def check_rx(self, data: dict[str, Any], **_: Any) -> None:
+        """Want rx: clients rely on it."""
+        if RX not in data["order_types"]:
+            raise ValidationError({"order_types": ["Must have rx."]})
+
+
+class NamedSchema(Schema):
+    """An id and what people call it."""
+
+    id = fields.String(required=True, validate=ID)
+    name = fields.String(required=True, validate=NAME)
+
+
+class StyleSchema(NamedSchema):
+    """A lens style."""
+
+    lens_type = fields.String(required=True, validate=validate.OneOf(LENS_TYPES))
+
+
+class CoatSchema(NamedSchema):
+    """A lens coat."""
+
+    type = fields.String(load_default=None, validate=validate.OneOf(COAT_TYPES))
+
+
+class MaterialSchema(NamedSchema):
+    """A lens material: the styles it is made in, and what can be added to it."""
+
+    styles = fields.List(fields.String(validate=ID), required=True)
+    colors = _ids()
+    coats = _ids()
+    tints = fields.List(fields.String(validate=ID), load_default=list)
+
+
+class LabSchema(NamedSchema):
+    """A lab with its settings and catalog."""
+
+    settings = fields.Nested(SettingsSchema, required=True)
+    styles = fields.List(fields.Nested(StyleSchema), load_default=list)
+    materials = fields.List(fields.Nested(MaterialSchema), load_default=list)
+    colors = fields.List(fields.Nested(NamedSchema), load_default=list)
+    coats = fields.List(fields.Nested(CoatSchema), load_default=list)
+
+    @validates_schema
+    def check_references(self, data: dict[str, Any], **_: Any) -> None:
+        """Want each id that a material names to be in this lab's lists, once."""
+        faults: dict[str, Any] = {}
+        for kind in ("styles", "colors", "coats"):
+            known = {each["id"] for each in data[kind]}
+            if len(known) < len(data[kind]):
+                faults[kind] = ["An id stands twice."]
+            for index, material in enumerate(data["materials"]):
+                if not known.issuperset(material[kind]):
+                    fault = {kind: [f"Must be ids of this lab's {kind}."]}
+                    faults.setdefault("materials", {}).setdefault(index, {}).update(fault)
+        if faults:
+            raise ValidationError(faults)
+
+
+class UserLabSchema(Schema):
+    """A lab that a user orders from, under an account number."""
+
+    lab = fields.String(required=True, validate=ID)
+    account_number = fields.String(required=True, validate=ID)
+
+
+class UserSchema(Schema):
+    """A dashboard user of a client."""
+
+    email = fields.Email(required=True)
+    account = fields.String(required=True)
+    password = fields.String(required=True, validate=validate.Length(8, 255))
+    labs = fields.List(fields.Nested(UserLabSchema), load_default=list)
+
+
+class ReferenceSchema(Schema):
+    """A whole file."""
+
+    accounts = fields.List(fields.Nested(AccountSchema), load_default=list)
+    labs = fields.List(fields.Nested(LabSchema), load_default=list)
+    users = fields.List(fields.Nested(UserSchema), load_default=list)
+
+
+REFERENCE = ReferenceSchema()
+
+
+def load(tx: Connection, reference: dict[str, Any]) -> None:
+    """Bring the store to what the file says."""
+    for account in reference["accounts"]:
+        store.accounts.put(tx, **account)
+    for lab in reference["labs"]:
+        _put_lab(tx, lab)
+    ids = store.accounts.ids(tx)
+    labs = store.lab_ids(tx)
+    for index, user in enumerate(reference["users"]):
+        if user["account"] not in ids:
+            raise ValidationError({"users": {index: {"account": ["Must be an account's name."]}}})
+        if not labs.issuperset(each["lab"] for each in user["labs"]):
+            raise ValidationError({"users": {index: {"labs": ["Must be ids of labs."]}}})
+        _put_user(tx, ids[user["account"]], user)
+
+
+def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
+    values = {"name": lab["name"], "settings": lab["settings"]}
+    if not tx.execute(
+        update(store.labs).where(store.labs.c.id == lab["id"]).values(values)
+    ).rowcount:
+        tx.execute(insert(store.labs).values(id=lab["id"], **values))
+    for table in CATALOG:
+        tx.execute(delete(table).where(table.c.lab_id == lab["id"]))
+    _add(tx, store.styles, lab["id"], lab["styles"])
+    named = ({"id": each["id"], "name": each["name"]} for each in lab["materials"])
+    _add(tx, store.materials, lab["id"], list(named))
+    links = [
+        {"style_id": style, "material_id": material["id"]}
+        for material in lab["materials"]
+        for style in material["styles"]
+    ]
+    _add(tx, store.style_materials, lab["id"], links)
+    _add(tx, store.addons, lab["id"], _addons(lab))
+
+
+def _addons(lab: dict[str, Any]) -> list[dict[str, Any]]:
+    colors = {each["id"]: each for each in lab["colors"]}
+    coats = {each["id"]: each for each in lab["coats"]}
+    rows: list[dict[str, Any]] = []
+    for material in lab["materials"]:
+        of = {"material_id": material["id"]}
+        rows += [{"type": None, **colors[id_], **of, "kind": "color"} for id_ in material["colors"]]
+        rows += [{**coats[id_], **of, "kind": "coat"} for id_ in material["coats"]]
+        for position, tint in enumerate(material["tints"]):
+            rows.append({"id": tint, "name": f"{position:04}", "type": None, **of, "kind": "tint"})
+    return rows
+
+
+def _add(tx: Connection, table: Any, lab: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        tx.execute(insert(table), [{"lab_id": lab, **row} for row in rows])
+
+
+def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
+    found = store.user_named(tx, user["email"])
+    if found is None:
+        password_hash = generate_password_hash(user["password"])
+        row = {"account_id": account_id, "email": user["email"], "password_hash": password_hash}
+        tx.execute(insert(store.users).values(row))
+        found = store.user_named(tx, user["email"])
+        assert found is not None
+    elif not check_password_hash(found.password_hash, user["password"]):
+        changed = {"password_hash": generate_password_hash(user["password"])}
+        tx.execute(update(store.users).where(store.users.c.id == found.id).values(changed))
+    tx.execute(delete(store.user_labs).where(store.user_labs.c.user_id == found.id))
+    rows = [
+        {"user_id": found.id, "lab_id": each["lab"], "account_number": each["account_number"]}
+        for each in user["labs"]
+    ]
+    if rows:
+        tx.execute(insert(store.user_labs), rows)

@@ -1,0 +1,289 @@
+"""What is kept: tables, and the few queries on them. No rule and no message.
+
+A client's users see the labs that `user_labs` gives them; catalogs belong to a
+lab. An order's document is JSON as it was accepted; what is searched, counted
+or moved has a column.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    bindparam,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
+
+from chassis.accounts import Accounts, accounts_table, hash_secret
+from chassis.calls import Account
+from chassis.database import NAMING, Instant
+from chassis.idempotency import Answers, idempotency_table
+from orders_svc.rules import LabStatus, Offer
+
+metadata = MetaData(naming_convention=NAMING)
+accounts_rows = accounts_table(metadata)
+accounts = Accounts(accounts_rows)
+answers = Answers(idempotency_table(metadata))
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("expires_at", Instant(), nullable=False, index=True),
+)
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("email", String(254), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),
+)
+labs = Table(
+    "labs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("settings", JSON, nullable=False),
+)
+user_labs = Table(
+    "user_labs",
+    metadata,
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("lab_id", ForeignKey("labs.id"), primary_key=True),
+    Column("account_number", String(64), primary_key=True),
+)
+styles = Table(
+    "styles",
+    metadata,
+    Column("lab_id", ForeignKey("labs.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("lens_type", String(16), nullable=False),
+)
+materials = Table(
+    "materials",
+    metadata,
+    Column("lab_id", ForeignKey("labs.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+)
+style_materials = Table(
+    "style_materials",
+    metadata,
+    Column("lab_id", String(64), primary_key=True),
+    Column("style_id", String(64), primary_key=True),
+    Column("material_id", String(64), primary_key=True),
+    ForeignKeyConstraint(["lab_id", "style_id"], ["styles.lab_id", "styles.id"]),
+    ForeignKeyConstraint(["lab_id", "material_id"], ["materials.lab_id", "materials.id"]),
+)
+addons = Table(
+    "addons",
+    metadata,
+    Column("lab_id", String(64), primary_key=True),
+    Column("material_id", String(64), primary_key=True),
+    Column("kind", String(8), primary_key=True),  # coat, color or tint
+    Column("id", String(64), primary_key=True),  # of a tint, the word itself
+    Column("name", String(200), nullable=False),  # of a tint, its place in the list
+    Column("type", String(16)),  # of a coat: ar, mirror, scratch, uv or nothing
+    ForeignKeyConstraint(["lab_id", "material_id"], ["materials.lab_id", "materials.id"]),
+)
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("lab_id", ForeignKey("labs.id"), nullable=False),
+    Column("account_number", String(64), nullable=False),
+    Column("lab_status", String(16), nullable=False),
+    Column("tray_number", String(50)),
+    Column("invoice_number", String(50)),
+    Column("document", JSON, nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("updated_at", Instant(), nullable=False),
+    Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
+)
+
+_TOKEN_ACCOUNT = (
+    select(accounts_rows.c.id, accounts_rows.c.name, accounts_rows.c.role)
+    .join(tokens, tokens.c.account_id == accounts_rows.c.id)
+    .where(
+        tokens.c.token_hash == bindparam("token_hash"),
+        tokens.c.expires_at > bindparam("now"),
+        accounts_rows.c.revoked_at.is_(None),
+    )
+)
+_USER = select(users.c.id).where(
+    users.c.account_id == bindparam("account_id"), users.c.email == bindparam("email")
+)
+_LABS = (
+    select(labs.c.id, labs.c.name, user_labs.c.account_number)
+    .join(user_labs, user_labs.c.lab_id == labs.c.id)
+    .where(user_labs.c.user_id == bindparam("user_id"))
+    .order_by(labs.c.name, labs.c.id, user_labs.c.account_number)
+)
+_SETTINGS = (
+    select(labs.c.settings)
+    .join(user_labs, user_labs.c.lab_id == labs.c.id)
+    .where(
+        user_labs.c.user_id == bindparam("user_id"),
+        user_labs.c.lab_id == bindparam("lab"),
+        user_labs.c.account_number == bindparam("account_number"),
+    )
+)
+_STYLES = (
+    select(styles.c.id, styles.c.name)
+    .where(styles.c.lab_id == bindparam("lab"), styles.c.lens_type == bindparam("lens_type"))
+    .order_by(styles.c.name, styles.c.id)
+)
+_OF_STYLE = (
+    style_materials.c.lab_id == bindparam("lab"),
+    style_materials.c.style_id == bindparam("style"),
+)
+_MATERIALS = (
+    select(materials.c.id, materials.c.name)
+    .join(style_materials)
+    .where(*_OF_STYLE)
+    .order_by(materials.c.name, materials.c.id)
+)
+_OF_MATERIAL = (
+    *_OF_STYLE,
+    style_materials.c.material_id == bindparam("material"),
+    addons.c.lab_id == style_materials.c.lab_id,
+    addons.c.material_id == style_materials.c.material_id,
+)
+_ADDONS = (
+    select(addons.c.kind, addons.c.id, addons.c.name, addons.c.type)
+    .where(*_OF_MATERIAL)
+    .order_by(addons.c.kind, addons.c.name, addons.c.id)
+)
+_LENS = union_all(
+    select(literal("style"), styles.c.id).where(
+        styles.c.lab_id == bindparam("lab"), styles.c.id == bindparam("style")
+    ),
+    select(literal("material"), style_materials.c.material_id).where(
+        *_OF_STYLE, style_materials.c.material_id == bindparam("material")
+    ),
+    select(addons.c.kind, addons.c.id).where(
+        *_OF_MATERIAL, addons.c.id.in_(bindparam("named", expanding=True))
+    ),
+)
+_ADD_ORDER = insert(orders)
+
+
+def token_account(tx: Connection, token: str, now: datetime) -> Account | None:
+    """Whose token this is, while it lives."""
+    key = {"token_hash": hash_secret(token), "now": now}
+    row = tx.execute(_TOKEN_ACCOUNT, key).first()
+    return Account(row.id, row.name, row.role) if row else None
+
+
+def put_token(tx: Connection, account: Account, token: str, expires_at: datetime) -> bool:
+    """Keep a token; gives whether it is new. A known one lives on until `expires_at`."""
+    known = tokens.c.token_hash == hash_secret(token)
+    if tx.execute(select(tokens.c.token_hash).where(known)).first():
+        tx.execute(update(tokens).where(known).values(expires_at=expires_at))
+        return False
+    row = {"token_hash": hash_secret(token), "account_id": account.id, "expires_at": expires_at}
+    tx.execute(insert(tokens).values(row))
+    return True
+
+
+def user_id(tx: Connection, account: Account, email: str) -> int | None:
+    """The id of a client's user; the e-mail must match exactly."""
+    found: int | None = tx.execute(_USER, {"account_id": account.id, "email": email}).scalar()
+    return found
+
+
+def user_named(tx: Connection, email: str) -> Row[Any] | None:
+    """A user by e-mail, whoever the client."""
+    return tx.execute(select(users).where(users.c.email == email)).first()
+
+
+def lab_ids(tx: Connection) -> set[str]:
+    """Every lab's id."""
+    return set(tx.execute(select(labs.c.id)).scalars())
+
+
+def labs_of(tx: Connection, user: int) -> Sequence[Row[Any]]:
+    """Id, name and account_number of each lab of a user."""
+    return tx.execute(_LABS, {"user_id": user}).all()
+
+
+def settings_of(
+    tx: Connection, user: int, lab: str, account_number: str
+) -> dict[str, list[str]] | None:
+    """The option lists of a lab of this user."""
+    key = {"user_id": user, "lab": lab, "account_number": account_number}
+    found: dict[str, list[str]] | None = tx.execute(_SETTINGS, key).scalar()
+    return found
+
+
+def styles_of(tx: Connection, lab: str, lens_type: str) -> Sequence[Row[Any]]:
+    """Id and name of each style of a lens type."""
+    return tx.execute(_STYLES, {"lab": lab, "lens_type": lens_type}).all()
+
+
+def materials_of(tx: Connection, lab: str, style: str) -> Sequence[Row[Any]]:
+    """Id and name of each material of a style."""
+    return tx.execute(_MATERIALS, {"lab": lab, "style": style}).all()
+
+
+def addons_of(tx: Connection, lab: str, style: str, material: str) -> Sequence[Row[Any]]:
+    """Kind, id, name and type of each addon of a style in a material."""
+    return tx.execute(_ADDONS, {"lab": lab, "style": style, "material": material}).all()
+
+
+def offer_for(tx: Connection, user: int, order: Mapping[str, Any]) -> Offer | None:
+    """What the order's lab offers it; None when the lab is not this user's."""
+    lab = order.get("lab", "")
+    settings = settings_of(tx, user, lab, order.get("account_number", ""))
+    lens = order.get("lens", {})
+    if settings is None or not lens:
+        return settings and Offer(settings)
+    named = [*lens.get("coats", ()), lens.get("color", ""), lens.get("tint", "")]
+    found: dict[str, set[str]] = {"style": set(), "material": set()}
+    key = {"lab": lab, "style": lens.get("style", ""), "material": lens.get("material", "")}
+    for kind, each in tx.execute(_LENS, {**key, "named": named}):
+        found.setdefault(kind, set()).add(each)
+    kinds = (found.get(kind, set()) for kind in ("style", "material", "color", "coat", "tint"))
+    return Offer(settings, *kinds)
+
+
+def add_order(
+    tx: Connection, account: Account, user: int, order: Mapping[str, Any], now: datetime
+) -> str:
+    """Keep a new order; gives its id."""
+    order_id = "ord_" + secrets.token_hex(12)
+    status = LabStatus.DRAFT if order["mode"] == "draft" else LabStatus.SUBMITTED
+    row = {
+        "id": order_id,
+        "account_id": account.id,
+        "user_id": user,
+        "lab_id": order["lab"],
+        "account_number": order["account_number"],
+        "lab_status": status.value,
+        "document": order,
+        "created_at": now,
+        "updated_at": now,
+    }
+    tx.execute(_ADD_ORDER, row)
+    return order_id

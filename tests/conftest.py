@@ -1,0 +1,144 @@
+"""Real services on loopback, each on SQLite and on PostgreSQL.
+
+A fixture runs once per engine. Stores are copies of one that is migrated and
+loaded with demo/ once a run; a module's tests share them, so they use keys of
+their own (`unique`).
+"""
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from chassis.database import Database
+from gateway import create_app
+from tests import postgres
+from tests.serving import SERVICES, Served, load_demo, serve
+
+DEMO = Path(__file__).parent.parent / "demo"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one PostgreSQL for all workers; without one the run fails."""
+    if not hasattr(config, "workerinput"):
+        url, stop = postgres.start()
+        os.environ["TEST_POSTGRES_URL"] = url
+        config.add_cleanup(stop)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine under test."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], str]]:
+    """Gives the store of a service on an engine, migrated and loaded: a file or a database."""
+    folder = tmp_path_factory.mktemp("templates")
+    server = os.environ["TEST_POSTGRES_URL"]
+    made: dict[tuple[str, str], str] = {}
+
+    def template(service: str, engine: str) -> str:
+        if (service, engine) not in made:
+            name = f"template_{service}_{uuid.uuid4().hex[:8]}"
+            made[service, engine] = str(folder / name) if engine == "sqlite" else name
+            url = (
+                f"sqlite:///{folder / name}"
+                if engine == "sqlite"
+                else postgres.create_database(server, name)
+            )
+            load_demo(service, url, DEMO)
+        return made[service, engine]
+
+    yield template
+    for (_, engine), name in made.items():
+        if engine == "postgresql":
+            postgres.drop_database(server, name)
+
+
+@pytest.fixture(scope="module")
+def store_url(
+    templates: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str, str], str]]:
+    """Makes a fresh store of a service on an engine, and gives its URL."""
+    server = os.environ["TEST_POSTGRES_URL"]
+    made: list[str] = []
+
+    def create(service: str, engine: str) -> str:
+        template = templates(service, engine)
+        if engine == "sqlite":
+            path = tmp_path_factory.mktemp("store") / f"{service}.db"
+            shutil.copy(template, path)
+            return f"sqlite:///{path}"
+        made.append(f"{service}_{uuid.uuid4().hex[:12]}")
+        return postgres.create_database(server, made[-1], template=template)
+
+    yield create
+    for name in made:
+        postgres.drop_database(server, name)
+
+
+@pytest.fixture(scope="module")
+def start(store_url: Callable[[str, str], str]) -> Iterator[Callable[[str, str], Served]]:
+    """Starts a service of its own on a fresh store: `start("orders", engine)`."""
+    running: list[Served] = []
+
+    def starter(service: str, engine: str) -> Served:
+        served = serve(service, Database(store_url(service, engine)))
+        running.append(served)
+        return served
+
+    yield starter
+    for served in running:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def sessions(start: Callable[[str, str], Served], engine: str) -> Served:
+    """The sessions service."""
+    return start("sessions", engine)
+
+
+@pytest.fixture(scope="module")
+def orders(start: Callable[[str, str], Served], engine: str) -> Served:
+    """The orders service."""
+    return start("orders", engine)
+
+
+@pytest.fixture(scope="module")
+def subscriptions(start: Callable[[str, str], Served], engine: str) -> Served:
+    """The subscriptions service."""
+    return start("subscriptions", engine)
+
+
+@pytest.fixture(scope="module")
+def http(sessions: Served, orders: Served, subscriptions: Served) -> Iterator[FlaskClient]:
+    """An HTTP client of a gateway before the three services."""
+    served = {"sessions": sessions, "orders": orders, "subscriptions": subscriptions}
+    app = create_app({f"{name.upper()}_ADDR": served[name].address for name in SERVICES})
+    yield app.test_client()
+    app.extensions["backends"].close()
+
+
+@pytest.fixture
+def unique() -> str:
+    """A key that no other test uses."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def body() -> Callable[[str], dict[str, object]]:
+    """Gives the demo body of a name, parsed anew."""
+
+    def read(name: str) -> dict[str, object]:
+        parsed: dict[str, object] = json.loads((DEMO / f"{name}.json").read_text())
+        return parsed
+
+    return read

