@@ -106,7 +106,7 @@ def command_line(service: Service) -> click.Group:
             try:
                 answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
             except grpc.RpcError as error:
-                raise click.ClickException(f"{listen}: {error.code().name}") from None  # type: ignore[attr-defined]
+                raise click.ClickException(f"{listen}: {error.code().name}") from None
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
 

@@ -20,17 +20,21 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Table,
     TypeDecorator,
     create_engine,
     event,
     make_url,
 )
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.calls import current
 from chassis.errors import Busy, Overloaded, Refusal
 
 LOCK_WAIT = 5  # seconds
+CONNECTIONS = 16  # more than a server has threads
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -89,15 +93,15 @@ class FairLock:
 class Database:
     """Transactions on one store."""
 
-    def __init__(self, url: str, threads: int = 8) -> None:
+    def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = self._sqlite(threads) if self.is_sqlite else self._postgres(threads)
+        self.engine = self._sqlite() if self.is_sqlite else self._postgres()
         self._reader = self.engine.execution_options(write=False)
         self._writer = self.engine.execution_options(write=True)
         self._turn = FairLock()
 
-    def _sqlite(self, threads: int) -> Engine:
+    def _sqlite(self) -> Engine:
         path = Path(self.url.database or "")
         if not path.name or path.name == ":memory:":
             raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
@@ -105,7 +109,7 @@ class Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         engine = create_engine(
             self.url,
-            pool_size=threads,
+            pool_size=CONNECTIONS,
             max_overflow=0,
             connect_args={
                 "isolation_level": None,
@@ -128,10 +132,10 @@ class Database:
 
         return engine
 
-    def _postgres(self, threads: int) -> Engine:
+    def _postgres(self) -> Engine:
         return create_engine(
             self.url.set(drivername="postgresql+psycopg"),
-            pool_size=threads,
+            pool_size=CONNECTIONS,
             max_overflow=0,
             connect_args={
                 "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC"
@@ -164,6 +168,13 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless one with its key is there, or comes first; gives whether it did."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return tx.execute(statement, row).rowcount == 1
 
 
 @contextmanager

@@ -6,16 +6,20 @@ for integers, NaN, bad UTF-8 and trailing text. Null counts as absent.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
+from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import Fault, Invalid
 
 MALFORMED = "MALFORMED"
+TOO_DEEP = "The body is nested too deep."
+MOST_FAULTS = 100  # a body of 1 MiB has room for 500,000
 F = FieldDescriptor
 _SCALARS: dict[int, Any] = {
     F.TYPE_STRING: str,
@@ -26,6 +30,7 @@ _SCALARS: dict[int, Any] = {
 }
 _TIMESTAMP = "google.protobuf.Timestamp"
 _RAW = (msgspec.Raw,)
+_OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
 
 # A message's shape: field name -> (leaf type or shape, whether it repeats).
@@ -61,15 +66,20 @@ class Reader(Generic[M]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _malformed(self._explain(body)) from None
         # A key that stands twice is one colon that did not come through.
-        if body.count(b":") != _encode(known).count(b":") or b"\\u003" in body:
-            if repeated := _repeated_keys(body, self.raw):
-                raise _malformed(repeated)
+        suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
+        if suspect and (repeated := _repeated_keys(body, self.raw)):
+            raise _malformed(repeated)
         return self.message(**values, **path)
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
         """The message in a query string; `created[gt]` fills the field created_gt."""
-        flat = {name.replace("[", "_").replace("]", ""): each[0] for name, each in query.items()}
-        faults = [Fault(name, "Given more than once.") for name in query if len(query[name]) > 1]
+        flat: dict[str, str] = {}
+        faults: list[Fault] = []
+        for name, given in query.items():
+            field = _OPERATOR.sub(r"_\1", name)
+            if len(given) > 1 or field in flat:
+                faults.append(Fault(name, "Given more than once."))
+            flat[field] = given[0]
         faults += _faults(flat, self.shape, "", strict=False)
         if faults:
             raise _malformed(faults)
@@ -79,14 +89,18 @@ class Reader(Generic[M]):
     def _explain(self, body: bytes) -> list[Fault]:
         """Everything that is wrong with a body that cannot be read."""
         try:
-            return list(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
+            faults = list(islice(every, MOST_FAULTS + 1))
+            if len(faults) > MOST_FAULTS:
+                faults[MOST_FAULTS] = Fault("", "More faults are not listed.")
+            return faults
         except RecursionError:
-            return [Fault("", "The body is nested too deep.")]
+            return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
             return [Fault("", "The body is not JSON in UTF-8.")]
 
 
-def _shape(descriptor: Descriptor, raw: Collection[str], absent: Collection[str]) -> Shape:
+def _shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:
     shape: Shape = {}
     for field in descriptor.fields:
         if field.name in absent:
@@ -156,7 +170,12 @@ def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
             for index, each in enumerate(value):
                 walk(each, f"{path}.{index}")
 
-    walk(json.loads(body, object_pairs_hook=list), "")
+    try:
+        # Numbers stay text: Python refuses to read an integer of 4301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    walk(pairs, "")
     return found
 
 
@@ -183,7 +202,7 @@ def plain(message: Message) -> dict[str, Any]:
 _PLANS: dict[str, list[tuple[str, bool, bool, bool]]] = {}
 
 
-def _plan(descriptor: Descriptor) -> list[tuple[str, bool, bool, bool]]:
+def _plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
     plan = _PLANS[descriptor.full_name] = [
         (each.name, each.is_repeated, each.type == F.TYPE_MESSAGE, each.has_presence)
         for each in descriptor.fields
@@ -218,7 +237,7 @@ class Writer:
         """The message as a JSON object."""
         return msgspec.json.encode(self._object(self.root, message))
 
-    def _plan(self, descriptor: Descriptor) -> None:
+    def _plan(self, descriptor: Any) -> None:
         plan = self.plans[descriptor.full_name] = []
         for field in descriptor.fields:
             convert: Callable[[Any], Any] | None = None
@@ -228,7 +247,7 @@ class Writer:
                 convert = self._converter(field.message_type)
             plan.append((field.name, field.is_repeated, field.has_presence, convert))
 
-    def _converter(self, descriptor: Descriptor) -> Callable[[Any], Any]:
+    def _converter(self, descriptor: Any) -> Callable[[Any], Any]:
         if descriptor.full_name == _TIMESTAMP:
             return _timestamp
         if descriptor.full_name not in self.plans:

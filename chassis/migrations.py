@@ -1,9 +1,9 @@
 """Schema versions of one service's store, by alembic."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
-from collections.abc import Iterator
 
 from alembic import command, context
 from alembic.autogenerate import compare_metadata

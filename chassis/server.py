@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, NoReturn
 
 import grpc
@@ -31,11 +31,14 @@ from chassis.telemetry import describe, log
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
 MAX_CONCURRENT = 128
+HOUR = 3600
+DRAIN = 1.0  # seconds in which callers learn that this server goes, before it refuses
 OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 ]
+Method = Callable[[Message, grpc.ServicerContext], Message]
 Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
 
 
@@ -74,7 +77,7 @@ class AnswerCalls(grpc.ServerInterceptor):
 
     def _answer(
         self,
-        method: Callable[[Message, grpc.ServicerContext], Message],
+        method: Method,
         details: grpc.HandlerCallDetails,
         request: Message,
         context: grpc.ServicerContext,
@@ -99,7 +102,7 @@ class AnswerCalls(grpc.ServerInterceptor):
         except Refusal as refusal:
             line |= {"code": refusal.code.name, "reason": refusal.reason}
             _abort(context, refusal)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the caller is told only an id
             line |= {"code": "INTERNAL", **describe(error)}
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
@@ -108,7 +111,7 @@ class AnswerCalls(grpc.ServerInterceptor):
             calls.end()
 
     def _served(
-        self, method: Any, call: Call, request: Message, context: grpc.ServicerContext
+        self, method: Method, call: Call, request: Message, context: grpc.ServicerContext
     ) -> Message:
         """The answer: the kept one of an idempotency key, or a new one."""
         if call.rpc not in self.open_rpcs:
@@ -157,6 +160,8 @@ class Running:
     def stop(self, grace: float) -> None:
         """Refuse new calls, let those at work finish within `grace` seconds."""
         self.health.enter_graceful_shutdown()
+        if grace:
+            sleep(DRAIN)
         self.server.stop(grace).wait()
         self.pool.shutdown()
         self.database.close()
@@ -203,7 +208,10 @@ def serve_until_stopped(running: Running, answers: Answers, grace: float = 10) -
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    while not stopped.wait(3600):
-        with running.database.write() as tx:
-            answers.forget(tx, datetime.now(UTC))
+    while not stopped.wait(HOUR):
+        try:
+            with running.database.write() as tx:
+                answers.forget(tx, datetime.now(UTC))
+        except Refusal as refusal:
+            log().warning("not forgotten", reason=refusal.reason)
     running.stop(grace)

@@ -10,25 +10,8 @@ from typing import Any
 import structlog
 
 FIELDS = frozenset(
-    {
-        "event",
-        "level",
-        "timestamp",
-        "service",
-        "request_id",
-        "rpc",
-        "method",
-        "route",
-        "status",
-        "code",
-        "reason",
-        "ms",
-        "account",
-        "replayed",
-        "error",
-        "address",
-        "where",
-    }
+    "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
+    "rpc method route status code reason replayed ms error where".split()
 )
 
 

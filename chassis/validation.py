@@ -32,10 +32,11 @@ class Rules:
         values = plain(request)
         faults = list(control_characters(values, "", self.raw))
         try:
-            return self.schema.load(values), faults
+            valid: Any = self.schema.load(values)
         except ValidationError as error:
             faults += flatten(error.messages_dict)
-            return error.valid_data or {}, faults
+            valid = error.valid_data or {}
+        return valid, faults
 
     def check(self, request: Message) -> dict[str, Any]:
         """The values of a request that breaks no rule; raises Invalid."""

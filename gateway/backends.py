@@ -97,17 +97,20 @@ def backends() -> Backends:
 
 def sessions() -> SessionServiceStub:
     """The sessions service, for the request at hand."""
-    return _for_this_request("sessions")
+    stub: SessionServiceStub = _for_this_request("sessions")
+    return stub
 
 
 def orders() -> OrderServiceStub:
     """The orders service, for the request at hand."""
-    return _for_this_request("orders")
+    stub: OrderServiceStub = _for_this_request("orders")
+    return stub
 
 
 def subscriptions() -> SubscriptionServiceStub:
     """The subscriptions service, for the request at hand."""
-    return _for_this_request("subscriptions")
+    stub: SubscriptionServiceStub = _for_this_request("subscriptions")
+    return stub
 
 
 def _for_this_request(name: str) -> Any:
@@ -118,13 +121,15 @@ def _for_this_request(name: str) -> Any:
 
 def call(rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]", message: Request) -> Response:
     """The service's answer; a failure raises grpc.RpcError."""
-    metadata = [("x-request-id", g.request_id)]
+    metadata: list[tuple[str, str | bytes]] = [("x-request-id", g.request_id)]
     if IDEMPOTENCY_HEADER in request.headers:
         check_idempotency_key(request.headers[IDEMPOTENCY_HEADER])
     for name in FORWARDED:
         if value := request.headers.get(name):
             # Metadata is printable ASCII; what is not cannot be right either.
             metadata.append((name.lower(), _UNPRINTABLE.sub("?", value)))
-    response, answered = rpc.with_call(message, timeout=backends().timeout, metadata=metadata)
+    response, answered = rpc.with_call(
+        message, timeout=backends().timeout, metadata=tuple(metadata)
+    )
     g.replayed = ("idempotent-replayed", "true") in (answered.trailing_metadata() or ())
     return response

@@ -20,7 +20,7 @@ from chassis.messages import MALFORMED
 from chassis.telemetry import describe, log
 from protos.subscriptions_pb2 import OverDelivery
 
-STATUS = {
+STATUS: dict[Code | str, int] = {
     Code.INVALID_ARGUMENT: 400,
     Code.UNAUTHENTICATED: 401,
     Code.PERMISSION_DENIED: 403,

@@ -21,11 +21,11 @@ NAME = validate.Length(1, 200)
 CATALOG = (store.addons, store.style_materials, store.materials, store.styles)
 
 
-def _words() -> fields.List:
+def _words() -> fields.List[str]:
     return fields.List(fields.String(validate=NAME), required=True)
 
 
-def _ids() -> fields.List:
+def _ids() -> fields.List[str]:
     return fields.List(fields.String(validate=ID), load_default=list)
 
 

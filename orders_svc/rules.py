@@ -80,6 +80,7 @@ def _small_enough(tracing: str) -> None:
         raise ValidationError("Must be at most 256 KiB of UTF-8.")
 
 
+_few = validate.Length(max=100, error="Must be at most {max}.")
 _10_TO_100 = _between(10, 100)
 _20_TO_50 = _between(20, 50)
 _HALF_TO_50 = _between(0.5, 50)
@@ -100,7 +101,7 @@ class LensSchema(Schema):
     style = fields.String(required=True, validate=_not_blank)
     material = fields.String(required=True, validate=_not_blank)
     color = fields.String(required=True, validate=_not_blank)
-    coats = fields.List(fields.String())
+    coats = fields.List(fields.String(), validate=_few)
     tint = fields.String(validate=_not_blank)
     tint_instruction = fields.String(validate=_filled(250))
 
@@ -274,7 +275,7 @@ class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
-    services = fields.List(fields.String())
+    services = fields.List(fields.String(), validate=_few)
     special_instructions = fields.String(validate=_at_most(1000))
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)

@@ -55,7 +55,8 @@ class OrderService(rpc.OrderServiceServicer):
         require_role(account, CLIENT)
         token = new_token(values["client_secret"], call.idempotency_key)
         with self.database.write() as tx:
-            call.replayed = not store.put_token(tx, account, token, self.now() + TOKEN_LIFE)
+            now = self.now()
+            call.replayed = not store.put_token(tx, account, token, now, now + TOKEN_LIFE)
         return pb.Token(token=token)
 
     def ListLabs(
@@ -102,13 +103,13 @@ class OrderService(rpc.OrderServiceServicer):
             lab_settings(tx, user, values)
             rows = store.addons_of(tx, values["lab"], values["style"], values["material"])
         found = pb.Addons()
-        for kind, id_, name, type_ in rows:
-            if kind == "coat":
-                found.coats.add(id=id_, name=name, type=type_)
-            elif kind == "color":
-                found.colors.add(id=id_, name=name)
+        for row in rows:
+            if row.kind == "coat":
+                found.coats.add(id=row.id, name=row.name, type=row.type)
+            elif row.kind == "color":
+                found.colors.add(id=row.id, name=row.name)
             else:
-                found.tints.append(id_)
+                found.tints.append(row.id)
         return pb.ListAddonsResponse(data=found)
 
     def CreateOrder(

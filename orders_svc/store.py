@@ -23,16 +23,16 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    delete,
     insert,
     literal,
     select,
     union_all,
-    update,
 )
 
 from chassis.accounts import Accounts, accounts_table, hash_secret
 from chassis.calls import Account
-from chassis.database import NAMING, Instant
+from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
 from orders_svc.rules import LabStatus, Offer
 
@@ -196,15 +196,14 @@ def token_account(tx: Connection, token: str, now: datetime) -> Account | None:
     return Account(row.id, row.name, row.role) if row else None
 
 
-def put_token(tx: Connection, account: Account, token: str, expires_at: datetime) -> bool:
-    """Keep a token; gives whether it is new. A known one lives on until `expires_at`."""
-    known = tokens.c.token_hash == hash_secret(token)
-    if tx.execute(select(tokens.c.token_hash).where(known)).first():
-        tx.execute(update(tokens).where(known).values(expires_at=expires_at))
-        return False
+def put_token(
+    tx: Connection, account: Account, token: str, now: datetime, expires_at: datetime
+) -> bool:
+    """Keep a token; gives whether it is new. The account's expired ones go."""
+    mine = tokens.c.account_id == account.id
+    tx.execute(delete(tokens).where(mine, tokens.c.expires_at <= now))
     row = {"token_hash": hash_secret(token), "account_id": account.id, "expires_at": expires_at}
-    tx.execute(insert(tokens).values(row))
-    return True
+    return add_if_absent(tx, tokens, row)
 
 
 def user_id(tx: Connection, account: Account, email: str) -> int | None:
@@ -223,7 +222,7 @@ def lab_ids(tx: Connection) -> set[str]:
     return set(tx.execute(select(labs.c.id)).scalars())
 
 
-def labs_of(tx: Connection, user: int) -> Sequence[Row[Any]]:
+def labs_of(tx: Connection, user: int) -> Sequence[Any]:
     """Id, name and account_number of each lab of a user."""
     return tx.execute(_LABS, {"user_id": user}).all()
 
@@ -237,17 +236,17 @@ def settings_of(
     return found
 
 
-def styles_of(tx: Connection, lab: str, lens_type: str) -> Sequence[Row[Any]]:
+def styles_of(tx: Connection, lab: str, lens_type: str) -> Sequence[Any]:
     """Id and name of each style of a lens type."""
     return tx.execute(_STYLES, {"lab": lab, "lens_type": lens_type}).all()
 
 
-def materials_of(tx: Connection, lab: str, style: str) -> Sequence[Row[Any]]:
+def materials_of(tx: Connection, lab: str, style: str) -> Sequence[Any]:
     """Id and name of each material of a style."""
     return tx.execute(_MATERIALS, {"lab": lab, "style": style}).all()
 
 
-def addons_of(tx: Connection, lab: str, style: str, material: str) -> Sequence[Row[Any]]:
+def addons_of(tx: Connection, lab: str, style: str, material: str) -> Sequence[Any]:
     """Kind, id, name and type of each addon of a style in a material."""
     return tx.execute(_ADDONS, {"lab": lab, "style": style, "material": material}).all()
 
@@ -257,8 +256,10 @@ def offer_for(tx: Connection, user: int, order: Mapping[str, Any]) -> Offer | No
     lab = order.get("lab", "")
     settings = settings_of(tx, user, lab, order.get("account_number", ""))
     lens = order.get("lens", {})
-    if settings is None or not lens:
-        return settings and Offer(settings)
+    if settings is None:
+        return None
+    if not lens:
+        return Offer(settings)
     named = [*lens.get("coats", ()), lens.get("color", ""), lens.get("tint", "")]
     found: dict[str, set[str]] = {"style": set(), "material": set()}
     key = {"lab": lab, "style": lens.get("style", ""), "material": lens.get("material", "")}

@@ -549,7 +549,7 @@ class CreateOrderRequest(_message.Message):
 
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Each one of the lab's services."""
+        """Each one of the lab's services; at most 100."""
 
     @_builtins.property
     def redo_data(self) -> Global___RedoData:
@@ -648,7 +648,7 @@ class Lens(_message.Message):
     """At most 250 characters; required with tint."""
     @_builtins.property
     def coats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Coat ids of this material, without repeats."""
+        """Coat ids of this material, without repeats; at most 100."""
 
     def __init__(
         self,

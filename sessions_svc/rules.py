@@ -145,7 +145,7 @@ _EMAIL = Regexp(
     ),
     error="Must be an e-mail address, such as name@example.com.",
 )
-_REGION = Regexp(
+REGION = Regexp(
     re.compile(r"(?:[A-Z]{2}|[A-Z]{2}-[A-Z0-9]{1,3})\Z"),
     error="Must be a US state such as IL, or an ISO 3166-2 code such as US-IL or CA-ON.",
 )
@@ -249,7 +249,7 @@ class QualificationUserSchema(Schema):
     """What decides a person's eligibility."""
 
     birthdate = String(required=True, validate=_real_day)
-    region = String(required=True, validate=_REGION, post_load=full_region)
+    region = String(required=True, validate=REGION, post_load=full_region)
 
 
 class UserSchema(QualificationUserSchema):
@@ -343,22 +343,24 @@ def disqualifications(
     if ordered == {ACUITY}:
         return []
     user = values["user"]
-    eyes = [
-        prescription[name]
-        for prescription in values.get("prescriptions", ())
-        for name in EYES
-        if name in prescription
-    ]
     age = age_on(today, date.fromisoformat(user["birthdate"]))
     reasons = {
         "age": not limits.min_age <= age <= limits.max_age,
         "region": user["region"] not in limits.regions,
-        "unknown_product_key": any(
-            "product_key" in eye and eye["product_key"] not in products for eye in eyes
-        ),
-        "prescription": any(_beyond(eye, limits) for eye in eyes),
+        "unknown_product_key": not product_keys(values) <= set(products),
+        "prescription": any(_beyond(eye, limits) for eye in _eyes(values)),
     }
     return [reason for reason, applies in reasons.items() if applies]
+
+
+def product_keys(values: Mapping[str, Any]) -> set[str]:
+    """The lens products that a valid request's prescriptions name."""
+    return {eye["product_key"] for eye in _eyes(values) if "product_key" in eye}
+
+
+def _eyes(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    prescriptions = values.get("prescriptions", ())
+    return [each[name] for each in prescriptions for name in EYES if name in each]
 
 
 def _beyond(eye: Mapping[str, Any], limits: Limits) -> bool:

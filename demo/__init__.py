@@ -1,0 +1,1 @@
+"""The demo: data for every service, example bodies, and the start of everything at once."""

@@ -1,0 +1,22 @@
+"""`python -m sessions_svc` serves; `--help` tells the rest."""
+
+from pathlib import Path
+
+from chassis.command import Service, command_line
+from sessions_svc import reference, store
+from sessions_svc.service import serve
+
+SERVICE = Service(
+    name="sessions",
+    listen="127.0.0.1:50051",
+    metadata=store.metadata,
+    accounts=store.accounts,
+    answers=store.answers,
+    migrations=Path(__file__).parent / "migrations",
+    reference=reference.REFERENCE,
+    load=reference.load,
+    start=serve,
+)
+
+if __name__ == "__main__":
+    command_line(SERVICE)(prog_name="python -m sessions_svc")

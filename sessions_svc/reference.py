@@ -1,0 +1,116 @@
+"""Reference data of the sessions service: what a TOML file may say, and loading it.
+
+Rows that a file names are added or changed, others stay; what belongs to a
+partner (limits, stores, products) is replaced as a whole.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from sqlalchemy import Connection, delete, insert, update
+
+from chassis.accounts import AccountSchema
+from sessions_svc import store
+from sessions_svc.rules import REGION, Limits, full_region
+
+ID = validate.Length(1, 64)
+PRODUCT_KEY = validate.Length(1, 200)
+AGE = validate.Range(0, 150)
+POWER = validate.Range(-30, 30)
+SIZE = validate.Range(0, 30)
+
+
+class LimitsSchema(Schema):
+    """Whom a partner serves, where that is not the default; units are those of `Limits`."""
+
+    min_age = fields.Integer(strict=True, validate=AGE)
+    max_age = fields.Integer(strict=True, validate=AGE)
+    min_sphere = fields.Float(validate=POWER)
+    max_sphere = fields.Float(validate=POWER)
+    max_cylinder = fields.Float(validate=SIZE)
+    max_add = fields.Float(validate=SIZE)
+    regions = fields.List(fields.String(validate=REGION, post_load=full_region))
+
+    @validates_schema
+    def check_order(self, data: dict[str, Any], **_: Any) -> None:
+        """Want each range to hold something, its default ends included."""
+        limits = Limits(**data)
+        faults = {}
+        if limits.min_age > limits.max_age:
+            faults["min_age"] = [f"Must not be above max_age, which is {limits.max_age}."]
+        if limits.min_sphere > limits.max_sphere:
+            faults["min_sphere"] = [f"Must not be above max_sphere, which is {limits.max_sphere}."]
+        if faults:
+            raise ValidationError(faults)
+
+
+class StoreSchema(Schema):
+    """A store of a partner; sessions may name those that are enabled."""
+
+    id = fields.String(required=True, validate=ID)
+    enabled = fields.Boolean(load_default=True)
+
+
+class PartnerSchema(Schema):
+    """What a partner's account has been given."""
+
+    account = fields.String(required=True)
+    limits = fields.Nested(LimitsSchema, load_default=dict)
+    stores = fields.List(fields.Nested(StoreSchema), load_default=list)
+    products = fields.List(fields.String(validate=PRODUCT_KEY), load_default=list)
+
+    @validates_schema
+    def check_once(self, data: dict[str, Any], **_: Any) -> None:
+        """Want each store and product once."""
+        named = {"stores": [each["id"] for each in data["stores"]], "products": data["products"]}
+        faults = {kind: ["An entry stands twice."] for kind in named if _twice(named[kind])}
+        if faults:
+            raise ValidationError(faults)
+
+
+class ReferenceSchema(Schema):
+    """A whole file."""
+
+    accounts = fields.List(fields.Nested(AccountSchema), load_default=list)
+    partners = fields.List(fields.Nested(PartnerSchema), load_default=list)
+
+    @validates_schema
+    def check_once(self, data: dict[str, Any], **_: Any) -> None:
+        """Want each partner once."""
+        if _twice([each["account"] for each in data["partners"]]):
+            raise ValidationError({"partners": ["An account stands twice."]})
+
+
+REFERENCE = ReferenceSchema()
+
+
+def load(tx: Connection, reference: dict[str, Any]) -> None:
+    """Bring the store to what the file says."""
+    for account in reference["accounts"]:
+        store.accounts.put(tx, **account)
+    ids = store.accounts.ids(tx)
+    for index, partner in enumerate(reference["partners"]):
+        if partner["account"] not in ids:
+            fault = {"account": ["Must be an account's name."]}
+            raise ValidationError({"partners": {index: fault}})
+        _put_partner(tx, ids[partner["account"]], partner)
+
+
+def _put_partner(tx: Connection, account_id: int, partner: dict[str, Any]) -> None:
+    known, limits = store.partners.c.account_id == account_id, partner["limits"]
+    if not tx.execute(update(store.partners).where(known).values(limits=limits)).rowcount:
+        tx.execute(insert(store.partners).values(account_id=account_id, limits=limits))
+    _replace(tx, store.stores, account_id, partner["stores"])
+    named = [{"product_key": each} for each in partner["products"]]
+    _replace(tx, store.products, account_id, named)
+
+
+def _replace(tx: Connection, table: Any, account_id: int, rows: list[dict[str, Any]]) -> None:
+    tx.execute(delete(table).where(table.c.account_id == account_id))
+    if rows:
+        tx.execute(insert(table), [{"account_id": account_id, **row} for row in rows])
+
+
+def _twice(names: Collection[str]) -> bool:
+    return len(set(names)) < len(names)

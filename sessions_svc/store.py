@@ -1,0 +1,188 @@
+"""What is kept: tables, and the few queries on them. No rule and no message.
+
+Users and sessions go by their partner's own keys. A session's prescriptions
+are JSON as they were accepted, its partner_info is the text that was sent;
+what is searched, counted or moved has a column.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from chassis.accounts import Accounts, accounts_table
+from chassis.calls import Account
+from chassis.database import NAMING, Instant
+from chassis.idempotency import Answers, idempotency_table
+from sessions_svc.rules import Limits, Status
+
+metadata = MetaData(naming_convention=NAMING)
+accounts = Accounts(accounts_table(metadata))
+answers = Answers(idempotency_table(metadata))
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("limits", JSON, nullable=False),  # those that are not the default
+)
+stores = Table(
+    "stores",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+)
+products = Table(
+    "products",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("product_key", String(200), primary_key=True),
+)
+users = Table(
+    "users",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("user_key", String(64), primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("first_name", String(50), nullable=False),
+    Column("last_name", String(50), nullable=False),
+    Column("birthdate", Date, nullable=False),
+    Column("region", String(6), nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("updated_at", Instant(), nullable=False),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),  # the order of sessions of one second
+    Column("account_id", Integer, nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("session_key", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("charged_currency", String(3)),
+    Column("charged_amount", BigInteger),  # nothing: we collect; 0: the partner has
+    Column("products", JSON, nullable=False),  # their types
+    Column("store_id", String(64)),
+    Column("partner_info", Text),
+    Column("prescriptions", JSON, nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("updated_at", Instant(), nullable=False),
+    ForeignKeyConstraint(["account_id", "user_key"], ["users.account_id", "users.user_key"]),
+    UniqueConstraint("account_id", "session_key"),
+    Index("ix_sessions_listing", "account_id", "user_key", "created_at", "id"),
+)
+
+_LIMITS = select(partners.c.limits).where(partners.c.account_id == bindparam("account_id"))
+_ENABLED = select(stores.c.id).where(
+    stores.c.account_id == bindparam("account_id"),
+    stores.c.id == bindparam("store_id"),
+    stores.c.enabled,
+)
+_MAPPED = select(products.c.product_key).where(
+    products.c.account_id == bindparam("account_id"),
+    products.c.product_key.in_(bindparam("product_keys", expanding=True)),
+)
+
+
+def _per_engine(build: Callable[[Any], Any]) -> dict[str, Any]:
+    return {"sqlite": build(sqlite.insert), "postgresql": build(postgresql.insert)}
+
+
+def _put_user(insert: Any) -> Any:
+    statement = insert(users)
+    kept = {"account_id", "user_key", "created_at"}
+    newest = {each.name: each for each in statement.excluded if each.name not in kept}
+    return statement.on_conflict_do_update(index_elements=users.primary_key, set_=newest)
+
+
+def _add_session(insert: Any) -> Any:
+    statement = insert(sessions).on_conflict_do_nothing(
+        index_elements=["account_id", "session_key"]
+    )
+    shown = (sessions.c.user_key, sessions.c.session_key, sessions.c.status, sessions.c.created_at)
+    return statement.returning(*shown)
+
+
+_PUT_USER = _per_engine(_put_user)
+_ADD_SESSION = _per_engine(_add_session)
+
+
+def limits_of(tx: Connection, account: Account) -> Limits:
+    """Whom a partner serves."""
+    found = tx.execute(_LIMITS, {"account_id": account.id}).scalar() or {}
+    if "regions" in found:
+        found = {**found, "regions": frozenset(found["regions"])}
+    return Limits(**found)
+
+
+def enabled_stores(tx: Connection, account: Account, store_id: str | None) -> set[str]:
+    """The store of this id, if it is an enabled one of this partner."""
+    if store_id is None:
+        return set()
+    return set(tx.execute(_ENABLED, {"account_id": account.id, "store_id": store_id}).scalars())
+
+
+def mapped_products(tx: Connection, account: Account, product_keys: Collection[str]) -> set[str]:
+    """Those of the lens products that this partner has mapped."""
+    if not product_keys:
+        return set()
+    key = {"account_id": account.id, "product_keys": list(product_keys)}
+    return set(tx.execute(_MAPPED, key).scalars())
+
+
+def add_session(
+    tx: Connection, account: Account, values: Mapping[str, Any], now: datetime
+) -> Row[Any] | None:
+    """Keep a new session and its user's newest details; None when its key is taken.
+
+    Gives user_key, session_key, status and created_at. After None the
+    transaction is to be rolled back: the user's details are in it.
+    """
+    moment = now.replace(microsecond=0)
+    user = {
+        **values["user"],
+        "account_id": account.id,
+        "user_key": values["user_key"],
+        "birthdate": date.fromisoformat(values["user"]["birthdate"]),
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    order = values.get("order", {})
+    session = {
+        "account_id": account.id,
+        "user_key": values["user_key"],
+        "session_key": values["session_key"],
+        "status": Status.CREATED.value,
+        "charged_currency": order.get("charged_currency"),
+        "charged_amount": order.get("charged_amount"),
+        "products": [product["type"] for product in order.get("products", ())],
+        "store_id": values.get("store_id"),
+        "partner_info": values.get("partner_info"),
+        "prescriptions": values.get("prescriptions", []),
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    tx.execute(_PUT_USER[tx.dialect.name], user)
+    return tx.execute(_ADD_SESSION[tx.dialect.name], session).first()

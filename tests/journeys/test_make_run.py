@@ -1,0 +1,211 @@
+"""The README's own commands, as processes: `make run`, its curls, the snippet, a crash."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import postgres
+from tests.serving import SERVICES, basic
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text()
+ADDRESSES = {
+    "GATEWAY_BIND": "127.0.0.1:8080",
+    "SESSIONS_LISTEN": "127.0.0.1:50051",
+    "ORDERS_LISTEN": "127.0.0.1:50052",
+    "SUBSCRIPTIONS_LISTEN": "127.0.0.1:50053",
+}
+STARTING = 90  # seconds at most; it takes about five
+
+
+def free_address() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
+
+
+class Copy:
+    """One `make run`, with a data folder and addresses of its own."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.addresses = {name: free_address() for name in ADDRESSES}
+        self.environment = {**os.environ, **environment, **self.addresses}
+        self.environment.pop("DATABASE_URL", None)
+        self.process: subprocess.Popen[str]
+        self.groups: list[int] = []
+
+    def start(self) -> str:
+        """Start it; gives what it printed up to the curls."""
+        self.process = subprocess.Popen(
+            ["make", "run"],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        assert self.process.stdout
+        printed, end = "", time.monotonic() + STARTING
+        for line in self.process.stdout:
+            printed += line
+            if "/api/public/v1/subscriptions -d" in line or time.monotonic() > end:
+                break
+        assert "Optigate is up" in printed, printed
+        self.groups = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", printed)]
+        assert len(self.groups) == len(ADDRESSES)
+        return printed
+
+    def kill(self) -> None:
+        """Kill every process at once, as a power cut would."""
+        for group in [*self.groups, self.process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        self.process.communicate()
+
+    def stop(self) -> tuple[int, str]:
+        """Ctrl-C; gives exit code and output."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        rest, _ = self.process.communicate(timeout=40)
+        return self.process.returncode, rest
+
+    def here(self, text: str) -> str:
+        """A README text for this copy's addresses."""
+        for name, address in ADDRESSES.items():
+            text = text.replace(address, self.addresses[name])
+        return text
+
+    def shell(self, script: str) -> str:
+        """Run a script as a reader would; gives what it printed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, str], Any]:
+        """POST JSON; gives status, headers and parsed body."""
+        request = urllib.request.Request(
+            f"http://{self.addresses['GATEWAY_BIND']}{path}",
+            json.dumps(body).encode(),
+            {name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, dict(answer.headers), json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def copy(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Copy]]:
+    """Makes copies on the engine under test; at the end none is left."""
+    server = os.environ["TEST_POSTGRES_URL"]
+    databases: list[str] = []
+    copies: list[Copy] = []
+
+    def make() -> Copy:
+        environment = {"DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+        if engine == "postgresql":
+            for service in SERVICES:
+                databases.append(f"run_{service}_{uuid.uuid4().hex[:8]}")
+                url = postgres.create_database(server, databases[-1])
+                environment[f"{service.upper()}_DATABASE_URL"] = url
+        copies.append(Copy(environment))
+        return copies[-1]
+
+    yield make
+    for each in copies:
+        if each.process.poll() is None:
+            each.kill()
+    for name in databases:
+        postgres.drop_database(server, name)
+
+
+@pytest.fixture(scope="module")
+def running(copy: Callable[[], Copy]) -> tuple[Copy, str]:
+    """A copy that runs, and what it printed."""
+    made = copy()
+    return made, made.start()
+
+
+def blocks(language: str, holding: str) -> list[str]:
+    """The README's code blocks in a language that hold a text."""
+    found = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [block for block in found if holding in block]
+
+
+def test_the_printed_curls_work(running: tuple[Copy, str]) -> None:
+    copy, printed = running
+    welcome = printed[printed.index("A vision-test session:") :]
+    scripts = re.split(r"^(?:An? [\w -]+:)$", welcome, flags=re.MULTILINE)[1:]
+    assert len(scripts) == 3
+    for script in scripts:
+        assert "HTTP/1.1 201 CREATED" in copy.shell(script)
+
+
+def test_the_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
+    copy, _ = running
+    scripts = blocks("sh", "curl -i")
+    assert len(scripts) == 3
+    for script in scripts:
+        assert "HTTP/1.1 201 CREATED" in copy.shell(copy.here(script))
+
+
+def test_the_snippet_of_the_readme_works(running: tuple[Copy, str]) -> None:
+    copy, _ = running
+    (snippet,) = blocks("python", "grpc.insecure_channel")
+    printed = copy.shell(f"{sys.executable} - <<'END'\n{copy.here(snippet)}\nEND")
+    assert printed == "1 of 4\n"
+
+
+def test_two_copies_run_side_by_side(running: tuple[Copy, str], copy: Callable[[], Copy]) -> None:
+    first, _ = running
+    second = copy()
+    second.start()
+    body = json.loads((ROOT / "demo/session.json").read_text()) | {"session_key": "side-by-side"}
+    for each in (first, second):
+        status, _, _ = each.post(
+            "/api/v2/partners/sessions", body, authorization=basic("demo-partner")
+        )
+        assert status == 201
+    assert second.stop()[0] == 0
+
+
+def test_what_was_acknowledged_survives_a_kill(copy: Callable[[], Copy]) -> None:
+    killed = copy()
+    killed.start()
+    body = json.loads((ROOT / "demo/subscription.json").read_text())
+
+    def solicit(number: int) -> tuple[int, dict[str, str], Any]:
+        return killed.post(
+            "/api/public/v1/subscriptions",
+            body | {"reference": f"kill-{number}"},
+            authorization=basic("demo-merchant"),
+            idempotency_key=f"key-{number}",
+        )
+
+    made = [solicit(number)[2] for number in range(20)]
+    killed.kill()
+    killed.start()
+    for number, before in enumerate(made):
+        _, headers, again = solicit(number)
+        assert again == before
+        assert headers["Idempotent-Replayed"] == "true"
+    code, printed = killed.stop()
+    assert code == 0
+    assert printed.count('"event": "stopped"') == len(SERVICES)
