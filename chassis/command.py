@@ -17,6 +17,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from marshmallow import Schema, ValidationError
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import ArgumentError
 
 from chassis.accounts import CLIENT, ROLES, Accounts
 from chassis.database import Database
@@ -61,7 +62,8 @@ def command_line(service: Service) -> click.Group:
         default = f"sqlite:///{data_dir}/{service.name}.db"
         context.obj = context.with_resource(_opened(database_url or default))
         if context.invoked_subcommand is None:
-            context.invoke(serve)
+            with serve.make_context("serve", [], parent=context) as alone:
+                serve.invoke(alone)
 
     @cli.command(help="Serve gRPC until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
@@ -154,8 +156,8 @@ class _opened:
     def __enter__(self) -> Database:
         try:
             self.database = Database(self.url)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
+        except (ValueError, OSError, ArgumentError) as error:
+            raise click.ClickException(f"DATABASE_URL: {error}") from None
         return self.database
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:

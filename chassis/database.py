@@ -34,6 +34,7 @@ from chassis.calls import current
 from chassis.errors import Busy, Overloaded, Refusal
 
 LOCK_WAIT = 5  # seconds
+CONNECT_WAIT = 5  # seconds; a host that never answers would hold a thread for minutes
 CONNECTIONS = 16  # more than a server has threads
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -138,6 +139,7 @@ class Database:
             pool_size=CONNECTIONS,
             max_overflow=0,
             connect_args={
+                "connect_timeout": CONNECT_WAIT,
                 "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC"
             },
         )
@@ -174,7 +176,9 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there, or comes first; gives whether it did."""
     dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).on_conflict_do_nothing()
-    return tx.execute(statement, row).rowcount == 1
+    # Without it a key that PostgreSQL returns takes the place of the count.
+    counted = statement.execution_options(preserve_rowcount=True)
+    return tx.execute(counted, row).rowcount == 1
 
 
 @contextmanager

@@ -188,9 +188,10 @@ def start(
     )
     for servicer, register, _ in servicers:
         register(servicer, server)
-    checks = health.HealthServicer(
-        experimental_non_blocking=True, experimental_thread_pool=ThreadPoolExecutor(1)
-    )
+    own = ThreadPoolExecutor(1, thread_name_prefix="health")
+    checks = health.HealthServicer(experimental_non_blocking=True, experimental_thread_pool=own)
+    # The servicer gives the pool to Watch alone; Check would wait behind the RPCs.
+    health.HealthServicer.Check.experimental_thread_pool = own
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = [service.full_name for service in services]
     reflection.enable_server_reflection(

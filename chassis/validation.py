@@ -31,6 +31,8 @@ class Rules:
         """What is valid in the request, and what is at fault in the rest."""
         values = plain(request)
         faults = list(control_characters(values, "", self.raw))
+        if faults:
+            values = _storable(values)
         try:
             valid: Any = self.schema.load(values)
         except ValidationError as error:
@@ -73,3 +75,14 @@ def control_characters(value: Any, path: str = "", raw: Collection[str] = ()) ->
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from control_characters(each, f"{path}.{index}", raw)
+
+
+def _storable(value: Any) -> Any:
+    """The values of a request that is refused anyway, for queries that look for more faults."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {name: _storable(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    return value

@@ -24,6 +24,7 @@ LISTEN = {
     "subscriptions": "127.0.0.1:50053",
 }
 STARTING = 60  # seconds
+SETTLING = 1  # second in which the gateway's other worker finds the services too
 manager.KILL_WAIT = 15  # seconds that a process has to drain: more than a service's own grace
 
 WELCOME = """
@@ -92,11 +93,14 @@ def welcome(bound: str, url: str) -> None:
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
-                print(WELCOME.format(url=url), flush=True)
-                return
+                break
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.1)
-    print(f"Not ready after {STARTING} s; {bound}/readyz tells what fails.", file=sys.stderr)
+            time.sleep(0.3)
+    else:
+        print(f"Not ready after {STARTING} s; {bound}/readyz tells what fails.", file=sys.stderr)
+        return
+    time.sleep(SETTLING)
+    print(WELCOME.format(url=url), flush=True)
 
 
 if __name__ == "__main__":

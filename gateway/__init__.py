@@ -24,7 +24,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY, **environment(), **(config or {}))
+    app.config.update({"MAX_CONTENT_LENGTH": MAX_BODY, **environment(), **(config or {})})
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import grpc
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from chassis.calls import caller, current
 from chassis.database import Database
@@ -18,6 +18,7 @@ from sessions_svc import rules, store
 
 CHECK_QUALIFICATION = Rules(rules.CHECK_QUALIFICATION)
 CREATE_SESSION = Rules(rules.CREATE_SESSION, raw=("partner_info",))
+TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
 def utc_now() -> datetime:
@@ -57,8 +58,10 @@ class SessionService(rpc.SessionServiceServicer):
             refuse(faults, data_faults, rules.store_faults(values, enabled))
             qualify(disqualifications(tx, values, now.date()))
         with self.database.write() as tx:
-            created = session(store.add_session(tx, caller(), values, now))
-            return store.answers.keep(tx, created)
+            row = store.add_session(tx, caller(), values, now)
+            if row is None:
+                raise AlreadyExists("A session has this session_key.", faults=[TAKEN])
+            return store.answers.keep(tx, pb.Session(**row._mapping))
 
 
 def disqualifications(tx: Connection, values: dict[str, Any], today: date) -> list[str]:
@@ -76,14 +79,6 @@ def qualify(codes: list[str]) -> None:
             reason="DISQUALIFIED",
             metadata={"disqualifications": ",".join(codes)},
         )
-
-
-def session(row: Row[Any] | None) -> pb.Session:
-    """A kept session as partners see it; raises AlreadyExists where none could be kept."""
-    if row is None:
-        fault = Fault("session_key", "Must be a key that none of your sessions has.")
-        raise AlreadyExists("A session has this session_key.", faults=[fault])
-    return pb.Session(**row._mapping)
 
 
 def serve(

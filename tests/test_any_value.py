@@ -35,10 +35,12 @@ values = st.recursive(
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a JSON value, itself included."""
     yield path
-    entries = value.items() if isinstance(value, dict) else enumerate(value)
-    if isinstance(value, dict | list):
-        for name, each in entries:
+    if isinstance(value, dict):
+        for name, each in value.items():
             yield from places(each, (*path, name))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from places(each, (*path, index))
 
 
 def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:

@@ -7,22 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.json_format import ParseDict
 from marshmallow import Schema, ValidationError
 
+from protos.sessions_pb2 import CheckQualificationRequest, CreateSessionRequest
 from sessions_svc.rules import CREATE_SESSION
 
 Values = dict[str, Any]
-
-
 REQUIRED = "Missing data for required field."
-
-
 DIOPTRES = "Must be from -30 to 30 dioptres."
-
-
 TODAY = date(2026, 6, 15)
-
-
 ABSENT = object()
 
 
@@ -53,6 +47,17 @@ def user(**fields: Any) -> Values:
 def session(**fields: Any) -> Values:
     """The smallest CreateSessionRequest that breaks no rule, with these fields."""
     return present({"user_key": "user1", "session_key": "session1", "user": user(), **fields})
+
+
+def create(**fields: Any) -> CreateSessionRequest:
+    """`session` as a message."""
+    return ParseDict(session(**fields), CreateSessionRequest())
+
+
+def check(**fields: Any) -> CheckQualificationRequest:
+    """The smallest CheckQualificationRequest of whom qualifies, with these fields."""
+    person = {"birthdate": "1988-01-01", "region": "IL"}
+    return ParseDict({"user": person, **fields}, CheckQualificationRequest())
 
 
 def present(values: Values) -> Values:

@@ -114,8 +114,6 @@ def test_one_eye_may_be_missing_in_contacts_alone(missing: Any, eye: str, other:
 
 
 MM = "Must be from {} to {} mm."
-
-
 NUMBER = "Special numeric values (nan or infinity) are not permitted."
 
 
@@ -176,11 +174,7 @@ def test_a_foreign_field_is_not_named_where_the_type_is_unknown() -> None:
 
 
 NEEDED = "Required with a cylinder."
-
-
 ALONE = "Allowed only with a cylinder that is not zero."
-
-
 AXIS = "Must be from 1 to 180 degrees."
 
 

@@ -116,8 +116,6 @@ EVERYTHING: Values = {
     "user": user(birthdate="2020-01-01", region="CA-ON"),
     "prescriptions": [contacts(right_eye={"product_key": "none", "sphere": 20.0})],
 }
-
-
 ALL = ["age", "region", "unknown_product_key", "prescription"]
 
 

@@ -6,14 +6,10 @@ from sessions_svc import rules
 from tests.sessions_svc.bodies import TODAY, contacts, faults, glasses, loaded, session, user
 
 HOST = ".".join(["b" * 62] * 3)
-
-
 EMAILS = """
     test@example.com first.last+tag@sub.example.co.uk o'neil@example.com
     jürgen@münchen.example a@xn--mnchen-3ya.xn--p1ai
 """
-
-
 NO_EMAILS = """
     nobody @example.com test@ test@example test@example.c test@127.0.0.1 test@example..com
     test@-example.com test@example-.com .test@example.com te..st@example.com a@b@example.com
