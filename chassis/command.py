@@ -48,6 +48,13 @@ class Service:
         """What stands behind `python -m`."""
         return f"{self.name}_svc"
 
+    def ensure_current(self, database: Database) -> None:
+        """Raise unless the store is at this version."""
+        if not is_current(database, self.migrations):
+            raise click.ClickException(
+                f"The database is not at this version: run `python -m {self.module} migrate`."
+            )
+
 
 def command_line(service: Service) -> click.Group:
     """The commands of one service."""
@@ -70,10 +77,7 @@ def command_line(service: Service) -> click.Group:
     @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
     @click.pass_obj
     def serve(database: Database, listen: str, public_url: str) -> None:
-        if not is_current(database, service.migrations):
-            raise click.ClickException(
-                f"The database is not at this version: run `python -m {service.module} migrate`."
-            )
+        service.ensure_current(database)
         configure(service.name)
         try:
             running = service.start(database, listen, public_url.rstrip("/"))
@@ -92,8 +96,9 @@ def command_line(service: Service) -> click.Group:
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @click.pass_obj
     def load(database: Database, file: Path) -> None:
+        service.ensure_current(database)
         with _faults_of(file):
-            values = tomllib.loads(file.read_text())
+            values = tomllib.loads(file.read_text("utf-8"))
             for fault in control_characters(values):
                 raise ValidationError({fault.path: [fault.message]})
             reference: dict[str, Any] = service.reference.load(values)
@@ -112,14 +117,17 @@ def command_line(service: Service) -> click.Group:
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
 
-    cli.add_command(_accounts(service.accounts))
+    cli.add_command(_accounts(service))
     return cli
 
 
-def _accounts(accounts: Accounts) -> click.Group:
+def _accounts(service: Service) -> click.Group:
+    accounts = service.accounts
+
     @click.group("accounts", help="Who may call this service.")
-    def group() -> None:
-        pass
+    @click.pass_obj
+    def group(database: Database) -> None:
+        service.ensure_current(database)
 
     @group.command(help="Add an account; prints its secret, which is not shown again.")
     @click.argument("name")

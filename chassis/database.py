@@ -140,13 +140,13 @@ class Database:
             max_overflow=0,
             connect_args={
                 "connect_timeout": CONNECT_WAIT,
-                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC"
+                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
             },
         )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that reads one state of the store."""
+        """A transaction that reads."""
         with refusals(), self._reader.connect() as tx:
             yield tx
 
@@ -176,7 +176,7 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there, or comes first; gives whether it did."""
     dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).on_conflict_do_nothing()
-    # Without it a key that PostgreSQL returns takes the place of the count.
+    # Without it the count of an insert is -1 on PostgreSQL: psycopg forgets it on closing.
     counted = statement.execution_options(preserve_rowcount=True)
     return tx.execute(counted, row).rowcount == 1
 

@@ -75,11 +75,12 @@ class Answers:
     def _upsert(self, dialect: object) -> object:
         statement = dialect.insert(self.table)  # type: ignore[attr-defined]
         fields = ("fingerprint", "response", "expires_at")
-        return statement.on_conflict_do_update(
+        upsert = statement.on_conflict_do_update(
             index_elements=["account_id", "rpc", "key"],
             set_={name: statement.excluded[name] for name in fields},
             where=self.table.c.expires_at <= bindparam("now"),
         )
+        return upsert.execution_options(preserve_rowcount=True)
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The answer kept for this call; raises Invalid for another request's key."""
@@ -104,7 +105,8 @@ class Answers:
             "expires_at": now + LIFE,
             "now": now,
         }
-        if not tx.execute(self._keep[tx.dialect.name], row).rowcount:  # type: ignore[call-overload]
+        kept = tx.execute(self._keep[tx.dialect.name], row)  # type: ignore[call-overload]
+        if kept.rowcount != 1:
             raise Taken("The key was taken a moment ago.")
         return response
 

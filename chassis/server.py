@@ -37,6 +37,8 @@ OPTIONS = [
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Of several HTTP headers of 8 KB each, none is to look like an outage.
+    ("grpc.max_metadata_size", 64 * 1024),
 ]
 Method = Callable[[Message, grpc.ServicerContext], Message]
 Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]

@@ -49,31 +49,31 @@ def create_token() -> Response:
 
 @bp.get("/labs")
 def list_labs() -> Response:
-    request = read_query(LIST_LABS)
+    request = read_query(LIST_LABS, ahead=_known)
     return answer(200, LABS, call(backends.orders().ListLabs, request))
 
 
 @bp.get("/labs/<lab>/order_settings")
 def get_order_settings(lab: str) -> Response:
-    request = read_query(GET_ORDER_SETTINGS, lab=lab)
+    request = read_query(GET_ORDER_SETTINGS, ahead=_known, lab=lab)
     return answer(200, ORDER_SETTINGS, call(backends.orders().GetOrderSettings, request))
 
 
 @bp.get("/catalogs/styles")
 def list_styles() -> Response:
-    request = read_query(LIST_STYLES)
+    request = read_query(LIST_STYLES, ahead=_known)
     return answer(200, STYLES, call(backends.orders().ListStyles, request))
 
 
 @bp.get("/catalogs/materials")
 def list_materials() -> Response:
-    request = read_query(LIST_MATERIALS)
+    request = read_query(LIST_MATERIALS, ahead=_known)
     return answer(200, MATERIALS, call(backends.orders().ListMaterials, request))
 
 
 @bp.get("/catalogs/addons")
 def list_addons() -> Response:
-    request = read_query(LIST_ADDONS)
+    request = read_query(LIST_ADDONS, ahead=_known)
     return answer(200, ADDONS, call(backends.orders().ListAddons, request))
 
 

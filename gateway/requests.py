@@ -29,9 +29,14 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
         raise
 
 
-def read_query(reader: Reader[M], **path: str) -> M:
-    """The message in the request's query string."""
-    return reader.read_query(request.args.to_dict(flat=False), **path)
+def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
+    """The message in the request's query string; `ahead` as for `read`."""
+    try:
+        return reader.read_query(request.args.to_dict(flat=False), **path)
+    except Invalid:
+        if ahead is not None:
+            ahead()
+        raise
 
 
 def answer(

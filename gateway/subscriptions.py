@@ -54,13 +54,17 @@ def create_subscription() -> Response:
 
 @bp.get("/subscriptions")
 def list_subscriptions() -> Response:
-    request = read_query(LIST_SUBSCRIPTIONS)
+    request = read_query(LIST_SUBSCRIPTIONS, ahead=_known)
     return answer(200, SUBSCRIPTIONS, call(backends.subscriptions().ListSubscriptions, request))
 
 
 @bp.get("/subscriptions/<subscription_id>")
 def get_subscription(subscription_id: str) -> Response:
-    request = read_query(GET_SUBSCRIPTION, subscription_id=subscription_id)
+    request = read_query(
+        GET_SUBSCRIPTION,
+        ahead=partial(_found, subscription_id),
+        subscription_id=subscription_id,
+    )
     return answer(200, SUBSCRIPTION, call(backends.subscriptions().GetSubscription, request))
 
 

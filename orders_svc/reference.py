@@ -4,6 +4,7 @@ Rows that a file names are added or changed, others stay; what belongs to a row
 (a user's labs, a lab's catalog) is replaced as a whole.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -21,12 +22,27 @@ NAME = validate.Length(1, 200)
 CATALOG = (store.addons, store.style_materials, store.materials, store.styles)
 
 
+def _once(*keys: str) -> Callable[[list[Any]], None]:
+    """Want each entry once, or each value under these keys of the entries."""
+
+    def check(entries: list[Any]) -> None:
+        seen = {tuple(each[key] for key in keys) if keys else each for each in entries}
+        if len(seen) < len(entries):
+            raise ValidationError(f"Each {' and '.join(keys) or 'id'} may stand once.")
+
+    return check
+
+
 def _words() -> fields.List[str]:
     return fields.List(fields.String(validate=NAME), required=True)
 
 
 def _ids() -> fields.List[str]:
-    return fields.List(fields.String(validate=ID), load_default=list)
+    return fields.List(fields.String(validate=ID), load_default=list, validate=_once())
+
+
+def _entries(schema: type[Schema], *keys: str) -> fields.List[Any]:
+    return fields.List(fields.Nested(schema), load_default=list, validate=_once(*keys))
 
 
 class SettingsSchema(Schema):
@@ -68,29 +84,27 @@ class CoatSchema(NamedSchema):
 class MaterialSchema(NamedSchema):
     """A lens material: the styles it is made in, and what can be added to it."""
 
-    styles = fields.List(fields.String(validate=ID), required=True)
+    styles = fields.List(fields.String(validate=ID), required=True, validate=_once())
     colors = _ids()
     coats = _ids()
-    tints = fields.List(fields.String(validate=ID), load_default=list)
+    tints = _ids()
 
 
 class LabSchema(NamedSchema):
     """A lab with its settings and catalog."""
 
     settings = fields.Nested(SettingsSchema, required=True)
-    styles = fields.List(fields.Nested(StyleSchema), load_default=list)
-    materials = fields.List(fields.Nested(MaterialSchema), load_default=list)
-    colors = fields.List(fields.Nested(NamedSchema), load_default=list)
-    coats = fields.List(fields.Nested(CoatSchema), load_default=list)
+    styles = _entries(StyleSchema, "id")
+    materials = _entries(MaterialSchema, "id")
+    colors = _entries(NamedSchema, "id")
+    coats = _entries(CoatSchema, "id")
 
     @validates_schema
     def check_references(self, data: dict[str, Any], **_: Any) -> None:
-        """Want each id that a material names to be in this lab's lists, once."""
+        """Want each id that a material names to be in this lab's lists."""
         faults: dict[str, Any] = {}
         for kind in ("styles", "colors", "coats"):
             known = {each["id"] for each in data[kind]}
-            if len(known) < len(data[kind]):
-                faults[kind] = ["An id stands twice."]
             for index, material in enumerate(data["materials"]):
                 if not known.issuperset(material[kind]):
                     fault = {kind: [f"Must be ids of this lab's {kind}."]}
@@ -109,18 +123,18 @@ class UserLabSchema(Schema):
 class UserSchema(Schema):
     """A dashboard user of a client."""
 
-    email = fields.Email(required=True)
+    email = fields.Email(required=True, validate=validate.Length(max=254))
     account = fields.String(required=True)
     password = fields.String(required=True, validate=validate.Length(8, 255))
-    labs = fields.List(fields.Nested(UserLabSchema), load_default=list)
+    labs = _entries(UserLabSchema, "lab", "account_number")
 
 
 class ReferenceSchema(Schema):
     """A whole file."""
 
-    accounts = fields.List(fields.Nested(AccountSchema), load_default=list)
-    labs = fields.List(fields.Nested(LabSchema), load_default=list)
-    users = fields.List(fields.Nested(UserSchema), load_default=list)
+    accounts = _entries(AccountSchema, "name")
+    labs = _entries(LabSchema, "id")
+    users = _entries(UserSchema, "email")
 
 
 REFERENCE = ReferenceSchema()
@@ -188,8 +202,10 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
         tx.execute(insert(store.users).values(row))
         found = store.user_named(tx, user["email"])
         assert found is not None
-    elif not check_password_hash(found.password_hash, user["password"]):
-        changed = {"password_hash": generate_password_hash(user["password"])}
+    else:
+        changed: dict[str, Any] = {"account_id": account_id}
+        if not check_password_hash(found.password_hash, user["password"]):
+            changed["password_hash"] = generate_password_hash(user["password"])
         tx.execute(update(store.users).where(store.users.c.id == found.id).values(changed))
     tx.execute(delete(store.user_labs).where(store.user_labs.c.user_id == found.id))
     rows = [

@@ -236,18 +236,6 @@ class ListSubscriptionsSchema(Schema):
     per_page = Integer(strict=True, load_default=30, validate=Range(1, 100, error=_RANGE))
 
 
-class SubscriptionIdSchema(Schema):
-    """Which subscription: an id of any form, for an unknown one is not found, not malformed."""
-
-    subscription_id = String(required=True)
-
-
-class ActivateCartItemSchema(SubscriptionIdSchema):
-    """Which item of which subscription."""
-
-    reference_uuid = String(required=True)
-
-
 class DeliverySchema(Schema):
     """Boxes of one item."""
 
@@ -255,18 +243,16 @@ class DeliverySchema(Schema):
     quantity = Integer(strict=True, required=True, validate=_COUNT)
 
 
-class CreateBoxDeliveriesSchema(SubscriptionIdSchema):
+class CreateBoxDeliveriesSchema(Schema):
     """Boxes handed over."""
 
+    subscription_id = String(required=True)
     deliveries = List(Nested(DeliverySchema), required=True, validate=_SOME)
 
 
 CREATE_SUBSCRIPTION = CreateSubscriptionSchema()
 LIST_SUBSCRIPTIONS = ListSubscriptionsSchema()
-GET_SUBSCRIPTION = SubscriptionIdSchema()
 CREATE_BOX_DELIVERIES = CreateBoxDeliveriesSchema()
-ACTIVATE_CART_ITEM = ActivateCartItemSchema()
-CONFIRM_SUBSCRIPTION = SubscriptionIdSchema()
 
 
 def _numbered(values: Values, name: str, prefix: str = "") -> Iterator[tuple[str, Values]]:

@@ -1,45 +1,14 @@
-"""The rules of orders: every row of the tables, both sides of every boundary."""
+"""The rules of an order's fields: every row of the tables, both sides of every boundary."""
 
 import copy
-import json
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema
 
 from orders_svc import rules
-from orders_svc.rules import Offer, offer_faults
+from orders_svc.rules import offer_faults
+from tests.orders_svc.bodies import BLANK, LAB, MISSING, OFFER, Body, faults, put, refusal
 
-EXAMPLE = Path(__file__).parents[2] / "demo" / "order.json"
-Body = dict[str, Any]
-
-LAB = {"lab": "lab_123", "account_number": "1234567"}
-REDO_DATA = {"type": "Remake", "reason": "scratched", "reference": "INV-9"}
-SUBMISSION_BLOCKS = [
-    ("redo", "redo_data", REDO_DATA),
-    ("multi_pair", "multi_pair_data", {"reference": "TRAY-77"}),
-]
-OFFER = Offer(
-    settings={
-        "frame_handling_options": ["Frame to Come", "Lenses Only"],
-        "frame_materials": ["Metal", "Zyl"],
-        "mounting_options": ["Edged & Mount", "Uncuts Only"],
-        "order_types": ["rx", "frame"],
-        "redo_types": ["Remake", "Warranty"],
-        "services": ["Roll & Polish Edges", "Add/Replace Nose Pads"],
-    },
-    styles={"style_789"},
-    materials={"material_123"},
-    colors={"color_123", "color_456"},
-    coats={"coat_123", "coat_456", "coat_789"},
-    tints={"Gray", "Brown"},
-)
-
-MISSING = "Missing data for required field."
-BLANK = "Must not be blank."
 STATE = "Must be the two capital letters of a US state, DC, AS, GU, MP, PR or VI."
 ZIP = "Must be a ZIP (12345) or ZIP+4 code."
 
@@ -110,72 +79,6 @@ FORMS: list[tuple[str, list[str], list[str], str]] = [
     ("shipping.address.postal_code", ZIPS, NO_ZIPS, ZIP),
     ("shipping.address.country", ["US"], ["CA", "us", "USA", ""], "Must be US."),
 ]
-
-
-@pytest.fixture
-def order() -> Body:
-    """The example body: an rx order for the lab with every block but redo and multi pair."""
-    body: Body = json.loads(EXAMPLE.read_text())
-    return body
-
-
-@pytest.fixture
-def redo(order: Body) -> Body:
-    """The example as a redo."""
-    return {**order, "submission_type": "redo", "redo_data": dict(REDO_DATA)}
-
-
-@pytest.fixture
-def frame_order(order: Body) -> Body:
-    """The least order of a type other than rx."""
-    required = "handling manufacturer model material color eye_size bridge"
-    return {
-        **LAB,
-        "mode": "submit",
-        "submission_type": "new",
-        "order_type": "frame",
-        "patient": {"first_name": "Ada", "last_name": "Example"},
-        "frame": {name: order["frame"][name] for name in required.split()},
-    }
-
-
-def put(body: Body, path: str, *value: Any) -> None:
-    """Set the value at a dotted path; without a value, take it away."""
-    *blocks, name = path.split(".")
-    for block in blocks:
-        body = body.setdefault(block, {})
-    if value:
-        body[name] = value[0]
-    else:
-        del body[name]
-
-
-def paths(messages: Any, path: str = "") -> dict[str, list[str]]:
-    """Messages by dotted path; those of a whole schema would show as `_schema`."""
-    if not isinstance(messages, Mapping):
-        return {path: messages}
-    found: dict[str, list[str]] = {}
-    for name, each in messages.items():
-        found |= paths(each, f"{path}.{name}" if path else str(name))
-    return found
-
-
-def refusal(body: Body) -> tuple[dict[str, list[str]], Body]:
-    """The faults of an order by path, and what is left of it."""
-    try:
-        return {}, rules.CREATE_ORDER_REQUEST.load(body)
-    except ValidationError as error:
-        return paths(error.messages_dict), dict(error.valid_data or {})
-
-
-def faults(body: Body) -> dict[str, list[str]]:
-    """The faults of an order by path."""
-    return refusal(body)[0]
-
-
-def offer_paths(body: Body, offer: Offer | None = OFFER) -> list[str]:
-    """Where the valid part of an order is not what the lab offers."""
-    return [path for path, _ in offer_faults(refusal(body)[1], offer)]
 
 
 def test_the_example_order_is_taken_and_only_gains_the_country(order: Body) -> None:
@@ -306,141 +209,6 @@ def test_a_tracing_has_at_most_256_kib_of_utf_8(order: Body, letter: str) -> Non
     assert faults(order) == {"frame.tracing": ["Must be at most 256 KiB of UTF-8."]}
 
 
-@pytest.mark.parametrize("pair", [("cylinder", "axis"), ("add", "seg_height")])
-@pytest.mark.parametrize("eye", ["left_eye", "right_eye"])
-def test_one_of_a_pair_wants_the_other(order: Body, eye: str, pair: tuple[str, str]) -> None:
-    for present, absent in (pair, pair[::-1]):
-        order["rx"] = {eye: {"sphere": 0.0, present: 1}}
-        assert faults(order) == {f"rx.{eye}.{absent}": [f"Required with {present}."]}
-        order["rx"][eye][absent] = 1
-        assert faults(order) == {}
-
-
-def test_a_number_out_of_range_is_still_one_of_a_pair(order: Body) -> None:
-    order["rx"]["right_eye"] |= {"cylinder": -21.0, "seg_height": 51.0}
-    order["rx"]["left_eye"]["cylinder"] = 0.0
-    assert faults(order) == {
-        "rx.right_eye.cylinder": ["Must be from -20 to 20."],
-        "rx.right_eye.seg_height": ["Must be from 0.5 to 50."],
-        "rx.left_eye.axis": ["Required with cylinder."],
-    }
-
-
-def test_an_rx_wants_an_eye(order: Body) -> None:
-    order["rx"] = {}
-    assert faults(order) == {"rx": ["Must have left_eye, right_eye or both."]}
-
-
-def test_a_tint_wants_its_instruction_and_the_other_way_round(order: Body) -> None:
-    put(order, "lens.tint_instruction")
-    assert faults(order) == {"lens.tint_instruction": ["Required with tint."]}
-    put(order, "lens.tint")
-    assert faults(order) == {}
-    put(order, "lens.tint_instruction", "20% solid")
-    assert faults(order) == {"lens.tint_instruction": ["Only with a tint."]}
-
-
-def test_each_repeat_of_a_coat_is_named(order: Body) -> None:
-    order["lens"]["coats"] = ["coat_1", "coat_2", "coat_1", "coat_3", "coat_1", "coat_2"]
-    repeat = ["Must not repeat a coat."]
-    assert faults(order) == {f"lens.coats.{index}": repeat for index in (2, 4, 5)}
-
-
-@pytest.mark.parametrize("mode", ["draft", "submit"])
-@pytest.mark.parametrize("name", ["mounting_option", "rx"])
-def test_an_rx_order_wants_its_parts(order: Body, mode: str, name: str) -> None:
-    order["mode"] = mode
-    del order[name]
-    assert faults(order) == {name: ["Required with order_type rx."]}
-
-
-def test_only_a_submitted_rx_order_wants_a_lens(order: Body) -> None:
-    del order["lens"]
-    assert faults(order) == {"lens": ["Required with order_type rx and mode submit."]}
-    assert faults({**order, "mode": "draft"}) == {}
-
-
-def test_a_lens_on_a_draft_is_checked(order: Body) -> None:
-    order |= {"mode": "draft", "lens": {"style": "style_456", "color": " "}}
-    assert faults(order) == {"lens.material": [MISSING], "lens.color": [BLANK]}
-    assert offer_paths(order) == ["lens.style"]
-
-
-@pytest.mark.parametrize(
-    ("block", "inside"),
-    [("lens", {}), ("lens", {"style": "s"}), ("rx", {}), ("rx", {"left_eye": {}})],
-)
-def test_an_rx_block_in_another_order_is_refused_as_a_whole(
-    frame_order: Body, block: str, inside: Body
-) -> None:
-    sent = {**frame_order, block: inside, "mounting_option": "Uncuts Only"}
-    assert faults(sent) == {block: ["Only with order_type rx."]}
-    assert offer_paths(sent) == []
-
-
-@pytest.mark.parametrize(("word", "block", "inside"), SUBMISSION_BLOCKS)
-def test_a_submission_type_wants_its_block(
-    frame_order: Body, word: str, block: str, inside: dict[str, str]
-) -> None:
-    frame_order["submission_type"] = word
-    assert faults(frame_order) == {block: [f"Required with submission_type {word}."]}
-    assert faults({**frame_order, block: {}}) == {f"{block}.{name}": [MISSING] for name in inside}
-    assert faults({**frame_order, block: inside}) == {}
-    for refused in (" ", "x" * 51):
-        message = "Must be 1 to 50 characters and not blank."
-        sent = {**frame_order, block: {**inside, "reference": refused}}
-        assert faults(sent) == {f"{block}.reference": [message]}
-
-
-@pytest.mark.parametrize(("word", "block", "inside"), SUBMISSION_BLOCKS)
-def test_a_block_of_another_submission_type_is_refused_as_a_whole(
-    frame_order: Body, word: str, block: str, inside: dict[str, str]
-) -> None:
-    for other in {"new", "redo", "multi_pair"} - {word}:
-        own = {name: each for sent, name, each in SUBMISSION_BLOCKS if sent == other}
-        for wrong in (inside, {}, {"type": "Other", "reference": "x" * 51}):
-            sent = {**frame_order, **own, "submission_type": other, block: wrong}
-            assert faults(sent) == {block: [f"Only with submission_type {word}."]}
-            assert offer_paths(sent) == []
-
-
-def test_a_wrong_word_neither_calls_for_blocks_nor_refuses_them(redo: Body) -> None:
-    redo |= {"mode": "save", "submission_type": "again", "order_type": " "}
-    del redo["lens"]
-    assert set(faults(redo)) == {"mode", "submission_type", "order_type"}
-
-
-def test_all_faults_are_told_at_once() -> None:
-    body = {
-        "mode": "submit",
-        "submission_type": "redo",
-        "order_type": "rx",
-        "lab": "lab_123",
-        "patient": {"first_name": " ", "email": "ada"},
-        "lens": {"style": "s", "coats": ["a", "a"], "tint": "Gray"},
-        "frame": {"handling": "Frame to Come", "material": "gold", "eye_size": 9.0, "wrap": 41.0},
-        "rx": {
-            "left_eye": {"cylinder": 21.0, "add": 2.0},
-            "right_eye": {"sphere": 31.0, "axis": 0, "vertical_prism": {"direction": "in"}},
-        },
-        "special_instructions": "x" * 1001,
-        "multi_pair_data": {},
-        "shipping": {"name": "x" * 51, "address": {"state": "US-NV", "country": "CA"}},
-    }
-    expected = """
-        account_number mounting_option redo_data multi_pair_data special_instructions
-        patient.first_name patient.last_name patient.email
-        lens.material lens.color lens.coats.1 lens.tint_instruction
-        frame.manufacturer frame.model frame.material frame.color frame.eye_size frame.bridge
-        frame.wrap rx.left_eye.sphere rx.left_eye.cylinder rx.left_eye.axis rx.left_eye.seg_height
-        rx.right_eye.sphere rx.right_eye.axis rx.right_eye.cylinder
-        rx.right_eye.vertical_prism.power rx.right_eye.vertical_prism.direction
-        shipping.name shipping.address.line1 shipping.address.city shipping.address.state
-        shipping.address.postal_code shipping.address.country
-    """
-    assert set(faults(body)) == set(expected.split())
-
-
 def test_no_message_repeats_what_was_sent(order: Body) -> None:
     for path in ("mode", "patient.email", "frame.material", "shipping.address.state", "lens.tint"):
         put(order, path, "{input} private")
@@ -450,74 +218,6 @@ def test_no_message_repeats_what_was_sent(order: Body) -> None:
     said = f"{found} {offer_faults(valid, OFFER)}"
     assert "private" not in said
     assert "77" not in said
-
-
-def test_without_an_offer_only_the_lab_is_named(order: Body) -> None:
-    order |= {"mounting_option": "Glue", "services": ["Polish"]}
-    assert offer_paths(order, None) == ["lab"]
-    for name in LAB:
-        assert offer_paths({**order, name: " "}, None) == []
-
-
-@pytest.mark.parametrize(
-    ("path", "option", "name"),
-    [
-        ("order_type", "frame", "order_types"),
-        ("mounting_option", "Uncuts Only", "mounting_options"),
-        ("frame.handling", "Lenses Only", "frame_handling_options"),
-        ("redo_data.type", "Warranty", "redo_types"),
-    ],
-)
-def test_an_option_is_one_of_the_lab(redo: Body, path: str, option: str, name: str) -> None:
-    put(redo, path, option)
-    assert offer_faults(redo, OFFER) == []
-    message = f"Must be one of the lab's {name}: {', '.join(OFFER.settings[name])}."
-    for refused in ("Other", option.upper()):
-        put(redo, path, refused)
-        assert offer_faults(redo, OFFER) == [(path, message)]
-
-
-def test_each_service_is_one_of_the_lab(order: Body) -> None:
-    order["services"] = ["Polish", "Roll & Polish Edges", "", "Add/Replace Nose Pads"]
-    assert offer_paths(order) == ["services.0", "services.2"]
-
-
-def test_every_lab_takes_rx(order: Body) -> None:
-    offer = replace(OFFER, settings={**OFFER.settings, "order_types": [], "services": []})
-    message = "Must be one of the lab's services: (none)."
-    assert offer_faults(order, offer) == [("services.0", message)]
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        ({"color": "c"}, "lens.color"),
-        ({"tint": "Pink"}, "lens.tint"),
-        ({"coats": ["coat_1", "coat_123", "coat_2"]}, "lens.coats.0 lens.coats.2"),
-        ({"color": "c", "coats": ["c"], "tint": "t"}, "lens.color lens.coats.0 lens.tint"),
-        ({"material": "material_456"}, "lens.material"),
-        ({"material": "material_456", "color": "c", "tint": "t"}, "lens.material"),
-        ({"style": "style_456"}, "lens.style"),
-        ({"style": "style_456", "material": "m", "coats": ["c"]}, "lens.style"),
-        ({"style": " ", "material": "m", "coats": ["c"]}, ""),
-        ({"material": " ", "color": "c", "tint": "t"}, ""),
-    ],
-)
-def test_a_lens_is_one_chain_and_its_first_broken_link_is_named(
-    order: Body, change: Body, found: str
-) -> None:
-    order["lens"] |= change
-    assert offer_paths(order) == found.split()
-
-
-def test_the_valid_part_of_a_refused_order_is_judged_too(order: Body) -> None:
-    order |= {"mode": "save", "mounting_option": "Glue", "services": ["Polish"]}
-    order["lens"] |= {"color": " ", "tint": "Pink", "coats": ["coat_1", "coat_123"]}
-    order["frame"] |= {"eye_size": 9.0, "handling": "Post"}
-    assert set(faults(order)) == {"mode", "lens.color", "frame.eye_size"}
-    expected = "mounting_option frame.handling services.0 lens.coats.0 lens.tint"
-    assert offer_paths(order) == expected.split()
-    assert offer_paths({}) == []
 
 
 def test_the_words_of_lab_status() -> None:

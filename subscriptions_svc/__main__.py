@@ -1,0 +1,22 @@
+"""`python -m subscriptions_svc` serves; `--help` tells the rest."""
+
+from pathlib import Path
+
+from chassis.command import Service, command_line
+from subscriptions_svc import reference, store
+from subscriptions_svc.service import serve
+
+SERVICE = Service(
+    name="subscriptions",
+    listen="127.0.0.1:50053",
+    metadata=store.metadata,
+    accounts=store.accounts,
+    answers=store.answers,
+    migrations=Path(__file__).parent / "migrations",
+    reference=reference.REFERENCE,
+    load=reference.load,
+    start=serve,
+)
+
+if __name__ == "__main__":
+    command_line(SERVICE)(prog_name="python -m subscriptions_svc")

@@ -1,0 +1,149 @@
+"""A service of the tests' own, which does on each call what a test tells it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+
+from chassis.accounts import STAFF, Accounts, accounts_table
+from chassis.database import NAMING, Database, Instant
+from chassis.errors import Failure, decode
+from chassis.idempotency import Answers, idempotency_table
+from chassis.server import Running, start
+from protos import subscriptions_pb2 as pb
+from protos import subscriptions_pb2_grpc as rpc
+from tests.serving import basic
+
+metadata = MetaData(naming_convention=NAMING)
+accounts = Accounts(accounts_table(metadata))
+answers = Answers(idempotency_table(metadata))
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("text", String(100)),
+    Column("at", Instant()),
+)
+SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in ("", "Desk")]
+
+
+class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
+    """Does what `act` does, and answers with the id that it was asked for."""
+
+    def __init__(self) -> None:
+        self.act: Callable[[], object] = lambda: None
+
+    def GetSubscription(
+        self, request: pb.GetSubscriptionRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        self.act()
+        return pb.Subscription(id=request.subscription_id)
+
+    def ListSubscriptions(
+        self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListSubscriptionsResponse:
+        """Open to everybody."""
+        self.act()
+        return pb.ListSubscriptionsResponse()
+
+    def ConfirmSubscription(
+        self, request: pb.ConfirmSubscriptionRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        self.act()
+        return pb.Subscription(id=request.subscription_id)
+
+
+@dataclass
+class Probe:
+    """The service at work, and a channel to it."""
+
+    told: Told
+    database: Database
+    running: Running
+    channel: grpc.Channel
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"127.0.0.1:{self.running.port}"
+
+    def call(
+        self,
+        rpc_name: str = "GetSubscription",
+        who: str = "somebody",
+        *,
+        act: Callable[[], object] | None = None,
+        timeout: float | None = 10,
+        **sent: str,
+    ) -> tuple[Any, dict[str, Any]]:
+        """The answer and its trailers; `act` is what the service does before it."""
+        if act:
+            self.told.act = act
+        kind = "Desk" if rpc_name.startswith("Confirm") else ""
+        request = {
+            "GetSubscription": pb.GetSubscriptionRequest(subscription_id="s1"),
+            "ListSubscriptions": pb.ListSubscriptionsRequest(),
+            "ConfirmSubscription": pb.ConfirmSubscriptionRequest(subscription_id="s1"),
+        }[rpc_name]
+        stub = getattr(rpc, f"Subscription{kind}ServiceStub")(self.channel)
+        if who:
+            sent.setdefault("authorization", basic(who))
+        metadata = [(name.replace("_", "-"), value) for name, value in sent.items()]
+        answer, call = getattr(stub, rpc_name).with_call(
+            request, timeout=timeout, metadata=metadata
+        )
+        return answer, dict(call.trailing_metadata())
+
+    def refusal(self, *args: Any, **options: Any) -> Failure:
+        """The Failure with which a call is refused."""
+        try:
+            answer = self.call(*args, **options)
+        except grpc.RpcError as error:
+            return decode(error)
+        raise AssertionError(f"not refused: {answer}")
+
+    def note(self, text: str) -> None:
+        """Write a note."""
+        with self.database.write() as tx:
+            tx.execute(insert(notes).values(text=text))
+
+    def notes(self) -> list[str]:
+        """All notes."""
+        with self.database.read() as tx:
+            return list(tx.execute(select(notes.c.text).order_by(notes.c.id)).scalars())
+
+
+@contextmanager
+def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
+    """The service on SQLite, known to somebody and to staff."""
+    database = Database(f"sqlite:///{folder}/probe.db")
+    metadata.create_all(database.engine)
+    with database.write() as tx:
+        for name, role in (("somebody", "client"), ("staff", STAFF)):
+            accounts.put(tx, name, role, f"{name}-secret")
+    told = Told()  # type: ignore[abstract]  # its other RPCs are not called
+    services = pb.DESCRIPTOR.services_by_name
+    running = start(
+        [
+            (told, rpc.add_SubscriptionServiceServicer_to_server, services["SubscriptionService"]),
+            (
+                told,
+                rpc.add_SubscriptionDeskServiceServicer_to_server,
+                services["SubscriptionDeskService"],
+            ),
+        ],
+        database=database,
+        answers=answers,
+        authenticate=accounts.basic(database),
+        open_rpcs=frozenset({f"/{SERVICES[0]}/ListSubscriptions"}),
+        listen=listen,
+    )
+    with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        try:
+            yield Probe(told, database, running, channel)
+        finally:
+            running.stop(0)

@@ -1,0 +1,45 @@
+"""Calls to /api/public/v1/subscriptions, and what every answer of them has."""
+
+import json
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.serving import basic
+
+URL = "/api/public/v1/subscriptions"
+SHOP = {"Authorization": basic("demo-merchant")}
+OTHER = {"Authorization": basic("other-merchant")}
+STAFF = {"Authorization": basic("demo-staff")}
+
+
+def send(
+    http: FlaskClient, sent: Any, url: str = URL, headers: Any = SHOP, method: str = "POST"
+) -> TestResponse:
+    """The answer to a body, which is sent as it is when it is text or bytes."""
+    data = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
+    return http.open(url, method=method, data=data, headers=headers)
+
+
+def get(http: FlaskClient, url: str, headers: Any = SHOP) -> Any:
+    """The document at a URL."""
+    answer = http.get(url, headers=headers)
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    return answer.get_json()
+
+
+def refused(answer: TestResponse, status: int) -> Any:
+    """The body of a refusal."""
+    assert (answer.status_code, answer.content_type) == (status, "application/json")
+    assert answer.headers["X-Request-Id"]
+    challenge = 'Basic realm="optigate", charset="UTF-8"' if status == 401 else None
+    assert answer.headers.get("WWW-Authenticate") == challenge
+    return answer.get_json()
+
+
+def violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:
+    """Source and title of each violation, all of one code."""
+    errors = refused(answer, status)["errors"]
+    assert {error.pop("code") for error in errors} == {code}
+    return sorted((error["source"], error["title"]) for error in errors)

@@ -1,0 +1,286 @@
+"""/api/public/v1 over HTTP, on both engines: what is done."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.gateway.subscription_calls import OTHER, SHOP, URL, get, refused, send, violations
+from tests.serving import Served
+from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.shop import UNKNOWN, confirm
+
+NOON = datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)
+TOLD = "2026-03-01T12:00:00.651Z"
+NO_ACTION = dict.fromkeys(
+    (
+        "cancel",
+        "withdraw",
+        "send_sms",
+        "resend_sms",
+        "send_cart_link_email",
+        "add_product",
+        "change_item",
+        "activate_product",
+        "use_warranty",
+        "deliver_boxes",
+    ),
+    False,
+)
+
+
+@pytest.fixture
+def demo(body: Any, unique: str) -> dict[str, Any]:
+    """The demo body under a reference of its own."""
+    changed: dict[str, Any] = {**body("subscription"), "reference": unique}
+    return changed
+
+
+def money(value: int, string: str) -> dict[str, Any]:
+    return {"value": value, "string": string}
+
+
+def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
+    """What is told of a lens of the demo body, with the ids that it was given."""
+    return {
+        "id": made["id"],
+        "type": "contact_lens_subscription",
+        "reference": f"CL-{eye.upper()}-001",
+        "reference_uuid": made["reference_uuid"],
+        "name": f"{eye.capitalize()} contact lens",
+        "price_with_tax": money(25000, "250,00 €"),
+        "quantity": 1,
+        "total_with_tax": money(25000, "250,00 €"),
+        "subscription_price": money(1000, "10,00 €"),
+        "status": "pending",
+        "activated_at": None,
+        "product_data": {"eye": eye},
+        "box_count": 4,
+        "exchange_cycle": 12,
+        "delivered_boxes": 0,
+        "remaining_boxes": 4,
+        **changes,
+    }
+
+
+def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
+    """What is told of the package of the demo body, with the ids that it was given."""
+    left, right = made["items"]
+    return {
+        "id": made["id"],
+        "type": "subscription_package",
+        "reference": "PKG-001",
+        "reference_uuid": made["reference_uuid"],
+        "name": "Contact lens package",
+        "price_with_tax": money(50000, "500,00 €"),
+        "quantity": 1,
+        "total_with_tax": money(50000, "500,00 €"),
+        "subscription_price": money(2000, "20,00 €"),
+        "status": "pending",
+        "activated_at": None,
+        "items": [lens_answer(left, "left"), lens_answer(right, "right")],
+        **changes,
+    }
+
+
+def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
+    """What is told of a draft of the demo body, with the ids that it was given."""
+    cart = made["last_persisted_cart"]
+    return {
+        "id": made["id"],
+        "created_at": TOLD,
+        "activated_at": None,
+        "renewal_at": None,
+        "confirmed_at": None,
+        "current_month": 0,
+        "total_months": 24,
+        "customer": {
+            "given_names": "John",
+            "surnames": "Doe Jr",
+            "email": "john@example.com",
+            "phone": "679959234",
+            "full_name": "John Doe Jr",
+        },
+        "status": "draft",
+        "payment_status": "pending",
+        "reference": reference,
+        "contract_number": None,
+        "discounts": None,
+        "last_delivery_date": None,
+        "next_delivery_date": None,
+        "available_actions": {**NO_ACTION, "withdraw": True, "send_sms": True},
+        "last_persisted_cart": {
+            "id": cart["id"],
+            "reference": reference,
+            "code": cart["code"],
+            "cart_items": [package_answer(cart["cart_items"][0])],
+        },
+    }
+
+
+def test_it_works(http: FlaskClient, subscriptions: Served, demo: Any, unique: str) -> None:
+    with subscriptions.clock.at(NOON):
+        answer = send(http, demo)
+        made = answer.get_json()
+        assert (answer.status_code, answer.content_type) == (201, "application/json")
+        assert answer.headers["Location"] == f"{URL}/{made['id']}"
+        assert made == subscription_answer(made, unique)
+        assert str(uuid.UUID(made["id"])) == made["id"]
+        assert get(http, answer.headers["Location"]) == made
+
+
+def test_what_nobody_told_is_null(http: FlaskClient, demo: Any) -> None:
+    told = {name: demo[name] for name in ("merchant", "reference")}
+    item = {**material(), "subscription_vat_rate": 2100}
+    made = send(http, {**told, "email": "", "city": None, "cart_items": [item]}).get_json()
+    names = ("given_names", "surnames", "email", "phone", "full_name")
+    assert made["customer"] == dict.fromkeys(names)
+    item = made["last_persisted_cart"]["cart_items"][0]
+    assert item == {
+        "id": item["id"],
+        "type": "material_subscription",
+        "reference": "SUN-1",
+        "reference_uuid": item["reference_uuid"],
+        "name": "Sunglasses",
+        "price_with_tax": money(35000, "350,00 €"),
+        "quantity": 1,
+        "total_with_tax": money(35000, "350,00 €"),
+        "subscription_price": money(1458, "14,58 €"),
+        "status": "pending",
+        "activated_at": None,
+        "subscription_vat_rate": 2100,
+    }
+
+
+def test_discounts_come_back_as_they_were_sent(http: FlaskClient, demo: Any) -> None:
+    discounts = [{"code": "WELCOME", "amount": 1.50, "of": [None, True, "ñ"]}]
+    made = send(http, {**demo, "discounts": discounts}).get_json()
+    assert made["discounts"] == discounts
+    assert get(http, f"{URL}/{made['id']}")["discounts"] == discounts
+
+
+def test_boxes_are_handed_over_in_two_calls(
+    http: FlaskClient, subscriptions: Served, body: Any, demo: Any
+) -> None:
+    made = send(http, demo).get_json()
+    confirm(subscriptions, made["id"])
+    left, right = made["last_persisted_cart"]["cart_items"][0]["items"]
+    asked = body("box_deliveries")
+    for entry, item in zip(asked["deliveries"], (left, right), strict=True):
+        entry["cart_item_reference_uuid"] = item["reference_uuid"]
+
+    def told(item: Any, eye: str, delivered: int) -> dict[str, Any]:
+        changes = {"delivered_boxes": delivered, "remaining_boxes": 4 - delivered}
+        whole = lens_answer(item, eye, **changes)
+        for name in ("status", "activated_at", "product_data", "exchange_cycle"):
+            del whole[name]
+        return whole
+
+    url = f"{URL}/{made['id']}/box_deliveries"
+    for delivered in (1, 2):
+        answer = send(http, asked, url)
+        assert (answer.status_code, answer.content_type) == (200, "application/json")
+        assert answer.get_json() == {
+            "deliveries": [told(left, "left", delivered), told(right, "right", delivered)]
+        }
+    asked["deliveries"][0]["quantity"] = 3
+    asked["deliveries"][1]["quantity"] = 9
+    title = "More boxes than remain in this subscription year."
+    assert refused(send(http, asked, url), 422) == {
+        "errors": [
+            {
+                "code": "over_delivery",
+                "title": title,
+                "cart_item_reference_uuid": item["reference_uuid"],
+                "remaining_boxes": 2,
+            }
+            for item in (left, right)
+        ]
+    }
+    items = get(http, f"{URL}/{made['id']}")["last_persisted_cart"]["cart_items"][0]["items"]
+    assert [(each["delivered_boxes"], each["remaining_boxes"]) for each in items] == [(2, 2)] * 2
+
+
+def test_an_idempotency_key_hands_over_once(
+    http: FlaskClient, subscriptions: Served, demo: Any, unique: str
+) -> None:
+    headers = {**SHOP, "Idempotency-Key": unique}
+    created = [send(http, demo, headers=headers) for _ in range(2)]
+    assert created[0].data == created[1].data
+    assert [each.headers.get("Idempotent-Replayed") for each in created] == [None, "true"]
+    made = created[0].get_json()
+    confirm(subscriptions, made["id"])
+    item = made["last_persisted_cart"]["cart_items"][0]["items"][0]
+    entry = {"cart_item_reference_uuid": item["reference_uuid"], "quantity": 1}
+    url = f"{URL}/{made['id']}/box_deliveries"
+    answers = [send(http, {"deliveries": [entry]}, url, headers) for _ in range(2)]
+    assert [answer.get_json()["deliveries"][0]["delivered_boxes"] for answer in answers] == [1, 1]
+    assert [each.headers.get("Idempotent-Replayed") for each in answers] == [None, "true"]
+    other = send(http, {"deliveries": [{**entry, "quantity": 2}]}, url, headers)
+    assert violations(other, 422, "invalid") == [
+        ("Idempotency-Key", "Was used for another request; use a new key.")
+    ]
+
+
+def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo: Any) -> None:
+    with subscriptions.clock.at(NOON):
+        made = send(http, demo).get_json()
+        confirmed = confirm(subscriptions, made["id"])
+        whole = made["last_persisted_cart"]["cart_items"][0]
+        answers = []
+        for item in (*whole["items"], whole):
+            url = f"{URL}/{made['id']}/cart_items/{item['reference_uuid']}/activate"
+            answer = send(http, {}, url, method="PATCH")
+            assert (answer.status_code, answer.content_type) == (200, "application/json")
+            answers.append(answer.get_json())
+        active: Any = {"status": "active", "activated_at": TOLD}
+        left = lens_answer(whole["items"][0], "left", **active)
+        right = lens_answer(whole["items"][1], "right", **active)
+        package = package_answer(whole, **active, items=[left, right])
+        assert answers == [left, right, package]
+        expected = subscription_answer(made, demo["reference"])
+        actions = {"withdraw": True, "add_product": True, "deliver_boxes": True}
+        assert get(http, f"{URL}/{made['id']}") == {
+            **expected,
+            "activated_at": TOLD,
+            "confirmed_at": TOLD,
+            "renewal_at": "2028-02-29T23:00:00Z",
+            "current_month": 1,
+            "status": "active",
+            "contract_number": confirmed.contract_number,
+            "available_actions": {**NO_ACTION, **actions},
+            "last_persisted_cart": {**expected["last_persisted_cart"], "cart_items": [package]},
+        }
+
+
+def test_an_activation_needs_no_body(http: FlaskClient, subscriptions: Served, demo: Any) -> None:
+    made = send(http, demo).get_json()
+    item = made["last_persisted_cart"]["cart_items"][0]
+    url = f"{URL}/{made['id']}/cart_items/{item['reference_uuid']}/activate"
+    assert refused(http.patch(url, headers=SHOP), 409) == {
+        "errors": [
+            {"code": "no_confirmed_cart", "title": "The shopper has not confirmed the cart."}
+        ]
+    }
+    confirm(subscriptions, made["id"])
+    assert http.patch(url, headers=SHOP).status_code == 200
+    wrong = send(http, {"force": True}, url, method="PATCH")
+    assert violations(wrong, 400, "malformed") == [("force", "Unknown field.")]
+    unknown = url.replace(item["reference_uuid"], UNKNOWN)
+    assert refused(http.patch(unknown, headers=SHOP), 404) == {
+        "errors": [{"code": "not_found", "title": "The subscription has no such item."}]
+    }
+
+
+def test_the_list_tells_its_pages(http: FlaskClient, demo: Any, unique: str) -> None:
+    made = [send(http, {**demo, "reference": f"{unique}-{i}"}).get_json() for i in range(3)]
+    url = f"{URL}?search={unique}&status=draft,sent&per_page=2"
+    meta = {"per_page": 2, "total_count": 3, "total_pages": 2}
+    assert get(http, url) == {"meta": {"page": 1, **meta}, "data": [made[2], made[1]]}
+    assert get(http, f"{url}&page=2") == {"meta": {"page": 2, **meta}, "data": [made[0]]}
+    assert get(http, f"{url}&page=9") == {"meta": {"page": 9, **meta}, "data": []}
+    assert get(http, f"{url}&created_at[from]=2020-01-01&created_at[to]=2020-12-31")["data"] == []
+    assert len(get(http, f"{url}&created_at=current_year&merchant_id=tienda_moderna")["data"]) == 2
+    assert get(http, url, OTHER)["data"] == []

@@ -1,0 +1,112 @@
+"""Bodies of subscriptions for tests of the rules, and what is wrong with them."""
+
+import json
+from copy import deepcopy
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+
+from subscriptions_svc import rules
+
+Document = dict[str, Any]
+TODAY = date(2026, 3, 1)
+EXAMPLE = json.loads(
+    (Path(__file__).parents[2] / "demo" / "subscription.json").read_text(encoding="utf-8")
+)
+
+
+def example() -> Document:
+    return deepcopy(EXAMPLE)
+
+
+def changed(path: str, value: Any) -> Document:
+    """The example with one field set, or taken away by `...`."""
+    document = example()
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    place: Any = document
+    for step in way:
+        place = place[step]
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return document
+
+
+def material(**fields: Any) -> Document:
+    item = {
+        "type": "material_subscription",
+        "reference": "SUN-1",
+        "name": "Sunglasses",
+        "quantity": 1,
+        "price_with_tax": 35000,
+    }
+    return item | fields
+
+
+def lens(eye: str, **fields: Any) -> Document:
+    item = {
+        "type": "contact_lens_subscription",
+        "reference": f"CL-{eye}",
+        "name": "Contact lens",
+        "quantity": 1,
+        "price_with_tax": 100,
+        "box_count": 4,
+        "product_data": {"eye": eye},
+    }
+    return item | fields
+
+
+def package(*items: Document, **fields: Any) -> Document:
+    whole = {
+        "type": "subscription_package",
+        "name": "Package",
+        "quantity": 1,
+        "price_with_tax": sum(
+            item.get("price_with_tax", 0) * item.get("quantity", 1) for item in items
+        ),
+        "items": list(items),
+    }
+    return whole | fields
+
+
+def cart(*items: Document) -> Document:
+    return example() | {"cart_items": list(items)}
+
+
+def flat(messages: Any, path: str = "") -> list[str]:
+    if isinstance(messages, list):
+        return [path] * len(messages)
+    return [
+        found
+        for key, each in messages.items()
+        for found in flat(each, f"{path}.{key}" if path else str(key))
+    ]
+
+
+def shape(document: Document, schema: Schema = rules.CREATE_SUBSCRIPTION) -> list[str]:
+    """The path of each fault, sorted."""
+    try:
+        schema.load(document)
+    except ValidationError as error:
+        return sorted(flat(error.messages_dict))
+    return []
+
+
+def meaning(document: Document, country: str = "ES") -> list[str]:
+    values = rules.CREATE_SUBSCRIPTION.load(document)
+    faults = [
+        *rules.store_faults(values, {"tienda_moderna"}),
+        *rules.shopper_faults(values, TODAY),
+        *rules.identity_faults(values, country),
+        *rules.price_faults(values),
+        *rules.eye_faults(values),
+    ]
+    return sorted(path for path, _ in faults)
+
+
+FIRST = "cart_items.0"
+LEFT = "cart_items.0.items.0"
+RIGHT = "cart_items.0.items.1"

@@ -1,0 +1,104 @@
+"""What a shop does before a test begins: solicit, confirm, activate."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+
+from protos.subscriptions_pb2 import (
+    ActivateCartItemRequest,
+    CartItem,
+    ConfirmSubscriptionRequest,
+    CreateBoxDeliveriesRequest,
+    CreateSubscriptionRequest,
+    GetSubscriptionRequest,
+    Subscription,
+)
+from subscriptions_svc import store
+from tests.serving import Served
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+OTHERS = {"id": "otra_tienda", "store_ref": "otra_tienda"}
+
+
+def solicitation(body: Any, **changes: Any) -> CreateSubscriptionRequest:
+    """The demo body under a reference of its own."""
+    values = {**body("subscription"), "reference": uuid.uuid4().hex, **changes}
+    return ParseDict(values, CreateSubscriptionRequest())
+
+
+def solicited(served: Served, body: Any, who: str = "client", **changes: Any) -> Subscription:
+    """A new subscription."""
+    created: Subscription = served.call("CreateSubscription", solicitation(body, **changes), who)
+    return created
+
+
+def confirmed(served: Served, body: Any, who: str = "client", **changes: Any) -> Subscription:
+    """A subscription that staff has confirmed."""
+    return confirm(served, solicited(served, body, who, **changes).id)
+
+
+def activated(served: Served, body: Any, moment: datetime, **changes: Any) -> Subscription:
+    """A subscription whose items were all handed over at a moment."""
+    with served.clock.at(moment):
+        made = confirmed(served, body, **changes)
+        for item in made.last_persisted_cart.cart_items:
+            activate(served, made.id, item.reference_uuid)
+    return get(served, made.id)
+
+
+def confirm(served: Served, subscription_id: str) -> Subscription:
+    """Confirm for the shopper."""
+    request = ConfirmSubscriptionRequest(subscription_id=subscription_id)
+    answer: Subscription = served.call("ConfirmSubscription", request, "staff", desk=True)
+    return answer
+
+
+def activate(served: Served, subscription_id: str, reference_uuid: str) -> CartItem:
+    """Hand over an item."""
+    request = activation(subscription_id, reference_uuid)
+    answer: CartItem = served.call("ActivateCartItem", request)
+    return answer
+
+
+def activation(subscription_id: str, reference_uuid: str) -> ActivateCartItemRequest:
+    """The request to hand over an item."""
+    return ActivateCartItemRequest(subscription_id=subscription_id, reference_uuid=reference_uuid)
+
+
+def get(served: Served, subscription_id: str, who: str = "client") -> Subscription:
+    """The subscription as it stands."""
+    request = GetSubscriptionRequest(subscription_id=subscription_id)
+    answer: Subscription = served.call("GetSubscription", request, who)
+    return answer
+
+
+def delivery(subscription_id: str, *entries: tuple[str, int]) -> CreateBoxDeliveriesRequest:
+    """The request to hand over boxes, by reference_uuid."""
+    request = CreateBoxDeliveriesRequest(subscription_id=subscription_id)
+    for reference_uuid, quantity in entries:
+        request.deliveries.add(cart_item_reference_uuid=reference_uuid, quantity=quantity)
+    return request
+
+
+def lenses(subscription: Subscription) -> list[CartItem]:
+    """The contact lenses, in the order of the cart."""
+    return [
+        item
+        for package in subscription.last_persisted_cart.cart_items
+        for item in package.items
+        if item.HasField("product_data")
+    ]
+
+
+def boxes(subscription: Subscription) -> list[tuple[int, int]]:
+    """Delivered and remaining boxes of each contact lens."""
+    return [(item.delivered_boxes, item.remaining_boxes) for item in lenses(subscription)]
+
+
+def end(served: Served, subscription_id: str, status: str = "cancelled") -> None:
+    """Bring a subscription to a status that no call brings it to yet."""
+    of = store.subscriptions.c.id == subscription_id
+    with served.database.write() as tx:
+        tx.execute(store.subscriptions.update().where(of).values(status=status))

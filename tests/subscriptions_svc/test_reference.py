@@ -1,0 +1,75 @@
+"""Reference data of the subscriptions service."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from subscriptions_svc import reference
+from tests.serving import Served
+
+DEMO = (Path(__file__).parents[2] / "demo" / "subscriptions.toml").read_text()
+
+
+def load(served: Served, **tables: Any) -> None:
+    with served.database.write() as tx:
+        reference.load(tx, reference.REFERENCE.load(tables))
+
+
+def test_loading_twice_changes_nothing(subscriptions: Served) -> None:
+    before = subscriptions.rows()
+    load(subscriptions, **tomllib.loads(DEMO))
+    assert subscriptions.rows() == before
+
+
+def test_what_belongs_to_a_row_is_replaced_and_other_rows_stay(subscriptions: Served) -> None:
+    load(
+        subscriptions,
+        merchants=[{"id": "otra_tienda", "store_refs": ["b", "a", "b"], "currency": "MXN"}],
+        references=[{"account": "other-merchant", "merchants": []}],
+    )
+    rows = subscriptions.rows()
+    assert rows["merchants"] == [
+        ("otra_tienda", "es-ES", "MXN", "ES", "Europe/Madrid"),
+        ("tienda_moderna", "es-ES", "EUR", "ES", "Europe/Madrid"),
+    ]
+    assert rows["stores"] == [
+        ("otra_tienda", "a"),
+        ("otra_tienda", "b"),
+        ("tienda_moderna", "tienda_moderna"),
+    ]
+    assert len(rows["account_merchants"]) == 1
+    load(subscriptions, **tomllib.loads(DEMO))
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "fault"),
+    [
+        ("merchants", {"store_refs": ["x"]}, "id"),
+        ("merchants", {"id": "x"}, "store_refs"),
+        ("merchants", {"id": "x", "store_refs": []}, "store_refs"),
+        ("merchants", {"id": "x" * 256, "store_refs": ["x"]}, "id"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "locale": "xx-XX"}, "locale"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "locale": ""}, "locale"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "locale": "es_ES"}, "locale"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "currency": "euro"}, "currency"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "currency": "eur"}, "currency"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "country": "Spain"}, "country"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "Madrid"}, "time_zone"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "../etc"}, "time_zone"),
+        ("references", {"account": "nobody", "merchants": []}, "account"),
+        ("references", {"account": "demo-merchant", "merchants": ["x"]}, "merchants"),
+        ("accounts", {"name": "x", "secret": "short"}, "secret"),
+    ],
+)
+def test_a_fault_names_table_row_and_field(
+    subscriptions: Served, table: str, row: dict[str, Any], fault: str
+) -> None:
+    before = subscriptions.rows()
+    with pytest.raises(ValidationError) as refusal:
+        load(subscriptions, **{table: [row]})
+    messages: Any = refusal.value.messages
+    assert list(messages[table][0]) == [fault]
+    assert subscriptions.rows() == before
