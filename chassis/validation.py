@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 from marshmallow import Schema, ValidationError
 
+from chassis.acceptance import Unsure, acceptor
 from chassis.errors import Fault, Invalid
 from chassis.messages import plain
 
@@ -24,15 +25,21 @@ class Rules:
         self, schema: Schema, *, reason: str = "INVALID", raw: Collection[str] = ()
     ) -> None:
         self.schema = schema
+        self.accept = acceptor(schema)
         self.reason = reason
         self.raw = frozenset(raw)
 
     def examine(self, request: Message) -> tuple[dict[str, Any], list[Fault]]:
         """What is valid in the request, and what is at fault in the rest."""
         values = plain(request)
-        faults = list(control_characters(values, "", self.raw))
-        if faults:
-            values = _storable(values)
+        faults: list[Fault] = []
+        if not _is_clean(values):
+            faults += control_characters(values, "", self.raw)
+            values = _storable(values) if faults else values
+        try:
+            return self.accept(values), faults
+        except Unsure:
+            pass
         try:
             valid: Any = self.schema.load(values)
         except ValidationError as error:
@@ -75,6 +82,20 @@ def control_characters(value: Any, path: str = "", raw: Collection[str] = ()) ->
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from control_characters(each, f"{path}.{index}", raw)
+
+
+def _is_clean(values: Mapping[Any, Any]) -> bool:
+    """Whether no text has a control character: the quick answer for most requests."""
+    for value in values.values():
+        if isinstance(value, str):
+            if not value.isprintable() and _CONTROL.search(value):
+                return False
+        elif isinstance(value, dict):
+            if not _is_clean(value):
+                return False
+        elif isinstance(value, list) and not _is_clean(dict(enumerate(value))):
+            return False
+    return True
 
 
 def _storable(value: Any) -> Any:

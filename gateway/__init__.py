@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask
 
 from chassis import telemetry
+from chassis.calls import LONGEST
 from gateway import backends, health, orders, problems, requests, sessions, subscriptions
 
 ADDRESSES = {
@@ -39,9 +40,16 @@ def environment() -> dict[str, Any]:
         f"{name.upper()}_ADDR": os.environ.get(f"GATEWAY_{name.upper()}_ADDR", address)
         for name, address in ADDRESSES.items()
     }
-    seconds = os.environ.get("GATEWAY_RPC_TIMEOUT", str(RPC_TIMEOUT))
-    try:
-        settings["RPC_TIMEOUT"] = float(seconds)
-    except ValueError:
-        raise SystemExit("GATEWAY_RPC_TIMEOUT is a number of seconds") from None
+    settings["RPC_TIMEOUT"] = seconds("GATEWAY_RPC_TIMEOUT", RPC_TIMEOUT)
     return settings
+
+
+def seconds(name: str, default: float) -> float:
+    """A number of seconds from the environment."""
+    try:
+        number = float(os.environ.get(name, default))
+    except ValueError:
+        number = 0
+    if not 0 < number <= LONGEST:
+        raise SystemExit(f"{name} is a number of seconds, more than 0 and at most {LONGEST:g}.")
+    return number

@@ -69,8 +69,7 @@ def register(app: Flask) -> None:
             method=request.method,
             route=request.url_rule.rule if request.url_rule else None,
             status=response.status_code,
-            reason=g.get("reason"),
-            replayed=g.get("replayed") or None,
             ms=round((monotonic() - g.started) * 1000, 1),
+            **{name: g.get(name) for name in ("reason", "replayed") if g.get(name)},
         )
         return response

@@ -164,7 +164,7 @@ def authenticate(database: Database, now: Callable[[], datetime]) -> Callable[[C
         authorization = call.metadata.get("authorization", "")
         scheme, _, token = authorization.partition(" ")
         with database.read() as tx:
-            if scheme.lower() != "bearer":
+            if scheme.lower() == "basic":
                 return store.accounts.named(tx, *basic_credentials(authorization))
             account = store.token_account(tx, token, now())
         if account is None:

@@ -29,16 +29,22 @@ SETTINGS = {
 }
 
 
-def start() -> tuple[str, Callable[[], None]]:
+# What a commit costs where it must outlive a power cut: for measurements.
+DURABLE = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"}
+
+
+def start(*, durable: bool = False) -> tuple[str, Callable[[], None]]:
     """Return a server's SQLAlchemy URL and the function that stops it.
 
     The server also stops, and its folder goes, when the calling process dies.
+    A `durable` one is always a server of its own.
     """
-    if given := os.environ.get("TEST_POSTGRES_URL"):
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given and not durable:
         return _url(given, drivername="postgresql+psycopg"), lambda: None
     folder = Path(tempfile.mkdtemp(prefix="optigate-postgres-", dir="/tmp"))  # sockets: short path
     try:
-        return launch(_binaries(folder), folder)
+        return launch(_binaries(folder), folder, SETTINGS | DURABLE if durable else SETTINGS)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -91,10 +97,12 @@ def wheel_binaries(folder: Path) -> Path:
     return package / "pginstall18" / "bin"
 
 
-def launch(binaries: Path, folder: Path) -> tuple[str, Callable[[], None]]:
+def launch(
+    binaries: Path, folder: Path, settings: dict[str, str] = SETTINGS
+) -> tuple[str, Callable[[], None]]:
     """Run a server with its data and its socket in `folder`."""
     data = folder / "data"
-    options = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     pg_ctl = [str(binaries / "pg_ctl"), "-D", str(data), "-s", "-w"]
     setting: dict[str, Any] = {
         "cwd": folder,

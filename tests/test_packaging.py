@@ -115,7 +115,7 @@ def test_compose_holds_no_secret() -> None:
         for key, value in service["environment"].items()
         if key in {"PGPASSWORD", "POSTGRES_PASSWORD", "SECRET_KEY"}
     ]
-    assert len(secrets) == 5
+    assert len(secrets) == 4
     assert all(value.startswith("${") and ":?" in value for value in secrets)
 
 

@@ -43,6 +43,12 @@ class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer)
         self.act()
         return pb.Subscription(id=request.subscription_id)
 
+    def CreateSubscription(
+        self, request: pb.CreateSubscriptionRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        self.act()
+        return pb.Subscription(id="s1")
+
     def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
     ) -> pb.ListSubscriptionsResponse:

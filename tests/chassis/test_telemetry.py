@@ -1,0 +1,28 @@
+"""Log lines: what they may hold, and what an error tells them."""
+
+import pytest
+
+from chassis.telemetry import describe, log
+from tests.chassis.logs import logged
+
+
+def test_a_field_that_is_not_on_the_list_is_not_written() -> None:
+    with logged() as lines:
+        log().info("rpc", rpc="R", patient="Ada", email="ada@example.com", body={"a": 1})
+    (line,) = lines()
+    assert sorted(line) == ["event", "level", "rpc", "service", "timestamp"]
+
+
+def test_an_error_is_its_type_and_its_place() -> None:
+    def inner() -> None:
+        raise ValueError("Ada")
+
+    with pytest.raises(ValueError, match="Ada") as raised:
+        inner()
+    said = describe(raised.value)
+    assert said["error"] == "ValueError"
+    here = "test_an_error_is_its_type_and_its_place"
+    first, second = said["where"].split(" < ")
+    assert (first.startswith("test_telemetry.py:"), first.endswith(":inner")) == (True, True)
+    assert second.endswith(f":{here}")
+    assert "Ada" not in str(said)
