@@ -21,8 +21,9 @@ test: .venv/dev
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
+# About ten minutes; BENCH="--quick" for one, BENCH="--help" for what else there is.
 bench: .venv/dev
-	@exec $(PY) -m bench
+	@exec $(PY) -m bench $(BENCH)
 
 # Writes protos/*_pb2* anew after a change of a .proto file.
 stubs: .venv/dev

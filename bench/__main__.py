@@ -1,90 +1,59 @@
-"""`python -m bench translate`: what one order costs from bytes to the store, in microseconds.
+"""Measurements. `python -m bench` alone is the comparison with the peers; --help tells the rest."""
 
-Each figure is the best of several repeats in this process; figures of one run
-compare with each other, not with another machine's.
-"""
-
-import json
+import signal
 import sys
-import tempfile
-import timeit
-import tomllib
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from google.protobuf import json_format
+import click
 
-from chassis.calls import Account
-from chassis.database import Database
-from chassis.messages import Reader, Writer, plain
-from chassis.migrations import migrate
-from orders_svc import store
-from orders_svc.__main__ import SERVICE
-from orders_svc.service import CREATE_ORDER
-from protos.orders_pb2 import CreateOrderRequest
+from bench import contenders, scale, single
+from bench.compare import Plan, compare
+from bench.report import page, table
+from bench.translate import translate as translate_
 
-DEMO = Path(__file__).parent.parent / "demo"
-REPEATS = 7
+BOTH = "both"
 
 
-def microseconds(work: Callable[[], Any], times: int) -> float:
-    """The best time of one piece of work."""
-    return min(timeit.repeat(work, number=times, repeat=REPEATS)) / times * 1e6
+@click.group(invoke_without_command=True, help=__doc__)
+@click.option("--engine", type=click.Choice([*contenders.ENGINES, BOTH]), default=BOTH)
+@click.option("--rounds", type=click.IntRange(1), default=Plan.rounds, show_default=True)
+@click.option("--seconds", type=float, default=Plan.seconds, show_default=True, help="Of a round.")
+@click.option("--connections", type=int, default=Plan.connections, show_default=True)
+@click.option("--quick", is_flag=True, help="One short round: whether it runs, not how fast.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default="data/bench.html",
+    show_default=True, help="Where the HTML page goes.",
+)  # fmt: skip
+@click.pass_context
+def cli(context: click.Context, /, engine: str, out: Path, quick: bool, **plan: Any) -> None:
+    signal.signal(signal.SIGTERM, _leave)
+    if context.invoked_subcommand is not None:
+        return
+    if quick:
+        plan |= {"rounds": 1, "seconds": 1.0}
+    engines = contenders.ENGINES if engine == BOTH else (engine,)
+    outcome = compare(Plan(engines, **plan))
+    click.echo(table(outcome))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page(outcome))
+    click.echo(f"\n{out} has the charts.")
+    sys.exit(1 if outcome.broken else 0)
 
 
-def orders_store(folder: str) -> Database:
-    """A store with the demo data."""
-    database = Database(f"sqlite:///{folder}/orders.db")
-    migrate(database, SERVICE.migrations)
-    reference = SERVICE.reference.load(tomllib.loads((DEMO / "orders.toml").read_text()))
-    with database.write() as tx:
-        SERVICE.load(tx, reference)
-    return database
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends what was started, as Ctrl-C does."""
+    raise SystemExit(143)
 
 
+@cli.command(help="What one order costs from bytes to the store, in one process.")
 def translate() -> None:
-    """Print the table."""
-    order = json.loads((DEMO / "order.json").read_text())
-    del order["frame"]["tracing"]
-    body = json.dumps(order).encode()
-    reader, writer = Reader(CreateOrderRequest), Writer(CreateOrderRequest)
-    request = reader.read(body)
-    values = CREATE_ORDER.check(request)
-    now = datetime.now(UTC)
-    with tempfile.TemporaryDirectory() as folder:
-        database = orders_store(folder)
-        with database.read() as tx:
-            account = Account(store.accounts.ids(tx)["demo-client"], "demo-client", "client")
-            user = store.user_id(tx, account, "optician@example.com")
-            assert user is not None
+    translate_()
 
-        def offer() -> None:
-            with database.read() as tx:
-                store.offer_for(tx, user, values)
 
-        def insert() -> None:
-            with database.write() as tx:
-                store.add_order(tx, account, user, values, now)
-
-        rows: list[tuple[str, Callable[[], Any], int]] = [
-            ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),
-            ("json_format.Parse", lambda: json_format.Parse(body, CreateOrderRequest()), 300),
-            ("message -> dict", lambda: plain(request), 2000),
-            ("message -> dict, marshmallow rules", lambda: CREATE_ORDER.check(request), 500),
-            ("message -> bytes", lambda: writer.write(request), 2000),
-            ("json_format.MessageToJson", lambda: json_format.MessageToJson(request), 300),
-            ("what the lab offers, SQLite", offer, 200),
-            ("insert + commit, SQLite, synchronous=FULL", insert, 100),
-        ]
-        print(f"An order of {len(body)} bytes, microseconds, best of {REPEATS}:")
-        for name, work, times in rows:
-            print(f"  {name:45}{microseconds(work, times):8.1f}")
-        database.close()
-
+for command in (*single.COMMANDS, *scale.COMMANDS):
+    cli.add_command(command)
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in ([], ["translate"]):
-        sys.exit("usage: python -m bench translate")
-    translate()
+    cli(prog_name="python -m bench")

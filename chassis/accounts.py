@@ -30,8 +30,9 @@ from sqlalchemy import (
 )
 
 from chassis.calls import Account, Call
-from chassis.database import Database, Instant
+from chassis.database import Instant
 from chassis.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.memory import Memory
 
 CLIENT, STAFF = "client", "staff"
 ROLES = (CLIENT, STAFF)
@@ -109,13 +110,14 @@ class Accounts:
             raise Unauthenticated(_WRONG)
         return Account(row.id, row.name, row.role)
 
-    def basic(self, database: Database) -> Authenticate:
+    def basic(self, memory: Memory) -> Authenticate:
         """Authentication by HTTP Basic in the metadata `authorization`."""
 
         def authenticate(call: Call) -> Account:
-            name, secret = basic_credentials(call.metadata.get("authorization", ""))
-            with database.read() as tx:
-                return self.named(tx, name, secret)
+            sent = call.metadata.get("authorization", "")
+            return memory.recall(
+                ("basic", hash_secret(sent)), lambda tx: self.named(tx, *basic_credentials(sent))
+            )
 
         return authenticate
 

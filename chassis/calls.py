@@ -5,6 +5,7 @@ import secrets
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import grpc
 
@@ -77,6 +78,11 @@ def caller() -> Account:
     if account is None:
         raise LookupError("this RPC has no caller")
     return account
+
+
+def utc_now() -> datetime:
+    """This moment, where no test has set another."""
+    return datetime.now(UTC)
 
 
 def new_request_id() -> str:

@@ -16,13 +16,14 @@ import click
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from marshmallow import Schema, ValidationError
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import ArgumentError
 
 from chassis.accounts import CLIENT, ROLES, Accounts
 from chassis.database import Database
 from chassis.errors import Refusal
 from chassis.idempotency import Answers
+from chassis.memory import changed
 from chassis.migrations import is_current, migrate
 from chassis.server import Running, serve_until_stopped
 from chassis.telemetry import configure, log
@@ -38,6 +39,7 @@ class Service:
     metadata: MetaData
     accounts: Accounts
     answers: Answers
+    changes: Table
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
@@ -104,6 +106,7 @@ def command_line(service: Service) -> click.Group:
             reference: dict[str, Any] = service.reference.load(values)
             with database.write() as tx:
                 service.load(tx, reference)
+                changed(tx, service.changes)
 
     @cli.command(help="Exit 0 when the service at LISTEN is serving.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
@@ -135,7 +138,9 @@ def _accounts(service: Service) -> click.Group:
     @click.pass_obj
     def add(database: Database, name: str, role: str) -> None:
         with database.write() as tx:
-            click.echo(accounts.add(tx, name, role))
+            secret = accounts.add(tx, name, role)
+            changed(tx, service.changes)
+        click.echo(secret)
 
     @group.command("list", help="Name, role, and the days of creation and revocation.")
     @click.pass_obj
@@ -145,12 +150,13 @@ def _accounts(service: Service) -> click.Group:
                 ended = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live"
                 click.echo(f"{row.name}\t{row.role}\t{row.created_at:%Y-%m-%d}\t{ended}")
 
-    @group.command(help="End an account at once.")
+    @group.command(help="End an account; within a second its calls are refused.")
     @click.argument("name")
     @click.pass_obj
     def revoke(database: Database, name: str) -> None:
         with database.write() as tx:
             accounts.revoke(tx, name, datetime.now(UTC))
+            changed(tx, service.changes)
 
     return group
 

@@ -4,16 +4,17 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
 
 import grpc
-from sqlalchemy import Connection
 
-from chassis.accounts import CLIENT, basic_credentials, require_role
-from chassis.calls import Account, Call, caller, current
+from chassis.accounts import CLIENT, Authenticate, hash_secret, require_role
+from chassis.calls import Account, Call, caller, current, utc_now
 from chassis.database import Database
 from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
 from orders_svc import rules, store
@@ -31,18 +32,18 @@ LIST_ADDONS = Rules(rules.LIST_ADDONS_REQUEST)
 CREATE_ORDER = Rules(rules.CREATE_ORDER_REQUEST, raw=("frame.tracing",))
 
 
-def utc_now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)
-
-
 class OrderService(rpc.OrderServiceServicer):
     """What opticians' software calls."""
 
     def __init__(
-        self, database: Database, public_url: str, now: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        memory: Memory,
+        public_url: str,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
+        self.memory = memory
         self.public_url = public_url
         self.now = now
 
@@ -62,63 +63,50 @@ class OrderService(rpc.OrderServiceServicer):
     def ListLabs(
         self, request: pb.ListLabsRequest, context: grpc.ServicerContext
     ) -> pb.ListLabsResponse:
+        user = self.acting_user()
         with self.database.read() as tx:
-            rows = store.labs_of(tx, acting_user(tx))
+            rows = store.labs_of(tx, user)
         return pb.ListLabsResponse(data=[pb.Lab(**row._mapping) for row in rows])
 
     def GetOrderSettings(
         self, request: pb.GetOrderSettingsRequest, context: grpc.ServicerContext
     ) -> pb.OrderSettings:
-        with self.database.read() as tx:
-            user = acting_user(tx)
-            values = GET_ORDER_SETTINGS.check(request)
-            return pb.OrderSettings(**lab_settings(tx, user, values))
+        user = self.acting_user()
+        return pb.OrderSettings(**self.lab_settings(user, GET_ORDER_SETTINGS.check(request)))
 
     def ListStyles(
         self, request: pb.ListStylesRequest, context: grpc.ServicerContext
     ) -> pb.ListStylesResponse:
+        user, values = self.acting_user(), LIST_STYLES.check(request)
+        self.lab_settings(user, values)
         with self.database.read() as tx:
-            user = acting_user(tx)
-            values = LIST_STYLES.check(request)
-            lab_settings(tx, user, values)
             rows = store.styles_of(tx, values["lab"], values["lens_type"])
         return pb.ListStylesResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
 
     def ListMaterials(
         self, request: pb.ListMaterialsRequest, context: grpc.ServicerContext
     ) -> pb.ListMaterialsResponse:
+        user, values = self.acting_user(), LIST_MATERIALS.check(request)
+        self.lab_settings(user, values)
         with self.database.read() as tx:
-            user = acting_user(tx)
-            values = LIST_MATERIALS.check(request)
-            lab_settings(tx, user, values)
             rows = store.materials_of(tx, values["lab"], values["style"])
         return pb.ListMaterialsResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
 
     def ListAddons(
         self, request: pb.ListAddonsRequest, context: grpc.ServicerContext
     ) -> pb.ListAddonsResponse:
+        user, values = self.acting_user(), LIST_ADDONS.check(request)
+        self.lab_settings(user, values)
         with self.database.read() as tx:
-            user = acting_user(tx)
-            values = LIST_ADDONS.check(request)
-            lab_settings(tx, user, values)
             rows = store.addons_of(tx, values["lab"], values["style"], values["material"])
-        found = pb.Addons()
-        for row in rows:
-            if row.kind == "coat":
-                found.coats.add(id=row.id, name=row.name, type=row.type)
-            elif row.kind == "color":
-                found.colors.add(id=row.id, name=row.name)
-            else:
-                found.tints.append(row.id)
-        return pb.ListAddonsResponse(data=found)
+        return pb.ListAddonsResponse(data=addons_message(rows))
 
     def CreateOrder(
         self, request: pb.CreateOrderRequest, context: grpc.ServicerContext
     ) -> pb.CreateOrderResponse:
-        with self.database.read() as tx:
-            user = acting_user(tx)
-            order, faults = CREATE_ORDER.examine(request)
-            refuse(faults, rules.offer_faults(order, store.offer_for(tx, user, order)))
+        user = self.acting_user()
+        order, faults = CREATE_ORDER.examine(request)
+        refuse(faults, rules.offer_faults(order, self.offer(user, order)))
         with self.database.write() as tx:
             created = pb.CreateOrderResponse(
                 id=store.add_order(tx, caller(), user, order, self.now())
@@ -127,26 +115,56 @@ class OrderService(rpc.OrderServiceServicer):
                 created.url = f"{self.public_url}/orders/{created.id}"
             return store.answers.keep(tx, created)
 
+    def acting_user(self) -> int:
+        """The user of this client for whom the call is made."""
+        email, account = current().metadata.get("user-email", ""), caller()
+        if not email:
+            fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
+            raise Invalid("User-Email is missing.", faults=[fault])
+        found = self.memory.recall(
+            ("user", account.id, email), lambda tx: store.user_id(tx, account, email)
+        )
+        if found is None:
+            fault = Fault(USER_EMAIL, "Must be the e-mail address of a user of this client.")
+            raise Forbidden("User-Email is not a user of this client.", faults=[fault])
+        return found
 
-def acting_user(tx: Connection) -> int:
-    """The user of this client for whom the call is made."""
-    email = current().metadata.get("user-email", "")
-    if not email:
-        fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
-        raise Invalid("User-Email is missing.", faults=[fault])
-    found = store.user_id(tx, caller(), email)
-    if found is None:
-        fault = Fault(USER_EMAIL, "Must be the e-mail address of a user of this client.")
-        raise Forbidden("User-Email is not a user of this client.", faults=[fault])
-    return found
+    def lab_settings(self, user: int, values: dict[str, str]) -> dict[str, list[str]]:
+        """The settings of a lab of this user; raises NotFound."""
+        found = self.settings(user, values["lab"], values["account_number"])
+        if found is None:
+            raise NotFound("You have no such lab with this account number.")
+        return found
+
+    def settings(self, user: int, lab: str, number: str) -> dict[str, list[str]] | None:
+        """The option lists of a lab of this user."""
+        return self.memory.recall(
+            ("settings", user, lab, number), lambda tx: store.settings_of(tx, user, lab, number)
+        )
+
+    def offer(self, user: int, order: dict[str, Any]) -> rules.Offer | None:
+        """What the order's lab offers it; None when the lab is not this user's."""
+        lab, lens = order.get("lab", ""), order.get("lens", {})
+        settings = self.settings(user, lab, order.get("account_number", ""))
+        if settings is None:
+            return None
+        if not lens:
+            return rules.Offer(settings)
+        named = store.Lens.of(lab, lens)
+        return rules.Offer(settings, *self.memory.recall(named, lambda tx: store.found(tx, named)))
 
 
-def lab_settings(tx: Connection, user: int, values: dict[str, str]) -> dict[str, list[str]]:
-    """The settings of a lab of this user; raises NotFound."""
-    found = store.settings_of(tx, user, values["lab"], values["account_number"])
-    if found is None:
-        raise NotFound("You have no such lab with this account number.")
-    return found
+def addons_message(rows: Iterable[Any]) -> pb.Addons:
+    """Addons by their kind."""
+    made = pb.Addons()
+    for row in rows:
+        if row.kind == "coat":
+            made.coats.add(id=row.id, name=row.name, type=row.type)
+        elif row.kind == "color":
+            made.colors.add(id=row.id, name=row.name)
+        else:
+            made.tints.append(row.id)
+    return made
 
 
 def new_token(client_secret: str, idempotency_key: str) -> str:
@@ -157,19 +175,19 @@ def new_token(client_secret: str, idempotency_key: str) -> str:
     return "tok_" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def authenticate(database: Database, now: Callable[[], datetime]) -> Callable[[Call], Account]:
+def authenticate(memory: Memory, now: Callable[[], datetime]) -> Authenticate:
     """Authentication by bearer token, or by HTTP Basic for direct gRPC callers."""
+    basic = store.accounts.basic(memory)
 
-    def find(call: Call) -> Account:
-        authorization = call.metadata.get("authorization", "")
-        scheme, _, token = authorization.partition(" ")
-        with database.read() as tx:
-            if scheme.lower() == "basic":
-                return store.accounts.named(tx, *basic_credentials(authorization))
-            account = store.token_account(tx, token, now())
-        if account is None:
+    def find(call: Call) -> Account | None:
+        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            return basic(call)
+        key = hash_secret(token)
+        found = memory.recall(("token", key), lambda tx: store.token_account(tx, key))
+        if found is None or found.expires_at <= now():
             raise Unauthenticated("The token is unknown or has expired; fetch a new one.")
-        return account
+        return found.account
 
     return find
 
@@ -181,13 +199,14 @@ def serve(
     now: Callable[[], datetime] = utc_now,
 ) -> Running:
     """Start the orders service."""
-    service = OrderService(database, public_url, now)
+    memory = Memory(database, store.changes)
+    service = OrderService(database, memory, public_url, now)
     descriptor = pb.DESCRIPTOR.services_by_name["OrderService"]
     return start(
         [(service, rpc.add_OrderServiceServicer_to_server, descriptor)],
         database=database,
         answers=store.answers,
-        authenticate=authenticate(database, now),
+        authenticate=authenticate(memory, now),
         open_rpcs=frozenset({f"/{descriptor.full_name}/CreateToken"}),
         listen=listen,
     )

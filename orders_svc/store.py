@@ -8,7 +8,7 @@ or moved has a column.
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -34,12 +34,14 @@ from chassis.accounts import Accounts, accounts_table, hash_secret
 from chassis.calls import Account
 from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
-from orders_svc.rules import LabStatus, Offer
+from chassis.memory import changes_table
+from orders_svc.rules import LabStatus
 
 metadata = MetaData(naming_convention=NAMING)
 accounts_rows = accounts_table(metadata)
 accounts = Accounts(accounts_rows)
 answers = Answers(idempotency_table(metadata))
+changes = changes_table(metadata)
 
 tokens = Table(
     "tokens",
@@ -123,11 +125,10 @@ orders = Table(
 )
 
 _TOKEN_ACCOUNT = (
-    select(accounts_rows.c.id, accounts_rows.c.name, accounts_rows.c.role)
+    select(accounts_rows.c.id, accounts_rows.c.name, accounts_rows.c.role, tokens.c.expires_at)
     .join(tokens, tokens.c.account_id == accounts_rows.c.id)
     .where(
         tokens.c.token_hash == bindparam("token_hash"),
-        tokens.c.expires_at > bindparam("now"),
         accounts_rows.c.revoked_at.is_(None),
     )
 )
@@ -189,11 +190,17 @@ _LENS = union_all(
 _ADD_ORDER = insert(orders)
 
 
-def token_account(tx: Connection, token: str, now: datetime) -> Account | None:
-    """Whose token this is, while it lives."""
-    key = {"token_hash": hash_secret(token), "now": now}
-    row = tx.execute(_TOKEN_ACCOUNT, key).first()
-    return Account(row.id, row.name, row.role) if row else None
+class TokenAccount(NamedTuple):
+    """Whose token it is, and until when."""
+
+    account: Account
+    expires_at: datetime
+
+
+def token_account(tx: Connection, token_hash: str) -> TokenAccount | None:
+    """Whose token has this hash."""
+    row = tx.execute(_TOKEN_ACCOUNT, {"token_hash": token_hash}).first()
+    return TokenAccount(Account(row.id, row.name, row.role), row.expires_at) if row else None
 
 
 def put_token(
@@ -251,22 +258,28 @@ def addons_of(tx: Connection, lab: str, style: str, material: str) -> Sequence[A
     return tx.execute(_ADDONS, {"lab": lab, "style": style, "material": material}).all()
 
 
-def offer_for(tx: Connection, user: int, order: Mapping[str, Any]) -> Offer | None:
-    """What the order's lab offers it; None when the lab is not this user's."""
-    lab = order.get("lab", "")
-    settings = settings_of(tx, user, lab, order.get("account_number", ""))
-    lens = order.get("lens", {})
-    if settings is None:
-        return None
-    if not lens:
-        return Offer(settings)
-    named = [*lens.get("coats", ()), lens.get("color", ""), lens.get("tint", "")]
-    found: dict[str, set[str]] = {"style": set(), "material": set()}
-    key = {"lab": lab, "style": lens.get("style", ""), "material": lens.get("material", "")}
-    for kind, each in tx.execute(_LENS, {**key, "named": named}):
-        found.setdefault(kind, set()).add(each)
-    kinds = (found.get(kind, set()) for kind in ("style", "material", "color", "coat", "tint"))
-    return Offer(settings, *kinds)
+class Lens(NamedTuple):
+    """The ids that a lens names, of one lab's catalog."""
+
+    lab: str
+    style: str
+    material: str
+    named: tuple[str, ...]
+
+    @classmethod
+    def of(cls, lab: str, lens: Mapping[str, Any]) -> "Lens":
+        """The ids in the lens of an order, or in the valid part of one."""
+        named = (lens.get("color", ""), lens.get("tint", ""), *lens.get("coats", ()))
+        return cls(lab, lens.get("style", ""), lens.get("material", ""), named)
+
+
+def found(tx: Connection, lens: Lens) -> tuple[frozenset[str], ...]:
+    """Which styles, materials, colors, coats and tints that it names exist as one chain."""
+    rows: dict[str, set[str]] = {}
+    for kind, each in tx.execute(_LENS, lens._asdict()):
+        rows.setdefault(kind, set()).add(each)
+    kinds = ("style", "material", "color", "coat", "tint")
+    return tuple(frozenset(rows.get(kind, ())) for kind in kinds)
 
 
 def add_order(

@@ -35,11 +35,13 @@ from chassis.accounts import Accounts, accounts_table
 from chassis.calls import Account
 from chassis.database import NAMING, Instant
 from chassis.idempotency import Answers, idempotency_table
+from chassis.memory import changes_table
 from sessions_svc.rules import Limits, Status
 
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
 answers = Answers(idempotency_table(metadata))
+changes = changes_table(metadata)
 
 partners = Table(
     "partners",

@@ -12,6 +12,7 @@ SERVICE = Service(
     metadata=store.metadata,
     accounts=store.accounts,
     answers=store.answers,
+    changes=store.changes,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

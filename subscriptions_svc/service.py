@@ -1,16 +1,17 @@
 """What is answered: one short method per RPC."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import grpc
 from sqlalchemy import Connection, Row
 
-from chassis.calls import caller, current
+from chassis.calls import caller, current, utc_now
 from chassis.database import Database
 from chassis.errors import AlreadyExists, Invalid, NotFound, Unauthenticated, WrongState
+from chassis.memory import Memory
 from chassis.messages import MALFORMED
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
@@ -22,11 +23,6 @@ from subscriptions_svc.years import local_day
 CREATE_SUBSCRIPTION = Rules(rules.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
 LIST_SUBSCRIPTIONS = Rules(rules.LIST_SUBSCRIPTIONS, reason=MALFORMED)
 CREATE_BOX_DELIVERIES = Rules(rules.CREATE_BOX_DELIVERIES, reason=MALFORMED)
-
-
-def utc_now() -> datetime:
-    """This moment."""
-    return datetime.now(UTC)
 
 
 class SubscriptionService(rpc.SubscriptionServiceServicer):
@@ -222,6 +218,6 @@ def serve(
         ],
         database=database,
         answers=store.answers,
-        authenticate=store.accounts.basic(database),
+        authenticate=store.accounts.basic(Memory(database, store.changes)),
         listen=listen,
     )

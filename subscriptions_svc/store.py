@@ -43,6 +43,7 @@ from chassis.accounts import Accounts, accounts_table
 from chassis.calls import Account
 from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
+from chassis.memory import changes_table
 from subscriptions_svc.rules import (
     TOTAL_MONTHS,
     UNCONFIRMED,
@@ -71,6 +72,7 @@ _OPTIONAL = (
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
 answers = Answers(idempotency_table(metadata))
+changes = changes_table(metadata)
 
 merchants = Table(
     "merchants",

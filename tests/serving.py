@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import grpc
@@ -15,6 +16,7 @@ import grpc
 from chassis.command import Service
 from chassis.database import Database
 from chassis.errors import Failure, decode
+from chassis.memory import LOOK, changed
 from chassis.migrations import migrate
 from chassis.server import Running
 
@@ -95,12 +97,19 @@ class Served:
         raise AssertionError(f"not refused: {answer}")
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything in the store."""
+        """Everything in the store that somebody put there."""
         with self.database.read() as tx:
             return {
                 table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
                 for table in definition(self.name).metadata.sorted_tables
+                if table.name != "reference_changes"
             }
+
+    def forget(self) -> None:
+        """Tell it that accounts or reference data have changed, and wait until it has seen it."""
+        with self.database.write() as tx:
+            changed(tx, definition(self.name).changes)
+        sleep(LOOK)
 
     def stop(self) -> None:
         """Stop it."""

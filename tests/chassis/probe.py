@@ -13,6 +13,7 @@ from chassis.accounts import STAFF, Accounts, accounts_table
 from chassis.database import NAMING, Database, Instant
 from chassis.errors import Failure, decode
 from chassis.idempotency import Answers, idempotency_table
+from chassis.memory import Memory, changes_table
 from chassis.server import Running, start
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
@@ -21,6 +22,7 @@ from tests.serving import basic
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
 answers = Answers(idempotency_table(metadata))
+changes = changes_table(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -144,7 +146,7 @@ def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
         ],
         database=database,
         answers=answers,
-        authenticate=accounts.basic(database),
+        authenticate=accounts.basic(Memory(database, changes)),
         open_rpcs=frozenset({f"/{SERVICES[0]}/ListSubscriptions"}),
         listen=listen,
     )

@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
+from chassis.calls import utc_now
 from orders_svc import store
-from orders_svc.service import utc_now
 from tests.gateway.front import front
 from tests.serving import Served, basic
 

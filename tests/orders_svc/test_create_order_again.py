@@ -8,9 +8,9 @@ import pytest
 from grpc import StatusCode
 from sqlalchemy import select, update
 
+from chassis.calls import utc_now
 from chassis.errors import MISMATCH, Fault
 from orders_svc import store
-from orders_svc.service import utc_now
 from protos.orders_pb2 import CreateOrderRequest, CreateTokenRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.chassis.logs import logged

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from grpc import StatusCode
 
+from chassis.calls import utc_now
 from chassis.errors import Fault
-from orders_svc.service import utc_now
 from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest, Token
 from tests.serving import Served
 

@@ -21,6 +21,7 @@ def load(served: Served, **partner: Any) -> str:
     with served.database.write() as tx:
         values = REFERENCE.load({"accounts": [account], "partners": [partner]})
         reference.load(tx, values)
+    served.forget()
     return basic(account["name"])
 
 

@@ -42,6 +42,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_labs")),
     )
     op.create_table(
+        "reference_changes",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("changes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reference_changes")),
+    )
+    op.create_table(
         "materials",
         sa.Column("lab_id", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=64), nullable=False),
@@ -172,6 +178,7 @@ def downgrade() -> None:
     op.drop_table("tokens")
     op.drop_table("styles")
     op.drop_table("materials")
+    op.drop_table("reference_changes")
     op.drop_table("labs")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))

@@ -35,6 +35,12 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "reference_changes",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("changes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reference_changes")),
+    )
+    op.create_table(
         "partners",
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("limits", sa.JSON(), nullable=False),
@@ -114,6 +120,7 @@ def downgrade() -> None:
     op.drop_table("stores")
     op.drop_table("products")
     op.drop_table("partners")
+    op.drop_table("reference_changes")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))
 

@@ -44,6 +44,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_merchants")),
     )
     op.create_table(
+        "reference_changes",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("changes", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reference_changes")),
+    )
+    op.create_table(
         "account_merchants",
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("merchant_id", sa.String(length=255), nullable=False),
@@ -208,6 +214,7 @@ def downgrade() -> None:
     op.drop_table("subscriptions")
     op.drop_table("stores")
     op.drop_table("account_merchants")
+    op.drop_table("reference_changes")
     op.drop_table("merchants")
     with op.batch_alter_table("idempotency_keys", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_keys_expires_at"))

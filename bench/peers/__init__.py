@@ -1,0 +1,1 @@
+"""What Optigate is measured against: two monoliths that do the same work in the usual ways."""

@@ -1,0 +1,189 @@
+"""What both peers ask the database about an order, and what follows from the answers."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, bindparam, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from bench.peers.refusals import Fault, of_orders
+from bench.peers.tables import (
+    Account,
+    Addon,
+    Lab,
+    Order,
+    Style,
+    StyleMaterial,
+    Token,
+    User,
+    UserLab,
+)
+
+PUBLIC_URL = "http://127.0.0.1:8080"
+TOKEN_LIFE = timedelta(hours=24)
+
+_ACCOUNT = select(Account).where(Account.name == bindparam("name"), Account.revoked_at.is_(None))
+_CALLER = (
+    select(Token.account_id, User.id)
+    .join(Account, Account.id == Token.account_id)
+    .outerjoin(User, and_(User.account_id == Token.account_id, User.email == bindparam("email")))
+    .where(
+        Token.token_hash == bindparam("token_hash"),
+        Token.expires_at > bindparam("now"),
+        Account.revoked_at.is_(None),
+    )
+)
+_SETTINGS = (
+    select(Lab.settings)
+    .join(UserLab, UserLab.lab_id == Lab.id)
+    .where(
+        UserLab.user_id == bindparam("user_id"),
+        UserLab.lab_id == bindparam("lab"),
+        UserLab.account_number == bindparam("account_number"),
+    )
+)
+_OF_STYLE = and_(
+    StyleMaterial.lab_id == bindparam("lab"),
+    StyleMaterial.style_id == bindparam("style"),
+    StyleMaterial.material_id == bindparam("material"),
+)
+_LENS = union_all(
+    select(literal("style"), Style.id).where(
+        Style.lab_id == bindparam("lab"), Style.id == bindparam("style")
+    ),
+    select(literal("material"), StyleMaterial.material_id).where(_OF_STYLE),
+    select(Addon.kind, Addon.id).where(
+        _OF_STYLE,
+        Addon.lab_id == StyleMaterial.lab_id,
+        Addon.material_id == StyleMaterial.material_id,
+        Addon.id.in_(bindparam("named", expanding=True)),
+    ),
+)
+_ORDER = select(Order).where(
+    Order.id == bindparam("order_id"),
+    Order.account_id == bindparam("account_id"),
+    Order.user_id == bindparam("user_id"),
+)
+
+
+def hash_secret(secret: str) -> str:
+    """What is kept of a secret or token."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def account_named(session: Session, name: str, secret: str) -> Account | None:
+    """The live account with this name and secret."""
+    account = session.scalar(_ACCOUNT, {"name": name})
+    known = account.secret_hash if account else ""
+    return account if hmac.compare_digest(known, hash_secret(secret)) else None
+
+
+def issue_token(account: Account) -> tuple[str, Token]:
+    """A new token, and the row that keeps it."""
+    token = "tok_" + secrets.token_urlsafe(32)
+    expires_at = datetime.now(UTC) + TOKEN_LIFE
+    return token, Token(token_hash=hash_secret(token), account_id=account.id, expires_at=expires_at)
+
+
+def caller(session: Session, authorization: str, email: str) -> tuple[int, int]:
+    """The ids of the account and the user who call; raises 401, 400 or 403."""
+    scheme, _, token = authorization.partition(" ")
+    found = None
+    if scheme.lower() == "bearer":
+        key = {"token_hash": hash_secret(token), "email": email, "now": datetime.now(UTC)}
+        found = session.execute(_CALLER, key).first()
+    if found is None:
+        raise of_orders(401, "The token is unknown or has expired; fetch a new one.")
+    if not email:
+        raise of_orders(400, "", [("User-Email", "Send the e-mail address of a dashboard user.")])
+    if found[1] is None:
+        fault = ("User-Email", "Must be the e-mail address of a user of this client.")
+        raise of_orders(403, "", [fault])
+    return found[0], found[1]
+
+
+def offer_faults(session: Session, user_id: int, order: Mapping[str, Any]) -> list[Fault]:
+    """Each value of an order that its lab does not offer."""
+    key = {"user_id": user_id, "lab": order["lab"], "account_number": order["account_number"]}
+    settings = session.scalar(_SETTINGS, key)
+    if settings is None:
+        return [("lab", "Must be one of your labs, with its account_number.")]
+    faults = list(_settings_faults(order, settings))
+    if lens := order.get("lens"):
+        named = [*lens.get("coats", ()), lens["color"], lens.get("tint", "")]
+        of = {"lab": order["lab"], "style": lens["style"], "material": lens["material"]}
+        rows = session.execute(_LENS, {**of, "named": named})
+        faults += _lens_faults(lens, {(kind, id_) for kind, id_ in rows})
+    return faults
+
+
+def _settings_faults(
+    order: Mapping[str, Any], settings: Mapping[str, list[str]]
+) -> Iterator[Fault]:
+    chosen = [
+        ("mounting_option", order.get("mounting_option"), "mounting_options"),
+        ("frame.handling", order["frame"]["handling"], "frame_handling_options"),
+        *((f"services.{i}", each, "services") for i, each in enumerate(order.get("services", ()))),
+        ("redo_data.type", order.get("redo_data", {}).get("type"), "redo_types"),
+    ]
+    if order["order_type"] != "rx":
+        chosen.append(("order_type", order["order_type"], "order_types"))
+    for path, word, name in chosen:
+        if word is not None and word not in settings[name]:
+            yield path, f"Must be one of the lab's {name}: {', '.join(settings[name])}."
+
+
+def _lens_faults(lens: Mapping[str, Any], found: set[tuple[str, str]]) -> Iterator[Fault]:
+    for kind in ("style", "material", "color"):
+        if (kind, lens[kind]) not in found:
+            yield f"lens.{kind}", f"Must be the id of a {kind} that the lab offers here."
+            if kind != "color":
+                return
+    for index, coat in enumerate(lens.get("coats", ())):
+        if ("coat", coat) not in found:
+            yield f"lens.coats.{index}", "Must be the id of a coat of the style and material."
+    if "tint" in lens and ("tint", lens["tint"]) not in found:
+        yield "lens.tint", "Must be a tint of the style and material."
+
+
+def new_order(account_id: int, user_id: int, order: dict[str, Any]) -> Order:
+    """The row of a new order."""
+    now = datetime.now(UTC)
+    return Order(
+        id="ord_" + secrets.token_hex(12),
+        account_id=account_id,
+        user_id=user_id,
+        lab_id=order["lab"],
+        account_number=order["account_number"],
+        lab_status="draft" if order["mode"] == "draft" else "submitted",
+        document=order,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def created(order_id: str, mode: str) -> dict[str, str]:
+    """The answer to a new order."""
+    answer = {"id": order_id}
+    if mode == "draft":
+        answer["url"] = f"{PUBLIC_URL}/orders/{order_id}"
+    return answer
+
+
+def order_document(session: Session, who: tuple[int, int], order_id: str) -> dict[str, Any]:
+    """The whole order as it was sent, and where it stands; raises 404."""
+    key = {"order_id": order_id, "account_id": who[0], "user_id": who[1]}
+    order = session.scalar(_ORDER, key)
+    if order is None:
+        raise of_orders(404, "You have no such order.")
+    return {
+        **order.document,
+        **created(order.id, order.document["mode"]),
+        "lab_status": order.lab_status,
+        "created": int(order.created_at.timestamp()),
+        "updated": int(order.updated_at.timestamp()),
+    }

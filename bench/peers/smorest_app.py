@@ -1,0 +1,166 @@
+"""The flask-smorest monolith: `gunicorn 'bench.peers.smorest_app:create_app()'`."""
+# flask-smorest ships no types:
+# mypy: disable-error-code="untyped-decorator"
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Any
+
+import orjson
+from flask import Flask, Response, current_app, g, jsonify, request
+from flask.json.provider import JSONProvider
+from flask_smorest import Api, Blueprint
+from sqlalchemy.orm import Session
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException
+
+from bench.peers import orders, subscriptions
+from bench.peers.database import Database
+from bench.peers.refusals import Fault, Refusal, malformed, of_orders
+from bench.peers.smorest_schemas import CredentialsSchema, NewOrderSchema, SubscriptionSchema
+
+CONNECTIONS = 16  # more than a worker has threads
+
+bp = Blueprint("peer", __name__)
+
+
+class Parser(FlaskParser):
+    """webargs with orjson."""
+
+    DEFAULT_VALIDATION_STATUS = 400
+
+    def _raw_load_json(self, req: Any) -> Any:
+        return orjson.loads(req.get_data())
+
+
+bp.ARGUMENTS_PARSER = Parser()
+
+
+class Json(JSONProvider):
+    """Flask with orjson."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        """JSON as text."""
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """The value of a JSON text."""
+        return orjson.loads(s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        """JSON as an answer."""
+        body = orjson.dumps(self._prepare_response_obj(args, kwargs))
+        return Response(body, content_type="application/json")
+
+
+def database() -> Database:
+    """The database of this worker."""
+    found: Database = current_app.extensions["database"]
+    return found
+
+
+def reading() -> Session:
+    """The request's session; closed after it."""
+    if "session" not in g:
+        g.session = database().read()
+    found: Session = g.session
+    return found
+
+
+def for_user(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Let in only the users of a client, before the body is judged."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        headers = request.headers
+        authorization, email = headers.get("Authorization", ""), headers.get("User-Email", "")
+        g.who = orders.caller(reading(), authorization, email)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+@bp.get("/livez")
+def livez() -> dict[str, str]:
+    """Tell that the process runs."""
+    return {"status": "ok"}
+
+
+@bp.post("/v1/oauth/token")
+@bp.arguments(CredentialsSchema)
+@bp.response(200)
+def create_token(body: dict[str, str]) -> dict[str, str]:
+    """Exchange client credentials for a token."""
+    account = orders.account_named(reading(), body["client_id"], body["client_secret"])
+    if account is None:
+        raise of_orders(401, "Send the name and secret of an account.")
+    token, row = orders.issue_token(account)
+    with database().write() as session:
+        session.add(row)
+    return {"token": token}
+
+
+@bp.post("/v1/orders")
+@for_user
+@bp.arguments(NewOrderSchema)
+@bp.response(201)
+def create_order(order: dict[str, Any]) -> dict[str, str]:
+    """Take an order."""
+    account_id, user_id = g.who
+    if faults := orders.offer_faults(reading(), user_id, order):
+        raise malformed(faults)
+    row = orders.new_order(account_id, user_id, order)
+    with database().write() as session:
+        session.add(row)
+    return orders.created(row.id, order["mode"])
+
+
+@bp.get("/v1/orders/<order_id>")
+@for_user
+@bp.response(200)
+def get_order(order_id: str) -> dict[str, Any]:
+    """Give an order as it was taken."""
+    return orders.order_document(reading(), g.who, order_id)
+
+
+@bp.get("/api/public/v1/subscriptions/<subscription_id>")
+@bp.response(200, SubscriptionSchema)
+def get_subscription(subscription_id: str) -> dict[str, Any]:
+    """Give a subscription."""
+    account = subscriptions.basic_caller(reading(), request.headers.get("Authorization", ""))
+    return subscriptions.subscription_document(reading(), account, subscription_id)
+
+
+def create_app() -> Flask:
+    """The application of one worker, with its own connections."""
+    app = Flask(__name__)
+    app.config.update(API_TITLE="peer", API_VERSION="v1", OPENAPI_VERSION="3.1.0")
+    app.json = Json(app)
+    app.extensions["database"] = Database(os.environ["DATABASE_URL"], CONNECTIONS)
+    Api(app).register_blueprint(bp)
+
+    @app.teardown_request
+    def close(_: BaseException | None) -> None:
+        if session := g.pop("session", None):
+            session.close()
+
+    @app.errorhandler(Refusal)
+    def refused(refusal: Refusal) -> tuple[Response, int]:
+        return jsonify(refusal.body), refusal.status
+
+    @app.errorhandler(400)
+    def invalid(error: HTTPException) -> tuple[Response, int]:
+        messages = getattr(error, "data", {}).get("messages", {})
+        refusal = malformed(list(_flat(messages.get("json", messages), "")))
+        return jsonify(refusal.body), refusal.status
+
+    return app
+
+
+def _flat(messages: Any, path: str) -> Iterator[Fault]:
+    if isinstance(messages, Mapping):
+        for name, each in messages.items():
+            yield from _flat(each, f"{path}.{name}" if path else str(name))
+    else:
+        yield from ((path, str(text)) for text in messages)

@@ -1,0 +1,181 @@
+"""One subscription as shops see it. Money and dates are Optigate's own arithmetic: no framework."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import bindparam, exists, select
+from sqlalchemy.orm import Session, joinedload
+
+from bench.peers.orders import account_named
+from bench.peers.refusals import of_subscriptions
+from bench.peers.tables import Account, AccountMerchant, CartItem, Subscription
+from subscriptions_svc import years
+from subscriptions_svc.money import money_string
+from subscriptions_svc.rules import (
+    CONTACT_LENS,
+    PACKAGE,
+    PaymentStatus,
+    Status,
+    available_actions,
+)
+
+_SUBSCRIPTION = (
+    select(
+        Subscription,
+        exists().where(
+            AccountMerchant.account_id == bindparam("account_id"),
+            AccountMerchant.merchant_id == Subscription.merchant_id,
+        ),
+    )
+    .where(Subscription.id == bindparam("subscription_id"))
+    .options(
+        joinedload(Subscription.merchant, innerjoin=True),
+        joinedload(Subscription.items).joinedload(CartItem.counters),
+    )
+)
+
+
+def basic_caller(session: Session, authorization: str) -> Account:
+    """The account of an HTTP Basic header; raises 401."""
+    scheme, _, packed = authorization.partition(" ")
+    try:
+        name, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise of_subscriptions(401) from None
+    account = account_named(session, name, secret) if scheme.lower() == "basic" else None
+    if account is None:
+        raise of_subscriptions(401)
+    return account
+
+
+def subscription_document(
+    session: Session, account: Account, subscription_id: str
+) -> dict[str, Any]:
+    """The subscription with its items, counters and amounts; raises 404 or 401."""
+    key = {"account_id": account.id, "subscription_id": subscription_id}
+    found = session.execute(_SUBSCRIPTION, key).unique().first()
+    if found is None:
+        raise of_subscriptions(404)
+    subscription, is_own = found
+    if not is_own:
+        raise of_subscriptions(401)
+    return _document(subscription, datetime.now(UTC))
+
+
+def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
+    merchant, items = subscription.merchant, subscription.items
+    zone, months = ZoneInfo(merchant.time_zone), subscription.total_months
+    activated_at, renewal_at = subscription.activated_at, subscription.renewal_at
+    status = Status(subscription.status)
+    if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
+        status = Status.FINISHED
+    year = years.year_of(activated_at, now, zone)
+    boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
+    deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
+    due = years.next_delivery_date(
+        list(boxes.values()),
+        activated_at,
+        now,
+        zone,
+        months,
+        ended=status in (Status.CANCELLED, Status.FINISHED),
+    )
+    names = [name for name in (subscription.given_names, subscription.surnames) if name]
+    actions = available_actions(
+        status,
+        subscription.confirmed_at,
+        now,
+        payment_status=PaymentStatus(subscription.payment_status),
+        country=merchant.country,
+        has_email=bool(subscription.email),
+        has_phone=bool(subscription.mobile_phone),
+        sms_count=0,
+        pending_items=sum(each.activated_at is None for each in items),
+        active_materials=sum(
+            each.activated_at is not None and each.type not in (CONTACT_LENS, PACKAGE)
+            for each in items
+        ),
+        remaining_boxes=sum(each.box_count - each.delivered_boxes for each in boxes.values()),
+    )
+    return {
+        "id": subscription.id,
+        "created_at": subscription.created_at,
+        "activated_at": activated_at,
+        "renewal_at": renewal_at,
+        "confirmed_at": subscription.confirmed_at,
+        "current_month": years.current_month(activated_at, now, zone, months),
+        "total_months": months,
+        "customer": {
+            "given_names": subscription.given_names,
+            "surnames": subscription.surnames,
+            "email": subscription.email,
+            "phone": subscription.mobile_phone,
+            "full_name": " ".join(names) or None,
+        },
+        "status": status.value,
+        "payment_status": subscription.payment_status,
+        "reference": subscription.reference,
+        "contract_number": subscription.contract_number,
+        "discounts": None,
+        "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
+        "next_delivery_date": due.isoformat() if due else None,
+        "available_actions": actions,
+        "last_persisted_cart": {
+            "id": subscription.cart_id,
+            "reference": subscription.reference,
+            "code": subscription.cart_code,
+            "cart_items": _items(items, None, boxes, merchant.locale, merchant.currency),
+        },
+    }
+
+
+def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
+    delivered = sum(each.delivered for each in item.counters if each.year == year)
+    last = max((each.last_delivered_at for each in item.counters), default=None)
+    return years.Boxes(item.box_count or 0, delivered, last and years.local_day(last, zone))
+
+
+def _items(
+    items: Sequence[CartItem],
+    parent: str | None,
+    boxes: dict[str, years.Boxes],
+    locale: str,
+    currency: str,
+) -> list[dict[str, Any]]:
+    def money(value: int) -> dict[str, Any]:
+        return {"value": value, "string": money_string(value, locale, currency)}
+
+    documents = []
+    for item in items:
+        if item.parent_id != parent:
+            continue
+        document: dict[str, Any] = {
+            "id": item.id,
+            "type": item.type,
+            "reference": item.reference,
+            "reference_uuid": item.reference_uuid,
+            "name": item.name,
+            "price_with_tax": money(item.price_with_tax),
+            "quantity": item.quantity,
+            "total_with_tax": money(item.price_with_tax * item.quantity),
+            "subscription_price": money(item.subscription_price),
+            "status": "pending" if item.activated_at is None else "active",
+            "activated_at": item.activated_at,
+        }
+        if item.type == PACKAGE:
+            document["items"] = _items(items, item.id, boxes, locale, currency)
+        if item.type == CONTACT_LENS:
+            counted = boxes[item.id]
+            document |= {
+                "product_data": {"eye": item.eye},
+                "box_count": item.box_count,
+                "exchange_cycle": item.exchange_cycle,
+                "delivered_boxes": counted.delivered_boxes,
+                "remaining_boxes": counted.box_count - counted.delivered_boxes,
+            }
+        documents.append(document)
+    return documents
