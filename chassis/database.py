@@ -1,19 +1,20 @@
 """A service's own store: SQLite in one file, or PostgreSQL.
 
-SQLite writes take a fair in-process lock and then BEGIN IMMEDIATE: a deferred
-transaction that reads and then writes fails at once when another has written.
+SQLite writes take turns (`chassis.commits`) and begin with BEGIN IMMEDIATE: a
+deferred transaction that reads and then writes fails at once when another has
+written.
 On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
 """
 
 import os
-import threading
-from collections import deque
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 from sqlalchemy import (
     Connection,
@@ -31,6 +32,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.calls import current
+from chassis.commits import GroupCommit
 from chassis.errors import Busy, Overloaded, Refusal
 
 LOCK_WAIT = 5  # seconds
@@ -43,6 +45,13 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+JSON: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -58,39 +67,6 @@ class Instant(TypeDecorator[datetime]):
         return value and value.replace(tzinfo=UTC)
 
 
-class FairLock:
-    """A lock that is handed over in the order of asking."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._held = False
-        self._waiting: deque[threading.Event] = deque()
-
-    def acquire(self, timeout: float) -> bool:
-        """Take the lock, waiting at most `timeout` seconds."""
-        with self._guard:
-            if not self._held:
-                self._held = True
-                return True
-            turn = threading.Event()
-            self._waiting.append(turn)
-        if turn.wait(max(timeout, 0)):
-            return True
-        with self._guard:
-            if turn.is_set():
-                return True
-            self._waiting.remove(turn)
-            return False
-
-    def release(self) -> None:
-        """Hand the lock to whoever has waited longest."""
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._held = False
-
-
 class Database:
     """Transactions on one store."""
 
@@ -100,7 +76,7 @@ class Database:
         self.engine = self._sqlite() if self.is_sqlite else self._postgres()
         self._reader = self.engine.execution_options(write=False)
         self._writer = self.engine.execution_options(write=True)
-        self._turn = FairLock()
+        self._commits = GroupCommit(self._writer)
 
     def _sqlite(self) -> Engine:
         path = Path(self.url.database or "")
@@ -112,6 +88,7 @@ class Database:
             self.url,
             pool_size=CONNECTIONS,
             max_overflow=0,
+            **JSON,
             connect_args={
                 "isolation_level": None,
                 "check_same_thread": False,
@@ -129,7 +106,8 @@ class Database:
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
             writes = connection.get_execution_options().get("write", True)
-            connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+            driver: Any = connection.connection.driver_connection
+            driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
         return engine
 
@@ -138,6 +116,7 @@ class Database:
             self.url.set(drivername="postgresql+psycopg"),
             pool_size=CONNECTIONS,
             max_overflow=0,
+            **JSON,
             connect_args={
                 "connect_timeout": CONNECT_WAIT,
                 "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
@@ -157,15 +136,15 @@ class Database:
         Nothing is committed for a caller who has stopped waiting (TooLate).
         """
         call = current()
-        if self.is_sqlite and not self._turn.acquire(min(LOCK_WAIT, call.seconds_left())):
-            raise Overloaded("Too many writes are waiting; try again.")
-        try:
-            with refusals(), self._writer.begin() as tx:
-                yield tx
-                call.ensure_awaited()
-        finally:
+        with refusals():
             if self.is_sqlite:
-                self._turn.release()
+                wait = min(LOCK_WAIT, call.seconds_left())
+                with self._commits.member(wait, call.ensure_awaited) as tx:
+                    yield tx
+            else:
+                with self._writer.begin() as tx:
+                    yield tx
+                    call.ensure_awaited()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -186,6 +165,10 @@ def refusals() -> Iterator[None]:
     """Database trouble that passes by itself becomes Busy or Overloaded."""
     try:
         yield
+    except TimeoutError:
+        raise Overloaded("Too many writes are waiting; try again.") from None
+    except sqlite3.OperationalError as error:  # of BEGIN, which is said to the driver itself
+        raise Busy("Another process is writing; try again.") from error
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:

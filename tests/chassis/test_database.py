@@ -16,7 +16,8 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 
 from chassis import database as module
-from chassis.database import Database, FairLock, add_if_absent
+from chassis.commits import FairLock
+from chassis.database import Database, add_if_absent
 from chassis.errors import Busy, Overloaded
 from tests import postgres
 from tests.chassis.probe import metadata, notes

@@ -1,0 +1,141 @@
+"""Several writers to a commit: each keeps his own part, and nobody is told too early."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
+
+from chassis.database import Database
+
+metadata = MetaData()
+notes = Table("notes", metadata, Column("number", Integer, primary_key=True))
+Act = Callable[[Connection], object]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/commits.db")
+    metadata.create_all(made.engine)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def commits(database: Database) -> list[int]:
+    """One entry for each commit of the store."""
+    seen: list[int] = []
+    event.listen(database.engine, "commit", lambda _: seen.append(1))
+    return seen
+
+
+def put(number: int) -> Act:
+    return lambda tx: tx.execute(insert(notes).values(number=number))
+
+
+def fail(tx: Connection) -> None:
+    put(99)(tx)
+    raise ValueError("no")
+
+
+def lose(tx: Connection) -> None:
+    """What SQLite does by itself when the disk is full."""
+    tx.connection.driver_connection.execute("ROLLBACK")  # type: ignore[union-attr]
+    raise ValueError("lost")
+
+
+def kept(database: Database) -> list[int]:
+    with database.read() as tx:
+        return list(tx.execute(select(notes.c.number).order_by(notes.c.number)).scalars())
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def together(database: Database, *acts: Act) -> list[type | None]:
+    """Each act in a write of its own, all of one group, in this order; gives what each raised."""
+    waiting = database._commits.turn._waiting
+    began = threading.Event()
+
+    def write(index: int, act: Act) -> type | None:
+        try:
+            with database.write() as tx:
+                began.set()
+                if index == 0:
+                    until(lambda: len(waiting) == len(acts) - 1)
+                act(tx)
+        except Exception as error:  # noqa: BLE001 - told to the test
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        raised = []
+        for index, act in enumerate(acts):
+            raised.append(pool.submit(write, index, act))
+            until(began.is_set if index == 0 else lambda index=index: len(waiting) == index)  # type: ignore[misc]
+        return [each.result() for each in raised]
+
+
+def test_those_who_wait_share_a_commit(database: Database, commits: list[int]) -> None:
+    assert together(database, put(1), put(2), put(3)) == [None, None, None]
+    assert kept(database) == [1, 2, 3]
+    assert len(commits) == 1
+
+
+def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int]) -> None:
+    for number in range(3):
+        assert together(database, put(number)) == [None]
+    assert len(commits) == 3
+
+
+@pytest.mark.parametrize(
+    ("acts", "raised", "left"),
+    [
+        ([fail, put(1), put(2)], [ValueError, None, None], [1, 2]),
+        ([put(1), fail, put(2)], [None, ValueError, None], [1, 2]),
+        ([put(1), put(2), fail], [None, None, ValueError], [1, 2]),
+        ([fail, fail, fail], [ValueError] * 3, []),
+    ],
+)
+def test_who_fails_takes_back_his_own_part_only(
+    database: Database, acts: list[Act], raised: list[Any], left: list[int]
+) -> None:
+    assert together(database, *acts) == raised
+    assert kept(database) == left
+    assert together(database, put(50)) == [None]
+
+
+def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
+    def full(_: Connection) -> None:
+        raise OSError("disk")
+
+    event.listen(database.engine, "commit", full)
+    assert together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
+    event.remove(database.engine, "commit", full)
+    assert kept(database) == []
+    assert together(database, put(50)) == [None]
+
+
+def test_a_transaction_that_sqlite_gave_up_is_told_to_all(database: Database) -> None:
+    raised = together(database, put(1), lose, put(3))
+    assert raised == [RuntimeError, ValueError, None]
+    assert kept(database) == [3]
+
+
+def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> None:
+    def write(number: int) -> None:
+        with database.write() as tx:
+            put(number)(tx)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(write, range(500)))
+    assert kept(database) == list(range(500))
+    assert len(commits) <= 500
