@@ -137,7 +137,7 @@ class CreateSessionRequest(_message.Message):
     store_id: _builtins.str
     """An enabled store of this partner; empty means no in-store action."""
     partner_info: _builtins.str
-    """A JSON object as text, under 20,000 characters."""
+    """A JSON object as text, under 20,000 characters, nested at most 100 deep."""
     @_builtins.property
     def user(self) -> Global___User:
         """The person; the newest details win."""
@@ -222,7 +222,7 @@ class Order(_message.Message):
     """Smallest currency unit, 0 or more: the partner has charged. Absent: we collect."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What the person wants; none: chosen in the exam."""
+        """What the person wants, at most 20; none: chosen in the exam."""
 
     def __init__(
         self,

@@ -7,7 +7,9 @@ A shop (a merchant of the calling account) solicits a subscription, the
 shopper confirms it, items are activated in store, and boxes of contact
 lenses are handed over against a yearly cap per eye.
 
-Money goes in as integers in minor units and comes out as Money.
+Money goes in as integers in minor units and comes out as Money. Ours, where
+the source is silent: texts of at most 255 characters, lists of at most 100
+entries, counts up to 10^6, price times quantity up to 10^12.
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -79,7 +81,7 @@ class CreateSubscriptionRequest(_message.Message):
     city: _builtins.str
     """City."""
     discounts: _builtins.str
-    """A JSON array as text; kept and given back."""
+    """A JSON array as text, at most 20,000 characters; kept and given back."""
     @_builtins.property
     def merchant(self) -> Global___Merchant:
         """The shop."""
@@ -461,7 +463,7 @@ class Subscription(_message.Message):
     next_delivery_date: _builtins.str
     """Day on which the next boxes fall due when the year's boxes are spread
     evenly; the next anniversary once none remain; absent before the first
-    delivery and after the end.
+    delivery, and when that day lies after the end.
     """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:

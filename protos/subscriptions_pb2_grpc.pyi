@@ -7,7 +7,9 @@ A shop (a merchant of the calling account) solicits a subscription, the
 shopper confirms it, items are activated in store, and boxes of contact
 lenses are handed over against a yearly cap per eye.
 
-Money goes in as integers in minor units and comes out as Money.
+Money goes in as integers in minor units and comes out as Money. Ours, where
+the source is silent: texts of at most 255 characters, lists of at most 100
+entries, counts up to 10^6, price times quantity up to 10^12.
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
