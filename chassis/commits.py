@@ -7,11 +7,12 @@ disk is waited for once by many, nobody is answered before the commit that
 holds his effect, and a writer that fails takes back his own part only.
 """
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
@@ -64,17 +65,32 @@ class Group:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.transaction = connection.begin()
+        try:
+            self.transaction = connection.begin()
+        except BaseException:
+            connection.close()
+            raise
         self.driver: Any = connection.connection.driver_connection
         self.members = 0
         self.ended = threading.Event()
         self.error: BaseException | None = None
 
     def commit(self) -> None:
-        """Commit; raises when SQLite has given the transaction up (a full disk) for all."""
+        """Commit, unless SQLite has given the transaction up by itself (a full disk)."""
         if not self.driver.in_transaction:
-            raise RuntimeError("the transaction is gone")
+            self.give_up()
         self.transaction.commit()
+
+    def give_up(self) -> NoReturn:
+        """Take back all of it: no member's part can be told from the others' any more."""
+        self.transaction.rollback()
+        raise RuntimeError("the transaction is gone")
+
+    def result(self) -> None:
+        """Wait until it has ended; raises when nothing of it was kept."""
+        self.ended.wait()
+        if self.error is not None:
+            raise self.error
 
     def end(self, how: Callable[[], None]) -> None:
         """Commit or roll back, and tell the members."""
@@ -122,18 +138,22 @@ class GroupCommit:
         except BaseException:
             if not joins:
                 self._end(group, group.transaction.rollback)
-            elif group.driver.in_transaction:
-                group.driver.execute("ROLLBACK TO member")
-                group.driver.execute("RELEASE member")
-                self._leave(group)
             else:
-                self._end(group, group.commit)
+                self._take_back(group)
+                group.result()  # what it was refused for may stand in the same commit
             raise
         group.members += 1
         self._leave(group)
-        group.ended.wait()
-        if group.error is not None:
-            raise group.error
+        group.result()
+
+    def _take_back(self, group: Group) -> None:
+        try:
+            group.driver.execute("ROLLBACK TO member")
+            group.driver.execute("RELEASE member")
+        except sqlite3.Error:
+            self._end(group, group.give_up)
+        else:
+            self._leave(group)
 
     def _leave(self, group: Group) -> None:
         if group.members >= MOST or not self.turn.pass_on():

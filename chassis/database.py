@@ -74,7 +74,8 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgres()
-        self._reader = self.engine.execution_options(write=False)
+        reading = {"write": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._reader = self.engine.execution_options(**reading)
         self._writer = self.engine.execution_options(write=True)
         self._commits = GroupCommit(self._writer)
 
@@ -125,7 +126,10 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that reads."""
+        """For reading: on SQLite one state of the store, on PostgreSQL that of each statement.
+
+        READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
+        """
         with refusals(), self._reader.connect() as tx:
             yield tx
 

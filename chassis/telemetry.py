@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import Any
 
+import msgspec
 import structlog
 
 FIELDS = frozenset(
@@ -27,12 +28,16 @@ def configure(service: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             allowed,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
+
+
+def _json(line: Any, **_: Any) -> str:
+    return msgspec.json.encode(line).decode()
 
 
 def log() -> structlog.typing.FilteringBoundLogger:

@@ -126,8 +126,32 @@ def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
 
 def test_a_transaction_that_sqlite_gave_up_is_told_to_all(database: Database) -> None:
     raised = together(database, put(1), lose, put(3))
-    assert raised == [RuntimeError, ValueError, None]
+    assert raised == [RuntimeError, RuntimeError, None]
     assert kept(database) == [3]
+
+
+def test_who_is_refused_for_another_is_told_after_the_commit(database: Database) -> None:
+    """The key of a twin in the same commit can be read by whoever was refused for it."""
+    seen: list[list[int]] = []
+
+    def refused(tx: Connection) -> None:
+        if list(tx.execute(select(notes.c.number)).scalars()) == [1]:
+            raise KeyError
+
+    def twin() -> None:
+        try:
+            with database.write() as tx:
+                refused(tx)
+        except KeyError:
+            seen.append(kept(database))
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as tx:
+            done = pool.submit(twin)
+            until(lambda: len(database._commits.turn._waiting) == 1)
+            put(1)(tx)
+        done.result()
+    assert seen == [[1]]
 
 
 def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> None:
