@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,15 @@ def together(database: Database, *acts: Act) -> list[type | None]:
     waiting = database._commits.turn._waiting
     began = threading.Event()
 
+    def queued(number: int) -> bool:
+        return len(waiting) == number
+
     def write(index: int, act: Act) -> type | None:
         try:
             with database.write() as tx:
                 began.set()
                 if index == 0:
-                    until(lambda: len(waiting) == len(acts) - 1)
+                    until(partial(queued, len(acts) - 1))
                 act(tx)
         except Exception as error:  # noqa: BLE001 - told to the test
             return type(error)
@@ -80,7 +84,10 @@ def together(database: Database, *acts: Act) -> list[type | None]:
         raised = []
         for index, act in enumerate(acts):
             raised.append(pool.submit(write, index, act))
-            until(began.is_set if index == 0 else lambda index=index: len(waiting) == index)  # type: ignore[misc]
+            if index == 0:
+                until(began.is_set)
+            elif index < len(acts) - 1:  # the last one sets them all going
+                until(partial(queued, index))
         return [each.result() for each in raised]
 
 
