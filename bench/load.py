@@ -251,11 +251,15 @@ class Load:
     def _send_open(self, now: float) -> None:
         """What is due is sent where a place is free, late or not."""
         assert self.rate
-        while self._due <= now and self._due < self._stop and self._free:
+        while self._due <= now and self._is_more_due() and self._free:
             self._send(self._due)
             self._due += 1 / self.rate
-        waiting = self._due < self._stop and not self._free
+        waiting = self._is_more_due() and not self._free
         self._timeout = PAUSE if waiting else min(max(self._due - now, 0.0), PAUSE)
+
+    def _is_more_due(self) -> bool:
+        """Whether another request is due before the end; one due at the end itself is not."""
+        return self.rate is not None and self._due < self._stop - 0.5 / self.rate
 
     def _send(self, since: float) -> None:
         wire, number = self._free.popleft(), next_number()
@@ -318,7 +322,7 @@ class Load:
         if self._measuring:
             self._end(now)
         late = [since for since, _ in self._flying.values()]
-        while self.rate and self._due < self._stop:
+        while self.rate and self._is_more_due():
             late.append(self._due)
             self._due += 1 / self.rate
         self.result.errors["timeout"] += len(late)
