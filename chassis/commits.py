@@ -46,18 +46,18 @@ class FairLock:
     def pass_on(self) -> bool:
         """Hand the lock to whoever has waited longest; False when nobody waits."""
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().set()
-                return True
-            return False
+            return self._wake()
 
     def release(self) -> None:
         """Hand the lock on, or free it."""
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._held = False
+            self._held = self._wake()
+
+    def _wake(self) -> bool:
+        if not self._waiting:
+            return False
+        self._waiting.popleft().set()
+        return True
 
 
 class Group:

@@ -172,6 +172,8 @@ def refusals() -> Iterator[None]:
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
     except sqlite3.OperationalError as error:  # of BEGIN, which is said to the driver itself
+        if "locked" not in str(error):
+            raise
         raise Busy("Another process is writing; try again.") from error
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None

@@ -37,7 +37,9 @@ def migrate(database: Database, folder: Path) -> None:
 def _alone(database: Database) -> Iterator[Connection]:
     with database.write() as tx:
         if not database.is_sqlite:
+            # A request may not take long, a migration may: it waits, and rewrites large tables.
             tx.execute(text("SET LOCAL lock_timeout = 0"))
+            tx.execute(text("SET LOCAL statement_timeout = 0"))
             tx.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         yield tx
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
 
+from chassis import database as database_module
 from chassis.database import Database
+from chassis.errors import Busy
 
 metadata = MetaData()
 notes = Table("notes", metadata, Column("number", Integer, primary_key=True))
@@ -170,3 +172,17 @@ def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> No
         list(pool.map(write, range(500)))
     assert kept(database) == list(range(500))
     assert len(commits) <= 500
+
+
+def test_a_file_that_another_process_writes_is_busy(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "LOCK_WAIT", 0.2)
+    impatient = Database(str(database.url))
+    with database.write() as tx:
+        put(1)(tx)
+        with pytest.raises(Busy), impatient.write():
+            pass
+    assert together(impatient, put(2)) == [None]
+    assert kept(impatient) == [1, 2]
+    impatient.close()
