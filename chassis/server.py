@@ -17,7 +17,8 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1.health import SERVICE_NAME
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
@@ -26,6 +27,7 @@ from chassis.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.calls import REQUEST_ID, Call, check_idempotency_key
 from chassis.database import Database
 from chassis.errors import Refusal, encode
+from chassis.health import HealthServicer
 from chassis.idempotency import Answers, Taken, fingerprint
 from chassis.telemetry import describe, log
 
@@ -154,7 +156,7 @@ class Running:
     """A server that accepts calls."""
 
     server: grpc.Server
-    health: health.HealthServicer
+    health: HealthServicer
     port: int
     database: Database
     pool: ThreadPoolExecutor
@@ -190,20 +192,15 @@ def start(
     )
     for servicer, register, _ in servicers:
         register(servicer, server)
-    own = ThreadPoolExecutor(1, thread_name_prefix="health")
-    checks = health.HealthServicer(experimental_non_blocking=True, experimental_thread_pool=own)
-    # The servicer gives the pool to Watch alone; Check would wait behind the RPCs.
-    health.HealthServicer.Check.experimental_thread_pool = own
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    health = HealthServicer()
+    health.register(server)
     names = [service.full_name for service in services]
-    reflection.enable_server_reflection(
-        [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
-    )
+    reflection.enable_server_reflection([*names, SERVICE_NAME, reflection.SERVICE_NAME], server)
     port = server.add_insecure_port(listen)
     server.start()
     for name in ("", *names):
-        checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Running(server, checks, port, database, pool)
+        health.set(name, HealthCheckResponse.SERVING)
+    return Running(server, health, port, database, pool)
 
 
 def serve_until_stopped(running: Running, answers: Answers, grace: float = 10) -> None:

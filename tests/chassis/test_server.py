@@ -265,6 +265,20 @@ def test_who_watches_holds_no_thread_of_the_callers(told: Probe) -> None:
         watch.cancel()
 
 
+def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> None:
+    stub, name = health_pb2_grpc.HealthStub(told.channel), SERVICES[0]
+    request = health_pb2.HealthCheckRequest(service=name)
+    for _ in range(20):
+        watches = [iter(stub.Watch(request, timeout=30)) for _ in range(10)]
+        assert {next(watch).status for watch in watches} == {SERVING}
+        going = threading.Thread(target=lambda all_: [one.cancel() for one in all_], args=[watches])
+        going.start()
+        for _ in range(10):
+            told.running.health.set(name, SERVING)
+        going.join()
+    assert health(told, name) == SERVING
+
+
 def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(told.channel)
     ask = reflection_pb2.ServerReflectionRequest
