@@ -200,7 +200,7 @@ def serve(
 ) -> Running:
     """Start the orders service."""
     memory = Memory(database, store.changes)
-    service = OrderService(database, memory, public_url, now)
+    service = OrderService(database, memory, public_url, now)  # type: ignore[abstract]  # reading follows
     descriptor = pb.DESCRIPTOR.services_by_name["OrderService"]
     return start(
         [(service, rpc.add_OrderServiceServicer_to_server, descriptor)],

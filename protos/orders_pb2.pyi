@@ -17,7 +17,10 @@ Basic client_id:client_secret) and "user-email", and may answer
 UNAUTHENTICATED (no or expired token), INVALID_ARGUMENT naming "User-Email"
 (missing), PERMISSION_DENIED (not a user of this client), RESOURCE_EXHAUSTED
 (busy), DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
-idempotency key) and INTERNAL.
+idempotency key) and INTERNAL. The RPCs of LabDeskService want no "user-email".
+
+A user sees the orders of the client that went to his labs under his account
+numbers, whichever user of the client made them, and no other order.
 """
 
 from collections import abc as _abc
@@ -1069,22 +1072,759 @@ class CreateOrderResponse(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     url: _builtins.str
     """Review page; only of a draft."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
+        """What the lab may ask about; none of it stopped the order."""
+
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         url: _builtins.str | None = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "id", b"id", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "id", b"id", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
 Global___CreateOrderResponse: _TypeAlias = CreateOrderResponse  # noqa: Y015
+
+@_typing.final
+class Warning(_message.Message):
+    """Something odd in an order that was taken all the same."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARAM_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    param: _builtins.str
+    """Dotted path of the field that it is about, "rx.left_eye.sphere"."""
+    message: _builtins.str
+    """For people."""
+    def __init__(
+        self,
+        *,
+        param: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "param", b"param"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Warning: _TypeAlias = Warning  # noqa: Y015
+
+@_typing.final
+class ListOrdersRequest(_message.Message):
+    """Which page of which orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    CREATED_GT_FIELD_NUMBER: _builtins.int
+    CREATED_GTE_FIELD_NUMBER: _builtins.int
+    CREATED_LT_FIELD_NUMBER: _builtins.int
+    CREATED_LTE_FIELD_NUMBER: _builtins.int
+    STARTING_AFTER_FIELD_NUMBER: _builtins.int
+    ENDING_BEFORE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    lab: _builtins.str
+    """Lab id."""
+    account_number: _builtins.str
+    """The user's account at the lab."""
+    created_gt: _builtins.int
+    """Only orders created after this second; Unix time, 0-99999999999."""
+    created_gte: _builtins.int
+    """Only orders created in this second or after it."""
+    created_lt: _builtins.int
+    """Only orders created before this second."""
+    created_lte: _builtins.int
+    """Only orders created in this second or before it."""
+    starting_after: _builtins.str
+    """Id of an order: the page after it, of older ones."""
+    ending_before: _builtins.str
+    """Id of an order: the page before it, of newer ones. Not with starting_after."""
+    limit: _builtins.int
+    """1-100 orders on a page; 10 when absent."""
+    def __init__(
+        self,
+        *,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        created_gt: _builtins.int | None = ...,
+        created_gte: _builtins.int | None = ...,
+        created_lt: _builtins.int | None = ...,
+        created_lte: _builtins.int | None = ...,
+        starting_after: _builtins.str = ...,
+        ending_before: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "account_number", b"account_number", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "ending_before", b"ending_before", "lab", b"lab", "limit", b"limit", "starting_after", b"starting_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__created_gt: _TypeAlias = _typing.Literal["created_gt"]  # noqa: Y015
+    _WhichOneofArgType__created_gt: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt"]  # noqa: Y015
+    _WhichOneofReturnType__created_gte: _TypeAlias = _typing.Literal["created_gte"]  # noqa: Y015
+    _WhichOneofArgType__created_gte: _TypeAlias = _typing.Literal["_created_gte", b"_created_gte"]  # noqa: Y015
+    _WhichOneofReturnType__created_lt: _TypeAlias = _typing.Literal["created_lt"]  # noqa: Y015
+    _WhichOneofArgType__created_lt: _TypeAlias = _typing.Literal["_created_lt", b"_created_lt"]  # noqa: Y015
+    _WhichOneofReturnType__created_lte: _TypeAlias = _typing.Literal["created_lte"]  # noqa: Y015
+    _WhichOneofArgType__created_lte: _TypeAlias = _typing.Literal["_created_lte", b"_created_lte"]  # noqa: Y015
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_gt) -> _WhichOneofReturnType__created_gt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_gte) -> _WhichOneofReturnType__created_gte | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_lt) -> _WhichOneofReturnType__created_lt | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__created_lte) -> _WhichOneofReturnType__created_lte | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
+
+@_typing.final
+class ListOrdersResponse(_message.Message):
+    """A page of orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Whether there are more in the direction of the page."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListedOrder]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        has_more: _builtins.bool = ...,
+        data: _abc.Iterable[Global___ListedOrder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "has_more", b"has_more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
+
+@_typing.final
+class ListedOrder(_message.Message):
+    """An order in a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TRAY_NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, begins with "ord_"."""
+    tray_number: _builtins.str
+    """The lab's own, when it has given one."""
+    invoice_number: _builtins.str
+    """The lab's own, when it has given one."""
+    lab_status: _builtins.str
+    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    created: _builtins.int
+    """Unix time of the order, in seconds."""
+    updated: _builtins.int
+    """Unix time of its last change, in seconds."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        tray_number: _builtins.str | None = ...,
+        invoice_number: _builtins.str | None = ...,
+        lab_status: _builtins.str = ...,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
+    _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
+    _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
+
+Global___ListedOrder: _TypeAlias = ListedOrder  # noqa: Y015
+
+@_typing.final
+class GetOrderRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
+
+@_typing.final
+class GetOrderOutlineRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderOutlineRequest: _TypeAlias = GetOrderOutlineRequest  # noqa: Y015
+
+@_typing.final
+class GetOrderJobRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderJobRequest: _TypeAlias = GetOrderJobRequest  # noqa: Y015
+
+@_typing.final
+class SubmitOrderRequest(_message.Message):
+    """Which draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitOrderRequest: _TypeAlias = SubmitOrderRequest  # noqa: Y015
+
+@_typing.final
+class Order(_message.Message):
+    """An order: how it stands, and from mode on how it was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    TRAY_NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    TRACED_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    SUBMISSION_TYPE_FIELD_NUMBER: _builtins.int
+    ORDER_TYPE_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    PATIENT_FIELD_NUMBER: _builtins.int
+    MOUNTING_OPTION_FIELD_NUMBER: _builtins.int
+    LENS_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    RX_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    SPECIAL_INSTRUCTIONS_FIELD_NUMBER: _builtins.int
+    REDO_DATA_FIELD_NUMBER: _builtins.int
+    MULTI_PAIR_DATA_FIELD_NUMBER: _builtins.int
+    SHIPPING_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, begins with "ord_"."""
+    lab_status: _builtins.str
+    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    url: _builtins.str
+    """Review page."""
+    created: _builtins.int
+    """Unix time of the order, in seconds."""
+    updated: _builtins.int
+    """Unix time of its last change, in seconds."""
+    tray_number: _builtins.str
+    """The lab's own, when it has given one."""
+    invoice_number: _builtins.str
+    """The lab's own, when it has given one."""
+    mode: _builtins.str
+    """As it was sent: a draft says "draft" after it was submitted, too."""
+    submission_type: _builtins.str
+    """As it was sent."""
+    order_type: _builtins.str
+    """As it was sent."""
+    lab: _builtins.str
+    """As it was sent."""
+    account_number: _builtins.str
+    """As it was sent."""
+    mounting_option: _builtins.str
+    """As it was sent."""
+    special_instructions: _builtins.str
+    """As they were sent."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
+        """As of the last check: when it was created, or submitted."""
+
+    @_builtins.property
+    def traced(self) -> Global___Traced:
+        """What was measured of frame.tracing; only with one."""
+
+    @_builtins.property
+    def patient(self) -> Global___Patient:
+        """As it was sent."""
+
+    @_builtins.property
+    def lens(self) -> Global___Lens:
+        """As it was sent."""
+
+    @_builtins.property
+    def frame(self) -> Global___Frame:
+        """As it was sent."""
+
+    @_builtins.property
+    def rx(self) -> Global___Rx:
+        """As it was sent."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As they were sent."""
+
+    @_builtins.property
+    def redo_data(self) -> Global___RedoData:
+        """As it was sent."""
+
+    @_builtins.property
+    def multi_pair_data(self) -> Global___MultiPairData:
+        """As it was sent."""
+
+    @_builtins.property
+    def shipping(self) -> Global___Shipping:
+        """As it was sent, with the country."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        url: _builtins.str = ...,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        tray_number: _builtins.str | None = ...,
+        invoice_number: _builtins.str | None = ...,
+        warnings: _abc.Iterable[Global___Warning] | None = ...,
+        traced: Global___Traced | None = ...,
+        mode: _builtins.str = ...,
+        submission_type: _builtins.str = ...,
+        order_type: _builtins.str = ...,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        patient: Global___Patient | None = ...,
+        mounting_option: _builtins.str = ...,
+        lens: Global___Lens | None = ...,
+        frame: Global___Frame | None = ...,
+        rx: Global___Rx | None = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        special_instructions: _builtins.str = ...,
+        redo_data: Global___RedoData | None = ...,
+        multi_pair_data: Global___MultiPairData | None = ...,
+        shipping: Global___Shipping | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "frame", b"frame", "invoice_number", b"invoice_number", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tray_number", b"tray_number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "created", b"created", "frame", b"frame", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
+    _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
+    _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
+
+Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class Traced(_message.Message):
+    """What was measured of a tracing, by the boxing system (ISO 8624)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_EYE_FIELD_NUMBER: _builtins.int
+    RIGHT_EYE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def left_eye(self) -> Global___TracedEye:
+        """OS, when it was traced."""
+
+    @_builtins.property
+    def right_eye(self) -> Global___TracedEye:
+        """OD, when it was traced."""
+
+    def __init__(
+        self,
+        *,
+        left_eye: Global___TracedEye | None = ...,
+        right_eye: Global___TracedEye | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Traced: _TypeAlias = Traced  # noqa: Y015
+
+@_typing.final
+class TracedEye(_message.Message):
+    """What was measured of one traced lens shape."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    A_FIELD_NUMBER: _builtins.int
+    B_FIELD_NUMBER: _builtins.int
+    LENS_ED_FIELD_NUMBER: _builtins.int
+    CIRCUMFERENCE_FIELD_NUMBER: _builtins.int
+    a: _builtins.float
+    """Box width, mm."""
+    b: _builtins.float
+    """Box height, mm."""
+    lens_ed: _builtins.float
+    """Effective diameter, mm: twice the longest radius from the box's center."""
+    circumference: _builtins.float
+    """Length of the outline, mm."""
+    def __init__(
+        self,
+        *,
+        a: _builtins.float = ...,
+        b: _builtins.float = ...,
+        lens_ed: _builtins.float = ...,
+        circumference: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["a", b"a", "b", b"b", "circumference", b"circumference", "lens_ed", b"lens_ed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TracedEye: _TypeAlias = TracedEye  # noqa: Y015
+
+@_typing.final
+class OrderOutline(_message.Message):
+    """The lenses of an order, seen from the front."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SVG_FIELD_NUMBER: _builtins.int
+    svg: _builtins.str
+    """SVG 1.1 document, in millimetres."""
+    def __init__(
+        self,
+        *,
+        svg: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["svg", b"svg"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderOutline: _TypeAlias = OrderOutline  # noqa: Y015
+
+@_typing.final
+class OrderJob(_message.Message):
+    """An order for lab software."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OMA_FIELD_NUMBER: _builtins.int
+    oma: _builtins.str
+    """OMA (Vision Council DCS) text, lines ended by CRLF."""
+    def __init__(
+        self,
+        *,
+        oma: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["oma", b"oma"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderJob: _TypeAlias = OrderJob  # noqa: Y015
+
+@_typing.final
+class ListLabOrdersRequest(_message.Message):
+    """Which page of which lab's orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAB_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    STARTING_AFTER_FIELD_NUMBER: _builtins.int
+    ENDING_BEFORE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    lab: _builtins.str
+    """Lab id."""
+    lab_status: _builtins.str
+    """Only orders in this state: submitted, in_progress, on_hold, shipped or
+    cancelled; all when absent.
+    """
+    starting_after: _builtins.str
+    """Id of an order: the page after it, of those submitted later."""
+    ending_before: _builtins.str
+    """Id of an order: the page before it, of those submitted earlier. Not with
+    starting_after.
+    """
+    limit: _builtins.int
+    """1-100 orders on a page; 10 when absent."""
+    def __init__(
+        self,
+        *,
+        lab: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        starting_after: _builtins.str = ...,
+        ending_before: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "starting_after", b"starting_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ListLabOrdersRequest: _TypeAlias = ListLabOrdersRequest  # noqa: Y015
+
+@_typing.final
+class ListLabOrdersResponse(_message.Message):
+    """A page of a lab's orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Whether there are more in the direction of the page."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabOrder]:
+        """In the order in which they were submitted."""
+
+    def __init__(
+        self,
+        *,
+        has_more: _builtins.bool = ...,
+        data: _abc.Iterable[Global___LabOrder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "has_more", b"has_more"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLabOrdersResponse: _TypeAlias = ListLabOrdersResponse  # noqa: Y015
+
+@_typing.final
+class LabOrder(_message.Message):
+    """An order as a lab's queue shows it: nothing of the patient."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    TRAY_NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    SUBMITTED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, begins with "ord_"."""
+    lab: _builtins.str
+    """Lab id."""
+    account_number: _builtins.str
+    """The client's account at the lab."""
+    lab_status: _builtins.str
+    """submitted, in_progress, on_hold, shipped or cancelled."""
+    tray_number: _builtins.str
+    """The lab's own, when it has given one."""
+    invoice_number: _builtins.str
+    """The lab's own, when it has given one."""
+    created: _builtins.int
+    """Unix time of the order, in seconds."""
+    submitted: _builtins.int
+    """Unix time when it was sent to the lab, in seconds."""
+    updated: _builtins.int
+    """Unix time of its last change, in seconds."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        tray_number: _builtins.str | None = ...,
+        invoice_number: _builtins.str | None = ...,
+        created: _builtins.int = ...,
+        submitted: _builtins.int = ...,
+        updated: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "submitted", b"submitted", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
+    _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
+    _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
+
+Global___LabOrder: _TypeAlias = LabOrder  # noqa: Y015
+
+@_typing.final
+class GetLabOrderRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From ListLabOrders."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLabOrderRequest: _TypeAlias = GetLabOrderRequest  # noqa: Y015
+
+@_typing.final
+class GetLabOrderJobRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From ListLabOrders."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLabOrderJobRequest: _TypeAlias = GetLabOrderJobRequest  # noqa: Y015
+
+@_typing.final
+class UpdateOrderRequest(_message.Message):
+    """What changes of an order: at least one of the three."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    TRAY_NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From ListLabOrders."""
+    lab_status: _builtins.str
+    """in_progress, on_hold, shipped, cancelled or submitted."""
+    tray_number: _builtins.str
+    """1-50 characters; stays when absent."""
+    invoice_number: _builtins.str
+    """1-50 characters; stays when absent."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        tray_number: _builtins.str | None = ...,
+        invoice_number: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "order_id", b"order_id", "tray_number", b"tray_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
+    _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
+    _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
+
+Global___UpdateOrderRequest: _TypeAlias = UpdateOrderRequest  # noqa: Y015

@@ -70,6 +70,31 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.CreateOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.CreateOrderResponse.FromString,
                 _registered_method=True)
+        self.ListOrders = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ListOrders',
+                request_serializer=protos_dot_orders__pb2.ListOrdersRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ListOrdersResponse.FromString,
+                _registered_method=True)
+        self.GetOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/GetOrder',
+                request_serializer=protos_dot_orders__pb2.GetOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.SubmitOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/SubmitOrder',
+                request_serializer=protos_dot_orders__pb2.SubmitOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.GetOrderOutline = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/GetOrderOutline',
+                request_serializer=protos_dot_orders__pb2.GetOrderOutlineRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.OrderOutline.FromString,
+                _registered_method=True)
+        self.GetOrderJob = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/GetOrderJob',
+                request_serializer=protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.OrderJob.FromString,
+                _registered_method=True)
 
 
 class OrderServiceServicer:
@@ -128,6 +153,47 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOrders(self, request, context):
+        """Lists the orders of a lab of the user, newest first, one page at a time.
+        NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
+        no order of this list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrder(self, request, context):
+        """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
+        the user does not see.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitOrder(self, request, context):
+        """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+        names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+        when the order is not a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrderOutline(self, request, context):
+        """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrderJob(self, request, context):
+        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+        GetOrder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +231,31 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.CreateOrder,
                     request_deserializer=protos_dot_orders__pb2.CreateOrderRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.CreateOrderResponse.SerializeToString,
+            ),
+            'ListOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrders,
+                    request_deserializer=protos_dot_orders__pb2.ListOrdersRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'GetOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrder,
+                    request_deserializer=protos_dot_orders__pb2.GetOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'SubmitOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitOrder,
+                    request_deserializer=protos_dot_orders__pb2.SubmitOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GetOrderOutline': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrderOutline,
+                    request_deserializer=protos_dot_orders__pb2.GetOrderOutlineRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.OrderOutline.SerializeToString,
+            ),
+            'GetOrderJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrderJob,
+                    request_deserializer=protos_dot_orders__pb2.GetOrderJobRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.OrderJob.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +448,363 @@ class OrderService:
             '/optigate.orders.v1.OrderService/CreateOrder',
             protos_dot_orders__pb2.CreateOrderRequest.SerializeToString,
             protos_dot_orders__pb2.CreateOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ListOrders',
+            protos_dot_orders__pb2.ListOrdersRequest.SerializeToString,
+            protos_dot_orders__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/GetOrder',
+            protos_dot_orders__pb2.GetOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/SubmitOrder',
+            protos_dot_orders__pb2.SubmitOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrderOutline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/GetOrderOutline',
+            protos_dot_orders__pb2.GetOrderOutlineRequest.SerializeToString,
+            protos_dot_orders__pb2.OrderOutline.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrderJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/GetOrderJob',
+            protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
+            protos_dot_orders__pb2.OrderJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class LabDeskServiceStub:
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListLabOrders = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/ListLabOrders',
+                request_serializer=protos_dot_orders__pb2.ListLabOrdersRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ListLabOrdersResponse.FromString,
+                _registered_method=True)
+        self.GetLabOrder = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/GetLabOrder',
+                request_serializer=protos_dot_orders__pb2.GetLabOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.GetLabOrderJob = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/GetLabOrderJob',
+                request_serializer=protos_dot_orders__pb2.GetLabOrderJobRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.OrderJob.FromString,
+                _registered_method=True)
+        self.UpdateOrder = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/UpdateOrder',
+                request_serializer=protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
+                _registered_method=True)
+
+
+class LabDeskServiceServicer:
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    def ListLabOrders(self, request, context):
+        """Lists the orders that were sent to a lab, in the order in which they were
+        submitted, one page at a time. NOT_FOUND for an unknown lab;
+        INVALID_ARGUMENT for a cursor that is no order of the lab.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabOrder(self, request, context):
+        """Gives the whole of an order. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabOrderJob(self, request, context):
+        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+        is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateOrder(self, request, context):
+        """Moves an order, gives it its numbers at the lab, or both at once. From
+        submitted an order goes to in_progress, on_hold or cancelled; from
+        in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
+        or in_progress; shipped and cancelled are final, but for the numbers.
+        NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
+        move, with nothing changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_LabDeskServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListLabOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabOrders,
+                    request_deserializer=protos_dot_orders__pb2.ListLabOrdersRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ListLabOrdersResponse.SerializeToString,
+            ),
+            'GetLabOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabOrder,
+                    request_deserializer=protos_dot_orders__pb2.GetLabOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'GetLabOrderJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabOrderJob,
+                    request_deserializer=protos_dot_orders__pb2.GetLabOrderJobRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.OrderJob.SerializeToString,
+            ),
+            'UpdateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrder,
+                    request_deserializer=protos_dot_orders__pb2.UpdateOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.orders.v1.LabDeskService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.orders.v1.LabDeskService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class LabDeskService:
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    @staticmethod
+    def ListLabOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/ListLabOrders',
+            protos_dot_orders__pb2.ListLabOrdersRequest.SerializeToString,
+            protos_dot_orders__pb2.ListLabOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/GetLabOrder',
+            protos_dot_orders__pb2.GetLabOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabOrderJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/GetLabOrderJob',
+            protos_dot_orders__pb2.GetLabOrderJobRequest.SerializeToString,
+            protos_dot_orders__pb2.OrderJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/UpdateOrder',
+            protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.LabOrder.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,7 +17,10 @@ Basic client_id:client_secret) and "user-email", and may answer
 UNAUTHENTICATED (no or expired token), INVALID_ARGUMENT naming "User-Email"
 (missing), PERMISSION_DENIED (not a user of this client), RESOURCE_EXHAUSTED
 (busy), DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
-idempotency key) and INTERNAL.
+idempotency key) and INTERNAL. The RPCs of LabDeskService want no "user-email".
+
+A user sees the orders of the client that went to his labs under his account
+numbers, whichever user of the client made them, and no other order.
 """
 
 from collections import abc as _abc
@@ -70,6 +73,26 @@ class OrderServiceStub:
     """Creates an order, as a draft or submitted to the lab.
     INVALID_ARGUMENT when a field is at fault, the lab included.
     """
+    ListOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]
+    """Lists the orders of a lab of the user, newest first, one page at a time.
+    NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
+    no order of this list.
+    """
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]
+    """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
+    the user does not see.
+    """
+    SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]
+    """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+    names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+    when the order is not a draft.
+    """
+    GetOrderOutline: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]
+    """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
+    GetOrderJob: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]
+    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+    GetOrder.
+    """
 
 @_typing.type_check_only
 class OrderServiceAsyncStub(OrderServiceStub):
@@ -95,6 +118,26 @@ class OrderServiceAsyncStub(OrderServiceStub):
     CreateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateOrderRequest, _orders_pb2.CreateOrderResponse]  # type: ignore[assignment]
     """Creates an order, as a draft or submitted to the lab.
     INVALID_ARGUMENT when a field is at fault, the lab included.
+    """
+    ListOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]  # type: ignore[assignment]
+    """Lists the orders of a lab of the user, newest first, one page at a time.
+    NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
+    no order of this list.
+    """
+    GetOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
+    the user does not see.
+    """
+    SubmitOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+    names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+    when the order is not a draft.
+    """
+    GetOrderOutline: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]  # type: ignore[assignment]
+    """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
+    GetOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
+    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+    GetOrder.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -162,4 +205,163 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT when a field is at fault, the lab included.
         """
 
+    @_abc_1.abstractmethod
+    def ListOrders(
+        self,
+        request: _orders_pb2.ListOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ListOrdersResponse, _abc.Awaitable[_orders_pb2.ListOrdersResponse]]:
+        """Lists the orders of a lab of the user, newest first, one page at a time.
+        NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
+        no order of this list.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrder(
+        self,
+        request: _orders_pb2.GetOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
+        the user does not see.
+        """
+
+    @_abc_1.abstractmethod
+    def SubmitOrder(
+        self,
+        request: _orders_pb2.SubmitOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+        names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+        when the order is not a draft.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrderOutline(
+        self,
+        request: _orders_pb2.GetOrderOutlineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.OrderOutline, _abc.Awaitable[_orders_pb2.OrderOutline]]:
+        """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
+
+    @_abc_1.abstractmethod
+    def GetOrderJob(
+        self,
+        request: _orders_pb2.GetOrderJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
+        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+        GetOrder.
+        """
+
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class LabDeskServiceStub:
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> LabDeskServiceAsyncStub: ...
+    ListLabOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListLabOrdersRequest, _orders_pb2.ListLabOrdersResponse]
+    """Lists the orders that were sent to a lab, in the order in which they were
+    submitted, one page at a time. NOT_FOUND for an unknown lab;
+    INVALID_ARGUMENT for a cursor that is no order of the lab.
+    """
+    GetLabOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderRequest, _orders_pb2.Order]
+    """Gives the whole of an order. NOT_FOUND when there is none."""
+    GetLabOrderJob: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderJobRequest, _orders_pb2.OrderJob]
+    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+    is none.
+    """
+    UpdateOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.UpdateOrderRequest, _orders_pb2.LabOrder]
+    """Moves an order, gives it its numbers at the lab, or both at once. From
+    submitted an order goes to in_progress, on_hold or cancelled; from
+    in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
+    or in_progress; shipped and cancelled are final, but for the numbers.
+    NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
+    move, with nothing changed.
+    """
+
+@_typing.type_check_only
+class LabDeskServiceAsyncStub(LabDeskServiceStub):
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListLabOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListLabOrdersRequest, _orders_pb2.ListLabOrdersResponse]  # type: ignore[assignment]
+    """Lists the orders that were sent to a lab, in the order in which they were
+    submitted, one page at a time. NOT_FOUND for an unknown lab;
+    INVALID_ARGUMENT for a cursor that is no order of the lab.
+    """
+    GetLabOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Gives the whole of an order. NOT_FOUND when there is none."""
+    GetLabOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
+    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+    is none.
+    """
+    UpdateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.UpdateOrderRequest, _orders_pb2.LabOrder]  # type: ignore[assignment]
+    """Moves an order, gives it its numbers at the lab, or both at once. From
+    submitted an order goes to in_progress, on_hold or cancelled; from
+    in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
+    or in_progress; shipped and cancelled are final, but for the numbers.
+    NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
+    move, with nothing changed.
+    """
+
+class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What labs and their systems call. Needs an account with role "staff", which
+    sees the orders of every client at every lab; drafts are not sent to a lab
+    yet and do not exist here.
+    """
+
+    @_abc_1.abstractmethod
+    def ListLabOrders(
+        self,
+        request: _orders_pb2.ListLabOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ListLabOrdersResponse, _abc.Awaitable[_orders_pb2.ListLabOrdersResponse]]:
+        """Lists the orders that were sent to a lab, in the order in which they were
+        submitted, one page at a time. NOT_FOUND for an unknown lab;
+        INVALID_ARGUMENT for a cursor that is no order of the lab.
+        """
+
+    @_abc_1.abstractmethod
+    def GetLabOrder(
+        self,
+        request: _orders_pb2.GetLabOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Gives the whole of an order. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def GetLabOrderJob(
+        self,
+        request: _orders_pb2.GetLabOrderJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
+        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+        is none.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateOrder(
+        self,
+        request: _orders_pb2.UpdateOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.LabOrder, _abc.Awaitable[_orders_pb2.LabOrder]]:
+        """Moves an order, gives it its numbers at the lab, or both at once. From
+        submitted an order goes to in_progress, on_hold or cancelled; from
+        in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
+        or in_progress; shipped and cancelled are final, but for the numbers.
+        NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
+        move, with nothing changed.
+        """
+
+def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
