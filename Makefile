@@ -6,12 +6,12 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test bench stubs fmt pins
+.PHONY: run test browser bench stubs fmt pins
 
 run: .venv/run
 	@exec $(PY) -m demo
 
-test: .venv/dev
+test: .venv/dev browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy --strict
@@ -20,6 +20,15 @@ test: .venv/dev
 	.venv/bin/buf format --diff --exit-code --path protos
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
+
+# The tests of the pages want a Chromium; where root may install one, it is Debian's.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -qq --no-install-recommends \
+				chromium fonts-dejavu-core >/dev/null; \
+		else echo "Install Chromium for the tests of the pages: apt-get install chromium" >&2; \
+			exit 1; fi
 
 # About ten minutes; BENCH="--quick" for one, BENCH="--help" for what else there is.
 bench: .venv/dev

@@ -8,13 +8,14 @@ from flask import Flask
 
 from chassis import telemetry
 from chassis.calls import LONGEST
-from gateway import backends, health, orders, problems, requests, sessions, subscriptions
+from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 
 ADDRESSES = {
     "sessions": "127.0.0.1:50051",
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
+PUBLIC_URL = "http://127.0.0.1:8080"
 MAX_BODY = 1024 * 1024
 RPC_TIMEOUT = 10.0
 
@@ -29,7 +30,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)
-    for module in (health, sessions, orders, subscriptions):
+    for module in (health, sessions, orders, subscriptions, pages):
         app.register_blueprint(module.bp)
     return app
 
@@ -40,6 +41,7 @@ def environment() -> dict[str, Any]:
         f"{name.upper()}_ADDR": os.environ.get(f"GATEWAY_{name.upper()}_ADDR", address)
         for name, address in ADDRESSES.items()
     }
+    settings["PUBLIC_URL"] = os.environ.get("GATEWAY_PUBLIC_URL", PUBLIC_URL).rstrip("/")
     settings["RPC_TIMEOUT"] = seconds("GATEWAY_RPC_TIMEOUT", RPC_TIMEOUT)
     return settings
 

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 from chassis.errors import MISMATCH, Failure, Fault, Refusal, decode
 from chassis.messages import MALFORMED
 from chassis.telemetry import describe, log
+from gateway import pages
 from protos.subscriptions_pb2 import OverDelivery
 
 STATUS: dict[Code | str, int] = {
@@ -164,18 +165,25 @@ DIALECTS = (
 )
 
 
-def dialect() -> Dialect:
-    """The dialect of the request at hand; outside of all, RFC 9457."""
+def spoken_dialect() -> Dialect | None:
+    """The dialect of the request at hand, if its path is below one."""
     for each in DIALECTS:
         if request.path == each.prefix or request.path.startswith(each.prefix + "/"):
             return each
-    return SESSIONS
+    return None
+
+
+def dialect() -> Dialect:
+    """The dialect of the request at hand; outside of all, RFC 9457."""
+    return spoken_dialect() or SESSIONS
 
 
 def answer(problem: Problem) -> Response:
-    """The problem in the request's dialect."""
-    spoken = dialect()
+    """The problem in the request's dialect, or as a page."""
     g.reason = problem.reason
+    if spoken_dialect() is None and pages.wanted():
+        return pages.problem(problem.status, problem.detail, g.request_id, problem.headers)
+    spoken = dialect()
     response = Response(
         json.dumps(spoken.body(problem)), problem.status, content_type=spoken.content_type
     )

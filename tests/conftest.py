@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 from chassis.database import Database
 from gateway import create_app
 from tests import postgres
+from tests.browser import Windows, chromium, listening
 from tests.serving import SERVICES, Served, load_demo, serve
 
 DEMO = Path(__file__).parent.parent / "demo"
@@ -125,6 +127,28 @@ def http(sessions: Served, orders: Served, subscriptions: Served) -> Iterator[Fl
     app = create_app({f"{name.upper()}_ADDR": served[name].address for name in SERVICES})
     yield app.test_client()
     app.extensions["backends"].close()
+
+
+@pytest.fixture(scope="module")
+def site(http: FlaskClient) -> Iterator[str]:
+    """The address of that gateway for a browser."""
+    with listening(http.application) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A running Chromium."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def windows(browser: Browser) -> Iterator[Windows]:
+    """Opens windows; fails when a page complained."""
+    opened = Windows(browser)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,0 +1,96 @@
+"""A real browser before the gateway: Debian's Chromium, driven by Playwright.
+
+Whatever a page writes to the console, what its policy blocks and what it fails
+to load fails the test. `SCREENSHOTS=folder` keeps the pictures that tests take.
+"""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import make_server
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+# As root there is no sandbox; the rest keeps it from calling home.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+]
+PHONE = {"width": 320, "height": 640}
+DESK = {"width": 1280, "height": 900}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A running Chromium; without one installed it raises."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        raise RuntimeError("No browser for the tests: apt-get install chromium")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Windows:
+    """Opens windows of one browser, and knows what went wrong in them."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser = browser
+        self.wrong: list[str] = []
+        self._contexts: list[Any] = []
+
+    def open(self, size: dict[str, int] = DESK, **options: Any) -> Page:
+        """A window with cookies of its own; options are Playwright's of a new context."""
+        context = self.browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
+        context.set_default_timeout(15_000)
+        self._contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("requestfailed", lambda sent: self.wrong.append(f"failed: {sent.url}"))
+        return page
+
+    def _heard(self, kind: str, text: str) -> None:
+        # A 4xx page is written to the console too; what it says is the test's to check.
+        if kind in ("error", "warning") and "server responded with a status of 4" not in text:
+            self.wrong.append(f"{kind}: {text}")
+
+    def close(self) -> None:
+        """Close all, and fail if anything went wrong in one."""
+        for context in self._contexts:
+            context.close()
+        assert self.wrong == []
+
+
+@contextmanager
+def listening(app: Flask) -> Iterator[str]:
+    """The address at which an application answers a browser."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture of the whole page, where somebody wants to look at them."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
