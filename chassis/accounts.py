@@ -92,6 +92,12 @@ class Accounts:
         """Account ids by name."""
         return {name: id_ for id_, name in tx.execute(select(self.table.c.id, self.table.c.name))}
 
+    def name(self, tx: Connection, account_id: int) -> str:
+        """The name of an account."""
+        named = select(self.table.c.name).where(self.table.c.id == account_id)
+        name: str = tx.execute(named).scalar_one()
+        return name
+
     def all(self, tx: Connection) -> Sequence[Row[Any]]:
         """Every account, revoked ones included, by name."""
         return tx.execute(select(self.table).order_by(self.table.c.name)).all()

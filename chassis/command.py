@@ -25,6 +25,7 @@ from chassis.errors import Refusal
 from chassis.idempotency import Answers
 from chassis.memory import changed
 from chassis.migrations import is_current, migrate
+from chassis.outbox import Outbox
 from chassis.server import Running, serve_until_stopped
 from chassis.telemetry import configure, log
 from chassis.validation import control_characters, flatten
@@ -40,6 +41,7 @@ class Service:
     accounts: Accounts
     answers: Answers
     changes: Table
+    outbox: Outbox
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]

@@ -8,6 +8,7 @@ On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -47,6 +48,14 @@ NAMING = {
 }
 
 
+_written = threading.local()
+
+
+def news() -> None:
+    """What this thread writes now is waited for: its commit wakes who waits for `Database.news`."""
+    _written.news = True
+
+
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -78,6 +87,7 @@ class Database:
         self._reader = self.engine.execution_options(**reading)
         self._writer = self.engine.execution_options(write=True)
         self._commits = GroupCommit(self._writer)
+        self.news = threading.Event()
 
     def _sqlite(self) -> Engine:
         path = Path(self.url.database or "")
@@ -140,6 +150,7 @@ class Database:
         Nothing is committed for a caller who has stopped waiting (TooLate).
         """
         call = current()
+        _written.news = False
         with refusals():
             if self.is_sqlite:
                 wait = min(LOCK_WAIT, call.seconds_left())
@@ -149,6 +160,8 @@ class Database:
                 with self._writer.begin() as tx:
                     yield tx
                     call.ensure_awaited()
+        if _written.news:
+            self.news.set()
 
     def close(self) -> None:
         """Give all connections back."""

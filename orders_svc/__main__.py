@@ -13,6 +13,7 @@ SERVICE = Service(
     accounts=store.accounts,
     answers=store.answers,
     changes=store.changes,
+    outbox=store.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

@@ -1,7 +1,7 @@
 """Reference data of the orders service: what a TOML file may say, and loading it.
 
 Rows that a file names are added or changed, others stay; what belongs to a row
-(a user's labs, a lab's catalog) is replaced as a whole.
+(a user's labs, a lab's catalog, a client's endpoint) is replaced as a whole.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,12 @@ from sqlalchemy import Connection, delete, insert, update
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from chassis.accounts import AccountSchema
+from chassis.calls import utc_now
+from chassis.endpoints import endpoint_field
 from orders_svc import store
 from orders_svc.rules import LENS_TYPES, RX
 
+EVENTS = ("order.submitted", "order.status_changed")
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
 ID = validate.Length(1, 64)
 NAME = validate.Length(1, 200)
@@ -113,6 +116,13 @@ class LabSchema(NamedSchema):
             raise ValidationError(faults)
 
 
+class ClientSchema(Schema):
+    """What a client's account has been given."""
+
+    account = fields.String(required=True)
+    endpoint = endpoint_field(EVENTS)
+
+
 class UserLabSchema(Schema):
     """A lab that a user orders from, under an account number."""
 
@@ -133,6 +143,7 @@ class ReferenceSchema(Schema):
     """A whole file."""
 
     accounts = _entries(AccountSchema, "name")
+    clients = _entries(ClientSchema, "account")
     labs = _entries(LabSchema, "id")
     users = _entries(UserSchema, "email")
 
@@ -147,6 +158,10 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
     for lab in reference["labs"]:
         _put_lab(tx, lab)
     ids = store.accounts.ids(tx)
+    for index, client in enumerate(reference["clients"]):
+        if client["account"] not in ids:
+            raise ValidationError({"clients": {index: {"account": ["Must be an account's name."]}}})
+        store.outbox.endpoints.put(tx, client["account"], client["endpoint"], utc_now())
     labs = store.lab_ids(tx)
     for index, user in enumerate(reference["users"]):
         if user["account"] not in ids:

@@ -35,6 +35,7 @@ from chassis.calls import Account
 from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
+from chassis.outbox import Outbox
 from orders_svc.rules import LabStatus
 
 metadata = MetaData(naming_convention=NAMING)
@@ -42,6 +43,7 @@ accounts_rows = accounts_table(metadata)
 accounts = Accounts(accounts_rows)
 answers = Answers(idempotency_table(metadata))
 changes = changes_table(metadata)
+outbox = Outbox(metadata)
 
 tokens = Table(
     "tokens",

@@ -1,7 +1,7 @@
 """Reference data of the sessions service: what a TOML file may say, and loading it.
 
 Rows that a file names are added or changed, others stay; what belongs to a
-partner (limits, stores, products) is replaced as a whole.
+partner (limits, stores, products, endpoint) is replaced as a whole.
 """
 
 from collections.abc import Collection
@@ -11,9 +11,12 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from sqlalchemy import Connection, delete, insert, update
 
 from chassis.accounts import AccountSchema
+from chassis.calls import utc_now
+from chassis.endpoints import endpoint_field
 from sessions_svc import store
 from sessions_svc.rules import REGION, Limits, full_region
 
+EVENTS = ("session_updated", "session_completed")
 ID = validate.Length(1, 64)
 PRODUCT_KEY = validate.Length(1, 200)
 AGE = validate.Range(0, 150)
@@ -59,6 +62,7 @@ class PartnerSchema(Schema):
     limits = fields.Nested(LimitsSchema, load_default=dict)
     stores = fields.List(fields.Nested(StoreSchema), load_default=list)
     products = fields.List(fields.String(validate=PRODUCT_KEY), load_default=list)
+    endpoint = endpoint_field(EVENTS)
 
     @validates_schema
     def check_once(self, data: dict[str, Any], **_: Any) -> None:
@@ -95,6 +99,7 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
             fault = {"account": ["Must be an account's name."]}
             raise ValidationError({"partners": {index: fault}})
         _put_partner(tx, ids[partner["account"]], partner)
+        store.outbox.endpoints.put(tx, partner["account"], partner["endpoint"], utc_now())
 
 
 def _put_partner(tx: Connection, account_id: int, partner: dict[str, Any]) -> None:

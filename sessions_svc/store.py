@@ -36,12 +36,14 @@ from chassis.calls import Account
 from chassis.database import NAMING, Instant
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
+from chassis.outbox import Outbox
 from sessions_svc.rules import Limits, Status
 
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
 answers = Answers(idempotency_table(metadata))
 changes = changes_table(metadata)
+outbox = Outbox(metadata)
 
 partners = Table(
     "partners",

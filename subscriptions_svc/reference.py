@@ -1,7 +1,7 @@
 """Reference data of the subscriptions service: what a TOML file may say, and loading it.
 
 Rows that a file names are added or changed, others stay; what belongs to a row
-(a merchant's stores, an account's merchants) is replaced as a whole.
+(a merchant's stores and endpoint, an account's merchants) is replaced as a whole.
 """
 
 from typing import Any
@@ -13,8 +13,18 @@ from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy import Connection, delete, insert, update
 
 from chassis.accounts import AccountSchema
+from chassis.calls import utc_now
+from chassis.endpoints import endpoint_field
 from subscriptions_svc import store
 
+EVENTS = (
+    "subscriptions/created",
+    "subscriptions/activated",
+    "subscriptions/cancelled",
+    "subscriptions/updated",
+    "subscriptions/payment_status_changed",
+    "subscriptions/boxes_delivered",  # sent to those who ask for it
+)
 ID = validate.Length(1, 255)
 
 
@@ -48,6 +58,7 @@ class MerchantSchema(Schema):
     country = fields.String(load_default="ES", validate=validate.Regexp(r"[A-Z]{2}\Z"))
     time_zone = fields.String(load_default="Europe/Madrid", validate=_time_zone)
     store_refs = _ids(required=True, validate=validate.Length(min=1))
+    endpoint = endpoint_field(EVENTS)
 
 
 class ReferencesSchema(Schema):
@@ -73,7 +84,9 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
     for account in reference["accounts"]:
         store.accounts.put(tx, **account)
     for merchant in reference["merchants"]:
+        endpoint = merchant.pop("endpoint")
         _put_merchant(tx, **merchant)
+        store.outbox.endpoints.put(tx, merchant["id"], endpoint, utc_now())
     ids = store.accounts.ids(tx)
     merchants = store.merchant_ids(tx)
     for index, each in enumerate(reference["references"]):

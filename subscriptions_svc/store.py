@@ -44,6 +44,7 @@ from chassis.calls import Account
 from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
+from chassis.outbox import Outbox
 from subscriptions_svc.rules import (
     TOTAL_MONTHS,
     UNCONFIRMED,
@@ -73,6 +74,7 @@ metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
 answers = Answers(idempotency_table(metadata))
 changes = changes_table(metadata)
+outbox = Outbox(metadata)
 
 merchants = Table(
     "merchants",

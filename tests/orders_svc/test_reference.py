@@ -119,6 +119,18 @@ def test_a_new_secret_is_the_accounts(orders: Served, unique: str) -> None:
     assert orders.refusal("CreateToken", old, "").reason == "UNAUTHENTICATED"
 
 
+def test_an_endpoint_is_the_clients(orders: Served) -> None:
+    url, secret = "https://client.example/events", f"whsec_{'a' * 32}"
+    endpoint = {"url": url, "secret": secret, "events": ["order.submitted"]}
+    load(orders, {"clients": [{"account": "demo-client", "endpoint": endpoint}]})
+    before = orders.rows()
+    assert before["endpoints"] == [("demo-client", url, {}, secret, " order.submitted ", None)]
+    load_demo("orders", url_of(orders), DEMO)
+    assert orders.rows() == before
+    load(orders, {"clients": [{"account": "demo-client"}]})
+    assert orders.rows()["endpoints"] == []
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_an_error_names_file_table_and_field(orders: Served, tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
@@ -167,6 +179,11 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
             f'[[users]]\n{USER}labs = [{{lab = "lab_123", account_number = "1"}}, '
             '{lab = "lab_123", account_number = "1"}]',
             "users.0.labs: Each lab and account_number may stand once.",
+        ),
+        ('[[clients]]\naccount = "nobody"', "clients.0.account: Must be an account's name."),
+        (
+            '[[clients]]\naccount = "demo-client"\nendpoint = {url = "http://u:p@x/"}',
+            "clients.0.endpoint.url: Must hold no user and password: use a header.",
         ),
         (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may stand once."),
         ('[[accounts]]\nname = "a\\u0000"\nsecret = "x"', "accounts.0.name: Control characters"),

@@ -73,6 +73,16 @@ def test_stores_and_products_are_replaced_as_a_whole(sessions: Served, unique: s
     assert sorted(found) == ["example1", "example2", "two"]
 
 
+def test_an_endpoint_is_the_partners(sessions: Served, unique: str) -> None:
+    url = "https://partner.example/events?for=optigate"
+    headers = {"Authorization": "Bearer x"}
+    load(sessions, account=unique, endpoint={"url": url, "headers": headers})
+    (row,) = [row for row in sessions.rows()["endpoints"] if row[0] == unique]
+    assert (row[:3], row[4:]) == ((unique, url, headers), (None, None))
+    load(sessions, account=unique)
+    assert unique not in [row[0] for row in sessions.rows()["endpoints"]]
+
+
 def test_a_partner_needs_an_account(sessions: Served) -> None:
     with pytest.raises(ValidationError) as caught, sessions.database.write() as tx:
         reference.load(tx, REFERENCE.load({"partners": [{"account": "nobody"}]}))
@@ -99,6 +109,11 @@ def test_a_partner_needs_an_account(sessions: Served) -> None:
         ({"account": "a", "stores": [{"enabled": True}]}, "partners.0.stores.0.id"),
         ({"account": "a", "stores": [{"id": "s"}, {"id": "s"}]}, "partners.0.stores"),
         ({"account": "a", "products": ["p", "p"]}, "partners.0.products"),
+        ({"account": "a", "endpoint": {"url": "ftp://x/"}}, "partners.0.endpoint.url"),
+        (
+            {"account": "a", "endpoint": {"url": "https://x/", "events": ["session_update"]}},
+            "partners.0.endpoint.events",
+        ),
         ({"account": "a", "products": ["p" * 201]}, "partners.0.products.0"),
     ],
 )

@@ -44,6 +44,19 @@ def test_what_belongs_to_a_row_is_replaced_and_other_rows_stay(subscriptions: Se
     load(subscriptions, **tomllib.loads(DEMO))
 
 
+def test_an_endpoint_is_the_merchants(subscriptions: Served) -> None:
+    merchant = {"id": "otra_tienda", "store_refs": ["otra_tienda"]}
+    url, events = "https://tienda.example/", ["subscriptions/boxes_delivered"]
+    load(subscriptions, merchants=[{**merchant, "endpoint": {"url": url, "events": events}}])
+    (row,) = subscriptions.rows()["endpoints"]
+    assert (row[:3], row[4:]) == (
+        ("otra_tienda", url, {}),
+        (" subscriptions/boxes_delivered ", None),
+    )
+    load(subscriptions, **tomllib.loads(DEMO))
+    assert subscriptions.rows()["endpoints"] == []
+
+
 @pytest.mark.parametrize(
     ("table", "row", "fault"),
     [
@@ -59,6 +72,7 @@ def test_what_belongs_to_a_row_is_replaced_and_other_rows_stay(subscriptions: Se
         ("merchants", {"id": "x", "store_refs": ["x"], "country": "Spain"}, "country"),
         ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "Madrid"}, "time_zone"),
         ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "../etc"}, "time_zone"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "endpoint": {}}, "endpoint"),
         ("references", {"account": "nobody", "merchants": []}, "account"),
         ("references", {"account": "demo-merchant", "merchants": ["x"]}, "merchants"),
         ("accounts", {"name": "x", "secret": "short"}, "secret"),
