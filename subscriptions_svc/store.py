@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Column,
@@ -139,6 +140,7 @@ subscriptions = Table(
         postgresql_where=_LIVE,
     ),
 )
+_IS_DUE = text("due_at IS NOT NULL")
 cart_items = Table(
     "cart_items",
     metadata,
@@ -183,6 +185,22 @@ box_deliveries = Table(
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("request_id", String(128), nullable=False),
     Column("delivered_at", Instant(), nullable=False),
+)
+# Messages to shoppers; what one says is kept until it is sent or given up.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("cart_id", String(36), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("content", JSON),
+    Column("created_at", Instant(), nullable=False),
+    Column("due_at", Instant()),  # of what is not ended; while it is being sent, when that is over
+    Column("tries", Integer, nullable=False),  # that were begun
+    Column("outcome", String(8)),  # sent or failed
+    Column("ended_at", Instant()),
+    Index("ix_messages_cart_id_channel", "cart_id", "channel"),
+    Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
 )
 
 _OVER = and_(

@@ -1,0 +1,46 @@
+"""What shoppers are told, in the language of the merchant."""
+
+from pathlib import Path
+from typing import Any
+
+from chassis.languages import Languages
+
+LANGUAGES = Languages(Path(__file__).parent / "languages")
+
+
+def sent(locale: str, channel: str) -> str:
+    """What the shop is answered once a message is on its way."""
+    _ = LANGUAGES.of(locale).gettext
+    if channel == "email":
+        return _("Cart link email sent successfully")
+    return _("Cart link SMS sent successfully")
+
+
+def written(
+    locale: str, channel: str, *, shop: str, name: str, link: str, change: bool
+) -> tuple[str, str]:
+    """The subject and the text of a message with the cart link."""
+    _ = LANGUAGES.of(locale).gettext
+    values: dict[str, Any] = {"shop": shop, "name": name, "link": link}
+    if channel == "sms":
+        if change:
+            text = _("%(shop)s: see the change to your subscription and confirm it: %(link)s")
+        else:
+            text = _("%(shop)s: see your subscription and confirm it: %(link)s")
+        return "", text % values
+    greeting = _("Hello %(name)s,") if name else _("Hello,")
+    if change:
+        subject = _("%(shop)s: please confirm the change to your subscription")
+        reason = _(
+            "%(shop)s has prepared a change to your subscription. This page shows what it is and "
+            "what it will cost a month, and there you confirm it:"
+        )
+    else:
+        subject = _("%(shop)s: please confirm your subscription")
+        reason = _(
+            "%(shop)s has prepared a subscription for you. This page shows what is in it and what "
+            "it costs a month, and there you confirm it:"
+        )
+    close = _("The link is only for you. If you did not ask for this, there is nothing to do.")
+    parts = (greeting, reason, "%(link)s", close, "%(shop)s")
+    return subject % values, "\n\n".join(parts) % values + "\n"
