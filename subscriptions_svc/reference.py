@@ -45,6 +45,11 @@ def _time_zone(name: str) -> None:
         raise ValidationError("Must be a time zone of the IANA database, such as Europe/Madrid.")
 
 
+def _one_line(name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        raise ValidationError("Must be a name on one line.")
+
+
 def _ids(**options: Any) -> fields.List[str]:
     return fields.List(fields.String(validate=ID), **options)
 
@@ -58,6 +63,10 @@ class MerchantSchema(Schema):
     country = fields.String(load_default="ES", validate=validate.Regexp(r"[A-Z]{2}\Z"))
     time_zone = fields.String(load_default="Europe/Madrid", validate=_time_zone)
     store_refs = _ids(required=True, validate=validate.Length(min=1))
+    name = fields.String(load_default=None, validate=(ID, _one_line))
+    terms_url = fields.Url(
+        load_default=None, schemes={"http", "https"}, validate=validate.Length(max=2000)
+    )
     endpoint = endpoint_field(EVENTS)
 
 
@@ -99,7 +108,7 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
         _put_references(tx, ids[each["account"]], each["merchants"])
 
 
-def _put_merchant(tx: Connection, id: str, store_refs: list[str], **values: str) -> None:
+def _put_merchant(tx: Connection, id: str, store_refs: list[str], **values: str | None) -> None:
     known = update(store.merchants).where(store.merchants.c.id == id).values(values)
     if not tx.execute(known).rowcount:
         tx.execute(insert(store.merchants).values(id=id, **values))

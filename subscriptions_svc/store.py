@@ -34,6 +34,7 @@ from sqlalchemy import (
     bindparam,
     case,
     exists,
+    func,
     null,
     select,
     text,
@@ -85,6 +86,8 @@ merchants = Table(
     Column("currency", String(3), nullable=False),
     Column("country", String(2), nullable=False),
     Column("time_zone", String(64), nullable=False),
+    Column("name", String(255)),  # as shoppers know it; without one, the id
+    Column("terms_url", String(2000)),
 )
 stores = Table(
     "stores",
@@ -218,6 +221,8 @@ SUBSCRIPTIONS = select(
     merchants.c.currency,
     merchants.c.country,
     merchants.c.time_zone,
+    merchants.c.terms_url,
+    func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
 ).join(merchants)
 _SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_OWN.label("is_own")).where(
     subscriptions.c.id == bindparam("subscription_id")
@@ -307,6 +312,14 @@ def folded(text: str) -> str:
     return "".join(each for each in letters if not unicodedata.combining(each))
 
 
+def new_code() -> str:
+    """The code of a cart link: 160 random bits. Who has it may see this cart and confirm it.
+
+    It is kept as it is, for the API answers it again with every read of the subscription.
+    """
+    return secrets.token_urlsafe(20)
+
+
 def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
     """Keep a solicitation; gives its id, or None when a live one has the reference."""
     of = {"of_merchant": values["merchant"]["id"], "named": values["reference"]}
@@ -324,7 +337,7 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "status": Status.DRAFT.value,
         "payment_status": PaymentStatus.PENDING.value,
         "cart_id": str(uuid.uuid4()),
-        "cart_code": secrets.token_urlsafe(16),
+        "cart_code": new_code(),
         "total_months": TOTAL_MONTHS,
         "created_at": now,
     }

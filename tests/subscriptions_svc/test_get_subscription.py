@@ -176,4 +176,4 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
 def test_the_cart_has_an_unguessable_code(subscriptions: Served, body: Any) -> None:
     codes = {solicited(subscriptions, body).last_persisted_cart.code for _ in range(3)}
     assert len(codes) == 3
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{22}", code) for code in codes)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{27}", code) for code in codes)

@@ -31,9 +31,9 @@ def test_what_belongs_to_a_row_is_replaced_and_other_rows_stay(subscriptions: Se
         references=[{"account": "other-merchant", "merchants": []}],
     )
     rows = subscriptions.rows()
-    assert rows["merchants"] == [
-        ("otra_tienda", "es-ES", "MXN", "ES", "Europe/Madrid"),
-        ("tienda_moderna", "es-ES", "EUR", "ES", "Europe/Madrid"),
+    assert [row[:7] for row in rows["merchants"]] == [
+        ("otra_tienda", "es-ES", "MXN", "ES", "Europe/Madrid", None, None),
+        ("tienda_moderna", "es-ES", "EUR", "ES", "Europe/Madrid", "Tienda Moderna", None),
     ]
     assert rows["stores"] == [
         ("otra_tienda", "a"),
@@ -72,6 +72,9 @@ def test_an_endpoint_is_the_merchants(subscriptions: Served) -> None:
         ("merchants", {"id": "x", "store_refs": ["x"], "country": "Spain"}, "country"),
         ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "Madrid"}, "time_zone"),
         ("merchants", {"id": "x", "store_refs": ["x"], "time_zone": "../etc"}, "time_zone"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "name": " "}, "name"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "name": "a\nb"}, "name"),
+        ("merchants", {"id": "x", "store_refs": ["x"], "terms_url": "javascript:x"}, "terms_url"),
         ("merchants", {"id": "x", "store_refs": ["x"], "endpoint": {}}, "endpoint"),
         ("references", {"account": "nobody", "merchants": []}, "account"),
         ("references", {"account": "demo-merchant", "merchants": ["x"]}, "merchants"),

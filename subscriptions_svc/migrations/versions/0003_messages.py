@@ -1,10 +1,10 @@
-"""messages to shoppers"""
+"""messages to shoppers, and how merchants appear there"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -32,3 +32,14 @@ def upgrade() -> None:
             sqlite_where=sa.text("due_at IS NOT NULL"),
             postgresql_where=sa.text("due_at IS NOT NULL"),
         )
+
+    with op.batch_alter_table("merchants", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("name", sa.String(length=255), nullable=True))
+        batch_op.add_column(sa.Column("terms_url", sa.String(length=2000), nullable=True))
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("merchants", schema=None) as batch_op:
+        batch_op.drop_column("terms_url")
+        batch_op.drop_column("name")
+    op.drop_table("messages")
