@@ -195,6 +195,8 @@ def plain(message: Message) -> dict[str, Any]:
         elif value := getattr(message, name):
             if repeats:
                 value = [plain(each) for each in value] if is_message else list(value)
+            elif is_message:  # a map, since it has no presence
+                value = dict(value)
             values[name] = value
     return values
 
@@ -204,10 +206,19 @@ _PLANS: dict[str, list[tuple[str, bool, bool, bool]]] = {}
 
 def _plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
     plan = _PLANS[descriptor.full_name] = [
-        (each.name, each.is_repeated, each.type == F.TYPE_MESSAGE, each.has_presence)
+        (
+            each.name,
+            each.is_repeated and not _is_map(each),
+            each.type == F.TYPE_MESSAGE,
+            each.has_presence,
+        )
         for each in descriptor.fields
     ]
     return plan
+
+
+def _is_map(field: Any) -> bool:
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
 class Writer:

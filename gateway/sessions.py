@@ -4,24 +4,46 @@ from urllib.parse import urlencode
 
 import grpc
 from flask import Blueprint, Response
+from flask import request as asked
 
 from chassis.messages import Reader, Writer
 from gateway import backends
 from gateway.backends import call
-from gateway.requests import answer, read
+from gateway.requests import answer, read, read_query
 from protos.sessions_pb2 import (
+    CancelSessionRequest,
     CheckQualificationRequest,
     CheckQualificationResponse,
     CreateSessionRequest,
+    GetSessionRequest,
+    ListSessionsRequest,
+    ListSessionsResponse,
+    ReplaceSessionRequest,
     Session,
 )
 
 bp = Blueprint("sessions", __name__, url_prefix="/api/v2/partners")
 
+# Left out where they are not set, unlike other fields, which are null.
+OF_SOME = ("data", "dispensed_prescriptions", "visual_acuity")
+OF_ONE_TYPE = (
+    "product_keys",
+    "brand_label",
+    "model_label",
+    "base_curve",
+    "diameter",
+    "dominance",
+    "pupillary_distance",
+)
 CHECK_QUALIFICATION = Reader(CheckQualificationRequest)
 CREATE_SESSION = Reader(CreateSessionRequest, raw=("partner_info",))
+LIST_SESSIONS = Reader(ListSessionsRequest)
+GET_SESSION = Reader(GetSessionRequest)
+REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
+CANCEL_SESSION = Reader(CancelSessionRequest)
 QUALIFICATION = Writer(CheckQualificationResponse)
-SESSION = Writer(Session)
+SESSION = Writer(Session, nulls=True, optional=(*OF_SOME, *OF_ONE_TYPE))
+SESSIONS = Writer(ListSessionsResponse)
 
 
 @bp.post("/qualifications")
@@ -36,6 +58,32 @@ def create_session() -> Response:
     request = read(CREATE_SESSION, ahead=_known)
     session = call(backends.sessions().CreateSession, request)
     return answer(201, SESSION, session, location=_single(session))
+
+
+@bp.get("/sessions")
+def list_sessions() -> Response:
+    if "session_key" in asked.args:
+        return get_session()
+    request = read_query(LIST_SESSIONS, ahead=_known)
+    return answer(200, SESSIONS, call(backends.sessions().ListSessions, request))
+
+
+def get_session() -> Response:
+    """The one session of a list that a session_key names."""
+    request = read_query(GET_SESSION, ahead=_known)
+    return answer(200, SESSION, call(backends.sessions().GetSession, request))
+
+
+@bp.put("/sessions")
+def replace_session() -> Response:
+    request = read(REPLACE_SESSION, ahead=_known)
+    return answer(200, SESSION, call(backends.sessions().ReplaceSession, request))
+
+
+@bp.delete("/sessions")
+def cancel_session() -> Response:
+    request = read(CANCEL_SESSION, ahead=_known)
+    return answer(200, SESSION, call(backends.sessions().CancelSession, request))
 
 
 def _known() -> None:

@@ -400,6 +400,7 @@ class Session(_message.Message):
     SESSION_KEY_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -412,6 +413,12 @@ class Session(_message.Message):
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the session was created, in whole seconds."""
 
+    @_builtins.property
+    def data(self) -> Global___SessionData:
+        """What came of it; only in the answer of GetSession, and only when approved or
+        completed.
+        """
+
     def __init__(
         self,
         *,
@@ -419,11 +426,998 @@ class Session(_message.Message):
         session_key: _builtins.str = ...,
         status: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        data: Global___SessionData | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "session_key", b"session_key", "status", b"status", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "session_key", b"session_key", "status", b"status", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class ListSessionsRequest(_message.Message):
+    """One user's sessions, a page of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
+    page: _builtins.int
+    """From 1, which is the default."""
+    per_page: _builtins.int
+    """1-100, default 30."""
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        page: _builtins.int | None = ...,
+        per_page: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
+    _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+
+Global___ListSessionsRequest: _TypeAlias = ListSessionsRequest  # noqa: Y015
+
+@_typing.final
+class ListSessionsResponse(_message.Message):
+    """One page of sessions; a page past the end is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    META_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def meta(self) -> Global___PageMeta:
+        """Which page this is, and how many there are."""
+
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """The sessions, newest first, without `data`."""
+
+    def __init__(
+        self,
+        *,
+        meta: Global___PageMeta | None = ...,
+        data: _abc.Iterable[Global___Session] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meta", b"meta"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "meta", b"meta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
+
+@_typing.final
+class PageMeta(_message.Message):
+    """Where a page stands."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    TOTAL_COUNT_FIELD_NUMBER: _builtins.int
+    TOTAL_PAGES_FIELD_NUMBER: _builtins.int
+    page: _builtins.int
+    """From 1."""
+    per_page: _builtins.int
+    """Rows a page."""
+    total_count: _builtins.int
+    """Rows in all."""
+    total_pages: _builtins.int
+    """Pages in all."""
+    def __init__(
+        self,
+        *,
+        page: _builtins.int = ...,
+        per_page: _builtins.int = ...,
+        total_count: _builtins.int = ...,
+        total_pages: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "per_page", b"per_page", "total_count", b"total_count", "total_pages", b"total_pages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageMeta: _TypeAlias = PageMeta  # noqa: Y015
+
+@_typing.final
+class GetSessionRequest(_message.Message):
+    """Which session is asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
+    session_key: _builtins.str
+    """The partner's key of the session; same alphabet."""
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceSessionRequest(_message.Message):
+    """All that the partner knows of a session anew; rules as for CreateSessionRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_INFO_FIELD_NUMBER: _builtins.int
+    PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
+    session_key: _builtins.str
+    """The partner's key of a session of this user; same alphabet."""
+    store_id: _builtins.str
+    """An enabled store of this partner; empty means no in-store action."""
+    partner_info: _builtins.str
+    """A JSON object as text, under 20,000 characters, nested at most 100 deep."""
+    @_builtins.property
+    def user(self) -> Global___User:
+        """The person; the newest details win, in all sessions of the user."""
+
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """What was bought, and whether it has been paid."""
+
+    @_builtins.property
+    def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
+        """At most one of type "contacts" and one of type "glasses"."""
+
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        user: Global___User | None = ...,
+        order: Global___Order | None = ...,
+        store_id: _builtins.str = ...,
+        partner_info: _builtins.str = ...,
+        prescriptions: _abc.Iterable[Global___Prescription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "session_key", b"session_key", "store_id", b"store_id", "user", b"user", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceSessionRequest: _TypeAlias = ReplaceSessionRequest  # noqa: Y015
+
+@_typing.final
+class CancelSessionRequest(_message.Message):
+    """Which session is to be cancelled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
+    session_key: _builtins.str
+    """The partner's key of the session; same alphabet."""
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSessionRequest: _TypeAlias = CancelSessionRequest  # noqa: Y015
+
+@_typing.final
+class SessionData(_message.Message):
+    """What came of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
+        """Of an approved session: what the doctor dispensed, in the doctor's order."""
+
+    @_builtins.property
+    def visual_acuity(self) -> Global___VisualAcuity:
+        """Of a completed session of the acuity service."""
+
+    def __init__(
+        self,
+        *,
+        dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
+        visual_acuity: Global___VisualAcuity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispensed_prescriptions", b"dispensed_prescriptions", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionData: _TypeAlias = SessionData  # noqa: Y015
+
+@_typing.final
+class DispensedPrescription(_message.Message):
+    """A prescription that a doctor has dispensed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    RIGHT_EYE_FIELD_NUMBER: _builtins.int
+    LEFT_EYE_FIELD_NUMBER: _builtins.int
+    ASSETS_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Given by this service, unique among all dispensed prescriptions."""
+    type: _builtins.str
+    """"contacts" or "glasses"."""
+    issue_date: _builtins.str
+    """Day of issue."""
+    expiration_date: _builtins.str
+    """Last valid day, after issue_date."""
+    @_builtins.property
+    def right_eye(self) -> Global___DispensedEye:
+        """One eye may be absent for contacts."""
+
+    @_builtins.property
+    def left_eye(self) -> Global___DispensedEye:
+        """One eye may be absent for contacts."""
+
+    @_builtins.property
+    def assets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Asset]:
+        """Files that belong to it, such as the signed prescription."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        type: _builtins.str = ...,
+        issue_date: _builtins.str = ...,
+        expiration_date: _builtins.str = ...,
+        right_eye: Global___DispensedEye | None = ...,
+        left_eye: Global___DispensedEye | None = ...,
+        assets: _abc.Iterable[Global___Asset] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assets", b"assets", "expiration_date", b"expiration_date", "id", b"id", "issue_date", b"issue_date", "left_eye", b"left_eye", "right_eye", b"right_eye", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DispensedPrescription: _TypeAlias = DispensedPrescription  # noqa: Y015
+
+@_typing.final
+class DispensedEye(_message.Message):
+    """One eye of a dispensed prescription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRODUCT_KEYS_FIELD_NUMBER: _builtins.int
+    BRAND_LABEL_FIELD_NUMBER: _builtins.int
+    MODEL_LABEL_FIELD_NUMBER: _builtins.int
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    BASE_CURVE_FIELD_NUMBER: _builtins.int
+    DIAMETER_FIELD_NUMBER: _builtins.int
+    DOMINANCE_FIELD_NUMBER: _builtins.int
+    PUPILLARY_DISTANCE_FIELD_NUMBER: _builtins.int
+    brand_label: _builtins.str
+    """Name of the brand, 1-200 characters; contacts only."""
+    model_label: _builtins.str
+    """Name of the model, 1-200 characters; contacts only."""
+    sphere: _builtins.float
+    """-30 to 30 dioptres; always given."""
+    cylinder: _builtins.float
+    """-30 to 30 dioptres; non-zero exactly when axis is given."""
+    axis: _builtins.int
+    """1 to 180 degrees."""
+    add: _builtins.float
+    """0.25 to 5 dioptres."""
+    base_curve: _builtins.float
+    """5 to 12 mm; contacts only."""
+    diameter: _builtins.float
+    """8 to 20 mm; contacts only."""
+    dominance: _builtins.str
+    """"D" (dominant) or "N"; contacts only."""
+    pupillary_distance: _builtins.float
+    """20 to 50 mm, monocular; glasses only."""
+    @_builtins.property
+    def product_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The partner's lens products that fit, 1-20; contacts only."""
+
+    def __init__(
+        self,
+        *,
+        product_keys: _abc.Iterable[_builtins.str] | None = ...,
+        brand_label: _builtins.str | None = ...,
+        model_label: _builtins.str | None = ...,
+        sphere: _builtins.float | None = ...,
+        cylinder: _builtins.float | None = ...,
+        axis: _builtins.int | None = ...,
+        add: _builtins.float | None = ...,
+        base_curve: _builtins.float | None = ...,
+        diameter: _builtins.float | None = ...,
+        dominance: _builtins.str | None = ...,
+        pupillary_distance: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_brand_label", b"_brand_label", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_dominance", b"_dominance", "_model_label", b"_model_label", "_pupillary_distance", b"_pupillary_distance", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "brand_label", b"brand_label", "cylinder", b"cylinder", "diameter", b"diameter", "dominance", b"dominance", "model_label", b"model_label", "pupillary_distance", b"pupillary_distance", "sphere", b"sphere"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_brand_label", b"_brand_label", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_dominance", b"_dominance", "_model_label", b"_model_label", "_pupillary_distance", b"_pupillary_distance", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "brand_label", b"brand_label", "cylinder", b"cylinder", "diameter", b"diameter", "dominance", b"dominance", "model_label", b"model_label", "product_keys", b"product_keys", "pupillary_distance", b"pupillary_distance", "sphere", b"sphere"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
+    _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
+    _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
+    _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__base_curve: _TypeAlias = _typing.Literal["base_curve"]  # noqa: Y015
+    _WhichOneofArgType__base_curve: _TypeAlias = _typing.Literal["_base_curve", b"_base_curve"]  # noqa: Y015
+    _WhichOneofReturnType__brand_label: _TypeAlias = _typing.Literal["brand_label"]  # noqa: Y015
+    _WhichOneofArgType__brand_label: _TypeAlias = _typing.Literal["_brand_label", b"_brand_label"]  # noqa: Y015
+    _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
+    _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__diameter: _TypeAlias = _typing.Literal["diameter"]  # noqa: Y015
+    _WhichOneofArgType__diameter: _TypeAlias = _typing.Literal["_diameter", b"_diameter"]  # noqa: Y015
+    _WhichOneofReturnType__dominance: _TypeAlias = _typing.Literal["dominance"]  # noqa: Y015
+    _WhichOneofArgType__dominance: _TypeAlias = _typing.Literal["_dominance", b"_dominance"]  # noqa: Y015
+    _WhichOneofReturnType__model_label: _TypeAlias = _typing.Literal["model_label"]  # noqa: Y015
+    _WhichOneofArgType__model_label: _TypeAlias = _typing.Literal["_model_label", b"_model_label"]  # noqa: Y015
+    _WhichOneofReturnType__pupillary_distance: _TypeAlias = _typing.Literal["pupillary_distance"]  # noqa: Y015
+    _WhichOneofArgType__pupillary_distance: _TypeAlias = _typing.Literal["_pupillary_distance", b"_pupillary_distance"]  # noqa: Y015
+    _WhichOneofReturnType__sphere: _TypeAlias = _typing.Literal["sphere"]  # noqa: Y015
+    _WhichOneofArgType__sphere: _TypeAlias = _typing.Literal["_sphere", b"_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_curve) -> _WhichOneofReturnType__base_curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__brand_label) -> _WhichOneofReturnType__brand_label | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diameter) -> _WhichOneofReturnType__diameter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dominance) -> _WhichOneofReturnType__dominance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__model_label) -> _WhichOneofReturnType__model_label | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pupillary_distance) -> _WhichOneofReturnType__pupillary_distance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sphere) -> _WhichOneofReturnType__sphere | None: ...
+
+Global___DispensedEye: _TypeAlias = DispensedEye  # noqa: Y015
+
+@_typing.final
+class Asset(_message.Message):
+    """A file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    content_type: _builtins.str
+    """Its media type, such as "application/pdf"."""
+    source: _builtins.bytes
+    """Its bytes, at least one; Base64 in JSON."""
+    def __init__(
+        self,
+        *,
+        content_type: _builtins.str = ...,
+        source: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Asset: _TypeAlias = Asset  # noqa: Y015
+
+@_typing.final
+class VisualAcuity(_message.Message):
+    """What an acuity exam has found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RIGHT_EYE_FIELD_NUMBER: _builtins.int
+    LEFT_EYE_FIELD_NUMBER: _builtins.int
+    CORRECTION_FIELD_NUMBER: _builtins.int
+    correction: _builtins.str
+    """What was worn: "none", "glasses" or "contacts"."""
+    @_builtins.property
+    def right_eye(self) -> Global___EyeAcuity:
+        """The right eye alone."""
+
+    @_builtins.property
+    def left_eye(self) -> Global___EyeAcuity:
+        """The left eye alone."""
+
+    def __init__(
+        self,
+        *,
+        right_eye: Global___EyeAcuity | None = ...,
+        left_eye: Global___EyeAcuity | None = ...,
+        correction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VisualAcuity: _TypeAlias = VisualAcuity  # noqa: Y015
+
+@_typing.final
+class EyeAcuity(_message.Message):
+    """What one eye can see."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOGMAR_FIELD_NUMBER: _builtins.int
+    SNELLEN_FIELD_NUMBER: _builtins.int
+    logmar: _builtins.float
+    """Logarithm of the smallest angle that is resolved, in minutes of arc: -0.3
+    (keen) to 1.3, 0.0 is normal. Absent when not even the largest letter was read.
+    """
+    snellen: _builtins.str
+    """The line of a chart in feet nearest to logmar, such as "20/20"; absent with it."""
+    def __init__(
+        self,
+        *,
+        logmar: _builtins.float | None = ...,
+        snellen: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_logmar", b"_logmar", "_snellen", b"_snellen", "logmar", b"logmar", "snellen", b"snellen"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logmar", b"_logmar", "_snellen", b"_snellen", "logmar", b"logmar", "snellen", b"snellen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__logmar: _TypeAlias = _typing.Literal["logmar"]  # noqa: Y015
+    _WhichOneofArgType__logmar: _TypeAlias = _typing.Literal["_logmar", b"_logmar"]  # noqa: Y015
+    _WhichOneofReturnType__snellen: _TypeAlias = _typing.Literal["snellen"]  # noqa: Y015
+    _WhichOneofArgType__snellen: _TypeAlias = _typing.Literal["_snellen", b"_snellen"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logmar) -> _WhichOneofReturnType__logmar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__snellen) -> _WhichOneofReturnType__snellen | None: ...
+
+Global___EyeAcuity: _TypeAlias = EyeAcuity  # noqa: Y015
+
+@_typing.final
+class StartExamRequest(_message.Message):
+    """Begins an exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartExamRequest: _TypeAlias = StartExamRequest  # noqa: Y015
+
+@_typing.final
+class SubmitExamRequest(_message.Message):
+    """Hands in an exam, or what was missing after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    status: _builtins.str
+    """Where it leads: awaiting_checkout, awaiting_confirmation, awaiting_review or
+    referred.
+    """
+    @_builtins.property
+    def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Exactly with awaiting_confirmation: what is missing, as for RequestConfirmation."""
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        status: _builtins.str = ...,
+        missing_requirements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "partner", b"partner", "session_key", b"session_key", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SubmitExamRequest: _TypeAlias = SubmitExamRequest  # noqa: Y015
+
+@_typing.final
+class RequestConfirmationRequest(_message.Message):
+    """Asks for what is missing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    @_builtins.property
+    def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is missing, each once: glasses_prior, contacts_prior, pupillary_distance,
+        id_verification.
+        """
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        missing_requirements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestConfirmationRequest: _TypeAlias = RequestConfirmationRequest  # noqa: Y015
+
+@_typing.final
+class RequestRetakeRequest(_message.Message):
+    """Asks for another exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestRetakeRequest: _TypeAlias = RequestRetakeRequest  # noqa: Y015
+
+@_typing.final
+class ApproveRequest(_message.Message):
+    """Dispenses prescriptions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    @_builtins.property
+    def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
+        """1-20, of either type, several of one type too; without `id`. Their assets are
+        at most 20 each, and at most 5 MiB together.
+        """
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispensed_prescriptions", b"dispensed_prescriptions", "partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApproveRequest: _TypeAlias = ApproveRequest  # noqa: Y015
+
+@_typing.final
+class ReferRequest(_message.Message):
+    """Ends a session without a prescription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReferRequest: _TypeAlias = ReferRequest  # noqa: Y015
+
+@_typing.final
+class CompleteAcuityRequest(_message.Message):
+    """Ends an acuity exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    @_builtins.property
+    def visual_acuity(self) -> Global___VisualAcuity:
+        """What was found for each eye; without `snellen`, which follows from logmar."""
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        visual_acuity: Global___VisualAcuity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteAcuityRequest: _TypeAlias = CompleteAcuityRequest  # noqa: Y015
+
+@_typing.final
+class ConfigurePartnerRequest(_message.Message):
+    """All that is set of a partner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
+    STORES_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    @_builtins.property
+    def limits(self) -> Global___Limits:
+        """Whom it serves, where that is not the default."""
+
+    @_builtins.property
+    def stores(self) -> _containers.RepeatedCompositeFieldContainer[Global___Store]:
+        """Its stores."""
+
+    @_builtins.property
+    def products(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Keys of the lens products that it has mapped, 1-200 characters each."""
+
+    @_builtins.property
+    def endpoint(self) -> Global___Endpoint:
+        """Where it is told of its sessions (SessionEvent); absent, it is not told."""
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        limits: Global___Limits | None = ...,
+        stores: _abc.Iterable[Global___Store] | None = ...,
+        products: _abc.Iterable[_builtins.str] | None = ...,
+        endpoint: Global___Endpoint | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits", "partner", b"partner", "products", b"products", "stores", b"stores"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigurePartnerRequest: _TypeAlias = ConfigurePartnerRequest  # noqa: Y015
+
+@_typing.final
+class Limits(_message.Message):
+    """Whom a partner serves; every bound is itself served, an absent one is the default."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIN_AGE_FIELD_NUMBER: _builtins.int
+    MAX_AGE_FIELD_NUMBER: _builtins.int
+    MIN_SPHERE_FIELD_NUMBER: _builtins.int
+    MAX_SPHERE_FIELD_NUMBER: _builtins.int
+    MAX_CYLINDER_FIELD_NUMBER: _builtins.int
+    MAX_ADD_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
+    min_age: _builtins.int
+    """Whole years, 0 to 150; default 18."""
+    max_age: _builtins.int
+    """Whole years, 0 to 150; default 55."""
+    min_sphere: _builtins.float
+    """-30 to 30 dioptres; default -12."""
+    max_sphere: _builtins.float
+    """-30 to 30 dioptres; default 6."""
+    max_cylinder: _builtins.float
+    """Size of a cylinder whatever its sign, 0 to 30 dioptres; default 5."""
+    max_add: _builtins.float
+    """0 to 30 dioptres; default 4."""
+    @_builtins.property
+    def regions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ISO 3166-2 subdivisions ("US-IL", "CA-ON"), two bare letters are a US state;
+        default the 50 US states and DC.
+        """
+
+    def __init__(
+        self,
+        *,
+        min_age: _builtins.int | None = ...,
+        max_age: _builtins.int | None = ...,
+        min_sphere: _builtins.float | None = ...,
+        max_sphere: _builtins.float | None = ...,
+        max_cylinder: _builtins.float | None = ...,
+        max_add: _builtins.float | None = ...,
+        regions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_add", b"_max_add", "_max_age", b"_max_age", "_max_cylinder", b"_max_cylinder", "_max_sphere", b"_max_sphere", "_min_age", b"_min_age", "_min_sphere", b"_min_sphere", "max_add", b"max_add", "max_age", b"max_age", "max_cylinder", b"max_cylinder", "max_sphere", b"max_sphere", "min_age", b"min_age", "min_sphere", b"min_sphere"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_add", b"_max_add", "_max_age", b"_max_age", "_max_cylinder", b"_max_cylinder", "_max_sphere", b"_max_sphere", "_min_age", b"_min_age", "_min_sphere", b"_min_sphere", "max_add", b"max_add", "max_age", b"max_age", "max_cylinder", b"max_cylinder", "max_sphere", b"max_sphere", "min_age", b"min_age", "min_sphere", b"min_sphere", "regions", b"regions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_add: _TypeAlias = _typing.Literal["max_add"]  # noqa: Y015
+    _WhichOneofArgType__max_add: _TypeAlias = _typing.Literal["_max_add", b"_max_add"]  # noqa: Y015
+    _WhichOneofReturnType__max_age: _TypeAlias = _typing.Literal["max_age"]  # noqa: Y015
+    _WhichOneofArgType__max_age: _TypeAlias = _typing.Literal["_max_age", b"_max_age"]  # noqa: Y015
+    _WhichOneofReturnType__max_cylinder: _TypeAlias = _typing.Literal["max_cylinder"]  # noqa: Y015
+    _WhichOneofArgType__max_cylinder: _TypeAlias = _typing.Literal["_max_cylinder", b"_max_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__max_sphere: _TypeAlias = _typing.Literal["max_sphere"]  # noqa: Y015
+    _WhichOneofArgType__max_sphere: _TypeAlias = _typing.Literal["_max_sphere", b"_max_sphere"]  # noqa: Y015
+    _WhichOneofReturnType__min_age: _TypeAlias = _typing.Literal["min_age"]  # noqa: Y015
+    _WhichOneofArgType__min_age: _TypeAlias = _typing.Literal["_min_age", b"_min_age"]  # noqa: Y015
+    _WhichOneofReturnType__min_sphere: _TypeAlias = _typing.Literal["min_sphere"]  # noqa: Y015
+    _WhichOneofArgType__min_sphere: _TypeAlias = _typing.Literal["_min_sphere", b"_min_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_add) -> _WhichOneofReturnType__max_add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_age) -> _WhichOneofReturnType__max_age | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_cylinder) -> _WhichOneofReturnType__max_cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_sphere) -> _WhichOneofReturnType__max_sphere | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_age) -> _WhichOneofReturnType__min_age | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_sphere) -> _WhichOneofReturnType__min_sphere | None: ...
+
+Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class Store(_message.Message):
+    """A store of a partner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ENABLED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """The partner's id of it, 1-64 characters."""
+    enabled: _builtins.bool
+    """Whether sessions may name it; default true."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        enabled: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+Global___Store: _TypeAlias = Store  # noqa: Y015
+
+@_typing.final
+class Endpoint(_message.Message):
+    """Where a partner is told of its sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class HeadersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    URL_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """http or https, at most 2000 visible ASCII characters."""
+    secret: _builtins.str
+    """"whsec_" and 24-64 bytes in Base64, with which events are signed as in Standard
+    Webhooks. Absent, the one it has is kept, or it gets one.
+    """
+    @_builtins.property
+    def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Headers that are sent with each event, at most 20, such as "Authorization"."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"session_updated", "session_completed" or both; none: both."""
+
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+        headers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        secret: _builtins.str | None = ...,
+        events: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_secret", b"_secret", "secret", b"secret"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_secret", b"_secret", "events", b"events", "headers", b"headers", "secret", b"secret", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__secret: _TypeAlias = _typing.Literal["secret"]  # noqa: Y015
+    _WhichOneofArgType__secret: _TypeAlias = _typing.Literal["_secret", b"_secret"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__secret) -> _WhichOneofReturnType__secret | None: ...
+
+Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
+
+@_typing.final
+class ConfigurePartnerResponse(_message.Message):
+    """A partner is configured."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_SECRET_FIELD_NUMBER: _builtins.int
+    endpoint_secret: _builtins.str
+    """With which events are signed; of an endpoint, if there is one."""
+    def __init__(
+        self,
+        *,
+        endpoint_secret: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint_secret", b"endpoint_secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfigurePartnerResponse: _TypeAlias = ConfigurePartnerResponse  # noqa: Y015
+
+@_typing.final
+class SessionEvent(_message.Message):
+    """What the partner's endpoint is told, as JSON without what is not set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    type: _builtins.str
+    """"session_completed" for approved, referred and completed, else "session_updated"."""
+    status: _builtins.str
+    """The new status; absent for the acuity service's completed."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When the status changed, in whole seconds."""
+
+    @_builtins.property
+    def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
+        """With status approved."""
+
+    @_builtins.property
+    def data(self) -> Global___SessionData:
+        """With a completed acuity session."""
+
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        type: _builtins.str = ...,
+        status: _builtins.str | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
+        data: Global___SessionData | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "session_key", b"session_key", "status", b"status", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015

@@ -45,6 +45,26 @@ class SessionServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CreateSessionRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/ListSessions',
+                request_serializer=protos_dot_sessions__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.GetSession = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/GetSession',
+                request_serializer=protos_dot_sessions__pb2.GetSessionRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.ReplaceSession = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/ReplaceSession',
+                request_serializer=protos_dot_sessions__pb2.ReplaceSessionRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.CancelSession = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/CancelSession',
+                request_serializer=protos_dot_sessions__pb2.CancelSessionRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer:
@@ -70,6 +90,43 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSessions(self, request, context):
+        """Lists one user's sessions, newest first; none for a user_key that is not known.
+        INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSession(self, request, context):
+        """Gives one session, with `data` when it is approved or completed.
+        INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
+        With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
+        grpc.max_receive_message_length says more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceSession(self, request, context):
+        """Replaces the user's details and the session's order, store, partner_info and
+        prescriptions in full: what is absent is cleared. Only before the exam.
+        INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
+        the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+        A refused request changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSession(self, request, context):
+        """Cancels a session before its exam: created becomes cancelled.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -81,6 +138,26 @@ def add_SessionServiceServicer_to_server(servicer, server):
             'CreateSession': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSession,
                     request_deserializer=protos_dot_sessions__pb2.CreateSessionRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=protos_dot_sessions__pb2.ListSessionsRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'GetSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSession,
+                    request_deserializer=protos_dot_sessions__pb2.GetSessionRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'ReplaceSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceSession,
+                    request_deserializer=protos_dot_sessions__pb2.ReplaceSessionRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'CancelSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSession,
+                    request_deserializer=protos_dot_sessions__pb2.CancelSessionRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
             ),
     }
@@ -139,6 +216,554 @@ class SessionService:
             '/optigate.sessions.v1.SessionService/CreateSession',
             protos_dot_sessions__pb2.CreateSessionRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/ListSessions',
+            protos_dot_sessions__pb2.ListSessionsRequest.SerializeToString,
+            protos_dot_sessions__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/GetSession',
+            protos_dot_sessions__pb2.GetSessionRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/ReplaceSession',
+            protos_dot_sessions__pb2.ReplaceSessionRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/CancelSession',
+            protos_dot_sessions__pb2.CancelSessionRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class SessionDeskServiceStub:
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+    created -> started | cancelled
+    started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+    awaiting_checkout -> awaiting_confirmation | awaiting_review
+    awaiting_confirmation -> awaiting_review | retake_requested | referred
+    awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+    retake_requested -> started
+    and one of the acuity service
+    created -> started | cancelled
+    started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.StartExam = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/StartExam',
+                request_serializer=protos_dot_sessions__pb2.StartExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.SubmitExam = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/SubmitExam',
+                request_serializer=protos_dot_sessions__pb2.SubmitExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.RequestConfirmation = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RequestConfirmation',
+                request_serializer=protos_dot_sessions__pb2.RequestConfirmationRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.RequestRetake = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RequestRetake',
+                request_serializer=protos_dot_sessions__pb2.RequestRetakeRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.Approve = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/Approve',
+                request_serializer=protos_dot_sessions__pb2.ApproveRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.Refer = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/Refer',
+                request_serializer=protos_dot_sessions__pb2.ReferRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.CompleteAcuity = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
+                request_serializer=protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.ConfigurePartner = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ConfigurePartner',
+                request_serializer=protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ConfigurePartnerResponse.FromString,
+                _registered_method=True)
+
+
+class SessionDeskServiceServicer:
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+    created -> started | cancelled
+    started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+    awaiting_checkout -> awaiting_confirmation | awaiting_review
+    awaiting_confirmation -> awaiting_review | retake_requested | referred
+    awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+    retake_requested -> started
+    and one of the acuity service
+    created -> started | cancelled
+    started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    def StartExam(self, request, context):
+        """The exam begins, or begins again: created or retake_requested becomes started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitExam(self, request, context):
+        """The exam, or what was missing after it, has been handed in: the session
+        moves to the named status.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestConfirmation(self, request, context):
+        """Something must come from the user before a review: the session becomes
+        awaiting_confirmation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestRetake(self, request, context):
+        """The exam must be taken again: the session becomes retake_requested.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Approve(self, request, context):
+        """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+        RESOURCE_EXHAUSTED for a message of more than 16 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Refer(self, request, context):
+        """No prescription can be dispensed: the session becomes referred, the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteAcuity(self, request, context):
+        """The acuity exam is over: started becomes completed, the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfigurePartner(self, request, context):
+        """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
+        in full, as `load` does from a file; every process goes by it within a second.
+        INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SessionDeskServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'StartExam': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartExam,
+                    request_deserializer=protos_dot_sessions__pb2.StartExamRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'SubmitExam': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitExam,
+                    request_deserializer=protos_dot_sessions__pb2.SubmitExamRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'RequestConfirmation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestConfirmation,
+                    request_deserializer=protos_dot_sessions__pb2.RequestConfirmationRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'RequestRetake': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestRetake,
+                    request_deserializer=protos_dot_sessions__pb2.RequestRetakeRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'Approve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Approve,
+                    request_deserializer=protos_dot_sessions__pb2.ApproveRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'Refer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refer,
+                    request_deserializer=protos_dot_sessions__pb2.ReferRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'CompleteAcuity': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteAcuity,
+                    request_deserializer=protos_dot_sessions__pb2.CompleteAcuityRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'ConfigurePartner': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfigurePartner,
+                    request_deserializer=protos_dot_sessions__pb2.ConfigurePartnerRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ConfigurePartnerResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.sessions.v1.SessionDeskService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.sessions.v1.SessionDeskService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class SessionDeskService:
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+    created -> started | cancelled
+    started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+    awaiting_checkout -> awaiting_confirmation | awaiting_review
+    awaiting_confirmation -> awaiting_review | retake_requested | referred
+    awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+    retake_requested -> started
+    and one of the acuity service
+    created -> started | cancelled
+    started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    @staticmethod
+    def StartExam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/StartExam',
+            protos_dot_sessions__pb2.StartExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitExam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/SubmitExam',
+            protos_dot_sessions__pb2.SubmitExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestConfirmation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RequestConfirmation',
+            protos_dot_sessions__pb2.RequestConfirmationRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestRetake(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RequestRetake',
+            protos_dot_sessions__pb2.RequestRetakeRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Approve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/Approve',
+            protos_dot_sessions__pb2.ApproveRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/Refer',
+            protos_dot_sessions__pb2.ReferRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteAcuity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
+            protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfigurePartner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ConfigurePartner',
+            protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
+            protos_dot_sessions__pb2.ConfigurePartnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

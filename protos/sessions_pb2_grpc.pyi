@@ -58,6 +58,27 @@ class SessionServiceStub:
     metadata "disqualifications" (codes joined by a comma) when the person does
     not qualify. A refused request stores nothing.
     """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ListSessionsRequest, _sessions_pb2.ListSessionsResponse]
+    """Lists one user's sessions, newest first; none for a user_key that is not known.
+    INVALID_ARGUMENT.
+    """
+    GetSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRequest, _sessions_pb2.Session]
+    """Gives one session, with `data` when it is approved or completed.
+    INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
+    With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
+    grpc.max_receive_message_length says more.
+    """
+    ReplaceSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReplaceSessionRequest, _sessions_pb2.Session]
+    """Replaces the user's details and the session's order, store, partner_info and
+    prescriptions in full: what is absent is cleared. Only before the exam.
+    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
+    the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+    A refused request changes nothing.
+    """
+    CancelSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]
+    """Cancels a session before its exam: created becomes cancelled.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -74,6 +95,27 @@ class SessionServiceAsyncStub(SessionServiceStub):
     has used the session_key; PERMISSION_DENIED with reason DISQUALIFIED and
     metadata "disqualifications" (codes joined by a comma) when the person does
     not qualify. A refused request stores nothing.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ListSessionsRequest, _sessions_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Lists one user's sessions, newest first; none for a user_key that is not known.
+    INVALID_ARGUMENT.
+    """
+    GetSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Gives one session, with `data` when it is approved or completed.
+    INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
+    With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
+    grpc.max_receive_message_length says more.
+    """
+    ReplaceSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReplaceSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Replaces the user's details and the session's order, store, partner_info and
+    prescriptions in full: what is absent is cleared. Only before the exam.
+    INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
+    the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+    A refused request changes nothing.
+    """
+    CancelSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Cancels a session before its exam: created becomes cancelled.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -102,4 +144,245 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         not qualify. A refused request stores nothing.
         """
 
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _sessions_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ListSessionsResponse, _abc.Awaitable[_sessions_pb2.ListSessionsResponse]]:
+        """Lists one user's sessions, newest first; none for a user_key that is not known.
+        INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSession(
+        self,
+        request: _sessions_pb2.GetSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Gives one session, with `data` when it is approved or completed.
+        INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
+        With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
+        grpc.max_receive_message_length says more.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplaceSession(
+        self,
+        request: _sessions_pb2.ReplaceSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Replaces the user's details and the session's order, store, partner_info and
+        prescriptions in full: what is absent is cleared. Only before the exam.
+        INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
+        the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+        A refused request changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelSession(
+        self,
+        request: _sessions_pb2.CancelSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Cancels a session before its exam: created becomes cancelled.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        """
+
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class SessionDeskServiceStub:
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+      created -> started | cancelled
+      started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+      awaiting_checkout -> awaiting_confirmation | awaiting_review
+      awaiting_confirmation -> awaiting_review | retake_requested | referred
+      awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+      retake_requested -> started
+    and one of the acuity service
+      created -> started | cancelled
+      started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> SessionDeskServiceAsyncStub: ...
+    StartExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]
+    """The exam begins, or begins again: created or retake_requested becomes started."""
+    SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
+    """The exam, or what was missing after it, has been handed in: the session
+    moves to the named status.
+    """
+    RequestConfirmation: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]
+    """Something must come from the user before a review: the session becomes
+    awaiting_confirmation.
+    """
+    RequestRetake: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]
+    """The exam must be taken again: the session becomes retake_requested."""
+    Approve: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]
+    """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+    RESOURCE_EXHAUSTED for a message of more than 16 MiB.
+    """
+    Refer: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]
+    """No prescription can be dispensed: the session becomes referred, the end."""
+    CompleteAcuity: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]
+    """The acuity exam is over: started becomes completed, the end."""
+    ConfigurePartner: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]
+    """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
+    in full, as `load` does from a file; every process goes by it within a second.
+    INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+    """
+
+@_typing.type_check_only
+class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+      created -> started | cancelled
+      started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+      awaiting_checkout -> awaiting_confirmation | awaiting_review
+      awaiting_confirmation -> awaiting_review | retake_requested | referred
+      awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+      retake_requested -> started
+    and one of the acuity service
+      created -> started | cancelled
+      started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    StartExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """The exam begins, or begins again: created or retake_requested becomes started."""
+    SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """The exam, or what was missing after it, has been handed in: the session
+    moves to the named status.
+    """
+    RequestConfirmation: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Something must come from the user before a review: the session becomes
+    awaiting_confirmation.
+    """
+    RequestRetake: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """The exam must be taken again: the session becomes retake_requested."""
+    Approve: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+    RESOURCE_EXHAUSTED for a message of more than 16 MiB.
+    """
+    Refer: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """No prescription can be dispensed: the session becomes referred, the end."""
+    CompleteAcuity: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """The acuity exam is over: started becomes completed, the end."""
+    ConfigurePartner: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]  # type: ignore[assignment]
+    """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
+    in full, as `load` does from a file; every process goes by it within a second.
+    INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+    """
+
+class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the operator's own staff and systems call. Needs an account with role
+    "staff".
+
+    A session of prescription products moves
+      created -> started | cancelled
+      started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
+      awaiting_checkout -> awaiting_confirmation | awaiting_review
+      awaiting_confirmation -> awaiting_review | retake_requested | referred
+      awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
+      retake_requested -> started
+    and one of the acuity service
+      created -> started | cancelled
+      started -> completed
+    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
+    partner has no such session, and FAILED_PRECONDITION for any other move, which
+    changes nothing; of two at once that exclude each other one is refused so. The
+    answer is the session without `data`. The partner's endpoint is told of each
+    move in the same transaction (SessionEvent).
+    """
+
+    @_abc_1.abstractmethod
+    def StartExam(
+        self,
+        request: _sessions_pb2.StartExamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """The exam begins, or begins again: created or retake_requested becomes started."""
+
+    @_abc_1.abstractmethod
+    def SubmitExam(
+        self,
+        request: _sessions_pb2.SubmitExamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """The exam, or what was missing after it, has been handed in: the session
+        moves to the named status.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestConfirmation(
+        self,
+        request: _sessions_pb2.RequestConfirmationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Something must come from the user before a review: the session becomes
+        awaiting_confirmation.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestRetake(
+        self,
+        request: _sessions_pb2.RequestRetakeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """The exam must be taken again: the session becomes retake_requested."""
+
+    @_abc_1.abstractmethod
+    def Approve(
+        self,
+        request: _sessions_pb2.ApproveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+        RESOURCE_EXHAUSTED for a message of more than 16 MiB.
+        """
+
+    @_abc_1.abstractmethod
+    def Refer(
+        self,
+        request: _sessions_pb2.ReferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """No prescription can be dispensed: the session becomes referred, the end."""
+
+    @_abc_1.abstractmethod
+    def CompleteAcuity(
+        self,
+        request: _sessions_pb2.CompleteAcuityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """The acuity exam is over: started becomes completed, the end."""
+
+    @_abc_1.abstractmethod
+    def ConfigurePartner(
+        self,
+        request: _sessions_pb2.ConfigurePartnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ConfigurePartnerResponse, _abc.Awaitable[_sessions_pb2.ConfigurePartnerResponse]]:
+        """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
+        in full, as `load` does from a file; every process goes by it within a second.
+        INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+        """
+
+def add_SessionDeskServiceServicer_to_server(servicer: SessionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,10 +1,12 @@
 """Reference data of the sessions service: what a TOML file may say, and loading it.
 
 Rows that a file names are added or changed, others stay; what belongs to a
-partner (limits, stores, products, endpoint) is replaced as a whole.
+partner (limits, stores, products, endpoint) is replaced as a whole. Staff may
+configure one partner over gRPC, by the same rules.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -12,9 +14,11 @@ from sqlalchemy import Connection, delete, insert, update
 
 from chassis.accounts import AccountSchema
 from chassis.calls import utc_now
+from chassis.database import add_if_absent
 from chassis.endpoints import endpoint_field
 from sessions_svc import store
-from sessions_svc.rules import REGION, Limits, full_region
+from sessions_svc.codes import REGION, full_region
+from sessions_svc.rules import Limits
 
 EVENTS = ("session_updated", "session_completed")
 ID = validate.Length(1, 64)
@@ -55,10 +59,9 @@ class StoreSchema(Schema):
     enabled = fields.Boolean(load_default=True)
 
 
-class PartnerSchema(Schema):
+class ConfigurationSchema(Schema):
     """What a partner's account has been given."""
 
-    account = fields.String(required=True)
     limits = fields.Nested(LimitsSchema, load_default=dict)
     stores = fields.List(fields.Nested(StoreSchema), load_default=list)
     products = fields.List(fields.String(validate=PRODUCT_KEY), load_default=list)
@@ -71,6 +74,18 @@ class PartnerSchema(Schema):
         faults = {kind: ["An entry stands twice."] for kind in named if _twice(named[kind])}
         if faults:
             raise ValidationError(faults)
+
+
+class PartnerSchema(ConfigurationSchema):
+    """A partner in a file."""
+
+    account = fields.String(required=True)
+
+
+class ConfigurePartnerSchema(ConfigurationSchema):
+    """A ConfigurePartnerRequest."""
+
+    partner = fields.String(required=True)
 
 
 class ReferenceSchema(Schema):
@@ -87,6 +102,7 @@ class ReferenceSchema(Schema):
 
 
 REFERENCE = ReferenceSchema()
+CONFIGURE_PARTNER = ConfigurePartnerSchema()
 
 
 def load(tx: Connection, reference: dict[str, Any]) -> None:
@@ -98,17 +114,22 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
         if partner["account"] not in ids:
             fault = {"account": ["Must be an account's name."]}
             raise ValidationError({"partners": {index: fault}})
-        _put_partner(tx, ids[partner["account"]], partner)
-        store.outbox.endpoints.put(tx, partner["account"], partner["endpoint"], utc_now())
+        put_partner(tx, ids[partner["account"]], partner["account"], partner, utc_now())
 
 
-def _put_partner(tx: Connection, account_id: int, partner: dict[str, Any]) -> None:
-    known, limits = store.partners.c.account_id == account_id, partner["limits"]
-    if not tx.execute(update(store.partners).where(known).values(limits=limits)).rowcount:
-        tx.execute(insert(store.partners).values(account_id=account_id, limits=limits))
-    _replace(tx, store.stores, account_id, partner["stores"])
-    named = [{"product_key": each} for each in partner["products"]]
+def put_partner(
+    tx: Connection, account_id: int, name: str, configuration: dict[str, Any], now: datetime
+) -> None:
+    """Replace all that a partner's account of this name has been given."""
+    limits = configuration["limits"]
+    # Its row first, which two at once take in turn.
+    if not add_if_absent(tx, store.partners, {"account_id": account_id, "limits": limits}):
+        known = store.partners.c.account_id == account_id
+        tx.execute(update(store.partners).where(known).values(limits=limits))
+    _replace(tx, store.stores, account_id, configuration["stores"])
+    named = [{"product_key": each} for each in configuration["products"]]
     _replace(tx, store.products, account_id, named)
+    store.outbox.endpoints.put(tx, name, configuration["endpoint"], now)
 
 
 def _replace(tx: Connection, table: Any, account_id: int, rows: list[dict[str, Any]]) -> None:

@@ -1,8 +1,7 @@
 """What a vision-test session may hold, and who may take the test.
 
-Loaded values keep days as "YYYY-MM-DD", and regions in full ("US-IL"). Units:
-dioptres for sphere, cylinder and add; degrees for axis; millimetres for
-base_curve, diameter and pupillary_distance.
+Loaded values keep days as "YYYY-MM-DD", and regions in full ("US-IL"). What a
+prescription may say is in `prescriptions`, what an acuity exam finds in `acuity`.
 """
 
 import json
@@ -14,8 +13,22 @@ from enum import StrEnum
 from typing import Any, NoReturn
 
 from marshmallow import Schema, ValidationError, validates_schema
-from marshmallow.fields import Float, Integer, List, Nested, String
+from marshmallow.fields import Integer, List, Nested, String
 from marshmallow.validate import OneOf, Range, Regexp
+
+from sessions_svc.acuity import VisualAcuitySchema
+from sessions_svc.codes import CURRENCIES, REGION, US_STATES, full_region
+from sessions_svc.prescriptions import (
+    CONTACTS,
+    EYES,
+    GLASSES,
+    ONE_OF,
+    DispensedPrescriptionSchema,
+    PrescriptionSchema,
+    ensure_assets_fit,
+    few,
+    real_day,
+)
 
 
 class Status(StrEnum):
@@ -33,62 +46,49 @@ class Status(StrEnum):
     COMPLETED = "completed"
 
 
-GLASSES = "glasses"
-CONTACTS = "contacts"
-ACUITY = "acuity-service"
-VERIFIED = "verified"
-UNVERIFIED = "unverified"
-
-EYES = ("right_eye", "left_eye")
-# An eye's fields that have no meaning in a prescription of this type.
-FOREIGN = {
-    GLASSES: ("product_key", "base_curve", "diameter", "dominance"),
-    CONTACTS: ("pupillary_distance",),
+# Where a session may go; what is not here has ended.
+MOVES: Mapping[Status, frozenset[Status]] = {
+    Status.CREATED: frozenset({Status.STARTED, Status.CANCELLED}),
+    Status.STARTED: frozenset(
+        {
+            Status.AWAITING_CHECKOUT,
+            Status.AWAITING_CONFIRMATION,
+            Status.AWAITING_REVIEW,
+            Status.REFERRED,
+        }
+    ),
+    Status.AWAITING_CHECKOUT: frozenset({Status.AWAITING_CONFIRMATION, Status.AWAITING_REVIEW}),
+    Status.AWAITING_CONFIRMATION: frozenset(
+        {Status.AWAITING_REVIEW, Status.RETAKE_REQUESTED, Status.REFERRED}
+    ),
+    Status.AWAITING_REVIEW: frozenset(
+        {
+            Status.APPROVED,
+            Status.REFERRED,
+            Status.RETAKE_REQUESTED,
+            Status.AWAITING_CONFIRMATION,
+        }
+    ),
+    Status.RETAKE_REQUESTED: frozenset({Status.STARTED}),
+}
+# The same for an order of the acuity service.
+ACUITY_MOVES: Mapping[Status, frozenset[Status]] = {
+    Status.CREATED: frozenset({Status.STARTED, Status.CANCELLED}),
+    Status.STARTED: frozenset({Status.COMPLETED}),
 }
 
-# "Under" this, as sent. Depth and number of items are ours: they keep a request cheap to check.
+ACUITY = "acuity-service"
+# Where handing in an exam, or what was missing after it, may lead.
+SUBMITTED = (
+    Status.AWAITING_CHECKOUT,
+    Status.AWAITING_CONFIRMATION,
+    Status.AWAITING_REVIEW,
+    Status.REFERRED,
+)
+REQUIREMENTS = ("glasses_prior", "contacts_prior", "pupillary_distance", "id_verification")
+# "Under" this, as sent. The depth is ours: it keeps a request cheap to check.
 PARTNER_INFO_LENGTH = 20_000
 PARTNER_INFO_DEPTH = 100
-MAX_ITEMS = 20
-
-_CODES = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN
-    BZD CAD CDF CHE CHF CHW CLF CLP CNY COP COU CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR
-    FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY
-    KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
-    MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON
-    RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP
-    TRY TTD TWD TZS UAH UGX USD USN UYI UYU UYW UZS VED VES VND VUV WST XAD XAF XCD XCG XOF XPF
-    YER ZAR ZMW ZWG
-"""
-# ISO 4217 as of 2026-01-01, without the codes that have no smallest unit to charge in
-# (metals, units of account, testing).
-CURRENCIES = frozenset(_CODES.split())
-
-_STATES = """
-    AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO
-    MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY
-"""
-# The fifty states and the District of Columbia.
-US_STATES = frozenset(f"US-{state}" for state in _STATES.split())
-
-
-def full_region(region: str) -> str:
-    """A region as ISO 3166-2: two bare letters are a US state."""
-    return f"US-{region}" if len(region) == 2 else region
-
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def _real_day(value: str) -> None:
-    try:
-        if _DATE.fullmatch(value):
-            date.fromisoformat(value)
-            return
-    except ValueError:
-        pass
-    raise ValidationError("Must be a real date as YYYY-MM-DD.")
 
 
 def _name(value: str) -> None:
@@ -125,10 +125,9 @@ def _partner_info(text: str) -> None:
     raise ValidationError(deep)
 
 
-def _few(items: list[Any]) -> list[Any]:
-    if len(items) > MAX_ITEMS:
-        raise ValidationError(f"Must not have more than {MAX_ITEMS} items.")
-    return items
+def _once(items: list[str]) -> None:
+    if len(set(items)) < len(items):
+        raise ValidationError("An item stands twice.")
 
 
 _KEY = Regexp(
@@ -145,80 +144,13 @@ _EMAIL = Regexp(
     ),
     error="Must be an e-mail address, such as name@example.com.",
 )
-REGION = Regexp(
-    re.compile(r"(?:[A-Z]{2}|[A-Z]{2}-[A-Z0-9]{1,3})\Z"),
-    error="Must be a US state such as IL, or an ISO 3166-2 code such as US-IL or CA-ON.",
-)
 _CURRENCY = OneOf(CURRENCIES, error="Must be an ISO 4217 code in capitals, such as USD.")
-_ONE_OF = "Must be one of: {choices}."
-_DIOPTRES = "Must be from {min} to {max} dioptres."
-_MILLIMETRES = "Must be from {min} to {max} mm."
-
-
-class EyeSchema(Schema):
-    """One eye of a prescription of either type; what belongs to which is the prescription's."""
-
-    product_key = String()
-    sphere = Float(validate=Range(-30, 30, error=_DIOPTRES))
-    cylinder = Float(validate=Range(-30, 30, error=_DIOPTRES))
-    axis = Integer(strict=True, validate=Range(1, 180, error="Must be from 1 to 180 degrees."))
-    base_curve = Float(validate=Range(5, 12, error=_MILLIMETRES))
-    diameter = Float(validate=Range(8, 20, error=_MILLIMETRES))
-    add = Float(validate=Range(0.25, 5, error=_DIOPTRES))
-    dominance = String(validate=OneOf(("D", "N"), error="Must be D (dominant) or N."))
-    pupillary_distance = Float(validate=Range(20, 50, error=_MILLIMETRES))
-
-
-def _eye_faults(eye: Mapping[str, Any], kind: str | None) -> dict[str, list[str]]:
-    """What one eye as sent breaks across its fields, in a prescription of this kind."""
-    faults = {
-        name: [f"Not a field of {kind}."] for name in FOREIGN.get(kind or "", ()) if name in eye
-    }
-    has_cylinder, has_axis = bool(eye.get("cylinder")), eye.get("axis") is not None
-    if has_cylinder and not has_axis:
-        faults["axis"] = ["Required with a cylinder."]
-    if has_axis and not has_cylinder:
-        faults["axis"] = ["Allowed only with a cylinder that is not zero."]
-    return faults
-
-
-class PrescriptionSchema(Schema):
-    """A prescription that the person already holds; an eye without a value counts as no eye."""
-
-    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=_ONE_OF))
-    verification = String(
-        load_default=UNVERIFIED, validate=OneOf((VERIFIED, UNVERIFIED), error=_ONE_OF)
-    )
-    issue_date = String(validate=_real_day)
-    expiration_date = String(validate=_real_day)
-    right_eye = Nested(EyeSchema)
-    left_eye = Nested(EyeSchema)
-
-    # Eyes are judged as sent: a cylinder that is out of range is still a cylinder.
-    @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _whole(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        faults: dict[str, Any] = {}
-        kind, issued, expires = (
-            data.get(name) for name in ("type", "issue_date", "expiration_date")
-        )
-        if issued and expires and expires <= issued:
-            faults["expiration_date"] = ["Must be after issue_date."]
-        for name in EYES:
-            if eye := sent.get(name):
-                if found := _eye_faults(eye, kind):
-                    faults[name] = found
-            elif kind == GLASSES:
-                faults[name] = ["Required: a glasses prescription has both eyes."]
-            elif not any(sent.get(either) for either in EYES):
-                faults[name] = ["Required: a prescription has at least one eye."]
-        if faults:
-            raise ValidationError(faults)
 
 
 class ProductSchema(Schema):
     """One ordered product."""
 
-    type = String(required=True, validate=OneOf((GLASSES, CONTACTS, ACUITY), error=_ONE_OF))
+    type = String(required=True, validate=OneOf((GLASSES, CONTACTS, ACUITY), error=ONE_OF))
 
 
 class OrderSchema(Schema):
@@ -228,7 +160,7 @@ class OrderSchema(Schema):
     charged_amount = Integer(
         strict=True, validate=Range(0, error="Must be 0 or more, in the smallest currency unit.")
     )
-    products = List(Nested(ProductSchema), pre_load=_few)
+    products = List(Nested(ProductSchema), pre_load=few)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _whole(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
@@ -248,7 +180,7 @@ class OrderSchema(Schema):
 class QualificationUserSchema(Schema):
     """What decides a person's eligibility."""
 
-    birthdate = String(required=True, validate=_real_day)
+    birthdate = String(required=True, validate=real_day)
     region = String(required=True, validate=REGION, post_load=full_region)
 
 
@@ -264,7 +196,7 @@ class CheckQualificationSchema(Schema):
     """A CheckQualificationRequest."""
 
     user = Nested(QualificationUserSchema, required=True)
-    prescriptions = List(Nested(PrescriptionSchema), pre_load=_few)
+    prescriptions = List(Nested(PrescriptionSchema), pre_load=few)
 
     @validates_schema(skip_on_field_errors=False)
     def _one_of_each_type(self, data: dict[str, Any], **_: Any) -> None:
@@ -286,8 +218,85 @@ class CreateSessionSchema(CheckQualificationSchema):
     partner_info = String(validate=_partner_info)
 
 
+class KeysSchema(Schema):
+    """A GetSessionRequest or a CancelSessionRequest."""
+
+    user_key = String(required=True, validate=_KEY)
+    session_key = String(required=True, validate=_KEY)
+
+
+class ListSessionsSchema(Schema):
+    """A ListSessionsRequest."""
+
+    user_key = String(required=True, validate=_KEY)
+    page = Integer(strict=True, load_default=1, validate=Range(1, error="Must be 1 or more."))
+    per_page = Integer(
+        strict=True, load_default=30, validate=Range(1, 100, error="Must be from {min} to {max}.")
+    )
+
+
+class MoveSchema(Schema):
+    """A request of the desk that names a session, and no more."""
+
+    partner = String(required=True)
+    session_key = String(required=True, validate=_KEY)
+
+
+class RequestConfirmationSchema(MoveSchema):
+    """A RequestConfirmationRequest."""
+
+    missing_requirements = List(
+        String(validate=OneOf(REQUIREMENTS, error=ONE_OF)),
+        required=True,
+        pre_load=few,
+        validate=_once,
+    )
+
+
+class SubmitExamSchema(MoveSchema):
+    """A SubmitExamRequest."""
+
+    status = String(required=True, validate=OneOf(SUBMITTED, error=ONE_OF))
+    missing_requirements = List(
+        String(validate=OneOf(REQUIREMENTS, error=ONE_OF)), pre_load=few, validate=_once
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def _missing(self, data: dict[str, Any], **_: Any) -> None:
+        awaits = data["status"] == Status.AWAITING_CONFIRMATION
+        if awaits == ("missing_requirements" in data):
+            return
+        message = "Required with" if awaits else "Allowed only with"
+        faults = {"missing_requirements": [f"{message} awaiting_confirmation."]}
+        raise ValidationError(faults)
+
+
+class ApproveSchema(MoveSchema):
+    """An ApproveRequest."""
+
+    dispensed_prescriptions = List(
+        Nested(DispensedPrescriptionSchema),
+        required=True,
+        pre_load=few,
+        validate=ensure_assets_fit,
+    )
+
+
+class CompleteAcuitySchema(MoveSchema):
+    """A CompleteAcuityRequest."""
+
+    visual_acuity = Nested(VisualAcuitySchema, required=True)
+
+
 CHECK_QUALIFICATION = CheckQualificationSchema()
 CREATE_SESSION = CreateSessionSchema()
+LIST_SESSIONS = ListSessionsSchema()
+KEYS = KeysSchema()
+MOVE = MoveSchema()
+REQUEST_CONFIRMATION = RequestConfirmationSchema()
+SUBMIT_EXAM = SubmitExamSchema()
+APPROVE = ApproveSchema()
+COMPLETE_ACUITY = CompleteAcuitySchema()
 
 
 def date_faults(values: Mapping[str, Any], today: date) -> list[tuple[str, str]]:

@@ -1,23 +1,28 @@
 """What is answered: one short method per RPC, and row to message."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
 import grpc
+from sqlalchemy import Connection, Row
 
 from chassis.calls import caller, current, utc_now
 from chassis.database import Database
-from chassis.errors import AlreadyExists, Fault, Forbidden
+from chassis.errors import AlreadyExists, Fault, Forbidden, NotFound, WrongState
 from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc import rules, store
+from sessions_svc import documents, journey, moves, rules, store
+from sessions_svc.desk import SessionDeskService
+from sessions_svc.rules import Status
 
 CHECK_QUALIFICATION = Rules(rules.CHECK_QUALIFICATION)
 CREATE_SESSION = Rules(rules.CREATE_SESSION, raw=("partner_info",))
+LIST_SESSIONS = Rules(rules.LIST_SESSIONS)
+KEYS = Rules(rules.KEYS)
 TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
@@ -47,19 +52,66 @@ class SessionService(rpc.SessionServiceServicer):
     def CreateSession(
         self, request: pb.CreateSessionRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        values, faults = CREATE_SESSION.examine(request)
-        now, account, chosen = self.now(), caller(), values.get("store_id")
-        enabled = self.memory.recall(
-            ("store", account.id, chosen), lambda tx: store.enabled_stores(tx, account, chosen)
-        )
-        data_faults = rules.date_faults(values, now.date())
-        refuse(faults, data_faults, rules.store_faults(values, enabled))
+        now = self.now()
+        values = self.checked(request, now.date())
         qualify(self.disqualifications(values, now.date()))
         with self.database.write() as tx:
             row = store.add_session(tx, caller(), values, now)
             if row is None:
                 raise AlreadyExists("A session has this session_key.", faults=[TAKEN])
-            return store.answers.keep(tx, pb.Session(**row._mapping))
+            return store.answers.keep(tx, documents.session(row))
+
+    def ListSessions(
+        self, request: pb.ListSessionsRequest, context: grpc.ServicerContext
+    ) -> pb.ListSessionsResponse:
+        asked = LIST_SESSIONS.check(request)
+        with self.database.read() as tx:
+            rows, total = store.sessions_page(tx, caller(), **asked)
+        page, per_page = asked["page"], asked["per_page"]
+        pages = -(-total // per_page)
+        meta = pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
+        return pb.ListSessionsResponse(meta=meta, data=map(documents.session, rows))
+
+    def GetSession(
+        self, request: pb.GetSessionRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        keys = KEYS.check(request)
+        with self.database.read() as tx:
+            return documents.whole_session(tx, own(tx, keys))
+
+    def ReplaceSession(
+        self, request: pb.ReplaceSessionRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        now = self.now()
+        values = self.checked(request, now.date())
+        codes = self.disqualifications(values, now.date())
+        with self.database.write() as tx:
+            row = moves.replace(tx, own(tx, values).id, values, now)
+            if row is None:
+                raise WrongState("The exam has begun, or the session has ended.")
+            qualify(codes)
+            store.put_user(tx, caller(), values, now)
+            return store.answers.keep(tx, documents.session(row))
+
+    def CancelSession(
+        self, request: pb.CancelSessionRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        keys, now = KEYS.check(request), self.now()
+        with self.database.write() as tx:
+            session = journey.move(tx, own(tx, keys), Status.CANCELLED, now)
+            return store.answers.keep(tx, session)
+
+    def checked(
+        self, request: pb.CreateSessionRequest | pb.ReplaceSessionRequest, today: date
+    ) -> dict[str, Any]:
+        """The values of a valid request; raises Invalid with every fault."""
+        values, faults = CREATE_SESSION.examine(request)
+        account, chosen = caller(), values.get("store_id")
+        enabled = self.memory.recall(
+            ("store", account.id, chosen), lambda tx: store.enabled_stores(tx, account, chosen)
+        )
+        refuse(faults, rules.date_faults(values, today), rules.store_faults(values, enabled))
+        return values
 
     def disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Why this partner may not serve a valid request's person."""
@@ -69,6 +121,14 @@ class SessionService(rpc.SessionServiceServicer):
             ("products", account.id, keys), lambda tx: store.mapped_products(tx, account, keys)
         )
         return rules.disqualifications(values, limits, mapped, today)
+
+
+def own(tx: Connection, keys: Mapping[str, Any]) -> Row[Any]:
+    """The caller's session with these keys; raises NotFound."""
+    found = store.session_of(tx, caller(), keys["user_key"], keys["session_key"])
+    if found is None:
+        raise NotFound("You have no such session of this user.")
+    return found
 
 
 def qualify(codes: list[str]) -> None:
@@ -89,10 +149,20 @@ def serve(
 ) -> Running:
     """Start the sessions service; it has no use for the public URL yet."""
     memory = Memory(database, store.changes)
-    service = SessionService(database, memory, now)
-    descriptor = pb.DESCRIPTOR.services_by_name["SessionService"]
+    of = pb.DESCRIPTOR.services_by_name
     return start(
-        [(service, rpc.add_SessionServiceServicer_to_server, descriptor)],
+        [
+            (
+                SessionService(database, memory, now),
+                rpc.add_SessionServiceServicer_to_server,
+                of["SessionService"],
+            ),
+            (
+                SessionDeskService(database, now),
+                rpc.add_SessionDeskServiceServicer_to_server,
+                of["SessionDeskService"],
+            ),
+        ],
         database=database,
         answers=store.answers,
         authenticate=store.accounts.basic(memory),

@@ -68,6 +68,9 @@ def test_it_works(sessions: Served, unique: str) -> None:
             "store_id": "store_1234",
             "partner_info": body["partner_info"],
             "prescriptions": body["prescriptions"],
+            "is_acuity": False,
+            "missing_requirements": None,
+            "visual_acuity": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
         }
@@ -88,6 +91,9 @@ def test_what_is_absent_is_kept_as_absent(sessions: Served, unique: str) -> None
             "store_id": None,
             "partner_info": None,
             "prescriptions": [],
+            "is_acuity": False,
+            "missing_requirements": None,
+            "visual_acuity": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
         }

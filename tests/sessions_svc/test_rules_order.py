@@ -2,13 +2,13 @@
 
 import pytest
 
-from sessions_svc import rules
+from sessions_svc import codes
 from tests.sessions_svc.bodies import Values, faults, loaded, session
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "JPY", "XOF", "ZWG"])
 def test_an_active_currency_is_taken(currency: str) -> None:
-    assert currency in rules.CURRENCIES
+    assert currency in codes.CURRENCIES
     assert faults(session(order={"charged_currency": currency, "charged_amount": 1})) == {}
 
 

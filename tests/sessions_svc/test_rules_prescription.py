@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sessions_svc import rules
+from sessions_svc.prescriptions import EYES
 from sessions_svc.rules import CHECK_QUALIFICATION
 from tests.sessions_svc.bodies import (
     ABSENT,
@@ -94,7 +94,7 @@ def test_an_unreal_day_is_not_compared() -> None:
 
 
 @pytest.mark.parametrize("missing", [ABSENT, {}])
-@pytest.mark.parametrize(("eye", "other"), [rules.EYES, rules.EYES[::-1]])
+@pytest.mark.parametrize(("eye", "other"), [EYES, EYES[::-1]])
 def test_one_eye_may_be_missing_in_contacts_alone(missing: Any, eye: str, other: str) -> None:
     both = ["Required: a glasses prescription has both eyes."]
     some = ["Required: a prescription has at least one eye."]
@@ -117,7 +117,7 @@ MM = "Must be from {} to {} mm."
 NUMBER = "Special numeric values (nan or infinity) are not permitted."
 
 
-@pytest.mark.parametrize("eye", rules.EYES)
+@pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize(
     ("kind", "field", "value", "message"),
     [
@@ -179,7 +179,7 @@ AXIS = "Must be from 1 to 180 degrees."
 
 
 @pytest.mark.parametrize("kind", [contacts, glasses])
-@pytest.mark.parametrize("eye", rules.EYES)
+@pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sessions_svc import rules
+from sessions_svc import codes, rules
+from sessions_svc.prescriptions import EYES
 from sessions_svc.rules import CHECK_QUALIFICATION, Limits
 from tests.sessions_svc.bodies import (
     ABSENT,
@@ -55,8 +56,8 @@ def test_ages_18_to_55_are_served(birthdate: str, expected: list[str]) -> None:
 
 
 def test_the_fifty_states_and_dc_are_served() -> None:
-    assert len(rules.US_STATES) == 51
-    assert [reasons(user=user(region=region)) for region in rules.US_STATES] == [[]] * 51
+    assert len(codes.US_STATES) == 51
+    assert [reasons(user=user(region=region)) for region in codes.US_STATES] == [[]] * 51
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
     assert reasons(user=user(region=region)) == expected
 
 
-@pytest.mark.parametrize("eye", rules.EYES)
+@pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize(
     ("key", "expected"),
     [("example1", []), ("example9", ["unknown_product_key"]), (ABSENT, [])],
@@ -83,7 +84,7 @@ def test_glasses_name_no_product() -> None:
 
 
 @pytest.mark.parametrize("kind", [contacts, glasses])
-@pytest.mark.parametrize("eye", rules.EYES)
+@pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize(
     ("fields", "served"),
     [

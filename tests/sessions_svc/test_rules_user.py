@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessions_svc import rules
+from sessions_svc import codes, rules
 from tests.sessions_svc.bodies import TODAY, contacts, faults, glasses, loaded, session, user
 
 HOST = ".".join(["b" * 62] * 3)
@@ -98,7 +98,7 @@ def test_a_birthdate_is_not_in_the_future(birthdate: str, good: bool) -> None:
 )
 def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
     assert loaded(user=user(region=region))["user"]["region"] == full
-    assert rules.full_region(full) == full
+    assert codes.full_region(full) == full
 
 
 @pytest.mark.parametrize(

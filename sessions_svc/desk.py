@@ -1,0 +1,87 @@
+"""What the operator's own staff and systems call, whoever the partner."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import grpc
+from google.protobuf.message import Message
+
+from chassis.calls import utc_now
+from chassis.database import Database
+from chassis.errors import NotFound
+from chassis.memory import changed
+from chassis.validation import Rules
+from protos import sessions_pb2 as pb
+from protos import sessions_pb2_grpc as rpc
+from sessions_svc import journey, reference, rules, store
+from sessions_svc.rules import Status
+
+MOVE = Rules(rules.MOVE)
+SUBMIT_EXAM = Rules(rules.SUBMIT_EXAM)
+REQUEST_CONFIRMATION = Rules(rules.REQUEST_CONFIRMATION)
+APPROVE = Rules(rules.APPROVE)
+COMPLETE_ACUITY = Rules(rules.COMPLETE_ACUITY)
+CONFIGURE_PARTNER = Rules(reference.CONFIGURE_PARTNER)
+
+
+class SessionDeskService(rpc.SessionDeskServiceServicer):
+    """Moves sessions, and configures partners."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self.now = now
+
+    def StartExam(self, request: pb.StartExamRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self.move(MOVE, request, Status.STARTED)
+
+    def SubmitExam(
+        self, request: pb.SubmitExamRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self.move(SUBMIT_EXAM, request)
+
+    def RequestConfirmation(
+        self, request: pb.RequestConfirmationRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self.move(REQUEST_CONFIRMATION, request, Status.AWAITING_CONFIRMATION)
+
+    def RequestRetake(
+        self, request: pb.RequestRetakeRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self.move(MOVE, request, Status.RETAKE_REQUESTED)
+
+    def Approve(self, request: pb.ApproveRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self.move(APPROVE, request, Status.APPROVED)
+
+    def Refer(self, request: pb.ReferRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self.move(MOVE, request, Status.REFERRED)
+
+    def CompleteAcuity(
+        self, request: pb.CompleteAcuityRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self.move(COMPLETE_ACUITY, request, Status.COMPLETED)
+
+    def ConfigurePartner(
+        self, request: pb.ConfigurePartnerRequest, context: grpc.ServicerContext
+    ) -> pb.ConfigurePartnerResponse:
+        values, now = CONFIGURE_PARTNER.check(request), self.now()
+        name, configured = values["partner"], pb.ConfigurePartnerResponse()
+        with self.database.write() as tx:
+            account_id = store.partner_id(tx, name)
+            if account_id is None:
+                raise NotFound("There is no such partner.")
+            reference.put_partner(tx, account_id, name, values, now)
+            changed(tx, store.changes)
+            if values["endpoint"]:
+                configured.endpoint_secret = store.outbox.endpoints.get(tx, name).secret
+            return store.answers.keep(tx, configured)
+
+    def move(self, check: Rules, request: Message, to: Status | None = None) -> pb.Session:
+        """Move a partner's session as asked: to the given status, or to the one in the request."""
+        values, now = check.check(request), self.now()
+        partner, session_key = values.pop("partner"), values.pop("session_key")
+        status = to or Status(values.pop("status"))
+        with self.database.write() as tx:
+            session = store.partners_session(tx, partner, session_key)
+            if session is None:
+                raise NotFound("The partner has no such session.")
+            return store.answers.keep(tx, journey.move(tx, session, status, now, **values))

@@ -1,0 +1,120 @@
+"""Sessions on their way, for tests: made by a partner, moved by the desk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from chassis.errors import Failure, decode
+from protos import sessions_pb2 as pb
+from sessions_svc.rules import ACUITY, Status
+from tests.serving import PEOPLE, Served
+from tests.sessions_svc.bodies import Values, create
+
+PDF = b"%PDF-1.7\n\0\xff"
+ACUITY_ORDER = {"products": [{"type": ACUITY}]}
+VISUAL_ACUITY: Values = {
+    "right_eye": {"logmar": 0.1},
+    "left_eye": {},
+    "correction": "glasses",
+}
+# What each RPC of the desk needs beyond the session.
+MORE: dict[str, Callable[[], Values]] = {
+    "SubmitExam": lambda: {"status": "awaiting_review"},
+    "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
+    "Approve": lambda: {"dispensed_prescriptions": [dispensed_contacts()]},
+    "CompleteAcuity": lambda: {"visual_acuity": VISUAL_ACUITY},
+}
+# Moves that lead from created to each status, in the desk's RPCs.
+WAYS: dict[Status, list[tuple[str, Values]]] = {
+    Status.CREATED: [],
+    Status.STARTED: [("StartExam", {})],
+    Status.AWAITING_CHECKOUT: [("StartExam", {}), ("SubmitExam", {"status": "awaiting_checkout"})],
+    Status.AWAITING_CONFIRMATION: [("StartExam", {}), ("RequestConfirmation", {})],
+    Status.AWAITING_REVIEW: [("StartExam", {}), ("SubmitExam", {})],
+    Status.RETAKE_REQUESTED: [("StartExam", {}), ("SubmitExam", {}), ("RequestRetake", {})],
+    Status.APPROVED: [("StartExam", {}), ("SubmitExam", {}), ("Approve", {})],
+    Status.REFERRED: [("StartExam", {}), ("Refer", {})],
+    Status.COMPLETED: [("StartExam", {}), ("CompleteAcuity", {})],
+}
+
+
+def dispensed_contacts(**fields: Any) -> Values:
+    """A contacts prescription as a doctor dispenses it."""
+    eye = {
+        "product_keys": ["example1", "example2"],
+        "brand_label": "Example Brand",
+        "model_label": "Example Model",
+        "sphere": -1.0,
+        "cylinder": -0.25,
+        "axis": 90,
+        "base_curve": 8.7,
+        "diameter": 14.1,
+    }
+    dates = {"issue_date": "2026-06-15", "expiration_date": "2027-06-15"}
+    return {"type": "contacts", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
+
+
+def dispensed_glasses(**fields: Any) -> Values:
+    """A glasses prescription as a doctor dispenses it."""
+    eye = {"sphere": 0.0, "add": 1.5, "pupillary_distance": 30.0}
+    dates = {"issue_date": "2026-06-15", "expiration_date": "2028-06-15"}
+    return {"type": "glasses", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
+
+
+def asking(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
+    """The request of a desk's RPC for a partner's session."""
+    more = MORE.get(rpc, dict)()
+    partner = PEOPLE["sessions"][who]
+    request: Message = getattr(pb, f"{rpc}Request")()
+    source = fields.pop("source", None)
+    ParseDict({"partner": partner, "session_key": session_key, **more, **fields}, request)
+    if source is not None:
+        asset = request.dispensed_prescriptions[0].assets.add()  # type: ignore[attr-defined]
+        asset.content_type, asset.source = "application/pdf", source
+    return request
+
+
+def move(served: Served, rpc: str, session_key: str, who: str = "client", **fields: Any) -> Any:
+    """Move a partner's session by an RPC of the desk; gives the session."""
+    return served.call(rpc, asking(rpc, session_key, who, **fields), "staff", desk=True)
+
+
+def refused(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
+    """The failure of a move, which must leave the store as it was."""
+    before = served.rows()
+    failure = served.refusal(rpc, asking(rpc, session_key, **fields), "staff", desk=True)
+    assert served.rows() == before
+    return failure
+
+
+def bring(served: Served, session_key: str, status: Status, **fields: Any) -> None:
+    """Create a session and bring it to a status; one of the acuity service for completed."""
+    if status is Status.COMPLETED:
+        fields["order"] = ACUITY_ORDER
+    served.call("CreateSession", create(user_key=session_key, session_key=session_key, **fields))
+    if status is Status.CANCELLED:
+        keys = {"user_key": session_key, "session_key": session_key}
+        served.call("CancelSession", pb.CancelSessionRequest(**keys))
+        return
+    for rpc, more in WAYS[status]:
+        move(served, rpc, session_key, **more)
+
+
+def status_of(served: Served, session_key: str) -> str:
+    """The status of a session whose user has the same key."""
+    keys = {"user_key": session_key, "session_key": session_key}
+    found: pb.Session = served.call("GetSession", pb.GetSessionRequest(**keys))
+    return found.status
+
+
+def code_of(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
+    """The name of the status with which a call ends."""
+    try:
+        served.call(rpc, request, who, desk=desk)
+    except grpc.RpcError as error:
+        name: str = decode(error).code.name
+        return name
+    return "OK"
