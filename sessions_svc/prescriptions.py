@@ -60,9 +60,9 @@ def real_day(value: str) -> None:
     raise ValidationError("Must be a real date as YYYY-MM-DD.")
 
 
-def few(items: list[Any]) -> list[Any]:
-    """The items; raises when they are too many to look at."""
-    if len(items) > MAX_ITEMS:
+def few(items: Any) -> Any:
+    """The items as sent; raises when they are too many to look at."""
+    if isinstance(items, list) and len(items) > MAX_ITEMS:
         raise ValidationError(f"Must not have more than {MAX_ITEMS} items.")
     return items
 
