@@ -24,7 +24,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    bindparam,
     delete,
     insert,
     select,
@@ -77,7 +76,6 @@ class Endpoints:
     def __init__(self, table: Table, outbox: Table) -> None:
         self.table = table
         self.outbox = outbox
-        self._find = select(table).where(table.c.owner == bindparam("of"))
 
     def put(
         self, tx: Connection, owner: str, endpoint: dict[str, Any] | None, now: datetime
@@ -93,7 +91,7 @@ class Endpoints:
             values["events"] = f" {' '.join(values['events'])} "
         if values["secret"] is None:
             del values["secret"]
-        found = self.find(tx, owner)
+        found = tx.execute(select(table).where(table.c.owner == owner)).first()
         if found is None:
             tx.execute(insert(table).values({"secret": new_secret(), **values, "owner": owner}))
             return
@@ -102,13 +100,9 @@ class Endpoints:
         tx.execute(update(table).where(table.c.owner == owner).values(values))
         news()
 
-    def find(self, tx: Connection, owner: str) -> Row[Any] | None:
-        """An owner's endpoint, if there is one."""
-        return tx.execute(self._find, {"of": owner}).first()
-
     def get(self, tx: Connection, owner: str) -> Row[Any]:
         """An owner's endpoint; raises NotFound."""
-        found = self.find(tx, owner)
+        found = tx.execute(select(self.table).where(self.table.c.owner == owner)).first()
         if found is None:
             raise NotFound("This owner has no endpoint.")
         return found
@@ -151,8 +145,7 @@ def secret_key(secret: str) -> bytes:
     return base64.b64decode(packed, validate=True)
 
 
-def check_url(url: str) -> None:
-    """Raise ValidationError unless an event can be sent there."""
+def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         _port = parts.port
@@ -191,7 +184,7 @@ class EndpointSchema(Schema):
         super().__init__()
         self.types = frozenset(types)
 
-    url = fields.String(required=True, validate=check_url)
+    url = fields.String(required=True, validate=_check_url)
     headers = fields.Dict(
         keys=fields.String(validate=validate.Regexp(_TOKEN)),
         values=fields.String(validate=validate.Regexp(_VALUE)),

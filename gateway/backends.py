@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from chassis.calls import IDEMPOTENCY_HEADER
 from protos.orders_pb2_grpc import OrderServiceStub
-from protos.sessions_pb2_grpc import SessionServiceStub
+from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
 
 Request = TypeVar("Request", bound=Message)
@@ -101,6 +101,11 @@ def sessions() -> SessionServiceStub:
     """The sessions service, for the request at hand."""
     stub: SessionServiceStub = _for_this_request("sessions")
     return stub
+
+
+def door() -> DoorServiceStub:
+    """The door of the sessions service, whose calls may all be repeated."""
+    return DoorServiceStub(backends().channel("sessions"))
 
 
 def orders() -> OrderServiceStub:

@@ -11,9 +11,11 @@ from gateway import backends
 from gateway.backends import call
 from gateway.requests import answer, read, read_query
 from protos.sessions_pb2 import (
+    Authentication,
     CancelSessionRequest,
     CheckQualificationRequest,
     CheckQualificationResponse,
+    CreateAuthenticationRequest,
     CreateSessionRequest,
     GetSessionRequest,
     ListSessionsRequest,
@@ -25,7 +27,13 @@ from protos.sessions_pb2 import (
 bp = Blueprint("sessions", __name__, url_prefix="/api/v2/partners")
 
 # Left out where they are not set, unlike other fields, which are null.
-OF_SOME = ("data", "dispensed_prescriptions", "visual_acuity")
+OF_SOME = (
+    "data",
+    "dispensed_prescriptions",
+    "visual_acuity",
+    "distance",
+    "smallest_logmar",
+)
 OF_ONE_TYPE = (
     "product_keys",
     "brand_label",
@@ -41,9 +49,11 @@ LIST_SESSIONS = Reader(ListSessionsRequest)
 GET_SESSION = Reader(GetSessionRequest)
 REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
 CANCEL_SESSION = Reader(CancelSessionRequest)
+CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
 QUALIFICATION = Writer(CheckQualificationResponse)
 SESSION = Writer(Session, nulls=True, optional=(*OF_SOME, *OF_ONE_TYPE))
 SESSIONS = Writer(ListSessionsResponse)
+AUTHENTICATION = Writer(Authentication)
 
 
 @bp.post("/qualifications")
@@ -84,6 +94,13 @@ def replace_session() -> Response:
 def cancel_session() -> Response:
     request = read(CANCEL_SESSION, ahead=_known)
     return answer(200, SESSION, call(backends.sessions().CancelSession, request))
+
+
+@bp.post("/authentications")
+def create_authentication() -> Response:
+    request = read(CREATE_AUTHENTICATION, ahead=_known)
+    link = call(backends.sessions().CreateAuthentication, request)
+    return answer(201, AUTHENTICATION, link)
 
 
 def _known() -> None:

@@ -861,8 +861,18 @@ class VisualAcuity(_message.Message):
     RIGHT_EYE_FIELD_NUMBER: _builtins.int
     LEFT_EYE_FIELD_NUMBER: _builtins.int
     CORRECTION_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    SMALLEST_LOGMAR_FIELD_NUMBER: _builtins.int
     correction: _builtins.str
     """What was worn: "none", "glasses" or "contacts"."""
+    distance: _builtins.int
+    """From the eyes to the letters, 300 to 10000 mm, where it is known. Under a
+    metre the result says how the eyes see near.
+    """
+    smallest_logmar: _builtins.float
+    """logMAR of the smallest letter that the screen could draw at that distance,
+    where it is known: an eye whose logmar is this may see better.
+    """
     @_builtins.property
     def right_eye(self) -> Global___EyeAcuity:
         """The right eye alone."""
@@ -877,12 +887,21 @@ class VisualAcuity(_message.Message):
         right_eye: Global___EyeAcuity | None = ...,
         left_eye: Global___EyeAcuity | None = ...,
         correction: _builtins.str = ...,
+        distance: _builtins.int | None = ...,
+        smallest_logmar: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_smallest_logmar", b"_smallest_logmar", "distance", b"distance", "left_eye", b"left_eye", "right_eye", b"right_eye", "smallest_logmar", b"smallest_logmar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["correction", b"correction", "left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_smallest_logmar", b"_smallest_logmar", "correction", b"correction", "distance", b"distance", "left_eye", b"left_eye", "right_eye", b"right_eye", "smallest_logmar", b"smallest_logmar"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    _WhichOneofReturnType__smallest_logmar: _TypeAlias = _typing.Literal["smallest_logmar"]  # noqa: Y015
+    _WhichOneofArgType__smallest_logmar: _TypeAlias = _typing.Literal["_smallest_logmar", b"_smallest_logmar"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__smallest_logmar) -> _WhichOneofReturnType__smallest_logmar | None: ...
 
 Global___VisualAcuity: _TypeAlias = VisualAcuity  # noqa: Y015
 
@@ -1421,3 +1440,342 @@ class SessionEvent(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
 Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015
+
+@_typing.final
+class CreateAuthenticationRequest(_message.Message):
+    """Asks for a link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    REDIRECT_URL_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user."""
+    session_key: _builtins.str
+    """The partner's key of a session of this user."""
+    redirect_url: _builtins.str
+    """Where the person goes after the exam, at most 2,000 characters: an https
+    URL, or an http URL on loopback. Empty: nowhere.
+    """
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        redirect_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["redirect_url", b"redirect_url", "session_key", b"session_key", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateAuthenticationRequest: _TypeAlias = CreateAuthenticationRequest  # noqa: Y015
+
+@_typing.final
+class Authentication(_message.Message):
+    """A link into the exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINK_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    """What the person opens. Holds a secret: give it to nobody else."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when it opens the door, in whole seconds."""
+
+    def __init__(
+        self,
+        *,
+        link: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "link", b"link"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Authentication: _TypeAlias = Authentication  # noqa: Y015
+
+@_typing.final
+class GetDoorRequest(_message.Message):
+    """Looks at a link; the three fields are the query of the link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The link's user_key."""
+    session_key: _builtins.str
+    """The link's session_key."""
+    token: _builtins.str
+    """The link's secret."""
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "token", b"token", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDoorRequest: _TypeAlias = GetDoorRequest  # noqa: Y015
+
+@_typing.final
+class Door(_message.Message):
+    """What stands on the door."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    LAST_NAME_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    first_name: _builtins.str
+    """The person's first name."""
+    last_name: _builtins.str
+    """The person's last name."""
+    status: _builtins.str
+    """The session's status; one that has not ended."""
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
+        """What was ordered; none: chosen in the exam."""
+
+    def __init__(
+        self,
+        *,
+        first_name: _builtins.str = ...,
+        last_name: _builtins.str = ...,
+        products: _abc.Iterable[Global___Product] | None = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_name", b"first_name", "last_name", b"last_name", "products", b"products", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Door: _TypeAlias = Door  # noqa: Y015
+
+@_typing.final
+class EnterExamRequest(_message.Message):
+    """Uses a link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    VISIT_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The link's user_key."""
+    session_key: _builtins.str
+    """The link's session_key."""
+    token: _builtins.str
+    """The link's secret."""
+    visit: _builtins.str
+    """A random value that whoever shows the door has made for this one showing of
+    it, 22-128 of A-Z a-z 0-9 _ -. A double click repeats it, a stranger who
+    finds the used link does not know it.
+    """
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        token: _builtins.str = ...,
+        visit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "token", b"token", "user_key", b"user_key", "visit", b"visit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnterExamRequest: _TypeAlias = EnterExamRequest  # noqa: Y015
+
+@_typing.final
+class EnterExamResponse(_message.Message):
+    """The way into the exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAM_TOKEN_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    exam_token: _builtins.str
+    """The credential of GetExam and CompleteExam."""
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is good, in whole seconds: four hours."""
+
+    def __init__(
+        self,
+        *,
+        exam_token: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_token", b"exam_token", "expires_at", b"expires_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EnterExamResponse: _TypeAlias = EnterExamResponse  # noqa: Y015
+
+@_typing.final
+class GetExamRequest(_message.Message):
+    """Asks what a token stands for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAM_TOKEN_FIELD_NUMBER: _builtins.int
+    exam_token: _builtins.str
+    """From EnterExam."""
+    def __init__(
+        self,
+        *,
+        exam_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_token", b"exam_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetExamRequest: _TypeAlias = GetExamRequest  # noqa: Y015
+
+@_typing.final
+class Exam(_message.Message):
+    """An exam under way, or ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PRODUCTS_FIELD_NUMBER: _builtins.int
+    NEXT_FIELD_NUMBER: _builtins.int
+    RETURN_URL_FIELD_NUMBER: _builtins.int
+    RIGHT_EYE_FIELD_NUMBER: _builtins.int
+    LEFT_EYE_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """The account of the partner whose session it is, as staff RPCs want it."""
+    user_key: _builtins.str
+    """The partner's key of the user."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    status: _builtins.str
+    """The session's status."""
+    next: _builtins.str
+    """What the person does next: "acuity" (takes the exam in the gateway's page),
+    "front_end" (goes on in the operator's own pages) or "return" (nothing here).
+    """
+    return_url: _builtins.str
+    """Where the person goes when the exam is over: the link's redirect_url with
+    user_key, session_key, status and, in awaiting_confirmation, each of
+    missing_requirements[] added to its query, as the session stands now.
+    Empty when the link had no redirect_url.
+    """
+    @_builtins.property
+    def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
+        """What was ordered; none: chosen in the exam."""
+
+    @_builtins.property
+    def right_eye(self) -> Global___EyeResult:
+        """What was found for the right eye; only when completed."""
+
+    @_builtins.property
+    def left_eye(self) -> Global___EyeResult:
+        """What was found for the left eye; only when completed."""
+
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        status: _builtins.str = ...,
+        products: _abc.Iterable[Global___Product] | None = ...,
+        next: _builtins.str = ...,
+        return_url: _builtins.str = ...,
+        right_eye: Global___EyeResult | None = ...,
+        left_eye: Global___EyeResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "next", b"next", "partner", b"partner", "products", b"products", "return_url", b"return_url", "right_eye", b"right_eye", "session_key", b"session_key", "status", b"status", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Exam: _TypeAlias = Exam  # noqa: Y015
+
+@_typing.final
+class EyeResult(_message.Message):
+    """What the person is told of one eye."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOGMAR_FIELD_NUMBER: _builtins.int
+    FEET_FIELD_NUMBER: _builtins.int
+    METRES_FIELD_NUMBER: _builtins.int
+    logmar: _builtins.float
+    """As in EyeAcuity; absent when not even the largest letter was read."""
+    feet: _builtins.str
+    """The nearest line of a chart in feet, such as "20/20"; empty without logmar."""
+    metres: _builtins.str
+    """The same in metres, such as "6/6"."""
+    def __init__(
+        self,
+        *,
+        logmar: _builtins.float | None = ...,
+        feet: _builtins.str = ...,
+        metres: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_logmar", b"_logmar", "logmar", b"logmar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_logmar", b"_logmar", "feet", b"feet", "logmar", b"logmar", "metres", b"metres"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__logmar: _TypeAlias = _typing.Literal["logmar"]  # noqa: Y015
+    _WhichOneofArgType__logmar: _TypeAlias = _typing.Literal["_logmar", b"_logmar"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__logmar) -> _WhichOneofReturnType__logmar | None: ...
+
+Global___EyeResult: _TypeAlias = EyeResult  # noqa: Y015
+
+@_typing.final
+class CompleteExamRequest(_message.Message):
+    """The end of an acuity exam."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAM_TOKEN_FIELD_NUMBER: _builtins.int
+    VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    exam_token: _builtins.str
+    """From EnterExam."""
+    @_builtins.property
+    def visual_acuity(self) -> Global___VisualAcuity:
+        """What the page has found, rules as for CompleteAcuityRequest."""
+
+    def __init__(
+        self,
+        *,
+        exam_token: _builtins.str = ...,
+        visual_acuity: Global___VisualAcuity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_token", b"exam_token", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteExamRequest: _TypeAlias = CompleteExamRequest  # noqa: Y015

@@ -65,6 +65,11 @@ class SessionServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CancelSessionRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
+        self.CreateAuthentication = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/CreateAuthentication',
+                request_serializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Authentication.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer:
@@ -127,6 +132,17 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateAuthentication(self, request, context):
+        """Makes a link that opens the exam's door once, within five minutes. Every
+        call makes a new one, also under the same idempotency key: the link is a
+        secret of which only a hash is kept, so there is none to replay.
+        INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+        such session; FAILED_PRECONDITION when the session has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -159,6 +175,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.CancelSession,
                     request_deserializer=protos_dot_sessions__pb2.CancelSessionRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'CreateAuthentication': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAuthentication,
+                    request_deserializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Authentication.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -324,6 +345,33 @@ class SessionService:
             '/optigate.sessions.v1.SessionService/CancelSession',
             protos_dot_sessions__pb2.CancelSessionRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAuthentication(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/CreateAuthentication',
+            protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
+            protos_dot_sessions__pb2.Authentication.FromString,
             options,
             channel_credentials,
             insecure,
@@ -764,6 +812,234 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/ConfigurePartner',
             protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
             protos_dot_sessions__pb2.ConfigurePartnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class DoorServiceStub:
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetDoor = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/GetDoor',
+                request_serializer=protos_dot_sessions__pb2.GetDoorRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Door.FromString,
+                _registered_method=True)
+        self.EnterExam = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/EnterExam',
+                request_serializer=protos_dot_sessions__pb2.EnterExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.EnterExamResponse.FromString,
+                _registered_method=True)
+        self.GetExam = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/GetExam',
+                request_serializer=protos_dot_sessions__pb2.GetExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Exam.FromString,
+                _registered_method=True)
+        self.CompleteExam = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/CompleteExam',
+                request_serializer=protos_dot_sessions__pb2.CompleteExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Exam.FromString,
+                _registered_method=True)
+
+
+class DoorServiceServicer:
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    def GetDoor(self, request, context):
+        """Says who is expected and what was ordered. Uses nothing up: whoever looks
+        at a link ahead of the person (a mail scanner, a reload) does no harm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnterExam(self, request, context):
+        """Uses the link up, and moves the session from "created" or
+        "retake_requested" to "started"; a session that is under way already stays
+        in its status. Of several callers with one link one is let in; a repeat
+        with the same `visit` gets the same answer, as long as the exam's token lives.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExam(self, request, context):
+        """The exam that a token of EnterExam stands for, also after it has ended.
+        An operator's own front end learns here which session it serves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteExam(self, request, context):
+        """Ends the exam of a "started" session that ordered "acuity-service" with its
+        results: the session is then "completed". Once it is, a repeat changes
+        nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
+        out of range; FAILED_PRECONDITION for any other session.
+        What a browser says about itself and about the person's answers cannot be
+        verified: results are a self-administered screening, not a measurement by
+        a professional, and nothing clinical should rest on them alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DoorServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetDoor': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDoor,
+                    request_deserializer=protos_dot_sessions__pb2.GetDoorRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Door.SerializeToString,
+            ),
+            'EnterExam': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnterExam,
+                    request_deserializer=protos_dot_sessions__pb2.EnterExamRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.EnterExamResponse.SerializeToString,
+            ),
+            'GetExam': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExam,
+                    request_deserializer=protos_dot_sessions__pb2.GetExamRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Exam.SerializeToString,
+            ),
+            'CompleteExam': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteExam,
+                    request_deserializer=protos_dot_sessions__pb2.CompleteExamRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Exam.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.sessions.v1.DoorService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.sessions.v1.DoorService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DoorService:
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    @staticmethod
+    def GetDoor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/GetDoor',
+            protos_dot_sessions__pb2.GetDoorRequest.SerializeToString,
+            protos_dot_sessions__pb2.Door.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnterExam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/EnterExam',
+            protos_dot_sessions__pb2.EnterExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.EnterExamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/GetExam',
+            protos_dot_sessions__pb2.GetExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.Exam.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteExam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/CompleteExam',
+            protos_dot_sessions__pb2.CompleteExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.Exam.FromString,
             options,
             channel_credentials,
             insecure,

@@ -79,6 +79,13 @@ class SessionServiceStub:
     """Cancels a session before its exam: created becomes cancelled.
     INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
     """
+    CreateAuthentication: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]
+    """Makes a link that opens the exam's door once, within five minutes. Every
+    call makes a new one, also under the same idempotency key: the link is a
+    secret of which only a hash is kept, so there is none to replay.
+    INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+    such session; FAILED_PRECONDITION when the session has ended.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -116,6 +123,13 @@ class SessionServiceAsyncStub(SessionServiceStub):
     CancelSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Cancels a session before its exam: created becomes cancelled.
     INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    """
+    CreateAuthentication: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
+    """Makes a link that opens the exam's door once, within five minutes. Every
+    call makes a new one, also under the same idempotency key: the link is a
+    secret of which only a hash is kept, so there is none to replay.
+    INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+    such session; FAILED_PRECONDITION when the session has ended.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -187,6 +201,19 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Cancels a session before its exam: created becomes cancelled.
         INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateAuthentication(
+        self,
+        request: _sessions_pb2.CreateAuthenticationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Authentication, _abc.Awaitable[_sessions_pb2.Authentication]]:
+        """Makes a link that opens the exam's door once, within five minutes. Every
+        call makes a new one, also under the same idempotency key: the link is a
+        secret of which only a hash is kept, so there is none to replay.
+        INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+        such session; FAILED_PRECONDITION when the session has ended.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -386,3 +413,127 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_SessionDeskServiceServicer_to_server(servicer: SessionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DoorServiceStub:
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DoorServiceAsyncStub: ...
+    GetDoor: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetDoorRequest, _sessions_pb2.Door]
+    """Says who is expected and what was ordered. Uses nothing up: whoever looks
+    at a link ahead of the person (a mail scanner, a reload) does no harm.
+    """
+    EnterExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.EnterExamRequest, _sessions_pb2.EnterExamResponse]
+    """Uses the link up, and moves the session from "created" or
+    "retake_requested" to "started"; a session that is under way already stays
+    in its status. Of several callers with one link one is let in; a repeat
+    with the same `visit` gets the same answer, as long as the exam's token lives.
+    """
+    GetExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetExamRequest, _sessions_pb2.Exam]
+    """The exam that a token of EnterExam stands for, also after it has ended.
+    An operator's own front end learns here which session it serves.
+    """
+    CompleteExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]
+    """Ends the exam of a "started" session that ordered "acuity-service" with its
+    results: the session is then "completed". Once it is, a repeat changes
+    nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
+    out of range; FAILED_PRECONDITION for any other session.
+    What a browser says about itself and about the person's answers cannot be
+    verified: results are a self-administered screening, not a measurement by
+    a professional, and nothing clinical should rest on them alone.
+    """
+
+@_typing.type_check_only
+class DoorServiceAsyncStub(DoorServiceStub):
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetDoor: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetDoorRequest, _sessions_pb2.Door]  # type: ignore[assignment]
+    """Says who is expected and what was ordered. Uses nothing up: whoever looks
+    at a link ahead of the person (a mail scanner, a reload) does no harm.
+    """
+    EnterExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.EnterExamRequest, _sessions_pb2.EnterExamResponse]  # type: ignore[assignment]
+    """Uses the link up, and moves the session from "created" or
+    "retake_requested" to "started"; a session that is under way already stays
+    in its status. Of several callers with one link one is let in; a repeat
+    with the same `visit` gets the same answer, as long as the exam's token lives.
+    """
+    GetExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetExamRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
+    """The exam that a token of EnterExam stands for, also after it has ended.
+    An operator's own front end learns here which session it serves.
+    """
+    CompleteExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
+    """Ends the exam of a "started" session that ordered "acuity-service" with its
+    results: the session is then "completed". Once it is, a repeat changes
+    nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
+    out of range; FAILED_PRECONDITION for any other session.
+    What a browser says about itself and about the person's answers cannot be
+    verified: results are a self-administered screening, not a measurement by
+    a professional, and nothing clinical should rest on them alone.
+    """
+
+class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the person may do who holds a link. There is no account: the token is
+    the credential. Every RPC answers NOT_FOUND to a token that was never given
+    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
+    or the session has ended.
+    """
+
+    @_abc_1.abstractmethod
+    def GetDoor(
+        self,
+        request: _sessions_pb2.GetDoorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Door, _abc.Awaitable[_sessions_pb2.Door]]:
+        """Says who is expected and what was ordered. Uses nothing up: whoever looks
+        at a link ahead of the person (a mail scanner, a reload) does no harm.
+        """
+
+    @_abc_1.abstractmethod
+    def EnterExam(
+        self,
+        request: _sessions_pb2.EnterExamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.EnterExamResponse, _abc.Awaitable[_sessions_pb2.EnterExamResponse]]:
+        """Uses the link up, and moves the session from "created" or
+        "retake_requested" to "started"; a session that is under way already stays
+        in its status. Of several callers with one link one is let in; a repeat
+        with the same `visit` gets the same answer, as long as the exam's token lives.
+        """
+
+    @_abc_1.abstractmethod
+    def GetExam(
+        self,
+        request: _sessions_pb2.GetExamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
+        """The exam that a token of EnterExam stands for, also after it has ended.
+        An operator's own front end learns here which session it serves.
+        """
+
+    @_abc_1.abstractmethod
+    def CompleteExam(
+        self,
+        request: _sessions_pb2.CompleteExamRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
+        """Ends the exam of a "started" session that ordered "acuity-service" with its
+        results: the session is then "completed". Once it is, a repeat changes
+        nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
+        out of range; FAILED_PRECONDITION for any other session.
+        What a browser says about itself and about the person's answers cannot be
+        verified: results are a self-administered screening, not a measurement by
+        a professional, and nothing clinical should rest on them alone.
+        """
+
+def add_DoorServiceServicer_to_server(servicer: DoorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -43,6 +43,8 @@ def visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
         right_eye=_eye_acuity(**results["right_eye"]),
         left_eye=_eye_acuity(**results["left_eye"]),
         correction=results["correction"],
+        distance=results.get("distance"),
+        smallest_logmar=results.get("smallest_logmar"),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row
 
 from chassis.calls import caller, current, utc_now
@@ -15,7 +16,7 @@ from chassis.server import Running, start
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc import documents, journey, moves, rules, store
+from sessions_svc import documents, door, journey, links, moves, rules, store, visits
 from sessions_svc.desk import SessionDeskService
 from sessions_svc.rules import Status
 
@@ -23,6 +24,7 @@ CHECK_QUALIFICATION = Rules(rules.CHECK_QUALIFICATION)
 CREATE_SESSION = Rules(rules.CREATE_SESSION, raw=("partner_info",))
 LIST_SESSIONS = Rules(rules.LIST_SESSIONS)
 KEYS = Rules(rules.KEYS)
+CREATE_AUTHENTICATION = Rules(visits.CREATE_AUTHENTICATION)
 TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
@@ -30,10 +32,15 @@ class SessionService(rpc.SessionServiceServicer):
     """What partners call."""
 
     def __init__(
-        self, database: Database, memory: Memory, now: Callable[[], datetime] = utc_now
+        self,
+        database: Database,
+        memory: Memory,
+        public_url: str,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
         self.memory = memory
+        self.public_url = public_url
         self.now = now
 
     def CheckQualification(
@@ -101,6 +108,19 @@ class SessionService(rpc.SessionServiceServicer):
             session = journey.move(tx, own(tx, keys), Status.CANCELLED, now)
             return store.answers.keep(tx, session)
 
+    def CreateAuthentication(
+        self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
+    ) -> pb.Authentication:
+        values, now = CREATE_AUTHENTICATION.check(request), self.now()
+        with self.database.write() as tx:
+            session = own(tx, values)
+            if visits.has_ended(session.status):
+                raise WrongState("The session has ended.")
+            token, expires_at = links.add(tx, session.id, values.get("redirect_url"), now)
+        link = visits.link(self.public_url, values["user_key"], values["session_key"], token)
+        until = Timestamp(seconds=int(expires_at.timestamp()))
+        return pb.Authentication(link=link, expires_at=until)
+
     def checked(
         self, request: pb.CreateSessionRequest | pb.ReplaceSessionRequest, today: date
     ) -> dict[str, Any]:
@@ -147,13 +167,13 @@ def serve(
     public_url: str,
     now: Callable[[], datetime] = utc_now,
 ) -> Running:
-    """Start the sessions service; it has no use for the public URL yet."""
+    """Start the sessions service; its links begin with the public URL."""
     memory = Memory(database, store.changes)
     of = pb.DESCRIPTOR.services_by_name
     return start(
         [
             (
-                SessionService(database, memory, now),
+                SessionService(database, memory, public_url, now),
                 rpc.add_SessionServiceServicer_to_server,
                 of["SessionService"],
             ),
@@ -162,9 +182,15 @@ def serve(
                 rpc.add_SessionDeskServiceServicer_to_server,
                 of["SessionDeskService"],
             ),
+            (
+                door.DoorService(database, now),
+                rpc.add_DoorServiceServicer_to_server,
+                door.SERVICE,
+            ),
         ],
         database=database,
         answers=store.answers,
         authenticate=store.accounts.basic(memory),
+        open_rpcs=door.OPEN_RPCS,
         listen=listen,
     )

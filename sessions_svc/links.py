@@ -1,0 +1,142 @@
+"""Links into an exam, and what they open: of both secrets only the SHA-256 is kept.
+
+A link is one row for its whole life. Using it up is filling in `exam_hash`, by
+one statement that asks whether it is still empty.
+"""
+
+import base64
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from chassis.accounts import hash_secret
+from chassis.database import Instant
+from sessions_svc.store import SHOWN, accounts, metadata, sessions, users
+from sessions_svc.visits import LONGEST
+
+LIFE = timedelta(minutes=5)
+EXAM_LIFE = timedelta(hours=4)
+KEPT = timedelta(days=1)  # after its end, so that an old link can be told from a wrong one
+
+links = Table(
+    "links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("redirect_url", String(LONGEST)),
+    Column("expires_at", Instant(), nullable=False),
+    Column("exam_hash", String(64), unique=True),  # filled in: the link has been used
+    Column("exam_expires_at", Instant()),
+)
+
+_ADD = insert(links)
+_FORGET = delete(links).where(
+    links.c.session_id == bindparam("of"),
+    links.c.expires_at < bindparam("before"),
+    links.c.exam_expires_at.is_(None) | (links.c.exam_expires_at < bindparam("before")),
+)
+_SEEN: tuple[Any, ...] = (
+    *SHOWN,
+    sessions.c.account_id,
+    sessions.c.is_acuity,
+    sessions.c.products,
+    links.c.exam_hash,
+    links.c.exam_expires_at,
+)
+_AT_THE_DOOR = (*_SEEN, users.c.first_name, users.c.last_name, links.c.expires_at)
+_IN_THE_EXAM = (
+    *_SEEN,
+    sessions.c.missing_requirements,
+    sessions.c.visual_acuity,
+    accounts.table.c.name.label("partner"),
+    links.c.redirect_url,
+)
+_DOOR: Select[Any] = (
+    select(*_AT_THE_DOOR)
+    .join_from(links, sessions)
+    .join(users)
+    .where(links.c.token_hash == bindparam("hash"))
+)
+_EXAM: Select[Any] = (
+    select(*_IN_THE_EXAM)
+    .join_from(links, sessions)
+    .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .where(links.c.exam_hash == bindparam("hash"))
+)
+_DOOR_HELD, _EXAM_HELD = (each.with_for_update(of=[links, sessions]) for each in (_DOOR, _EXAM))
+_USE = (
+    update(links)
+    .where(
+        links.c.token_hash == bindparam("hash"),
+        links.c.exam_hash.is_(None),
+        links.c.expires_at > bindparam("now"),
+    )
+    .values(exam_hash=bindparam("opened"), exam_expires_at=bindparam("until"))
+    .execution_options(preserve_rowcount=True)
+)
+
+
+def add(
+    tx: Connection, session_id: int, redirect_url: str | None, now: datetime
+) -> tuple[str, datetime]:
+    """Keep a new link; gives its secret, and until when it is good."""
+    tx.execute(_FORGET, {"of": session_id, "before": now - KEPT})
+    token, expires_at = secrets.token_urlsafe(32), now.replace(microsecond=0) + LIFE
+    row = {
+        "token_hash": hash_secret(token),
+        "session_id": session_id,
+        "redirect_url": redirect_url,
+        "expires_at": expires_at,
+    }
+    tx.execute(_ADD, row)
+    return token, expires_at
+
+
+def find(tx: Connection, token: str, *, hold: bool = False) -> Row[Any] | None:
+    """The link with this secret, used or not, with its session and user.
+
+    With `hold` nobody else changes link or session before the transaction ends.
+    """
+    return tx.execute(_DOOR_HELD if hold else _DOOR, {"hash": hash_secret(token)}).first()
+
+
+def use(tx: Connection, token: str, exam_token: str, now: datetime) -> bool:
+    """Use up a link that is good, and open an exam by its token; gives whether it was good."""
+    row = {
+        "hash": hash_secret(token),
+        "opened": hash_secret(exam_token),
+        "until": now.replace(microsecond=0) + EXAM_LIFE,
+        "now": now,
+    }
+    return tx.execute(_USE, row).rowcount == 1
+
+
+def exam_of(tx: Connection, token: str, *, hold: bool = False) -> Row[Any] | None:
+    """The exam that a token has opened, with its session and partner; `hold` as for `find`."""
+    return tx.execute(_EXAM_HELD if hold else _EXAM, {"hash": hash_secret(token)}).first()
+
+
+def exam_token(token: str, visit: str) -> str:
+    """The token of the exam that this visit opens with this link.
+
+    It follows from two secrets that nobody but the visitor has together: so a
+    visit that repeats itself gets the same token, though only a hash of it is kept.
+    """
+    digest = hashlib.sha256(f"exam {token} {visit}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,0 +1,73 @@
+"""Visits through a link, for tests: the link, and calls to the door without an account."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import grpc
+from google.protobuf.json_format import ParseDict
+
+from chassis.errors import Failure, decode
+from protos import sessions_pb2 as pb
+from protos.sessions_pb2_grpc import DoorServiceStub
+from sessions_svc.rules import Status
+from tests.serving import Served
+from tests.sessions_svc.bodies import Values
+from tests.sessions_svc.desk import ACUITY_ORDER, bring
+
+VISIT = "v" * 22
+FOUND: Values = {
+    "right_eye": {"logmar": 0.1},
+    "left_eye": {},
+    "correction": "glasses",
+    "distance": 2000,
+    "smallest_logmar": -0.1,
+}
+
+
+def link_of(served: Served, key: str, redirect_url: str = "", **options: Any) -> dict[str, str]:
+    """The query of a new link into the session whose keys are `key`."""
+    request = pb.CreateAuthenticationRequest(
+        user_key=key, session_key=key, redirect_url=redirect_url
+    )
+    made = served.call("CreateAuthentication", request, **options)
+    return dict(parse_qsl(urlsplit(made.link).query))
+
+
+def at_door(served: Served, rpc: str, **fields: Any) -> Any:
+    """The answer of an RPC of the door to somebody without an account."""
+    request = ParseDict(fields, getattr(pb, f"{rpc}Request")())
+    return getattr(DoorServiceStub(served.channel), rpc)(request, timeout=20)
+
+
+def turned_away(served: Served, rpc: str, **fields: Any) -> Failure:
+    """The failure of an RPC of the door, which must leave the store as it was."""
+    before = served.rows()
+    try:
+        answer = at_door(served, rpc, **fields)
+    except grpc.RpcError as error:
+        assert served.rows() == before
+        return decode(error)
+    raise AssertionError(f"not refused: {answer}")
+
+
+def enter(served: Served, link: dict[str, str], visit: str = VISIT) -> str:
+    """Use a link; gives the exam's token."""
+    token: str = at_door(served, "EnterExam", **link, visit=visit).exam_token
+    return token
+
+
+def exam(
+    served: Served, key: str, status: Status = Status.CREATED, redirect_url: str = "", **fields: Any
+) -> str:
+    """The token of an exam that a link into a new session has opened."""
+    bring(served, key, status, **fields)
+    return enter(served, link_of(served, key, redirect_url))
+
+
+def acuity_exam(served: Served, key: str, redirect_url: str = "") -> str:
+    """The same for a session of the acuity service."""
+    return exam(served, key, redirect_url=redirect_url, order=ACUITY_ORDER)
+
+
+Ask = Callable[..., Any]
