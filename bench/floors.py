@@ -25,7 +25,8 @@ from bench.bodies import ORDER
 from chassis.calls import Account
 from chassis.database import Database
 from chassis.server import MAX_CONCURRENT, OPTIONS, THREADS
-from orders_svc import store
+from orders_svc import orders, store
+from orders_svc.warnings import Review
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'
 NULL_RPC = "/bench.Floor/Null"
@@ -81,7 +82,7 @@ def insert(url: str, seconds: float, way: str) -> dict[str, float]:
 
     def core() -> None:
         with database.write() as tx:
-            store.add_order(tx, account, user, ORDER, datetime.now(UTC))
+            orders.add(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
 
     work = core if way == CORE else _raw(url, account.id, user)
     work()

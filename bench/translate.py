@@ -19,9 +19,10 @@ from chassis.calls import Account
 from chassis.database import Database
 from chassis.messages import Reader, Writer, plain
 from chassis.migrations import migrate
-from orders_svc import store
+from orders_svc import orders, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.service import CREATE_ORDER
+from orders_svc.warnings import Review
 from protos.orders_pb2 import CreateOrderRequest
 
 DEMO = Path(__file__).parent.parent / "demo"
@@ -67,7 +68,7 @@ def translate() -> None:
 
         def insert() -> None:
             with database.write() as tx:
-                store.add_order(tx, account, user, values, now)
+                orders.add(tx, account, user, values, Review([], {}), now)
 
         rows: list[tuple[str, Callable[[], Any], int]] = [
             ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),

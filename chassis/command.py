@@ -1,4 +1,4 @@
-"""The command line that each service has: serve, migrate, load, accounts, health.
+"""The command line that each service has: serve, migrate, load, accounts, events, health.
 
 `python -m <service>` alone serves.
 """
@@ -6,7 +6,7 @@
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +22,12 @@ from sqlalchemy.exc import ArgumentError
 from chassis.accounts import CLIENT, ROLES, Accounts
 from chassis.database import Database
 from chassis.errors import Refusal
+from chassis.event_commands import dispatching, events, private_targets
 from chassis.idempotency import Answers
 from chassis.memory import changed
 from chassis.migrations import is_current, migrate
 from chassis.outbox import Outbox
-from chassis.server import Running, serve_until_stopped
+from chassis.server import Running, until_stopped
 from chassis.telemetry import configure, log
 from chassis.validation import control_characters, flatten
 
@@ -76,11 +77,20 @@ def command_line(service: Service) -> click.Group:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    @cli.command(help="Serve gRPC until SIGTERM.")
+    @cli.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
     @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
+    @click.option(
+        "--dispatcher/--no-dispatcher",
+        envvar="DISPATCHER",
+        default=True,
+        help="Whether this process delivers events (else `dispatch` does).  [default: on]",
+    )
+    @private_targets
     @click.pass_obj
-    def serve(database: Database, listen: str, public_url: str) -> None:
+    def serve(
+        database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
+    ) -> None:
         service.ensure_current(database)
         configure(service.name)
         try:
@@ -88,7 +98,10 @@ def command_line(service: Service) -> click.Group:
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         log().info("listening", address=listen)
-        serve_until_stopped(running, service.answers)
+        delivering = dispatching(database, service.outbox, private) if dispatcher else nullcontext()
+        with delivering:
+            until_stopped(database, service.answers.forget, service.outbox.forget)
+            running.stop()
         log().info("stopped")
 
     @cli.command("migrate", help="Bring the database to this version.")
@@ -122,7 +135,19 @@ def command_line(service: Service) -> click.Group:
         if answer.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
 
+    @cli.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
+    @private_targets
+    @click.pass_obj
+    def dispatch(database: Database, private: bool) -> None:
+        service.ensure_current(database)
+        configure(service.name)
+        with dispatching(database, service.outbox, private):
+            log().info("dispatching")
+            until_stopped(database, service.outbox.forget)
+        log().info("stopped")
+
     cli.add_command(_accounts(service))
+    cli.add_command(events(service.outbox, service.ensure_current))
     return cli
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     insert,
     select,
@@ -76,6 +77,7 @@ class Endpoints:
     def __init__(self, table: Table, outbox: Table) -> None:
         self.table = table
         self.outbox = outbox
+        self._find = select(table).where(table.c.owner == bindparam("of"))
 
     def put(
         self, tx: Connection, owner: str, endpoint: dict[str, Any] | None, now: datetime
@@ -91,7 +93,7 @@ class Endpoints:
             values["events"] = f" {' '.join(values['events'])} "
         if values["secret"] is None:
             del values["secret"]
-        found = tx.execute(select(table).where(table.c.owner == owner)).first()
+        found = self.find(tx, owner)
         if found is None:
             tx.execute(insert(table).values({"secret": new_secret(), **values, "owner": owner}))
             return
@@ -100,9 +102,13 @@ class Endpoints:
         tx.execute(update(table).where(table.c.owner == owner).values(values))
         news()
 
+    def find(self, tx: Connection, owner: str) -> Row[Any] | None:
+        """An owner's endpoint, if there is one."""
+        return tx.execute(self._find, {"of": owner}).first()
+
     def get(self, tx: Connection, owner: str) -> Row[Any]:
         """An owner's endpoint; raises NotFound."""
-        found = tx.execute(select(self.table).where(self.table.c.owner == owner)).first()
+        found = self.find(tx, owner)
         if found is None:
             raise NotFound("This owner has no endpoint.")
         return found
@@ -145,7 +151,8 @@ def secret_key(secret: str) -> bytes:
     return base64.b64decode(packed, validate=True)
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
+    """Raise ValidationError unless an event can be sent there."""
     try:
         parts = urlsplit(url)
         _port = parts.port
@@ -184,7 +191,7 @@ class EndpointSchema(Schema):
         super().__init__()
         self.types = frozenset(types)
 
-    url = fields.String(required=True, validate=_check_url)
+    url = fields.String(required=True, validate=check_url)
     headers = fields.Dict(
         keys=fields.String(validate=validate.Regexp(_TOKEN)),
         values=fields.String(validate=validate.Regexp(_VALUE)),

@@ -36,6 +36,8 @@ _encode = msgspec.json.Encoder().encode
 # A message's shape: field name -> (leaf type or shape, whether it repeats).
 Shape = dict[str, tuple[Any, bool]]
 M = TypeVar("M", bound=Message)
+# A field to write: its name, whether it repeats, has presence, is left out when empty; how.
+Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None]
 
 
 class Reader(Generic[M]):
@@ -221,12 +223,28 @@ def _is_map(field: Any) -> bool:
     return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
+def field_names(message: type[Message]) -> set[str]:
+    """The names of a message's fields, and of those of the messages in it."""
+    every: dict[str, Any] = {}
+
+    def walk(descriptor: Any) -> None:
+        if descriptor.full_name not in every:
+            every[descriptor.full_name] = descriptor
+            for field in descriptor.fields:
+                if field.type == F.TYPE_MESSAGE:
+                    walk(field.message_type)
+
+    walk(message.DESCRIPTOR)
+    return {field.name for each in every.values() for field in each.fields}
+
+
 class Writer:
     """Makes JSON of messages of one type.
 
     A field that is not set is left out, or written as null with `nulls`; the
-    fields in `optional` are left out either way. Lists are always written, but
-    for empty ones in `optional`. `raw` names fields that hold JSON text.
+    fields in `optional` are left out either way. Texts and lists are always
+    written, but for empty ones in `optional`. `raw` names fields that hold JSON
+    text.
     """
 
     def __init__(
@@ -240,7 +258,7 @@ class Writer:
         self.nulls = nulls
         self.optional = frozenset(optional)
         self.raw = frozenset(raw)
-        self.plans: dict[str, list[tuple[str, bool, bool, Callable[[Any], Any] | None]]] = {}
+        self.plans: dict[str, list[Plan]] = {}
         self._plan(message.DESCRIPTOR)
         self.root = self.plans[message.DESCRIPTOR.full_name]
 
@@ -256,7 +274,9 @@ class Writer:
                 convert = _raw
             elif field.type == F.TYPE_MESSAGE:
                 convert = self._converter(field.message_type)
-            plan.append((field.name, field.is_repeated, field.has_presence, convert))
+            texts = field.is_repeated or field.type == F.TYPE_STRING
+            fades = field.name in self.optional and texts and not field.has_presence
+            plan.append((field.name, field.is_repeated, field.has_presence, fades, convert))
 
     def _converter(self, descriptor: Any) -> Callable[[Any], Any]:
         if descriptor.full_name == _TIMESTAMP:
@@ -268,15 +288,15 @@ class Writer:
 
     def _object(self, plan: Any, message: Message) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for name, repeats, has_presence, convert in plan:
+        for name, repeats, has_presence, fades, convert in plan:
             if has_presence and not message.HasField(name):
                 if self.nulls and name not in self.optional:
                     values[name] = None
                 continue
             value = getattr(message, name)
+            if fades and not value:
+                continue
             if repeats:
-                if not value and name in self.optional:
-                    continue
                 value = list(value) if convert is None else [convert(each) for each in value]
             elif convert is not None:
                 value = convert(value)

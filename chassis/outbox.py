@@ -142,9 +142,7 @@ class Outbox:
             .returning(self.table)
         )
         self._leased = and_(
-            columns.sequence == bindparam("leased"),
-            columns.state == PENDING,
-            columns.due_at == bindparam("until"),
+            columns.sequence == bindparam("leased"), columns.due_at == bindparam("until")
         )
 
     def _insert(self, endpoints: Table) -> Any:
@@ -194,8 +192,13 @@ class Outbox:
         return sorted(tx.execute(self._lease, key).all(), key=lambda row: row.sequence)
 
     def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
-        """Write what became of a leased event; False when the lease is lost to another."""
-        statement = update(self.table).where(self._leased).values(values)
+        """Write what became of a leased event; False when the lease is lost to another.
+
+        What was cancelled during the attempt may have arrived all the same, but is not retried.
+        """
+        before = (PENDING,) if values["state"] == PENDING else (PENDING, CANCELLED)
+        held = self._leased & self.table.c.state.in_(before)
+        statement = update(self.table).where(held).values(values)
         key = {"leased": leased.sequence, "until": leased.due_at}
         return tx.execute(statement, key).rowcount == 1
 

@@ -21,6 +21,7 @@ from grpc_health.v1.health import SERVICE_NAME
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
+from sqlalchemy import Connection
 
 from chassis import calls
 from chassis.accounts import CLIENT, STAFF, Authenticate, require_role
@@ -161,7 +162,7 @@ class Running:
     database: Database
     pool: ThreadPoolExecutor
 
-    def stop(self, grace: float) -> None:
+    def stop(self, grace: float = 10) -> None:
         """Refuse new calls, let those at work finish within `grace` seconds."""
         self.health.enter_graceful_shutdown()
         if grace:
@@ -203,15 +204,15 @@ def start(
     return Running(server, health, port, database, pool)
 
 
-def serve_until_stopped(running: Running, answers: Answers, grace: float = 10) -> None:
-    """Serve until SIGTERM or SIGINT; forget old answers once an hour."""
+def until_stopped(database: Database, *forget: Callable[[Connection, datetime], object]) -> None:
+    """Wait for SIGTERM or SIGINT; forget what is old once an hour."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     while not stopped.wait(HOUR):
         try:
-            with running.database.write() as tx:
-                answers.forget(tx, datetime.now(UTC))
+            with database.write() as tx:
+                for each in forget:
+                    each(tx, datetime.now(UTC))
         except Refusal as refusal:
             log().warning("not forgotten", reason=refusal.reason)
-    running.stop(grace)

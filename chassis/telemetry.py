@@ -12,7 +12,8 @@ import structlog
 
 FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
-    "rpc method route status code reason replayed ms error where".split()
+    "rpc method route status code reason replayed ms error where "
+    "event_id type attempt outcome".split()
 )
 
 

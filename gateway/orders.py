@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response
 
-from chassis.messages import Reader, Writer
+from chassis.messages import Reader, Writer, field_names
 from gateway import backends
 from gateway.backends import call
 from gateway.requests import answer, read, read_query
@@ -10,6 +10,9 @@ from protos.orders_pb2 import (
     CreateOrderRequest,
     CreateOrderResponse,
     CreateTokenRequest,
+    GetOrderJobRequest,
+    GetOrderOutlineRequest,
+    GetOrderRequest,
     GetOrderSettingsRequest,
     ListAddonsRequest,
     ListAddonsResponse,
@@ -17,9 +20,13 @@ from protos.orders_pb2 import (
     ListLabsResponse,
     ListMaterialsRequest,
     ListMaterialsResponse,
+    ListOrdersRequest,
+    ListOrdersResponse,
     ListStylesRequest,
     ListStylesResponse,
+    Order,
     OrderSettings,
+    SubmitOrderRequest,
     Token,
 )
 
@@ -32,13 +39,23 @@ LIST_STYLES = Reader(ListStylesRequest)
 LIST_MATERIALS = Reader(ListMaterialsRequest)
 LIST_ADDONS = Reader(ListAddonsRequest)
 CREATE_ORDER = Reader(CreateOrderRequest)
+LIST_ORDERS = Reader(ListOrdersRequest)
+GET_ORDER = Reader(GetOrderRequest, path=("order_id",))
+SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
+GET_ORDER_OUTLINE = Reader(GetOrderOutlineRequest, path=("order_id",))
+GET_ORDER_JOB = Reader(GetOrderJobRequest, path=("order_id",))
 TOKEN = Writer(Token)
 LABS = Writer(ListLabsResponse)
 ORDER_SETTINGS = Writer(OrderSettings)
 STYLES = Writer(ListStylesResponse)
 MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
-ORDER_CREATED = Writer(CreateOrderResponse)
+ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
+ORDERS = Writer(ListOrdersResponse, nulls=True)
+# What was not sent is not said.
+ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
+# It is opened by itself, too, and then shows nothing but its lines.
+SVG = {"Content-Security-Policy": "default-src 'none'"}
 
 
 @bp.post("/oauth/token")
@@ -82,6 +99,38 @@ def create_order() -> Response:
     request = read(CREATE_ORDER, ahead=_known)
     order = call(backends.orders().CreateOrder, request)
     return answer(201, ORDER_CREATED, order, location=f"{bp.url_prefix}/orders/{order.id}")
+
+
+@bp.get("/orders")
+def list_orders() -> Response:
+    request = read_query(LIST_ORDERS, ahead=_known)
+    return answer(200, ORDERS, call(backends.orders().ListOrders, request))
+
+
+@bp.get("/orders/<order_id>")
+def get_order(order_id: str) -> Response:
+    request = read_query(GET_ORDER, ahead=_known, order_id=order_id)
+    return answer(200, ORDER, call(backends.orders().GetOrder, request))
+
+
+@bp.post("/orders/<order_id>/submit")
+def submit_order(order_id: str) -> Response:
+    request = read(SUBMIT_ORDER, ahead=_known, order_id=order_id)
+    return answer(200, ORDER, call(backends.orders().SubmitOrder, request))
+
+
+@bp.get("/orders/<order_id>/outline.svg")
+def get_order_outline(order_id: str) -> Response:
+    request = read_query(GET_ORDER_OUTLINE, ahead=_known, order_id=order_id)
+    outline = call(backends.orders().GetOrderOutline, request)
+    return Response(outline.svg, content_type="image/svg+xml", headers=SVG)
+
+
+@bp.get("/orders/<order_id>/oma")
+def get_order_job(order_id: str) -> Response:
+    request = read_query(GET_ORDER_JOB, ahead=_known, order_id=order_id)
+    job = call(backends.orders().GetOrderJob, request)
+    return Response(job.oma, content_type="text/plain; charset=utf-8")
 
 
 def _known() -> None:

@@ -15,9 +15,9 @@ from chassis.accounts import AccountSchema
 from chassis.calls import utc_now
 from chassis.endpoints import endpoint_field
 from orders_svc import store
+from orders_svc.events import EVENTS
 from orders_svc.rules import LENS_TYPES, RX
 
-EVENTS = ("order.submitted", "order.status_changed")
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
 ID = validate.Length(1, 64)
 NAME = validate.Length(1, 200)

@@ -7,8 +7,7 @@ lengths of text count code points. A message never repeats the value that was se
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -39,23 +38,12 @@ BLOCKS = {
 PAIRS = (("cylinder", "axis"), ("axis", "cylinder"), ("add", "seg_height"), ("seg_height", "add"))
 
 
-class LabStatus(StrEnum):
-    """Where an order stands."""
-
-    DRAFT = "draft"
-    SUBMITTED = "submitted"
-    IN_PROGRESS = "in_progress"
-    SHIPPED = "shipped"
-    CANCELLED = "cancelled"
-    ON_HOLD = "on_hold"
-
-
-def _not_blank(value: str) -> None:
+def not_blank(value: str) -> None:
     if not value or value.isspace():
         raise ValidationError("Must not be blank.")
 
 
-def _filled(limit: int) -> Callable[[str], None]:
+def filled(limit: int) -> Callable[[str], None]:
     def check(value: str) -> None:
         if not value or value.isspace() or len(value) > limit:
             raise ValidationError(f"Must be 1 to {limit} characters and not blank.")
@@ -67,11 +55,11 @@ def _at_most(limit: int) -> validate.Length:
     return validate.Length(max=limit, error="Must be at most {max} characters.")
 
 
-def _one_of(*words: str) -> validate.OneOf:
+def one_of(*words: str) -> validate.OneOf:
     return validate.OneOf(words, error="Must be one of: {choices}.")
 
 
-def _between(low: float, high: float) -> validate.Range:
+def between(low: float, high: float) -> validate.Range:
     return validate.Range(low, high, error="Must be from {min} to {max}.")
 
 
@@ -81,16 +69,16 @@ def _small_enough(tracing: str) -> None:
 
 
 _few = validate.Length(max=100, error="Must be at most {max}.")
-_10_TO_100 = _between(10, 100)
-_20_TO_50 = _between(20, 50)
-_HALF_TO_50 = _between(0.5, 50)
+_10_TO_100 = between(10, 100)
+_20_TO_50 = between(20, 50)
+_HALF_TO_50 = between(0.5, 50)
 
 
 class PatientSchema(Schema):
     """The wearer of the glasses."""
 
-    first_name = fields.String(required=True, validate=_filled(50))
-    last_name = fields.String(required=True, validate=_filled(50))
+    first_name = fields.String(required=True, validate=filled(50))
+    last_name = fields.String(required=True, validate=filled(50))
     email = fields.String(validate=validate.Email(error="Must be an e-mail address."))
     phone_number = fields.String(validate=_at_most(20))
 
@@ -98,12 +86,12 @@ class PatientSchema(Schema):
 class LensSchema(Schema):
     """The lens; whether its ids exist is told by `offer_faults`."""
 
-    style = fields.String(required=True, validate=_not_blank)
-    material = fields.String(required=True, validate=_not_blank)
-    color = fields.String(required=True, validate=_not_blank)
+    style = fields.String(required=True, validate=not_blank)
+    material = fields.String(required=True, validate=not_blank)
+    color = fields.String(required=True, validate=not_blank)
     coats = fields.List(fields.String(), validate=_few)
-    tint = fields.String(validate=_not_blank)
-    tint_instruction = fields.String(validate=_filled(250))
+    tint = fields.String(validate=not_blank)
+    tint_instruction = fields.String(validate=filled(250))
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def check_addons(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
@@ -126,20 +114,20 @@ class LensSchema(Schema):
 class FrameSchema(Schema):
     """The frame, measured by the boxing system (ISO 8624)."""
 
-    handling = fields.String(required=True, validate=_not_blank)
-    manufacturer = fields.String(required=True, validate=_filled(50))
-    model = fields.String(required=True, validate=_filled(50))
-    material = fields.String(required=True, validate=_one_of(*FRAME_MATERIALS))
-    color = fields.String(required=True, validate=_filled(50))
+    handling = fields.String(required=True, validate=not_blank)
+    manufacturer = fields.String(required=True, validate=filled(50))
+    model = fields.String(required=True, validate=filled(50))
+    material = fields.String(required=True, validate=one_of(*FRAME_MATERIALS))
+    color = fields.String(required=True, validate=filled(50))
     eye_size = fields.Float(required=True, validate=_10_TO_100)
     bridge = fields.Float(required=True, validate=_10_TO_100)
-    temple = fields.Float(validate=_between(100, 200))
+    temple = fields.Float(validate=between(100, 200))
     a = fields.Float(validate=_10_TO_100)
     b = fields.Float(validate=_10_TO_100)
     lens_ed = fields.Float(validate=_10_TO_100)
-    vertex = fields.Float(validate=_between(1, 30))
-    pantoscopic_tilt = fields.Float(validate=_between(-20, 20))
-    wrap = fields.Float(validate=_between(0, 40))
+    vertex = fields.Float(validate=between(1, 30))
+    pantoscopic_tilt = fields.Float(validate=between(-20, 20))
+    wrap = fields.Float(validate=between(0, 40))
     sku = fields.String(validate=_at_most(50))
     tracing = fields.String(validate=_small_enough)
 
@@ -147,25 +135,25 @@ class FrameSchema(Schema):
 class HorizontalPrismSchema(Schema):
     """A prism with its base in or out."""
 
-    power = fields.Float(required=True, validate=_between(0.01, 50))
-    direction = fields.String(required=True, validate=_one_of("in", "out"))
+    power = fields.Float(required=True, validate=between(0.01, 50))
+    direction = fields.String(required=True, validate=one_of("in", "out"))
 
 
 class VerticalPrismSchema(HorizontalPrismSchema):
     """A prism with its base up or down."""
 
-    direction = fields.String(required=True, validate=_one_of("up", "down"))
+    direction = fields.String(required=True, validate=one_of("up", "down"))
 
 
 class RxEyeSchema(Schema):
     """The prescription of one eye."""
 
-    sphere = fields.Float(required=True, validate=_between(-30, 30))
+    sphere = fields.Float(required=True, validate=between(-30, 30))
     pd = fields.Float(validate=_20_TO_50)
     near_pd = fields.Float(validate=_20_TO_50)
-    cylinder = fields.Float(validate=_between(-20, 20))
-    axis = fields.Integer(strict=True, validate=_between(1, 180))
-    add = fields.Float(validate=_between(0.5, 5))
+    cylinder = fields.Float(validate=between(-20, 20))
+    axis = fields.Integer(strict=True, validate=between(1, 180))
+    add = fields.Float(validate=between(0.5, 5))
     seg_height = fields.Float(validate=_HALF_TO_50)
     oc_height = fields.Float(validate=_HALF_TO_50)
     horizontal_prism = fields.Nested(HorizontalPrismSchema)
@@ -193,23 +181,23 @@ class RxSchema(Schema):
 class RedoDataSchema(Schema):
     """Why an order is made again."""
 
-    type = fields.String(required=True, validate=_not_blank)
-    reason = fields.String(required=True, validate=_filled(250))
-    reference = fields.String(required=True, validate=_filled(50))
+    type = fields.String(required=True, validate=not_blank)
+    reason = fields.String(required=True, validate=filled(250))
+    reference = fields.String(required=True, validate=filled(50))
 
 
 class MultiPairDataSchema(Schema):
     """The pair that this one belongs to."""
 
-    reference = fields.String(required=True, validate=_filled(50))
+    reference = fields.String(required=True, validate=filled(50))
 
 
 class AddressSchema(Schema):
     """An address in the United States."""
 
-    line1 = fields.String(required=True, validate=_not_blank)
+    line1 = fields.String(required=True, validate=not_blank)
     line2 = fields.String()
-    city = fields.String(required=True, validate=_not_blank)
+    city = fields.String(required=True, validate=not_blank)
     state = fields.String(
         required=True,
         validate=validate.OneOf(
@@ -235,43 +223,43 @@ class ShippingSchema(Schema):
 class CreateTokenRequestSchema(Schema):
     """Client credentials."""
 
-    client_id = fields.String(required=True, validate=_not_blank)
-    client_secret = fields.String(required=True, validate=_not_blank)
+    client_id = fields.String(required=True, validate=not_blank)
+    client_secret = fields.String(required=True, validate=not_blank)
 
 
 class GetOrderSettingsRequestSchema(Schema):
     """A lab under one of the user's account numbers."""
 
-    lab = fields.String(required=True, validate=_not_blank)
-    account_number = fields.String(required=True, validate=_not_blank)
+    lab = fields.String(required=True, validate=not_blank)
+    account_number = fields.String(required=True, validate=not_blank)
 
 
 class ListStylesRequestSchema(GetOrderSettingsRequestSchema):
     """Which lens type's styles."""
 
-    lens_type = fields.String(required=True, validate=_one_of(*LENS_TYPES))
+    lens_type = fields.String(required=True, validate=one_of(*LENS_TYPES))
 
 
 class ListMaterialsRequestSchema(GetOrderSettingsRequestSchema):
     """Which style's materials."""
 
-    style = fields.String(required=True, validate=_not_blank)
+    style = fields.String(required=True, validate=not_blank)
 
 
 class ListAddonsRequestSchema(ListMaterialsRequestSchema):
     """Which style and material's addons."""
 
-    material = fields.String(required=True, validate=_not_blank)
+    material = fields.String(required=True, validate=not_blank)
 
 
 class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
     """A new order, as a draft or for the lab."""
 
-    mode = fields.String(required=True, validate=_one_of("draft", "submit"))
-    submission_type = fields.String(required=True, validate=_one_of("new", "redo", "multi_pair"))
-    order_type = fields.String(required=True, validate=_not_blank)
+    mode = fields.String(required=True, validate=one_of("draft", "submit"))
+    submission_type = fields.String(required=True, validate=one_of("new", "redo", "multi_pair"))
+    order_type = fields.String(required=True, validate=not_blank)
     patient = fields.Nested(PatientSchema, required=True)
-    mounting_option = fields.String(validate=_not_blank)
+    mounting_option = fields.String(validate=not_blank)
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
@@ -323,16 +311,18 @@ CREATE_ORDER_REQUEST = CreateOrderRequestSchema()
 class Offer:
     """What the lab of an order offers it.
 
-    The sets hold ids (of tints, words) and need only hold those that the order's lens names:
-    `styles` of the lab, `materials` of the lens's style, the rest of its style and material.
+    The rest holds ids (of tints, words) and need only hold those that the order's lens names:
+    `styles` of the lab, `materials` of the lens's style, the others of its style and material.
     """
 
     settings: Mapping[str, Collection[str]]
     """The six option lists of the lab, by their names in OrderSettings."""
-    styles: Collection[str] = frozenset()
+    styles: Mapping[str, str] = field(default_factory=dict)
+    """Each with its lens type."""
     materials: Collection[str] = frozenset()
     colors: Collection[str] = frozenset()
-    coats: Collection[str] = frozenset()
+    coats: Mapping[str, str | None] = field(default_factory=dict)
+    """Each with its type, if it has one."""
     tints: Collection[str] = frozenset()
 
 

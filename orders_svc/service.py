@@ -9,18 +9,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import grpc
+from sqlalchemy import Connection, Row
 
 from chassis.accounts import CLIENT, Authenticate, hash_secret, require_role
 from chassis.calls import Account, Call, caller, current, utc_now
 from chassis.database import Database
-from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
 from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
-from orders_svc import rules, store
+from orders_svc import documents, events, listing, orders, pages, rules, statuses, store
+from orders_svc.statuses import MOVES, SENT, LabStatus
+from orders_svc.warnings import Review, read_tracing, review
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
+NO_DRAFT = "The order is not a draft."
 TOKEN_LIFE = timedelta(hours=24)
 USER_EMAIL = "User-Email"
 
@@ -30,6 +34,9 @@ LIST_STYLES = Rules(rules.LIST_STYLES_REQUEST)
 LIST_MATERIALS = Rules(rules.LIST_MATERIALS_REQUEST)
 LIST_ADDONS = Rules(rules.LIST_ADDONS_REQUEST)
 CREATE_ORDER = Rules(rules.CREATE_ORDER_REQUEST, raw=("frame.tracing",))
+LIST_ORDERS = Rules(pages.LIST_ORDERS_REQUEST)
+LIST_LAB_ORDERS = Rules(pages.LIST_LAB_ORDERS_REQUEST)
+UPDATE_ORDER = Rules(statuses.UPDATE_ORDER_REQUEST)
 
 
 class OrderService(rpc.OrderServiceServicer):
@@ -105,15 +112,81 @@ class OrderService(rpc.OrderServiceServicer):
         self, request: pb.CreateOrderRequest, context: grpc.ServicerContext
     ) -> pb.CreateOrderResponse:
         user = self.acting_user()
-        order, faults = CREATE_ORDER.examine(request)
-        refuse(faults, rules.offer_faults(order, self.offer(user, order)))
+        order, found = self.checked(user, request)
         with self.database.write() as tx:
-            created = pb.CreateOrderResponse(
-                id=store.add_order(tx, caller(), user, order, self.now())
-            )
-            if order["mode"] == "draft":
-                created.url = f"{self.public_url}/orders/{created.id}"
+            now = self.now()
+            row = orders.add(tx, caller(), user, order, found, now)
+            warnings = documents.warnings(found.warnings)
+            created = pb.CreateOrderResponse(id=row["id"], warnings=warnings)
+            if row["lab_status"] == LabStatus.DRAFT:
+                created.url = documents.review_page(row["id"], self.public_url)
+            else:
+                events.tell(tx, caller().name, events.SUBMITTED, row, now)
             return store.answers.keep(tx, created)
+
+    def ListOrders(
+        self, request: pb.ListOrdersRequest, context: grpc.ServicerContext
+    ) -> pb.ListOrdersResponse:
+        user, filters = self.acting_user(), LIST_ORDERS.check(request)
+        self.lab_settings(user, filters)
+        with self.database.read() as tx:
+            page = listing.orders_of(tx, caller(), filters)
+        return pb.ListOrdersResponse(
+            has_more=page.has_more, data=[documents.listed(row) for row in page.rows]
+        )
+
+    def GetOrder(self, request: pb.GetOrderRequest, context: grpc.ServicerContext) -> pb.Order:
+        return self.document(self.seen(self.acting_user(), request.order_id))
+
+    def SubmitOrder(
+        self, request: pb.SubmitOrderRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        user = self.acting_user()
+        draft = self.seen(user, request.order_id)
+        if draft.lab_status != LabStatus.DRAFT:
+            raise WrongState(NO_DRAFT)
+        _, found = self.checked(user, documents.submission(draft))
+        with self.database.write() as tx:
+            now = self.now()
+            row = orders.submit(tx, caller(), user, draft.id, found, now)
+            if row is None:
+                raise WrongState(NO_DRAFT)
+            events.tell(tx, caller().name, events.SUBMITTED, row._mapping, now)
+            return store.answers.keep(tx, self.document(row))
+
+    def GetOrderOutline(
+        self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext
+    ) -> pb.OrderOutline:
+        row = self.seen(self.acting_user(), request.order_id)
+        return documents.outline(row)
+
+    def GetOrderJob(
+        self, request: pb.GetOrderJobRequest, context: grpc.ServicerContext
+    ) -> pb.OrderJob:
+        row = self.seen(self.acting_user(), request.order_id)
+        with self.database.read() as tx:
+            return documents.job(tx, row)
+
+    def seen(self, user: int, order_id: str) -> Row[Any]:
+        """An order that the user sees; raises NotFound."""
+        with self.database.read() as tx:
+            found = orders.seen(tx, caller(), user, order_id)
+        if found is None:
+            raise NotFound("You have no such order.")
+        return found
+
+    def checked(self, user: int, request: pb.CreateOrderRequest) -> tuple[dict[str, Any], Review]:
+        """An order that its lab may have, and what is odd in it; raises Invalid."""
+        order, faults = CREATE_ORDER.examine(request)
+        offer = self.offer(user, order)
+        traced, refused = read_tracing(order)
+        refuse(faults, rules.offer_faults(order, offer), refused)
+        assert offer is not None
+        return order, review(order, offer, traced)
+
+    def document(self, row: Row[Any]) -> pb.Order:
+        """An order as a message."""
+        return documents.order(row, self.public_url)
 
     def acting_user(self) -> int:
         """The user of this client for whom the call is made."""
@@ -151,7 +224,67 @@ class OrderService(rpc.OrderServiceServicer):
         if not lens:
             return rules.Offer(settings)
         named = store.Lens.of(lab, lens)
-        return rules.Offer(settings, *self.memory.recall(named, lambda tx: store.found(tx, named)))
+        return rules.Offer(settings, **self.memory.recall(named, lambda tx: store.found(tx, named)))
+
+
+class LabDeskService(rpc.LabDeskServiceServicer):
+    """What labs call, whoever the client."""
+
+    def __init__(
+        self, database: Database, public_url: str, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.database = database
+        self.public_url = public_url
+        self.now = now
+
+    def ListLabOrders(
+        self, request: pb.ListLabOrdersRequest, context: grpc.ServicerContext
+    ) -> pb.ListLabOrdersResponse:
+        filters = LIST_LAB_ORDERS.check(request)
+        with self.database.read() as tx:
+            if not store.has_lab(tx, filters["lab"]):
+                raise NotFound("There is no such lab.")
+            page = listing.queue_of(tx, filters)
+        return pb.ListLabOrdersResponse(
+            has_more=page.has_more, data=[documents.queued(row) for row in page.rows]
+        )
+
+    def GetLabOrder(
+        self, request: pb.GetLabOrderRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        with self.database.read() as tx:
+            return documents.order(sent(tx, request.order_id), self.public_url)
+
+    def GetLabOrderJob(
+        self, request: pb.GetLabOrderJobRequest, context: grpc.ServicerContext
+    ) -> pb.OrderJob:
+        with self.database.read() as tx:
+            return documents.job(tx, sent(tx, request.order_id))
+
+    def UpdateOrder(
+        self, request: pb.UpdateOrderRequest, context: grpc.ServicerContext
+    ) -> pb.LabOrder:
+        change = UPDATE_ORDER.check(request)
+        moves = "lab_status" in change
+        before = MOVES[LabStatus(change["lab_status"])] if moves else SENT
+        with self.database.write() as tx:
+            now = self.now()
+            row = orders.move(tx, request.order_id, before, change, now)
+            if row is None:
+                stands = sent(tx, request.order_id).lab_status
+                raise WrongState(f"The order is {stands}, which does not allow this.")
+            if moves:
+                client = store.client(tx, row.account_id)
+                events.tell(tx, client, events.STATUS_CHANGED, row._mapping, now)
+            return store.answers.keep(tx, documents.queued(row))
+
+
+def sent(tx: Connection, order_id: str) -> Row[Any]:
+    """An order that was sent to a lab; raises NotFound."""
+    found = orders.sent(tx, order_id)
+    if found is None:
+        raise NotFound("There is no such order.")
+    return found
 
 
 def addons_message(rows: Iterable[Any]) -> pb.Addons:
@@ -200,13 +333,23 @@ def serve(
 ) -> Running:
     """Start the orders service."""
     memory = Memory(database, store.changes)
-    service = OrderService(database, memory, public_url, now)  # type: ignore[abstract]  # reading follows
-    descriptor = pb.DESCRIPTOR.services_by_name["OrderService"]
+    of = pb.DESCRIPTOR.services_by_name
     return start(
-        [(service, rpc.add_OrderServiceServicer_to_server, descriptor)],
+        [
+            (
+                OrderService(database, memory, public_url, now),
+                rpc.add_OrderServiceServicer_to_server,
+                of["OrderService"],
+            ),
+            (
+                LabDeskService(database, public_url, now),
+                rpc.add_LabDeskServiceServicer_to_server,
+                of["LabDeskService"],
+            ),
+        ],
         database=database,
         answers=store.answers,
         authenticate=authenticate(memory, now),
-        open_rpcs=frozenset({f"/{descriptor.full_name}/CreateToken"}),
+        open_rpcs=frozenset({f"/{of['OrderService'].full_name}/CreateToken"}),
         listen=listen,
     )

@@ -1,11 +1,11 @@
-"""What is kept: tables, and the few queries on them. No rule and no message.
+"""What is kept: tables, and the queries on callers and catalogs. No rule and no message.
 
-A client's users see the labs that `user_labs` gives them; catalogs belong to a
-lab. An order's document is JSON as it was accepted; what is searched, counted
-or moved has a column.
+A client's users see the labs that `user_labs` gives them, and the orders that
+went there; catalogs belong to a lab. An order's document is JSON as it was
+accepted; what is searched, counted or moved has a column. Queries on orders are
+in `orders`, their lists in `listing`.
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -24,8 +24,8 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     literal,
+    null,
     select,
     union_all,
 )
@@ -36,7 +36,6 @@ from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
 from chassis.outbox import Outbox
-from orders_svc.rules import LabStatus
 
 metadata = MetaData(naming_convention=NAMING)
 accounts_rows = accounts_table(metadata)
@@ -121,9 +120,13 @@ orders = Table(
     Column("tray_number", String(50)),
     Column("invoice_number", String(50)),
     Column("document", JSON, nullable=False),
+    Column("warnings", JSON(none_as_null=True)),  # of the last check: [{"param", "message"}]
+    Column("traced", JSON(none_as_null=True)),  # what was measured of frame.tracing
     Column("created_at", Instant(), nullable=False),
+    Column("submitted_at", Instant()),  # nothing for a draft
     Column("updated_at", Instant(), nullable=False),
     Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
+    Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
 )
 
 _TOKEN_ACCOUNT = (
@@ -134,9 +137,11 @@ _TOKEN_ACCOUNT = (
         accounts_rows.c.revoked_at.is_(None),
     )
 )
+_CLIENT = select(accounts_rows.c.name).where(accounts_rows.c.id == bindparam("account_id"))
 _USER = select(users.c.id).where(
     users.c.account_id == bindparam("account_id"), users.c.email == bindparam("email")
 )
+_LAB = select(labs.c.id).where(labs.c.id == bindparam("lab"))
 _LABS = (
     select(labs.c.id, labs.c.name, user_labs.c.account_number)
     .join(user_labs, user_labs.c.lab_id == labs.c.id)
@@ -173,23 +178,29 @@ _OF_MATERIAL = (
     addons.c.lab_id == style_materials.c.lab_id,
     addons.c.material_id == style_materials.c.material_id,
 )
+_LENS_NAMES = (
+    select(styles.c.name, materials.c.name)
+    .select_from(styles)
+    .join(style_materials)
+    .join(materials)
+    .where(*_OF_STYLE, style_materials.c.material_id == bindparam("material"))
+)
 _ADDONS = (
     select(addons.c.kind, addons.c.id, addons.c.name, addons.c.type)
     .where(*_OF_MATERIAL)
     .order_by(addons.c.kind, addons.c.name, addons.c.id)
 )
 _LENS = union_all(
-    select(literal("style"), styles.c.id).where(
+    select(literal("style"), styles.c.id, styles.c.lens_type).where(
         styles.c.lab_id == bindparam("lab"), styles.c.id == bindparam("style")
     ),
-    select(literal("material"), style_materials.c.material_id).where(
+    select(literal("material"), style_materials.c.material_id, null()).where(
         *_OF_STYLE, style_materials.c.material_id == bindparam("material")
     ),
-    select(addons.c.kind, addons.c.id).where(
+    select(addons.c.kind, addons.c.id, addons.c.type).where(
         *_OF_MATERIAL, addons.c.id.in_(bindparam("named", expanding=True))
     ),
 )
-_ADD_ORDER = insert(orders)
 
 
 class TokenAccount(NamedTuple):
@@ -221,6 +232,12 @@ def user_id(tx: Connection, account: Account, email: str) -> int | None:
     return found
 
 
+def client(tx: Connection, account_id: int) -> str:
+    """The name of a client's account."""
+    name: str = tx.execute(_CLIENT, {"account_id": account_id}).scalar_one()
+    return name
+
+
 def user_named(tx: Connection, email: str) -> Row[Any] | None:
     """A user by e-mail, whoever the client."""
     return tx.execute(select(users).where(users.c.email == email)).first()
@@ -229,6 +246,11 @@ def user_named(tx: Connection, email: str) -> Row[Any] | None:
 def lab_ids(tx: Connection) -> set[str]:
     """Every lab's id."""
     return set(tx.execute(select(labs.c.id)).scalars())
+
+
+def has_lab(tx: Connection, lab: str) -> bool:
+    """Whether there is such a lab."""
+    return tx.execute(_LAB, {"lab": lab}).first() is not None
 
 
 def labs_of(tx: Connection, user: int) -> Sequence[Any]:
@@ -260,6 +282,12 @@ def addons_of(tx: Connection, lab: str, style: str, material: str) -> Sequence[A
     return tx.execute(_ADDONS, {"lab": lab, "style": style, "material": material}).all()
 
 
+def lens_name(tx: Connection, lab: str, lens: Mapping[str, str]) -> str:
+    """Style and material of a lens in the lab's words; their ids when the lab has them no more."""
+    key = {"lab": lab, "style": lens["style"], "material": lens["material"]}
+    return " ".join(tx.execute(_LENS_NAMES, key).first() or (lens["style"], lens["material"]))
+
+
 class Lens(NamedTuple):
     """The ids that a lens names, of one lab's catalog."""
 
@@ -275,31 +303,13 @@ class Lens(NamedTuple):
         return cls(lab, lens.get("style", ""), lens.get("material", ""), named)
 
 
-def found(tx: Connection, lens: Lens) -> tuple[frozenset[str], ...]:
-    """Which styles, materials, colors, coats and tints that it names exist as one chain."""
-    rows: dict[str, set[str]] = {}
-    for kind, each in tx.execute(_LENS, lens._asdict()):
-        rows.setdefault(kind, set()).add(each)
+def found(tx: Connection, lens: Lens) -> dict[str, Any]:
+    """Which styles, materials, colors, coats and tints that it names exist as one chain.
+
+    Styles come with their lens type, coats with their type.
+    """
     kinds = ("style", "material", "color", "coat", "tint")
-    return tuple(frozenset(rows.get(kind, ())) for kind in kinds)
-
-
-def add_order(
-    tx: Connection, account: Account, user: int, order: Mapping[str, Any], now: datetime
-) -> str:
-    """Keep a new order; gives its id."""
-    order_id = "ord_" + secrets.token_hex(12)
-    status = LabStatus.DRAFT if order["mode"] == "draft" else LabStatus.SUBMITTED
-    row = {
-        "id": order_id,
-        "account_id": account.id,
-        "user_id": user,
-        "lab_id": order["lab"],
-        "account_number": order["account_number"],
-        "lab_status": status.value,
-        "document": order,
-        "created_at": now,
-        "updated_at": now,
-    }
-    tx.execute(_ADD_ORDER, row)
-    return order_id
+    rows: dict[str, dict[str, str | None]] = {kind: {} for kind in kinds}
+    for kind, id_, type_ in tx.execute(_LENS, lens._asdict()):
+        rows[kind][id_] = type_
+    return {f"{kind}s": ids for kind, ids in rows.items()}

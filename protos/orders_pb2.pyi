@@ -1828,3 +1828,405 @@ class UpdateOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
 Global___UpdateOrderRequest: _TypeAlias = UpdateOrderRequest  # noqa: Y015
+
+@_typing.final
+class LogInRequest(_message.Message):
+    """Who logs in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EMAIL_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    REPLACES_FIELD_NUMBER: _builtins.int
+    email: _builtins.str
+    """As it was loaded, at most 254 characters."""
+    password: _builtins.str
+    """At most 255 characters."""
+    address: _builtins.str
+    """The network address of whoever logs in; attempts from one are counted."""
+    replaces: _builtins.str
+    """A session that ends when this one begins."""
+    def __init__(
+        self,
+        *,
+        email: _builtins.str = ...,
+        password: _builtins.str = ...,
+        address: _builtins.str = ...,
+        replaces: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "password", b"password", "replaces", b"replaces"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogInRequest: _TypeAlias = LogInRequest  # noqa: Y015
+
+@_typing.final
+class DashboardSession(_message.Message):
+    """A session of a dashboard user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """Opaque; kept only as a hash, and not given again."""
+    expires: _builtins.int
+    """Unix time of its end, in seconds: 12 hours after its begin."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        expires: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires", b"expires", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DashboardSession: _TypeAlias = DashboardSession  # noqa: Y015
+
+@_typing.final
+class LogOutRequest(_message.Message):
+    """Nothing to say: the session is named by metadata."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutRequest: _TypeAlias = LogOutRequest  # noqa: Y015
+
+@_typing.final
+class LogOutResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutResponse: _TypeAlias = LogOutResponse  # noqa: Y015
+
+@_typing.final
+class SearchOrdersRequest(_message.Message):
+    """Which page of which orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    STARTING_AFTER_FIELD_NUMBER: _builtins.int
+    ENDING_BEFORE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The beginning of a patient's name (first last, or last first; capitals and
+    accents do not matter), or a whole order id, tray number or invoice number.
+    At most 120 characters; all orders when absent.
+    """
+    starting_after: _builtins.str
+    """Id of an order: the page after it, of older ones."""
+    ending_before: _builtins.str
+    """Id of an order: the page before it, of newer ones. Not with starting_after."""
+    limit: _builtins.int
+    """1-100 orders on a page; 10 when absent."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        starting_after: _builtins.str = ...,
+        ending_before: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "limit", b"limit", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___SearchOrdersRequest: _TypeAlias = SearchOrdersRequest  # noqa: Y015
+
+@_typing.final
+class SearchOrdersResponse(_message.Message):
+    """A page of orders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAS_MORE_FIELD_NUMBER: _builtins.int
+    TOO_MANY_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    has_more: _builtins.bool
+    """Whether there are more in the direction of the page."""
+    too_many: _builtins.bool
+    """Whether more names begin with the text than are looked at (500)."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundOrder]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        has_more: _builtins.bool = ...,
+        too_many: _builtins.bool = ...,
+        data: _abc.Iterable[Global___FoundOrder] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "has_more", b"has_more", "too_many", b"too_many"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchOrdersResponse: _TypeAlias = SearchOrdersResponse  # noqa: Y015
+
+@_typing.final
+class FoundOrder(_message.Message):
+    """An order in the list of the dashboard."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    PATIENT_FIELD_NUMBER: _builtins.int
+    LAB_NAME_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    TRAY_NUMBER_FIELD_NUMBER: _builtins.int
+    INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, begins with "ord_"."""
+    patient: _builtins.str
+    """First and last name."""
+    lab_name: _builtins.str
+    """What the lab calls itself."""
+    lab_status: _builtins.str
+    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    tray_number: _builtins.str
+    """The lab's own, when it has given one."""
+    invoice_number: _builtins.str
+    """The lab's own, when it has given one."""
+    created: _builtins.int
+    """Unix time of the order, in seconds."""
+    updated: _builtins.int
+    """Unix time of its last change, in seconds."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        patient: _builtins.str = ...,
+        lab_name: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        tray_number: _builtins.str | None = ...,
+        invoice_number: _builtins.str | None = ...,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab_name", b"lab_name", "lab_status", b"lab_status", "patient", b"patient", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
+    _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
+    _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
+
+Global___FoundOrder: _TypeAlias = FoundOrder  # noqa: Y015
+
+@_typing.final
+class GetReviewRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewRequest: _TypeAlias = GetReviewRequest  # noqa: Y015
+
+@_typing.final
+class Review(_message.Message):
+    """An order as an optician reviews it. What a catalog no longer has is named by
+    its id.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    LAB_NAME_FIELD_NUMBER: _builtins.int
+    STYLE_FIELD_NUMBER: _builtins.int
+    MATERIAL_FIELD_NUMBER: _builtins.int
+    COLOR_FIELD_NUMBER: _builtins.int
+    COATS_FIELD_NUMBER: _builtins.int
+    OUTLINE_SVG_FIELD_NUMBER: _builtins.int
+    RIGHT_EYE_FIELD_NUMBER: _builtins.int
+    LEFT_EYE_FIELD_NUMBER: _builtins.int
+    lab_name: _builtins.str
+    """What the lab calls itself."""
+    style: _builtins.str
+    """The lens style's name."""
+    material: _builtins.str
+    """The lens material's name."""
+    color: _builtins.str
+    """The lens color's name."""
+    outline_svg: _builtins.str
+    """The lenses drawn to scale, as in OrderOutline."""
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """The order itself."""
+
+    @_builtins.property
+    def coats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The names of the coats, in the order of lens.coats."""
+
+    @_builtins.property
+    def right_eye(self) -> Global___ReviewedEye:
+        """Worked out of rx.right_eye; only with one."""
+
+    @_builtins.property
+    def left_eye(self) -> Global___ReviewedEye:
+        """Worked out of rx.left_eye; only with one."""
+
+    def __init__(
+        self,
+        *,
+        order: Global___Order | None = ...,
+        lab_name: _builtins.str = ...,
+        style: _builtins.str = ...,
+        material: _builtins.str = ...,
+        color: _builtins.str = ...,
+        coats: _abc.Iterable[_builtins.str] | None = ...,
+        outline_svg: _builtins.str = ...,
+        right_eye: Global___ReviewedEye | None = ...,
+        left_eye: Global___ReviewedEye | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "order", b"order", "right_eye", b"right_eye"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coats", b"coats", "color", b"color", "lab_name", b"lab_name", "left_eye", b"left_eye", "material", b"material", "order", b"order", "outline_svg", b"outline_svg", "right_eye", b"right_eye", "style", b"style"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Review: _TypeAlias = Review  # noqa: Y015
+
+@_typing.final
+class ReviewedEye(_message.Message):
+    """What is worked out of the prescription of an eye."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OTHER_FORM_FIELD_NUMBER: _builtins.int
+    SPHERICAL_EQUIVALENT_FIELD_NUMBER: _builtins.int
+    PRISM_FIELD_NUMBER: _builtins.int
+    spherical_equivalent: _builtins.float
+    """Sphere plus half the cylinder, dioptres."""
+    @_builtins.property
+    def other_form(self) -> Global___OtherForm:
+        """In the other cylinder form; only with a cylinder other than 0."""
+
+    @_builtins.property
+    def prism(self) -> Global___ResultantPrism:
+        """The one prism that horizontal and vertical prism make together; only with
+        both.
+        """
+
+    def __init__(
+        self,
+        *,
+        other_form: Global___OtherForm | None = ...,
+        spherical_equivalent: _builtins.float = ...,
+        prism: Global___ResultantPrism | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["other_form", b"other_form", "prism", b"prism"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["other_form", b"other_form", "prism", b"prism", "spherical_equivalent", b"spherical_equivalent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewedEye: _TypeAlias = ReviewedEye  # noqa: Y015
+
+@_typing.final
+class OtherForm(_message.Message):
+    """A power in the other cylinder form."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    sphere: _builtins.float
+    """Dioptres."""
+    cylinder: _builtins.float
+    """Dioptres."""
+    axis: _builtins.int
+    """1-180 degrees."""
+    def __init__(
+        self,
+        *,
+        sphere: _builtins.float = ...,
+        cylinder: _builtins.float = ...,
+        axis: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "cylinder", b"cylinder", "sphere", b"sphere"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherForm: _TypeAlias = OtherForm  # noqa: Y015
+
+@_typing.final
+class ResultantPrism(_message.Message):
+    """A prism with a base between the four directions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POWER_FIELD_NUMBER: _builtins.int
+    BASE_FIELD_NUMBER: _builtins.int
+    power: _builtins.float
+    """Prism dioptres."""
+    base: _builtins.float
+    """Base setting, 0-360 degrees counter-clockwise from the viewer's right, as
+    seen from the front.
+    """
+    def __init__(
+        self,
+        *,
+        power: _builtins.float = ...,
+        base: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "power", b"power"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResultantPrism: _TypeAlias = ResultantPrism  # noqa: Y015

@@ -814,3 +814,227 @@ class LabDeskService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class DashboardServiceStub:
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.LogIn = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/LogIn',
+                request_serializer=protos_dot_orders__pb2.LogInRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.DashboardSession.FromString,
+                _registered_method=True)
+        self.LogOut = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/LogOut',
+                request_serializer=protos_dot_orders__pb2.LogOutRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LogOutResponse.FromString,
+                _registered_method=True)
+        self.SearchOrders = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/SearchOrders',
+                request_serializer=protos_dot_orders__pb2.SearchOrdersRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.SearchOrdersResponse.FromString,
+                _registered_method=True)
+        self.GetReview = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/GetReview',
+                request_serializer=protos_dot_orders__pb2.GetReviewRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Review.FromString,
+                _registered_method=True)
+
+
+class DashboardServiceServicer:
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    def LogIn(self, request, context):
+        """Begins a session for an e-mail address and its password. UNAUTHENTICATED
+        when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
+        and whatever the password, after ten attempts with an address of e-mail or
+        fifty from an address of the network within 15 minutes that did not succeed.
+        Wants no authorization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LogOut(self, request, context):
+        """Ends the session that calls.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchOrders(self, request, context):
+        """Lists the orders of all labs of the user, newest first, one page at a time;
+        with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+        no order of the user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReview(self, request, context):
+        """Gives an order with what its review page shows beside it. NOT_FOUND as for
+        GetOrder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_DashboardServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'LogIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogIn,
+                    request_deserializer=protos_dot_orders__pb2.LogInRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.DashboardSession.SerializeToString,
+            ),
+            'LogOut': grpc.unary_unary_rpc_method_handler(
+                    servicer.LogOut,
+                    request_deserializer=protos_dot_orders__pb2.LogOutRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LogOutResponse.SerializeToString,
+            ),
+            'SearchOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchOrders,
+                    request_deserializer=protos_dot_orders__pb2.SearchOrdersRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.SearchOrdersResponse.SerializeToString,
+            ),
+            'GetReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReview,
+                    request_deserializer=protos_dot_orders__pb2.GetReviewRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Review.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.orders.v1.DashboardService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.orders.v1.DashboardService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class DashboardService:
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    @staticmethod
+    def LogIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/LogIn',
+            protos_dot_orders__pb2.LogInRequest.SerializeToString,
+            protos_dot_orders__pb2.DashboardSession.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LogOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/LogOut',
+            protos_dot_orders__pb2.LogOutRequest.SerializeToString,
+            protos_dot_orders__pb2.LogOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/SearchOrders',
+            protos_dot_orders__pb2.SearchOrdersRequest.SerializeToString,
+            protos_dot_orders__pb2.SearchOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/GetReview',
+            protos_dot_orders__pb2.GetReviewRequest.SerializeToString,
+            protos_dot_orders__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

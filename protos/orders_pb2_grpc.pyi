@@ -365,3 +365,112 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class DashboardServiceStub:
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> DashboardServiceAsyncStub: ...
+    LogIn: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]
+    """Begins a session for an e-mail address and its password. UNAUTHENTICATED
+    when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
+    and whatever the password, after ten attempts with an address of e-mail or
+    fifty from an address of the network within 15 minutes that did not succeed.
+    Wants no authorization.
+    """
+    LogOut: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]
+    """Ends the session that calls."""
+    SearchOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SearchOrdersRequest, _orders_pb2.SearchOrdersResponse]
+    """Lists the orders of all labs of the user, newest first, one page at a time;
+    with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+    no order of the user.
+    """
+    GetReview: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetReviewRequest, _orders_pb2.Review]
+    """Gives an order with what its review page shows beside it. NOT_FOUND as for
+    GetOrder.
+    """
+
+@_typing.type_check_only
+class DashboardServiceAsyncStub(DashboardServiceStub):
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    LogIn: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]  # type: ignore[assignment]
+    """Begins a session for an e-mail address and its password. UNAUTHENTICATED
+    when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
+    and whatever the password, after ten attempts with an address of e-mail or
+    fifty from an address of the network within 15 minutes that did not succeed.
+    Wants no authorization.
+    """
+    LogOut: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]  # type: ignore[assignment]
+    """Ends the session that calls."""
+    SearchOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.SearchOrdersRequest, _orders_pb2.SearchOrdersResponse]  # type: ignore[assignment]
+    """Lists the orders of all labs of the user, newest first, one page at a time;
+    with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+    no order of the user.
+    """
+    GetReview: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetReviewRequest, _orders_pb2.Review]  # type: ignore[assignment]
+    """Gives an order with what its review page shows beside it. NOT_FOUND as for
+    GetOrder.
+    """
+
+class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the pages of the dashboard call beside OrderService. After LogIn they
+    send metadata "authorization: Session <token>", which stands for the user and
+    his client in every RPC of both services; "user-email" is not needed then. An
+    ended session answers UNAUTHENTICATED.
+    """
+
+    @_abc_1.abstractmethod
+    def LogIn(
+        self,
+        request: _orders_pb2.LogInRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.DashboardSession, _abc.Awaitable[_orders_pb2.DashboardSession]]:
+        """Begins a session for an e-mail address and its password. UNAUTHENTICATED
+        when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
+        and whatever the password, after ten attempts with an address of e-mail or
+        fifty from an address of the network within 15 minutes that did not succeed.
+        Wants no authorization.
+        """
+
+    @_abc_1.abstractmethod
+    def LogOut(
+        self,
+        request: _orders_pb2.LogOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.LogOutResponse, _abc.Awaitable[_orders_pb2.LogOutResponse]]:
+        """Ends the session that calls."""
+
+    @_abc_1.abstractmethod
+    def SearchOrders(
+        self,
+        request: _orders_pb2.SearchOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.SearchOrdersResponse, _abc.Awaitable[_orders_pb2.SearchOrdersResponse]]:
+        """Lists the orders of all labs of the user, newest first, one page at a time;
+        with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+        no order of the user.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReview(
+        self,
+        request: _orders_pb2.GetReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Review, _abc.Awaitable[_orders_pb2.Review]]:
+        """Gives an order with what its review page shows beside it. NOT_FOUND as for
+        GetOrder.
+        """
+
+def add_DashboardServiceServicer_to_server(servicer: DashboardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

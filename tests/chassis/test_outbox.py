@@ -194,6 +194,19 @@ def test_events_of_a_disabled_endpoint_are_kept_as_cancelled(box: Box, unique: s
     assert box.states(unique) == ["pending", "pending"]
 
 
+def test_what_is_cancelled_during_an_attempt_may_arrive_but_is_not_retried(
+    box: Box, unique: str
+) -> None:
+    box.put(unique)
+    box.add(unique, "a")
+    box.add(unique, "b")
+    one, two = box.lease(unique)
+    box.disable(unique)
+    assert box.settle(one, state="delivered")
+    assert not box.settle(two, state="pending", ended_at=None)
+    assert box.states(unique) == ["delivered", "cancelled"]
+
+
 def test_replayed_events_begin_anew_under_their_ids(box: Box, unique: str) -> None:
     box.put(unique)
     id_ = box.add(unique)

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.messages import Reader, Writer, plain
+from chassis.messages import Reader, Writer, field_names, plain
 from protos.orders_pb2 import (
     Addons,
     CatalogEntry,
@@ -64,7 +64,7 @@ def test_what_is_not_set_is_null_where_a_dialect_wants_it() -> None:
 
 
 def test_an_optional_field_is_left_out_even_so() -> None:
-    writer = Writer(CreateOrderResponse, nulls=True, optional=("url",))
+    writer = Writer(CreateOrderResponse, nulls=True, optional=("url", "warnings"))
     assert writer.write(CreateOrderResponse(id="ord_1")) == b'{"id":"ord_1"}'
     assert written(writer, CreateOrderResponse(id="ord_1", url="u")) == {"id": "ord_1", "url": "u"}
 
@@ -72,6 +72,15 @@ def test_an_optional_field_is_left_out_even_so() -> None:
 def test_an_optional_list_is_left_out_when_it_is_empty() -> None:
     assert b"items" not in Writer(CartItem, optional=("items",)).write(CartItem())
     assert written(Writer(CartItem), CartItem())["items"] == []
+
+
+def test_an_optional_text_is_left_out_when_it_is_empty() -> None:
+    everything = field_names(CreateOrderRequest)
+    assert {"mode", "left_eye", "power", "postal_code"} <= everything
+    writer = Writer(CreateOrderRequest, nulls=True, optional=everything)
+    eye = RxEye(sphere=0.0, axis=0)
+    sent = {"mode": "draft", "rx": {"left_eye": {"sphere": 0.0, "axis": 0}}}
+    assert written(writer, CreateOrderRequest(mode="draft", rx=Rx(left_eye=eye))) == sent
 
 
 def test_a_message_inside_itself_is_written_at_every_depth() -> None:

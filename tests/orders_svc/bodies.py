@@ -30,10 +30,10 @@ OFFER = Offer(
         "redo_types": ["Remake", "Warranty"],
         "services": ["Roll & Polish Edges", "Add/Replace Nose Pads"],
     },
-    styles={"style_789"},
+    styles={"style_789": "multifocal"},
     materials={"material_123"},
     colors={"color_123", "color_456"},
-    coats={"coat_123", "coat_456", "coat_789"},
+    coats={"coat_123": "ar", "coat_456": "scratch", "coat_789": "ar"},
     tints={"Gray", "Brown"},
 )
 

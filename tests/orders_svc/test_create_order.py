@@ -15,6 +15,7 @@ from tests.orders_svc.bodies import REDO_DATA, Body, put, request
 from tests.serving import Served
 
 NO_LAB = (Fault("lab", "Must be one of your labs, with its account_number."),)
+TRACED = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
 
 
@@ -46,7 +47,10 @@ def test_it_works(orders: Served, order: Body) -> None:
         "tray_number": None,
         "invoice_number": None,
         "document": order,
+        "warnings": None,
+        "traced": {"right_eye": TRACED, "left_eye": TRACED},
         "created_at": MOMENT,
+        "submitted_at": MOMENT,
         "updated_at": MOMENT,
     }
 
@@ -54,7 +58,8 @@ def test_it_works(orders: Served, order: Body) -> None:
 def test_a_draft_has_a_review_page(orders: Served, order: Body) -> None:
     created = orders.call("CreateOrder", request(order, mode="draft"))
     assert created.url == f"http://127.0.0.1:8080/orders/{created.id}"
-    assert row(orders, created.id).lab_status == "draft"
+    kept = row(orders, created.id)
+    assert (kept.lab_status, kept.submitted_at) == ("draft", None)
 
 
 @pytest.mark.parametrize(

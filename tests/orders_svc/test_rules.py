@@ -218,8 +218,3 @@ def test_no_message_repeats_what_was_sent(order: Body) -> None:
     said = f"{found} {offer_faults(valid, OFFER)}"
     assert "private" not in said
     assert "77" not in said
-
-
-def test_the_words_of_lab_status() -> None:
-    words = "draft submitted in_progress shipped cancelled on_hold"
-    assert " ".join(rules.LabStatus) == words
