@@ -6,7 +6,7 @@
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,10 @@ from chassis.telemetry import configure, log
 from chassis.validation import control_characters, flatten
 
 
+def _nothing(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(frozen=True)
 class Service:
     """What a service gives to have a command line."""
@@ -47,6 +51,8 @@ class Service:
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
     start: Callable[[Database, str, str], Running]
+    # What works beside the RPCs and the dispatcher, where that does; ValueError for bad settings.
+    background: Callable[[Database, Path], AbstractContextManager[None]] = _nothing
 
     @property
     def module(self) -> str:
@@ -77,6 +83,16 @@ def command_line(service: Service) -> click.Group:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
+    @contextmanager
+    def working(database: Database, private: bool) -> Iterator[None]:
+        data_dir = Path(click.get_current_context().find_root().params["data_dir"])
+        try:
+            beside = service.background(database, data_dir)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+        with dispatching(database, service.outbox, private), beside:
+            yield
+
     @cli.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
     @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
@@ -98,8 +114,7 @@ def command_line(service: Service) -> click.Group:
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         log().info("listening", address=listen)
-        delivering = dispatching(database, service.outbox, private) if dispatcher else nullcontext()
-        with delivering:
+        with working(database, private) if dispatcher else nullcontext():
             until_stopped(database, service.answers.forget, service.outbox.forget)
             running.stop()
         log().info("stopped")
@@ -141,7 +156,7 @@ def command_line(service: Service) -> click.Group:
     def dispatch(database: Database, private: bool) -> None:
         service.ensure_current(database)
         configure(service.name)
-        with dispatching(database, service.outbox, private):
+        with working(database, private):
             log().info("dispatching")
             until_stopped(database, service.outbox.forget)
         log().info("stopped")

@@ -11,7 +11,7 @@ from chassis.telemetry import describe, log
 from subscriptions_svc import messages
 from subscriptions_svc.messages_ends import End, Undeliverable
 
-LOOK = 1.0  # seconds between two looks for messages of other processes, and of retries
+LOOK = 0.5  # seconds between two looks
 
 
 class Postman:
@@ -26,7 +26,6 @@ class Postman:
         self.database = database
         self.ends = ends
         self.now = now
-        self._woken = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="postman", daemon=True)
 
@@ -34,21 +33,13 @@ class Postman:
         """Begin to send."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """A message was kept: look at once."""
-        self._woken.set()
-
     def stop(self) -> None:
         """Finish the message at hand, and no other."""
         self._stopped.set()
-        self._woken.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(LOOK)
-            self._woken.clear()
+        while not self._stopped.wait(LOOK):
             try:
                 while not self._stopped.is_set() and self.send_one():
                     pass

@@ -1,9 +1,15 @@
 """Messages that are kept and then sent: once where nothing fails, and never lost."""
 
+import os
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,7 +181,6 @@ def test_several_postmen_send_each_message_once(database: Database) -> None:
         add(database)
     for postman in postmen:
         postman.start()
-        postman.wake()
     end = threading.Event()
     for _ in range(200):
         if all(row.outcome for row in rows(database)):
@@ -209,3 +214,51 @@ def test_what_is_sent_takes_no_word_of_it_to_the_log(database: Database) -> None
     said = [(line["event"], line["method"]) for line in lines()]
     assert said == [("message sent", "email"), ("message not sent", "email")]
     assert "john" not in str(lines())
+
+
+def test_a_serving_process_sends_what_one_before_it_has_kept(
+    store_url: Callable[[str, str], str], engine: str, tmp_path: Path
+) -> None:
+    url, folder = store_url("subscriptions", engine), tmp_path / "messages"
+    database = Database(url)
+    add(database)
+    database.close()
+    with process(url, LISTEN="127.0.0.1:0", DATA_DIR=str(tmp_path)) as served:
+        for _ in range(200):
+            if list(folder.glob("*.eml")):
+                break
+            time.sleep(0.05)
+        assert len(list(folder.glob("*.eml"))) == 1
+        served.terminate()
+        assert served.wait(20) == 0
+
+
+def test_a_bad_setting_stops_the_start(
+    store_url: Callable[[str, str], str], engine: str, tmp_path: Path
+) -> None:
+    url = store_url("subscriptions", engine)
+    settings = {"LISTEN": "127.0.0.1:0", "DATA_DIR": str(tmp_path), "SMTP_HOST": "mail.example"}
+    with process(url, **settings) as served:
+        assert served.wait(30) == 1
+        assert served.stderr is not None
+        assert "MAIL_FROM" in served.stderr.read()
+
+
+@contextmanager
+def process(url: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m subscriptions_svc` on a store; it is ended whatever happens."""
+    started = subprocess.Popen(
+        [sys.executable, "-m", "subscriptions_svc"],
+        env={**os.environ, "DATABASE_URL": url, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert started.stdout is not None
+        line = started.stdout.readline()
+        assert not line or '"listening"' in line
+        yield started
+    finally:
+        started.kill()
+        started.communicate()
