@@ -22,23 +22,25 @@ def session(row: Row[Any]) -> pb.Session:
 
 
 def whole_session(tx: Connection, row: Row[Any]) -> pb.Session:
-    """A session with what came of it, when it has ended well."""
+    """A session with what came of it, of `store.session_of`."""
     found = session(row)
-    if row.status == Status.APPROVED:
-        found.data.dispensed_prescriptions.extend(dispensed_prescriptions(tx, row.id))
-    elif row.status == Status.COMPLETED:
-        found.data.visual_acuity.CopyFrom(visual_acuity(row.visual_acuity))
+    if came := data(tx, row):
+        found.data.CopyFrom(came)
     return found
 
 
-def dispensed_prescriptions(tx: Connection, session_id: int) -> list[pb.DispensedPrescription]:
-    """What was dispensed in a session."""
-    found, files = dispensed.of_session(tx, session_id)
-    return [_dispensed_prescription(row, files[row.id]) for row in found]
+def data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
+    """What came of a session that is approved or completed."""
+    if row.status == Status.APPROVED:
+        prescriptions, files = dispensed.of_session(tx, row.id)
+        each = [_dispensed_prescription(found, files[found.id]) for found in prescriptions]
+        return pb.SessionData(dispensed_prescriptions=each)
+    if row.status == Status.COMPLETED:
+        return pb.SessionData(visual_acuity=_visual_acuity(row.visual_acuity))
+    return None
 
 
-def visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
-    """What an exam has found, of valid results."""
+def _visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
     return pb.VisualAcuity(
         right_eye=_eye_acuity(**results["right_eye"]),
         left_eye=_eye_acuity(**results["left_eye"]),

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
 from protos import sessions_pb2 as pb
-from sessions_svc import dispensed, documents, moves
+from sessions_svc import dispensed, documents, events, moves
 from sessions_svc.rules import Status
 
 
@@ -22,7 +22,7 @@ def move(
     visual_acuity: Mapping[str, Any] | None = None,
     dispensed_prescriptions: Sequence[Mapping[str, Any]] = (),
 ) -> pb.Session:
-    """Move a session of `store.session_of` or `store.partners_session`; raises WrongState.
+    """Move a session, a row with its id; raises WrongState.
 
     `missing_requirements` belong to awaiting_confirmation, `visual_acuity` to
     completed, `dispensed_prescriptions` to approved; they are valid requests' values.
@@ -38,4 +38,5 @@ def move(
     if moved is None:
         raise WrongState(f"The session's status does not let it become {to}.")
     dispensed.add(tx, session.id, dispensed_prescriptions)
+    events.tell(tx, moved, now)
     return documents.session(moved)

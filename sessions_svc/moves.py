@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Update, and_, bindparam, or_, update
 
 from sessions_svc.rules import ACUITY_MOVES, MOVES, Status
-from sessions_svc.store import SHOWN, details, sessions
+from sessions_svc.store import SHOWN, WHOLE, details, sessions
 
 _OF_ID = sessions.c.id == bindparam("session_id")
 
@@ -33,7 +33,7 @@ def _move(to: Status) -> Update:
         "visual_acuity": bindparam("visual_acuity"),
         "updated_at": bindparam("now"),
     }
-    return update(sessions).where(_OF_ID, allowed).values(**values).returning(*SHOWN)
+    return update(sessions).where(_OF_ID, allowed).values(**values).returning(*WHOLE)
 
 
 _MOVES = {to: _move(to) for to in Status}
@@ -65,7 +65,7 @@ def move(
 ) -> Row[Any] | None:
     """Move a session if its status allows it; None, and nothing is changed, if not.
 
-    Gives the columns SHOWN. `missing_requirements` are kept with
+    Gives the columns WHOLE. `missing_requirements` are kept with
     awaiting_confirmation, `visual_acuity` with completed.
     """
     changes = {

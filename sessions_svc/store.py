@@ -24,6 +24,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Row,
+    Select,
     String,
     Table,
     Text,
@@ -155,6 +156,8 @@ SHOWN: tuple[Column[Any], ...] = (
     sessions.c.created_at,
 )
 
+WHOLE: tuple[Column[Any], ...] = (*SHOWN, sessions.c.account_id, sessions.c.visual_acuity)
+
 
 def _add_session(insert: Any) -> Any:
     statement = insert(sessions).on_conflict_do_nothing(
@@ -170,12 +173,12 @@ _OF_USER = and_(
     sessions.c.user_key == bindparam("user_key"),
 )
 _KEY = sessions.c.session_key == bindparam("session_key")
-_WHOLE: tuple[Column[Any], ...] = (*SHOWN, sessions.c.account_id, sessions.c.visual_acuity)
-_SINGLE = select(*_WHOLE)
-_SESSION = _SINGLE.where(_OF_USER, _KEY)
-_PARTNERS_SESSION = _SINGLE.join(
-    accounts.table, accounts.table.c.id == sessions.c.account_id
-).where(accounts.table.c.name == bindparam("partner"), _KEY)
+_SESSION: Select[Any] = select(*WHOLE).where(_OF_USER, _KEY)
+_PARTNERS_SESSION: Select[Any] = (
+    select(*WHOLE)
+    .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .where(accounts.table.c.name == bindparam("partner"), _KEY)
+)
 _PARTNER = select(accounts.table.c.id).where(
     accounts.table.c.name == bindparam("partner"), accounts.table.c.role == CLIENT
 )
@@ -271,7 +274,7 @@ def details(values: Mapping[str, Any]) -> dict[str, Any]:
 def session_of(
     tx: Connection, account: Account, user_key: str, session_key: str
 ) -> Row[Any] | None:
-    """A partner's session of this user: the columns SHOWN, account_id and visual_acuity."""
+    """A partner's session of this user: the columns WHOLE."""
     keys = {"account_id": account.id, "user_key": user_key, "session_key": session_key}
     return tx.execute(_SESSION, keys).first()
 
