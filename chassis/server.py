@@ -34,6 +34,7 @@ from chassis.telemetry import describe, log
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
 MAX_CONCURRENT = 128
+LARGEST = 4 * 1024 * 1024  # bytes of a request
 HOUR = 3600
 DRAIN = 1.0  # seconds in which callers learn that this server goes, before it refuses
 OPTIONS = [
@@ -179,16 +180,20 @@ def start(
     answers: Answers,
     authenticate: Authenticate,
     open_rpcs: frozenset[str] = frozenset(),
+    largest: int = LARGEST,
     listen: str,
 ) -> Running:
-    """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken."""
+    """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
+
+    A request of more than `largest` bytes is refused unread (RESOURCE_EXHAUSTED).
+    """
     servicers = list(servicers)
     services = [descriptor for _, _, descriptor in servicers]
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
         pool,
         interceptors=[AnswerCalls(database, answers, authenticate, services, open_rpcs)],
-        options=OPTIONS,
+        options=[*OPTIONS, ("grpc.max_receive_message_length", largest)],
         maximum_concurrent_rpcs=MAX_CONCURRENT,
     )
     for servicer, register, _ in servicers:

@@ -25,6 +25,7 @@ CREATE_SESSION = Rules(rules.CREATE_SESSION, raw=("partner_info",))
 LIST_SESSIONS = Rules(rules.LIST_SESSIONS)
 KEYS = Rules(rules.KEYS)
 CREATE_AUTHENTICATION = Rules(visits.CREATE_AUTHENTICATION)
+LARGEST = 16 * 1024 * 1024  # bytes; more than an Approve may hold, so that it is told what it may
 TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
@@ -192,5 +193,6 @@ def serve(
         answers=store.answers,
         authenticate=store.accounts.basic(memory),
         open_rpcs=door.OPEN_RPCS,
+        largest=LARGEST,
         listen=listen,
     )

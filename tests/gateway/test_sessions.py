@@ -1,28 +1,27 @@
 """/api/v2/partners over HTTP, on both engines."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
-from werkzeug.test import TestResponse
 
 from sessions_svc import store
+from tests.gateway.session_calls import (
+    BEYOND,
+    DISQUALIFIED,
+    NOON,
+    OTHER,
+    PARTNER,
+    QUALIFICATIONS,
+    SESSIONS,
+    faults,
+    malformed,
+    post,
+    problem,
+)
 from tests.serving import Served, basic
-
-SESSIONS = "/api/v2/partners/sessions"
-QUALIFICATIONS = "/api/v2/partners/qualifications"
-PARTNER = {"Authorization": basic("demo-partner")}
-OTHER = {"Authorization": basic("other-partner")}
-NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
-BEYOND: dict[str, Any] = {
-    "user": {"birthdate": "2020-01-01", "region": "CA-ON"},
-    "prescriptions": [{"type": "contacts", "right_eye": {"product_key": "none", "sphere": 20}}],
-}
-ALL = ["age", "region", "unknown_product_key", "prescription"]
-DISQUALIFIED = {"qualifies": False, "disqualifications": ALL}
 
 
 @pytest.fixture
@@ -30,36 +29,6 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
     """The demo body with keys of its own."""
     changed: dict[str, Any] = {**body("session"), "user_key": unique, "session_key": unique}
     return changed
-
-
-def post(http: FlaskClient, sent: Any, url: str = SESSIONS, headers: Any = PARTNER) -> TestResponse:
-    """The answer to a body, which is sent as it is when it is text or bytes."""
-    data = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
-    return http.post(url, data=data, headers=headers)
-
-
-def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[str, Any]:
-    """What a problem says beyond these members of RFC 9457 and the request's id."""
-    assert answer.status_code == status
-    assert answer.content_type == "application/problem+json"
-    said: dict[str, Any] = answer.get_json()
-    assert [said.pop(name) for name in ("type", "title", "status", "detail", "request_id")] == [
-        *("about:blank", title, status, detail, answer.headers["X-Request-Id"])
-    ]
-    return said
-
-
-def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> dict[str, list[str]]:
-    """The faults that a 400 names, by path."""
-    said = problem(answer, 400, "Bad Request", detail)
-    errors: dict[str, list[str]] = said.pop("errors")
-    assert said == {}
-    return errors
-
-
-def malformed(answer: TestResponse) -> dict[str, list[str]]:
-    """The faults of a body that could not be read, by path."""
-    return faults(answer, "The request is malformed.")
 
 
 def kept(sessions: Served, session_key: str) -> Any:

@@ -103,11 +103,17 @@ def bring(served: Served, session_key: str, status: Status, **fields: Any) -> No
         move(served, rpc, session_key, **more)
 
 
+def got(served: Served, session_key: str) -> pb.Session:
+    """A session whose user has the same key."""
+    found: pb.Session = served.call(
+        "GetSession", pb.GetSessionRequest(user_key=session_key, session_key=session_key)
+    )
+    return found
+
+
 def status_of(served: Served, session_key: str) -> str:
     """The status of a session whose user has the same key."""
-    keys = {"user_key": session_key, "session_key": session_key}
-    found: pb.Session = served.call("GetSession", pb.GetSessionRequest(**keys))
-    return found.status
+    return got(served, session_key).status
 
 
 def code_of(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:

@@ -1,0 +1,52 @@
+"""Calls to /api/v2/partners, and what its refusals say."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.serving import basic
+
+SESSIONS = "/api/v2/partners/sessions"
+QUALIFICATIONS = "/api/v2/partners/qualifications"
+PARTNER = {"Authorization": basic("demo-partner")}
+OTHER = {"Authorization": basic("other-partner")}
+NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
+BEYOND: dict[str, Any] = {
+    "user": {"birthdate": "2020-01-01", "region": "CA-ON"},
+    "prescriptions": [{"type": "contacts", "right_eye": {"product_key": "none", "sphere": 20}}],
+}
+ALL = ["age", "region", "unknown_product_key", "prescription"]
+DISQUALIFIED = {"qualifies": False, "disqualifications": ALL}
+
+
+def post(http: FlaskClient, sent: Any, url: str = SESSIONS, headers: Any = PARTNER) -> TestResponse:
+    """The answer to a body, which is sent as it is when it is text or bytes."""
+    data = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
+    return http.post(url, data=data, headers=headers)
+
+
+def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[str, Any]:
+    """What a problem says beyond these members of RFC 9457 and the request's id."""
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    said: dict[str, Any] = answer.get_json()
+    assert [said.pop(name) for name in ("type", "title", "status", "detail", "request_id")] == [
+        *("about:blank", title, status, detail, answer.headers["X-Request-Id"])
+    ]
+    return said
+
+
+def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> dict[str, list[str]]:
+    """The faults that a 400 names, by path."""
+    said = problem(answer, 400, "Bad Request", detail)
+    errors: dict[str, list[str]] = said.pop("errors")
+    assert said == {}
+    return errors
+
+
+def malformed(answer: TestResponse) -> dict[str, list[str]]:
+    """The faults of a body that could not be read, by path."""
+    return faults(answer, "The request is malformed.")
