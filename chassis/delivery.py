@@ -160,7 +160,11 @@ class Dispatcher:
             content_type=event.content_type,
             body=event.body.encode(),
         )
-        return self.courier.deliver(parcel, self.now())
+        try:
+            return self.courier.deliver(parcel, self.now())
+        except Exception as error:  # noqa: BLE001 - a failure like another, so that it ends
+            log().error("delivery", event_id=event.id, **describe(error))
+            return Answer(None, "error")
 
     def _record(self, endpoint: Row[Any], event: Row[Any], answer: Answer) -> str:
         """Write what became of it; gives the outcome in a word."""

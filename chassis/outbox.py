@@ -39,6 +39,7 @@ from sqlalchemy import (
     exists,
     false,
     insert,
+    literal_column,
     null,
     or_,
     select,
@@ -60,12 +61,14 @@ KEPT = {
     DEAD: timedelta(days=30),
     CANCELLED: timedelta(days=30),
 }
-_PENDING = text("state = 'pending'")
+# In the statement itself: a plan that is made without the parameters finds the indexes too.
+_PENDING: ColumnElement[str] = literal_column("'pending'")
+_WHERE = text("state = 'pending'")
 
 
 def outbox_table(metadata: MetaData) -> Table:
     """The table of events, the same in each service."""
-    where: dict[str, Any] = {"sqlite_where": _PENDING, "postgresql_where": _PENDING}
+    where: dict[str, Any] = {"sqlite_where": _WHERE, "postgresql_where": _WHERE}
     return Table(
         "outbox",
         metadata,
@@ -117,12 +120,12 @@ class Outbox:
         self._add = self._insert(endpoints)
         columns, earlier = self.table.c, self.table.alias("earlier")
         first = ~exists().where(
-            earlier.c.state == PENDING,
+            earlier.c.state == _PENDING,
             earlier.c.owner == columns.owner,
             earlier.c.stream == columns.stream,
             earlier.c.sequence < columns.sequence,
         )
-        due = and_(columns.state == PENDING, columns.due_at <= bindparam("now"), first)
+        due = and_(columns.state == _PENDING, columns.due_at <= bindparam("now"), first)
         self._owners = select(endpoints.c.owner).where(
             endpoints.c.disabled_at.is_(None),
             exists().where(columns.owner == endpoints.c.owner, due),

@@ -141,6 +141,22 @@ def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> Non
         assert last(box, f"{unique}-{word}") == ("pending", 1, None, word)
 
 
+def test_what_nobody_foresaw_is_a_failure_too(
+    box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise LookupError("secret")
+
+    monkeypatch.setattr(Courier, "deliver", broken)
+    box.put(unique, url=partner.url)
+    box.add(unique)
+    with logged() as lines:
+        deliver(box)
+    assert last(box, unique) == ("pending", 1, None, "error")
+    assert [line.get("error") for line in lines()] == ["LookupError", None]
+    assert "secret" not in str(lines())
+
+
 def test_501_declines_the_event_and_the_next_one_comes(
     box: Box, partner: Receiver, unique: str
 ) -> None:

@@ -117,6 +117,8 @@ def test_the_next_event_of_a_stream_waits_for_the_one_before(box: Box, unique: s
     leased = box.lease(unique)
     assert [row.id for row in leased] == [one, other]
     assert box.lease(unique) == []
+    with box.database.read() as tx:
+        assert unique not in box.outbox.owners_due(tx, box.now)
     assert box.settle(leased[0], state="delivered")
     assert [row.id for row in box.lease(unique)] == [two]
 
