@@ -30,6 +30,8 @@ ONE_TYPE_ONLY = (
     "delivered_boxes",
     "remaining_boxes",
     "subscription_vat_rate",
+    "warranty_breakage_cost",
+    "warranty_lost_cost",
 )
 CREATE_SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
 LIST_SUBSCRIPTIONS = Reader(ListSubscriptionsRequest)

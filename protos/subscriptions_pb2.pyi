@@ -9,7 +9,8 @@ lenses are handed over against a yearly cap per eye.
 
 Money goes in as integers in minor units and comes out as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
-entries, counts up to 10^6, price times quantity up to 10^12.
+entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
+so that every sum is below 2^53 and exact as a JSON number.
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -160,6 +161,7 @@ class NewCartItem(_message.Message):
     BOX_COUNT_FIELD_NUMBER: _builtins.int
     EXCHANGE_CYCLE_FIELD_NUMBER: _builtins.int
     PRODUCT_DATA_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
@@ -171,13 +173,20 @@ class NewCartItem(_message.Message):
     price_with_tax: _builtins.int
     """Minor units, 0 or more; a package's is the sum over its items."""
     subscription_price: _builtins.int
-    """Minor units a month; default price_with_tax / total_months, half up."""
+    """Minor units a month, of one piece; default price_with_tax / total_months,
+    half up. A package's is the sum over its items.
+    """
     subscription_vat_rate: _builtins.int
     """Hundredths of a percent."""
     box_count: _builtins.int
     """Boxes per subscription year for this eye, 1 or more; contact lens only."""
     exchange_cycle: _builtins.int
     """Months between exchange windows, default 12, 0 for none; contact lens only."""
+    id: _builtins.str
+    """UpdateProducts only: an item that is in the cart and stays as it is, named by
+    its CartItem.id. It then has no other field. In a new package it may name an
+    item of a package that goes.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
         """A package's items; required there, refused elsewhere."""
@@ -200,10 +209,11 @@ class NewCartItem(_message.Message):
         box_count: _builtins.int | None = ...,
         exchange_cycle: _builtins.int | None = ...,
         product_data: Global___ProductData | None = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -440,6 +450,7 @@ class Subscription(_message.Message):
     NEXT_DELIVERY_DATE_FIELD_NUMBER: _builtins.int
     AVAILABLE_ACTIONS_FIELD_NUMBER: _builtins.int
     LAST_PERSISTED_CART_FIELD_NUMBER: _builtins.int
+    PENDING_CART_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     current_month: _builtins.int
@@ -448,7 +459,9 @@ class Subscription(_message.Message):
     """Length of the subscription."""
     status: _builtins.str
     """draft, sent, in_progress, waiting_for_payment, activating, active,
-    cancelled or finished.
+    cancelled or finished. Activating becomes active with the last item that is
+    handed over, or 30 days after the confirmation; active becomes finished at
+    renewal_at.
     """
     payment_status: _builtins.str
     """pending, paid or failed."""
@@ -471,7 +484,7 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
-        """When its last item was activated: the anchor of its years."""
+        """When it became active: the anchor of its years."""
 
     @_builtins.property
     def renewal_at(self) -> _timestamp_pb2.Timestamp:
@@ -493,6 +506,10 @@ class Subscription(_message.Message):
     def last_persisted_cart(self) -> Global___Cart:
         """The cart in force."""
 
+    @_builtins.property
+    def pending_cart(self) -> Global___Cart:
+        """The cart that UpdateProducts has proposed and nobody has confirmed yet."""
+
     def __init__(
         self,
         *,
@@ -513,10 +530,11 @@ class Subscription(_message.Message):
         next_delivery_date: _builtins.str | None = ...,
         available_actions: Global___AvailableActions | None = ...,
         last_persisted_cart: Global___Cart | None = ...,
+        pending_cart: Global___Cart | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "customer", b"customer", "discounts", b"discounts", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "renewal_at", b"renewal_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "customer", b"customer", "discounts", b"discounts", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "pending_cart", b"pending_cart", "renewal_at", b"renewal_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "current_month", b"current_month", "customer", b"customer", "discounts", b"discounts", "id", b"id", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "payment_status", b"payment_status", "reference", b"reference", "renewal_at", b"renewal_at", "status", b"status", "total_months", b"total_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "current_month", b"current_month", "customer", b"customer", "discounts", b"discounts", "id", b"id", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "payment_status", b"payment_status", "pending_cart", b"pending_cart", "reference", b"reference", "renewal_at", b"renewal_at", "status", b"status", "total_months", b"total_months"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_number: _TypeAlias = _typing.Literal["contract_number"]  # noqa: Y015
     _WhichOneofArgType__contract_number: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number"]  # noqa: Y015
@@ -714,6 +732,10 @@ class CartItem(_message.Message):
     DELIVERED_BOXES_FIELD_NUMBER: _builtins.int
     REMAINING_BOXES_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_VAT_RATE_FIELD_NUMBER: _builtins.int
+    CANCELLATION_COST_KEPT_FIELD_NUMBER: _builtins.int
+    CANCELLATION_COST_RETURNED_FIELD_NUMBER: _builtins.int
+    WARRANTY_BREAKAGE_COST_FIELD_NUMBER: _builtins.int
+    WARRANTY_LOST_COST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of this version of the item."""
     type: _builtins.str
@@ -733,9 +755,11 @@ class CartItem(_message.Message):
     exchange_cycle: _builtins.int
     """Contact lens: months between exchange windows."""
     delivered_boxes: _builtins.int
-    """Contact lens: boxes handed over in the current subscription year."""
+    """Contact lens: boxes handed over in the current subscription year, with those
+    of the lenses that it has taken the place of.
+    """
     remaining_boxes: _builtins.int
-    """Contact lens: box_count less delivered_boxes."""
+    """Contact lens: box_count less delivered_boxes, at least 0."""
     subscription_vat_rate: _builtins.int
     """Hundredths of a percent, as it was sent."""
     @_builtins.property
@@ -762,6 +786,29 @@ class CartItem(_message.Message):
     def product_data(self) -> Global___ProductData:
         """Contact lens: which eye."""
 
+    @_builtins.property
+    def cancellation_cost_kept(self) -> Global___Money:
+        """What cancelling now costs when the shopper keeps the item: its monthly price
+        for all months that have not begun; 0 until it is handed over.
+        """
+
+    @_builtins.property
+    def cancellation_cost_returned(self) -> Global___Money:
+        """What cancelling now costs when he returns it: its monthly price for the
+        months of the current subscription year that have not begun (ours); 0 until
+        it is handed over.
+        """
+
+    @_builtins.property
+    def warranty_breakage_cost(self) -> Global___Money:
+        """Suggested for a repair: three monthly prices. Absent for a contact lens and a
+        package that holds one.
+        """
+
+    @_builtins.property
+    def warranty_lost_cost(self) -> Global___Money:
+        """Suggested for a replacement: six monthly prices; absent likewise."""
+
     def __init__(
         self,
         *,
@@ -783,10 +830,14 @@ class CartItem(_message.Message):
         delivered_boxes: _builtins.int | None = ...,
         remaining_boxes: _builtins.int | None = ...,
         subscription_vat_rate: _builtins.int | None = ...,
+        cancellation_cost_kept: Global___Money | None = ...,
+        cancellation_cost_returned: Global___Money | None = ...,
+        warranty_breakage_cost: Global___Money | None = ...,
+        warranty_lost_cost: Global___Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -956,7 +1007,7 @@ class DeliveredItem(_message.Message):
     delivered_boxes: _builtins.int
     """In the current subscription year."""
     remaining_boxes: _builtins.int
-    """box_count less delivered_boxes."""
+    """box_count less delivered_boxes, at least 0."""
     @_builtins.property
     def price_with_tax(self) -> Global___Money:
         """Of one piece."""
@@ -1090,3 +1141,653 @@ class ConfirmSubscriptionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfirmSubscriptionRequest: _TypeAlias = ConfirmSubscriptionRequest  # noqa: Y015
+
+@_typing.final
+class UpdateProductsRequest(_message.Message):
+    """A whole new cart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    CART_ITEMS_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    @_builtins.property
+    def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
+        """What stays (id alone), and what is new; the rest is taken out. Not empty."""
+
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        cart_items: _abc.Iterable[Global___NewCartItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductsRequest: _TypeAlias = UpdateProductsRequest  # noqa: Y015
+
+@_typing.final
+class UpdateProductsResponse(_message.Message):
+    """The cart was proposed to the shopper."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """True."""
+    message: _builtins.str
+    """For people, in the merchant's language."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateProductsResponse: _TypeAlias = UpdateProductsResponse  # noqa: Y015
+
+@_typing.final
+class CancelSubscriptionRequest(_message.Message):
+    """Which subscription to end, and how."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reason: _builtins.str
+    """Why, in the shop's words; required."""
+    @_builtins.property
+    def summary(self) -> Global___CancellationSummary:
+        """Required from 24 hours after the confirmation on, refused before."""
+
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        summary: Global___CancellationSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "subscription_id", b"subscription_id", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSubscriptionRequest: _TypeAlias = CancelSubscriptionRequest  # noqa: Y015
+
+@_typing.final
+class CancellationSummary(_message.Message):
+    """What shop and shopper have agreed on. Each item that was handed over is named
+    once, as kept or as returned, by its reference_uuid; a package names all that is
+    inside it. One that was not handed over costs nothing: it may be named as
+    returned, or left out.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PURCHASE_FEE_FIELD_NUMBER: _builtins.int
+    TOTAL_TO_PAY_FIELD_NUMBER: _builtins.int
+    KEPT_ITEMS_FIELD_NUMBER: _builtins.int
+    RETURNED_ITEMS_FIELD_NUMBER: _builtins.int
+    purchase_fee: _builtins.int
+    """Minor units, 0 or more: what the shop charges besides. Required."""
+    total_to_pay: _builtins.int
+    """Minor units: purchase_fee, the cancellation_cost_kept of what is kept and the
+    cancellation_cost_returned of what is returned, summed. Required.
+    """
+    @_builtins.property
+    def kept_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """reference_uuids."""
+
+    @_builtins.property
+    def returned_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """reference_uuids."""
+
+    def __init__(
+        self,
+        *,
+        purchase_fee: _builtins.int | None = ...,
+        total_to_pay: _builtins.int | None = ...,
+        kept_items: _abc.Iterable[_builtins.str] | None = ...,
+        returned_items: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee", "_total_to_pay", b"_total_to_pay", "purchase_fee", b"purchase_fee", "total_to_pay", b"total_to_pay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee", "_total_to_pay", b"_total_to_pay", "kept_items", b"kept_items", "purchase_fee", b"purchase_fee", "returned_items", b"returned_items", "total_to_pay", b"total_to_pay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__purchase_fee: _TypeAlias = _typing.Literal["purchase_fee"]  # noqa: Y015
+    _WhichOneofArgType__purchase_fee: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee"]  # noqa: Y015
+    _WhichOneofReturnType__total_to_pay: _TypeAlias = _typing.Literal["total_to_pay"]  # noqa: Y015
+    _WhichOneofArgType__total_to_pay: _TypeAlias = _typing.Literal["_total_to_pay", b"_total_to_pay"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__purchase_fee) -> _WhichOneofReturnType__purchase_fee | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_to_pay) -> _WhichOneofReturnType__total_to_pay | None: ...
+
+Global___CancellationSummary: _TypeAlias = CancellationSummary  # noqa: Y015
+
+@_typing.final
+class CancelSubscriptionResponse(_message.Message):
+    """The subscription has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """True."""
+    message: _builtins.str
+    """For people, in the merchant's language."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSubscriptionResponse: _TypeAlias = CancelSubscriptionResponse  # noqa: Y015
+
+@_typing.final
+class CreateWarrantyEventRequest(_message.Message):
+    """A repair or a replacement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    CHARGED_AMOUNT_FIELD_NUMBER: _builtins.int
+    PRODUCT_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    type: _builtins.str
+    """repair or replacement."""
+    charged_amount: _builtins.int
+    """Minor units, more than 0."""
+    product_id: _builtins.str
+    """The item's reference_uuid."""
+    name: _builtins.str
+    """A short label."""
+    description: _builtins.str
+    """What happened, at most 2,000 characters."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        type: _builtins.str = ...,
+        charged_amount: _builtins.int | None = ...,
+        product_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_charged_amount", b"_charged_amount", "charged_amount", b"charged_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_charged_amount", b"_charged_amount", "charged_amount", b"charged_amount", "description", b"description", "name", b"name", "product_id", b"product_id", "subscription_id", b"subscription_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__charged_amount: _TypeAlias = _typing.Literal["charged_amount"]  # noqa: Y015
+    _WhichOneofArgType__charged_amount: _TypeAlias = _typing.Literal["_charged_amount", b"_charged_amount"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__charged_amount) -> _WhichOneofReturnType__charged_amount | None: ...
+
+Global___CreateWarrantyEventRequest: _TypeAlias = CreateWarrantyEventRequest  # noqa: Y015
+
+@_typing.final
+class CreateWarrantyEventResponse(_message.Message):
+    """The event was registered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCESS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    success: _builtins.bool
+    """True."""
+    message: _builtins.str
+    """For people, in the merchant's language."""
+    def __init__(
+        self,
+        *,
+        success: _builtins.bool = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "success", b"success"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateWarrantyEventResponse: _TypeAlias = CreateWarrantyEventResponse  # noqa: Y015
+
+@_typing.final
+class CreatePreApprovalRequest(_message.Message):
+    """Who asks for whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_FIELD_NUMBER: _builtins.int
+    SHOPPER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merchant(self) -> Global___PreApprovalMerchant:
+        """The shop."""
+
+    @_builtins.property
+    def shopper(self) -> Global___Shopper:
+        """The shopper."""
+
+    def __init__(
+        self,
+        *,
+        merchant: Global___PreApprovalMerchant | None = ...,
+        shopper: Global___Shopper | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "shopper", b"shopper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant", "shopper", b"shopper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePreApprovalRequest: _TypeAlias = CreatePreApprovalRequest  # noqa: Y015
+
+@_typing.final
+class PreApprovalMerchant(_message.Message):
+    """A merchant and one of its stores, as pre-approvals name them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    STORE_REF_FIELD_NUMBER: _builtins.int
+    reference: _builtins.str
+    """A merchant that the account references: what Merchant.id is elsewhere."""
+    store_ref: _builtins.str
+    """A store of this merchant."""
+    def __init__(
+        self,
+        *,
+        reference: _builtins.str = ...,
+        store_ref: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference", b"reference", "store_ref", b"store_ref"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreApprovalMerchant: _TypeAlias = PreApprovalMerchant  # noqa: Y015
+
+@_typing.final
+class Shopper(_message.Message):
+    """Who would subscribe."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GIVEN_NAMES_FIELD_NUMBER: _builtins.int
+    SURNAMES_FIELD_NUMBER: _builtins.int
+    NIN_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    MOBILE_PHONE_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
+    given_names: _builtins.str
+    """Given names."""
+    surnames: _builtins.str
+    """Surnames."""
+    nin: _builtins.str
+    """National identity number; for Spanish merchants a valid DNI or NIE. Required."""
+    email: _builtins.str
+    """E-mail address."""
+    mobile_phone: _builtins.str
+    """Mobile phone."""
+    date_of_birth: _builtins.str
+    """Day of birth, "YYYY-MM-DD", not in the future. Required."""
+    def __init__(
+        self,
+        *,
+        given_names: _builtins.str = ...,
+        surnames: _builtins.str = ...,
+        nin: _builtins.str = ...,
+        email: _builtins.str = ...,
+        mobile_phone: _builtins.str = ...,
+        date_of_birth: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "surnames", b"surnames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Shopper: _TypeAlias = Shopper  # noqa: Y015
+
+@_typing.final
+class PreApproval(_message.Message):
+    """An estimate. Ours: approved is an adult of 18 years without a failed payment at
+    this merchant, as long as something is left of the merchant's limit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPROVED_FIELD_NUMBER: _builtins.int
+    AMOUNT_LIMIT_FIELD_NUMBER: _builtins.int
+    approved: _builtins.bool
+    """Whether the shopper would be accepted."""
+    @_builtins.property
+    def amount_limit(self) -> Global___Money:
+        """The merchant's limit less the prices of the shopper's live subscriptions
+        there; 0 when not approved.
+        """
+
+    def __init__(
+        self,
+        *,
+        approved: _builtins.bool = ...,
+        amount_limit: Global___Money | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount_limit", b"amount_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_limit", b"amount_limit", "approved", b"approved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreApproval: _TypeAlias = PreApproval  # noqa: Y015
+
+@_typing.final
+class CreatePriceSimulationRequest(_message.Message):
+    """A cart that nobody has ordered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    CART_ITEMS_FIELD_NUMBER: _builtins.int
+    merchant_id: _builtins.str
+    """In whose locale and currency; only an account of several merchants has to say."""
+    @_builtins.property
+    def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
+        """As in CreateSubscription."""
+
+    def __init__(
+        self,
+        *,
+        merchant_id: _builtins.str = ...,
+        cart_items: _abc.Iterable[Global___NewCartItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "merchant_id", b"merchant_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreatePriceSimulationRequest: _TypeAlias = CreatePriceSimulationRequest  # noqa: Y015
+
+@_typing.final
+class PriceSimulation(_message.Message):
+    """What a cart costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CART_ITEMS_FIELD_NUMBER: _builtins.int
+    TOTAL_WITH_TAX_FIELD_NUMBER: _builtins.int
+    TOTAL_SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
+    TOTAL_MONTHS_FIELD_NUMBER: _builtins.int
+    total_months: _builtins.int
+    """Length of a subscription."""
+    @_builtins.property
+    def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedItem]:
+        """In the order sent."""
+
+    @_builtins.property
+    def total_with_tax(self) -> Global___Money:
+        """All items' total_with_tax, summed."""
+
+    @_builtins.property
+    def total_subscription_price(self) -> Global___Money:
+        """A month: all items' total_subscription_price, summed."""
+
+    def __init__(
+        self,
+        *,
+        cart_items: _abc.Iterable[Global___SimulatedItem] | None = ...,
+        total_with_tax: Global___Money | None = ...,
+        total_subscription_price: Global___Money | None = ...,
+        total_months: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total_subscription_price", b"total_subscription_price", "total_with_tax", b"total_with_tax"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "total_months", b"total_months", "total_subscription_price", b"total_subscription_price", "total_with_tax", b"total_with_tax"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PriceSimulation: _TypeAlias = PriceSimulation  # noqa: Y015
+
+@_typing.final
+class SimulatedItem(_message.Message):
+    """What an item costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_WITH_TAX_FIELD_NUMBER: _builtins.int
+    TOTAL_WITH_TAX_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
+    TOTAL_SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """material_subscription, subscription_package or contact_lens_subscription."""
+    reference: _builtins.str
+    """The merchant's own."""
+    name: _builtins.str
+    """For people."""
+    quantity: _builtins.int
+    """Pieces."""
+    @_builtins.property
+    def price_with_tax(self) -> Global___Money:
+        """Of one piece."""
+
+    @_builtins.property
+    def total_with_tax(self) -> Global___Money:
+        """Price times quantity."""
+
+    @_builtins.property
+    def subscription_price(self) -> Global___Money:
+        """A month, of one piece; a package's is the sum over its items."""
+
+    @_builtins.property
+    def total_subscription_price(self) -> Global___Money:
+        """A month, of all pieces."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedItem]:
+        """Package: its items."""
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        reference: _builtins.str | None = ...,
+        name: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        price_with_tax: Global___Money | None = ...,
+        total_with_tax: Global___Money | None = ...,
+        subscription_price: Global___Money | None = ...,
+        total_subscription_price: Global___Money | None = ...,
+        items: _abc.Iterable[Global___SimulatedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "price_with_tax", b"price_with_tax", "reference", b"reference", "subscription_price", b"subscription_price", "total_subscription_price", b"total_subscription_price", "total_with_tax", b"total_with_tax"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "quantity", b"quantity", "reference", b"reference", "subscription_price", b"subscription_price", "total_subscription_price", b"total_subscription_price", "total_with_tax", b"total_with_tax", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reference: _TypeAlias = _typing.Literal["reference"]  # noqa: Y015
+    _WhichOneofArgType__reference: _TypeAlias = _typing.Literal["_reference", b"_reference"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference) -> _WhichOneofReturnType__reference | None: ...
+
+Global___SimulatedItem: _TypeAlias = SimulatedItem  # noqa: Y015
+
+@_typing.final
+class ListDeliveriesRequest(_message.Message):
+    """Which page of whose ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    page: _builtins.int
+    """From 1."""
+    per_page: _builtins.int
+    """1-100, default 30."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        page: _builtins.int | None = ...,
+        per_page: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
+    _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+
+Global___ListDeliveriesRequest: _TypeAlias = ListDeliveriesRequest  # noqa: Y015
+
+@_typing.final
+class ListDeliveriesResponse(_message.Message):
+    """One page of a ledger."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    META_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def meta(self) -> Global___PageMeta:
+        """Where this page stands."""
+
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
+        """The page."""
+
+    def __init__(
+        self,
+        *,
+        meta: Global___PageMeta | None = ...,
+        data: _abc.Iterable[Global___Delivery] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meta", b"meta"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "meta", b"meta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeliveriesResponse: _TypeAlias = ListDeliveriesResponse  # noqa: Y015
+
+@_typing.final
+class Delivery(_message.Message):
+    """Boxes of one item that were handed over in one call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    CART_ITEM_REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PRODUCT_DATA_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_YEAR_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    cart_item_reference_uuid: _builtins.str
+    """The contact lens, which may have been taken out of the cart since."""
+    reference: _builtins.str
+    """The merchant's own."""
+    name: _builtins.str
+    """For people."""
+    quantity: _builtins.int
+    """Boxes."""
+    subscription_year: _builtins.int
+    """The subscription year that they count in, from 1."""
+    account: _builtins.str
+    """Who: the name of the account that registered them."""
+    request_id: _builtins.str
+    """X-Request-Id of that call."""
+    @_builtins.property
+    def delivered_at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def product_data(self) -> Global___ProductData:
+        """Which eye."""
+
+    def __init__(
+        self,
+        *,
+        delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        cart_item_reference_uuid: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        name: _builtins.str = ...,
+        product_data: Global___ProductData | None = ...,
+        quantity: _builtins.int = ...,
+        subscription_year: _builtins.int = ...,
+        account: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "product_data", b"product_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cart_item_reference_uuid", b"cart_item_reference_uuid", "delivered_at", b"delivered_at", "name", b"name", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "subscription_year", b"subscription_year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class RecordPaymentRequest(_message.Message):
+    """How a payment went."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    SUCCESSFUL_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    successful: _builtins.bool
+    """Whether it was paid; required."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        successful: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_successful", b"_successful", "successful", b"successful"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_successful", b"_successful", "subscription_id", b"subscription_id", "successful", b"successful"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__successful: _TypeAlias = _typing.Literal["successful"]  # noqa: Y015
+    _WhichOneofArgType__successful: _TypeAlias = _typing.Literal["_successful", b"_successful"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__successful) -> _WhichOneofReturnType__successful | None: ...
+
+Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015

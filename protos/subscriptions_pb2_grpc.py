@@ -60,6 +60,36 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.ActivateCartItemRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.CartItem.FromString,
                 _registered_method=True)
+        self.UpdateProducts = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/UpdateProducts',
+                request_serializer=protos_dot_subscriptions__pb2.UpdateProductsRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.UpdateProductsResponse.FromString,
+                _registered_method=True)
+        self.CancelSubscription = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/CancelSubscription',
+                request_serializer=protos_dot_subscriptions__pb2.CancelSubscriptionRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.CancelSubscriptionResponse.FromString,
+                _registered_method=True)
+        self.CreateWarrantyEvent = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/CreateWarrantyEvent',
+                request_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.FromString,
+                _registered_method=True)
+        self.CreatePreApproval = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/CreatePreApproval',
+                request_serializer=protos_dot_subscriptions__pb2.CreatePreApprovalRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.PreApproval.FromString,
+                _registered_method=True)
+        self.CreatePriceSimulation = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/CreatePriceSimulation',
+                request_serializer=protos_dot_subscriptions__pb2.CreatePriceSimulationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.PriceSimulation.FromString,
+                _registered_method=True)
+        self.ListDeliveries = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ListDeliveries',
+                request_serializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionServiceServicer:
@@ -110,6 +140,78 @@ class SubscriptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateProducts(self, request, context):
+        """Proposes a whole new cart for an active subscription. It pends, in the place
+        of one that pended before, until the shopper or staff confirms it; until then
+        the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
+        be taken out though the payment stands otherwise than paid, or no exchange
+        left; INVALID_ARGUMENT (INVALID), in this order.
+
+        Ours, where the source is silent. An update that takes an item out is an
+        exchange; one that only brings items in is not, and needs no paid status.
+        Of glasses, one exchange belongs to each whole year since the activation,
+        unused ones stay, and the first may be had in advance where the merchant
+        allows exchanges in the first year. A contact lens has its own window in
+        their place: one exchange of an eye's lens belongs to each whole
+        exchange_cycle, likewise; 0 closes the window for good. An exchange is used
+        when it is confirmed; all is checked again then. The length, total_months,
+        stays as it is. Boxes handed over this year for an eye count against its
+        new lens, or where none came in against one that stays: an exchange gives
+        no box twice. Those of a lens for both eyes count for each eye, those of
+        each eye for the lens for both.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSubscription(self, request, context):
+        """Ends a subscription: for free before the confirmation and within 24 hours
+        after it, later at the cost of its items, which the caller has to know (see
+        CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
+        INVALID_ARGUMENT (INVALID), in this order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateWarrantyEvent(self, request, context):
+        """Registers the repair or replacement of an item that was handed over and is
+        neither a contact lens nor a package that holds one. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
+        the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePreApproval(self, request, context):
+        """Estimates whether a shopper would be accepted, and up to which price.
+        Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+        merchant of another account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreatePriceSimulation(self, request, context):
+        """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+        UNAUTHENTICATED for a merchant of another account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeliveries(self, request, context):
+        """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
+        UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubscriptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -137,6 +239,36 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ActivateCartItem,
                     request_deserializer=protos_dot_subscriptions__pb2.ActivateCartItemRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.CartItem.SerializeToString,
+            ),
+            'UpdateProducts': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProducts,
+                    request_deserializer=protos_dot_subscriptions__pb2.UpdateProductsRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.UpdateProductsResponse.SerializeToString,
+            ),
+            'CancelSubscription': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSubscription,
+                    request_deserializer=protos_dot_subscriptions__pb2.CancelSubscriptionRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.CancelSubscriptionResponse.SerializeToString,
+            ),
+            'CreateWarrantyEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateWarrantyEvent,
+                    request_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.SerializeToString,
+            ),
+            'CreatePreApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePreApproval,
+                    request_deserializer=protos_dot_subscriptions__pb2.CreatePreApprovalRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.PreApproval.SerializeToString,
+            ),
+            'CreatePriceSimulation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreatePriceSimulation,
+                    request_deserializer=protos_dot_subscriptions__pb2.CreatePriceSimulationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.PriceSimulation.SerializeToString,
+            ),
+            'ListDeliveries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveries,
+                    request_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -285,6 +417,168 @@ class SubscriptionService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def UpdateProducts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/UpdateProducts',
+            protos_dot_subscriptions__pb2.UpdateProductsRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.UpdateProductsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSubscription(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/CancelSubscription',
+            protos_dot_subscriptions__pb2.CancelSubscriptionRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.CancelSubscriptionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateWarrantyEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/CreateWarrantyEvent',
+            protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePreApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/CreatePreApproval',
+            protos_dot_subscriptions__pb2.CreatePreApprovalRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.PreApproval.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreatePriceSimulation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/CreatePriceSimulation',
+            protos_dot_subscriptions__pb2.CreatePriceSimulationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.PriceSimulation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ListDeliveries',
+            protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class SubscriptionDeskServiceStub:
     """What the operator's own staff and systems call. Needs role "staff".
@@ -301,6 +595,11 @@ class SubscriptionDeskServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.ConfirmSubscriptionRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
                 _registered_method=True)
+        self.RecordPayment = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
+                request_serializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
 
 
 class SubscriptionDeskServiceServicer:
@@ -308,8 +607,19 @@ class SubscriptionDeskServiceServicer:
     """
 
     def ConfirmSubscription(self, request, context):
-        """Confirms for the shopper: draft, sent, in_progress or waiting_for_payment
-        becomes activating. A confirmed one is answered unchanged.
+        """Confirms for the shopper what waits for him: draft, sent, in_progress or
+        waiting_for_payment becomes activating, whatever the payment; of a confirmed
+        one the cart that UpdateProducts has proposed comes into force. Where nothing
+        waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
+        when it has ended, and when a proposed cart is not allowed any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPayment(self, request, context):
+        """Records how the payment stands: paid or failed. A paid one that was waiting
+        for it is confirmed and becomes activating. The same again changes nothing.
         NOT_FOUND; FAILED_PRECONDITION when it has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -322,6 +632,11 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
             'ConfirmSubscription': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmSubscription,
                     request_deserializer=protos_dot_subscriptions__pb2.ConfirmSubscriptionRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'RecordPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayment,
+                    request_deserializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
             ),
     }
@@ -352,6 +667,33 @@ class SubscriptionDeskService:
             target,
             '/optigate.subscriptions.v1.SubscriptionDeskService/ConfirmSubscription',
             protos_dot_subscriptions__pb2.ConfirmSubscriptionRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
+            protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Subscription.FromString,
             options,
             channel_credentials,

@@ -9,7 +9,8 @@ lenses are handed over against a yearly cap per eye.
 
 Money goes in as integers in minor units and comes out as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
-entries, counts up to 10^6, price times quantity up to 10^12.
+entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
+so that every sum is below 2^53 and exact as a JSON number.
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -71,6 +72,54 @@ class SubscriptionServiceStub:
     subscription. A repeated call answers the item unchanged. NOT_FOUND;
     FAILED_PRECONDITION before confirmation and after the end.
     """
+    UpdateProducts: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateProductsRequest, _subscriptions_pb2.UpdateProductsResponse]
+    """Proposes a whole new cart for an active subscription. It pends, in the place
+    of one that pended before, until the shopper or staff confirms it; until then
+    the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
+    be taken out though the payment stands otherwise than paid, or no exchange
+    left; INVALID_ARGUMENT (INVALID), in this order.
+
+    Ours, where the source is silent. An update that takes an item out is an
+    exchange; one that only brings items in is not, and needs no paid status.
+    Of glasses, one exchange belongs to each whole year since the activation,
+    unused ones stay, and the first may be had in advance where the merchant
+    allows exchanges in the first year. A contact lens has its own window in
+    their place: one exchange of an eye's lens belongs to each whole
+    exchange_cycle, likewise; 0 closes the window for good. An exchange is used
+    when it is confirmed; all is checked again then. The length, total_months,
+    stays as it is. Boxes handed over this year for an eye count against its
+    new lens, or where none came in against one that stays: an exchange gives
+    no box twice. Those of a lens for both eyes count for each eye, those of
+    each eye for the lens for both.
+    """
+    CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]
+    """Ends a subscription: for free before the confirmation and within 24 hours
+    after it, later at the cost of its items, which the caller has to know (see
+    CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
+    INVALID_ARGUMENT (INVALID), in this order.
+    """
+    CreateWarrantyEvent: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateWarrantyEventRequest, _subscriptions_pb2.CreateWarrantyEventResponse]
+    """Registers the repair or replacement of an item that was handed over and is
+    neither a contact lens nor a package that holds one. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
+    the end.
+    """
+    CreatePreApproval: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]
+    """Estimates whether a shopper would be accepted, and up to which price.
+    Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+    merchant of another account.
+    """
+    CreatePriceSimulation: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePriceSimulationRequest, _subscriptions_pb2.PriceSimulation]
+    """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+    UNAUTHENTICATED for a merchant of another account.
+    """
+    ListDeliveries: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]
+    """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
+    UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+    """
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
@@ -98,6 +147,54 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Marks an item as handed over in store; the last one activates the
     subscription. A repeated call answers the item unchanged. NOT_FOUND;
     FAILED_PRECONDITION before confirmation and after the end.
+    """
+    UpdateProducts: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateProductsRequest, _subscriptions_pb2.UpdateProductsResponse]  # type: ignore[assignment]
+    """Proposes a whole new cart for an active subscription. It pends, in the place
+    of one that pended before, until the shopper or staff confirms it; until then
+    the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
+    be taken out though the payment stands otherwise than paid, or no exchange
+    left; INVALID_ARGUMENT (INVALID), in this order.
+
+    Ours, where the source is silent. An update that takes an item out is an
+    exchange; one that only brings items in is not, and needs no paid status.
+    Of glasses, one exchange belongs to each whole year since the activation,
+    unused ones stay, and the first may be had in advance where the merchant
+    allows exchanges in the first year. A contact lens has its own window in
+    their place: one exchange of an eye's lens belongs to each whole
+    exchange_cycle, likewise; 0 closes the window for good. An exchange is used
+    when it is confirmed; all is checked again then. The length, total_months,
+    stays as it is. Boxes handed over this year for an eye count against its
+    new lens, or where none came in against one that stays: an exchange gives
+    no box twice. Those of a lens for both eyes count for each eye, those of
+    each eye for the lens for both.
+    """
+    CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
+    """Ends a subscription: for free before the confirmation and within 24 hours
+    after it, later at the cost of its items, which the caller has to know (see
+    CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
+    INVALID_ARGUMENT (INVALID), in this order.
+    """
+    CreateWarrantyEvent: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateWarrantyEventRequest, _subscriptions_pb2.CreateWarrantyEventResponse]  # type: ignore[assignment]
+    """Registers the repair or replacement of an item that was handed over and is
+    neither a contact lens nor a package that holds one. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
+    the end.
+    """
+    CreatePreApproval: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]  # type: ignore[assignment]
+    """Estimates whether a shopper would be accepted, and up to which price.
+    Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+    merchant of another account.
+    """
+    CreatePriceSimulation: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePriceSimulationRequest, _subscriptions_pb2.PriceSimulation]  # type: ignore[assignment]
+    """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+    UNAUTHENTICATED for a merchant of another account.
+    """
+    ListDeliveries: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
+    """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
+    UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
     """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -155,6 +252,90 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION before confirmation and after the end.
         """
 
+    @_abc_1.abstractmethod
+    def UpdateProducts(
+        self,
+        request: _subscriptions_pb2.UpdateProductsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.UpdateProductsResponse, _abc.Awaitable[_subscriptions_pb2.UpdateProductsResponse]]:
+        """Proposes a whole new cart for an active subscription. It pends, in the place
+        of one that pended before, until the shopper or staff confirms it; until then
+        the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
+        be taken out though the payment stands otherwise than paid, or no exchange
+        left; INVALID_ARGUMENT (INVALID), in this order.
+
+        Ours, where the source is silent. An update that takes an item out is an
+        exchange; one that only brings items in is not, and needs no paid status.
+        Of glasses, one exchange belongs to each whole year since the activation,
+        unused ones stay, and the first may be had in advance where the merchant
+        allows exchanges in the first year. A contact lens has its own window in
+        their place: one exchange of an eye's lens belongs to each whole
+        exchange_cycle, likewise; 0 closes the window for good. An exchange is used
+        when it is confirmed; all is checked again then. The length, total_months,
+        stays as it is. Boxes handed over this year for an eye count against its
+        new lens, or where none came in against one that stays: an exchange gives
+        no box twice. Those of a lens for both eyes count for each eye, those of
+        each eye for the lens for both.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelSubscription(
+        self,
+        request: _subscriptions_pb2.CancelSubscriptionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.CancelSubscriptionResponse, _abc.Awaitable[_subscriptions_pb2.CancelSubscriptionResponse]]:
+        """Ends a subscription: for free before the confirmation and within 24 hours
+        after it, later at the cost of its items, which the caller has to know (see
+        CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
+        INVALID_ARGUMENT (INVALID), in this order.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateWarrantyEvent(
+        self,
+        request: _subscriptions_pb2.CreateWarrantyEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.CreateWarrantyEventResponse, _abc.Awaitable[_subscriptions_pb2.CreateWarrantyEventResponse]]:
+        """Registers the repair or replacement of an item that was handed over and is
+        neither a contact lens nor a package that holds one. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
+        the end.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePreApproval(
+        self,
+        request: _subscriptions_pb2.CreatePreApprovalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.PreApproval, _abc.Awaitable[_subscriptions_pb2.PreApproval]]:
+        """Estimates whether a shopper would be accepted, and up to which price.
+        Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+        merchant of another account.
+        """
+
+    @_abc_1.abstractmethod
+    def CreatePriceSimulation(
+        self,
+        request: _subscriptions_pb2.CreatePriceSimulationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.PriceSimulation, _abc.Awaitable[_subscriptions_pb2.PriceSimulation]]:
+        """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+        UNAUTHENTICATED for a merchant of another account.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDeliveries(
+        self,
+        request: _subscriptions_pb2.ListDeliveriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ListDeliveriesResponse, _abc.Awaitable[_subscriptions_pb2.ListDeliveriesResponse]]:
+        """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
+        UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+        """
+
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class SubscriptionDeskServiceStub:
@@ -165,8 +346,15 @@ class SubscriptionDeskServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SubscriptionDeskServiceAsyncStub: ...
     ConfirmSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmSubscriptionRequest, _subscriptions_pb2.Subscription]
-    """Confirms for the shopper: draft, sent, in_progress or waiting_for_payment
-    becomes activating. A confirmed one is answered unchanged.
+    """Confirms for the shopper what waits for him: draft, sent, in_progress or
+    waiting_for_payment becomes activating, whatever the payment; of a confirmed
+    one the cart that UpdateProducts has proposed comes into force. Where nothing
+    waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
+    when it has ended, and when a proposed cart is not allowed any more.
+    """
+    RecordPayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordPaymentRequest, _subscriptions_pb2.Subscription]
+    """Records how the payment stands: paid or failed. A paid one that was waiting
+    for it is confirmed and becomes activating. The same again changes nothing.
     NOT_FOUND; FAILED_PRECONDITION when it has ended.
     """
 
@@ -176,8 +364,15 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ConfirmSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmSubscriptionRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
-    """Confirms for the shopper: draft, sent, in_progress or waiting_for_payment
-    becomes activating. A confirmed one is answered unchanged.
+    """Confirms for the shopper what waits for him: draft, sent, in_progress or
+    waiting_for_payment becomes activating, whatever the payment; of a confirmed
+    one the cart that UpdateProducts has proposed comes into force. Where nothing
+    waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
+    when it has ended, and when a proposed cart is not allowed any more.
+    """
+    RecordPayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordPaymentRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Records how the payment stands: paid or failed. A paid one that was waiting
+    for it is confirmed and becomes activating. The same again changes nothing.
     NOT_FOUND; FAILED_PRECONDITION when it has ended.
     """
 
@@ -190,8 +385,21 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.ConfirmSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
-        """Confirms for the shopper: draft, sent, in_progress or waiting_for_payment
-        becomes activating. A confirmed one is answered unchanged.
+        """Confirms for the shopper what waits for him: draft, sent, in_progress or
+        waiting_for_payment becomes activating, whatever the payment; of a confirmed
+        one the cart that UpdateProducts has proposed comes into force. Where nothing
+        waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
+        when it has ended, and when a proposed cart is not allowed any more.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPayment(
+        self,
+        request: _subscriptions_pb2.RecordPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Records how the payment stands: paid or failed. A paid one that was waiting
+        for it is confirmed and becomes activating. The same again changes nothing.
         NOT_FOUND; FAILED_PRECONDITION when it has ended.
         """
 

@@ -1,16 +1,19 @@
 """Boxes handed over: counted against the yearly cap, and kept in the ledger.
 
-The cap is in the statement that counts, and once more as a constraint of the
-table: no two calls together can pass it, on either engine.
+The cap is in the statement that counts, and once more as a constraint of the table: no two calls
+together can pass it, on either engine. A counter is what the ledger says of its item and year, and
+what was carried over from lenses that are gone: `disagreements` finds one that is not.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, insert, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from subscriptions_svc.rules_cart import CONTACT_LENS
+from subscriptions_svc.rules_changes import carried
 from subscriptions_svc.store import box_counters, box_deliveries, cart_items
 
 _COUNTERS = (
@@ -30,8 +33,68 @@ def _count(dialect: Any) -> Any:
     ).returning(box_counters.c.delivered)
 
 
+def _carry(dialect: Any) -> Any:
+    statement = dialect.insert(box_counters)
+    names = ("delivered", "carried", "last_delivered_at")
+    return statement.on_conflict_do_update(
+        index_elements=["item_id", "year"], set_={name: statement.excluded[name] for name in names}
+    )
+
+
+_CARRY = {"sqlite": _carry(sqlite), "postgresql": _carry(postgresql)}
 _COUNT = {"sqlite": _count(sqlite), "postgresql": _count(postgresql)}
 _ADD = insert(box_deliveries)
+_OF_YEAR = (
+    select(
+        cart_items.c.id,
+        cart_items.c.eye,
+        cart_items.c.box_count,
+        cart_items.c.added_in,
+        cart_items.c.removed_in,
+        func.coalesce(func.sum(box_deliveries.c.quantity), 0).label("delivered"),
+        func.max(box_deliveries.c.delivered_at).label("last_delivered_at"),
+    )
+    .outerjoin(
+        box_deliveries,
+        and_(
+            box_deliveries.c.item_id == cart_items.c.id,
+            box_deliveries.c.year == bindparam("of_year"),
+        ),
+    )
+    .where(cart_items.c.subscription_id == bindparam("of"), cart_items.c.type == CONTACT_LENS)
+    .group_by(cart_items.c.id)
+    .order_by(cart_items.c.position)
+)
+_LEDGER = (
+    select(
+        box_deliveries.c.item_id,
+        box_deliveries.c.year,
+        func.sum(box_deliveries.c.quantity).label("delivered"),
+    )
+    .group_by(box_deliveries.c.item_id, box_deliveries.c.year)
+    .subquery()
+)
+_DISAGREEMENTS = (
+    select(
+        func.coalesce(box_counters.c.item_id, _LEDGER.c.item_id).label("item_id"),
+        func.coalesce(box_counters.c.year, _LEDGER.c.year).label("year"),
+        func.coalesce(box_counters.c.delivered - box_counters.c.carried, 0).label("counted"),
+        func.coalesce(_LEDGER.c.delivered, 0).label("delivered"),
+    )
+    .join_from(
+        box_counters,
+        _LEDGER,
+        and_(
+            box_counters.c.item_id == _LEDGER.c.item_id,
+            box_counters.c.year == _LEDGER.c.year,
+        ),
+        full=True,
+    )
+    .where(
+        func.coalesce(box_counters.c.delivered - box_counters.c.carried, 0)
+        != func.coalesce(_LEDGER.c.delivered, 0)
+    )
+)
 
 
 class Delivery(NamedTuple):
@@ -88,3 +151,39 @@ def deliver(
     if not without_room:
         tx.execute(_ADD, ledger)
     return delivered, without_room
+
+
+def carry_over(tx: Connection, subscription_id: str, cart_id: str, year: int) -> None:
+    """Count boxes of this year for lenses that are gone at those of the cart, new ones first.
+
+    All of it follows from the ledger, however often the cart has changed this year.
+    """
+    rows = tx.execute(_OF_YEAR, {"of": subscription_id, "of_year": year}).all()
+    lenses = [row for row in rows if row.removed_in is None]
+    lenses.sort(key=lambda row: row.added_in != cart_id)
+    gone = [row for row in rows if row.removed_in is not None and row.delivered]
+    taken = carried(
+        [(row.id, row.eye, row.box_count) for row in lenses],
+        [(row.eye, row.delivered) for row in gone],
+        {row.id: row.delivered for row in lenses},
+    )
+    newest = max((row.last_delivered_at for row in gone), default=None)
+    counters = [
+        {
+            "item_id": row.id,
+            "year": year,
+            "box_count": row.box_count,
+            "delivered": row.delivered + taken[row.id],
+            "carried": taken[row.id],
+            "last_delivered_at": row.last_delivered_at or newest,
+        }
+        for row in lenses
+        if row.last_delivered_at or newest
+    ]
+    if counters:
+        tx.execute(_CARRY[tx.dialect.name], counters)
+
+
+def disagreements(tx: Connection) -> list[tuple[str, int, int, int]]:
+    """Item, year, own boxes by the counter and by the ledger, where they differ."""
+    return [tuple(row) for row in tx.execute(_DISAGREEMENTS)]

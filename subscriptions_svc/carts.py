@@ -1,16 +1,18 @@
-"""The items of carts: kept, read, and marked as handed over in store."""
+"""The items of carts: kept, read, and marked as handed over in store.
+
+Rows of items that were taken out stay: the ledger names them, and exchanges are counted by them.
+"""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, bindparam, exists, insert, null, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, insert, or_, select, update
 
-from subscriptions_svc.rules import CONTACT_LENS, TOTAL_MONTHS, Status, subscription_price
-from subscriptions_svc.store import UUID, cart_items, subscriptions
-from subscriptions_svc.years import renewal_at
+from subscriptions_svc import moves
+from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE, monthly
+from subscriptions_svc.store import UUID, cart_items
 
 _ADD = insert(cart_items)
 _ITEMS = (
@@ -19,103 +21,89 @@ _ITEMS = (
     .order_by(cart_items.c.subscription_id, cart_items.c.position)
 )
 _OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("of")
+_IN_FORCE = cart_items.c.removed_in.is_(None)
 _ITEM = select(cart_items.c.id, cart_items.c.parent_id).where(
-    _OF_SUBSCRIPTION, cart_items.c.reference_uuid == bindparam("uuid")
+    _OF_SUBSCRIPTION, _IN_FORCE, cart_items.c.reference_uuid == bindparam("uuid")
 )
 _LENSES = select(cart_items).where(
     _OF_SUBSCRIPTION,
+    _IN_FORCE,
     cart_items.c.type == CONTACT_LENS,
     cart_items.c.reference_uuid.in_(bindparam("uuids", expanding=True)),
 )
 _OTHER = cart_items.alias("other")
-_IS_PENDING = cart_items.c.activated_at.is_(null())
+_IS_PENDING = cart_items.c.activated_at.is_(None)
 _ACTIVATE_ITEM = (
     update(cart_items)
     .where(
         _OF_SUBSCRIPTION,
+        _IN_FORCE,
         _IS_PENDING,
         or_(cart_items.c.id == bindparam("item"), cart_items.c.parent_id == bindparam("item")),
     )
     .values(activated_at=bindparam("now"))
 )
-_ACTIVATE_PACKAGE = (
+_ACTIVATE_PACKAGES = (
     update(cart_items)
     .where(
         _OF_SUBSCRIPTION,
+        _IN_FORCE,
         _IS_PENDING,
-        cart_items.c.id == bindparam("package"),
+        cart_items.c.type == PACKAGE,
         ~exists().where(
             _OTHER.c.subscription_id == cart_items.c.subscription_id,
             _OTHER.c.parent_id == cart_items.c.id,
-            _OTHER.c.activated_at.is_(null()),
+            _OTHER.c.activated_at.is_(None),
         ),
     )
     .values(activated_at=bindparam("now"))
 )
-_ACTIVATE_SUBSCRIPTION = (
-    update(subscriptions)
-    .where(
-        subscriptions.c.id == bindparam("of"),
-        subscriptions.c.status == Status.ACTIVATING.value,
-        ~exists().where(
-            _OTHER.c.subscription_id == subscriptions.c.id, _OTHER.c.activated_at.is_(null())
-        ),
-    )
-    .values(
-        status=Status.ACTIVE.value,
-        activated_at=bindparam("now"),
-        renewal_at=bindparam("renewal"),
-    )
-)
+_IS_PENDING_ITEM = exists().where(_OF_SUBSCRIPTION, _IN_FORCE, _IS_PENDING).select()
 
 
 def add_items(tx: Connection, subscription_id: str, cart: Sequence[Mapping[str, Any]]) -> None:
-    """Keep the items of a new cart, each package before its own."""
-    rows = [
-        {"subscription_id": subscription_id, "position": position, **row}
-        for position, row in enumerate(_rows(cart, None))
-    ]
-    tx.execute(_ADD, rows)
-
-
-def _rows(items: Iterable[Mapping[str, Any]], parent: str | None) -> Iterator[dict[str, Any]]:
-    for item in items:
-        row = {
-            "id": str(uuid.uuid4()),
-            "reference_uuid": str(uuid.uuid4()),
-            "parent_id": parent,
-            "type": item["type"],
-            "reference": item.get("reference"),
-            "name": item["name"],
-            "quantity": item["quantity"],
-            "price_with_tax": item["price_with_tax"],
-            "subscription_price": item.get("subscription_price", monthly_price(item)),
-            "subscription_vat_rate": item.get("subscription_vat_rate"),
-            "eye": item.get("product_data", {}).get("eye"),
-            "box_count": item.get("box_count"),
-            "exchange_cycle": item.get("exchange_cycle"),
-        }
-        yield row
-        yield from _rows(item.get("items", ()), row["id"])
-
-
-def monthly_price(item: Mapping[str, Any]) -> int:
-    """What an item costs a month where nobody said: a package, what its items cost."""
-    if "items" not in item:
-        return subscription_price(item["price_with_tax"], TOTAL_MONTHS)
-    return sum(
-        each.get("subscription_price", monthly_price(each)) * each["quantity"]
-        for each in item["items"]
+    """Keep the items of a first cart, each package before its own."""
+    tx.execute(
+        _ADD,
+        [
+            {**row, "subscription_id": subscription_id, "position": position}
+            for position, row in enumerate(rows(cart))
+        ],
     )
 
 
+def rows(items: Iterable[Mapping[str, Any]], parent: str | None = None) -> Iterator[dict[str, Any]]:
+    """Items as they are kept, each with its place: one that has an id already, with that alone."""
+    for item in items:
+        if "id" in item:
+            row = {"id": item["id"], "parent_id": parent}
+        else:
+            row = {
+                "id": str(uuid.uuid4()),
+                "reference_uuid": str(uuid.uuid4()),
+                "parent_id": parent,
+                "type": item["type"],
+                "reference": item.get("reference"),
+                "name": item["name"],
+                "quantity": item["quantity"],
+                "price_with_tax": item["price_with_tax"],
+                "subscription_price": monthly(item),
+                "subscription_vat_rate": item.get("subscription_vat_rate"),
+                "eye": item.get("product_data", {}).get("eye"),
+                "box_count": item.get("box_count"),
+                "exchange_cycle": item.get("exchange_cycle"),
+            }
+        yield row
+        yield from rows(item.get("items", ()), row["id"])
+
+
 def items_of(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """All items of these subscriptions, each cart in its order."""
+    """All items of these subscriptions, each cart in its order; also those taken out."""
     return tx.execute(_ITEMS, {"ids": subscription_ids}).all()
 
 
 def item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[Any, Any] | None:
-    """The id and parent_id of an item of this subscription."""
+    """The id and parent_id of an item of this subscription's cart."""
     if not UUID.fullmatch(reference_uuid):
         return None
     return tx.execute(_ITEM, {"of": subscription_id, "uuid": reference_uuid}).first()
@@ -124,7 +112,7 @@ def item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[Any, 
 def lenses(
     tx: Connection, subscription_id: str, reference_uuids: Iterable[str]
 ) -> dict[str, Row[Any]]:
-    """The contact lenses among the named items of this subscription, by reference_uuid."""
+    """The contact lenses among the named items of this subscription's cart, by reference_uuid."""
     key = {"of": subscription_id, "uuids": list(reference_uuids)}
     return {row.reference_uuid: row for row in tx.execute(_LENSES, key)}
 
@@ -136,6 +124,11 @@ def activate(tx: Connection, subscription: Row[Any], item: Row[Any, Any], now: d
     """
     of = {"of": subscription.id, "now": now}
     if tx.execute(_ACTIVATE_ITEM, {**of, "item": item.id}).rowcount:
-        tx.execute(_ACTIVATE_PACKAGE, {**of, "package": item.parent_id})
-        renewal = renewal_at(now, subscription.total_months, ZoneInfo(subscription.time_zone))
-        tx.execute(_ACTIVATE_SUBSCRIPTION, {**of, "renewal": renewal})
+        complete_packages(tx, subscription.id, now)
+        if not tx.execute(_IS_PENDING_ITEM, of).scalar():
+            moves.activate(tx, subscription, now)
+
+
+def complete_packages(tx: Connection, subscription_id: str, now: datetime) -> None:
+    """Mark packages of which every item is handed over."""
+    tx.execute(_ACTIVATE_PACKAGES, {"of": subscription_id, "now": now})

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, or_, select
 
-from subscriptions_svc.rules import parsed_day
-from subscriptions_svc.store import STATUS, SUBSCRIPTIONS, folded, subscriptions
+from subscriptions_svc.rules_shapes import parsed_day
+from subscriptions_svc.solicitations import folded
+from subscriptions_svc.store import STATUS, SUBSCRIPTIONS, subscriptions
 from subscriptions_svc.years import local_day, start_of_day
 
 # Nothing happened before or will after; further days have no instant in every zone.

@@ -10,12 +10,13 @@ from zoneinfo import available_timezones
 from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
 from marshmallow import Schema, ValidationError, fields, validate
-from sqlalchemy import Connection, delete, insert, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from chassis.accounts import AccountSchema
 from chassis.calls import utc_now
 from chassis.endpoints import endpoint_field
 from subscriptions_svc import store
+from subscriptions_svc.rules_shapes import MONEY_MAX
 
 EVENTS = (
     "subscriptions/created",
@@ -62,6 +63,12 @@ class MerchantSchema(Schema):
     currency = fields.String(load_default="EUR", validate=_currency)
     country = fields.String(load_default="ES", validate=validate.Regexp(r"[A-Z]{2}\Z"))
     time_zone = fields.String(load_default="Europe/Madrid", validate=_time_zone)
+    # Whether an exchange may be had before the first anniversary.
+    first_year_exchanges = fields.Boolean(load_default=True)
+    # What a shopper may owe, in minor units: pre-approvals go by it.
+    amount_limit = fields.Integer(
+        strict=True, load_default=150_000, validate=validate.Range(0, MONEY_MAX)
+    )
     store_refs = _ids(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, validate=(ID, _one_line))
     terms_url = fields.Url(
@@ -97,7 +104,7 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
         _put_merchant(tx, **merchant)
         store.outbox.endpoints.put(tx, merchant["id"], endpoint, utc_now())
     ids = store.accounts.ids(tx)
-    merchants = store.merchant_ids(tx)
+    merchants = set(tx.execute(select(store.merchants.c.id)).scalars())
     for index, each in enumerate(reference["references"]):
         if each["account"] not in ids:
             fault = {"account": ["Must be an account's name."]}
@@ -108,7 +115,7 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
         _put_references(tx, ids[each["account"]], each["merchants"])
 
 
-def _put_merchant(tx: Connection, id: str, store_refs: list[str], **values: str | None) -> None:
+def _put_merchant(tx: Connection, id: str, store_refs: list[str], **values: Any) -> None:
     known = update(store.merchants).where(store.merchants.c.id == id).values(values)
     if not tx.execute(known).rowcount:
         tx.execute(insert(store.merchants).values(id=id, **values))

@@ -1,28 +1,56 @@
-"""What is answered: one short method per RPC."""
+"""What shops are answered: one short method per RPC. What staff is answered is in `desk`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import grpc
-from sqlalchemy import Connection, Row
+from google.protobuf.message import Message
+from sqlalchemy import Connection
 
 from chassis.calls import caller, current, utc_now
 from chassis.database import Database
-from chassis.errors import AlreadyExists, Invalid, NotFound, Unauthenticated, WrongState
+from chassis.errors import AlreadyExists, NotFound
 from chassis.memory import Memory
 from chassis.messages import MALFORMED
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from subscriptions_svc import boxes, carts, documents, listing, rules, store
+from subscriptions_svc import (
+    carts,
+    changes,
+    documents,
+    endings,
+    estimates,
+    ledger,
+    listing,
+    merchants,
+    phrases,
+    rules,
+    rules_cart,
+    rules_changes,
+    rules_ending,
+    solicitations,
+    store,
+    warranty,
+)
+from subscriptions_svc.deliveries import deliver
+from subscriptions_svc.desk import SubscriptionDeskService
+from subscriptions_svc.found import document, ensure_confirmed, own
 from subscriptions_svc.years import local_day
 
+M = TypeVar("M", bound=Message)
 CREATE_SUBSCRIPTION = Rules(rules.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
 LIST_SUBSCRIPTIONS = Rules(rules.LIST_SUBSCRIPTIONS, reason=MALFORMED)
 CREATE_BOX_DELIVERIES = Rules(rules.CREATE_BOX_DELIVERIES, reason=MALFORMED)
+LIST_DELIVERIES = Rules(rules.LIST_DELIVERIES, reason=MALFORMED)
+UPDATE_PRODUCTS = Rules(rules_changes.UPDATE_PRODUCTS, reason=MALFORMED)
+CANCEL_SUBSCRIPTION = Rules(rules_ending.CANCEL_SUBSCRIPTION, reason=MALFORMED)
+CREATE_WARRANTY_EVENT = Rules(rules_ending.CREATE_WARRANTY_EVENT)
+CREATE_PRE_APPROVAL = Rules(rules.CREATE_PRE_APPROVAL, reason=MALFORMED)
+CREATE_PRICE_SIMULATION = Rules(rules.CREATE_PRICE_SIMULATION, reason=MALFORMED)
 
 
 class SubscriptionService(rpc.SubscriptionServiceServicer):
@@ -39,7 +67,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.read() as tx:
             refuse(meaning_faults(tx, values, now))
         with self.database.write() as tx:
-            created = store.add_subscription(tx, values, now)
+            created = solicitations.add_subscription(tx, values, now)
             if created is None:
                 raise AlreadyExists("A live subscription of this merchant has this reference.")
             carts.add_items(tx, created, values["cart_items"])
@@ -50,149 +78,128 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
     ) -> pb.ListSubscriptionsResponse:
         filters, now = LIST_SUBSCRIPTIONS.check(request), self.now()
         with self.database.read() as tx:
-            rows, total = listing.page(tx, store.merchants_of(tx, caller()), filters, now)
+            rows, total = listing.page(tx, merchants.of(tx, caller()), filters, now)
             found = documents.subscriptions(tx, rows, now)
-        page, per_page = filters["page"], filters["per_page"]
-        pages = -(-total // per_page)
-        meta = pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
-        return pb.ListSubscriptionsResponse(meta=meta, data=found)
+        return pb.ListSubscriptionsResponse(meta=page_meta(filters, total), data=found)
 
     def GetSubscription(
         self, request: pb.GetSubscriptionRequest, context: grpc.ServicerContext
     ) -> pb.Subscription:
         now = self.now()
         with self.database.read() as tx:
-            subscription = own(tx, request.subscription_id, now)
+            subscription = own(tx, request.subscription_id)
             return documents.subscriptions(tx, [subscription], now)[0]
 
     def CreateBoxDeliveries(
         self, request: pb.CreateBoxDeliveriesRequest, context: grpc.ServicerContext
     ) -> pb.CreateBoxDeliveriesResponse:
-        (values, faults), now = CREATE_BOX_DELIVERIES.examine(request), self.now()
+        values, faults = CREATE_BOX_DELIVERIES.examine(request)
         with self.database.write() as tx:
-            subscription = own(tx, request.subscription_id, now, lock=True)
+            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
             refuse(faults, reason=MALFORMED)
-            ensure_confirmed(subscription)
+            ensure_confirmed(subscription, now)
             return store.answers.keep(tx, deliver(tx, subscription, values["deliveries"], now))
 
     def ActivateCartItem(
         self, request: pb.ActivateCartItemRequest, context: grpc.ServicerContext
     ) -> pb.CartItem:
-        now = self.now()
         with self.database.write() as tx:
-            subscription = own(tx, request.subscription_id, now, lock=True)
+            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
             item = carts.item(tx, subscription.id, request.reference_uuid)
             if item is None:
                 raise NotFound("The subscription has no such item.")
-            ensure_confirmed(subscription)
+            ensure_confirmed(subscription, now)
             carts.activate(tx, subscription, item, now)
-            subscription = own(tx, subscription.id, now)
+            subscription = own(tx, subscription.id)
             return store.answers.keep(tx, documents.cart_item(tx, subscription, item.id, now))
 
-
-class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
-    """What the operator's own staff and systems call, whoever the merchant."""
-
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
-        self.database = database
-        self.now = now
-
-    def ConfirmSubscription(
-        self, request: pb.ConfirmSubscriptionRequest, context: grpc.ServicerContext
-    ) -> pb.Subscription:
-        now = self.now()
+    def UpdateProducts(
+        self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
+    ) -> pb.UpdateProductsResponse:
+        values, faults = UPDATE_PRODUCTS.examine(request)
         with self.database.write() as tx:
-            subscription = any_merchants(tx, request.subscription_id, now, lock=True)
-            if rules.Status(subscription.status) not in rules.LIVE:
-                raise WrongState("The subscription has ended.")
-            store.confirm(tx, subscription.id, now)
-            return store.answers.keep(tx, document(tx, subscription.id, now))
+            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            refuse(faults, reason=MALFORMED)
+            changes.propose(tx, subscription, values["cart_items"], now)
+            message = phrases.updated(subscription.locale)
+            answer = pb.UpdateProductsResponse(success=True, message=message)
+            return store.answers.keep(tx, answer)
 
+    def CancelSubscription(
+        self, request: pb.CancelSubscriptionRequest, context: grpc.ServicerContext
+    ) -> pb.CancelSubscriptionResponse:
+        values, faults = CANCEL_SUBSCRIPTION.examine(request)
+        with self.database.write() as tx:
+            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            refuse(faults, reason=MALFORMED)
+            endings.cancel(tx, subscription, values, now)
+            message = phrases.cancelled(subscription.locale)
+            answer = pb.CancelSubscriptionResponse(success=True, message=message)
+            return store.answers.keep(tx, answer)
 
-def any_merchants(
-    tx: Connection, subscription_id: str, now: datetime, *, lock: bool = False
-) -> Row[Any]:
-    """A subscription, whoever the merchant; raises NotFound."""
-    found = store.subscription(tx, caller(), subscription_id, now, lock=lock)
-    if found is None:
-        raise NotFound("There is no such subscription.")
-    return found
+    def CreateWarrantyEvent(
+        self, request: pb.CreateWarrantyEventRequest, context: grpc.ServicerContext
+    ) -> pb.CreateWarrantyEventResponse:
+        values, faults = CREATE_WARRANTY_EVENT.examine(request)
+        with self.database.write() as tx:
+            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            warranty.register(tx, subscription, values, faults, now)
+            message = phrases.warranty_event_created(subscription.locale)
+            answer = pb.CreateWarrantyEventResponse(success=True, message=message)
+            return store.answers.keep(tx, answer)
 
+    def CreatePreApproval(
+        self, request: pb.CreatePreApprovalRequest, context: grpc.ServicerContext
+    ) -> pb.PreApproval:
+        values, now = CREATE_PRE_APPROVAL.check(request), self.now()
+        with self.database.read() as tx:
+            answer = estimates.pre_approval(tx, values, now)
+        return self.kept(answer)
 
-def own(tx: Connection, subscription_id: str, now: datetime, *, lock: bool = False) -> Row[Any]:
-    """A subscription of the caller's merchants; raises NotFound, or Unauthenticated."""
-    found = any_merchants(tx, subscription_id, now, lock=lock)
-    if not found.is_own:
-        raise Unauthenticated("Your account does not reference the subscription's merchant.")
-    return found
+    def CreatePriceSimulation(
+        self, request: pb.CreatePriceSimulationRequest, context: grpc.ServicerContext
+    ) -> pb.PriceSimulation:
+        values = CREATE_PRICE_SIMULATION.check(request)
+        with self.database.read() as tx:
+            answer = estimates.price_simulation(tx, values)
+        return self.kept(answer)
 
+    def ListDeliveries(
+        self, request: pb.ListDeliveriesRequest, context: grpc.ServicerContext
+    ) -> pb.ListDeliveriesResponse:
+        values, faults = LIST_DELIVERIES.examine(request)
+        with self.database.read() as tx:
+            subscription = own(tx, request.subscription_id)
+            refuse(faults, reason=MALFORMED)
+            rows, total = ledger.page(tx, subscription.id, values["page"], values["per_page"])
+        meta = page_meta(values, total)
+        return pb.ListDeliveriesResponse(meta=meta, data=map(ledger.entry, rows))
 
-def document(tx: Connection, subscription_id: str, now: datetime) -> pb.Subscription:
-    """A subscription as it stands now."""
-    return documents.subscriptions(tx, [any_merchants(tx, subscription_id, now)], now)[0]
-
-
-def ensure_confirmed(subscription: Row[Any]) -> None:
-    """Raise WrongState before the confirmation and after the end."""
-    status = rules.Status(subscription.status)
-    if status in rules.UNCONFIRMED:
-        raise WrongState("The shopper has not confirmed the cart.")
-    if status not in rules.CONFIRMED:
-        raise WrongState("The subscription has ended.")
+    def kept(self, answer: M) -> M:
+        """The answer to a POST that changes nothing, kept for its idempotency key if it has one."""
+        if not current().idempotency_key:
+            return answer
+        with self.database.write() as tx:
+            return store.answers.keep(tx, answer)
 
 
 def meaning_faults(
     tx: Connection, values: Mapping[str, Any], now: datetime
 ) -> Iterator[tuple[str, str]]:
     """What a well-formed solicitation gets wrong; raises Unauthenticated for the merchant."""
-    merchant = store.merchant(tx, caller(), values["merchant"]["id"])
-    if merchant is None:
-        raise Unauthenticated("Your account does not reference this merchant.")
-    yield from rules.store_faults(values, store.store_refs(tx, merchant.id))
+    merchant = merchants.own(tx, values["merchant"]["id"])
+    yield from rules.store_faults(values, merchants.store_refs(tx, merchant.id))
     yield from rules.shopper_faults(values, local_day(now, ZoneInfo(merchant.time_zone)))
     yield from rules.identity_faults(values, merchant.country)
-    yield from rules.price_faults(values)
-    yield from rules.eye_faults(values)
+    yield from rules_cart.price_faults(values)
+    yield from rules_cart.eye_faults(values)
 
 
-def deliver(
-    tx: Connection, subscription: Row[Any], entries: list[dict[str, Any]], now: datetime
-) -> pb.CreateBoxDeliveriesResponse:
-    """Hand over boxes, all or nothing; raises Invalid, over-delivery only when nothing else is."""
-    wanted: dict[str, int] = {}
-    for entry in entries:
-        uuid = entry["cart_item_reference_uuid"]
-        wanted[uuid] = wanted.get(uuid, 0) + entry["quantity"]
-    lenses = carts.lenses(tx, subscription.id, wanted)
-    refuse(
-        (f"deliveries.{index}.cart_item_reference_uuid", "Must be of a contact lens of the cart.")
-        for index, entry in enumerate(entries)
-        if entry["cart_item_reference_uuid"] not in lenses
-    )
-    year, call = documents.year(subscription, now), current()
-    delivery = boxes.Delivery(subscription.id, year, caller().id, call.request_id, now)
-    delivered, without_room = boxes.deliver(
-        tx, [(lenses[uuid], quantity) for uuid, quantity in wanted.items()], delivery
-    )
-    if without_room:
-        tallies = boxes.tallies(tx, {subscription.id: year})
-        raise over_delivery(without_room, tallies)
-    items = [
-        documents.delivered_item(subscription, lenses[uuid], delivered[lenses[uuid].id])
-        for uuid in wanted
-    ]
-    return pb.CreateBoxDeliveriesResponse(deliveries=items)
-
-
-def over_delivery(items: list[Row[Any]], tallies: Mapping[str, boxes.Tally]) -> Invalid:
-    """The refusal that tells of each item how many boxes are left."""
-    over = pb.OverDelivery()
-    for item in items:
-        left = item.box_count - tallies.get(item.id, boxes.Tally()).delivered
-        over.items.add(cart_item_reference_uuid=item.reference_uuid, remaining_boxes=left)
-    return Invalid(
-        "More boxes than remain in this subscription year.", reason="OVER_DELIVERY", detail=over
-    )
+def page_meta(values: Mapping[str, Any], total: int) -> pb.PageMeta:
+    """Where a page stands."""
+    page, per_page = values["page"], values["per_page"]
+    pages = -(-total // per_page)
+    return pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
 
 
 def serve(

@@ -45,7 +45,8 @@ def anniversary(activated_at: datetime, years: int, tz: ZoneInfo) -> date:
     return months_later(activated_at, MONTHS_A_YEAR * years, tz)
 
 
-def _months_passed(activated_at: datetime, now: datetime, tz: ZoneInfo) -> int:
+def months_passed(activated_at: datetime, now: datetime, tz: ZoneInfo) -> int:
+    """Whole months since the activation; 0 before it."""
     anchor, today = local_day(activated_at, tz), local_day(now, tz)
     months = MONTHS_A_YEAR * (today.year - anchor.year) + today.month - anchor.month + 1
     while months > 0 and now < start_of_day(months_later(activated_at, months, tz), tz):
@@ -57,7 +58,7 @@ def year_of(activated_at: datetime | None, now: datetime, tz: ZoneInfo) -> int:
     """The subscription year that `now` belongs to, from 1; before the activation it is year 1."""
     if activated_at is None:
         return 1
-    return _months_passed(activated_at, now, tz) // MONTHS_A_YEAR + 1
+    return months_passed(activated_at, now, tz) // MONTHS_A_YEAR + 1
 
 
 def current_month(
@@ -66,7 +67,7 @@ def current_month(
     """0 before the activation, then from 1, never above `total_months`."""
     if activated_at is None:
         return 0
-    return min(_months_passed(activated_at, now, tz) + 1, total_months)
+    return min(months_passed(activated_at, now, tz) + 1, total_months)
 
 
 def renewal_at(activated_at: datetime | None, total_months: int, tz: ZoneInfo) -> datetime | None:

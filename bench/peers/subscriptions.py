@@ -15,13 +15,9 @@ from bench.peers.refusals import of_subscriptions
 from bench.peers.tables import Account, AccountMerchant, CartItem, Subscription
 from subscriptions_svc import years
 from subscriptions_svc.money import money_string
-from subscriptions_svc.rules import (
-    CONTACT_LENS,
-    PACKAGE,
-    PaymentStatus,
-    Status,
-    available_actions,
-)
+from subscriptions_svc.rules import PaymentStatus, Status
+from subscriptions_svc.rules_actions import available_actions
+from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
 
 _SUBSCRIPTION = (
     select(
@@ -94,6 +90,9 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         has_email=bool(subscription.email),
         has_phone=bool(subscription.mobile_phone),
         sms_count=0,
+        has_pending_cart=False,
+        has_room=True,
+        exchangeable_items=0,
         pending_items=sum(each.activated_at is None for each in items),
         active_materials=sum(
             each.activated_at is not None and each.type not in (CONTACT_LENS, PACKAGE)

@@ -42,6 +42,13 @@ def money(value: int, string: str) -> dict[str, Any]:
     return {"value": value, "string": string}
 
 
+def costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
+    return {
+        "cancellation_cost_kept": money(*kept),
+        "cancellation_cost_returned": money(*returned),
+    }
+
+
 def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
     """What is told of a lens of the demo body, with the ids that it was given."""
     return {
@@ -56,6 +63,8 @@ def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
         "subscription_price": money(1000, "10,00 €"),
         "status": "pending",
         "activated_at": None,
+        "cancellation_cost_kept": money(0, "0,00 €"),
+        "cancellation_cost_returned": money(0, "0,00 €"),
         "product_data": {"eye": eye},
         "box_count": 4,
         "exchange_cycle": 12,
@@ -80,6 +89,8 @@ def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
         "subscription_price": money(2000, "20,00 €"),
         "status": "pending",
         "activated_at": None,
+        "cancellation_cost_kept": money(0, "0,00 €"),
+        "cancellation_cost_returned": money(0, "0,00 €"),
         "items": [lens_answer(left, "left"), lens_answer(right, "right")],
         **changes,
     }
@@ -117,6 +128,7 @@ def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
             "code": cart["code"],
             "cart_items": [package_answer(cart["cart_items"][0])],
         },
+        "pending_cart": None,
     }
 
 
@@ -150,6 +162,10 @@ def test_what_nobody_told_is_null(http: FlaskClient, demo: Any) -> None:
         "subscription_price": money(1458, "14,58 €"),
         "status": "pending",
         "activated_at": None,
+        "cancellation_cost_kept": money(0, "0,00 €"),
+        "cancellation_cost_returned": money(0, "0,00 €"),
+        "warranty_breakage_cost": money(4374, "43,74 €"),
+        "warranty_lost_cost": money(8748, "87,48 €"),
         "subscription_vat_rate": 2100,
     }
 
@@ -174,7 +190,14 @@ def test_boxes_are_handed_over_in_two_calls(
     def told(item: Any, eye: str, delivered: int) -> dict[str, Any]:
         changes = {"delivered_boxes": delivered, "remaining_boxes": 4 - delivered}
         whole = lens_answer(item, eye, **changes)
-        for name in ("status", "activated_at", "product_data", "exchange_cycle"):
+        for name in (
+            "status",
+            "activated_at",
+            "product_data",
+            "exchange_cycle",
+            "cancellation_cost_kept",
+            "cancellation_cost_returned",
+        ):
             del whole[name]
         return whole
 
@@ -236,10 +259,14 @@ def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo:
             assert (answer.status_code, answer.content_type) == (200, "application/json")
             answers.append(answer.get_json())
         active: Any = {"status": "active", "activated_at": TOLD}
-        left = lens_answer(whole["items"][0], "left", **active)
-        right = lens_answer(whole["items"][1], "right", **active)
-        package = package_answer(whole, **active, items=[left, right])
-        assert answers == [left, right, package]
+        before = costs((24_000, "240,00 €"), (12_000, "120,00 €"))
+        after = costs((23_000, "230,00 €"), (11_000, "110,00 €"))
+        both = costs((46_000, "460,00 €"), (22_000, "220,00 €"))
+        first = lens_answer(whole["items"][0], "left", **active, **before)
+        left = lens_answer(whole["items"][0], "left", **active, **after)
+        right = lens_answer(whole["items"][1], "right", **active, **after)
+        package = package_answer(whole, **active, **both, items=[left, right])
+        assert answers == [first, right, package]
         expected = subscription_answer(made, demo["reference"])
         actions = {"withdraw": True, "add_product": True, "deliver_boxes": True}
         assert get(http, f"{URL}/{made['id']}") == {

@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from subscriptions_svc import rules
+from subscriptions_svc import rules, rules_cart
 
 Document = dict[str, Any]
 TODAY = date(2026, 3, 1)
@@ -101,8 +101,8 @@ def meaning(document: Document, country: str = "ES") -> list[str]:
         *rules.store_faults(values, {"tienda_moderna"}),
         *rules.shopper_faults(values, TODAY),
         *rules.identity_faults(values, country),
-        *rules.price_faults(values),
-        *rules.eye_faults(values),
+        *rules_cart.price_faults(values),
+        *rules_cart.eye_faults(values),
     ]
     return sorted(path for path, _ in faults)
 

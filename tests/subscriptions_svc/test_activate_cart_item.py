@@ -80,9 +80,9 @@ def test_the_last_item_activates_the_subscription(subscriptions: Served, body: A
 
 def test_a_repeated_call_changes_nothing(subscriptions: Served, body: Any) -> None:
     made = activated(subscriptions, body, utc("2026-03-01T12:00"))
-    item = made.last_persisted_cart.cart_items[0]
     before = subscriptions.rows()
     with subscriptions.clock.at(utc("2026-03-05T12:00")):
+        item = get(subscriptions, made.id).last_persisted_cart.cart_items[0]
         assert activate(subscriptions, made.id, item.reference_uuid) == item
         inner = item.items[1]
         assert activate(subscriptions, made.id, inner.reference_uuid) == inner

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from subscriptions_svc import rules
+from subscriptions_svc import rules, rules_cart
 from tests.subscriptions_svc.bodies import TODAY, Document, lens, package, shape
 
 
@@ -30,8 +30,8 @@ def test_meaning_passes_over_what_the_shape_has_refused() -> None:
     assert [path for path, _ in rules.shopper_faults(values, TODAY)] == ["date_of_birth"]
     assert list(rules.store_faults(values, ())) == []
     assert list(rules.identity_faults(values, "ES")) == []
-    assert [path for path, _ in rules.price_faults(values)] == ["cart_items.0.price_with_tax"]
-    assert [path for path, _ in rules.eye_faults(values)] == [
+    assert [path for path, _ in rules_cart.price_faults(values)] == ["cart_items.0.price_with_tax"]
+    assert [path for path, _ in rules_cart.eye_faults(values)] == [
         "cart_items.1.items.2.quantity",
         "cart_items.1.items.2.product_data.eye",
     ]

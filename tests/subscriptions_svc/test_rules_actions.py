@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from subscriptions_svc import rules
+from subscriptions_svc.rules_actions import available_actions
 from tests.subscriptions_svc.bodies import Document
 
 
@@ -20,6 +21,9 @@ ALL: Document = {
     "has_email": True,
     "has_phone": True,
     "sms_count": 0,
+    "has_pending_cart": False,
+    "has_room": True,
+    "exchangeable_items": 1,
     "pending_items": 1,
     "active_materials": 1,
     "remaining_boxes": 1,
@@ -28,7 +32,7 @@ ALL: Document = {
 
 def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
     confirmed_at = None if hours is None else NOW - timedelta(hours=hours)
-    allowed = rules.available_actions(rules.Status(status), confirmed_at, NOW, **(ALL | facts))
+    allowed = available_actions(rules.Status(status), confirmed_at, NOW, **(ALL | facts))
     assert len(allowed) == 10
     return {name for name, yes in allowed.items() if yes}
 

@@ -1,0 +1,85 @@
+"""New subscriptions, and what a search finds them by."""
+
+import secrets
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, update
+
+from chassis.database import add_if_absent
+from subscriptions_svc.rules import PaymentStatus, Status
+from subscriptions_svc.rules_cart import TOTAL_MONTHS
+from subscriptions_svc.rules_shapes import parsed_day
+from subscriptions_svc.store import IS_OVER, subscriptions
+
+# Fields of a solicitation that are kept as they were sent.
+_OPTIONAL = (
+    "operator_ref",
+    "given_names",
+    "surnames",
+    "mobile_phone",
+    "email",
+    "nin",
+    "nin_control",
+    "address",
+    "postal_code",
+    "city",
+    "discounts",
+)
+
+_FINISH = (
+    update(subscriptions)
+    .where(
+        subscriptions.c.merchant_id == bindparam("of_merchant"),
+        subscriptions.c.reference == bindparam("named"),
+        IS_OVER,
+    )
+    .values(status=Status.FINISHED.value)
+)
+
+
+def searchable(values: Mapping[str, Any]) -> str:
+    """What a search looks into: name, phone and reference, folded, one a line."""
+    name = " ".join(values[each] for each in ("given_names", "surnames") if each in values)
+    return folded("\n".join((name, values.get("mobile_phone", ""), values["reference"])))
+
+
+def folded(text: str) -> str:
+    """A text without case and accents, so that both engines find the same."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each))
+
+
+def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
+    """Keep a solicitation; gives its id, or None when a live one has the reference."""
+    of = {"of_merchant": values["merchant"]["id"], "named": values["reference"]}
+    tx.execute(_FINISH, {**of, "now": now})
+    id_ = str(uuid.uuid4())
+    row = {
+        **dict.fromkeys(_OPTIONAL),
+        **{name: values[name] for name in _OPTIONAL if name in values},
+        "id": id_,
+        "merchant_id": values["merchant"]["id"],
+        "store_ref": values["merchant"]["store_ref"],
+        "reference": values["reference"],
+        "date_of_birth": parsed_day(values.get("date_of_birth", "")),
+        "search_text": searchable(values),
+        "status": Status.DRAFT.value,
+        "payment_status": PaymentStatus.PENDING.value,
+        "cart_id": str(uuid.uuid4()),
+        "cart_code": new_code(),
+        "total_months": TOTAL_MONTHS,
+        "created_at": now,
+    }
+    return id_ if add_if_absent(tx, subscriptions, row) else None
+
+
+def new_code() -> str:
+    """The code of a cart link: 160 random bits. Who has it may see this cart and confirm it.
+
+    It is kept as it is, for the API answers it again with every read of the subscription.
+    """
+    return secrets.token_urlsafe(20)
