@@ -45,19 +45,26 @@ class Reader(Generic[M]):
 
     `raw` names fields of any JSON, kept as text; `path` names fields that come
     from the URL and are unknown elsewhere. A message inside itself may nest once.
+    `reason` is the word of its refusals.
     """
 
     def __init__(
-        self, message: type[M], *, raw: Collection[str] = (), path: Collection[str] = ()
+        self,
+        message: type[M],
+        *,
+        raw: Collection[str] = (),
+        path: Collection[str] = (),
+        reason: str = MALFORMED,
     ) -> None:
         self.message = message
+        self.reason = reason
         self.raw = tuple(raw)
         self.shape = _shape(message.DESCRIPTOR, raw, path)
         self.struct = _struct(message.DESCRIPTOR.name, self.shape)
         self.decoder = msgspec.json.Decoder(self.struct)
 
     def read(self, body: bytes, **path: str) -> M:
-        """The message in a body; raises Invalid (MALFORMED) with every fault."""
+        """The message in a body; raises Invalid with every fault."""
         try:
             known = self.decoder.decode(body)
             values = msgspec.to_builtins(known, builtin_types=_RAW)
@@ -66,11 +73,11 @@ class Reader(Generic[M]):
                     text = bytes(values[name]).decode()
                     values[name] = None if text == "null" else text
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise _malformed(self._explain(body)) from None
+            raise self._refusal(self._explain(body)) from None
         # A key that stands twice is one colon that did not come through.
         suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
         if suspect and (repeated := _repeated_keys(body, self.raw)):
-            raise _malformed(repeated)
+            raise self._refusal(repeated)
         return self.message(**values, **path)
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
@@ -84,9 +91,12 @@ class Reader(Generic[M]):
             flat[field] = given[0]
         faults += _faults(flat, self.shape, "", strict=False)
         if faults:
-            raise _malformed(faults)
+            raise self._refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
+
+    def _refusal(self, faults: list[Fault]) -> Invalid:
+        return Invalid("The request is malformed.", reason=self.reason, faults=faults)
 
     def _explain(self, body: bytes) -> list[Fault]:
         """Everything that is wrong with a body that cannot be read."""
@@ -179,10 +189,6 @@ def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
         return [Fault("", TOO_DEEP)]
     walk(pairs, "")
     return found
-
-
-def _malformed(faults: list[Fault]) -> Invalid:
-    return Invalid("The request is malformed.", reason=MALFORMED, faults=faults)
 
 
 def plain(message: Message) -> dict[str, Any]:

@@ -115,6 +115,7 @@ SUBSCRIPTIONS_CODES = {
     "ALREADY_EXISTS": ("conflict", None),
     "BUSY": ("conflict", None),
     "WRONG_STATE": ("no_confirmed_cart", None),
+    "NOT_ALLOWED": ("invalid", None),
     MISMATCH: ("invalid", None),
 }
 
@@ -160,7 +161,7 @@ DIALECTS = (
         "/api/public/v1",
         BASIC,
         subscriptions_body,
-        {"INVALID": 422, "OVER_DELIVERY": 422, Code.PERMISSION_DENIED: 401},
+        {"INVALID": 422, "OVER_DELIVERY": 422, "NOT_ALLOWED": 422, Code.PERMISSION_DENIED: 401},
     ),
 )
 

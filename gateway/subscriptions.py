@@ -10,14 +10,26 @@ from gateway.backends import call
 from gateway.requests import answer, read, read_query
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
+    CancelSubscriptionRequest,
+    CancelSubscriptionResponse,
     CartItem,
     CreateBoxDeliveriesRequest,
     CreateBoxDeliveriesResponse,
+    CreatePreApprovalRequest,
+    CreatePriceSimulationRequest,
     CreateSubscriptionRequest,
+    CreateWarrantyEventRequest,
+    CreateWarrantyEventResponse,
     GetSubscriptionRequest,
+    ListDeliveriesRequest,
+    ListDeliveriesResponse,
     ListSubscriptionsRequest,
     ListSubscriptionsResponse,
+    PreApproval,
+    PriceSimulation,
     Subscription,
+    UpdateProductsRequest,
+    UpdateProductsResponse,
 )
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/api/public/v1")
@@ -38,12 +50,27 @@ LIST_SUBSCRIPTIONS = Reader(ListSubscriptionsRequest)
 GET_SUBSCRIPTION = Reader(GetSubscriptionRequest, path=("subscription_id",))
 CREATE_BOX_DELIVERIES = Reader(CreateBoxDeliveriesRequest, path=("subscription_id",))
 ACTIVATE_CART_ITEM = Reader(ActivateCartItemRequest, path=("subscription_id", "reference_uuid"))
+UPDATE_PRODUCTS = Reader(UpdateProductsRequest, path=("subscription_id",))
+CANCEL_SUBSCRIPTION = Reader(CancelSubscriptionRequest, path=("subscription_id",))
+# Of a warranty event the source answers every fault as one of meaning.
+CREATE_WARRANTY_EVENT = Reader(
+    CreateWarrantyEventRequest, path=("subscription_id",), reason="INVALID"
+)
+CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
+CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
+LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
 SUBSCRIPTION = Writer(Subscription, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",))
 SUBSCRIPTIONS = Writer(
     ListSubscriptionsResponse, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",)
 )
 CART_ITEM = Writer(CartItem, nulls=True, optional=ONE_TYPE_ONLY)
 BOX_DELIVERIES = Writer(CreateBoxDeliveriesResponse)
+PRODUCTS_UPDATED = Writer(UpdateProductsResponse)
+SUBSCRIPTION_CANCELLED = Writer(CancelSubscriptionResponse)
+WARRANTY_EVENT_CREATED = Writer(CreateWarrantyEventResponse)
+PRE_APPROVAL = Writer(PreApproval)
+PRICE_SIMULATION = Writer(PriceSimulation, nulls=True, optional=("items",))
+DELIVERIES = Writer(ListDeliveriesResponse)
 
 
 @bp.post("/subscriptions")
@@ -90,6 +117,55 @@ def activate_cart_item(subscription_id: str, reference_uuid: str) -> Response:
         reference_uuid=reference_uuid,
     )
     return answer(200, CART_ITEM, call(backends.subscriptions().ActivateCartItem, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/update_products")
+def update_products(subscription_id: str) -> Response:
+    request = read(
+        UPDATE_PRODUCTS, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+    )
+    return answer(200, PRODUCTS_UPDATED, call(backends.subscriptions().UpdateProducts, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/cancel")
+def cancel_subscription(subscription_id: str) -> Response:
+    request = read(
+        CANCEL_SUBSCRIPTION, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+    )
+    cancelled = call(backends.subscriptions().CancelSubscription, request)
+    return answer(200, SUBSCRIPTION_CANCELLED, cancelled)
+
+
+@bp.post("/subscriptions/<subscription_id>/warranty_event")
+def create_warranty_event(subscription_id: str) -> Response:
+    request = read(
+        CREATE_WARRANTY_EVENT,
+        ahead=partial(_found, subscription_id),
+        subscription_id=subscription_id,
+    )
+    created = call(backends.subscriptions().CreateWarrantyEvent, request)
+    return answer(200, WARRANTY_EVENT_CREATED, created)
+
+
+@bp.get("/subscriptions/<subscription_id>/deliveries")
+def list_deliveries(subscription_id: str) -> Response:
+    request = read_query(
+        LIST_DELIVERIES, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+    )
+    return answer(200, DELIVERIES, call(backends.subscriptions().ListDeliveries, request))
+
+
+@bp.post("/pre_approvals")
+def create_pre_approval() -> Response:
+    request = read(CREATE_PRE_APPROVAL, ahead=_known)
+    return answer(200, PRE_APPROVAL, call(backends.subscriptions().CreatePreApproval, request))
+
+
+@bp.post("/price_simulations")
+def create_price_simulation() -> Response:
+    request = read(CREATE_PRICE_SIMULATION, ahead=_known)
+    simulated = call(backends.subscriptions().CreatePriceSimulation, request)
+    return answer(200, PRICE_SIMULATION, simulated)
 
 
 def _known() -> None:
