@@ -7,7 +7,7 @@ from google.protobuf.json_format import ParseDict
 
 from protos.subscriptions_pb2 import UpdateProductsRequest
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material, package
+from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import activated, confirm, get
 
 RPC = "UpdateProducts"
