@@ -180,7 +180,9 @@ class OrderService(rpc.OrderServiceServicer):
         order, faults = CREATE_ORDER.examine(request)
         offer = self.offer(user, order)
         traced, refused = read_tracing(order)
-        refuse(faults, rules.offer_faults(order, offer), refused)
+        known = {fault.path for fault in faults}
+        unknown = (each for each in refused if each[0] not in known)
+        refuse(faults, rules.offer_faults(order, offer), unknown)
         assert offer is not None
         return order, review(order, offer, traced)
 

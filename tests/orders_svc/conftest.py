@@ -1,8 +1,11 @@
 """Orders that the tests of this folder begin with."""
 
 import pytest
+from sqlalchemy import insert, select
 
-from tests.orders_svc.bodies import LAB, REDO_DATA, Body, example
+from orders_svc import store
+from tests.orders_svc.bodies import LAB, OFFER, REDO_DATA, Body, example
+from tests.serving import USERS, Served
 
 
 @pytest.fixture
@@ -29,3 +32,16 @@ def frame_order(order: Body) -> Body:
         "patient": {"first_name": "Ada", "last_name": "Example"},
         "frame": {name: order["frame"][name] for name in required.split()},
     }
+
+
+@pytest.fixture
+def lab(orders: Served, unique: str) -> Body:
+    """A lab of the optician that has no orders and no catalog."""
+    with orders.database.write() as tx:
+        mine = store.users.c.email == USERS["client"]
+        user = tx.execute(select(store.users.c.id).where(mine)).scalar_one()
+        row = {"id": f"lab_{unique}", "name": "New Lab", "settings": OFFER.settings}
+        tx.execute(insert(store.labs).values(row))
+        seen = {"user_id": user, "lab_id": row["id"], "account_number": unique}
+        tx.execute(insert(store.user_labs).values(seen))
+    return {"lab": row["id"], "account_number": unique}

@@ -19,21 +19,6 @@ ACME: Filters = dict(LAB)
 SECOND: Filters = {"user_email": "second@example.com"}
 
 
-@pytest.fixture
-def lab(orders: Served, unique: str) -> Filters:
-    """A lab account of the optician's own, without orders."""
-    number = unique[:20]
-    with orders.database.write() as tx:
-        tx.execute(
-            text(
-                "INSERT INTO user_labs (user_id, lab_id, account_number) "
-                "SELECT id, 'lab_123', :number FROM users WHERE email = 'optician@example.com'"
-            ),
-            {"number": number},
-        )
-    return {"lab": "lab_123", "account_number": number}
-
-
 def made(orders: Served, order: Body, count: int, start: datetime = FIRST, **step: float) -> Any:
     """Ids of new orders, oldest first, a step apart."""
     ids = []
@@ -204,9 +189,9 @@ def test_another_clients_orders_under_the_same_account_number_are_not_listed(
         tx.execute(
             text(
                 "INSERT INTO user_labs (user_id, lab_id, account_number) "
-                "SELECT id, 'lab_123', :number FROM users WHERE email = 'stranger@example.org'"
+                "SELECT id, :lab, :account_number FROM users WHERE email = 'stranger@example.org'"
             ),
-            {"number": lab["account_number"]},
+            lab,
         )
     (mine,) = made(orders, {**frame_order, **lab}, 1)
     asked = pb.ListOrdersRequest(**lab)

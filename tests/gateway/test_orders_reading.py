@@ -1,0 +1,255 @@
+"""Orders after they were made: /v1/orders over HTTP, on both engines."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from protos.orders_pb2 import UpdateOrderRequest
+from tests.gateway.front import CALLER, front
+from tests.gateway.test_orders import ACME, error, post
+from tests.serving import Served
+
+MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AT = 1772366400
+KNOWN = CALLER["orders"]
+MEASURED = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
+PATHS = ["", "/oma", "/outline.svg"]
+EACH_PATH = pytest.mark.parametrize("path", PATHS)
+VISION = "lab=lab_456&account_number=7654321"
+
+
+@pytest.fixture(scope="module")
+def alone(orders: Served) -> Iterator[FlaskClient]:
+    """A client of a gateway that knows the orders service only."""
+    with front(orders=orders.address) as client:
+        yield client
+
+
+def made(client: FlaskClient, body: Any) -> str:
+    """The id of a new order."""
+    return str(post(client, body, KNOWN).get_json()["id"])
+
+
+def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
+    with orders.clock.at(MOMENT):
+        order_id = made(alone, body("order"))
+    answer = alone.get(f"/v1/orders/{order_id}", headers=KNOWN)
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    sent = body("order")
+    sent["shipping"]["address"]["country"] = "US"
+    assert answer.get_json() == {
+        "id": order_id,
+        "lab_status": "submitted",
+        "url": f"http://127.0.0.1:8080/orders/{order_id}",
+        "created": AT,
+        "updated": AT,
+        "tray_number": None,
+        "invoice_number": None,
+        "warnings": [],
+        "traced": {"right_eye": MEASURED, "left_eye": MEASURED},
+        **sent,
+    }
+
+
+def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
+    sent = body("order")
+    least = {
+        "mode": "draft",
+        "submission_type": "new",
+        "order_type": "rx",
+        "lab": "lab_123",
+        "account_number": "1234567",
+        "patient": {"first_name": "Ada", "last_name": "Example"},
+        "mounting_option": "Uncuts Only",
+        "frame": {
+            name: sent["frame"][name]
+            for name in (
+                "handling",
+                "manufacturer",
+                "model",
+                "material",
+                "color",
+                "eye_size",
+                "bridge",
+            )
+        },
+        "rx": {"left_eye": {"sphere": 0}},
+    }
+    told = alone.get(f"/v1/orders/{made(alone, least)}", headers=KNOWN).get_json()
+    assert {name: told[name] for name in least} == least
+    assert told.keys() - least.keys() == {
+        "id",
+        "lab_status",
+        "url",
+        "created",
+        "updated",
+        "tray_number",
+        "invoice_number",
+        "warnings",
+    }
+
+
+def test_warnings_are_told_where_there_are_some(alone: FlaskClient, body: Any) -> None:
+    sent = body("order")
+    sent["rx"]["right_eye"]["near_pd"] = 32
+    created = post(alone, sent, KNOWN)
+    assert created.status_code == 201
+    order_id = created.get_json()["id"]
+    warnings = [{"param": "rx.right_eye.near_pd", "message": "Is above the distance PD."}]
+    assert created.get_json() == {"id": order_id, "warnings": warnings}
+    told = alone.get(f"/v1/orders/{order_id}", headers=KNOWN).get_json()
+    assert told["warnings"] == warnings
+
+
+def test_a_tracing_that_is_none_is_refused(alone: FlaskClient, body: Any) -> None:
+    sent = body("order")
+    sent["frame"]["tracing"] = "DBL=18\nTRCFMT=4;400;E;R;F\n"
+    assert error(post(alone, sent, KNOWN), 400) == {
+        "message": "Line 2: TRCFMT must have format 1; export the tracing as ASCII.",
+        "code": "invalid_request",
+        "param": "frame.tracing",
+    }
+
+
+def test_a_list_is_read_page_by_page(alone: FlaskClient, orders: Served, body: Any) -> None:
+    ids = []
+    for number in range(3):
+        with orders.clock.at(MOMENT + timedelta(days=-365, seconds=number)):
+            ids.append(made(alone, {**body("order"), "mode": "draft"}))
+    change = UpdateOrderRequest(order_id=ids[2], lab_status="in_progress", tray_number="T-1")
+    alone.post(f"/v1/orders/{ids[2]}/submit", headers=KNOWN)
+    orders.call("UpdateOrder", change, "staff", desk=True)
+    first = AT - 365 * 86400
+    path = f"/v1/orders?{ACME}&created[gte]={first}&created[lt]={first + 3}"
+    page = alone.get(f"{path}&limit=1", headers=KNOWN)
+    assert (page.status_code, page.content_type) == (200, "application/json")
+    (row,) = page.get_json()["data"]
+    assert row.pop("updated") > first
+    assert page.get_json()["has_more"] is True
+    assert row == {
+        "id": ids[2],
+        "tray_number": "T-1",
+        "invoice_number": None,
+        "lab_status": "in_progress",
+        "created": first + 2,
+    }
+    rest = alone.get(f"{path}&starting_after={ids[2]}", headers=KNOWN).get_json()
+    assert (rest["has_more"], [each["id"] for each in rest["data"]]) == (False, ids[1::-1])
+    back = alone.get(f"{path}&ending_before={ids[0]}&limit=1", headers=KNOWN).get_json()
+    assert (back["has_more"], [each["id"] for each in back["data"]]) == (True, [ids[1]])
+    none = alone.get(f"/v1/orders?{VISION}&created[lt]=1", headers=KNOWN)
+    assert none.get_json() == {"has_more": False, "data": []}
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=1.5", "limit"),
+        ("limit=", "limit"),
+        ("limit=99999999999999999999", "limit"),
+        ("created[gt]=yesterday", "created_gt"),
+        ("created[gt]=-1", "created_gt"),
+        ("created[gt]=1&created[gt]=2", "created[gt]"),
+        ("created[ne]=1", "created_ne"),
+        ("created=1", "created"),
+        ("starting_after=ord_x", "starting_after"),
+        ("ending_before=%00", "ending_before"),
+        ("ending_before=%F0%9F%91%93", "ending_before"),
+        ("starting_after=a&ending_before=b", "ending_before"),
+        ("page=2", "page"),
+    ],
+)
+def test_a_query_that_makes_no_sense_is_refused(alone: FlaskClient, query: str, param: str) -> None:
+    said = error(alone.get(f"/v1/orders?{ACME}&{query}", headers=KNOWN), 400)
+    assert (said["code"], said["param"]) == ("invalid_request", param)
+
+
+def test_a_list_is_of_one_lab(alone: FlaskClient) -> None:
+    said = error(alone.get("/v1/orders", headers=KNOWN), 400)
+    assert sorted(each["param"] for each in said["errors"]) == ["account_number", "lab"]
+    for lab in ("lab=lab_123&account_number=7654321", "lab=x&account_number=1"):
+        assert error(alone.get(f"/v1/orders?{lab}", headers=KNOWN), 404)["code"] == "not_found"
+
+
+def test_a_draft_is_submitted(alone: FlaskClient, body: Any, unique: str) -> None:
+    order_id = made(alone, {**body("order"), "mode": "draft"})
+    keyed = {**KNOWN, "Idempotency-Key": unique}
+    first, again = (alone.post(f"/v1/orders/{order_id}/submit", headers=keyed) for _ in range(2))
+    assert (first.status_code, first.get_json()["lab_status"]) == (200, "submitted")
+    assert first.get_json() == alone.get(f"/v1/orders/{order_id}", headers=KNOWN).get_json()
+    assert again.data == first.data
+    assert again.headers["Idempotent-Replayed"] == "true"
+    said = error(alone.post(f"/v1/orders/{order_id}/submit", json={}, headers=KNOWN), 409)
+    assert said == {"message": "The order is not a draft.", "code": "wrong_state"}
+
+
+def test_a_draft_that_is_not_whole_stays_one(alone: FlaskClient, body: Any) -> None:
+    sent = {**body("order"), "mode": "draft"}
+    del sent["lens"]
+    path = f"/v1/orders/{made(alone, sent)}"
+    said = error(alone.post(f"{path}/submit", headers=KNOWN), 400)
+    assert said == {
+        "message": "Required with order_type rx and mode submit.",
+        "code": "invalid_request",
+        "param": "lens",
+    }
+    assert alone.get(path, headers=KNOWN).get_json()["lab_status"] == "draft"
+
+
+@pytest.mark.parametrize("sent", [{"x": 1}, {"order_id": "ord_1"}, [], "x"])
+def test_a_submit_says_nothing_more(alone: FlaskClient, body: Any, sent: Any) -> None:
+    path = f"/v1/orders/{made(alone, {**body('order'), 'mode': 'draft'})}"
+    refused = alone.post(f"{path}/submit", data=json.dumps(sent), headers=KNOWN)
+    assert error(refused, 400)["code"] == "invalid_request"
+    assert alone.get(path, headers=KNOWN).get_json()["lab_status"] == "draft"
+
+
+def test_a_job_is_text(alone: FlaskClient, body: Any) -> None:
+    order_id = made(alone, body("order"))
+    answer = alone.get(f"/v1/orders/{order_id}/oma", headers=KNOWN)
+    assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
+    assert f"JOB={order_id}\r\n" in answer.get_data(as_text=True)
+    assert answer.headers["X-Request-Id"]
+
+
+def test_an_outline_is_a_drawing(alone: FlaskClient, body: Any) -> None:
+    order_id = made(alone, body("order"))
+    answer = alone.get(f"/v1/orders/{order_id}/outline.svg", headers=KNOWN)
+    assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+    assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
+    assert answer.get_data(as_text=True).startswith("<svg ")
+
+
+@EACH_PATH
+@pytest.mark.parametrize(
+    "order_id", ["ord_1", "ord_" + "0" * 24, "%00", "%FF", "%F0%9F%91%93", "x" * 5000]
+)
+def test_what_is_no_order_is_not_found(alone: FlaskClient, path: str, order_id: str) -> None:
+    said = error(alone.get(f"/v1/orders/{order_id}{path}", headers=KNOWN), 404)
+    assert said == {"message": "You have no such order.", "code": "not_found"}
+    assert error(alone.post(f"/v1/orders/{order_id}/submit", headers=KNOWN), 404) == said
+
+
+@EACH_PATH
+def test_a_read_has_no_parameters(alone: FlaskClient, body: Any, path: str) -> None:
+    order_id = made(alone, body("order"))
+    said = error(alone.get(f"/v1/orders/{order_id}{path}?lab=lab_123", headers=KNOWN), 400)
+    assert said["param"] == "lab"
+
+
+@EACH_PATH
+def test_an_order_wants_a_token_and_a_user(alone: FlaskClient, body: Any, path: str) -> None:
+    where = f"/v1/orders/{made(alone, body('order'))}{path}"
+    user = {"User-Email": KNOWN["User-Email"]}
+    assert error(alone.get(where, headers=user), 401, "authentication_error")
+    token = {"Authorization": KNOWN["Authorization"]}
+    assert error(alone.get(where, headers=token), 400)["param"] == "User-Email"
+    stranger = {**token, "User-Email": "stranger@example.org"}
+    assert error(alone.get(where, headers=stranger), 403, "permission_error")
