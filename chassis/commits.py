@@ -60,6 +60,11 @@ class FairLock:
         return True
 
 
+def driver_of(connection: Connection) -> Any:
+    """The connection as the database's own driver knows it."""
+    return connection.connection.driver_connection
+
+
 class Group:
     """Writers whose effects are committed together."""
 
@@ -67,10 +72,11 @@ class Group:
         self.connection = connection
         try:
             self.transaction = connection.begin()
+            self.driver = driver_of(connection)
+            self.driver.execute("BEGIN IMMEDIATE")
         except BaseException:
             connection.close()
             raise
-        self.driver: Any = connection.connection.driver_connection
         self.members = 0
         self.ended = threading.Event()
         self.error: BaseException | None = None

@@ -33,7 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.calls import current
-from chassis.commits import GroupCommit
+from chassis.commits import GroupCommit, driver_of
 from chassis.errors import Busy, Overloaded, Refusal
 
 LOCK_WAIT = 5  # seconds
@@ -83,10 +83,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgres()
-        reading = {"write": False} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        self._reader = self.engine.execution_options(**reading)
-        self._writer = self.engine.execution_options(write=True)
-        self._commits = GroupCommit(self._writer)
+        self._commits = GroupCommit(self.engine)
         self.news = threading.Event()
 
     def _sqlite(self) -> Engine:
@@ -114,12 +111,6 @@ class Database:
                 cursor.execute(f"PRAGMA {pragma}")
             cursor.close()
 
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            writes = connection.get_execution_options().get("write", True)
-            driver: Any = connection.connection.driver_connection
-            driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-
         return engine
 
     def _postgres(self) -> Engine:
@@ -129,6 +120,7 @@ class Database:
             max_overflow=0,
             **JSON,
             connect_args={
+                "autocommit": True,
                 "connect_timeout": CONNECT_WAIT,
                 "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
             },
@@ -140,7 +132,9 @@ class Database:
 
         READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
         """
-        with refusals(), self._reader.connect() as tx:
+        with refusals(), self.engine.connect() as tx:
+            if self.is_sqlite:
+                driver_of(tx).execute("BEGIN")
             yield tx
 
     @contextmanager
@@ -157,7 +151,8 @@ class Database:
                 with self._commits.member(wait, call.ensure_awaited) as tx:
                     yield tx
             else:
-                with self._writer.begin() as tx:
+                with self.engine.begin() as tx:
+                    tx.exec_driver_sql("BEGIN")
                     yield tx
                     call.ensure_awaited()
         if _written.news:
