@@ -27,6 +27,10 @@ from protos.subscriptions_pb2 import (
     ListSubscriptionsResponse,
     PreApproval,
     PriceSimulation,
+    SendEmailRequest,
+    SendEmailResponse,
+    SendSmsRequest,
+    SendSmsResponse,
     Subscription,
     UpdateProductsRequest,
     UpdateProductsResponse,
@@ -59,6 +63,10 @@ CREATE_WARRANTY_EVENT = Reader(
 CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
 CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
+SEND_EMAIL = Reader(SendEmailRequest, path=("subscription_id",))
+SEND_SMS = Reader(SendSmsRequest, path=("subscription_id",))
+EMAIL_SENT = Writer(SendEmailResponse)
+SMS_SENT = Writer(SendSmsResponse)
 SUBSCRIPTION = Writer(Subscription, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",))
 SUBSCRIPTIONS = Writer(
     ListSubscriptionsResponse, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",)
@@ -166,6 +174,18 @@ def create_price_simulation() -> Response:
     request = read(CREATE_PRICE_SIMULATION, ahead=_known)
     simulated = call(backends.subscriptions().CreatePriceSimulation, request)
     return answer(200, PRICE_SIMULATION, simulated)
+
+
+@bp.post("/subscriptions/<subscription_id>/send_email")
+def send_email(subscription_id: str) -> Response:
+    request = read(SEND_EMAIL, ahead=_known, subscription_id=subscription_id)
+    return answer(202, EMAIL_SENT, call(backends.subscriptions().SendEmail, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/send_sms")
+def send_sms(subscription_id: str) -> Response:
+    request = read(SEND_SMS, ahead=_known, subscription_id=subscription_id)
+    return answer(202, SMS_SENT, call(backends.subscriptions().SendSms, request))
 
 
 def _known() -> None:

@@ -1791,3 +1791,296 @@ class RecordPaymentRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__successful) -> _WhichOneofReturnType__successful | None: ...
 
 Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
+
+@_typing.final
+class SendEmailRequest(_message.Message):
+    """Whose cart link to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendEmailRequest: _TypeAlias = SendEmailRequest  # noqa: Y015
+
+@_typing.final
+class SendEmailResponse(_message.Message):
+    """It is on its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """For people, in the merchant's language."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendEmailResponse: _TypeAlias = SendEmailResponse  # noqa: Y015
+
+@_typing.final
+class SendSmsRequest(_message.Message):
+    """Whose cart link to send."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendSmsRequest: _TypeAlias = SendSmsRequest  # noqa: Y015
+
+@_typing.final
+class SendSmsResponse(_message.Message):
+    """It is on its way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """For people, in the merchant's language."""
+    def __init__(
+        self,
+        *,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendSmsResponse: _TypeAlias = SendSmsResponse  # noqa: Y015
+
+@_typing.final
+class GetCartByCodeRequest(_message.Message):
+    """Which cart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Cart.code."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCartByCodeRequest: _TypeAlias = GetCartByCodeRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmCartByCodeRequest(_message.Message):
+    """Which cart the shopper confirms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    TERMS_ACCEPTED_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Cart.code."""
+    terms_accepted: _builtins.bool
+    """Whether the shopper accepts the terms; required to be true."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        terms_accepted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "terms_accepted", b"terms_accepted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmCartByCodeRequest: _TypeAlias = ConfirmCartByCodeRequest  # noqa: Y015
+
+@_typing.final
+class ShopperCart(_message.Message):
+    """A cart as its shopper is shown it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    SHOP_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    TERMS_URL_FIELD_NUMBER: _builtins.int
+    GIVEN_NAMES_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    MONTHLY_FIELD_NUMBER: _builtins.int
+    TOTAL_MONTHS_FIELD_NUMBER: _builtins.int
+    ITEMS_BEFORE_FIELD_NUMBER: _builtins.int
+    MONTHLY_BEFORE_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ON_FIELD_NUMBER: _builtins.int
+    CONTRACT_NUMBER_FIELD_NUMBER: _builtins.int
+    ENDS_ON_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """open: it waits for the shopper. change: so does this change of a subscription.
+    waiting_for_payment and confirmed: the shopper has confirmed. ended: cancelled
+    or finished.
+    """
+    shop: _builtins.str
+    """Name of the merchant."""
+    locale: _builtins.str
+    """The merchant's, "es-ES"."""
+    terms_url: _builtins.str
+    """The merchant's terms, if there is a page of them."""
+    given_names: _builtins.str
+    """The shopper's given names."""
+    total_months: _builtins.int
+    """Length of the subscription."""
+    confirmed_on: _builtins.str
+    """Day of the confirmation in the merchant's time zone, "YYYY-MM-DD"."""
+    contract_number: _builtins.str
+    """Given at confirmation."""
+    ends_on: _builtins.str
+    """Day on which the months are over, in the merchant's time zone; once active."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
+        """In order."""
+
+    @_builtins.property
+    def monthly(self) -> Global___Money:
+        """A month, for all items."""
+
+    @_builtins.property
+    def items_before(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
+        """Change: the items in force."""
+
+    @_builtins.property
+    def monthly_before(self) -> Global___Money:
+        """Change: what those cost a month."""
+
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        shop: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        terms_url: _builtins.str | None = ...,
+        given_names: _builtins.str | None = ...,
+        items: _abc.Iterable[Global___ShopperItem] | None = ...,
+        monthly: Global___Money | None = ...,
+        total_months: _builtins.int = ...,
+        items_before: _abc.Iterable[Global___ShopperItem] | None = ...,
+        monthly_before: Global___Money | None = ...,
+        confirmed_on: _builtins.str | None = ...,
+        contract_number: _builtins.str | None = ...,
+        ends_on: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "terms_url", b"terms_url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "ends_on", b"ends_on", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confirmed_on: _TypeAlias = _typing.Literal["confirmed_on"]  # noqa: Y015
+    _WhichOneofArgType__confirmed_on: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on"]  # noqa: Y015
+    _WhichOneofReturnType__contract_number: _TypeAlias = _typing.Literal["contract_number"]  # noqa: Y015
+    _WhichOneofArgType__contract_number: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number"]  # noqa: Y015
+    _WhichOneofReturnType__ends_on: _TypeAlias = _typing.Literal["ends_on"]  # noqa: Y015
+    _WhichOneofArgType__ends_on: _TypeAlias = _typing.Literal["_ends_on", b"_ends_on"]  # noqa: Y015
+    _WhichOneofReturnType__given_names: _TypeAlias = _typing.Literal["given_names"]  # noqa: Y015
+    _WhichOneofArgType__given_names: _TypeAlias = _typing.Literal["_given_names", b"_given_names"]  # noqa: Y015
+    _WhichOneofReturnType__terms_url: _TypeAlias = _typing.Literal["terms_url"]  # noqa: Y015
+    _WhichOneofArgType__terms_url: _TypeAlias = _typing.Literal["_terms_url", b"_terms_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirmed_on) -> _WhichOneofReturnType__confirmed_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_number) -> _WhichOneofReturnType__contract_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ends_on) -> _WhichOneofReturnType__ends_on | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__given_names) -> _WhichOneofReturnType__given_names | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__terms_url) -> _WhichOneofReturnType__terms_url | None: ...
+
+Global___ShopperCart: _TypeAlias = ShopperCart  # noqa: Y015
+
+@_typing.final
+class ShopperItem(_message.Message):
+    """An item as the shopper is shown it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    MONTHLY_FIELD_NUMBER: _builtins.int
+    EYE_FIELD_NUMBER: _builtins.int
+    BOXES_A_YEAR_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """For people."""
+    quantity: _builtins.int
+    """Pieces."""
+    eye: _builtins.str
+    """Contact lens: left, right or both."""
+    boxes_a_year: _builtins.int
+    """Contact lens: boxes per subscription year for this eye."""
+    changes: _builtins.bool
+    """Change: whether it comes in (or, among items_before, goes)."""
+    @_builtins.property
+    def monthly(self) -> Global___Money:
+        """A month, of all pieces."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
+        """Package: its items."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        monthly: Global___Money | None = ...,
+        eye: _builtins.str | None = ...,
+        boxes_a_year: _builtins.int | None = ...,
+        items: _abc.Iterable[Global___ShopperItem] | None = ...,
+        changes: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_boxes_a_year", b"_boxes_a_year", "_eye", b"_eye", "boxes_a_year", b"boxes_a_year", "eye", b"eye", "monthly", b"monthly"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_boxes_a_year", b"_boxes_a_year", "_eye", b"_eye", "boxes_a_year", b"boxes_a_year", "changes", b"changes", "eye", b"eye", "items", b"items", "monthly", b"monthly", "name", b"name", "quantity", b"quantity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__boxes_a_year: _TypeAlias = _typing.Literal["boxes_a_year"]  # noqa: Y015
+    _WhichOneofArgType__boxes_a_year: _TypeAlias = _typing.Literal["_boxes_a_year", b"_boxes_a_year"]  # noqa: Y015
+    _WhichOneofReturnType__eye: _TypeAlias = _typing.Literal["eye"]  # noqa: Y015
+    _WhichOneofArgType__eye: _TypeAlias = _typing.Literal["_eye", b"_eye"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__boxes_a_year) -> _WhichOneofReturnType__boxes_a_year | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__eye) -> _WhichOneofReturnType__eye | None: ...
+
+Global___ShopperItem: _TypeAlias = ShopperItem  # noqa: Y015

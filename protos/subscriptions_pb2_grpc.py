@@ -90,6 +90,16 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.SendEmail = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/SendEmail',
+                request_serializer=protos_dot_subscriptions__pb2.SendEmailRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.SendEmailResponse.FromString,
+                _registered_method=True)
+        self.SendSms = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/SendSms',
+                request_serializer=protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionServiceServicer:
@@ -212,6 +222,24 @@ class SubscriptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SendEmail(self, request, context):
+        """Sends the cart link to the shopper by e-mail: of the cart that pends, else
+        of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
+        does not allow it: no such subscription, another state (not waiting for
+        payment, unless the merchant is Mexican), no address, or 5 messages for this
+        cart before; UNAUTHENTICATED for another's merchant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendSms(self, request, context):
+        """The same by SMS, before and while waiting for payment; at most 3 for a cart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubscriptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -269,6 +297,16 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'SendEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendEmail,
+                    request_deserializer=protos_dot_subscriptions__pb2.SendEmailRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.SendEmailResponse.SerializeToString,
+            ),
+            'SendSms': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendSms,
+                    request_deserializer=protos_dot_subscriptions__pb2.SendSmsRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.SendSmsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -579,6 +617,60 @@ class SubscriptionService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def SendEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/SendEmail',
+            protos_dot_subscriptions__pb2.SendEmailRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.SendEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendSms(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/SendSms',
+            protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class SubscriptionDeskServiceStub:
     """What the operator's own staff and systems call. Needs role "staff".
@@ -695,6 +787,138 @@ class SubscriptionDeskService:
             '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
             protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ShopperServiceStub:
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetCartByCode = channel.unary_unary(
+                '/optigate.subscriptions.v1.ShopperService/GetCartByCode',
+                request_serializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ShopperCart.FromString,
+                _registered_method=True)
+        self.ConfirmCartByCode = channel.unary_unary(
+                '/optigate.subscriptions.v1.ShopperService/ConfirmCartByCode',
+                request_serializer=protos_dot_subscriptions__pb2.ConfirmCartByCodeRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ShopperCart.FromString,
+                _registered_method=True)
+
+
+class ShopperServiceServicer:
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    def GetCartByCode(self, request, context):
+        """Gives the cart behind a code, as the shopper is shown it. The first reading
+        brings a draft or sent subscription to in_progress.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmCartByCode(self, request, context):
+        """Confirms the cart behind a code for the shopper, and gives it as it stands
+        then. A solicited one goes to activating when it is paid, else to
+        waiting_for_payment; a changed one comes into force. Whatever is confirmed
+        already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
+        are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
+        not possible any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ShopperServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetCartByCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCartByCode,
+                    request_deserializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ShopperCart.SerializeToString,
+            ),
+            'ConfirmCartByCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmCartByCode,
+                    request_deserializer=protos_dot_subscriptions__pb2.ConfirmCartByCodeRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ShopperCart.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.subscriptions.v1.ShopperService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.subscriptions.v1.ShopperService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ShopperService:
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    @staticmethod
+    def GetCartByCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ShopperService/GetCartByCode',
+            protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ShopperCart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmCartByCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ShopperService/ConfirmCartByCode',
+            protos_dot_subscriptions__pb2.ConfirmCartByCodeRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ShopperCart.FromString,
             options,
             channel_credentials,
             insecure,

@@ -120,6 +120,15 @@ class SubscriptionServiceStub:
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
     """
+    SendEmail: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]
+    """Sends the cart link to the shopper by e-mail: of the cart that pends, else
+    of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
+    does not allow it: no such subscription, another state (not waiting for
+    payment, unless the merchant is Mexican), no address, or 5 messages for this
+    cart before; UNAUTHENTICATED for another's merchant.
+    """
+    SendSms: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]
+    """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
@@ -196,6 +205,15 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
     """
+    SendEmail: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]  # type: ignore[assignment]
+    """Sends the cart link to the shopper by e-mail: of the cart that pends, else
+    of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
+    does not allow it: no such subscription, another state (not waiting for
+    payment, unless the merchant is Mexican), no address, or 5 messages for this
+    cart before; UNAUTHENTICATED for another's merchant.
+    """
+    SendSms: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]  # type: ignore[assignment]
+    """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """What shops call. Needs an account with role "client"."""
@@ -336,6 +354,27 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
         """
 
+    @_abc_1.abstractmethod
+    def SendEmail(
+        self,
+        request: _subscriptions_pb2.SendEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.SendEmailResponse, _abc.Awaitable[_subscriptions_pb2.SendEmailResponse]]:
+        """Sends the cart link to the shopper by e-mail: of the cart that pends, else
+        of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
+        does not allow it: no such subscription, another state (not waiting for
+        payment, unless the merchant is Mexican), no address, or 5 messages for this
+        cart before; UNAUTHENTICATED for another's merchant.
+        """
+
+    @_abc_1.abstractmethod
+    def SendSms(
+        self,
+        request: _subscriptions_pb2.SendSmsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.SendSmsResponse, _abc.Awaitable[_subscriptions_pb2.SendSmsResponse]]:
+        """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
+
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class SubscriptionDeskServiceStub:
@@ -404,3 +443,79 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer: SubscriptionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ShopperServiceStub:
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ShopperServiceAsyncStub: ...
+    GetCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]
+    """Gives the cart behind a code, as the shopper is shown it. The first reading
+    brings a draft or sent subscription to in_progress.
+    """
+    ConfirmCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]
+    """Confirms the cart behind a code for the shopper, and gives it as it stands
+    then. A solicited one goes to activating when it is paid, else to
+    waiting_for_payment; a changed one comes into force. Whatever is confirmed
+    already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
+    are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
+    not possible any more.
+    """
+
+@_typing.type_check_only
+class ShopperServiceAsyncStub(ShopperServiceStub):
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
+    """Gives the cart behind a code, as the shopper is shown it. The first reading
+    brings a draft or sent subscription to in_progress.
+    """
+    ConfirmCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
+    """Confirms the cart behind a code for the shopper, and gives it as it stands
+    then. A solicited one goes to activating when it is paid, else to
+    waiting_for_payment; a changed one comes into force. Whatever is confirmed
+    already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
+    are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
+    not possible any more.
+    """
+
+class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the shopper's page calls. It needs no account: the code of a cart link is
+    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
+    is that of a cart which another one has taken the place of.
+    """
+
+    @_abc_1.abstractmethod
+    def GetCartByCode(
+        self,
+        request: _subscriptions_pb2.GetCartByCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
+        """Gives the cart behind a code, as the shopper is shown it. The first reading
+        brings a draft or sent subscription to in_progress.
+        """
+
+    @_abc_1.abstractmethod
+    def ConfirmCartByCode(
+        self,
+        request: _subscriptions_pb2.ConfirmCartByCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
+        """Confirms the cart behind a code for the shopper, and gives it as it stands
+        then. A solicited one goes to activating when it is paid, else to
+        waiting_for_payment; a changed one comes into force. Whatever is confirmed
+        already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
+        are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
+        not possible any more.
+        """
+
+def add_ShopperServiceServicer_to_server(servicer: ShopperServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,11 +34,11 @@ def pending_cart(view: View) -> pb.Cart | None:
         id=row.pending_id,
         reference=row.reference,
         code=row.pending_code,
-        cart_items=items(view, _pending_items(view)),
+        cart_items=items(view, pending_items(view)),
     )
 
 
-def _pending_items(view: View) -> Iterable[Any]:
+def pending_items(view: View) -> Iterable[Any]:
     """What stays, and rows of what would be new, in the order of the new cart."""
     for row in view.row.pending_items:
         if "type" in row:

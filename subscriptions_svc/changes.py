@@ -47,17 +47,20 @@ def propose(
     proposals.propose(tx, subscription.id, whole, now)
 
 
-def confirm(tx: Connection, subscription: Row[Any], now: datetime, *, by_staff: bool) -> bool:
+def confirm(
+    tx: Connection, subscription: Row[Any], now: datetime, *, code: str | None = None
+) -> bool:
     """Confirm what waits for the shopper: the subscription, or the cart that pends.
 
+    The shopper confirms the cart that has the code of the link; without one, staff whatever waits.
     Gives whether anything has changed. Raises WrongState when the subscription has ended, or the
     cart that pends is not allowed any more; nothing of it is kept then. The caller holds the
     subscription's lock.
     """
     found.ensure_live(subscription, now)
     if rules.Status(subscription.status) in rules.UNCONFIRMED:
-        return moves.confirm(tx, subscription, now, by_staff=by_staff)
-    proposal = proposals.claim(tx, subscription.id)
+        return moves.confirm(tx, subscription, now, by_staff=code is None)
+    proposal = proposals.claim(tx, subscription.id, code)
     if proposal is None:
         return False
     view = views(tx, [subscription], now)[0]

@@ -30,7 +30,7 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
         with self.database.write() as tx:
             subscription = any_merchants(tx, request.subscription_id, lock=True)
             now = self.now()
-            changes.confirm(tx, subscription, now, by_staff=True)
+            changes.confirm(tx, subscription, now)
             return store.answers.keep(tx, document(tx, subscription.id, now))
 
     def RecordPayment(

@@ -9,18 +9,29 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, insert, null, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, null, select, update
 
-from subscriptions_svc.messages_ends import EMAIL, SMS, Message
+from subscriptions_svc.messages_ends import Message
 from subscriptions_svc.store import messages
 
-LIMITS = {EMAIL: 5, SMS: 3}  # messages of a channel for one cart
 TRIES = 10
 LEASE = timedelta(minutes=5)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 
-_ADD = insert(messages)
+_OF_CART = (messages.c.cart_id == bindparam("cart_id"), messages.c.channel == bindparam("channel"))
+_COUNT = select(func.count()).where(*_OF_CART)
+_GIVEN = ("id", "cart_id", "channel", "content", "created_at", "due_at", "tries")
+_ADD = (
+    insert(messages)
+    .from_select(
+        _GIVEN,
+        select(*(bindparam(name, type_=messages.c[name].type) for name in _GIVEN)).where(
+            _COUNT.scalar_subquery() < bindparam("limit", type_=Integer())
+        ),
+    )
+    .execution_options(preserve_rowcount=True)
+)
 _DUE = messages.c.due_at <= bindparam("now")
 _ANY_DUE = select(messages.c.id).where(_DUE).limit(1)
 _NEXT = select(messages.c.id).where(_DUE).order_by(messages.c.due_at).limit(1)
@@ -45,8 +56,19 @@ class Text(NamedTuple):
     shop: str
 
 
-def add(tx: Connection, cart_id: str, channel: str, content: Text, now: datetime) -> None:
-    """Keep a message that is to be sent at once."""
+def count(tx: Connection, cart_id: str, channel: str) -> int:
+    """How many messages of a channel a cart has had."""
+    counted: int = tx.execute(_COUNT, {"cart_id": cart_id, "channel": channel}).scalar_one()
+    return counted
+
+
+def add(
+    tx: Connection, cart_id: str, channel: str, content: Text, limit: int, now: datetime
+) -> bool:
+    """Keep a message that is to be sent at once; False when its cart has had so many already.
+
+    The caller holds the row of the cart's subscription.
+    """
     row = {
         "id": str(uuid.uuid4()),
         "cart_id": cart_id,
@@ -55,8 +77,9 @@ def add(tx: Connection, cart_id: str, channel: str, content: Text, now: datetime
         "created_at": now,
         "due_at": now,
         "tries": 0,
+        "limit": limit,
     }
-    tx.execute(_ADD, row)
+    return tx.execute(_ADD, row).rowcount == 1
 
 
 def any_due(tx: Connection, now: datetime) -> bool:

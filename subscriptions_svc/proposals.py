@@ -31,7 +31,10 @@ def _propose(dialect: Any) -> Any:
 _PROPOSE = {"sqlite": _propose(sqlite), "postgresql": _propose(postgresql)}
 _CLAIM = (
     delete(pending_carts)
-    .where(pending_carts.c.subscription_id == bindparam("of"))
+    .where(
+        pending_carts.c.subscription_id == bindparam("of"),
+        pending_carts.c.code == func.coalesce(bindparam("code"), pending_carts.c.code),
+    )
     .returning(pending_carts.c.id, pending_carts.c.code, pending_carts.c.cart_items)
 )
 _PUT_INTO_FORCE = (
@@ -89,9 +92,12 @@ def propose(
     tx.execute(_PROPOSE[tx.dialect.name], row)
 
 
-def claim(tx: Connection, subscription_id: str) -> Proposal | None:
-    """Take the cart that pends, for `confirm` or for nobody: it pends no more."""
-    row = tx.execute(_CLAIM, {"of": subscription_id}).first()
+def claim(tx: Connection, subscription_id: str, code: str | None = None) -> Proposal | None:
+    """Take the cart that pends, for `confirm` or for nobody: it pends no more.
+
+    With a code only the cart that has it: another one may have taken its place a moment ago.
+    """
+    row = tx.execute(_CLAIM, {"of": subscription_id, "code": code}).first()
     return None if row is None else Proposal(row.id, row.code, row.cart_items)
 
 

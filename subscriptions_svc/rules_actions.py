@@ -5,6 +5,8 @@ from datetime import datetime
 from subscriptions_svc.rules import CONFIRMED, LIVE, UNCONFIRMED, PaymentStatus, Status
 from subscriptions_svc.rules_ending import is_free
 
+LINKS = {"email": 5, "sms": 3}  # messages with the link of one cart
+
 
 def available_actions(
     status: Status,
@@ -15,6 +17,7 @@ def available_actions(
     country: str,
     has_email: bool,
     has_phone: bool,
+    email_count: int,
     sms_count: int,
     has_pending_cart: bool,
     has_room: bool,
@@ -43,9 +46,9 @@ def available_actions(
         "cancel": live and not free,  # from 24 hours after the confirmation on
         "withdraw": live and free,  # before the confirmation and for 24 hours after it
         "send_sms": waits and has_phone and sms_count == 0,  # the first message
-        "resend_sms": waits and has_phone and sms_count > 0,  # any later one
+        "resend_sms": waits and has_phone and 0 < sms_count < LINKS["sms"],  # any later one
         # Before payment, in Mexico ever before; and for a cart that is to change.
-        "send_cart_link_email": by_email and has_email,
+        "send_cart_link_email": by_email and has_email and email_count < LINKS["email"],
         "add_product": active and has_room,  # paid or not
         "change_item": active and paid and exchangeable_items > 0,
         "activate_product": confirmed and pending_items > 0,  # something is to be handed over

@@ -27,11 +27,13 @@ from subscriptions_svc import (
     ledger,
     listing,
     merchants,
+    messages_links,
     phrases,
     rules,
     rules_cart,
     rules_changes,
     rules_ending,
+    shopper,
     solicitations,
     store,
     warranty,
@@ -39,6 +41,8 @@ from subscriptions_svc import (
 from subscriptions_svc.deliveries import deliver
 from subscriptions_svc.desk import SubscriptionDeskService
 from subscriptions_svc.found import document, ensure_confirmed, own
+from subscriptions_svc.messages_ends import EMAIL, SMS
+from subscriptions_svc.shopper import ShopperService
 from subscriptions_svc.years import local_day
 
 M = TypeVar("M", bound=Message)
@@ -56,9 +60,10 @@ CREATE_PRICE_SIMULATION = Rules(rules.CREATE_PRICE_SIMULATION, reason=MALFORMED)
 class SubscriptionService(rpc.SubscriptionServiceServicer):
     """What shops call."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime], public_url: str) -> None:
         self.database = database
         self.now = now
+        self.public_url = public_url
 
     def CreateSubscription(
         self, request: pb.CreateSubscriptionRequest, context: grpc.ServicerContext
@@ -175,6 +180,24 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         meta = page_meta(values, total)
         return pb.ListDeliveriesResponse(meta=meta, data=map(ledger.entry, rows))
 
+    def SendEmail(
+        self, request: pb.SendEmailRequest, context: grpc.ServicerContext
+    ) -> pb.SendEmailResponse:
+        with self.database.write() as tx:
+            message = messages_links.send(
+                tx, request.subscription_id, EMAIL, self.public_url, self.now()
+            )
+            return store.answers.keep(tx, pb.SendEmailResponse(message=message))
+
+    def SendSms(
+        self, request: pb.SendSmsRequest, context: grpc.ServicerContext
+    ) -> pb.SendSmsResponse:
+        with self.database.write() as tx:
+            message = messages_links.send(
+                tx, request.subscription_id, SMS, self.public_url, self.now()
+            )
+            return store.answers.keep(tx, pb.SendSmsResponse(message=message))
+
     def kept(self, answer: M) -> M:
         """The answer to a POST that changes nothing, kept for its idempotency key if it has one."""
         if not current().idempotency_key:
@@ -213,7 +236,7 @@ def serve(
     return start(
         [
             (
-                SubscriptionService(database, now),
+                SubscriptionService(database, now, public_url),
                 rpc.add_SubscriptionServiceServicer_to_server,
                 of["SubscriptionService"],
             ),
@@ -222,9 +245,15 @@ def serve(
                 rpc.add_SubscriptionDeskServiceServicer_to_server,
                 of["SubscriptionDeskService"],
             ),
+            (
+                ShopperService(database, now),
+                rpc.add_ShopperServiceServicer_to_server,
+                of["ShopperService"],
+            ),
         ],
         database=database,
         answers=store.answers,
         authenticate=store.accounts.basic(Memory(database, store.changes)),
+        open_rpcs=shopper.OPEN_RPCS,
         listen=listen,
     )

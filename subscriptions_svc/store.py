@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Connection,
     Date,
     ForeignKey,
@@ -248,6 +249,15 @@ _OWN = exists().where(
     account_merchants.c.account_id == bindparam("account_id"),
     account_merchants.c.merchant_id == subscriptions.c.merchant_id,
 )
+
+
+def _messages(channel: str) -> ColumnElement[int]:
+    """How many messages of a channel the cart that waits has had."""
+    waits = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
+    wanted = (messages.c.cart_id == waits, messages.c.channel == channel)
+    return select(func.count()).where(*wanted).scalar_subquery().label(f"{channel}_count")
+
+
 SUBSCRIPTIONS = (
     select(
         *(each for each in subscriptions.c if each.name != "search_text"),
@@ -261,6 +271,8 @@ SUBSCRIPTIONS = (
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),
         pending_carts.c.cart_items.label("pending_items"),
+        _messages("email"),
+        _messages("sms"),
     )
     .join(merchants)
     .join(pending_carts, isouter=True)

@@ -89,6 +89,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         country=merchant.country,
         has_email=bool(subscription.email),
         has_phone=bool(subscription.mobile_phone),
+        email_count=0,
         sms_count=0,
         has_pending_cart=False,
         has_room=True,

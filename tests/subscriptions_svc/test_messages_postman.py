@@ -58,7 +58,7 @@ def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Data
 def add(database: Database, channel: str = EMAIL, now: datetime = MOMENT, **changes: Any) -> str:
     cart_id = str(uuid.uuid4())
     with database.write() as tx:
-        messages.add(tx, cart_id, channel, TEXT._replace(**changes), now)
+        assert messages.add(tx, cart_id, channel, TEXT._replace(**changes), 1, now)
     return cart_id
 
 

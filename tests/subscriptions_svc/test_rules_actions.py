@@ -20,6 +20,7 @@ ALL: Document = {
     "country": "ES",
     "has_email": True,
     "has_phone": True,
+    "email_count": 0,
     "sms_count": 0,
     "has_pending_cart": False,
     "has_room": True,
