@@ -9,6 +9,7 @@ from flask import Flask
 from chassis import telemetry
 from chassis.calls import LONGEST
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
+from gateway.pages import cart
 
 ADDRESSES = {
     "sessions": "127.0.0.1:50051",
@@ -30,7 +31,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)
-    for module in (health, sessions, orders, subscriptions, pages):
+    for module in (health, sessions, orders, subscriptions, pages, cart):
         app.register_blueprint(module.bp)
     return app
 

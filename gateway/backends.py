@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from chassis.calls import IDEMPOTENCY_HEADER
 from protos.orders_pb2_grpc import OrderServiceStub
 from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
-from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
+from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -118,6 +118,11 @@ def subscriptions() -> SubscriptionServiceStub:
     """The subscriptions service, for the request at hand."""
     stub: SubscriptionServiceStub = _for_this_request("subscriptions")
     return stub
+
+
+def shopper() -> ShopperServiceStub:
+    """What the shopper's page calls in the subscriptions service; all of it may be repeated."""
+    return ShopperServiceStub(backends().channel("subscriptions"))
 
 
 def _for_this_request(name: str) -> Any:
