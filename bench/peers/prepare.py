@@ -51,8 +51,8 @@ def prepare(url: str) -> str:
                     )
                 )
         for merchant in subscriptions["merchants"]:
-            of = {name: value for name, value in merchant.items() if name != "store_refs"}
-            session.add(tables.Merchant(**of))
+            known = tables.Merchant.__table__.columns.keys()
+            session.add(tables.Merchant(**{name: merchant[name] for name in known}))
         session.flush()
         for each in subscriptions["references"]:
             id_ = accounts[each["account"]].id
