@@ -1,10 +1,13 @@
-"""The service of the tests' own, one a module."""
+"""The service of the tests' own and a store with an outbox, one a module, and a receiver."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from chassis.database import Database
+from tests.chassis.events import Box
 from tests.chassis.probe import Probe, probe
+from tests.chassis.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")
@@ -12,3 +15,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     """The service, on a store of this module."""
     with probe(tmp_path_factory.mktemp("probe")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def stored(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
+    """A store with an outbox: that of orders."""
+    database = Database(store_url("orders", engine))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def box(stored: Database) -> Iterator[Box]:
+    """Its outbox, in which no other test has an endpoint."""
+    made = Box(stored)
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def partner() -> Iterator[Receiver]:
+    """The endpoint of somebody."""
+    with receiving() as receiver:
+        yield receiver

@@ -1,12 +1,16 @@
 """An outbox on a store of its own, and the events that tests put into it."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from chassis.database import Database
+from chassis.delivery import Dispatcher
 from chassis.endpoints import EndpointSchema
 from chassis.outbox import Event, Outbox
+from chassis.webhooks import Courier
 from orders_svc import store
 
 TYPES = ("thing.moved", "thing.shown", "thing_shown")
@@ -37,6 +41,13 @@ class Box:
         """Take an owner's endpoint away."""
         with self.database.write() as tx:
             self.outbox.endpoints.put(tx, owner, None, self.now)
+
+    def clear(self) -> None:
+        """Take all endpoints away."""
+        with self.database.read() as tx:
+            owners = [row.owner for row in self.outbox.endpoints.all(tx)]
+        for owner in owners:
+            self.remove(owner)
 
     def disable(self, owner: str) -> None:
         """An owner's endpoint answers 410."""
@@ -76,3 +87,27 @@ class Box:
         """An owner's endpoint."""
         with self.database.read() as tx:
             return self.outbox.endpoints.get(tx, owner)
+
+    def last(self, owner: str) -> tuple[Any, ...]:
+        """What is known of an owner's newest event."""
+        row = self.rows(owner)[-1]
+        return row.state, row.attempts, row.last_status, row.last_error
+
+    def dispatcher(self, timeout: float = 5) -> Dispatcher:
+        """A dispatcher at this moment, without chance; its thread is not started."""
+        courier = Courier(private=True, timeout=timeout)
+        return Dispatcher(self.database, self.outbox, courier, lambda: self.now, lambda: 0.5)
+
+    def deliver(self, timeout: float = 5) -> None:
+        """Deliver everything that is due at this moment."""
+        dispatcher = self.dispatcher(timeout)
+        while dispatcher.begin():
+            dispatcher.finish()
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)

@@ -1,30 +1,16 @@
 """Endpoints of reference data: what a file may say of one, and what loading it does."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from marshmallow import ValidationError
 
-from chassis.database import Database
 from chassis.endpoints import new_secret, secret_key
 from chassis.errors import NotFound
 from chassis.validation import flatten
 from tests.chassis.events import SCHEMA, Box
 
 URL = "https://partner.example/events?a=1"
-
-
-@pytest.fixture
-def box(stored: Database) -> Box:
-    return Box(stored)
-
-
-@pytest.fixture(scope="module")
-def stored(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
-    database = Database(store_url("orders", engine))
-    yield database
-    database.close()
 
 
 def test_it_works(box: Box, unique: str) -> None:

@@ -1,28 +1,14 @@
 """Events in the store: who gets one, in which order they are due, what becomes of them."""
 
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
-from chassis.database import Database
 from chassis.errors import NotFound, WrongState
 from chassis.outbox import Event, new_event_id
 from tests.chassis.events import START, Box
-
-
-@pytest.fixture
-def box(stored: Database) -> Box:
-    return Box(stored)
-
-
-@pytest.fixture(scope="module")
-def stored(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
-    database = Database(store_url("orders", engine))
-    yield database
-    database.close()
 
 
 def add_and_fail(box: Box, owner: str) -> None:

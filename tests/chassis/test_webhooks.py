@@ -33,12 +33,6 @@ SECRET = new_secret()
 BODY = '{"type":"thing.moved","größe":1}'.encode()
 
 
-@pytest.fixture
-def partner() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
-
-
 def send(
     url: str, *, private: bool = True, timeout: float = 5, trusted: str = "", **fields: Any
 ) -> Answer:
