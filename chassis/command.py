@@ -27,7 +27,7 @@ from chassis.idempotency import Answers
 from chassis.memory import changed
 from chassis.migrations import is_current, migrate
 from chassis.outbox import Outbox
-from chassis.server import Running, until_stopped
+from chassis.server import Running, stop_signals, until
 from chassis.telemetry import configure, log
 from chassis.validation import control_characters, flatten
 
@@ -113,9 +113,10 @@ def command_line(service: Service) -> click.Group:
             running = service.start(database, listen, public_url.rstrip("/"))
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
+        stopped = stop_signals()
         log().info("listening", address=listen)
         with working(database, private) if dispatcher else nullcontext():
-            until_stopped(database, service.answers.forget, service.outbox.forget)
+            until(stopped, database, service.answers.forget, service.outbox.forget)
             running.stop()
         log().info("stopped")
 
@@ -156,9 +157,10 @@ def command_line(service: Service) -> click.Group:
     def dispatch(database: Database, private: bool) -> None:
         service.ensure_current(database)
         configure(service.name)
+        stopped = stop_signals()
         with working(database, private):
             log().info("dispatching")
-            until_stopped(database, service.outbox.forget)
+            until(stopped, database, service.outbox.forget)
         log().info("stopped")
 
     cli.add_command(_accounts(service))

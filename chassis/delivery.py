@@ -182,9 +182,9 @@ class Dispatcher:
                 values["due_at"] = now + pause(event.attempts, self.chance())
             else:
                 values["ended_at"] = now
-            held = self.outbox.settle(tx, event, values)
-            if gone:
+            if gone:  # the endpoint first: of two that hear 410, one waits for the other here
                 self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
+            held = self.outbox.settle(tx, event, values)
         if not held:
             return "lease lost"
         return "retry" if state == PENDING else state

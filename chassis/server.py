@@ -209,11 +209,20 @@ def start(
     return Running(server, health, port, database, pool)
 
 
-def until_stopped(database: Database, *forget: Callable[[Connection, datetime], object]) -> None:
-    """Wait for SIGTERM or SIGINT; forget what is old once an hour."""
+def stop_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set, from now on."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def until(
+    stopped: threading.Event,
+    database: Database,
+    *forget: Callable[[Connection, datetime], object],
+) -> None:
+    """Wait for a signal; forget what is old once an hour."""
     while not stopped.wait(HOUR):
         try:
             with database.write() as tx:

@@ -1,5 +1,6 @@
 """The dispatcher: what it delivers, in which order, when again, and what it gives up."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -145,6 +146,21 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     assert box.states(unique) == ["delivered"] * 4
     assert sorted(partner.ids()) == sorted(row.id for row in box.rows(unique))
     assert {each.path for each in partner.received} == {"/events/new"}
+
+
+def test_some_who_hear_410_at_once(box: Box, partner: Receiver, unique: str) -> None:
+    together = threading.Barrier(4)
+
+    def gone(handler: Any) -> None:
+        together.wait(20)
+        status(410)(handler)
+
+    box.put(unique, url=partner.url)
+    for stream in ("a", "b", "c", "d"):
+        box.add(unique, stream)
+    partner.answers = [gone]
+    box.deliver(timeout=30)
+    assert [(row.state, row.last_status) for row in box.rows(unique)] == [("cancelled", 410)] * 4
 
 
 def test_410_of_a_url_that_was_replaced_meanwhile_is_a_failure(
