@@ -1,7 +1,7 @@
 """What shops and shoppers see of a cart: the one in force, the one that pends, and their items."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,8 @@ from subscriptions_svc.money import money_string
 from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
 from subscriptions_svc.rules_ending import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
 from subscriptions_svc.views import View
+
+EPOCH, MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
 
 def cart(view: View) -> pb.Cart:
@@ -138,6 +140,5 @@ def moment(instant: datetime | None) -> Timestamp | None:
     """An instant to the millisecond, which is what the dialect writes."""
     if instant is None:
         return None
-    made = Timestamp()
-    made.FromDatetime(instant.replace(microsecond=instant.microsecond // 1000 * 1000))
-    return made
+    seconds, milliseconds = divmod((instant - EPOCH) // MILLISECOND, 1000)
+    return Timestamp(seconds=seconds, nanos=milliseconds * 1_000_000)

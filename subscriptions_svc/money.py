@@ -48,6 +48,7 @@ def _frame(locale: str, currency: str) -> Frame:
     )
 
 
+@lru_cache(maxsize=4096)
 def money_string(value: int, locale: str, currency: str) -> str:
     """Write minor units out: `money_string(125000, "es-ES", "EUR")` is `1.250,00 €`.
 

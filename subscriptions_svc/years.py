@@ -7,6 +7,7 @@ Madrid. Every day is computed from the activation itself, never from the anniver
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -35,9 +36,14 @@ def start_of_day(day: date, tz: ZoneInfo) -> datetime:
     return datetime.combine(day, time.min, tz).astimezone(UTC)
 
 
+@lru_cache(maxsize=4096)  # relativedelta takes 5 us, and a document asks for several days
+def _later(day: date, months: int) -> date:
+    return day + relativedelta(months=months)
+
+
 def months_later(activated_at: datetime, months: int, tz: ZoneInfo) -> date:
     """The day so many months after the activation's; where the month lacks it, its last day."""
-    return local_day(activated_at, tz) + relativedelta(months=months)
+    return _later(local_day(activated_at, tz), months)
 
 
 def anniversary(activated_at: datetime, years: int, tz: ZoneInfo) -> date:
@@ -81,7 +87,7 @@ def _due(boxes: Boxes, began: date) -> date:
     if boxes.last_delivery is None:
         return began
     interval = max(1, MONTHS_A_YEAR // boxes.box_count)
-    return max(began, boxes.last_delivery + relativedelta(months=interval))
+    return max(began, _later(boxes.last_delivery, interval))
 
 
 def next_delivery_date(
