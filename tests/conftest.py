@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import settings
 from playwright.sync_api import Browser
 
 from chassis.database import Database
@@ -23,6 +24,8 @@ from tests.browser import Windows, chromium, listening
 from tests.serving import SERVICES, Served, load_demo, serve
 
 DEMO = Path(__file__).parent.parent / "demo"
+settings.register_profile("at any speed", deadline=None)
+settings.load_profile("at any speed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
