@@ -9,7 +9,7 @@ from flask import Flask
 from chassis import telemetry
 from chassis.calls import LONGEST
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
-from gateway.pages import cart
+from gateway.pages import cart, exam
 
 ADDRESSES = {
     "sessions": "127.0.0.1:50051",
@@ -33,6 +33,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     problems.register(app)
     for module in (health, sessions, orders, subscriptions, pages, cart):
         app.register_blueprint(module.bp)
+    for blueprint in (exam.bp, exam.results):
+        app.register_blueprint(blueprint)
     return app
 
 
@@ -43,6 +45,7 @@ def environment() -> dict[str, Any]:
         for name, address in ADDRESSES.items()
     }
     settings["PUBLIC_URL"] = os.environ.get("GATEWAY_PUBLIC_URL", PUBLIC_URL).rstrip("/")
+    settings["EXAM_URL"] = exam.front_end(os.environ.get("GATEWAY_EXAM_URL", ""))
     settings["RPC_TIMEOUT"] = seconds("GATEWAY_RPC_TIMEOUT", RPC_TIMEOUT)
     return settings
 

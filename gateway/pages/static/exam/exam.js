@@ -1,0 +1,264 @@
+// The exam in the page: its steps, the letters, and the results sent at the end.
+
+import { CARD, LINES, NORMAL, letterSize, lines, nearest, snellen } from "./optics.js";
+import { answer, begin } from "./staircase.js";
+
+const PAUSE = 350; // ms of white between letters, so that none is answered twice
+const SWIPE = 30; // CSS pixels
+const KEYS = { ArrowRight: "0", ArrowDown: "90", ArrowLeft: "180", ArrowUp: "270" };
+const EYES = [["right", "left"], ["left", "right"]]; // the eye that looks, the one that is covered
+const PER_MM = { least: 2, usual: 3.78, most: 10 }; // CSS pixels of screens from walls to phones
+const NEAREST = 400, FARTHEST = 6000; // mm
+const DRAWN = 0.7; // logMAR: at least this line must fit on the screen
+
+const at = (id) => document.getElementById(id);
+const exam = { correction: null, cssPerMm: 0, ratio: 0, distance: 0, lines: [], eyes: {} };
+let turn = 0, test = null, way = null, waiting = false, step = "intro";
+
+function show(name) {
+  for (const each of document.querySelectorAll(".step")) each.hidden = each.id !== name;
+  step = name;
+  at(`${name}-title`).focus({ preventScroll: name === "intro" });
+  if (name !== "stage") window.scrollTo(0, 0);
+}
+
+function note(id, text) {
+  at(id).textContent = text;
+  at(id).hidden = text === "";
+}
+
+// Step 1: what is worn.
+
+at("no-script").hidden = true;
+at("intro-next").hidden = false;
+at("intro-next").addEventListener("click", () => {
+  const chosen = document.querySelector("input[name=correction]:checked");
+  at("intro-fault").textContent = chosen ? "" : "Choose what you will wear.";
+  if (!chosen) return document.querySelector("input[name=correction]").focus();
+  exam.correction = chosen.value;
+  measure("");
+});
+
+// Step 2: a bank card says how many pixels are in a millimetre.
+
+let side = CARD.long; // of the card, along the frame's width
+
+function measure(why) {
+  note("card-note", why);
+  show("card");
+  const room = at("frame").parentElement.clientWidth;
+  side = room >= CARD.long * PER_MM.usual ? CARD.long : CARD.short;
+  const upright = side === CARD.short;
+  at("card-way").textContent = upright ? "upright" : "lying";
+  at("frame-text").textContent = upright ? "bank card, upright" : "bank card";
+  at("width").min = Math.round(side * PER_MM.least);
+  at("width").max = Math.min(Math.round(side * PER_MM.most), room);
+  at("width").value = exam.cssPerMm ? side * exam.cssPerMm : side * PER_MM.usual * 1.15;
+  frame();
+}
+
+function frame() {
+  const width = Number(at("width").value);
+  at("frame").style.width = `${width}px`;
+  at("frame").style.height = `${(width / side) * (side === CARD.long ? CARD.short : CARD.long)}px`;
+  at("width").setAttribute("aria-valuetext", `${width} pixels`);
+}
+
+at("width").addEventListener("input", frame);
+for (const [id, by] of [["narrower", -0.5], ["wider", 0.5]]) {
+  at(id).addEventListener("click", () => {
+    at("width").value = Number(at("width").value) + by;
+    frame();
+  });
+}
+at("card-next").addEventListener("click", () => {
+  exam.cssPerMm = Number(at("width").value) / side;
+  exam.ratio = window.devicePixelRatio;
+  suggest();
+});
+
+// Step 3: the distance, and what the screen can draw there.
+
+const perMm = () => exam.cssPerMm * exam.ratio;
+const room = () => Math.min(window.innerWidth - 24, window.innerHeight - 260) / exam.cssPerMm;
+
+function suggest() {
+  const enough = Math.max(NEAREST, Math.ceil(nearest(perMm()) / 50) * 50);
+  at("centimetres").value = (exam.distance || enough) / 10;
+  show("distance");
+  tell();
+}
+
+function tell() {
+  const distance = Number(at("centimetres").value) * 10;
+  const needed = Math.max(NEAREST, Math.ceil(nearest(perMm()) / 10) * 10);
+  const found = lines(perMm(), distance, room());
+  let fault = "";
+  if (!(distance >= needed)) {
+    fault = `Too near: the smallest letter of normal sight would be too coarse on this screen. Be at least ${needed / 10} cm away (${feet(needed)}).`;
+  } else if (distance > FARTHEST || !(found[0] >= DRAWN)) {
+    fault = "Too far: the large letters do not fit on this screen. Come nearer.";
+  }
+  const near = distance < 1000 ? " This near, the test says little about seeing far: being short-sighted may not show." : "";
+  const least = found[found.length - 1];
+  at("distance-told").textContent = fault || `That is ${feet(distance)}. The smallest letter that this screen can draw for you there is ${snellen(least)}.${near}`;
+  at("distance-told").className = fault ? "note bad" : near ? "note warn" : "note good";
+  at("distance-next").disabled = fault !== "";
+  exam.distance = distance;
+  exam.lines = found;
+}
+
+function feet(mm) {
+  const inches = Math.round(mm / 25.4);
+  return `${Math.floor(inches / 12)} ft ${inches % 12} in`;
+}
+
+at("centimetres").addEventListener("input", tell);
+at("distance-next").addEventListener("click", () => {
+  turn = 0;
+  cover("");
+});
+
+// Step 4: one eye after the other.
+
+function cover(why) {
+  const [seeing, covered] = EYES[turn];
+  note("cover-note", why);
+  at("cover-turn").textContent = `${seeing} eye`;
+  at("cover-title").textContent = `Cover your ${covered} eye`;
+  at("cover-distance").textContent = `${exam.distance / 10} cm (${feet(exam.distance)})`;
+  // As in a mirror: the person's left eye is on the left.
+  at("face").querySelector(".cover").setAttribute("transform", `translate(${covered === "left" ? 0 : 60} 0)`);
+  show("cover");
+}
+
+at("cover-next").addEventListener("click", () => {
+  if (zoomed()) return note("cover-note", "Zoom out fully first: the letters would be too large.");
+  test = begin(exam.lines.length);
+  show("stage");
+  next();
+});
+
+const zoomed = () => window.visualViewport && Math.abs(window.visualViewport.scale - 1) > 0.01;
+
+function next() {
+  const number = test.letters + 1;
+  const [seeing] = EYES[turn];
+  at("stage-title").textContent = `${seeing} eye · letter ${number}`;
+  at("letter").classList.add("away");
+  waiting = false;
+  setTimeout(() => {
+    if (step !== "stage") return;
+    draw();
+    waiting = true;
+    at("aloud").textContent = `${seeing} eye, letter ${number}.`;
+  }, PAUSE);
+}
+
+function draw() {
+  const [box, letter] = [at("room"), at("letter")];
+  const size = letterSize(exam.lines[test.line], exam.distance) * exam.cssPerMm;
+  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter did not fit any more.");
+  // On whole device pixels, so that only the far edges are ever between two.
+  const snap = (length) => Math.round(((length - size) / 2) * exam.ratio) / exam.ratio;
+  way = String((crypto.getRandomValues(new Uint8Array(1))[0] % 4) * 90);
+  Object.assign(letter.style, {
+    width: `${size}px`,
+    height: `${size}px`,
+    left: `${snap(box.clientWidth)}px`,
+    top: `${snap(box.clientHeight)}px`,
+  });
+  letter.firstElementChild.setAttribute("transform", `rotate(${way} 2.5 2.5)`);
+  letter.classList.remove("away");
+}
+
+function say(chosen) {
+  if (step !== "stage" || !waiting) return;
+  if (zoomed()) return disturbed("The page was zoomed. Zoom out fully.");
+  test = answer(test, chosen === way);
+  if (test.phase !== "done") return next();
+  waiting = false;
+  exam.eyes[EYES[turn][0]] = test.best;
+  turn += 1;
+  if (turn < EYES.length) cover("");
+  else save();
+}
+
+function disturbed(why) {
+  waiting = false;
+  cover(`${why} This eye begins anew.`);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (step !== "stage" || !(event.key in KEYS) || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  if (!event.repeat) say(KEYS[event.key]);
+});
+for (const button of document.querySelectorAll(".pad button")) {
+  button.addEventListener("click", () => say(button.dataset.way));
+}
+let touched = null;
+at("room").addEventListener("pointerdown", (event) => {
+  touched = [event.clientX, event.clientY];
+});
+window.addEventListener("pointerup", (event) => {
+  if (!touched) return;
+  const [x, y] = [event.clientX - touched[0], event.clientY - touched[1]];
+  touched = null;
+  if (Math.max(Math.abs(x), Math.abs(y)) < SWIPE) return;
+  if (Math.abs(x) > Math.abs(y)) say(x > 0 ? KEYS.ArrowRight : KEYS.ArrowLeft);
+  else say(y > 0 ? KEYS.ArrowDown : KEYS.ArrowUp);
+});
+window.addEventListener("pointercancel", () => {
+  touched = null;
+});
+
+// A zoom, or another screen, has pixels of another size: what the card said is void.
+window.addEventListener("resize", () => {
+  if (exam.ratio && window.devicePixelRatio !== exam.ratio && step !== "save") {
+    exam.cssPerMm = 0;
+    exam.ratio = 0;
+    waiting = false;
+    measure("The zoom or the screen has changed: measure again.");
+  } else if (step === "distance") tell();
+});
+
+// The end: nothing is lost when the connection is.
+
+function results() {
+  const eye = (best) => (best === null ? {} : { logmar: exam.lines[best] });
+  return {
+    visual_acuity: {
+      right_eye: eye(exam.eyes.right),
+      left_eye: eye(exam.eyes.left),
+      correction: exam.correction,
+      distance: exam.distance,
+      smallest_logmar: exam.lines[exam.lines.length - 1],
+    },
+  };
+}
+
+async function save() {
+  show("save");
+  note("save-told", "Your results are being saved.");
+  at("save-again").hidden = true;
+  let status = 0;
+  try {
+    const sent = await fetch(at("exam").dataset.results, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(results()),
+    });
+    status = sent.status;
+  } catch {
+    status = 0;
+  }
+  if (status === 204) return location.reload();
+  const lost = status >= 400 && status < 500 && status !== 409 && status !== 429;
+  note("save-told", lost
+    ? "Your results cannot be saved any more: the time for this test is over, or it was finished elsewhere. Ask for a new link where you got this one."
+    : "Your results could not be saved yet. Check your connection, leave this page open, and try again.");
+  at("save-again").hidden = lost;
+}
+
+at("save-again").addEventListener("click", save);

@@ -1,0 +1,120 @@
+"""A person before the browser: opens a link, and sees only letters that are large enough."""
+
+import math
+from typing import Any
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page
+
+from protos import sessions_pb2 as pb
+from sessions_svc.rules import Status
+from tests.browser import Windows, picture
+from tests.serving import Served
+from tests.sessions_svc.desk import ACUITY_ORDER, bring
+from tests.sessions_svc.visits import link_of
+
+CARD = {"lying": 85.6, "upright": 53.98}  # mm, ISO/IEC 7810 ID-1
+DESK_MM, PHONE_MM = 3.8, 5.0  # CSS pixels a millimetre
+KEYS = {"0": "ArrowRight", "90": "ArrowDown", "180": "ArrowLeft", "270": "ArrowUp"}
+NAMES = {"0": "Right", "90": "Down", "180": "Left", "270": "Up"}
+PAUSE = 400  # ms, more than there is between letters
+
+
+def door_of(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
+    """The address of a new link into the session whose keys are `key`."""
+    return f"{site}/login?{urlencode(link_of(sessions, key, redirect_url))}"
+
+
+def start(page: Page, address: str) -> None:
+    """Open a link, and start."""
+    page.goto(address)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_load_state("networkidle")
+
+
+def found(sessions: Served, key: str) -> Any:
+    """The results that are kept of an exam."""
+    request = pb.GetSessionRequest(user_key=key, session_key=key)
+    return sessions.call("GetSession", request).data.visual_acuity
+
+
+def at_exam(
+    windows: Windows, site: str, sessions: Served, key: str, size: dict[str, int], **options: Any
+) -> Page:
+    """A window before the first step of an exam."""
+    bring(sessions, key, Status.CREATED, order=ACUITY_ORDER)
+    page = windows.open(size, **options)
+    page.clock.install()
+    start(page, door_of(site, sessions, key))
+    return page
+
+
+def prepare(page: Page, css_per_mm: float, centimetres: int, correction: str = "Nothing") -> None:
+    """The steps of the exam up to the first eye, on a screen of so many CSS pixels a millimetre."""
+    page.get_by_label(correction).check()
+    page.get_by_role("button", name="Next: measure the screen").click()
+    side = CARD[page.locator("#card-way").inner_text()]
+    page.get_by_label("Width of the frame").fill(str(round(side * css_per_mm * 2) / 2))
+    page.get_by_role("button", name="It fits").click()
+    page.get_by_label("Distance in centimetres").fill(str(centimetres))
+    page.get_by_role("button", name="Next: right eye").click()
+
+
+def logmar_shown(page: Page, css_per_mm: float, millimetres: float) -> float:
+    """The logMAR of the letter on the stage, from what is measured of it."""
+    box = page.locator("#letter").bounding_box()
+    assert box is not None
+    assert box["width"] == box["height"]
+    stroke = box["width"] / 5 / css_per_mm
+    return math.log10(math.degrees(math.atan(stroke / millimetres)) * 60)
+
+
+def way_shown(page: Page) -> str:
+    """Whither the arms of the letter point, in degrees clockwise from the right."""
+    turned = page.locator("#letter path").get_attribute("transform") or ""
+    return turned.removeprefix("rotate(").split(" ")[0]
+
+
+def read_letters(
+    page: Page,
+    css_per_mm: float,
+    millimetres: float,
+    sees: float,
+    *,
+    by: str = "keys",
+    name: str = "",
+) -> list[float]:
+    """Cover an eye and answer till it is done, with the letters seen down to a logMAR.
+
+    Gives the logMAR of each letter. The page's clock is the test's.
+    """
+    page.get_by_role("button", name="Begin").click()
+    shown: list[float] = []
+    while True:
+        page.clock.run_for(PAUSE)
+        if not page.locator("#stage").is_visible():
+            return shown
+        shown.append(logmar_shown(page, css_per_mm, millimetres))
+        way = way_shown(page)
+        if name and len(shown) == 1:
+            picture(page, name)
+        if shown[-1] < sees - 0.01:
+            page.get_by_role("button", name="Can't tell").click()
+        elif by == "keys":
+            page.keyboard.press(KEYS[way])
+        elif by == "buttons":
+            page.get_by_role("button", name=NAMES[way], exact=True).click()
+        else:
+            swipe(page, way)
+
+
+def swipe(page: Page, way: str) -> None:
+    """Draw a finger across the letter."""
+    box = page.locator("#room").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    angle = math.radians(float(way))
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60 * math.cos(angle), y + 60 * math.sin(angle))
+    page.mouse.up()

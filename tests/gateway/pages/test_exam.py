@@ -1,0 +1,101 @@
+"""The acuity exam, taken in Chromium from the link to the way back, on both engines."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from sessions_svc.rules import Status
+from tests.browser import DESK, PHONE, Windows, listening, picture
+from tests.gateway.pages.person import (
+    DESK_MM,
+    PHONE_MM,
+    at_exam,
+    door_of,
+    found,
+    prepare,
+    read_letters,
+)
+from tests.serving import Served
+from tests.sessions_svc.desk import ACUITY_ORDER, bring
+
+# The letters, in logMAR, that lead who sees down to 0.1 or 0.4 to the end: screening, two lines
+# above what was missed there, three easy ones, and what was missed once more.
+TO_0_1 = "1.0 0.7 0.4 0.1 -0.2  0.0 0.0 0.1 0.1 0.1  0.3 0.2 0.1  0.0 0.0"
+TO_0_4 = "1.0 0.7 0.4 0.1  0.3 0.3 0.4 0.4 0.4  0.6 0.5 0.4  0.3 0.3"
+
+TOUCHED = {"device_scale_factor": 3, "is_mobile": True, "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def partner() -> Iterator[str]:
+    """The address of a partner's page that people come back to."""
+    app = Flask("partner")
+    app.get("/thankyou")(lambda: '<link rel="icon" href="data:,"><h1>Thank you</h1>')
+    with listening(app) as address:
+        yield f"{address}/thankyou?order=1%2B1"
+
+
+def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, partner: str) -> None:
+    bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
+    page = windows.open(DESK)
+    page.clock.install()
+    page.goto(door_of(site, sessions, unique, partner))
+    picture(page, "desk-door-acuity")
+    page.get_by_role("button", name="Start").click()
+    picture(page, "desk-exam-1")
+    page.get_by_label("Glasses").check()
+    page.get_by_role("button", name="Next: measure the screen").click()
+    picture(page, "desk-exam-2")
+    page.get_by_role("button", name="It fits").click()
+    picture(page, "desk-exam-3")
+    page.reload()
+    prepare(page, DESK_MM, 300, "Glasses")
+    picture(page, "desk-exam-4")
+    right = read_letters(page, DESK_MM, 3000, 0.1, name="desk-exam-letter")
+    assert page.get_by_role("heading", name="Cover your right eye").is_visible()
+    left = read_letters(page, DESK_MM, 3000, 0.4, by="buttons")
+    assert right == pytest.approx([float(each) for each in TO_0_1.split()], abs=0.004)
+    assert left == pytest.approx([float(each) for each in TO_0_4.split()], abs=0.004)
+    page.get_by_role("heading", name="Your results").wait_for()
+    picture(page, "desk-results")
+    assert page.locator(".result").all_inner_texts() == [
+        "Right eye\n\n20/25\n\n6/7.5 · logMAR 0.1",
+        "Left eye\n\n20/50\n\n6/15 · logMAR 0.4",
+    ]
+    kept = found(sessions, unique)
+    assert (kept.right_eye.logmar, kept.left_eye.logmar) == (0.1, 0.4)
+    assert (kept.correction, kept.distance, kept.smallest_logmar) == ("glasses", 3000, -0.2)
+    page.get_by_role("link", name="Continue to").click()
+    state = f"user_key={unique}&session_key={unique}&status=completed"
+    assert page.url == f"{partner}&{state}"
+    page.go_back()
+    assert page.get_by_role("heading", name="Your results").is_visible()
+
+
+def test_on_a_phone_the_card_stands_upright_and_a_swipe_answers(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, PHONE, **TOUCHED)
+    picture(page, "phone-exam-1")
+    for step in ("intro", "card", "distance", "cover"):
+        if step == "card":
+            page.get_by_label("Nothing").check()
+            page.get_by_role("button", name="Next: measure the screen").click()
+        elif step == "distance":
+            page.get_by_role("button", name="It fits").click()
+        elif step == "cover":
+            page.reload()
+            prepare(page, PHONE_MM, 50)
+        picture(page, f"phone-exam-{step}")
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    read_letters(page, PHONE_MM, 500, 0.0, by="swipes", name="phone-exam-letter")
+    read_letters(page, PHONE_MM, 500, 2, by="swipes")
+    page.get_by_role("heading", name="Your results").wait_for()
+    picture(page, "phone-results")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert page.locator(".acuity").all_inner_texts() == ["20/20", "Not read"]
+    kept = found(sessions, unique)
+    assert kept.right_eye.logmar == 0
+    assert not kept.left_eye.HasField("logmar")
+    assert (kept.correction, kept.distance) == ("none", 500)

@@ -1,0 +1,131 @@
+"""The steps of the acuity exam in Chromium, on one engine: what is done wrong, and what breaks."""
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser import DESK, Windows
+from tests.gateway.pages.person import DESK_MM, at_exam, found, prepare, read_letters
+from tests.serving import Served
+from tests.sessions_svc.desk import status_of
+
+
+@pytest.fixture(scope="module")
+def engine() -> str:
+    """The engine under test: the browser cannot tell it from another."""
+    return "sqlite"
+
+
+def test_who_is_too_near_for_the_screen_is_sent_back(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    page.get_by_role("button", name="Next: measure the screen").click()
+    assert page.get_by_role("alert").inner_text() == "Choose what you will wear."
+    prepare_until_distance(page)
+    told, onward = page.locator("#distance-told"), page.get_by_role("button", name="Next: right")
+    # 2 pixels a stroke: 2 / 3.8 mm seen under one minute from 1809.4 mm on.
+    for centimetres, enough in {"": 0, "0": 0, "-300": 0, "180": 0, "181": 1, "600": 1}.items():
+        page.get_by_label("Distance").fill(centimetres)
+        assert onward.is_enabled() == bool(enough), centimetres
+    page.get_by_label("Distance").fill("100")
+    assert "Be at least 181 cm away (5 ft 11 in)" in told.inner_text()
+    page.get_by_label("Distance").fill("700")
+    assert "Come nearer" in told.inner_text()
+    page.get_by_label("Distance").fill("250")
+    assert "20/16 (6/4.8)" in told.inner_text()
+
+
+def prepare_until_distance(page: Page) -> None:
+    page.get_by_label("Nothing").check()
+    page.get_by_role("button", name="Next: measure the screen").click()
+    page.get_by_label("Width of the frame").fill(str(85.5))
+    page.get_by_label("Width of the frame").fill(str(round(85.6 * DESK_MM * 2) / 2))
+    page.get_by_role("button", name="It fits").click()
+
+
+def test_the_frame_is_as_wide_as_the_slider_says(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    page.get_by_label("Contact lenses").check()
+    page.get_by_role("button", name="Next: measure the screen").click()
+    slider, frame = page.get_by_label("Width of the frame"), page.locator("#frame")
+
+    def size() -> tuple[float, float]:
+        box = frame.bounding_box()
+        assert box is not None
+        return box["width"], box["height"]
+
+    slider.fill("300")
+    width, height = size()
+    assert width == 300
+    assert height == pytest.approx(300 / 85.6 * 53.98, abs=0.1)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert size()[0] == 300.5
+    page.get_by_role("button", name="Wider").click()
+    page.get_by_role("button", name="Wider").click()
+    page.get_by_role("button", name="Narrower").click()
+    assert size()[0] == 301
+
+
+def test_a_key_that_is_held_or_comes_too_early_counts_once(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, 300)
+    page.get_by_role("button", name="Begin").click()
+    title = page.locator("#stage-title")
+    page.keyboard.press("ArrowUp")
+    assert title.inner_text() == "Right eye · letter 1"
+    page.clock.run_for(400)
+    page.keyboard.down("ArrowUp")
+    page.keyboard.down("ArrowUp")
+    page.clock.run_for(400)
+    page.keyboard.down("ArrowUp")
+    assert title.inner_text() == "Right eye · letter 2"
+    assert page.locator("#aloud").inner_text() == "right eye, letter 2."
+
+
+def test_another_zoom_voids_what_was_measured(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, 300)
+    page.get_by_role("button", name="Begin").click()
+    devtools = page.context.new_cdp_session(page)
+    zoomed = {"width": 1000, "height": 700, "deviceScaleFactor": 1.25, "mobile": False}
+    devtools.send("Emulation.setDeviceMetricsOverride", zoomed)
+    page.get_by_role("heading", name="Measure your screen").wait_for()
+    assert "measure again" in page.locator("#card-note").inner_text()
+
+
+def test_results_survive_a_broken_connection(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, 300)
+    page.route("**/results", lambda route: route.abort())
+    for _ in range(2):
+        read_letters(page, DESK_MM, 3000, 0.2)
+    page.get_by_role("button", name="Try again").wait_for()
+    assert status_of(sessions, unique) == "started"
+    assert windows.wrong
+    windows.wrong.clear()
+    page.unroute("**/results")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("heading", name="Your results").wait_for()
+    assert found(sessions, unique).left_eye.logmar == 0.2
+
+
+def test_results_that_come_too_late_are_told_so(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, 300)
+    page.context.clear_cookies()
+    for _ in range(2):
+        read_letters(page, DESK_MM, 3000, 0.2)
+    page.get_by_text("cannot be saved any more").wait_for()
+    assert page.get_by_role("button", name="Try again").is_hidden()
+    assert status_of(sessions, unique) == "started"
