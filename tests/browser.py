@@ -60,13 +60,18 @@ class Windows:
         page = context.new_page()
         page.on("console", lambda said: self._heard(said.type, said.text))
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("requestfailed", lambda sent: self.wrong.append(f"failed: {sent.url}"))
+        page.on("requestfailed", lambda sent: self._failed(sent.url, sent.failure))
         return page
 
     def _heard(self, kind: str, text: str) -> None:
         # A 4xx page is written to the console too; what it says is the test's to check.
         if kind in ("error", "warning") and "server responded with a status of 4" not in text:
             self.wrong.append(f"{kind}: {text}")
+
+    def _failed(self, url: str, why: str | None) -> None:
+        # Who goes to another page stops what the last one was still loading.
+        if why != "net::ERR_ABORTED":
+            self.wrong.append(f"failed: {url} {why}")
 
     def close(self) -> None:
         """Close all, and fail if anything went wrong in one."""
