@@ -24,6 +24,8 @@ SESSION_EVENT = Writer(
         "data",
         "dispensed_prescriptions",
         "visual_acuity",
+        "distance",
+        "smallest_logmar",
         "product_keys",
         "brand_label",
         "model_label",
