@@ -9,11 +9,11 @@ from google.protobuf.message import Message
 
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
+from sessions_svc import store
 from sessions_svc.rules import ACUITY, Status
-from tests.serving import PEOPLE, Served
+from tests.serving import PEOPLE, Served, basic
 from tests.sessions_svc.bodies import Values, create
 
-PDF = b"%PDF-1.7\n\0\xff"
 ACUITY_ORDER = {"products": [{"type": ACUITY}]}
 VISUAL_ACUITY: Values = {
     "right_eye": {"logmar": 0.1},
@@ -88,6 +88,23 @@ def refused(served: Served, rpc: str, session_key: str, **fields: Any) -> Failur
     failure = served.refusal(rpc, asking(rpc, session_key, **fields), "staff", desk=True)
     assert served.rows() == before
     return failure
+
+
+def new_partner(served: Served, name: str, **configuration: Any) -> str:
+    """Make a partner, with an account of this name; gives its authorization."""
+    with served.database.write() as tx:
+        store.accounts.put(tx, name, "client", f"{name}-secret")
+    configure(served, name, **configuration)
+    return basic(name)
+
+
+def configure(served: Served, partner: str, **configuration: Any) -> pb.ConfigurePartnerResponse:
+    """Configure a partner over gRPC."""
+    request = ParseDict({"partner": partner, **configuration}, pb.ConfigurePartnerRequest())
+    configured: pb.ConfigurePartnerResponse = served.call(
+        "ConfigurePartner", request, "staff", desk=True
+    )
+    return configured
 
 
 def bring(served: Served, session_key: str, status: Status, **fields: Any) -> None:

@@ -1,0 +1,122 @@
+"""`python -m sessions_svc` is killed between commit and delivery: every event arrives."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import grpc
+import pytest
+from sqlalchemy import update
+
+from chassis.calls import utc_now
+from chassis.database import Database
+from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
+from sessions_svc import reference, store
+from sessions_svc.reference import REFERENCE
+from tests.chassis.receiver import Receiver, hang, receiving, status
+from tests.serving import basic
+from tests.sessions_svc.bodies import create
+from tests.sessions_svc.desk import asking
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 30  # seconds
+NUMBER = 6  # sessions; more than are delivered to one endpoint at once
+
+
+@pytest.fixture
+def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
+    """A store that processes are started on."""
+    opened = Database(store_url("sessions", engine))
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def serving(database: Database) -> Iterator[grpc.Channel]:
+    """The service in a process of its own, which is killed in the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database.url.render_as_string(hide_password=False),
+        "LISTEN": address,
+        "WEBHOOK_PRIVATE_TARGETS": "on",
+    }
+    command = [sys.executable, "-m", "sessions_svc"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            with grpc.insecure_channel(address) as channel:
+                grpc.channel_ready_future(channel).result(PATIENCE)
+                yield channel
+        finally:
+            process.send_signal(signal.SIGKILL)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Wait for something that other processes do."""
+    end = monotonic() + PATIENCE
+    while not happened():
+        assert monotonic() < end
+        sleep(0.02)
+
+
+def kept(database: Database) -> list[Any]:
+    """Every event in the order of its making."""
+    with database.read() as tx:
+        return list(reversed(store.outbox.find(tx, 100)))
+
+
+def test_every_event_arrives_with_its_id(database: Database) -> None:
+    with receiving() as partner:
+        partner.answers = [hang]
+        configure(database, partner)
+        with serving(database) as channel:
+            work(channel)
+            wait_until(lambda: len(partner.received) >= 3)
+        attempted = dict.fromkeys(partner.ids())
+        made = kept(database)
+        assert len(made) == 2 * NUMBER
+        assert {each.state for each in made} == {"pending"}
+
+        # Nobody waits a minute here until the leases of the dead process are over.
+        with database.write() as tx:
+            tx.execute(update(store.outbox.table).values(due_at=utc_now()))
+        partner.received.clear()
+        partner.answers = [status(201)]
+        with serving(database):
+            wait_until(lambda: {each.state for each in kept(database)} == {"delivered"})
+
+    assert set(attempted) <= {each.id for each in made}
+    arrived = {each.headers["webhook-id"]: each.body for each in partner.received}
+    assert arrived == {each.id: each.body.encode() for each in made}
+    for key in {each.stream for each in made}:
+        own = [each.id for each in made if each.stream == key]
+        assert [each for each in partner.ids() if each in own] == own
+
+
+def configure(database: Database, partner: Receiver) -> None:
+    """Give the demo partner an endpoint."""
+    values = REFERENCE.load(
+        {"partners": [{"account": "demo-partner", "endpoint": {"url": partner.url}}]}
+    )
+    with database.write() as tx:
+        reference.load(tx, values)
+
+
+def work(channel: grpc.Channel) -> None:
+    """Create sessions, start and submit their exams."""
+    partner, desk = SessionServiceStub(channel), SessionDeskServiceStub(channel)
+    as_partner = (("authorization", basic("demo-partner")),)
+    as_staff = (("authorization", basic("demo-staff")),)
+    for number in range(NUMBER):
+        key = f"session-{number}"
+        partner.CreateSession(create(session_key=key), timeout=20, metadata=as_partner)
+        for rpc in ("StartExam", "SubmitExam"):
+            getattr(desk, rpc)(asking(rpc, key), timeout=20, metadata=as_staff)

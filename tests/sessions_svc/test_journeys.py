@@ -1,0 +1,209 @@
+"""Any sequence of calls leaves sessions as a model of the status table says, on both engines."""
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+from grpc import RpcError, StatusCode
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from chassis.errors import decode
+from protos import sessions_pb2 as pb
+from sessions_svc import store
+from tests.serving import Served
+from tests.sessions_svc.bodies import session
+from tests.sessions_svc.desk import ACUITY_ORDER, asking, new_partner
+
+# The contract's table, as sets of moves.
+PRESCRIPTION = {
+    ("created", "started"),
+    ("created", "cancelled"),
+    ("started", "awaiting_checkout"),
+    ("started", "awaiting_confirmation"),
+    ("started", "awaiting_review"),
+    ("started", "referred"),
+    ("awaiting_checkout", "awaiting_confirmation"),
+    ("awaiting_checkout", "awaiting_review"),
+    ("awaiting_confirmation", "awaiting_review"),
+    ("awaiting_confirmation", "retake_requested"),
+    ("awaiting_confirmation", "referred"),
+    ("awaiting_review", "approved"),
+    ("awaiting_review", "referred"),
+    ("awaiting_review", "retake_requested"),
+    ("awaiting_review", "awaiting_confirmation"),
+    ("retake_requested", "started"),
+}
+ACUITY = {("created", "started"), ("created", "cancelled"), ("started", "completed")}
+TOLD = {
+    "started": "session_updated",
+    "awaiting_checkout": "session_updated",
+    "awaiting_confirmation": "session_updated",
+    "awaiting_review": "session_updated",
+    "retake_requested": "session_updated",
+    "approved": "session_completed",
+    "referred": "session_completed",
+    "completed": "session_completed",
+}
+# Each RPC that moves with where it leads, and with what.
+Lead = tuple[str, str, dict[str, Any]]
+LEADS: list[Lead] = [
+    ("StartExam", "started", {}),
+    ("SubmitExam", "awaiting_checkout", {"status": "awaiting_checkout"}),
+    (
+        "SubmitExam",
+        "awaiting_confirmation",
+        {"status": "awaiting_confirmation", "missing_requirements": ["glasses_prior"]},
+    ),
+    ("SubmitExam", "awaiting_review", {"status": "awaiting_review"}),
+    ("SubmitExam", "referred", {"status": "referred"}),
+    ("RequestConfirmation", "awaiting_confirmation", {}),
+    ("RequestRetake", "retake_requested", {}),
+    ("Approve", "approved", {}),
+    ("Refer", "referred", {}),
+    ("CompleteAcuity", "completed", {}),
+    ("CancelSession", "cancelled", {}),
+]
+FEW = 4  # sessions of a run: so that each goes far
+SETTINGS = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@dataclass
+class Model:
+    """A session as it should be."""
+
+    key: str
+    is_acuity: bool
+    status: str = "created"
+    told: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def may(self, to: str) -> bool:
+        """Whether the table has this move."""
+        return (self.status, to) in (ACUITY if self.is_acuity else PRESCRIPTION)
+
+    def move(self, to: str) -> None:
+        """Make a move, and tell of it."""
+        self.status = to
+        if to in TOLD:
+            self.told.append((TOLD[to], None if to == "completed" else to))
+
+
+class Journeys(RuleBasedStateMachine):
+    """A partner and a desk that do anything at any time, and the models of their sessions."""
+
+    served: Served
+    sessions = Bundle("sessions")
+
+    @initialize()
+    def begin(self) -> None:
+        self.name = f"j-{uuid.uuid4().hex[:20]}"
+        endpoint = {"url": "https://partner.example/"}
+        self.authorization = new_partner(self.served, self.name, endpoint=endpoint)
+        self.models: list[Model] = []
+        self.moved: Model | None = None
+
+    def partner(self, rpc: str, request: Message) -> Any:
+        """Call as the partner."""
+        return self.served.call(rpc, request, "", authorization=self.authorization)
+
+    def ask(self, model: Model, lead: Lead) -> None:
+        """Ask for a move; it is made exactly when the table has it, and made in the model too."""
+        self.moved = model
+        rpc, to, fields = lead
+        if rpc == "CancelSession":
+            request: Message = pb.CancelSessionRequest(user_key="u", session_key=model.key)
+            answered = outcome(lambda: self.partner(rpc, request))
+        else:
+            request = asking(rpc, model.key, partner=self.name, **fields)
+            answered = outcome(lambda: self.served.call(rpc, request, "staff", desk=True))
+        if model.may(to):
+            assert answered.status == to
+            model.move(to)
+        else:
+            assert answered is StatusCode.FAILED_PRECONDITION
+
+    @precondition(lambda self: len(self.models) < FEW)
+    @rule(target=sessions, is_acuity=st.booleans())
+    def create(self, is_acuity: bool) -> Model:
+        model = Model(f"{len(self.models)}", is_acuity)
+        order = ACUITY_ORDER if is_acuity else {"products": [{"type": "contacts"}]}
+        body = session(user_key="u", session_key=model.key, order=order)
+        created = self.partner("CreateSession", ParseDict(body, pb.CreateSessionRequest()))
+        assert created.status == "created"
+        self.models.append(model)
+        return model
+
+    @rule(model=sessions, is_acuity=st.booleans())
+    def replace(self, model: Model, is_acuity: bool) -> None:
+        order = ACUITY_ORDER if is_acuity else {}
+        body = session(user_key="u", session_key=model.key, order=order)
+        request = ParseDict(body, pb.ReplaceSessionRequest())
+        answered = outcome(lambda: self.partner("ReplaceSession", request))
+        if model.status == "created":
+            assert answered.status == "created"
+            model.is_acuity = is_acuity
+        else:
+            assert answered is StatusCode.FAILED_PRECONDITION
+
+    @rule(model=sessions, lead=st.sampled_from(LEADS))
+    def ask_for_any_move(self, model: Model, lead: Lead) -> None:
+        self.ask(model, lead)
+
+    @rule(model=sessions, chance=st.integers(0, 59))
+    def ask_for_a_legal_move(self, model: Model, chance: int) -> None:
+        legal = [lead for lead in LEADS if model.may(lead[1]) and lead[0] != "CancelSession"]
+        if legal:
+            self.ask(model, legal[chance % len(legal)])
+
+    @invariant()
+    def the_session_stands_as_its_model(self) -> None:
+        if self.moved is None:
+            return
+        model, self.moved = self.moved, None
+        request = pb.GetSessionRequest(user_key="u", session_key=model.key)
+        found = self.partner("GetSession", request)
+        assert found.status == model.status
+        assert len(found.data.dispensed_prescriptions) == (model.status == "approved")
+        assert found.data.HasField("visual_acuity") == (model.status == "completed")
+
+    def teardown(self) -> None:
+        """Every session is listed, and the partner was told of each move in its order."""
+        request = pb.ListSessionsRequest(user_key="u", per_page=100)
+        listed = self.partner("ListSessions", request).data
+        expected = [(model.key, model.status) for model in reversed(self.models)]
+        assert [(each.session_key, each.status) for each in listed] == expected
+        with self.served.database.read() as tx:
+            events = list(reversed(store.outbox.find(tx, 1000, owner=self.name)))
+        for model in self.models:
+            bodies = [json.loads(each.body) for each in events if each.stream == model.key]
+            assert [(body["type"], body.get("status")) for body in bodies] == model.told
+
+
+def outcome(call: Any) -> Any:
+    """What a call answers, or the status with which it fails."""
+    try:
+        return call()
+    except RpcError as error:
+        return decode(error).code
+
+
+def test_any_sequence_of_calls_follows_the_table(sessions: Served) -> None:
+    machine = type("Bound", (Journeys,), {"served": sessions})
+    run_state_machine_as_test(machine, settings=SETTINGS)
