@@ -1,0 +1,300 @@
+"""Every RPC and route of sessions, called by who may not: another partner finds nothing.
+
+What there is to call is read from the proto descriptors and the URL map, so
+that a new one cannot be forgotten. The pages behind /login know no accounts:
+they go through DoorService, whose tokens are walked here.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from flask.testing import FlaskClient
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+
+from chassis.errors import decode
+from protos import sessions_pb2 as pb
+from protos.sessions_pb2_grpc import DoorServiceStub
+from sessions_svc.rules import Status
+from tests.serving import Served, basic
+from tests.sessions_svc.bodies import Values, check, create, session, user
+from tests.sessions_svc.desk import ACUITY_ORDER, asking, bring, dispensed_contacts, move
+from tests.sessions_svc.visits import FOUND, VISIT, link_of
+
+SERVICES = pb.DESCRIPTOR.services_by_name
+PREFIX = "/api/v2/partners"
+MARK = "Sphinx"  # stands in whatever the partner has that another may not see
+OTHER_NAME = "Otto"
+
+
+def rpcs(service: str) -> set[str]:
+    """The RPCs of a service."""
+    return {method.name for method in SERVICES[service].methods}
+
+
+def marked(**fields: Any) -> Values:
+    """What `bring` needs for a session that shows the mark."""
+    info = json.dumps({"note": MARK})
+    return {"user": user(first_name=MARK), "partner_info": info, **fields}
+
+
+def stage(served: Served, key: str, status: Status) -> None:
+    """The partner's session, marked wherever it can be."""
+    if status is Status.APPROVED:
+        bring(served, key, Status.AWAITING_REVIEW, **marked())
+        eye = {**dispensed_contacts()["right_eye"], "brand_label": MARK}
+        move(served, "Approve", key, dispensed_prescriptions=[dispensed_contacts(right_eye=eye)])
+    else:
+        bring(served, key, status, **marked())
+
+
+@dataclass
+class Stranger:
+    """Who calls, and what is found."""
+
+    served: Served
+    who: str
+
+    def call(self, rpc: str, request: Message, *, desk: bool = False) -> tuple[str, bytes]:
+        """The name of the status, and the bytes of the answer."""
+        try:
+            answer = self.served.call(rpc, request, self.who, desk=desk)
+        except grpc.RpcError as error:
+            failure = decode(error)
+            return failure.code.name, failure.message.encode() + str(failure.faults).encode()
+        return "OK", answer.SerializeToString()
+
+
+def keys(key: str) -> dict[str, str]:
+    return {"user_key": key, "session_key": key}
+
+
+# Each RPC of partners: a request that names another's session, the status that the session
+# has, and how the call ends.
+WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
+    "CheckQualification": (lambda key: check(), Status.CREATED, "OK"),
+    "CreateSession": (lambda key: create(**keys(key)), Status.CREATED, "OK"),
+    "ListSessions": (lambda key: pb.ListSessionsRequest(user_key=key), Status.APPROVED, "OK"),
+    "GetSession": (lambda key: pb.GetSessionRequest(**keys(key)), Status.APPROVED, "NOT_FOUND"),
+    "ReplaceSession": (
+        lambda key: ParseDict(session(**keys(key)), pb.ReplaceSessionRequest()),
+        Status.CREATED,
+        "NOT_FOUND",
+    ),
+    "CancelSession": (
+        lambda key: pb.CancelSessionRequest(**keys(key)),
+        Status.CREATED,
+        "NOT_FOUND",
+    ),
+    "CreateAuthentication": (
+        lambda key: pb.CreateAuthenticationRequest(**keys(key)),
+        Status.CREATED,
+        "NOT_FOUND",
+    ),
+}
+
+
+def test_every_rpc_is_walked() -> None:
+    assert rpcs("SessionService") == set(WALK)
+    assert rpcs("SessionDeskService") == {*DESK, "ConfigurePartner"}
+    assert rpcs("DoorService") == set(DOOR)
+    assert set(SERVICES) == {"SessionService", "SessionDeskService", "DoorService"}
+
+
+@pytest.mark.parametrize("rpc", WALK)
+def test_another_partner_finds_nothing(sessions: Served, unique: str, rpc: str) -> None:
+    request, status, expected = WALK[rpc]
+    stage(sessions, unique, status)
+    before = sessions.rows()
+    code, said = Stranger(sessions, "other").call(rpc, request(unique))
+    assert code == expected
+    assert MARK.encode() not in said
+    after = sessions.rows()
+    for table, rows in before.items():
+        assert set(map(repr, rows)) <= set(map(repr, after[table]))
+    if rpc != "CreateSession":
+        assert after == before
+        assert Stranger(sessions, "client").call(rpc, request(unique))[0] == "OK"
+
+
+@pytest.mark.parametrize("rpc", WALK)
+@pytest.mark.parametrize(("who", "expected"), [("staff", "PERMISSION_DENIED"), ("", "UNAUTH")])
+def test_only_partners_call_what_is_for_partners(
+    sessions: Served, unique: str, rpc: str, who: str, expected: str
+) -> None:
+    request, status, _ = WALK[rpc]
+    stage(sessions, unique, status)
+    before = sessions.rows()
+    code, said = Stranger(sessions, who).call(rpc, request(unique))
+    assert code.startswith(expected)
+    assert MARK.encode() not in said
+    assert sessions.rows() == before
+
+
+# Each RPC of the desk with the status from which it moves.
+DESK = {
+    "StartExam": Status.CREATED,
+    "SubmitExam": Status.STARTED,
+    "RequestConfirmation": Status.STARTED,
+    "RequestRetake": Status.AWAITING_REVIEW,
+    "Approve": Status.AWAITING_REVIEW,
+    "Refer": Status.STARTED,
+    "CompleteAcuity": Status.STARTED,
+}
+
+
+def staged_for(served: Served, rpc: str, key: str) -> None:
+    """A session that this RPC of the desk may move."""
+    more = {"order": ACUITY_ORDER} if rpc == "CompleteAcuity" else {}
+    bring(served, key, DESK[rpc], **marked(**more))
+
+
+@pytest.mark.parametrize("rpc", DESK)
+def test_the_desk_moves_no_session_under_another_partners_name(
+    sessions: Served, unique: str, rpc: str
+) -> None:
+    staged_for(sessions, rpc, unique)
+    before = sessions.rows()
+    desk = Stranger(sessions, "staff")
+    assert desk.call(rpc, asking(rpc, unique, "other"), desk=True)[0] == "NOT_FOUND"
+    assert sessions.rows() == before
+    assert desk.call(rpc, asking(rpc, unique), desk=True)[0] == "OK"
+
+
+@pytest.mark.parametrize("rpc", [*DESK, "ConfigurePartner"])
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [("client", "PERMISSION_DENIED"), ("other", "PERMISSION_DENIED"), ("", "UNAUTHENTICATED")],
+)
+def test_only_the_staff_is_at_the_desk(
+    sessions: Served, unique: str, rpc: str, who: str, expected: str
+) -> None:
+    if rpc == "ConfigurePartner":
+        request: Message = pb.ConfigurePartnerRequest(partner="demo-partner")
+    else:
+        staged_for(sessions, rpc, unique)
+        request = asking(rpc, unique)
+    before = sessions.rows()
+    assert Stranger(sessions, who).call(rpc, request, desk=True)[0] == expected
+    assert sessions.rows() == before
+
+
+# Each RPC of the door: a request with a link's query, or with an exam's token.
+DOOR: dict[str, Callable[[dict[str, str], str], Values]] = {
+    "GetDoor": lambda link, exam: link,
+    "EnterExam": lambda link, exam: {**link, "visit": VISIT},
+    "GetExam": lambda link, exam: {"exam_token": exam},
+    "CompleteExam": lambda link, exam: {"exam_token": exam, "visual_acuity": FOUND},
+}
+
+
+@pytest.mark.parametrize("rpc", DOOR)
+def test_a_token_opens_the_session_of_its_own_partner(
+    sessions: Served, unique: str, rpc: str
+) -> None:
+    """Two partners use the same keys: what one's token opens shows nothing of the other's."""
+    bring(sessions, unique, Status.CREATED, **marked(order=ACUITY_ORDER))
+    theirs = create(**keys(unique), user=user(first_name=OTHER_NAME), order=ACUITY_ORDER)
+    sessions.call("CreateSession", theirs, "other")
+    door = DoorServiceStub(sessions.channel)
+
+    link = link_of(sessions, unique, who="other")
+    token = ""
+    if "exam_token" in DOOR[rpc](link, ""):
+        entering = ParseDict(DOOR["EnterExam"](link, ""), pb.EnterExamRequest())
+        token = door.EnterExam(entering, timeout=20).exam_token
+    request = ParseDict(DOOR[rpc](link, token), getattr(pb, f"{rpc}Request")())
+    answer = getattr(door, rpc)(request, timeout=20)
+    assert MARK.encode() not in answer.SerializeToString()
+    assert b"demo-partner" not in answer.SerializeToString()
+    found = sessions.call("GetSession", pb.GetSessionRequest(**keys(unique)))
+    assert found.status == "created"
+
+
+@pytest.mark.parametrize("rpc", DOOR)
+@pytest.mark.parametrize("token", ["", "x", "é" * 50])
+def test_without_a_token_nobody_is_let_in(
+    sessions: Served, unique: str, rpc: str, token: str
+) -> None:
+    bring(sessions, unique, Status.CREATED, **marked(order=ACUITY_ORDER))
+    link = {**link_of(sessions, unique), "token": token}
+    before = sessions.rows()
+    request = ParseDict(DOOR[rpc](link, token), getattr(pb, f"{rpc}Request")())
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(DoorServiceStub(sessions.channel), rpc)(request, timeout=20)
+    assert decode(caught.value).code is grpc.StatusCode.NOT_FOUND
+    assert sessions.rows() == before
+
+
+# Each route: its query and body for a session, the status that the session has, and how the
+# call of another partner ends.
+Route = tuple[str, str]
+ROUTES: dict[Route, tuple[Callable[[str], Values], Callable[[str], Values], Status, int]] = {
+    ("POST", "/qualifications"): (
+        lambda key: {},
+        lambda key: {"user": {"birthdate": "1988-01-01", "region": "IL"}},
+        Status.CREATED,
+        200,
+    ),
+    ("POST", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 201),
+    ("GET", "/sessions"): (keys, lambda key: {}, Status.APPROVED, 404),
+    ("PUT", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 404),
+    ("DELETE", "/sessions"): (lambda key: {}, keys, Status.CREATED, 404),
+    ("POST", "/authentications"): (lambda key: {}, keys, Status.CREATED, 404),
+}
+
+
+def test_every_route_is_walked(http: FlaskClient) -> None:
+    found = {
+        (method, rule.rule.removeprefix(PREFIX))
+        for rule in http.application.url_map.iter_rules()
+        for method in rule.methods or ()
+        if rule.rule.startswith(PREFIX) and method not in ("HEAD", "OPTIONS")
+    }
+    assert found == set(ROUTES)
+
+
+def sent(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, bytes]:
+    """The answer to somebody; a name of no account sends no credentials."""
+    method, path = route
+    query, body, _, _ = ROUTES[route]
+    answer = http.open(
+        PREFIX + path,
+        method=method,
+        query_string=query(key),
+        data=json.dumps(body(key)) if method != "GET" else None,
+        headers={"Authorization": basic(name)} if name else {},
+    )
+    return answer.status_code, answer.get_data()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_another_partner_finds_nothing_over_http(
+    http: FlaskClient, sessions: Served, unique: str, route: Route
+) -> None:
+    *_, status, expected = ROUTES[route]
+    stage(sessions, unique, status)
+    before = sessions.rows()
+    for name, code in (("demo-staff", 403), ("", 401), ("nobody", 401)):
+        answered, said = sent(http, route, unique, name)
+        assert answered == code
+        assert MARK.encode() not in said
+        assert sessions.rows() == before
+    answered, said = sent(http, route, unique, "other-partner")
+    assert answered == expected
+    assert MARK.encode() not in said
+    if route != ("POST", "/sessions"):
+        assert sessions.rows() == before
+        assert sent(http, route, unique, "demo-partner")[0] in (200, 201)
+
+
+def test_another_partners_list_is_empty(http: FlaskClient, sessions: Served, unique: str) -> None:
+    stage(sessions, unique, Status.APPROVED)
+    headers = {"Authorization": basic("other-partner")}
+    answer = http.get(f"{PREFIX}/sessions", query_string={"user_key": unique}, headers=headers)
+    assert answer.get_json()["meta"]["total_count"] == 0
+    assert answer.get_json()["data"] == []
