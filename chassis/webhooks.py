@@ -9,7 +9,8 @@ partner's own origin, and https does not turn into http. Of the answer only the
 status and headers are read.
 
 Why an attempt failed is one word: status, name, private, refused, unreachable,
-tls, timeout, reset, malformed, redirects, redirect, downgrade.
+tls, timeout, reset, malformed, redirects (more than four), redirect (to what is
+no URL), downgrade; and of `chassis.delivery`, error: a fault of ours, in the log.
 """
 
 import base64
