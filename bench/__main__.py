@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench import contenders, scale, single
+from bench import catalogs, contenders, scale, single
 from bench.compare import Plan, compare
 from bench.report import page, table
 from bench.translate import translate as translate_
@@ -52,7 +52,7 @@ def translate() -> None:
     translate_()
 
 
-for command in (*single.COMMANDS, *scale.COMMANDS):
+for command in (*single.COMMANDS, *scale.COMMANDS, *catalogs.COMMANDS):
     cli.add_command(command)
 
 if __name__ == "__main__":

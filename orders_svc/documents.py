@@ -13,6 +13,12 @@ from orders_svc.warnings import read_tracing
 from protos import orders_pb2 as pb
 
 
+def styles(tx: Connection, lab: str, lens_type: str) -> pb.ListStylesResponse:
+    """The styles of a lab for a lens type."""
+    rows = store.styles_of(tx, lab, lens_type)
+    return pb.ListStylesResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
+
+
 def order(row: Row[Any], public_url: str) -> pb.Order:
     """The whole of an order: how it stands, and how it was sent."""
     return pb.Order(

@@ -40,8 +40,16 @@ def _words() -> fields.List[str]:
     return fields.List(fields.String(validate=NAME), required=True)
 
 
-def _ids() -> fields.List[str]:
-    return fields.List(fields.String(validate=ID), load_default=list, validate=_once())
+class Ids(fields.List[str]):
+    """Ids, each once; a large lab's file has millions, and most are as they should be."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(fields.String(validate=ID), validate=_once(), **kwargs)
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[str | None]:
+        if type(value) is list and all(type(each) is str and 0 < len(each) <= 64 for each in value):
+            return value
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 def _entries(schema: type[Schema], *keys: str) -> fields.List[Any]:
@@ -87,10 +95,10 @@ class CoatSchema(NamedSchema):
 class MaterialSchema(NamedSchema):
     """A lens material: the styles it is made in, and what can be added to it."""
 
-    styles = fields.List(fields.String(validate=ID), required=True, validate=_once())
-    colors = _ids()
-    coats = _ids()
-    tints = _ids()
+    styles = Ids(required=True)
+    colors = Ids(load_default=list)
+    coats = Ids(load_default=list)
+    tints = Ids(load_default=list)
 
 
 class LabSchema(NamedSchema):
@@ -180,22 +188,43 @@ def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
     for table in CATALOG:
         tx.execute(delete(table).where(table.c.lab_id == lab["id"]))
     _add(tx, store.styles, lab["id"], lab["styles"])
-    named = ({"id": each["id"], "name": each["name"]} for each in lab["materials"])
-    _add(tx, store.materials, lab["id"], list(named))
+    styles_of, addons_of = _first(lab, "styles"), _first(lab, "colors", "coats", "tints")
+    named = [
+        {
+            "id": each["id"],
+            "name": each["name"],
+            "styles_of": styles_of[each["id"]],
+            "addons_of": addons_of[each["id"]],
+        }
+        for each in lab["materials"]
+    ]
+    _add(tx, store.materials, lab["id"], named)
     links = [
         {"style_id": style, "material_id": material["id"]}
         for material in lab["materials"]
+        if styles_of[material["id"]] == material["id"]
         for style in material["styles"]
     ]
     _add(tx, store.style_materials, lab["id"], links)
-    _add(tx, store.addons, lab["id"], _addons(lab))
+    firsts = set(addons_of.values())
+    own = [material for material in lab["materials"] if material["id"] in firsts]
+    _add(tx, store.addons, lab["id"], _addons(lab, own))
 
 
-def _addons(lab: dict[str, Any]) -> list[dict[str, Any]]:
+def _first(lab: dict[str, Any], *names: str) -> dict[str, str]:
+    """For each material the first that has the same lists, itself or an earlier one."""
+    first: dict[Any, str] = {}
+    return {
+        each["id"]: first.setdefault(tuple(tuple(each[name]) for name in names), each["id"])
+        for each in lab["materials"]
+    }
+
+
+def _addons(lab: dict[str, Any], materials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     colors = {each["id"]: each for each in lab["colors"]}
     coats = {each["id"]: each for each in lab["coats"]}
     rows: list[dict[str, Any]] = []
-    for material in lab["materials"]:
+    for material in materials:
         of = {"material_id": material["id"]}
         rows += [{"type": None, **colors[id_], **of, "kind": "color"} for id_ in material["colors"]]
         rows += [{**coats[id_], **of, "kind": "coat"} for id_ in material["coats"]]

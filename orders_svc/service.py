@@ -86,9 +86,11 @@ class OrderService(rpc.OrderServiceServicer):
     ) -> pb.ListStylesResponse:
         user, values = self.acting_user(), LIST_STYLES.check(request)
         self.lab_settings(user, values)
-        with self.database.read() as tx:
-            rows = store.styles_of(tx, values["lab"], values["lens_type"])
-        return pb.ListStylesResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
+        # Two lists a lab, and the only ones that are as long as its catalog.
+        lab, lens_type = values["lab"], values["lens_type"]
+        return self.memory.recall(
+            ("styles", lab, lens_type), lambda tx: documents.styles(tx, lab, lens_type)
+        )
 
     def ListMaterials(
         self, request: pb.ListMaterialsRequest, context: grpc.ServicerContext

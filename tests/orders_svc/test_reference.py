@@ -202,6 +202,9 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
             LAB + STYLE + MATERIAL + 'styles = ["s", "s"]',
             "labs.0.materials.0.styles: Each id may stand once.",
         ),
+        (LAB + STYLE + MATERIAL + 'styles = ["s", 1]', "materials.0.styles.1: Not a valid string."),
+        (LAB + STYLE + MATERIAL + 'styles = [""]', "styles.0: Length must be between 1 and 64."),
+        (LAB + STYLE + MATERIAL + 'styles = "s"', "labs.0.materials.0.styles: Not a valid list."),
         (
             LAB + STYLE + MATERIAL + 'styles = ["s"]\ntints = ["Gray", "Gray"]',
             "labs.0.materials.0.tints: Each id may stand once.",

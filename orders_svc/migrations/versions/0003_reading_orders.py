@@ -17,6 +17,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_orders_queue", "orders")
-    with op.batch_alter_table("orders") as batch_op:
-        for name in ("submitted_at", "traced", "warnings"):
-            batch_op.drop_column(name)
+    for name in ("submitted_at", "traced", "warnings"):
+        op.drop_column("orders", name)
