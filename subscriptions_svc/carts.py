@@ -126,7 +126,7 @@ def activate(tx: Connection, subscription: Row[Any], item: Row[Any, Any], now: d
     if tx.execute(_ACTIVATE_ITEM, {**of, "item": item.id}).rowcount:
         complete_packages(tx, subscription.id, now)
         if not tx.execute(_IS_PENDING_ITEM, of).scalar():
-            moves.activate(tx, subscription, now)
+            moves.activate(tx, subscription, now, now)
 
 
 def complete_packages(tx: Connection, subscription_id: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from chassis.calls import caller, current
 from chassis.errors import Invalid
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc import boxes, carts
+from subscriptions_svc import boxes, carts, events
 from subscriptions_svc.cart_documents import delivered_item
 from subscriptions_svc.years import year_of
 
@@ -38,6 +38,7 @@ def deliver(
     if without_room:
         tallies = boxes.tallies(tx, {subscription.id: year})
         raise over_delivery(without_room, tallies)
+    events.boxes_delivered(tx, subscription, wanted, now)
     items = [
         delivered_item(subscription, lenses[uuid], delivered[lenses[uuid].id]) for uuid in wanted
     ]

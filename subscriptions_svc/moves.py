@@ -1,8 +1,8 @@
 """The moves of a subscription from status to status: each is one statement with its condition.
 
 Who confirms, cancels or records a payment holds the subscription's row. Each change has one
-function here (a changed cart: `proposals.confirm`; boxes: `boxes.deliver`), which gives whether it
-has changed anything: what is to be told of a change is told where that is known.
+function here (a changed cart: `proposals.confirm`; boxes: `deliveries.deliver`), which gives
+whether it has changed anything; what the merchant is to be told of it is written there too.
 """
 
 import secrets
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, update
 
+from subscriptions_svc import events
 from subscriptions_svc.rules import (
     ACTIVATION,
     LIVE,
@@ -99,6 +100,9 @@ def record_payment(
     """Record how the payment stands; a paid one that waited for it is confirmed with that."""
     recorded = {"of": subscription.id, "word": payment_status.value}
     changed = tx.execute(_RECORD_PAYMENT, recorded).rowcount == 1
+    if changed:
+        successful = payment_status is PaymentStatus.PAID
+        events.payment_status_changed(tx, subscription, successful, now)
     waited = subscription.status == Status.WAITING_FOR_PAYMENT
     if waited and payment_status is PaymentStatus.PAID:
         _begin(tx, subscription, now)
@@ -109,15 +113,21 @@ def _begin(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     """The confirmation: the contract has a number from now on."""
     number = "".join(secrets.choice(_LETTERS) for _ in range(12))
     moved = tx.execute(_CONFIRM, {"of": subscription.id, "now": now, "number": number})
-    return moved.rowcount == 1
+    if moved.rowcount != 1:
+        return False
+    events.created(tx, subscription, number, now)
+    return True
 
 
-def activate(tx: Connection, subscription: Row[Any], activated_at: datetime) -> bool:
+def activate(tx: Connection, subscription: Row[Any], activated_at: datetime, now: datetime) -> bool:
     """Begin the first year of one that is activating."""
     zone = ZoneInfo(subscription.time_zone)
     renewal = renewal_at(activated_at, subscription.total_months, zone)
     dates = {"of": subscription.id, "now": activated_at, "renewal": renewal}
-    return tx.execute(_ACTIVATE, dates).rowcount == 1
+    if tx.execute(_ACTIVATE, dates).rowcount != 1:
+        return False
+    events.activated(tx, subscription, activated_at, now)
+    return True
 
 
 def finish(tx: Connection, subscription_id: str, now: datetime) -> bool:
@@ -127,7 +137,10 @@ def finish(tx: Connection, subscription_id: str, now: datetime) -> bool:
 
 def cancel(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     """End one that has not ended."""
-    return tx.execute(_CANCEL, {"of": subscription.id, "now": now}).rowcount == 1
+    if tx.execute(_CANCEL, {"of": subscription.id, "now": now}).rowcount != 1:
+        return False
+    events.cancelled(tx, subscription, now)
+    return True
 
 
 def due(tx: Connection, now: datetime) -> Sequence[Row[Any]]:
@@ -138,5 +151,5 @@ def due(tx: Connection, now: datetime) -> Sequence[Row[Any]]:
 def by_time(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     """Move one that is due: its first year begins, or its months are over."""
     if subscription.status == Status.ACTIVATING:
-        return activate(tx, subscription, subscription.confirmed_at + ACTIVATION)
+        return activate(tx, subscription, subscription.confirmed_at + ACTIVATION, now)
     return finish(tx, subscription.id, now)

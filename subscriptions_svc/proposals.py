@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from subscriptions_svc import boxes, carts
+from subscriptions_svc import boxes, carts, events
 from subscriptions_svc.rules import Status
 from subscriptions_svc.solicitations import new_code
 from subscriptions_svc.store import IS_OVER, cart_items, pending_carts, subscriptions
@@ -123,6 +123,7 @@ def confirm(
         )
     carts.complete_packages(tx, subscription.id, now)
     boxes.carry_over(tx, subscription.id, proposal.id, year)
+    events.updated(tx, subscription, now)
     return True
 
 

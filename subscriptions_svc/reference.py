@@ -16,16 +16,9 @@ from chassis.accounts import AccountSchema
 from chassis.calls import utc_now
 from chassis.endpoints import endpoint_field
 from subscriptions_svc import store
+from subscriptions_svc.events import EVENTS
 from subscriptions_svc.rules_shapes import MONEY_MAX
 
-EVENTS = (
-    "subscriptions/created",
-    "subscriptions/activated",
-    "subscriptions/cancelled",
-    "subscriptions/updated",
-    "subscriptions/payment_status_changed",
-    "subscriptions/boxes_delivered",  # sent to those who ask for it
-)
 ID = validate.Length(1, 255)
 
 

@@ -1,5 +1,6 @@
 """The two ends of each channel: a real SMTP server, a real HTTP endpoint, and real files."""
 
+import json
 import smtplib
 import ssl
 import subprocess
@@ -25,7 +26,7 @@ from subscriptions_svc.messages_ends import (
     Undeliverable,
     ends,
 )
-from tests.subscriptions_svc.receiver import receiving
+from tests.chassis.receiver import receiving, status
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 TEXT = "Grüß Gott Jürgen,\n\n\N{EURO SIGN} 12,50\n" + "Ein langer Satz. " * 20 + "\n"
@@ -215,26 +216,27 @@ def test_a_server_that_is_away_is_no_end_of_it() -> None:
 
 def test_an_sms_is_json_for_the_gateway() -> None:
     with receiving() as receiver:
-        end = SmsGateway(f"{receiver.url}/sms?from=shop", {"Authorization": "Bearer abc"})
+        end = SmsGateway(f"{receiver.url}?from=shop", {"Authorization": "Bearer abc"})
         end.send(message(SMS, "+34 679 959 234"))
 
-    (request,) = receiver.requests
-    assert (request.method, request.path) == ("POST", "/sms?from=shop")
-    assert request.json() == {"to": "+34 679 959 234", "text": TEXT}
-    assert request.headers["Content-Type"] == "application/json"
-    assert request.headers["Authorization"] == "Bearer abc"
-    assert request.headers["Idempotency-Key"] == message().id
+    (request,) = receiver.received
+    assert (request.method, request.path) == ("POST", "/events?from=shop")
+    assert json.loads(request.body) == {"to": "+34 679 959 234", "text": TEXT}
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"] == "Bearer abc"
+    assert request.headers["idempotency-key"] == message().id
 
 
 @pytest.mark.parametrize(
-    ("status", "is_lasting"),
+    ("code", "is_lasting"),
     [(400, True), (422, True), (401, False), (429, False), (500, False), (302, False)],
 )
-def test_a_gateway_that_refuses(status: int, is_lasting: bool) -> None:
-    with receiving(status) as receiver:
+def test_a_gateway_that_refuses(code: int, is_lasting: bool) -> None:
+    with receiving() as receiver:
+        receiver.answers = [status(code, Location="/elsewhere")]
         with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the question
             SmsGateway(receiver.url).send(message(SMS, "679959234"))
-        assert len(receiver.requests) == 1
+        assert len(receiver.received) == 1
     assert isinstance(caught.value, Undeliverable) is is_lasting
 
 
