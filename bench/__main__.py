@@ -10,7 +10,8 @@ import click
 
 from bench import catalogs, contenders, scale, single
 from bench.compare import Plan, compare
-from bench.report import page, table
+from bench.page import page
+from bench.report import table
 from bench.translate import translate as translate_
 
 BOTH = "both"

@@ -9,7 +9,8 @@ from bench.compare import DIRECT, HOP, INSERT, NULL_CALL, NULL_ROUTE, POST_ORDER
 from bench.floors import CORE, RAW
 from bench.load import PERCENTILES
 from bench.measure import Rows, Sample
-from bench.report import own_cost, page, ratios, table
+from bench.page import page
+from bench.report import own_cost, ratios, table
 
 
 def sample(throughput: float, milliseconds: float, **cpu: float) -> Sample:
