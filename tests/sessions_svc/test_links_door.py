@@ -1,5 +1,6 @@
 """The door: who holds a link gets in once, on both engines."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,9 +9,13 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
+from sqlalchemy import select
 
+from chassis.endpoints import EndpointSchema
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
+from sessions_svc import store
+from sessions_svc.reference import EVENTS
 from sessions_svc.rules import ACUITY, Status
 from sessions_svc.visits import return_url
 from tests.chassis.logs import logged
@@ -263,6 +268,27 @@ def test_an_acuity_exam_ends_with_its_results(sessions: Served, unique: str) -> 
     kept = sessions.call("GetSession", pb.GetSessionRequest(**keys)).data.visual_acuity
     right = {**FOUND["right_eye"], "snellen": "20/25"}
     assert plain(kept) == {**FOUND, "right_eye": right}
+
+
+def test_the_partner_is_told_of_start_and_results(sessions: Served, unique: str) -> None:
+    endpoint = EndpointSchema(EVENTS).load({"url": "https://partner.example/events"})
+    with sessions.database.write() as tx:
+        store.outbox.endpoints.put(tx, "demo-partner", endpoint, NOON)
+    with sessions.clock.at(NOON):
+        token = acuity_exam(sessions, unique)
+        for _ in range(2):
+            at_door(sessions, "CompleteExam", exam_token=token, visual_acuity=FOUND)
+    with sessions.database.write() as tx:
+        told = tx.execute(select(store.outbox.table.c.body)).scalars().all()
+        store.outbox.endpoints.put(tx, "demo-partner", None, NOON)
+    keys = {"user_key": unique, "session_key": unique}
+    moment = {"created_at": "2026-06-15T12:00:00Z"}
+    right, left = {"logmar": 0.1, "snellen": "20/25"}, {"logmar": None, "snellen": None}
+    found = {**FOUND, "right_eye": right, "left_eye": left}
+    assert [json.loads(body) for body in told if unique in body] == [
+        {**keys, "type": "session_updated", "status": "started", **moment},
+        {**keys, "type": "session_completed", **moment, "data": {"visual_acuity": found}},
+    ]
 
 
 def test_results_are_kept_once(sessions: Served, unique: str) -> None:

@@ -114,7 +114,8 @@ def swipe(page: Page, way: str) -> None:
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     angle = math.radians(float(way))
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60 * math.cos(angle), y + 60 * math.sin(angle))
-    page.mouse.up()
+    end = {"x": x + 60 * math.cos(angle), "y": y + 60 * math.sin(angle)}
+    devtools = page.context.new_cdp_session(page)
+    for kind, points in {"Start": [{"x": x, "y": y}], "Move": [end], "End": []}.items():
+        devtools.send("Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points})
+    devtools.detach()
