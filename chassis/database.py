@@ -138,6 +138,12 @@ class Database:
             yield tx
 
     @contextmanager
+    def stream(self) -> Iterator[Connection]:
+        """For reading much: a transaction of its own, whose rows may come as they are asked for."""
+        with refusals(), self.engine.execution_options(write=False).connect() as tx:
+            yield tx
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that is durable when the block has ended without an error.
 

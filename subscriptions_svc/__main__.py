@@ -5,26 +5,31 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import click
+
 from chassis.command import Service, command_line
 from chassis.database import Database
-from subscriptions_svc import reference, store
+from subscriptions_svc import reference, report, store
+from subscriptions_svc.clockwork import Clockwork
 from subscriptions_svc.messages_ends import ends
 from subscriptions_svc.messages_postman import Postman
 from subscriptions_svc.service import serve
 
 
 def background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
-    """What works beside the RPCs: whoever sends messages to shoppers."""
-    return _working(Postman(database, ends(os.environ, data_dir)))
+    """What works beside the RPCs: who sends messages to shoppers, and what time alone does."""
+    return _working(Postman(database, ends(os.environ, data_dir)), Clockwork(database))
 
 
 @contextmanager
-def _working(postman: Postman) -> Iterator[None]:
-    postman.start()
+def _working(*workers: Postman | Clockwork) -> Iterator[None]:
+    for worker in workers:
+        worker.start()
     try:
         yield
     finally:
-        postman.stop()
+        for worker in workers:
+            worker.stop()
 
 
 SERVICE = Service(
@@ -42,5 +47,14 @@ SERVICE = Service(
     background=background,
 )
 
+
+def commands() -> click.Group:
+    """What every service has, and this one's reports."""
+    group = command_line(SERVICE)
+    for command in report.commands(SERVICE.ensure_current):
+        group.add_command(command)
+    return group
+
+
 if __name__ == "__main__":
-    command_line(SERVICE)(prog_name="python -m subscriptions_svc")
+    commands()(prog_name="python -m subscriptions_svc")
