@@ -8,12 +8,15 @@ from google.protobuf.json_format import ParseDict
 
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
+    CancelSubscriptionRequest,
     CartItem,
     ConfirmSubscriptionRequest,
     CreateBoxDeliveriesRequest,
     CreateSubscriptionRequest,
     GetSubscriptionRequest,
+    RecordPaymentRequest,
     Subscription,
+    UpdateProductsRequest,
 )
 from subscriptions_svc import store
 from tests.serving import Served
@@ -95,6 +98,34 @@ def lenses(subscription: Subscription) -> list[CartItem]:
 def boxes(subscription: Subscription) -> list[tuple[int, int]]:
     """Delivered and remaining boxes of each contact lens."""
     return [(item.delivered_boxes, item.remaining_boxes) for item in lenses(subscription)]
+
+
+def pay(served: Served, subscription_id: str, *, successful: bool = True) -> Subscription:
+    """Record a payment."""
+    request = RecordPaymentRequest(subscription_id=subscription_id, successful=successful)
+    answer: Subscription = served.call("RecordPayment", request, "staff", desk=True)
+    return answer
+
+
+def new_cart(subscription_id: str, *cart: Any) -> UpdateProductsRequest:
+    """The request for a new cart: items as they are sent, kept ones by their id alone."""
+    kept = [{"id": item} if isinstance(item, str) else item for item in cart]
+    values = {"subscription_id": subscription_id, "cart_items": kept}
+    return ParseDict(values, UpdateProductsRequest())
+
+
+def change(served: Served, subscription_id: str, *cart: Any) -> Subscription:
+    """Propose a new cart, and confirm it as staff."""
+    served.call("UpdateProducts", new_cart(subscription_id, *cart))
+    return confirm(served, subscription_id)
+
+
+def cancellation(subscription_id: str, **summary: Any) -> CancelSubscriptionRequest:
+    """The request to end a subscription, with a summary if anything of it is given."""
+    values: dict[str, Any] = {"subscription_id": subscription_id, "reason": "Customer request"}
+    if summary:
+        values["summary"] = {"purchase_fee": 0, **summary}
+    return ParseDict(values, CancelSubscriptionRequest())
 
 
 def end(served: Served, subscription_id: str, status: str = "cancelled") -> None:
