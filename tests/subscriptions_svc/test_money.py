@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from babel import UnknownLocaleError
 from babel.numbers import format_currency, get_currency_precision
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subscriptions_svc.money import money_string
@@ -61,6 +61,7 @@ def test_an_unknown_locale_is_told() -> None:
         money_string(1, "xx-XX", "EUR")
 
 
+@settings(deadline=None)
 @given(
     value=st.integers(-(10**18), 10**18),
     locale=st.sampled_from(LOCALES),
@@ -75,6 +76,7 @@ def test_an_amount_reads_as_babel_writes_it_but_for_the_spaces(
     assert money_string(value, locale, currency) == plain
 
 
+@settings(deadline=None)
 @given(value=st.integers(-(10**18), 10**18))
 def test_an_amount_keeps_every_digit(value: int) -> None:
     text = money_string(value, "es-ES", "EUR")

@@ -1,7 +1,7 @@
 """The rules of changed carts: how many exchanges are due, and where boxes count afterwards."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subscriptions_svc.rules_changes import EYES_OF, Exchanges, carried
@@ -85,6 +85,7 @@ eyes = st.sampled_from(["left", "right"])
 counts = st.integers(0, 9)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(eyes, st.integers(1, 9)), min_size=1, max_size=4),
     st.lists(st.tuples(eyes, counts), max_size=4),
