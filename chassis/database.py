@@ -139,8 +139,12 @@ class Database:
 
     @contextmanager
     def stream(self) -> Iterator[Connection]:
-        """For reading much: a transaction of its own, whose rows may come as they are asked for."""
-        with refusals(), self.engine.execution_options(write=False).connect() as tx:
+        """For reading much: one state of the store, whose rows may come as they are asked for."""
+        with refusals(), self.engine.connect() as tx:
+            if self.is_sqlite:
+                driver_of(tx).execute("BEGIN")
+            else:
+                tx.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
 
     @contextmanager

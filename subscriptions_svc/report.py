@@ -42,6 +42,8 @@ HEADER = (
     "request_id",
 )
 DAY = click.DateTime(["%Y-%m-%d"])
+# Nothing was delivered before or will be after; days beyond have no instant in every zone.
+EARLIEST, LATEST = date(1900, 1, 1), date(9000, 1, 1)
 AT_ONCE = 1000  # rows that are in memory
 # No zone is farther from UTC: what a local day holds is within.
 FARTHEST = timedelta(days=1)
@@ -80,6 +82,7 @@ _DELIVERIES = (
 
 def deliveries(tx: Connection, first: date, last: date) -> Iterator[list[str]]:
     """The lines of the report from `first` to `last`, both days those of each merchant's zone."""
+    first, last = max(first, EARLIEST), min(last, LATEST)
     between = {"since": _utc(first) - FARTHEST, "until": _utc(last) + 2 * FARTHEST}
     streamed = tx.execution_options(yield_per=AT_ONCE)
     for row in streamed.execute(_DELIVERIES, between):

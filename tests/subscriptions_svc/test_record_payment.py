@@ -32,7 +32,7 @@ def shopper_confirms(served: Served, subscription_id: str) -> Subscription:
     with served.database.write() as tx:
         row = store.subscription(tx, NOBODY, subscription_id, lock=True)
         assert row is not None
-        changes.confirm(tx, row, NOW, by_staff=False)
+        changes.confirm(tx, row, NOW, code=row.cart_code)
     return get(served, subscription_id)
 
 
