@@ -1,15 +1,20 @@
-"""Any JSON value in any place of the three bodies is accepted or refused, never a crash."""
+"""Any JSON value in any place of a body is accepted or refused, never a crash."""
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from google.protobuf.json_format import ParseDict, ParseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protos import sessions_pb2
+from sessions_svc.rules import Status
 from tests.serving import Served, basic
+from tests.sessions_svc import desk
 
 BODIES = {
     "sessions": ("/api/v2/partners/sessions", "session"),
@@ -64,6 +69,10 @@ def authorized(http: FlaskClient, service: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", "User-Email": "optician@example.com"}
 
 
+ANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FEWER = settings(ANY, max_examples=60)
+
+
 @pytest.mark.parametrize("service", BODIES)
 def test_any_value_in_any_place(
     http: FlaskClient, service: str, body: Any, request: pytest.FixtureRequest
@@ -74,7 +83,7 @@ def test_any_value_in_any_place(
     where = list(places(body(name)))
     made = iter(range(10**9))
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @ANY
     @given(st.sampled_from(where), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         sent = body(name)
@@ -88,5 +97,126 @@ def test_any_value_in_any_place(
         assert answer.status_code in (400, 403, 422, MEANT.get(place)), answer.get_data()
         assert answer.get_json()
         assert served.rows() == before
+
+    holds()
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_any_value_in_any_place_of_a_change(
+    http: FlaskClient, sessions: Served, body: Any, unique: str, method: str
+) -> None:
+    url = BODIES["sessions"][0]
+    keys = {"user_key": unique, "session_key": unique}
+    desk.bring(sessions, unique, Status.CREATED)
+
+    def fresh() -> Any:
+        return {**body("session"), **keys} if method == "PUT" else dict(keys)
+
+    @ANY
+    @given(st.sampled_from(list(places(fresh()))), values)
+    def holds(place: tuple[Any, ...], value: Any) -> None:
+        before = sessions.rows()
+        sent = json.dumps(put(fresh(), place, value))
+        answer = http.open(url, method=method, data=sent, headers=authorized(http, "sessions"))
+        if answer.status_code == 200:
+            return
+        assert answer.status_code in (400, 403, 404), answer.get_data()
+        assert answer.get_json()["status"] == answer.status_code
+        assert sessions.rows() == before
+
+    holds()
+
+
+@FEWER
+@given(st.dictionaries(st.sampled_from(["user_key", "session_key", "page", "x"]), texts))
+def any_query(http: FlaskClient, query: dict[str, str]) -> None:
+    encoded = {name: value.encode("utf-8", "surrogatepass") for name, value in query.items()}
+    headers = authorized(http, "sessions")
+    answer = http.get(BODIES["sessions"][0], query_string=encoded, headers=headers)
+    assert answer.status_code in (200, 400, 404), answer.get_data()
+    assert answer.get_json()
+
+
+def test_any_query_is_answered(http: FlaskClient) -> None:
+    any_query(http)
+
+
+DESK: dict[str, tuple[Status, dict[str, Any]]] = {
+    "SubmitExam": (
+        Status.STARTED,
+        {"status": "awaiting_confirmation", "missing_requirements": ["glasses_prior"]},
+    ),
+    "Approve": (
+        Status.AWAITING_REVIEW,
+        {
+            "dispensed_prescriptions": [
+                desk.dispensed_contacts(assets=[{"content_type": "a/b", "source": "AAAA"}]),
+                desk.dispensed_glasses(),
+            ]
+        },
+    ),
+    "CompleteAcuity": (Status.STARTED, {"visual_acuity": desk.VISUAL_ACUITY}),
+    "ConfigurePartner": (
+        Status.CREATED,
+        {
+            "limits": {"min_age": 5, "max_add": 4.0, "regions": ["IL"]},
+            "stores": [{"id": "s", "enabled": True}],
+            "products": ["p"],
+            "endpoint": {
+                "url": "https://a.example/",
+                "headers": {"X-Key": "k"},
+                "events": ["session_updated"],
+            },
+        },
+    ),
+}
+
+
+def alike(value: Any) -> Any:
+    """Values of the type that a message wants where this one is."""
+    if isinstance(value, str):
+        return texts
+    if isinstance(value, bool):
+        return st.booleans()
+    if isinstance(value, int | float):
+        return numbers | st.floats(-40, 40)
+    if isinstance(value, list):
+        return st.lists(st.sampled_from(value), max_size=22)
+    return st.sampled_from([None, {}])
+
+
+def inside(value: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at a place in a JSON value."""
+    return inside(value[path[0]], path[1:]) if path else value
+
+
+@pytest.mark.parametrize("rpc", DESK)
+def test_any_value_in_any_place_of_a_desks_request(sessions: Served, unique: str, rpc: str) -> None:
+    status, fields = DESK[rpc]
+    partner = f"p-{unique[:20]}"
+    desk.new_partner(sessions, partner)
+    made = iter(range(10**9))
+
+    where = st.sampled_from(list(places(fields))[1:])
+
+    @FEWER
+    @given(where.flatmap(lambda place: st.tuples(st.just(place), alike(inside(fields, place)))))
+    def holds(change: tuple[tuple[Any, ...], Any]) -> None:
+        place, value = change
+        key = f"{unique}-{next(made)}"
+        named = {"partner": partner} if rpc == "ConfigurePartner" else {"session_key": key}
+        sent = {"partner": "demo-partner", **put(deepcopy(fields), place, value), **named}
+        try:
+            request = ParseDict(sent, getattr(sessions_pb2, f"{rpc}Request")())
+        except (ParseError, ValueError, TypeError, SystemError):
+            return  # it cannot be said over gRPC
+        if rpc != "ConfigurePartner":
+            order = desk.ACUITY_ORDER if rpc == "CompleteAcuity" else {}
+            desk.bring(sessions, key, status, order=order)
+        before = sessions.rows()
+        code = desk.code_of(sessions, rpc, request, "staff", desk=True)
+        if code != "OK":
+            assert code == "INVALID_ARGUMENT"
+            assert sessions.rows() == before
 
     holds()
