@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, select, update
 
 from chassis.calls import Account
+from orders_svc.names import searched
 from orders_svc.statuses import SENT, LabStatus
 from orders_svc.store import orders, user_labs
 from orders_svc.warnings import Review
@@ -79,6 +80,7 @@ def add(
         "created_at": now,
         "submitted_at": None if draft else now,
         "updated_at": now,
+        **searched(order["patient"]),
     }
     tx.execute(_ADD, row)
     return row

@@ -14,7 +14,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from chassis.accounts import AccountSchema
 from chassis.calls import utc_now
 from chassis.endpoints import endpoint_field
-from orders_svc import store
+from orders_svc import logins, store
 from orders_svc.events import EVENTS
 from orders_svc.rules import LENS_TYPES, RX
 
@@ -250,6 +250,7 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
         changed: dict[str, Any] = {"account_id": account_id}
         if not check_password_hash(found.password_hash, user["password"]):
             changed["password_hash"] = generate_password_hash(user["password"])
+            logins.end_all(tx, found.id)
         tx.execute(update(store.users).where(store.users.c.id == found.id).values(changed))
     tx.execute(delete(store.user_labs).where(store.user_labs.c.user_id == found.id))
     rows = [

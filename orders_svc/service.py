@@ -18,7 +18,8 @@ from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated,
 from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
-from orders_svc import documents, events, listing, orders, pages, rules, statuses, store
+from orders_svc import documents, events, listing, logins, orders, pages, rules, statuses, store
+from orders_svc.dashboard import SESSION, DashboardService
 from orders_svc.statuses import MOVES, SENT, LabStatus
 from orders_svc.warnings import Review, read_tracing, review
 from protos import orders_pb2 as pb
@@ -313,13 +314,19 @@ def new_token(client_secret: str, idempotency_key: str) -> str:
 
 
 def authenticate(memory: Memory, now: Callable[[], datetime]) -> Authenticate:
-    """Authentication by bearer token, or by HTTP Basic for direct gRPC callers."""
+    """Authentication by bearer token, by HTTP Basic for direct gRPC callers, or by a session.
+
+    A session of the dashboard stands for its user, whoever else the call names.
+    """
     basic = store.accounts.basic(memory)
 
     def find(call: Call) -> Account | None:
         scheme, _, token = call.metadata.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             return basic(call)
+        if scheme.lower() == SESSION:
+            account, call.metadata["user-email"] = logins.caller_of(memory.database, token, now())
+            return account
         key = hash_secret(token)
         found = memory.recall(("token", key), lambda tx: store.token_account(tx, key))
         if found is None or found.expires_at <= now():
@@ -337,13 +344,19 @@ def serve(
 ) -> Running:
     """Start the orders service."""
     memory = Memory(database, store.changes)
+    service = OrderService(database, memory, public_url, now)
     of = pb.DESCRIPTOR.services_by_name
     return start(
         [
             (
-                OrderService(database, memory, public_url, now),
+                service,
                 rpc.add_OrderServiceServicer_to_server,
                 of["OrderService"],
+            ),
+            (
+                DashboardService(database, service.acting_user, public_url, now),
+                rpc.add_DashboardServiceServicer_to_server,
+                of["DashboardService"],
             ),
             (
                 LabDeskService(database, public_url, now),
@@ -354,6 +367,11 @@ def serve(
         database=database,
         answers=store.answers,
         authenticate=authenticate(memory, now),
-        open_rpcs=frozenset({f"/{of['OrderService'].full_name}/CreateToken"}),
+        open_rpcs=frozenset(
+            {
+                f"/{of['OrderService'].full_name}/CreateToken",
+                f"/{of['DashboardService'].full_name}/LogIn",
+            }
+        ),
         listen=listen,
     )

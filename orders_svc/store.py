@@ -36,8 +36,11 @@ from chassis.database import NAMING, Instant, add_if_absent
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
 from chassis.outbox import Outbox
+from orders_svc.names import LONGEST
 
 metadata = MetaData(naming_convention=NAMING)
+# Compared code point by code point: then one range of the index holds all with one beginning.
+FOLDED = String(LONGEST).with_variant(String(LONGEST, collation="C"), "postgresql")
 accounts_rows = accounts_table(metadata)
 accounts = Accounts(accounts_rows)
 answers = Answers(idempotency_table(metadata))
@@ -130,8 +133,29 @@ orders = Table(
     Column("created_at", Instant(), nullable=False),
     Column("submitted_at", Instant()),  # nothing for a draft
     Column("updated_at", Instant(), nullable=False),
+    # A patient's name as it is searched, in both orders; see `names`.
+    Column("first_last", FOLDED),
+    Column("last_first", FOLDED),
     Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
+    Index("ix_orders_first_last", "account_id", "first_last"),
+    Index("ix_orders_last_first", "account_id", "last_first"),
+    Index("ix_orders_tray_number", "account_id", "tray_number"),
+    Index("ix_orders_invoice_number", "account_id", "invoice_number"),
+)
+dashboard_sessions = Table(
+    "dashboard_sessions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("expires_at", Instant(), nullable=False, index=True),
+)
+login_attempts = Table(
+    "login_attempts",
+    metadata,
+    Column("key", String(64), primary_key=True),  # hash of an address, of e-mail or network
+    Column("attempts", Integer, nullable=False),
+    Column("since", Instant(), nullable=False, index=True),
 )
 
 _TOKEN_ACCOUNT = (
@@ -197,6 +221,23 @@ _LENS_NAMES = select(styles.c.name, materials.c.name).where(
     *_CHAIN,
     styles.c.lab_id == style_materials.c.lab_id,
     styles.c.id == style_materials.c.style_id,
+)
+_NAMES = union_all(
+    select(literal("lab"), labs.c.id, labs.c.name).where(labs.c.id == bindparam("lab")),
+    select(literal("style"), styles.c.id, styles.c.name).where(
+        styles.c.lab_id == bindparam("lab"), styles.c.id == bindparam("style")
+    ),
+    select(literal("material"), materials.c.id, materials.c.name).where(
+        materials.c.lab_id == bindparam("lab"), materials.c.id == bindparam("material")
+    ),
+    select(addons.c.kind, addons.c.id, addons.c.name).where(
+        materials.c.lab_id == bindparam("lab"),
+        materials.c.id == bindparam("material"),
+        addons.c.lab_id == materials.c.lab_id,
+        addons.c.material_id == materials.c.addons_of,
+        addons.c.kind.in_(("coat", "color")),
+        addons.c.id.in_(bindparam("named", expanding=True)),
+    ),
 )
 _ADDONS = (
     select(addons.c.kind, addons.c.id, addons.c.name, addons.c.type)
@@ -300,6 +341,12 @@ def lens_name(tx: Connection, lab: str, lens: Mapping[str, str]) -> str:
     """Style and material of a lens in the lab's words; their ids when the lab has them no more."""
     key = {"lab": lab, "style": lens["style"], "material": lens["material"]}
     return " ".join(tx.execute(_LENS_NAMES, key).first() or (lens["style"], lens["material"]))
+
+
+def names_of(tx: Connection, lab: str, lens: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """What a lab calls itself and what a lens names, by kind and id; only what it has still."""
+    rows = tx.execute(_NAMES, Lens.of(lab, lens)._asdict())
+    return {(kind, id_): name for kind, id_, name in rows}
 
 
 class Lens(NamedTuple):

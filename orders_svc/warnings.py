@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from orders_svc.rules import Offer
-from orders_svc.traces import SIDES
 from orders_svc.tracing import Refused, Tracing, disagreements, parse
 
 Warnings = Iterator[tuple[str, str]]
@@ -39,7 +38,7 @@ def review(order: Mapping[str, Any], offer: Offer, tracing: Tracing | None) -> R
     """What is kept of a check, for a valid order that its lab offers."""
     found = order_warnings(order, offer, tracing)
     warnings = [{"param": path, "message": text} for path, text in found]
-    return Review(warnings, _measured(tracing) if tracing is not None else {})
+    return Review(warnings, tracing.measures() if tracing is not None else {})
 
 
 def order_warnings(
@@ -101,15 +100,3 @@ def _tracing_warnings(
     for remark in tracing.remarks:
         yield "frame.tracing", str(remark)
     yield from disagreements(tracing, frame, rx)
-
-
-def _measured(tracing: Tracing) -> dict[str, dict[str, float]]:
-    return {
-        f"{SIDES[side]}_eye": {
-            "a": trace.a,
-            "b": trace.b,
-            "lens_ed": trace.ed,
-            "circumference": trace.circumference,
-        }
-        for side, trace in tracing.traces.items()
-    }
