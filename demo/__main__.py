@@ -34,6 +34,7 @@ Optigate is up: {url}      (Ctrl-C drains and stops)
   orders          demo-client / demo-client-secret, User-Email: optician@example.com
   subscriptions   demo-merchant / demo-merchant-secret
   staff RPCs      demo-staff / demo-staff-secret
+  dashboard       {url}/orders, optician@example.com / demo-password
 
 A vision-test session:
   sed "s/session1/session-$(date +%s)/" demo/session.json |

@@ -10,6 +10,7 @@ from chassis import telemetry
 from chassis.calls import LONGEST
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 from gateway.pages import cart, exam
+from gateway.pages import orders as dashboard
 
 ADDRESSES = {
     "sessions": "127.0.0.1:50051",
@@ -31,7 +32,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)
-    for module in (health, sessions, orders, subscriptions, pages, cart):
+    for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
         app.register_blueprint(blueprint)

@@ -16,7 +16,7 @@ from flask import current_app, g, request
 from google.protobuf.message import Message
 
 from chassis.calls import IDEMPOTENCY_HEADER
-from protos.orders_pb2_grpc import OrderServiceStub
+from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
 from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
 from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
@@ -108,6 +108,11 @@ def door() -> DoorServiceStub:
     return DoorServiceStub(backends().channel("sessions"))
 
 
+def dashboard() -> DashboardServiceStub:
+    """The dashboard of the orders service, whose calls may all be repeated."""
+    return DashboardServiceStub(backends().channel("orders"))
+
+
 def orders() -> OrderServiceStub:
     """The orders service, for the request at hand."""
     stub: OrderServiceStub = _for_this_request("orders")
@@ -131,13 +136,22 @@ def _for_this_request(name: str) -> Any:
     )
 
 
-def call(rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]", message: Request) -> Response:
-    """The service's answer; a failure raises grpc.RpcError."""
+def call(
+    rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+    message: Request,
+    *,
+    authorization: str | None = None,
+) -> Response:
+    """The service's answer; a failure raises grpc.RpcError.
+
+    An `authorization` goes instead of what the request's headers say of its caller.
+    """
+    headers = request.headers if authorization is None else {"Authorization": authorization}
     metadata: list[tuple[str, str | bytes]] = [("x-request-id", g.request_id)]
     for name in FORWARDED:
-        if name in request.headers:
+        if name in headers:
             # Metadata is printable ASCII; what is not cannot be right, nor can a space be.
-            metadata.append((name.lower(), _UNPRINTABLE.sub(" ", request.headers[name])))
+            metadata.append((name.lower(), _UNPRINTABLE.sub(" ", headers[name])))
     response, answered = rpc.with_call(
         message, timeout=backends().timeout, metadata=tuple(metadata)
     )

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request, send_from_directory
 
 bp = Blueprint("pages", __name__, template_folder="templates")
-BLUEPRINTS = frozenset({"pages", "cart", "exam"})
+BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "exam"})
 # What a page may load and where its forms may lead: this gateway alone.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

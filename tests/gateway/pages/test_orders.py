@@ -1,0 +1,148 @@
+"""The list of orders: their state, search and pages, on a desk and on a phone."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+from flask.testing import FlaskClient
+from playwright.sync_api import Page
+
+from gateway import create_app
+from gateway.pages import orders as pages
+from protos.orders_pb2 import UpdateOrderRequest
+from tests.browser import DESK, PHONE, Windows, listening, picture
+from tests.gateway.pages.dashboard import assert_readable, example, make, open_at
+from tests.serving import Served
+
+# What the pages show is the same on both engines, whose tests are those of orders_svc.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="module")
+
+NAMES = ["Ada Lovelace", "Grace Hopper", "José Núñez", "Mary O'Neill", "<b>Bold</b> & Co"]
+
+
+@pytest.fixture(scope="module")
+def made(orders: Served) -> list[str]:
+    """Orders in several states, newest first."""
+    ids = []
+    for number, name in enumerate(NAMES):
+        first, last = name.split(" ", 1)
+        mode = "draft" if number % 2 else "submit"
+        order = example(mode=mode, patient={"first_name": first, "last_name": last})
+        ids.append(make(orders, order))
+    moves = (
+        {"order_id": ids[0], "lab_status": "in_progress", "tray_number": "T-100"},
+        {"order_id": ids[2], "lab_status": "cancelled", "invoice_number": "INV-200"},
+    )
+    for move in moves:
+        orders.call("UpdateOrder", UpdateOrderRequest(**move), "staff", desk=True)
+    return ids[::-1]
+
+
+def rows(page: Page) -> list[str]:
+    """The rows of the list, their words with a blank between them."""
+    return [" ".join(each.split()) for each in page.locator("tbody tr").all_inner_texts()]
+
+
+def search(page: Page, text: str) -> None:
+    """Search for a text."""
+    page.get_by_role("searchbox").fill(text)
+    page.get_by_role("button", name="Search").click()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
+    page = open_at(windows, site, "/orders", size=size)
+    assert_readable(page)
+    picture(page, f"orders-list-{size['width']}")
+    shown = rows(page)
+    assert len(shown) == len(made)
+    for row, words in zip(
+        shown,
+        (
+            ("<b>Bold</b> & Co", "Submitted"),
+            ("Mary O'Neill", "Draft"),
+            ("José Núñez", "Cancelled", "INV-200"),
+            ("Grace Hopper", "Draft"),
+            ("Ada Lovelace", "In progress", "T-100"),
+        ),
+        strict=True,
+    ):
+        assert all(word in row for word in (*words, "Acme Lab"))
+    page.get_by_role("link", name="Grace Hopper").click()
+    assert page.url == f"{site}/orders/{made[3]}"
+
+
+def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
+    site: str, made: list[str], windows: Windows
+) -> None:
+    page = open_at(windows, site, "/orders")
+    for text, name in (
+        ("nunez", "José Núñez"),
+        ("hopper, gr", "Grace Hopper"),
+        ("T-100", "Ada Lovelace"),
+        ("INV-200", "José Núñez"),
+        (made[3], "Grace Hopper"),
+    ):
+        search(page, text)
+        assert page.url == f"{site}/orders"
+        assert page.get_by_role("searchbox").input_value() == text
+        (row,) = rows(page)
+        assert name in row
+    search(page, "nobody like this")
+    assert page.get_by_text("Nothing was found.").is_visible()
+    picture(page, "orders-search-nothing")
+    page.get_by_role("link", name="Show all orders").click()
+    assert len(rows(page)) == len(made)
+
+
+@pytest.mark.parametrize("text", ["", "o"])
+def test_pages_lead_to_older_orders_and_back(
+    site: str,
+    orders: Served,
+    windows: Windows,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    for number in range(5):
+        patient = {"first_name": f"Otto{number}", "last_name": "Pages"}
+        make(orders, example(mode="draft", patient=patient))
+    monkeypatch.setattr(pages, "PER_PAGE", 2)
+    page = open_at(windows, site, "/orders")
+    if text:
+        search(page, "otto")
+    first = rows(page)
+    assert len(first) == 2
+    assert "Otto4 Pages" in first[0]
+    turn: Literal["button", "link"] = "button" if text else "link"
+    assert page.get_by_role(turn, name="Newer").count() == 0
+    page.get_by_role(turn, name="Older").click()
+    assert "Otto2 Pages" in rows(page)[0]
+    assert "tto" not in page.url
+    page.get_by_role(turn, name="Older").click()
+    assert "Otto0 Pages" in rows(page)[0]
+    page.get_by_role(turn, name="Newer").click()
+    assert "Otto2 Pages" in rows(page)[0]
+    picture(page, f"orders-middle-page-{text or 'all'}")
+    page.get_by_role(turn, name="Newer").click()
+    assert rows(page) == first
+    assert page.get_by_role(turn, name="Newer").count() == 0
+
+
+def test_without_orders_it_says_so(
+    start: Callable[[str, str], Served], engine: str, windows: Windows
+) -> None:
+    app = create_app({"ORDERS_ADDR": start("orders", engine).address})
+    with listening(app) as site:
+        page = open_at(windows, site, "/orders")
+        assert page.get_by_text("There are no orders yet.").is_visible()
+    app.extensions["backends"].close()
+
+
+def test_what_may_not_be_asked_is_a_page_too(http: FlaskClient) -> None:
+    client = http.application.test_client()
+    client.post(
+        "/orders/login", data={"email": "optician@example.com", "password": "demo-password"}
+    )
+    for query in ("starting_after=ord_1", "ending_before=%00", "starting_after=a&ending_before=b"):
+        answer = client.get(f"/orders?{query}")
+        assert (answer.status_code, answer.content_type) == (400, "text/html")

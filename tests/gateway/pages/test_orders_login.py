@@ -1,0 +1,205 @@
+"""The dashboard's door: who may come in, how often one may try, and what a form must carry."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from gateway import create_app
+from tests.browser import PHONE, Windows, picture
+from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
+from tests.serving import Served
+
+# What the pages show is the same on both engines, whose tests are those of orders_svc.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="module")
+
+FORM = {"email": OPTICIAN, "password": PASSWORD}
+WRONG = "The e-mail address or the password is wrong."
+
+
+@pytest.fixture
+def client(http: FlaskClient) -> FlaskClient:
+    """An HTTP client without cookies."""
+    return http.application.test_client()
+
+
+@pytest.fixture
+def https(http: FlaskClient) -> Iterator[FlaskClient]:
+    """An HTTP client of a gateway whose public URL is https."""
+    config = {**http.application.config, "PUBLIC_URL": "https://orders.example.com"}
+    app = create_app(config)
+    yield app.test_client()
+    app.extensions["backends"].close()
+
+
+def seal(client: FlaskClient) -> str:
+    """The seal of the client's session, from a page."""
+    found = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
+    assert found
+    return found[1]
+
+
+def location(answer: Any) -> str:
+    """Where a redirect leads; it must be one to be followed with GET."""
+    assert answer.status_code == 303
+    return str(answer.headers["Location"])
+
+
+def test_it_works(site: str, windows: Windows) -> None:
+    page = windows.open(PHONE)
+    page.goto(f"{site}/orders")
+    assert page.url == f"{site}/orders/login"
+    assert_readable(page)
+    picture(page, "orders-login")
+    for email, password in ((OPTICIAN, "wrong"), ("nobody@example.com", PASSWORD)):
+        log_in(page, email, password)
+        assert page.get_by_role("alert").inner_text() == WRONG
+        assert page.get_by_label("E-mail").input_value() == email
+        assert page.get_by_label("Password").input_value() == ""
+    assert_readable(page)
+    picture(page, "orders-login-wrong")
+    log_in(page)
+    assert page.url == f"{site}/orders"
+    assert page.get_by_role("heading", level=1).inner_text() == "Orders"
+    (cookie,) = page.context.cookies()
+    assert (cookie["name"], cookie["path"]) == ("orders", "/")
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
+    page.get_by_role("button", name="Log out").click()
+    assert page.url == f"{site}/orders/login"
+    assert page.context.cookies() == []
+    page.go_back()
+    page.reload()
+    assert page.url == f"{site}/orders/login"
+
+
+def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
+    page = windows.open()
+    page.goto(f"{site}/orders/login")
+    page.keyboard.type(OPTICIAN)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site}/orders")
+
+
+def test_a_login_leads_to_what_was_asked_for(site: str, orders: Served, windows: Windows) -> None:
+    order_id = make(orders, example(mode="draft"))
+    page = windows.open()
+    page.goto(f"{site}/orders/{order_id}")
+    assert page.url == f"{site}/orders/login?next=/orders/{order_id}"
+    log_in(page, OPTICIAN, "wrong")
+    log_in(page)
+    assert page.url == f"{site}/orders/{order_id}"
+
+
+@pytest.mark.parametrize(
+    "onward",
+    [
+        *("https://evil.example", "//evil.example", "/\\evil.example", "/orders/../v1/labs", "/v1"),
+        *("/orders/ord_1?x", "orders", "", "/orders\n", "javascript:alert(1)", "/orders//evil"),
+    ],
+)
+def test_a_login_leads_nowhere_else(client: FlaskClient, onward: str) -> None:
+    shown = client.get("/orders/login", query_string={"next": onward}).text
+    assert '<input type="hidden" name="next" value="/orders">' in shown
+    assert location(client.post("/orders/login", data={**FORM, "next": onward})) == "/orders"
+
+
+def test_over_https_the_cookie_is_secure_and_of_this_host(https: FlaskClient) -> None:
+    answer = https.post("/orders/login", data=FORM, base_url="https://orders.example.com")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-orders=")
+    for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+        assert f"; {part}" in cookie
+    assert "Domain" not in cookie
+    assert https.get("/orders", base_url="https://orders.example.com").status_code == 200
+
+
+def test_after_ten_attempts_one_waits(
+    client: FlaskClient, site: str, windows: Windows, unique: str
+) -> None:
+    form = {"email": f"{unique}@example.com", "password": "wrong"}
+    codes = [client.post("/orders/login", data=form).status_code for _ in range(11)]
+    assert codes == [401] * 10 + [429]
+    assert client.post("/orders/login", data=form).headers["Retry-After"] == "900"
+    page = windows.open()
+    page.goto(f"{site}/orders/login")
+    log_in(page, form["email"], "wrong")
+    assert page.get_by_role("alert").inner_text() == (
+        "There were too many attempts; try again in 15 minutes."
+    )
+
+
+def test_a_session_that_was_there_before_is_over_and_another_begins(client: FlaskClient) -> None:
+    client.post("/orders/login", data=FORM)
+    first = client.get_cookie("orders")
+    assert first is not None
+    client.post("/orders/login", data=FORM)
+    second = client.get_cookie("orders")
+    assert second is not None
+    assert first.value != second.value
+    assert client.get("/orders").status_code == 200
+    client.set_cookie("orders", first.value)
+    assert location(client.get("/orders")) == "/orders/login"
+
+
+@pytest.mark.parametrize("token", ["", "x", "x" * 43, "ö" * 43, "x" * 3000, "a b"])
+def test_what_is_no_session_logs_in(client: FlaskClient, token: str) -> None:
+    client.set_cookie("orders", token)
+    for answer in (client.get("/orders"), client.get("/orders/x")):
+        assert location(answer) == "/orders/login"
+        assert "orders=;" in answer.headers["Set-Cookie"]
+        assert answer.headers["Cache-Control"] == "no-store"
+    assert location(client.post("/orders/logout")).startswith("/orders/login")
+
+
+HEADERS: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+]
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+def test_a_form_of_another_site_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
+    answer = client.post("/orders/login", data=FORM, headers=headers)
+    assert (answer.status_code, answer.content_type) == (403, "text/html")
+    assert "Set-Cookie" not in answer.headers
+    client.post("/orders/login", data=FORM)
+    form = {"seal": seal(client)}
+    assert client.post("/orders/logout", data=form, headers=headers).status_code == 403
+    assert client.post("/orders", data=form, headers=headers).status_code == 403
+    own = {"Origin": "http://localhost"}
+    assert location(client.post("/orders/logout", data=form, headers=own)) == "/orders/login"
+
+
+def test_a_form_without_the_seal_of_its_session_is_refused(
+    client: FlaskClient, orders: Served
+) -> None:
+    order_id = make(orders, example(mode="draft"))
+    client.post("/orders/login", data=FORM)
+    old = seal(client)
+    client.post("/orders/login", data=FORM)
+    for path in ("/orders", "/orders/logout", f"/orders/{order_id}/submit"):
+        for form in ({}, {"seal": ""}, {"seal": "0" * 64}, {"seal": "ö"}, {"seal": old}):
+            assert client.post(path, data=form).status_code == 403
+    assert client.get("/orders").status_code == 200
+    assert "Submit to Acme Lab" in client.get(f"/orders/{order_id}").text
+
+
+def test_the_login_is_no_page_that_is_kept_or_framed(client: FlaskClient) -> None:
+    answer = client.get("/orders/login")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    assert "'unsafe" not in answer.headers["Content-Security-Policy"]
+
+
+def test_without_the_service_the_door_is_out_of_reach(client: FlaskClient) -> None:
+    app = create_app({"ORDERS_ADDR": "127.0.0.1:1", "RPC_TIMEOUT": 2.0})
+    answer = app.test_client().post("/orders/login", data=FORM)
+    assert answer.status_code == 503
+    assert "Out of reach for a moment" in answer.text
+    app.extensions["backends"].close()

@@ -1,0 +1,294 @@
+"""The review page of an order: what an optician reads, what is missing, and its sheet of paper."""
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from playwright.sync_api import Page
+
+from gateway.pages.orders_sheet import NOTHING
+from orders_svc import store
+from protos.orders_pb2 import GetOrderRequest, UpdateOrderRequest
+from tests.browser import DESK, PHONE, Windows, picture
+from tests.gateway.pages.dashboard import (
+    assert_readable,
+    example,
+    log_in,
+    make,
+    open_at,
+    print_picture,
+    sheets,
+)
+from tests.serving import Served
+
+# What the pages show is the same on both engines, whose tests are those of orders_svc.
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="module")
+
+FULL: dict[str, Any] = {
+    "submission_type": "redo",
+    "redo_data": {"type": "Remake", "reason": "r" * 24 + " x" * 113, "reference": "INV-9" * 10},
+    "special_instructions": "Please call before edging. " * 37,
+    "services": ["Roll & Polish Edges", "Add/Replace Nose Pads"],
+    "patient": {
+        "first_name": "Wolfeschlegelsteinhausenbergerdorff" + "W" * 15,
+        "last_name": "W" * 50,
+        "email": "a-long-address-of-a-patient@a-long-name-of-a-domain.example.com",
+        "phone_number": "+1 (555) 010-0100 x1",
+    },
+}
+ODD = {
+    "right_eye": {"sphere": 0.1, "cylinder": 0.5, "axis": 7, "pd": 31.5, "near_pd": 33},
+    "left_eye": {"sphere": 0, "cylinder": -0.375, "axis": 90, "pd": 31, "add": 2, "seg_height": 40},
+}
+
+
+def row(page: Page, eye: str) -> dict[str, str]:
+    """What stands in the row of an eye, by the names of its columns."""
+    names = page.locator(".rx thead th").all_inner_texts()
+    cells = page.locator(f"#field-rx-{eye}-eye tr.eye > *").all_inner_texts()
+    return dict(zip(names, cells, strict=True))
+
+
+def facts(page: Page, title: str) -> dict[str, str]:
+    """The fields under a heading."""
+    section = page.locator("section", has=page.get_by_role("heading", name=title, exact=True))
+    terms, said = section.locator("dt"), section.locator("dd")
+    return dict(zip(terms.all_inner_texts(), said.all_inner_texts(), strict=True))
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_it_works(site: str, orders: Served, windows: Windows, size: dict[str, int]) -> None:
+    page = open_at(windows, site, f"/orders/{make(orders, example(mode='draft'))}", size=size)
+    assert page.get_by_role("heading", level=1).inner_text() == "Ada Example Draft"
+    assert page.get_by_role("button", name="Submit to Acme Lab").is_visible()
+    assert page.get_by_role("img", name="Lens outlines, seen from the front").is_visible()
+    assert_readable(page)
+    picture(page, f"orders-review-{size['width']}")
+
+
+def test_the_prescription_reads_as_opticians_write_it(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    page = open_at(windows, site, f"/orders/{make(orders, example())}")
+    assert row(page, "right") == {
+        "Eye": "OD",
+        "Sphere": "-2.25",
+        "Cylinder": "-0.75",
+        "Axis": "180",
+        "Add": "+2.00",
+        "PD": "31.5",
+        "Near PD": "30",
+        "Seg height": "18",
+        "OC height": NOTHING,
+        "Prism": "1.00 BI, 0.50 BU",
+    }
+    assert page.locator("#field-rx-right-eye tr.also td[colspan] span").all_inner_texts() == [
+        "In plus cylinder form -3.00 +0.75 x 090",
+        "Spherical equivalent -2.625",
+        "Resultant prism 1.12 base 26.6°",
+    ]
+    assert row(page, "left") == {
+        "Eye": "OS",
+        "Sphere": "-2.00",
+        "Cylinder": "DS",
+        "Axis": NOTHING,
+        "Add": "+2.00",
+        "PD": "31",
+        "Near PD": "29.5",
+        "Seg height": "18",
+        "OC height": NOTHING,
+        "Prism": NOTHING,
+    }
+    assert page.locator("#field-rx-left-eye tr.also").count() == 0
+    assert facts(page, "Lens") == {
+        "Style": "Progressive",
+        "Material": "Polycarbonate",
+        "Color": "Crystal Gray",
+        "Coats": "Anti-Reflective Coating, Hard Coat",
+        "Tint": "Gray",
+        "Tint instruction": "20% solid",
+    }
+    frame = facts(page, "Frame")
+    assert frame["Eye size"] == "50 mm"
+    assert frame["Pantoscopic tilt"] == "8°"
+    assert frame["Tracing"].startswith("OD 50 x 34, ED 50, circumference 138.43 mm; OS 50 x 34")
+    assert facts(page, "Patient")["Ship to"] == "Ada Example, 1 Main St, Reno, NV 89501"
+
+
+def test_an_eye_that_is_not_prescribed_and_plano(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    rx = {"left_eye": {"sphere": 0, "cylinder": -0.5, "axis": 5}}
+    page = open_at(windows, site, f"/orders/{make(orders, example(rx=rx))}")
+    assert set(row(page, "right").values()) == {"OD", NOTHING}
+    assert row(page, "left")["Sphere"] == "PL"
+    assert row(page, "left")["Cylinder"] == "-0.50"
+    assert row(page, "left")["Axis"] == "005"
+    assert "-0.50 +0.50 x 095" in page.locator("#field-rx-left-eye").inner_text()
+
+
+def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows: Windows) -> None:
+    order = example(mode="draft")
+    del order["lens"]
+    order_id = make(orders, order)
+    page = open_at(windows, site, f"/orders/{order_id}", size=PHONE)
+    page.get_by_role("button", name="Submit to Acme Lab").click()
+    text = "Required with order_type rx and mode submit."
+    alert = page.get_by_role("alert")
+    assert alert.get_by_role("listitem").all_inner_texts() == [f"Lens: {text}"]
+    assert text in facts(page, "Lens")["Lens"]
+    alert.get_by_role("link", name="Lens").click()
+    assert page.evaluate("document.querySelector(':target').textContent").startswith("Not chosen")
+    assert page.get_by_text("Draft", exact=True).is_visible()
+    assert_readable(page)
+    picture(page, "orders-review-faults")
+    assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "draft"
+
+
+def test_a_fault_stands_beside_its_field_wherever_it_is(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    """A draft from the time when the lab offered more."""
+    order_id = make(orders, example(mode="draft"))
+    older = example(mode="draft", mounting_option="Gone", services=["Gone"])
+    older["lens"]["coats"] = ["coat_123", "gone"]
+    older["rx"]["right_eye"]["horizontal_prism"]["power"] = 99
+    with orders.database.write() as tx:
+        this = store.orders.c.id == order_id
+        tx.execute(store.orders.update().where(this).values(document=older))
+    page = open_at(windows, site, f"/orders/{order_id}")
+    page.get_by_role("button", name="Submit to Acme Lab").click()
+    shown = page.get_by_role("alert").get_by_role("listitem").all_inner_texts()
+    assert [each.partition(":")[0] for each in shown] == [
+        "OD Prism",
+        "Mounting",
+        "Services",
+        "Coats",
+    ]
+    assert "Must be one of the lab's mounting_options" in facts(page, "Order")["Mounting"]
+    assert "Must be the id of a coat" in facts(page, "Lens")["Coats"]
+    assert "OD Prism: Must be from 0.01 to 50." in page.locator("#field-rx-right-eye").inner_text()
+    assert page.locator(".noted.bad").count() == 4
+    assert_readable(page)
+
+
+def test_a_complete_draft_is_submitted_once(site: str, orders: Served, windows: Windows) -> None:
+    order_id = make(orders, example(mode="draft"))
+    page = open_at(windows, site, f"/orders/{order_id}")
+    again = page.context.new_page()
+    again.goto(page.url)
+    for window in (page, again):
+        window.get_by_role("button", name="Submit to Acme Lab").click()
+        assert window.get_by_role("status").inner_text() == "The order is with Acme Lab."
+        assert window.get_by_role("button", name="Submit").count() == 0
+    assert_readable(page)
+    picture(page, "orders-review-submitted")
+    assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "submitted"
+
+
+def test_warnings_stand_beside_what_they_are_about(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    order = example(rx=ODD)
+    order["frame"]["bridge"] = 20
+    order["lens"]["coats"] = ["coat_123", "coat_789"]
+    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    noted = {
+        "#field-rx-right-eye-sphere": "0.1",
+        "#field-rx-right-eye-near-pd": "33",
+        "#field-rx-right-eye-add": NOTHING,
+        "#field-rx-left-eye-cylinder": "-0.375",
+        "#field-rx-left-eye-seg-height": "40",
+        "#field-frame-bridge": "20 mm",
+        "#field-lens-coats": "Anti-Reflective Coating, Premium AR",
+    }
+    marked = page.locator(".noted.warn")
+    assert {f"#{each.get_attribute('id')}" for each in marked.all()} == set(noted)
+    for where, text in noted.items():
+        assert text in page.locator(where).inner_text()
+    assert "Is the second coat of type ar." in facts(page, "Lens")["Coats"]
+    assert "near pd: is above" in page.locator("#field-rx-right-eye").inner_text().lower()
+    assert page.get_by_role("heading", name="The lab may ask about this").is_visible()
+    assert_readable(page)
+    picture(page, "orders-review-warnings")
+
+
+def test_where_the_lab_has_it_is_told(site: str, orders: Served, windows: Windows) -> None:
+    order_id = make(orders, example())
+    for state, word in (
+        ("on_hold", "On hold"),
+        ("in_progress", "In progress"),
+        ("shipped", "Shipped"),
+    ):
+        move = UpdateOrderRequest(order_id=order_id, lab_status=state, tray_number="T-1")
+        orders.call("UpdateOrder", move, "staff", desk=True)
+        page = open_at(windows, site, f"/orders/{order_id}")
+        assert page.locator("h1 .tag").inner_text() == word
+        assert "Tray T-1" in page.locator(".head").inner_text()
+
+
+def test_without_javascript_all_of_it_works(site: str, orders: Served, windows: Windows) -> None:
+    order_id = make(orders, example(mode="draft"))
+    page = windows.open(java_script_enabled=False)
+    page.goto(f"{site}/orders/{order_id}")
+    log_in(page)
+    page.get_by_role("link", name="All orders").click()
+    page.get_by_role("searchbox").fill(order_id)
+    page.get_by_role("searchbox").press("Enter")
+    page.get_by_role("link", name="Ada Example").click()
+    page.get_by_role("button", name="Submit to Acme Lab").click()
+    assert page.get_by_text("The order is with Acme Lab.").is_visible()
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize("changes", [{}, FULL], ids=["demo", "full"])
+def test_it_prints_on_one_sheet(
+    site: str, orders: Served, windows: Windows, paper: str, changes: dict[str, Any]
+) -> None:
+    page = open_at(windows, site, f"/orders/{make(orders, example(**changes))}")
+    assert_readable(page)
+    pdf = page.pdf(format=paper, print_background=True)
+    name = f"orders-{paper}-{'full' if changes else 'demo'}"
+    print_picture(page, name, *{"A4": (711, 1040), "Letter": (733, 973)}[paper])
+    assert sheets(pdf) == 1
+
+
+def test_what_an_order_says_is_text_and_nothing_else(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    evil = "<script>alert(1)</script><i onx=1>&\"'"
+    order = example(special_instructions=f"{evil}\nsecond line")
+    order["patient"] = {"first_name": evil, "last_name": evil}
+    order["frame"] |= {"manufacturer": evil, "model": "{{ 7 * 7 }}"}
+    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    assert evil in facts(page, "Frame")["Manufacturer"]
+    assert facts(page, "Frame")["Model"] == "{{ 7 * 7 }}"
+    assert facts(page, "Instructions")["For the lab"] == f"{evil}\nsecond line"
+    assert page.locator("script, i").count() == 0
+
+
+def test_an_order_of_a_frame_has_no_prescription(
+    site: str, orders: Served, windows: Windows
+) -> None:
+    order = example(order_type="frame")
+    for block in ("rx", "lens", "mounting_option"):
+        del order[block]
+    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    assert page.get_by_role("heading", name="Prescription").count() == 0
+    assert page.get_by_role("heading", name="Lens", exact=True).count() == 0
+    assert_readable(page)
+
+
+def test_somebody_elses_order_is_not_there(http: FlaskClient, orders: Served) -> None:
+    order_id = make(orders, example(mode="draft"))
+    client = http.application.test_client()
+    form = {"email": "second@example.com", "password": "demo-password"}
+    client.post("/orders/login", data=form)
+    seal = client.get("/orders").text.partition('name="seal" value="')[2][:64]
+    for path in (order_id, "ord_000000000000000000000000", "x", "%00", "..%2fv1"):
+        answer = client.get(f"/orders/{path}", headers={"Accept": "text/html"})
+        assert (answer.status_code, answer.content_type) == (404, "text/html")
+        assert "Ada" not in answer.text
+    answer = client.post(f"/orders/{order_id}/submit", data={"seal": seal})
+    assert answer.status_code == 404
+    assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "draft"
