@@ -13,7 +13,7 @@ from orders_svc import store
 from protos import orders_pb2 as pb
 from tests.serving import USERS, Served, basic
 
-LAB = {"lab": "lab_123", "account_number": "1234567"}
+LAB: dict[str, Any] = {"lab": "lab_123", "account_number": "1234567"}
 CALLS = [
     ("ListLabs", pb.ListLabsRequest()),
     ("GetOrderSettings", pb.GetOrderSettingsRequest(**LAB)),
@@ -21,6 +21,11 @@ CALLS = [
     ("ListMaterials", pb.ListMaterialsRequest(**LAB, style="style_123")),
     ("ListAddons", pb.ListAddonsRequest(**LAB, style="style_123", material="material_123")),
     ("CreateOrder", pb.CreateOrderRequest()),
+    ("ListOrders", pb.ListOrdersRequest(**LAB)),
+    ("GetOrder", pb.GetOrderRequest(order_id="ord_" + "0" * 24)),
+    ("SubmitOrder", pb.SubmitOrderRequest(order_id="ord_" + "0" * 24)),
+    ("GetOrderOutline", pb.GetOrderOutlineRequest(order_id="ord_" + "0" * 24)),
+    ("GetOrderJob", pb.GetOrderJobRequest(order_id="ord_" + "0" * 24)),
 ]
 EVERY_CALL = pytest.mark.parametrize(("rpc", "request_"), CALLS)
 

@@ -55,6 +55,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         "first_last": "ada example",
         "last_first": "example ada",
     }
+    assert orders.rows()["outbox"] == [], "the client has no endpoint"
 
 
 def test_a_draft_has_a_review_page(orders: Served, order: Body) -> None:

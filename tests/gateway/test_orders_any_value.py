@@ -1,0 +1,133 @@
+"""Any value in any place of the calls that read and move orders: answered or refused, no crash."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from grpc import RpcError, StatusCode
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.errors import decode
+from protos import orders_pb2 as pb
+from tests.gateway.front import CALLER
+from tests.gateway.test_orders import post
+from tests.gateway.test_orders_reading import alone
+from tests.serving import Served
+from tests.test_any_value import values
+
+__all__ = ["alone"]
+KNOWN = CALLER["orders"]
+NAMES = [
+    *("lab", "account_number", "limit", "starting_after", "ending_before", "order_id", "created"),
+    *("created[gt]", "created[gte]", "created[lt]", "created[lte]", "created[x]", "created_gt"),
+]
+GOOD = {"lab": "lab_123", "account_number": "1234567"}
+words = (
+    st.text(max_size=20)
+    | st.integers().map(str)
+    | st.sampled_from(["", "0", "1", "100", "1e3", "٣", "\0", "ord_", "%", "99999999999", "-0"])
+)
+any_settings = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+INT64 = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(max_size=60) | st.sampled_from(["\0", "ord_" + "0" * 24, "shipped", "lab_123", " "])
+
+
+def outcome(orders: Served, rpc: str, asked: Any, **how: Any) -> StatusCode:
+    """How a call ends."""
+    try:
+        orders.call(rpc, asked, **how)
+    except RpcError as error:
+        return decode(error).code
+    return StatusCode.OK
+
+
+@pytest.fixture
+def draft(alone: FlaskClient, body: Any) -> str:
+    """The id of a new draft."""
+    return str(post(alone, {**body("order"), "mode": "draft"}, KNOWN).get_json()["id"])
+
+
+def test_any_query_of_the_list(alone: FlaskClient, orders: Served, draft: str) -> None:
+    cursors = st.just(draft)
+
+    @any_settings
+    @given(st.dictionaries(st.sampled_from(NAMES) | words, words | cursors, max_size=5))
+    def holds(query: dict[str, str]) -> None:
+        answer = alone.get("/v1/orders", query_string={**GOOD, **query}, headers=KNOWN)
+        assert answer.status_code in (200, 400, 404), answer.get_data()
+        assert answer.get_json().keys() <= {"data", "has_more", "error"}
+
+    before = orders.rows()
+    holds()
+    assert orders.rows() == before
+
+
+@pytest.mark.parametrize("path", ["", "/oma", "/outline.svg"])
+def test_any_id_and_query_of_a_read(
+    alone: FlaskClient, orders: Served, draft: str, path: str
+) -> None:
+    @any_settings
+    @given(words, st.dictionaries(words, words, max_size=2))
+    def holds(order_id: str, query: dict[str, str]) -> None:
+        where = f"/v1/orders/{order_id.replace('/', '%2F').replace('?', '%3F')}{path}"
+        answer = alone.get(where, query_string=query, headers=KNOWN)
+        assert answer.status_code in (308, 400, 404), answer.get_data()
+
+    before = orders.rows()
+    holds()
+    assert orders.rows() == before
+
+
+def test_any_body_of_a_submit(alone: FlaskClient, orders: Served, draft: str) -> None:
+    @any_settings
+    @given(values)
+    def holds(sent: Any) -> None:
+        answer = alone.post(f"/v1/orders/{draft}/submit", data=json.dumps(sent), headers=KNOWN)
+        assert answer.status_code in (200, 400, 409), answer.get_data()
+        assert (answer.status_code == 400) == (sent != {})
+
+    holds()
+
+
+def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
+    orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
+    may = {
+        StatusCode.OK,
+        StatusCode.INVALID_ARGUMENT,
+        StatusCode.NOT_FOUND,
+        StatusCode.FAILED_PRECONDITION,
+    }
+
+    @any_settings
+    @given(st.just(draft) | TEXT, TEXT, st.none() | TEXT, st.none() | TEXT)
+    def updates(order_id: str, lab_status: str, tray: str | None, invoice: str | None) -> None:
+        asked = pb.UpdateOrderRequest(
+            order_id=order_id, lab_status=lab_status, tray_number=tray, invoice_number=invoice
+        )
+        assert outcome(orders, "UpdateOrder", asked, who="staff", desk=True) in may
+
+    @any_settings
+    @given(TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(-(2**31), 2**31 - 1))
+    def lists(lab: str, lab_status: str, after: str, before: str, limit: int | None) -> None:
+        asked = pb.ListLabOrdersRequest(
+            lab=lab, lab_status=lab_status, starting_after=after, ending_before=before, limit=limit
+        )
+        assert outcome(orders, "ListLabOrders", asked, who="staff", desk=True) in may
+
+    updates()
+    lists()
+
+
+def test_any_page_of_a_direct_caller(orders: Served) -> None:
+    @any_settings
+    @given(INT64, INT64, INT64, INT64, st.integers(-(2**31), 2**31 - 1))
+    def holds(gt: int, gte: int, lt: int, lte: int, limit: int) -> None:
+        asked = pb.ListOrdersRequest(
+            **GOOD, created_gt=gt, created_gte=gte, created_lt=lt, created_lte=lte, limit=limit
+        )
+        ends = outcome(orders, "ListOrders", asked)
+        assert ends in (StatusCode.OK, StatusCode.INVALID_ARGUMENT)
+
+    holds()
