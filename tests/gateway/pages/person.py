@@ -49,7 +49,9 @@ def at_exam(
     return page
 
 
-def prepare(page: Page, css_per_mm: float, centimetres: int, correction: str = "Nothing") -> None:
+def prepare(
+    page: Page, css_per_mm: float, centimetres: object, correction: str = "Nothing"
+) -> None:
     """The steps of the exam up to the first eye, on a screen of so many CSS pixels a millimetre."""
     page.get_by_label(correction).check()
     page.get_by_role("button", name="Next: measure the screen").click()

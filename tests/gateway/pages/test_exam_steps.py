@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import DESK, Windows
-from tests.gateway.pages.person import DESK_MM, at_exam, found, prepare, read_letters
+from tests.gateway.pages.person import DESK_MM, PHONE_MM, at_exam, found, prepare, read_letters
 from tests.serving import Served
 from tests.sessions_svc.desk import status_of
 
@@ -41,6 +41,28 @@ def prepare_until_distance(page: Page) -> None:
     page.get_by_label("Width of the frame").fill(str(85.5))
     page.get_by_label("Width of the frame").fill(str(round(85.6 * DESK_MM * 2) / 2))
     page.get_by_role("button", name="It fits").click()
+
+
+def test_on_a_phone_that_lies_the_letters_stand_beside_the_buttons(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    lying = {"width": 640, "height": 320}
+    page = at_exam(windows, site, sessions, unique, lying, device_scale_factor=3)
+    prepare(page, PHONE_MM, 300)
+    shown = read_letters(page, PHONE_MM, 3000, 2)
+    # 43.6 mm, or 218 pixels, are the letter of logMAR 1.0.
+    assert shown[0] == pytest.approx(1.0, abs=0.005)
+
+
+def test_part_of_a_centimetre_is_no_fault(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, "250.55")
+    for _ in range(2):
+        read_letters(page, DESK_MM, 2506, 2)
+    page.get_by_role("heading", name="Your results").wait_for()
+    assert found(sessions, unique).distance == 2506
 
 
 def test_the_frame_is_as_wide_as_the_slider_says(

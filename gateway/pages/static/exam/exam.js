@@ -80,7 +80,15 @@ at("card-next").addEventListener("click", () => {
 // Step 3: the distance, and what the screen can draw there.
 
 const perMm = () => exam.cssPerMm * exam.ratio;
-const room = () => Math.min(window.innerWidth - 24, window.innerHeight - 260) / exam.cssPerMm;
+
+/** Millimetres that a letter may be wide and high on the stage. */
+function room() {
+  const { hidden } = at("stage");
+  at("stage").hidden = false;
+  const least = Math.min(at("room").clientWidth, at("room").clientHeight);
+  at("stage").hidden = hidden;
+  return least / exam.cssPerMm;
+}
 
 function suggest() {
   const enough = Math.max(NEAREST, Math.ceil(nearest(perMm()) / 50) * 50);
@@ -90,7 +98,7 @@ function suggest() {
 }
 
 function tell() {
-  const distance = Number(at("centimetres").value) * 10;
+  const distance = Math.round(Number(at("centimetres").value) * 10);
   const needed = Math.max(NEAREST, Math.ceil(nearest(perMm()) / 10) * 10);
   const found = lines(perMm(), distance, room());
   let fault = "";
