@@ -4,7 +4,17 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser import DESK, Windows
-from tests.gateway.pages.person import DESK_MM, PHONE_MM, at_exam, found, prepare, read_letters
+from tests.gateway.pages.person import (
+    DESK_MM,
+    KEYS,
+    PAUSE,
+    PHONE_MM,
+    at_exam,
+    found,
+    prepare,
+    read_letters,
+    way_shown,
+)
 from tests.serving import Served
 from tests.sessions_svc.desk import status_of
 
@@ -63,6 +73,41 @@ def test_part_of_a_centimetre_is_no_fault(
         read_letters(page, DESK_MM, 2506, 2)
     page.get_by_role("heading", name="Your results").wait_for()
     assert found(sessions, unique).distance == 2506
+
+
+def test_all_of_it_goes_by_keyboard(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+
+    def press(*keys: str) -> str:
+        for key in keys:
+            page.keyboard.press(key)
+        focused: str = page.evaluate("document.activeElement.id")
+        return focused
+
+    assert press("Tab", "Space", "ArrowDown", "Tab", "Enter") == "card-title"
+    assert press("Tab", "Tab", "ArrowRight", "ArrowRight") == "width"
+    assert press("Tab", "Tab", "Enter") == "distance-title"
+    assert press("Tab") == "centimetres"
+    assert press("Tab", "Enter") == "cover-title"
+    assert press("Tab", "Enter") == "stage-title"
+    page.clock.run_for(PAUSE)
+    page.keyboard.press(KEYS[way_shown(page)])
+    assert page.locator("#stage-title").inner_text() == "Right eye · letter 2"
+
+
+def test_a_letter_that_fits_no_more_begins_the_eye_anew(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, DESK)
+    prepare(page, DESK_MM, 300)
+    page.get_by_role("button", name="Begin").click()
+    page.set_viewport_size({"width": 320, "height": 300})
+    page.clock.run_for(PAUSE)
+    assert "begins anew" in page.locator("#cover-note").inner_text()
+    page.set_viewport_size(DESK)  # type: ignore[arg-type]  # a size like any other
+    assert read_letters(page, DESK_MM, 3000, 0.1)[0] == pytest.approx(1.0, abs=0.005)
 
 
 def test_the_frame_is_as_wide_as_the_slider_says(

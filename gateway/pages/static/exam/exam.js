@@ -166,7 +166,7 @@ function next() {
 function draw() {
   const [box, letter] = [at("room"), at("letter")];
   const size = letterSize(exam.lines[test.line], exam.distance) * exam.cssPerMm;
-  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter did not fit any more.");
+  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter does not fit: turn the screen as it was, or make the window as large.");
   // On whole device pixels, so that only the far edges are ever between two.
   const snap = (length) => Math.round(((length - size) / 2) * exam.ratio) / exam.ratio;
   way = String((crypto.getRandomValues(new Uint8Array(1))[0] % 4) * 90);
