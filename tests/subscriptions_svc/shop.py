@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
+from chassis.calls import Account
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
     CancelSubscriptionRequest,
@@ -18,7 +19,7 @@ from protos.subscriptions_pb2 import (
     Subscription,
     UpdateProductsRequest,
 )
-from subscriptions_svc import store
+from subscriptions_svc import changes, store
 from tests.serving import Served
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -98,6 +99,15 @@ def lenses(subscription: Subscription) -> list[CartItem]:
 def boxes(subscription: Subscription) -> list[tuple[int, int]]:
     """Delivered and remaining boxes of each contact lens."""
     return [(item.delivered_boxes, item.remaining_boxes) for item in lenses(subscription)]
+
+
+def shopper_confirms(served: Served, subscription_id: str, now: datetime) -> Subscription:
+    """Confirm the cart in force as the page behind its link does."""
+    with served.database.write() as tx:
+        row = store.subscription(tx, Account(0, "", ""), subscription_id, lock=True)
+        assert row is not None
+        changes.confirm(tx, row, now, code=row.cart_code)
+    return get(served, subscription_id)
 
 
 def pay(served: Served, subscription_id: str, *, successful: bool = True) -> Subscription:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from chassis.calls import Account
 from protos.subscriptions_pb2 import RecordPaymentRequest, Subscription
-from subscriptions_svc import changes, moves, rules, store
+from subscriptions_svc import moves, rules
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
@@ -19,21 +18,12 @@ from tests.subscriptions_svc.shop import (
     end,
     get,
     pay,
+    shopper_confirms,
     solicited,
 )
 
 RPC = "RecordPayment"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOBODY = Account(0, "", "")
-
-
-def shopper_confirms(served: Served, subscription_id: str) -> Subscription:
-    """What the page behind the cart link does."""
-    with served.database.write() as tx:
-        row = store.subscription(tx, NOBODY, subscription_id, lock=True)
-        assert row is not None
-        changes.confirm(tx, row, NOW, code=row.cart_code)
-    return get(served, subscription_id)
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
@@ -50,9 +40,9 @@ def test_what_the_shopper_has_confirmed_waits_for_its_payment(
     subscriptions: Served, body: Any
 ) -> None:
     made = solicited(subscriptions, body)
-    waiting = shopper_confirms(subscriptions, made.id)
+    waiting = shopper_confirms(subscriptions, made.id, NOW)
     assert (waiting.status, waiting.HasField("confirmed_at")) == ("waiting_for_payment", False)
-    assert shopper_confirms(subscriptions, made.id) == waiting
+    assert shopper_confirms(subscriptions, made.id, NOW) == waiting
     assert pay(subscriptions, made.id, successful=False).status == "waiting_for_payment"
     with subscriptions.clock.at(NOW):
         paid = pay(subscriptions, made.id)
@@ -62,13 +52,13 @@ def test_what_the_shopper_has_confirmed_waits_for_its_payment(
 
 def test_what_is_paid_before_is_confirmed_at_once(subscriptions: Served, body: Any) -> None:
     made = pay(subscriptions, solicited(subscriptions, body).id)
-    found = shopper_confirms(subscriptions, made.id)
+    found = shopper_confirms(subscriptions, made.id, NOW)
     assert (found.status, found.confirmed_at.ToDatetime(UTC)) == ("activating", NOW)
 
 
 def test_staff_confirms_without_a_payment(subscriptions: Served, body: Any) -> None:
     made = solicited(subscriptions, body)
-    shopper_confirms(subscriptions, made.id)
+    shopper_confirms(subscriptions, made.id, NOW)
     found = confirm(subscriptions, made.id)
     assert (found.status, found.payment_status) == ("activating", "pending")
     assert pay(subscriptions, made.id).confirmed_at == found.confirmed_at
@@ -146,7 +136,7 @@ def test_payments_and_confirmations_at_once_confirm_once(subscriptions: Served, 
             if turn % 2:
                 pay(subscriptions, of.id)
             else:
-                shopper_confirms(subscriptions, of.id)
+                shopper_confirms(subscriptions, of.id, NOW)
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(work, range(6)))
