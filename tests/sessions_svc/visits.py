@@ -1,6 +1,5 @@
 """Visits through a link, for tests: the link, and calls to the door without an account."""
 
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -68,6 +67,3 @@ def exam(
 def acuity_exam(served: Served, key: str, redirect_url: str = "") -> str:
     """The same for a session of the acuity service."""
     return exam(served, key, redirect_url=redirect_url, order=ACUITY_ORDER)
-
-
-Ask = Callable[..., Any]

@@ -2,7 +2,9 @@
 //
 // After the Amblyopia Treatment Study protocol for single letters with four
 // answers: Holmes et al., Arch Ophthalmol 2001;119:1345, and Moke et al.,
-// Am J Ophthalmol 2001;132:903. Lines are numbered from 0, the largest.
+// Am J Ophthalmol 2001;132:903. Ours are the E for H, O, T and V, no bars around it,
+// and a screening that skips lines as that of the electronic ETDRS test does.
+// Lines are numbered from 0, the largest.
 //
 // screening  one letter on every third line, until one is missed
 // first      from two lines above that: a line is passed with three letters read,
