@@ -16,7 +16,11 @@ POST = {
     "orders": "/v1/orders",
     "subscriptions": "/api/public/v1/subscriptions",
 }
-GET = {"orders": "/v1/labs", "subscriptions": "/api/public/v1/subscriptions"}
+GET = {
+    "sessions": "/api/v2/partners/sessions",
+    "orders": "/v1/labs",
+    "subscriptions": "/api/public/v1/subscriptions",
+}
 CALLER: dict[str, dict[str, str]] = {
     "sessions": {"Authorization": basic("demo-partner")},
     "orders": {
