@@ -1,9 +1,10 @@
 """Every RPC and every route of orders, called by those who may not: nothing is found.
 
 The RPCs come from the proto and the routes from the gateway's map of URLs: a new one stands in
-neither table below, and fails here until it does.
+none of the tables below, and fails here until it does.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ STRANGERS: dict[str, dict[str, str]] = {
         "user-email": "second@example.com",
     },
     "staff": {"authorization": basic("demo-staff"), "user-email": USERS["client"]},
+    "a session of another client": {"authorization": f"Session {USERS['other']}"},
+    "a session of the second user": {"authorization": "Session second@example.com"},
     "nobody": {"user-email": USERS["client"]},
     "a wrong secret": {
         "authorization": basic("demo-client", "wrong"),
@@ -54,7 +57,17 @@ OURS: dict[str, dict[str, Any]] = {
         "GetOrderOutline": {"order_id": "ORDER"},
         "GetOrderJob": {"order_id": "ORDER"},
     },
+    "DashboardService": {
+        "LogIn": {"email": USERS["client"], "password": "wrong", "address": "192.0.2.1"},
+        "LogOut": {},
+        "SearchOrders": {"text": "example"},
+        "GetReview": {"order_id": "ORDER"},
+    },
 }
+# They show what is the caller's own, if anything.
+OWN = ("ListLabs", "SearchOrders", "LogOut")
+# What a login that fails, or succeeds, leaves behind.
+LOGINS = ("login_attempts", "dashboard_sessions")
 DESK: dict[str, dict[str, Any]] = {
     "LabDeskService": {
         "ListLabOrders": {"lab": "lab_123"},
@@ -85,6 +98,15 @@ def _may_not(service: str, stranger: str) -> bool:
     return stranger != "staff" or service not in DESK
 
 
+PAGES: dict[tuple[str, str], dict[str, str]] = {
+    ("GET", "/orders/login"): {},
+    ("POST", "/orders/login"): {"email": USERS["client"], "password": "wrong"},
+    ("POST", "/orders/logout"): {},
+    ("GET", "/orders"): {},
+    ("POST", "/orders"): {"text": "example"},
+    ("GET", "/orders/<order_id>"): {},
+    ("POST", "/orders/<order_id>/submit"): {},
+}
 REFUSED = {
     StatusCode.NOT_FOUND,
     StatusCode.PERMISSION_DENIED,
@@ -112,10 +134,25 @@ def shows_nothing(said: str, draft: str) -> bool:
     return not any(each in said for each in ours)
 
 
+def headers(orders: Served, stranger: str) -> dict[str, str]:
+    """What a stranger sends; a session is begun for the e-mail address in its place."""
+    sent = dict(STRANGERS[stranger])
+    scheme, _, email = sent.get("authorization", "").partition(" ")
+    if scheme == "Session":
+        asked = pb.LogInRequest(email=email, password="demo-password", address="192.0.2.2")
+        sent["authorization"] = f"Session {orders.call('LogIn', asked, '', kind='Dashboard').token}"
+    return sent
+
+
+def rows(orders: Served) -> dict[str, Any]:
+    """What the store holds beside logins."""
+    return {name: each for name, each in orders.rows().items() if name not in LOGINS}
+
+
 def test_every_rpc_is_walked() -> None:
     services = pb.DESCRIPTOR.services_by_name
     every = [(name, each.name) for name in services for each in services[name].methods]
-    assert sorted(RPCS) == sorted(each for each in every if each[0] != "DashboardService")
+    assert sorted(RPCS) == sorted(every)
 
 
 def test_every_route_is_walked() -> None:
@@ -124,10 +161,10 @@ def test_every_route_is_walked() -> None:
     every = {
         (method, rule.rule)
         for rule in rules
-        if rule.rule.startswith("/v1/")
+        if rule.rule.startswith(("/v1/", "/orders"))
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert ROUTES.keys() == every
+    assert ROUTES.keys() | PAGES.keys() == every
 
 
 @pytest.mark.parametrize(
@@ -147,9 +184,10 @@ def test_a_stranger_finds_nothing_by_grpc(
         request_serializer=kind.SerializeToString,
         response_deserializer=getattr(pb, of.methods_by_name[rpc].output_type.name).FromString,
     )
-    before = orders.rows()
+    metadata = headers(orders, stranger)
+    before = rows(orders)
     try:
-        answer = call(asked, timeout=10, metadata=tuple(STRANGERS[stranger].items()))
+        answer = call(asked, timeout=10, metadata=tuple(metadata.items()))
     except RpcError as error:
         failure = decode(error)
         assert failure.code in REFUSED
@@ -157,9 +195,9 @@ def test_a_stranger_finds_nothing_by_grpc(
             assert [fault.path for fault in failure.faults] == ["lab"]
         assert shows_nothing(f"{failure.message} {failure.faults}", draft)
     else:
-        assert rpc == "ListLabs"
+        assert rpc in OWN
         assert shows_nothing(str(answer), draft)
-    assert orders.rows() == before
+    assert rows(orders) == before
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -173,13 +211,14 @@ def test_a_stranger_finds_nothing_by_http(
         "/v1/orders": example(),
         "/v1/oauth/token": {"client_id": "demo-client", "client_secret": "wrong"},
     }
-    before = orders.rows()
+    sent = headers(orders, stranger)
+    before = rows(orders)
     answer = alone.open(
         path,
         method=method,
         query_string=query,
         json=bodies.get(rule, {}) if method == "POST" else None,
-        headers=STRANGERS[stranger],
+        headers=sent,
     )
     if answer.status_code == 200:
         assert rule == "/v1/labs"
@@ -189,7 +228,31 @@ def test_a_stranger_finds_nothing_by_http(
     else:
         assert answer.status_code in (401, 403, 404)
     assert shows_nothing(answer.get_data(as_text=True), draft)
-    assert orders.rows() == before
+    assert rows(orders) == before
+
+
+@pytest.mark.parametrize("email", [USERS["other"], "second@example.com", ""])
+@pytest.mark.parametrize(("method", "rule"), PAGES)
+def test_a_stranger_finds_nothing_on_the_pages(
+    alone: FlaskClient, orders: Served, draft: str, method: str, rule: str, email: str
+) -> None:
+    client = alone.application.test_client()
+    form = dict(PAGES[method, rule])
+    if email:
+        login = {"email": email, "password": "demo-password"}
+        assert client.post("/orders/login", data=login).status_code == 303
+        seal = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
+        assert seal
+        form |= {"seal": seal[1]}
+    before = rows(orders)
+    path = rule.replace("<order_id>", draft)
+    answer = client.open(path, method=method, data=form if method == "POST" else None)
+    if "<order_id>" in rule:
+        assert answer.status_code == (404 if email else 303)
+    said = answer.get_data(as_text=True)
+    leads = f"next=/orders/{draft}"  # where who logs in goes on, as he asked
+    assert shows_nothing(said.replace(leads, ""), draft)
+    assert rows(orders) == before
 
 
 def test_nobody_may_do_what_a_lab_does_but_staff(orders: Served, draft: str) -> None:
