@@ -54,8 +54,8 @@ ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
 # What was not sent is not said.
 ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
-# It is opened by itself, too, and then shows nothing but its lines.
-SVG = {"Content-Security-Policy": "default-src 'none'"}
+# What is no JSON is opened by browsers, too: it shows its lines and does nothing.
+FILE = {"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff"}
 
 
 @bp.post("/oauth/token")
@@ -123,14 +123,14 @@ def submit_order(order_id: str) -> Response:
 def get_order_outline(order_id: str) -> Response:
     request = read_query(GET_ORDER_OUTLINE, ahead=_known, order_id=order_id)
     outline = call(backends.orders().GetOrderOutline, request)
-    return Response(outline.svg, content_type="image/svg+xml", headers=SVG)
+    return Response(outline.svg, content_type="image/svg+xml", headers=FILE)
 
 
 @bp.get("/orders/<order_id>/oma")
 def get_order_job(order_id: str) -> Response:
     request = read_query(GET_ORDER_JOB, ahead=_known, order_id=order_id)
     job = call(backends.orders().GetOrderJob, request)
-    return Response(job.oma, content_type="text/plain; charset=utf-8")
+    return Response(job.oma, content_type="text/plain; charset=utf-8", headers=FILE)
 
 
 def _known() -> None:

@@ -185,8 +185,8 @@ class OrderService(rpc.OrderServiceServicer):
         offer = self.offer(user, order)
         traced, refused = read_tracing(order)
         known = {fault.path for fault in faults}
-        unknown = (each for each in refused if each[0] not in known)
-        refuse(faults, rules.offer_faults(order, offer), unknown)
+        others = (each for each in refused if each[0] not in known)
+        refuse(faults, rules.offer_faults(order, offer), others)
         assert offer is not None
         return order, review(order, offer, traced)
 

@@ -216,6 +216,7 @@ def test_a_job_is_text(alone: FlaskClient, body: Any) -> None:
     answer = alone.get(f"/v1/orders/{order_id}/oma", headers=KNOWN)
     assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
     assert f"JOB={order_id}\r\n" in answer.get_data(as_text=True)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-Id"]
 
 

@@ -75,6 +75,12 @@ def test_an_order_says_what_was_sent_and_no_more(
     assert {name: each for name, each in told.items() if name not in stands} == sent
 
 
+def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
+    sent = {each.name: each.message_type for each in pb.CreateOrderRequest.DESCRIPTOR.fields}
+    told = {each.name: each.message_type for each in pb.Order.DESCRIPTOR.fields}
+    assert sent.items() <= told.items()
+
+
 def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
     mine, theirs = made(orders, order), made(orders, {**order, **VISION})
     assert got(orders, theirs, **SECOND).id == theirs
