@@ -3,7 +3,7 @@
 import base64
 import importlib
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,13 +35,14 @@ USERS = {"client": "optician@example.com", "other": "stranger@example.org"}
 
 
 class Clock:
-    """The service's `now`: the real one, or where a test has set it."""
+    """The service's `now`: the real one, or where a test has set it, or one that moves."""
 
     def __init__(self) -> None:
         self.set: datetime | None = None
+        self.moves: Callable[[], datetime] | None = None
 
     def __call__(self) -> datetime:
-        return self.set or datetime.now(UTC)
+        return self.moves() if self.moves else self.set or datetime.now(UTC)
 
     @contextmanager
     def at(self, moment: datetime) -> Iterator[None]:
