@@ -3,7 +3,9 @@
 from functools import partial
 
 from flask import Blueprint, Response
+from grpc import RpcError, StatusCode
 
+from chassis.errors import decode
 from chassis.messages import Reader, Writer
 from gateway import backends
 from gateway.backends import call
@@ -178,13 +180,17 @@ def create_price_simulation() -> Response:
 
 @bp.post("/subscriptions/<subscription_id>/send_email")
 def send_email(subscription_id: str) -> Response:
-    request = read(SEND_EMAIL, ahead=_known, subscription_id=subscription_id)
+    request = read(
+        SEND_EMAIL, ahead=partial(_not_others, subscription_id), subscription_id=subscription_id
+    )
     return answer(202, EMAIL_SENT, call(backends.subscriptions().SendEmail, request))
 
 
 @bp.post("/subscriptions/<subscription_id>/send_sms")
 def send_sms(subscription_id: str) -> Response:
-    request = read(SEND_SMS, ahead=_known, subscription_id=subscription_id)
+    request = read(
+        SEND_SMS, ahead=partial(_not_others, subscription_id), subscription_id=subscription_id
+    )
     return answer(202, SMS_SENT, call(backends.subscriptions().SendSms, request))
 
 
@@ -197,3 +203,12 @@ def _found(subscription_id: str) -> None:
     """Raise for callers without an account, and for subscriptions that are not theirs."""
     request = GetSubscriptionRequest(subscription_id=subscription_id)
     call(backends.subscriptions().GetSubscription, request)
+
+
+def _not_others(subscription_id: str) -> None:
+    """Raise for callers without an account, and for another's subscriptions."""
+    try:
+        _found(subscription_id)
+    except RpcError as error:
+        if decode(error).code is not StatusCode.NOT_FOUND:
+            raise
