@@ -40,6 +40,7 @@ def made(orders: Served) -> list[str]:
 
 def rows(page: Page) -> list[str]:
     """The rows of the list, their words with a blank between them."""
+    page.wait_for_load_state()
     return [" ".join(each.split()) for each in page.locator("tbody tr").all_inner_texts()]
 
 
@@ -69,7 +70,7 @@ def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, 
     ):
         assert all(word in row for word in (*words, "Acme Lab"))
     page.get_by_role("link", name="Grace Hopper").click()
-    assert page.url == f"{site}/orders/{made[3]}"
+    page.wait_for_url(f"{site}/orders/{made[3]}")
 
 
 def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
@@ -84,7 +85,7 @@ def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
         (made[3], "Grace Hopper"),
     ):
         search(page, text)
-        assert page.url == f"{site}/orders"
+        page.wait_for_url(f"{site}/orders")
         assert page.get_by_role("searchbox").input_value() == text
         (row,) = rows(page)
         assert name in row

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from playwright.sync_api import expect
 
 from gateway import create_app
 from tests.browser import PHONE, Windows, picture
@@ -50,7 +51,7 @@ def location(answer: Any) -> str:
 def test_it_works(site: str, windows: Windows) -> None:
     page = windows.open(PHONE)
     page.goto(f"{site}/orders")
-    assert page.url == f"{site}/orders/login"
+    page.wait_for_url(f"{site}/orders/login")
     assert_readable(page)
     picture(page, "orders-login")
     for email, password in ((OPTICIAN, "wrong"), ("nobody@example.com", PASSWORD)):
@@ -61,22 +62,23 @@ def test_it_works(site: str, windows: Windows) -> None:
     assert_readable(page)
     picture(page, "orders-login-wrong")
     log_in(page)
-    assert page.url == f"{site}/orders"
+    page.wait_for_url(f"{site}/orders")
     assert page.get_by_role("heading", level=1).inner_text() == "Orders"
     (cookie,) = page.context.cookies()
     assert (cookie["name"], cookie["path"]) == ("orders", "/")
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
     page.get_by_role("button", name="Log out").click()
-    assert page.url == f"{site}/orders/login"
+    page.wait_for_url(f"{site}/orders/login")
     assert page.context.cookies() == []
     page.go_back()
     page.reload()
-    assert page.url == f"{site}/orders/login"
+    page.wait_for_url(f"{site}/orders/login")
 
 
 def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
     page = windows.open()
     page.goto(f"{site}/orders/login")
+    expect(page.get_by_label("E-mail")).to_be_focused()
     page.keyboard.type(OPTICIAN)
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
@@ -88,10 +90,10 @@ def test_a_login_leads_to_what_was_asked_for(site: str, orders: Served, windows:
     order_id = make(orders, example(mode="draft"))
     page = windows.open()
     page.goto(f"{site}/orders/{order_id}")
-    assert page.url == f"{site}/orders/login?next=/orders/{order_id}"
+    page.wait_for_url(f"{site}/orders/login?next=/orders/{order_id}")
     log_in(page, OPTICIAN, "wrong")
     log_in(page)
-    assert page.url == f"{site}/orders/{order_id}"
+    page.wait_for_url(f"{site}/orders/{order_id}")
 
 
 @pytest.mark.parametrize(
