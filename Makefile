@@ -30,7 +30,8 @@ browser:
 		else echo "Install Chromium for the tests of the pages: apt-get install chromium" >&2; \
 			exit 1; fi
 
-# About ten minutes; BENCH="--quick" for one, BENCH="--help" for what else there is.
+# About ten minutes; BENCH=--quick for one, BENCH=everything for ramps, sizes and soaks too (45),
+# BENCH=--help for what else there is.
 bench: .venv/dev
 	@exec $(PY) -m bench $(BENCH)
 

@@ -1,7 +1,9 @@
 """Measurements. `python -m bench` alone is the comparison with the peers; --help tells the rest."""
 
 import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -46,6 +48,40 @@ def cli(context: click.Context, /, engine: str, out: Path, quick: bool, **plan: 
 def _leave(_number: int, _frame: FrameType | None) -> None:
     """SIGTERM ends what was started, as Ctrl-C does."""
     raise SystemExit(143)
+
+
+PARTS: tuple[list[str], ...] = (
+    [],  # the comparison
+    *(
+        ["ramp", "--contender", name, "--engine", engine]
+        for engine in contenders.ENGINES
+        for name in scale.PRODUCTS
+    ),
+    *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
+    *(["soak", "--engine", engine] for engine in contenders.ENGINES),
+    ["translate"],
+)
+
+
+@cli.command(help="All of it, one after the other: about 45 minutes.")
+def everything() -> None:
+    broken = False
+    for words in PARTS:
+        click.echo(f"\n$ python -m bench {' '.join(words)}")
+        began = time.monotonic()
+        broken |= _ended(words) != 0
+        click.echo(f"({time.monotonic() - began:.0f} s)")
+    sys.exit(1 if broken else 0)
+
+
+def _ended(words: list[str]) -> int:
+    """The exit code of one part, which stops what it has started before it ends."""
+    with subprocess.Popen([sys.executable, "-m", "bench", *words]) as part:
+        try:
+            return part.wait()
+        except SystemExit:
+            part.terminate()
+            raise
 
 
 @cli.command(help="What one order costs from bytes to the store, in one process.")

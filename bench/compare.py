@@ -84,7 +84,7 @@ class Comparison:
         self.roots: dict[str, dict[str, int]] = {}
         self.works: dict[str, list[works.Asking]] = {}
         self.jobs: list[Job] = []
-        self.fields: set[str] = set()  # of a subscription as Optigate, the first, answers it
+        self.fields: dict[str, set[str]] = {}  # by what is read, as Optigate, the first, answers
 
     def run(self) -> None:
         """Start everything, do the rounds, check the promises."""
@@ -123,18 +123,16 @@ class Comparison:
             for fault in works.accepted_faults(address)
         ]
         self._add(POST_ORDER, name, works.create_orders(address))
-        subscription = subscription_of(contender)
-        fields = works.subscription_fields(address, subscription)
-        self.fields = self.fields or fields
-        if missing := sorted(self.fields - fields):
-            self.outcome.notes.append(
-                f"{self.engine}, {name} does less work: no {', '.join(missing)}"
-            )
-        self._add(GET_SUBSCRIPTION, name, works.read_subscription(address, subscription), SHORT)
-        try:
-            self._add(GET_ORDER, name, works.read_order(address), SHORT)
-        except RuntimeError as error:
-            self.outcome.notes.append(f"{self.engine}, {name}: {GET_ORDER} left out: {error}")
+        reads = {
+            GET_SUBSCRIPTION: works.read_subscription(address, subscription_of(contender)),
+            GET_ORDER: works.read_order(address),
+        }
+        for title, work in reads.items():
+            self._add(title, name, work, SHORT)
+            if missing := sorted(self.fields.setdefault(title, work.fields) - work.fields):
+                self.outcome.notes.append(
+                    f"{self.engine}, {name} does less work: {title} has no {', '.join(missing)}"
+                )
         if "orders" in contender.grpc:
             self._add(DIRECT, name, works.grpc_create_orders(contender.grpc["orders"]))
 

@@ -130,6 +130,7 @@ class Reading(Asking):
         super().__init__(*arguments)
         self.first = b""
         self.different = 0
+        self.fields: set[str] = set()  # of the document, by path
 
     def check(self, number: int, status: int, body: bytes) -> None:
         if body != self.first:
@@ -186,33 +187,36 @@ def accepted_faults(address: Address) -> list[str]:
     ]
 
 
-def subscription_fields(address: Address, id_: str) -> set[str]:
-    """The paths of the fields of a subscription, as it is read."""
-
-    def paths(value: Any, path: str) -> Iterator[str]:
-        if isinstance(value, dict):
-            for name, each in value.items():
-                yield from paths(each, f"{path}.{name}")
-        elif isinstance(value, list):
-            for each in value:
-                yield from paths(each, path)
-        else:
-            yield path[1:]
-
-    return set(paths(must(ask(address, "GET", f"{SUBSCRIPTIONS}/{id_}", MERCHANT)), ""))
+def fields(document: Any, path: str = "") -> Iterator[str]:
+    """The paths of the values in a document."""
+    if isinstance(document, dict):
+        for name, each in document.items():
+            yield from fields(each, f"{path}.{name}" if path else name)
+    elif isinstance(document, list):
+        if not document:
+            yield path
+        for each in document:
+            yield from fields(each, path)
+    else:
+        yield path
 
 
 def read_order(address: Address) -> Reading:
-    """GET /v1/orders/:id; raises RuntimeError where there is no such route."""
+    """GET /v1/orders/:id."""
     headers = order_headers(address)
     id_ = must(ask(address, "POST", "/v1/orders", headers, ORDER))["id"]
-    must(ask(address, "GET", f"/v1/orders/{id_}", headers))
-    return Reading(address, http_request("GET", f"/v1/orders/{id_}", headers), 200)
+    return _reading(address, f"/v1/orders/{id_}", headers)
 
 
 def read_subscription(address: Address, id_: str) -> Reading:
     """GET /api/public/v1/subscriptions/:id."""
-    return Reading(address, http_request("GET", f"{SUBSCRIPTIONS}/{id_}", MERCHANT), 200)
+    return _reading(address, f"{SUBSCRIPTIONS}/{id_}", MERCHANT)
+
+
+def _reading(address: Address, path: str, headers: Mapping[str, str]) -> Reading:
+    reading = Reading(address, http_request("GET", path, headers), 200)
+    reading.fields = set(fields(must(ask(address, "GET", path, headers))))
+    return reading
 
 
 def _session() -> dict[str, Any]:

@@ -274,6 +274,8 @@ class Item(BaseModel):
     quantity: int
     total_with_tax: Money
     subscription_price: Money
+    cancellation_cost_kept: Money
+    cancellation_cost_returned: Money
     status: str
     activated_at: datetime | None
 
@@ -299,6 +301,8 @@ class MaterialItem(Item):
     """Anything else in a package or beside one."""
 
     type: Literal["material_subscription"]
+    warranty_breakage_cost: Money
+    warranty_lost_cost: Money
 
 
 class Package(Item):
@@ -347,3 +351,4 @@ class SubscriptionOut(BaseModel):
     next_delivery_date: str | None
     available_actions: dict[str, bool]
     last_persisted_cart: Cart
+    pending_cart: Cart | None

@@ -182,8 +182,12 @@ def order_document(session: Session, who: tuple[int, int], order_id: str) -> dic
         raise of_orders(404, "You have no such order.")
     return {
         **order.document,
-        **created(order.id, order.document["mode"]),
+        "id": order.id,
+        "url": f"{PUBLIC_URL}/orders/{order.id}",
         "lab_status": order.lab_status,
+        "tray_number": order.tray_number,
+        "invoice_number": order.invoice_number,
+        "warnings": [],
         "created": int(order.created_at.timestamp()),
         "updated": int(order.updated_at.timestamp()),
     }

@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +13,13 @@ from sqlalchemy.orm import Session, joinedload
 
 from bench.peers.orders import account_named
 from bench.peers.refusals import of_subscriptions
-from bench.peers.tables import Account, AccountMerchant, CartItem, Subscription
+from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
 from subscriptions_svc import years
 from subscriptions_svc.money import money_string
 from subscriptions_svc.rules import PaymentStatus, Status
 from subscriptions_svc.rules_actions import available_actions
 from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
+from subscriptions_svc.rules_ending import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, costs
 
 _SUBSCRIPTION = (
     select(
@@ -70,6 +72,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
         status = Status.FINISHED
     year = years.year_of(activated_at, now, zone)
+    month = years.current_month(activated_at, now, zone, months)
     boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
     deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
     due = years.next_delivery_date(
@@ -107,7 +110,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         "activated_at": activated_at,
         "renewal_at": renewal_at,
         "confirmed_at": subscription.confirmed_at,
-        "current_month": years.current_month(activated_at, now, zone, months),
+        "current_month": month,
         "total_months": months,
         "customer": {
             "given_names": subscription.given_names,
@@ -128,8 +131,9 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
             "id": subscription.cart_id,
             "reference": subscription.reference,
             "code": subscription.cart_code,
-            "cart_items": _items(items, None, boxes, merchant.locale, merchant.currency),
+            "cart_items": _Cart(items, boxes, merchant, month, year, months).inside(None),
         },
+        "pending_cart": None,
     }
 
 
@@ -139,37 +143,62 @@ def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     return years.Boxes(item.box_count or 0, delivered, last and years.local_day(last, zone))
 
 
-def _items(
-    items: Sequence[CartItem],
-    parent: str | None,
-    boxes: dict[str, years.Boxes],
-    locale: str,
-    currency: str,
-) -> list[dict[str, Any]]:
-    def money(value: int) -> dict[str, Any]:
-        return {"value": value, "string": money_string(value, locale, currency)}
+@dataclass
+class _Cart:
+    """What the documents of a cart's items are made of."""
 
-    documents = []
-    for item in items:
-        if item.parent_id != parent:
-            continue
+    items: Sequence[CartItem]
+    boxes: dict[str, years.Boxes]
+    merchant: Merchant
+    month: int
+    year: int
+    months: int
+
+    def money(self, value: int) -> dict[str, Any]:
+        string = money_string(value, self.merchant.locale, self.merchant.currency)
+        return {"value": value, "string": string}
+
+    def costs(self, item: CartItem, packages: int) -> Costs:
+        """What ending costs for what was handed over."""
+        if item.activated_at is None:
+            return Costs(0, 0)
+        monthly = item.subscription_price * item.quantity * packages
+        return costs(monthly, self.month, self.year, self.months)
+
+    def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
+        """The items of a package, or those in none."""
+        parent = package and package.id
+        return [self.document(item, package) for item in self.items if item.parent_id == parent]
+
+    def document(self, item: CartItem, package: CartItem | None) -> dict[str, Any]:
+        leaves, packages = [item], package.quantity if package else 1
+        if item.type == PACKAGE:
+            leaves = [each for each in self.items if each.parent_id == item.id]
+            packages = item.quantity
+        ending = [self.costs(each, packages) for each in leaves]
         document: dict[str, Any] = {
             "id": item.id,
             "type": item.type,
             "reference": item.reference,
             "reference_uuid": item.reference_uuid,
             "name": item.name,
-            "price_with_tax": money(item.price_with_tax),
+            "price_with_tax": self.money(item.price_with_tax),
             "quantity": item.quantity,
-            "total_with_tax": money(item.price_with_tax * item.quantity),
-            "subscription_price": money(item.subscription_price),
+            "total_with_tax": self.money(item.price_with_tax * item.quantity),
+            "subscription_price": self.money(item.subscription_price),
+            "cancellation_cost_kept": self.money(sum(each.kept for each in ending)),
+            "cancellation_cost_returned": self.money(sum(each.returned for each in ending)),
             "status": "pending" if item.activated_at is None else "active",
             "activated_at": item.activated_at,
         }
+        if all(each.type != CONTACT_LENS for each in leaves):
+            price = item.subscription_price
+            document["warranty_breakage_cost"] = self.money(price * BREAKAGE_MONTHS)
+            document["warranty_lost_cost"] = self.money(price * LOSS_MONTHS)
         if item.type == PACKAGE:
-            document["items"] = _items(items, item.id, boxes, locale, currency)
+            document["items"] = self.inside(item)
         if item.type == CONTACT_LENS:
-            counted = boxes[item.id]
+            counted = self.boxes[item.id]
             document |= {
                 "product_data": {"eye": item.eye},
                 "box_count": item.box_count,
@@ -177,5 +206,4 @@ def _items(
                 "delivered_boxes": counted.delivered_boxes,
                 "remaining_boxes": counted.box_count - counted.delivered_boxes,
             }
-        documents.append(document)
-    return documents
+        return document

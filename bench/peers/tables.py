@@ -108,6 +108,8 @@ class Order(Base):
     lab_id: Mapped[str] = mapped_column(ForeignKey(Lab.id))
     account_number: Mapped[str] = mapped_column(String(64))
     lab_status: Mapped[str] = mapped_column(String(16))
+    tray_number: Mapped[str | None] = mapped_column(String(50))
+    invoice_number: Mapped[str | None] = mapped_column(String(50))
     document: Mapped[dict[str, Any]]
     created_at: Mapped[datetime] = mapped_column()
     updated_at: Mapped[datetime]
