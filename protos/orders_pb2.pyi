@@ -727,7 +727,10 @@ class Frame(_message.Message):
     sku: _builtins.str
     """At most 50 characters."""
     tracing: _builtins.str
-    """Text of an OMA (Vision Council DCS) file, at most 256 KiB."""
+    """Text of an OMA (Vision Council DCS) file, at most 256 KiB. One that no lens
+    should be cut from is refused, with the line and the reason; what is odd
+    about any other is a warning.
+    """
     def __init__(
         self,
         *,
