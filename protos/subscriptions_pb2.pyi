@@ -162,6 +162,7 @@ class NewCartItem(_message.Message):
     EXCHANGE_CYCLE_FIELD_NUMBER: _builtins.int
     PRODUCT_DATA_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_PERIOD_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
@@ -187,6 +188,10 @@ class NewCartItem(_message.Message):
     its CartItem.id. It then has no other field. In a new package it may name an
     item of a package that goes.
     """
+    subscription_period: _builtins.str
+    """How long it is subscribed to: only "24 months", the length of every
+    subscription.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
         """A package's items; required there, refused elsewhere."""
@@ -210,10 +215,11 @@ class NewCartItem(_message.Message):
         exchange_cycle: _builtins.int | None = ...,
         product_data: Global___ProductData | None = ...,
         id: _builtins.str = ...,
+        subscription_period: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_period", b"subscription_period", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -1476,7 +1482,8 @@ Global___Shopper: _TypeAlias = Shopper  # noqa: Y015
 @_typing.final
 class PreApproval(_message.Message):
     """An estimate. Ours: approved is an adult of 18 years without a failed payment at
-    this merchant, as long as something is left of the merchant's limit.
+    this merchant, as long as something is left of the merchant's limit. Who the
+    shopper is tells the nin, as it is written.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -76,9 +76,10 @@ class SubscriptionServiceStub:
     """Proposes a whole new cart for an active subscription. It pends, in the place
     of one that pended before, until the shopper or staff confirms it; until then
     the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
-    be taken out though the payment stands otherwise than paid, or no exchange
-    left; INVALID_ARGUMENT (INVALID), in this order.
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
+    INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
+    item is to be taken out though the payment does not stand at paid, or no
+    exchange of it is due: in this order.
 
     Ours, where the source is silent. An update that takes an item out is an
     exchange; one that only brings items in is not, and needs no paid status.
@@ -161,9 +162,10 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Proposes a whole new cart for an active subscription. It pends, in the place
     of one that pended before, until the shopper or staff confirms it; until then
     the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
-    be taken out though the payment stands otherwise than paid, or no exchange
-    left; INVALID_ARGUMENT (INVALID), in this order.
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
+    INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
+    item is to be taken out though the payment does not stand at paid, or no
+    exchange of it is due: in this order.
 
     Ours, where the source is silent. An update that takes an item out is an
     exchange; one that only brings items in is not, and needs no paid status.
@@ -279,9 +281,10 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Proposes a whole new cart for an active subscription. It pends, in the place
         of one that pended before, until the shopper or staff confirms it; until then
         the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED): not active, an item to
-        be taken out though the payment stands otherwise than paid, or no exchange
-        left; INVALID_ARGUMENT (INVALID), in this order.
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
+        INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
+        item is to be taken out though the payment does not stand at paid, or no
+        exchange of it is due: in this order.
 
         Ours, where the source is silent. An update that takes an item out is an
         exchange; one that only brings items in is not, and needs no paid status.

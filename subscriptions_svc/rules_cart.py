@@ -64,6 +64,7 @@ class ItemSchema(Schema):
     price_with_tax = Integer(strict=True, required=True)
     subscription_price = Integer(strict=True)
     subscription_vat_rate = Integer(strict=True)
+    subscription_period = String(validate=OneOf((f"{TOTAL_MONTHS} months",), error=ONE_OF))
     items: Field[Any] = Raw()
     box_count = Integer(strict=True, validate=COUNT)
     exchange_cycle = Integer(strict=True, validate=Range(0, MONTHS_MAX, error=RANGE))

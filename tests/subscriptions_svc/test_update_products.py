@@ -296,3 +296,25 @@ def test_proposals_and_confirmations_at_once_leave_one_whole_cart(
     found = get(subscriptions, active.id)
     assert [item.id for item in cart(found)][:2] == kept
     assert len(cart(found)) in (2, 3)
+
+
+def test_a_full_cart_has_room_for_nothing(subscriptions: Served, body: Any) -> None:
+    full = [material(reference=str(index)) for index in range(100)]
+    with subscriptions.clock.at(START):
+        made = pay(subscriptions, activated(subscriptions, body, START, cart_items=full).id)
+        assert not made.available_actions.add_product
+        kept = [item.id for item in cart(made)]
+        failure = subscriptions.refusal(RPC, new_cart(made.id, *kept, material()))
+        assert (failure.reason, paths(failure)) == ("MALFORMED", ["cart_items"])
+        found = change(subscriptions, made.id, *kept[1:], material(reference="NEW"))
+    assert len(cart(found)) == 100
+
+
+def test_a_period_is_that_of_every_subscription(
+    subscriptions: Served, active: Subscription
+) -> None:
+    kept = [item.id for item in cart(active)]
+    wrong = new_cart(active.id, *kept, material(subscription_period="12 months"))
+    failure = subscriptions.refusal(RPC, wrong)
+    assert (failure.reason, paths(failure)) == ("MALFORMED", ["cart_items.2.subscription_period"])
+    change(subscriptions, active.id, *kept, material(subscription_period="24 months"))
