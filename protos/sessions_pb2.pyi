@@ -1389,7 +1389,10 @@ Global___ConfigurePartnerResponse: _TypeAlias = ConfigurePartnerResponse  # noqa
 
 @_typing.final
 class SessionEvent(_message.Message):
-    """What the partner's endpoint is told, as JSON without what is not set."""
+    """What the partner's endpoint is told, as JSON in which `data` and
+    `dispensed_prescriptions` are the same as in the single-session answer over
+    HTTP. created and cancelled send none.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -9,7 +9,14 @@ from chassis.errors import Fault
 from protos import sessions_pb2 as pb
 from sessions_svc.rules import Status
 from tests.serving import Served
-from tests.sessions_svc.desk import asking, bring, got, move
+from tests.sessions_svc.desk import (
+    asking,
+    bring,
+    dispensed_contacts,
+    dispensed_glasses,
+    got,
+    move,
+)
 
 MIB = 1024 * 1024
 
@@ -25,6 +32,22 @@ def test_a_file_comes_back_byte_for_byte(sessions: Served, unique: str, size: in
     (asset,) = dispensed.assets
     assert asset.content_type == "application/pdf"
     assert asset.source == source
+
+
+def test_files_keep_their_prescription_and_their_order(sessions: Served, unique: str) -> None:
+    bring(sessions, unique, Status.AWAITING_REVIEW)
+    dispensed = [dispensed_contacts(), dispensed_glasses()]
+    request = asking("Approve", unique, dispensed_prescriptions=dispensed)
+    assert isinstance(request, pb.ApproveRequest)
+    for number in range(40):
+        of = request.dispensed_prescriptions[number % 2]
+        of.assets.add(content_type="text/plain", source=b"%d" % number)
+    sessions.call("Approve", request, "staff", desk=True)
+    found = got(sessions, unique).data.dispensed_prescriptions
+    assert [[int(asset.source) for asset in each.assets] for each in found] == [
+        list(range(0, 40, 2)),
+        list(range(1, 40, 2)),
+    ]
 
 
 def test_files_of_more_than_five_mib_together_are_refused(sessions: Served, unique: str) -> None:
