@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, text, update
 
 from subscriptions_svc import events
 from subscriptions_svc.rules import (
@@ -67,13 +67,14 @@ _DUE = (
     select(subscriptions, merchants.c.time_zone)
     .join(merchants)
     .where(
+        # Literal, as the partial indexes say it: a parameter would not be seen to match.
         or_(
-            (subscriptions.c.status == Status.ACTIVATING.value)
+            text("subscriptions.status = 'activating'")
             & (subscriptions.c.confirmed_at <= bindparam("confirmed_by")),
-            IS_OVER,
+            text("subscriptions.status = 'active'")
+            & (subscriptions.c.renewal_at <= bindparam("now")),
         )
     )
-    .order_by(subscriptions.c.id)
     .limit(SOME)
     .with_for_update(of=subscriptions, skip_locked=True)
 )

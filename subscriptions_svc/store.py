@@ -114,7 +114,19 @@ subscriptions = Table(
     UniqueConstraint("merchant_id", "contract_number"),
     Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
-    Index("ix_subscriptions_due", "status", "confirmed_at", "renewal_at"),
+    # What time alone moves on: see moves.due.
+    Index(
+        "ix_subscriptions_activating",
+        "confirmed_at",
+        sqlite_where=text("status = 'activating'"),
+        postgresql_where=text("status = 'activating'"),
+    ),
+    Index(
+        "ix_subscriptions_active",
+        "renewal_at",
+        sqlite_where=text("status = 'active'"),
+        postgresql_where=text("status = 'active'"),
+    ),
     Index(
         "uq_subscriptions_live_reference",
         "merchant_id",

@@ -148,3 +148,19 @@ def test_it_turns_by_itself_until_it_is_stopped(
     assert looked.wait(10)
     works.stop()
     assert get(subscriptions, made.id).status in ("active", "finished")
+
+
+def test_what_is_due_is_found_by_an_index_for_each_move(subscriptions: Served) -> None:
+    database = subscriptions.database
+    compiled = moves._DUE.compile(database.engine)
+    values = {**compiled.params, "now": str(DUE), "confirmed_by": str(START)}
+    with database.write() as tx:
+        if database.is_sqlite:
+            sent: Any = tuple(values[name] for name in compiled.positiontup or ())
+            plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", sent)
+        else:
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")  # the table is small
+            plan = tx.exec_driver_sql(f"EXPLAIN {compiled}", values)
+        told = " ".join(str(row) for row in plan)
+    assert "ix_subscriptions_activating" in told
+    assert "ix_subscriptions_active " in told
