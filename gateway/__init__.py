@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
 from chassis.calls import LONGEST
@@ -29,6 +30,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
     app.config.update({"MAX_CONTENT_LENGTH": MAX_BODY, **environment(), **(config or {})})
+    # Whose address the last of them names is who calls; without proxies anybody could write it.
+    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+        app.wsgi_app, x_for=app.config["PROXIES"], x_proto=0, x_host=0, x_prefix=0
+    )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)
@@ -48,7 +53,16 @@ def environment() -> dict[str, Any]:
     settings["PUBLIC_URL"] = os.environ.get("GATEWAY_PUBLIC_URL", PUBLIC_URL).rstrip("/")
     settings["EXAM_URL"] = exam.front_end(os.environ.get("GATEWAY_EXAM_URL", ""))
     settings["RPC_TIMEOUT"] = seconds("GATEWAY_RPC_TIMEOUT", RPC_TIMEOUT)
+    settings["PROXIES"] = proxies("GATEWAY_PROXIES")
     return settings
+
+
+def proxies(name: str) -> int:
+    """How many proxies of the operator's own stand before the gateway, from the environment."""
+    number = os.environ.get(name, "0")
+    if number not in map(str, range(10)):
+        raise SystemExit(f"{name} is the number of your proxies before the gateway, 0 to 9.")
+    return int(number)
 
 
 def seconds(name: str, default: float) -> float:

@@ -8,7 +8,6 @@ search is posted, so that no patient's name stands in a URL.
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,7 +63,6 @@ def log_in() -> Response:
     response.set_cookie(
         cookie(),
         session.token,
-        expires=datetime.fromtimestamp(session.expires, UTC),
         secure=is_https(),
         httponly=True,
         samesite="Lax",

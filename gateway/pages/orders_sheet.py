@@ -166,7 +166,7 @@ degrees = partial(number, unit="°")
 
 
 def _get(message: Message, path: str) -> Any:
-    """What stands at a path; None where nothing was sent."""
+    """The number or block at a path; None where none was sent."""
     *blocks, name = path.split(".")
     for block in blocks:
         if not message.HasField(block):
@@ -174,10 +174,7 @@ def _get(message: Message, path: str) -> Any:
         message = getattr(message, block)
     if message.DESCRIPTOR.fields_by_name[name].has_presence and not message.HasField(name):
         return None
-    return getattr(message, name) or (None if name not in ZERO else getattr(message, name))
-
-
-ZERO = frozenset(("sphere", "cylinder", "pantoscopic_tilt", "wrap"))  # where 0 says something
+    return getattr(message, name)
 
 
 def _eyes(review: Review) -> Iterator[Eye]:

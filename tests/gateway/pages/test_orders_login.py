@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import expect
 
 from gateway import create_app
+from orders_svc.dashboard_rules import ATTEMPTS
 from tests.browser import PHONE, Windows, picture
 from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
 from tests.serving import Served
@@ -67,6 +68,7 @@ def test_it_works(site: str, windows: Windows) -> None:
     (cookie,) = page.context.cookies()
     assert (cookie["name"], cookie["path"]) == ("orders", "/")
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
+    assert cookie["expires"] == -1  # with the browser, at a desk where several sit
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(f"{site}/orders/login")
     assert page.context.cookies() == []
@@ -132,6 +134,33 @@ def test_after_ten_attempts_one_waits(
     assert page.get_by_role("alert").inner_text() == (
         "There were too many attempts; try again in 15 minutes."
     )
+
+
+@pytest.mark.parametrize(("proxies", "status"), [(0, 429), (1, 401)])
+def test_behind_a_proxy_an_address_is_what_the_proxy_says(
+    http: FlaskClient, unique: str, monkeypatch: pytest.MonkeyPatch, proxies: int, status: int
+) -> None:
+    """Strangers in one shop; the first address is what the caller himself has written."""
+    monkeypatch.setitem(ATTEMPTS, "address", 3)
+    app = create_app({**http.application.config, "PROXIES": proxies})
+    client, peer = app.test_client(), {"REMOTE_ADDR": unique}
+    codes = []
+    for number in range(4):
+        form = {"email": f"{unique}{proxies}{number}@example.com", "password": "wrong"}
+        headers = {"X-Forwarded-For": f"192.0.2.1, 198.51.100.{number}"}
+        answer = client.post("/orders/login", data=form, headers=headers, environ_overrides=peer)
+        codes.append(answer.status_code)
+    assert codes == [401] * 3 + [status]
+    app.extensions["backends"].close()
+
+
+@pytest.mark.parametrize("number", ["", "-1", "10", "x", "1.0"])
+def test_a_number_of_proxies_is_one(
+    http: FlaskClient, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    monkeypatch.setenv("GATEWAY_PROXIES", number)
+    with pytest.raises(SystemExit, match="GATEWAY_PROXIES is the number of your proxies"):
+        create_app()
 
 
 def test_a_session_that_was_there_before_is_over_and_another_begins(client: FlaskClient) -> None:
