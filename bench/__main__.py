@@ -59,6 +59,7 @@ PARTS: tuple[list[str], ...] = (
     ),
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
+    ["catalogs"],
     ["translate"],
 )
 
