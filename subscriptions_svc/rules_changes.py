@@ -63,12 +63,15 @@ def kept_faults(
     `items` and `parents` are those of the cart in force, by id; a package holds its items.
     """
     seen: set[str] = set()
+    inside_of: dict[str | None, list[str]] = {}
+    for item_id, parent in parents.items():
+        inside_of.setdefault(parent, []).append(item_id)
 
     def faults_of(path: str, id_: str, *, inside: bool) -> Faults:
         if id_ not in items or (inside and "items" in items[id_]):
             yield f"{path}.id", "Must be the id of an item of the cart."
             return
-        named = {id_} | {each for each, parent in parents.items() if parent == id_}
+        named = {id_, *inside_of.get(id_, ())}
         if named & seen:
             yield f"{path}.id", "An item may be named once."
         seen.update(named)

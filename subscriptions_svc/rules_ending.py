@@ -110,10 +110,15 @@ def settlement(summary: Values, items: list[Item]) -> tuple[Settlement, list[tup
     returned: dict[str, int] = {}
     faults: list[tuple[str, str]] = []
     named: set[str] = set()
+    by_uuid: dict[str, list[Item]] = {}
+    for each in items:
+        for uuid in (each.reference_uuid, each.package):
+            if uuid is not None:
+                by_uuid.setdefault(uuid, []).append(each)
     for name, place in (("kept_items", kept), ("returned_items", returned)):
         for index, uuid in enumerate(summary[name]):
             path = f"summary.{name}.{index}"
-            meant = [each for each in items if uuid in (each.reference_uuid, each.package)]
+            meant = by_uuid.get(uuid, [])
             if not meant:
                 faults.append((path, "Must be the reference_uuid of an item of the cart."))
             elif named.intersection(each.reference_uuid for each in meant):
