@@ -20,7 +20,7 @@ import click
 from sqlalchemy import Connection, bindparam, select
 
 from chassis.database import Database
-from subscriptions_svc import boxes
+from subscriptions_svc import boxes, listing
 from subscriptions_svc.store import accounts, box_deliveries, cart_items, merchants, subscriptions
 from subscriptions_svc.years import local_day
 
@@ -150,15 +150,19 @@ def commands(ensure_current: Callable[[Database], None]) -> list[click.Command]:
         with database.stream() as tx:
             write(tx, first.date(), last.date(), sys.stdout)
 
-    @click.command(help="Exit 0 when every counter of boxes is what the ledger says.")
+    @click.command(help="Exit 0 when every counter is what the rows say that it counts.")
     @click.pass_obj
     def check(database: Database) -> None:
         ensure_current(database)
         with database.stream() as tx:
-            found = boxes.disagreements(tx)
+            found, totals = boxes.disagreements(tx), listing.miscounted(tx)
         for item_id, year, counted, delivered in found:
             click.echo(f"item {item_id}, year {year}: counted {counted}, ledger {delivered}")
-        if found:
+        for merchant_id, store_ref, total, real in totals:
+            click.echo(
+                f"merchant {merchant_id}, store {store_ref}: total {total}, there are {real}"
+            )
+        if found or totals:
             sys.exit(1)
 
     return [report, check]

@@ -76,7 +76,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             if created is None:
                 raise AlreadyExists("A live subscription of this merchant has this reference.")
             carts.add_items(tx, created, values["cart_items"])
-            return store.answers.keep(tx, document(tx, created, now))
+            answer = document(tx, created, now)
+            solicitations.count(tx, values["merchant"])
+            return store.answers.keep(tx, answer)
 
     def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext

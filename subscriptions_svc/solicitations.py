@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.database import add_if_absent
 from subscriptions_svc.rules import PaymentStatus, Status
 from subscriptions_svc.rules_cart import TOTAL_MONTHS
 from subscriptions_svc.rules_shapes import parsed_day
-from subscriptions_svc.store import IS_OVER, subscriptions
+from subscriptions_svc.store import IS_OVER, subscription_totals, subscriptions
 
 # Fields of a solicitation that are kept as they were sent.
 _OPTIONAL = (
@@ -39,6 +40,23 @@ _FINISH = (
     )
     .values(status=Status.FINISHED.value)
 )
+
+
+def _count(dialect: Any) -> Any:
+    statement = dialect.insert(subscription_totals).values(total=1)
+    total = subscription_totals.c.total + 1
+    return statement.on_conflict_do_update(
+        index_elements=["merchant_id", "store_ref"], set_={"total": total}
+    )
+
+
+_COUNT = {"sqlite": _count(sqlite), "postgresql": _count(postgresql)}
+
+
+def count(tx: Connection, merchant: Mapping[str, str]) -> None:
+    """Count one more of a merchant's store; the last to do, for others wait for the row."""
+    row = {"merchant_id": merchant["id"], "store_ref": merchant["store_ref"]}
+    tx.execute(_COUNT[tx.dialect.name], row)
 
 
 def searchable(values: Mapping[str, Any]) -> str:

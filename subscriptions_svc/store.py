@@ -113,6 +113,18 @@ subscriptions = Table(
     Column("renewal_at", Instant()),
     UniqueConstraint("merchant_id", "contract_number"),
     Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
+    # All that a list by statuses looks at, so that it is counted without the rows.
+    Index(
+        "ix_subscriptions_status",
+        "merchant_id",
+        "status",
+        "created_at",
+        "id",
+        "renewal_at",
+        "payment_status",
+        "store_ref",
+    ),
+    Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
     # What time alone moves on: see moves.due.
     Index(
@@ -137,6 +149,14 @@ subscriptions = Table(
     ),
 )
 _IS_DUE = text("due_at IS NOT NULL")
+# How many subscriptions a store has; none ever goes.
+subscription_totals = Table(
+    "subscription_totals",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("store_ref", String(255), primary_key=True),
+    Column("total", Integer, nullable=False),
+)
 cart_items = Table(
     "cart_items",
     metadata,
