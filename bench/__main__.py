@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bench import catalogs, contenders, scale, single
+from bench import catalogs, contenders, scale, single, subscriptions_scale
 from bench.compare import Plan, compare
 from bench.page import page
 from bench.report import table
@@ -90,7 +90,12 @@ def translate() -> None:
     translate_()
 
 
-for command in (*single.COMMANDS, *scale.COMMANDS, *catalogs.COMMANDS):
+for command in (
+    *single.COMMANDS,
+    *scale.COMMANDS,
+    *catalogs.COMMANDS,
+    *subscriptions_scale.COMMANDS,
+):
     cli.add_command(command)
 
 if __name__ == "__main__":

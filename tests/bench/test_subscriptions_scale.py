@@ -1,0 +1,43 @@
+"""`python -m bench subscriptions-scale` with few subscriptions: whether it runs, not how fast."""
+
+from collections.abc import Callable
+
+from click.testing import CliRunner
+
+from bench import subscriptions_scale as scale
+from chassis.database import Database
+from protos.subscriptions_pb2 import ListSubscriptionsRequest
+from subscriptions_svc import boxes, store
+
+WORDS = ["--subscriptions", "12", "--deliveries", "120", "--calls", "3"]
+
+
+def test_it_works() -> None:
+    done = CliRunner().invoke(scale.subscriptions_scale, WORDS)
+    assert done.exit_code == 0
+    assert "12 subscriptions, 120 deliveries in" in done.output
+    lines = [line.rsplit(maxsplit=3) for line in done.output.splitlines() if line]
+    told = {line[0] for line in lines if len(line) == 4}
+    assert {"GET", "box_deliveries", "list", "list, search"} <= told
+
+
+def test_what_is_put_in_agrees_with_itself(
+    store_url: Callable[[str, str], str], engine: str
+) -> None:
+    url = store_url("subscriptions", engine)
+    side = scale.Side(Database(url))
+    try:
+        side.ids += scale.fill(url, side.ids[0], 20, 200)
+        with side.database.read() as tx:
+            assert boxes.disagreements(tx) == []
+            rows = {
+                table.name: len(tx.execute(table.select()).all())
+                for table in (store.subscriptions, store.cart_items, store.box_deliveries)
+            }
+        assert rows == {"subscriptions": 50, "cart_items": 150, "box_deliveries": 200}
+        listed = side.ask("ListSubscriptions", ListSubscriptionsRequest())
+        assert listed.meta.total_count == 50
+        for work in side.asks().values():
+            work()
+    finally:
+        side.stop()
