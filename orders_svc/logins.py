@@ -86,11 +86,14 @@ def user(tx: Connection, email: str) -> Row[Any] | None:
 def begin(
     tx: Connection, user_id: int, email: str, address: str, replaces: str, now: datetime
 ) -> str:
-    """Begin a session and give its token; the attempt that led to it counts no more."""
+    """Begin a session and give its token; the attempt that led to it counts no more.
+
+    The rows are taken in the order of `may_try`: two logins at once do not wait for each other.
+    """
     key = login_attempts.c.key
-    tx.execute(delete(login_attempts).where(key == _key("email", email)))
     taken_back = {"attempts": login_attempts.c.attempts - 1}
     tx.execute(update(login_attempts).where(key == _key("address", address)).values(taken_back))
+    tx.execute(delete(login_attempts).where(key == _key("email", email)))
     tx.execute(delete(login_attempts).where(login_attempts.c.since <= now - WINDOW))
     tx.execute(delete(dashboard_sessions).where(dashboard_sessions.c.expires_at <= now))
     if replaces:

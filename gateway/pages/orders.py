@@ -183,7 +183,7 @@ def from_here() -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     hosts = {request.host, urlsplit(current_app.config["PUBLIC_URL"]).netloc}
-    return origin is None or urlsplit(origin).netloc in hosts
+    return origin is None or origin.partition("://")[2] in hosts
 
 
 def local(path: str) -> str:

@@ -191,6 +191,8 @@ HEADERS: list[dict[str, str]] = [
     {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
+    {"Origin": ""},
 ]
 
 
