@@ -5,7 +5,10 @@ statement. A twin that was under way at the same time meets the key there, is
 rolled back whole, and gets the answer that was kept.
 """
 
+import base64
 import hashlib
+import hmac
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -90,8 +93,7 @@ class Answers:
         if row is None:
             return None
         if row.fingerprint != call.fingerprint:
-            fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
-            raise Invalid("The idempotency key was used before.", reason=MISMATCH, faults=[fault])
+            raise mismatch()
         return response.FromString(row.response)
 
     def keep(self, tx: Connection, response: M) -> M:
@@ -113,6 +115,24 @@ class Answers:
     def forget(self, tx: Connection, now: datetime) -> int:
         """Delete the answers whose life is over; gives how many."""
         return tx.execute(delete(self.table).where(self.table.c.expires_at <= now)).rowcount
+
+
+def new_secret(callers_secret: str, key: str) -> str:
+    """A secret that is told once and kept as a hash only.
+
+    With an idempotency key it is the same each time, as it follows from the
+    key and from what only the caller has.
+    """
+    if not key:
+        return secrets.token_urlsafe(32)
+    digest = hmac.digest(callers_secret.encode(), key.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def mismatch() -> Invalid:
+    """What is raised for a key that stood for another request."""
+    fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
+    return Invalid("The idempotency key was used before.", reason=MISMATCH, faults=[fault])
 
 
 def _scope(call: Call) -> dict[str, object]:

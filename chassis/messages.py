@@ -85,7 +85,7 @@ class Reader(Generic[M]):
         flat: dict[str, str] = {}
         faults: list[Fault] = []
         for name, given in query.items():
-            field = _OPERATOR.sub(r"_\1", name)
+            field = field_of(name)
             if len(given) > 1 or field in flat:
                 faults.append(Fault(name, "Given more than once."))
             flat[field] = given[0]
@@ -110,6 +110,11 @@ class Reader(Generic[M]):
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
             return [Fault("", "The body is not JSON in UTF-8.")]
+
+
+def field_of(name: str) -> str:
+    """The field that a name in a query string fills: created_gt for `created[gt]`."""
+    return _OPERATOR.sub(r"_\1", name)
 
 
 def _shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:

@@ -16,7 +16,7 @@ from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
 from chassis.errors import MISMATCH, Failure, Fault, Refusal, decode
-from chassis.messages import MALFORMED
+from chassis.messages import MALFORMED, field_of
 from chassis.telemetry import describe, log
 from gateway import pages
 from protos.subscriptions_pb2 import OverDelivery
@@ -205,11 +205,17 @@ def of_failure(failure: Failure) -> Problem:
         failure.message
         if chosen
         else TEXT.get(failure.code, f"Something went wrong; its id is {g.request_id}."),
-        failure.faults,
+        _as_asked(failure.faults),
         failure.metadata or {},
         failure.details,
         {"Retry-After": "1"} if failure.code in AGAIN else {},
     )
+
+
+def _as_asked(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """The faults under the names that the query string has for its fields."""
+    names = {field_of(name): name for name in request.args if "[" in name}
+    return tuple(Fault(names.get(each.path, each.path), each.message) for each in faults)
 
 
 def register(app: Flask) -> None:

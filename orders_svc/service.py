@@ -1,9 +1,5 @@
 """What is answered: one short method per RPC, and row to message."""
 
-import base64
-import hashlib
-import hmac
-import secrets
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +11,7 @@ from chassis.accounts import CLIENT, Authenticate, hash_secret, require_role
 from chassis.calls import Account, Call, caller, current, utc_now
 from chassis.database import Database
 from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
+from chassis.idempotency import new_secret
 from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
@@ -62,7 +59,7 @@ class OrderService(rpc.OrderServiceServicer):
         with self.database.read() as tx:
             account = store.accounts.named(tx, values["client_id"], values["client_secret"])
         require_role(account, CLIENT)
-        token = new_token(values["client_secret"], call.idempotency_key)
+        token = "tok_" + new_secret(values["client_secret"], call.idempotency_key)
         with self.database.write() as tx:
             now = self.now()
             call.replayed = not store.put_token(tx, account, token, now, now + TOKEN_LIFE)
@@ -311,14 +308,6 @@ def addons_message(rows: Iterable[Any]) -> pb.Addons:
         else:
             made.tints.append(row.id)
     return made
-
-
-def new_token(client_secret: str, idempotency_key: str) -> str:
-    """A token; with an idempotency key the same one each time, kept nowhere in clear."""
-    if not idempotency_key:
-        return "tok_" + secrets.token_urlsafe(32)
-    digest = hmac.digest(client_secret.encode(), idempotency_key.encode(), hashlib.sha256)
-    return "tok_" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def authenticate(memory: Memory, now: Callable[[], datetime]) -> Authenticate:

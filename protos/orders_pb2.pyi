@@ -1629,7 +1629,7 @@ class ListLabOrdersRequest(_message.Message):
     """Lab id."""
     lab_status: _builtins.str
     """Only orders in this state: submitted, in_progress, on_hold, shipped or
-    cancelled; all when absent.
+    cancelled; submitted when absent.
     """
     starting_after: _builtins.str
     """Id of an order: the page after it, of those submitted later."""

@@ -134,8 +134,9 @@ class SessionServiceServicer:
 
     def CreateAuthentication(self, request, context):
         """Makes a link that opens the exam's door once, within five minutes. Every
-        call makes a new one, also under the same idempotency key: the link is a
-        secret of which only a hash is kept, so there is none to replay.
+        call makes a new one; under the same idempotency key it is the same link,
+        whose five minutes go on. Only a hash of its secret is kept: under a key the
+        secret follows from the key and the account's own secret.
         INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
         """

@@ -81,8 +81,9 @@ class SessionServiceStub:
     """
     CreateAuthentication: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]
     """Makes a link that opens the exam's door once, within five minutes. Every
-    call makes a new one, also under the same idempotency key: the link is a
-    secret of which only a hash is kept, so there is none to replay.
+    call makes a new one; under the same idempotency key it is the same link,
+    whose five minutes go on. Only a hash of its secret is kept: under a key the
+    secret follows from the key and the account's own secret.
     INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
@@ -126,8 +127,9 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """
     CreateAuthentication: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
     """Makes a link that opens the exam's door once, within five minutes. Every
-    call makes a new one, also under the same idempotency key: the link is a
-    secret of which only a hash is kept, so there is none to replay.
+    call makes a new one; under the same idempotency key it is the same link,
+    whose five minutes go on. Only a hash of its secret is kept: under a key the
+    secret follows from the key and the account's own secret.
     INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
@@ -210,8 +212,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Authentication, _abc.Awaitable[_sessions_pb2.Authentication]]:
         """Makes a link that opens the exam's door once, within five minutes. Every
-        call makes a new one, also under the same idempotency key: the link is a
-        secret of which only a hash is kept, so there is none to replay.
+        call makes a new one; under the same idempotency key it is the same link,
+        whose five minutes go on. Only a hash of its secret is kept: under a key the
+        secret follows from the key and the account's own secret.
         INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
         """

@@ -6,7 +6,6 @@ one statement that asks whether it is still empty.
 
 import base64
 import hashlib
-import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,19 +13,19 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    LargeBinary,
     Row,
     Select,
     String,
     Table,
     bindparam,
     delete,
-    insert,
     select,
     update,
 )
 
 from chassis.accounts import hash_secret
-from chassis.database import Instant
+from chassis.database import Instant, add_if_absent
 from sessions_svc.store import SHOWN, accounts, metadata, sessions, users
 from sessions_svc.visits import LONGEST
 
@@ -40,12 +39,15 @@ links = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
     Column("redirect_url", String(LONGEST)),
+    Column("fingerprint", LargeBinary),  # of the request, if it had an idempotency key
     Column("expires_at", Instant(), nullable=False),
     Column("exam_hash", String(64), unique=True),  # filled in: the link has been used
     Column("exam_expires_at", Instant()),
 )
 
-_ADD = insert(links)
+_KEPT = select(links.c.fingerprint, links.c.expires_at).where(
+    links.c.token_hash == bindparam("hash")
+)
 _FORGET = delete(links).where(
     links.c.session_id == bindparam("of"),
     links.c.expires_at < bindparam("before"),
@@ -93,19 +95,30 @@ _USE = (
 
 
 def add(
-    tx: Connection, session_id: int, redirect_url: str | None, now: datetime
-) -> tuple[str, datetime]:
-    """Keep a new link; gives its secret, and until when it is good."""
+    tx: Connection,
+    session_id: int,
+    redirect_url: str | None,
+    token: str,
+    fingerprint: bytes,
+    now: datetime,
+) -> Row[Any, Any] | None:
+    """Keep a link by its secret; gives the one that this secret has already, if it has."""
     tx.execute(_FORGET, {"of": session_id, "before": now - KEPT})
-    token, expires_at = secrets.token_urlsafe(32), now.replace(microsecond=0) + LIFE
     row = {
         "token_hash": hash_secret(token),
         "session_id": session_id,
         "redirect_url": redirect_url,
-        "expires_at": expires_at,
+        "fingerprint": fingerprint,
+        "expires_at": expiry(now),
     }
-    tx.execute(_ADD, row)
-    return token, expires_at
+    if add_if_absent(tx, links, row):
+        return None
+    return tx.execute(_KEPT, {"hash": row["token_hash"]}).one()
+
+
+def expiry(now: datetime) -> datetime:
+    """Until when a link that is made now is good."""
+    return now.replace(microsecond=0) + LIFE
 
 
 def find(tx: Connection, token: str, *, hold: bool = False) -> Row[Any] | None:

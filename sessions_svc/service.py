@@ -8,9 +8,11 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row
 
-from chassis.calls import caller, current, utc_now
+from chassis.accounts import basic_credentials
+from chassis.calls import Call, caller, current, utc_now
 from chassis.database import Database
 from chassis.errors import AlreadyExists, Fault, Forbidden, NotFound, WrongState
+from chassis.idempotency import mismatch, new_secret
 from chassis.memory import Memory
 from chassis.server import Running, start
 from chassis.validation import Rules, refuse
@@ -112,12 +114,17 @@ class SessionService(rpc.SessionServiceServicer):
     def CreateAuthentication(
         self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
     ) -> pb.Authentication:
-        values, now = CREATE_AUTHENTICATION.check(request), self.now()
+        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current()
+        token = new_secret(own_secret(call), call.idempotency_key)
+        wanted = (values.get("redirect_url"), token, call.fingerprint)
         with self.database.write() as tx:
             session = own(tx, values)
-            if visits.has_ended(session.status):
+            kept = links.add(tx, session.id, *wanted, now)
+            if kept is None and visits.has_ended(session.status):
                 raise WrongState("The session has ended.")
-            token, expires_at = links.add(tx, session.id, values.get("redirect_url"), now)
+        if kept and kept.fingerprint != call.fingerprint:
+            raise mismatch()
+        call.replayed, expires_at = kept is not None, kept.expires_at if kept else links.expiry(now)
         link = visits.link(self.public_url, values["user_key"], values["session_key"], token)
         until = Timestamp(seconds=int(expires_at.timestamp()))
         return pb.Authentication(link=link, expires_at=until)
@@ -160,6 +167,11 @@ def qualify(codes: list[str]) -> None:
             reason="DISQUALIFIED",
             metadata={"disqualifications": ",".join(codes)},
         )
+
+
+def own_secret(call: Call) -> str:
+    """What only the caller has."""
+    return ":".join(basic_credentials(call.metadata["authorization"]))
 
 
 def serve(

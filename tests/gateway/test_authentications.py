@@ -55,13 +55,16 @@ def test_no_redirect_url_is_no_fault(
     assert post(http, {**keys(unique), "redirect_url": nothing}).status_code == 201
 
 
-def test_an_idempotency_key_does_not_keep_a_link(
+def test_an_idempotency_key_gets_the_same_link(
     http: FlaskClient, sessions: Served, unique: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
     first, second = (post(http, keys(unique), **{"Idempotency-Key": unique}) for _ in range(2))
-    assert first.get_json()["link"] != second.get_json()["link"]
-    assert "Idempotent-Replayed" not in second.headers
+    assert (first.status_code, first.get_json()) == (second.status_code, second.get_json())
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    other = {**keys(unique), "redirect_url": "https://example.com/"}
+    assert post(http, other, **{"Idempotency-Key": unique}).status_code == 422
 
 
 def test_an_unknown_session_is_404_and_an_ended_one_422(

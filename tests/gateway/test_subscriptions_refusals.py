@@ -27,7 +27,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
         ("page=0", "page"),
         ("page=x", "page"),
         ("per_page=101", "per_page"),
-        ("created_at[from]=x", "created_at_from"),
+        ("created_at[from]=x", "created_at[from]"),
         ("colour=red", "colour"),
         ("status=draft&status=sent", "status"),
         ("search=%00", "search"),

@@ -1,7 +1,9 @@
 """CreateAuthentication: links into the exam, called directly over gRPC on both engines."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -9,8 +11,8 @@ from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
 from chassis.accounts import hash_secret
-from chassis.errors import Fault
-from protos.sessions_pb2 import CreateAuthenticationRequest
+from chassis.errors import MISMATCH, Fault
+from protos.sessions_pb2 import CancelSessionRequest, CreateAuthenticationRequest
 from sessions_svc.rules import Status
 from sessions_svc.visits import CREATE_AUTHENTICATION
 from tests.serving import Served
@@ -80,9 +82,44 @@ def test_staff_and_strangers_get_none(sessions: Served, unique: str) -> None:
 
 def test_every_call_makes_a_new_link_and_each_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    made = [link_of(sessions, unique, idempotency_key=unique) for _ in range(3)]
+    made = [link_of(sessions, unique) for _ in range(3)]
     assert len({each["token"] for each in made}) == 3
     assert len({enter(sessions, each) for each in made}) == 3
+
+
+def test_one_key_at_once_makes_one_link(sessions: Served, unique: str) -> None:
+    bring(sessions, unique, Status.CREATED)
+    ask = partial(sessions.call, "CreateAuthentication", asking(unique), idempotency_key=unique)
+    with ThreadPoolExecutor(16) as pool:
+        answers = [each.result() for each in [pool.submit(ask) for _ in range(16)]]
+    assert len({each.SerializeToString() for each in answers}) == 1
+
+
+def test_a_key_gets_its_link_also_when_that_was_used_and_the_session_has_ended(
+    sessions: Served, unique: str
+) -> None:
+    bring(sessions, unique, Status.CREATED)
+    with sessions.clock.at(NOON):
+        ask = partial(sessions.call, "CreateAuthentication", asking(unique), idempotency_key=unique)
+        first = ask()
+        sessions.call("CancelSession", CancelSessionRequest(user_key=unique, session_key=unique))
+    with sessions.clock.at(NOON + timedelta(hours=23)):
+        assert ask() == first
+
+
+def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique: str) -> None:
+    bring(sessions, unique, Status.CREATED)
+    link_of(sessions, unique, idempotency_key=unique)
+    before = sessions.rows()
+    for redirect_url in ("https://example.com/", "http://localhost/"):
+        other = asking(unique, redirect_url=redirect_url)
+        failure = sessions.refusal("CreateAuthentication", other, idempotency_key=unique)
+        assert failure.reason == MISMATCH
+    failure = sessions.refusal(
+        "CreateAuthentication", asking(unique), "other", idempotency_key=unique
+    )
+    assert failure.code is StatusCode.NOT_FOUND
+    assert sessions.rows() == before
 
 
 def test_of_the_secrets_only_hashes_are_kept(sessions: Served, unique: str) -> None:
