@@ -40,7 +40,7 @@ body{font:15px/1.5 system-ui,sans-serif;color:var(--text);background:var(--groun
 max-width:1140px;margin:2em auto;padding:0 1em}
 h1{font-size:1.7em;margin:0}h2{font-size:1.35em;margin:2.2em 0 .6em}
 h3{font-size:1em;margin:0 0 .6em}
-p,li,.faint{color:var(--faint)}
+p,li,.faint{color:var(--faint)}li{overflow-wrap:anywhere}
 .tiles,.charts{display:grid;gap:.8em}
 .tiles{grid-template-columns:repeat(auto-fit,minmax(210px,1fr));margin:1em 0}
 .charts{grid-template-columns:repeat(auto-fit,minmax(min(460px,100%),1fr))}
