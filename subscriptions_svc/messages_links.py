@@ -40,10 +40,10 @@ def send(tx: Connection, subscription_id: str, channel: str, public_url: str, no
     subject, text = messages_texts.written(
         row.locale,
         channel,
+        waits_for(row),
         shop=row.shop,
         name=row.given_names or "",
         link=f"{public_url}/s/{code}",
-        change=row.pending_id is not None,
     )
     content = messages.Text(to, subject, text, language_of(row.locale), row.shop)
     if not messages.add(tx, cart_id, channel, content, limit, now):
@@ -57,3 +57,10 @@ def waiting_cart(row: Any) -> tuple[str, str]:
     if row.pending_id is not None:
         return row.pending_id, row.pending_code
     return row.cart_id, row.cart_code
+
+
+def waits_for(row: Any) -> str:
+    """What the cart that waits is waiting for: see messages_texts.written."""
+    if row.pending_id is not None:
+        return "change"
+    return "payment" if row.status == Status.WAITING_FOR_PAYMENT else "confirmation"

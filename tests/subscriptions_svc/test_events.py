@@ -27,6 +27,7 @@ from protos.subscriptions_pb2 import (
 )
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc import events, reference, store
+from subscriptions_svc.clockwork import turn
 from tests.chassis.receiver import Receiver, hang, receiving, redirect, status
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
@@ -385,3 +386,13 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
     first, second = partner.received
     assert first.body == second.body
     assert dict(parse_qsl(first.body.decode()))["order_ref"] == made.id
+
+
+def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told: Any) -> None:
+    with subscriptions.clock.at(NOON):
+        made = confirmed(subscriptions, body)
+    for _ in range(2):
+        turn(subscriptions.database, NOON + timedelta(days=31))
+    mine = [each for each in told() if dict(each)["order_ref"] == made.id]
+    assert names(mine) == ["subscriptions/created", "subscriptions/activated"]
+    assert dict(mine[1])["activated_at"] == "2026-03-31 14:00:00.651999000 CEST +02:00"

@@ -103,11 +103,11 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     assert (message.channel, message.created_at, message.due_at) == ("email", NOON, NOON)
     assert message.content == {
         "to": "john@example.com",
-        "subject": "Tienda Moderna: confirma tu suscripción",
+        "subject": "Tienda Moderna: tu suscripción está pendiente de pago",
         "text": (
             "Hola, John:\n\n"
-            "Tienda Moderna ha preparado una suscripción para ti. En esta página ves qué incluye "
-            "y cuánto cuesta al mes, y allí puedes confirmarla:\n\n"
+            "Has confirmado tu suscripción en Tienda Moderna. Empezará en cuanto llegue tu pago. "
+            "En esta página ves qué incluye y cuánto cuesta al mes:\n\n"
             f"http://127.0.0.1:8080/s/{cart.code}\n\n"
             "El enlace es solo para ti. Si no has pedido nada, no tienes que hacer nada.\n\n"
             "Tienda Moderna\n"
@@ -263,9 +263,9 @@ def test_the_merchants_language_is_written(
     subscriptions: Served, body: Any, locale: str, subject: str, begin: str
 ) -> None:
     merchant = {"id": f"optik_{locale}", "name": "Optik", "store_refs": ["x"], "locale": locale}
-    load(subscriptions, merchant)
+    load(subscriptions, {**merchant, "country": "MX"})  # where e-mails are sent to confirm, too
     of = {"id": merchant["id"], "store_ref": "x"}
-    made = waiting(subscriptions, body, merchant=of)
+    made = solicited(subscriptions, body, merchant=of)
     send(subscriptions, "SendEmail", made.id)
     (message,) = kept(subscriptions, made.last_persisted_cart.id)
     assert message.content["subject"] == subject
