@@ -161,16 +161,18 @@ class SubscriptionServiceServicer:
 
         Ours, where the source is silent. An update that takes an item out is an
         exchange; one that only brings items in is not, and needs no paid status.
-        Of glasses, one exchange belongs to each whole year since the activation,
-        unused ones stay, and the first may be had in advance where the merchant
-        allows exchanges in the first year. A contact lens has its own window in
-        their place: one exchange of an eye's lens belongs to each whole
-        exchange_cycle, likewise; 0 closes the window for good. An exchange is used
-        when it is confirmed; all is checked again then. The length, total_months,
-        stays as it is. Boxes handed over this year for an eye count against its
-        new lens, or where none came in against one that stays: an exchange gives
-        no box twice. Those of a lens for both eyes count for each eye, those of
-        each eye for the lens for both.
+        Of glasses, one exchange belongs to the first year, and one more to each year
+        that has elapsed since the activation; unused ones stay. A merchant may allow
+        none in the first year: then it is one for each year that has elapsed. A
+        contact lens has its own windows in the place of years, counted for its eye:
+        one exchange at once, and one more for each exchange_cycle that has elapsed;
+        0 closes the window for good, and where the merchant allows none in the
+        first year it stays closed for as long. An exchange is used when it is
+        confirmed; all is checked again then. The length, total_months, stays as it
+        is. Boxes handed over this year for an eye count against its new lens, or
+        where none came in against one that stays: an exchange gives no box twice.
+        Those of a lens for both eyes count for each eye, those of each eye for the
+        lens for both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

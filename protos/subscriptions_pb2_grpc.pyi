@@ -83,16 +83,18 @@ class SubscriptionServiceStub:
 
     Ours, where the source is silent. An update that takes an item out is an
     exchange; one that only brings items in is not, and needs no paid status.
-    Of glasses, one exchange belongs to each whole year since the activation,
-    unused ones stay, and the first may be had in advance where the merchant
-    allows exchanges in the first year. A contact lens has its own window in
-    their place: one exchange of an eye's lens belongs to each whole
-    exchange_cycle, likewise; 0 closes the window for good. An exchange is used
-    when it is confirmed; all is checked again then. The length, total_months,
-    stays as it is. Boxes handed over this year for an eye count against its
-    new lens, or where none came in against one that stays: an exchange gives
-    no box twice. Those of a lens for both eyes count for each eye, those of
-    each eye for the lens for both.
+    Of glasses, one exchange belongs to the first year, and one more to each year
+    that has elapsed since the activation; unused ones stay. A merchant may allow
+    none in the first year: then it is one for each year that has elapsed. A
+    contact lens has its own windows in the place of years, counted for its eye:
+    one exchange at once, and one more for each exchange_cycle that has elapsed;
+    0 closes the window for good, and where the merchant allows none in the
+    first year it stays closed for as long. An exchange is used when it is
+    confirmed; all is checked again then. The length, total_months, stays as it
+    is. Boxes handed over this year for an eye count against its new lens, or
+    where none came in against one that stays: an exchange gives no box twice.
+    Those of a lens for both eyes count for each eye, those of each eye for the
+    lens for both.
     """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]
     """Ends a subscription: for free before the confirmation and within 24 hours
@@ -169,16 +171,18 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
 
     Ours, where the source is silent. An update that takes an item out is an
     exchange; one that only brings items in is not, and needs no paid status.
-    Of glasses, one exchange belongs to each whole year since the activation,
-    unused ones stay, and the first may be had in advance where the merchant
-    allows exchanges in the first year. A contact lens has its own window in
-    their place: one exchange of an eye's lens belongs to each whole
-    exchange_cycle, likewise; 0 closes the window for good. An exchange is used
-    when it is confirmed; all is checked again then. The length, total_months,
-    stays as it is. Boxes handed over this year for an eye count against its
-    new lens, or where none came in against one that stays: an exchange gives
-    no box twice. Those of a lens for both eyes count for each eye, those of
-    each eye for the lens for both.
+    Of glasses, one exchange belongs to the first year, and one more to each year
+    that has elapsed since the activation; unused ones stay. A merchant may allow
+    none in the first year: then it is one for each year that has elapsed. A
+    contact lens has its own windows in the place of years, counted for its eye:
+    one exchange at once, and one more for each exchange_cycle that has elapsed;
+    0 closes the window for good, and where the merchant allows none in the
+    first year it stays closed for as long. An exchange is used when it is
+    confirmed; all is checked again then. The length, total_months, stays as it
+    is. Boxes handed over this year for an eye count against its new lens, or
+    where none came in against one that stays: an exchange gives no box twice.
+    Those of a lens for both eyes count for each eye, those of each eye for the
+    lens for both.
     """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
     """Ends a subscription: for free before the confirmation and within 24 hours
@@ -288,16 +292,18 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Ours, where the source is silent. An update that takes an item out is an
         exchange; one that only brings items in is not, and needs no paid status.
-        Of glasses, one exchange belongs to each whole year since the activation,
-        unused ones stay, and the first may be had in advance where the merchant
-        allows exchanges in the first year. A contact lens has its own window in
-        their place: one exchange of an eye's lens belongs to each whole
-        exchange_cycle, likewise; 0 closes the window for good. An exchange is used
-        when it is confirmed; all is checked again then. The length, total_months,
-        stays as it is. Boxes handed over this year for an eye count against its
-        new lens, or where none came in against one that stays: an exchange gives
-        no box twice. Those of a lens for both eyes count for each eye, those of
-        each eye for the lens for both.
+        Of glasses, one exchange belongs to the first year, and one more to each year
+        that has elapsed since the activation; unused ones stay. A merchant may allow
+        none in the first year: then it is one for each year that has elapsed. A
+        contact lens has its own windows in the place of years, counted for its eye:
+        one exchange at once, and one more for each exchange_cycle that has elapsed;
+        0 closes the window for good, and where the merchant allows none in the
+        first year it stays closed for as long. An exchange is used when it is
+        confirmed; all is checked again then. The length, total_months, stays as it
+        is. Boxes handed over this year for an eye count against its new lens, or
+        where none came in against one that stays: an exchange gives no box twice.
+        Those of a lens for both eyes count for each eye, those of each eye for the
+        lens for both.
         """
 
     @_abc_1.abstractmethod

@@ -1,8 +1,8 @@
 """What may change in the cart of an active subscription: the new cart's form, and exchanges.
 
-Of glasses, one exchange belongs to each whole year since the activation; an eye's contact lens has
-its own window, one exchange for each whole exchange_cycle. Unused ones stay. The first may be had
-in advance, where the merchant allows exchanges in the first year.
+Of glasses, one exchange belongs to the first year, where the merchant allows it there, and one more
+to each whole year that has passed. An eye's contact lens has windows of exchange_cycle months in
+the place of years. Unused ones stay.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -110,10 +110,10 @@ class Exchanges(NamedTuple):
         return self.of_glasses < self.due(MONTHS_A_YEAR)
 
     def due(self, period: int) -> int:
-        """How many exchanges belong to the time so far, one a period of so many months."""
+        """How many exchanges belong to the time so far, one a period of so many months; 0: none."""
         if period == 0 or (self.months < MONTHS_A_YEAR and not self.in_first_year):
             return 0
-        return max(self.months // period, 1 if self.in_first_year else 0)
+        return self.months // period + (1 if self.in_first_year else 0)
 
 
 def carried(

@@ -1,7 +1,7 @@
 """Exchanges of an active subscription: when they are due, and that they give no box twice."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -88,15 +88,18 @@ def test_one_exchange_of_glasses_belongs_to_each_year(subscriptions: Served, bod
     found = change(subscriptions, made.id, material(reference="A"))
     assert not found.available_actions.change_item
     assert refused(subscriptions, made.id, material(reference="B"))
-    with subscriptions.clock.at(FIRST_ANNIVERSARY):
-        assert not get(subscriptions, made.id).available_actions.change_item
+    with subscriptions.clock.at(FIRST_ANNIVERSARY - timedelta(microseconds=1)):
         assert refused(subscriptions, made.id, material(reference="B"))
+    with subscriptions.clock.at(FIRST_ANNIVERSARY):
+        assert get(subscriptions, made.id).available_actions.change_item
+        change(subscriptions, made.id, material(reference="B"))
+        assert refused(subscriptions, made.id, material(reference="C"))
 
 
 def test_unused_exchanges_stay_and_none_is_had_twice(subscriptions: Served, body: Any) -> None:
     made = of(subscriptions, body, eyes(exchange_cycle=6))
-    with subscriptions.clock.at(datetime(2027, 9, 1, 12, tzinfo=UTC)):  # 18 months: three
-        for turn in range(3):
+    with subscriptions.clock.at(datetime(2027, 9, 1, 12, tzinfo=UTC)):  # 18 months: four
+        for turn in range(4):
             change(subscriptions, made.id, eyes(exchange_cycle=6, reference=str(turn)))
         assert refused(subscriptions, made.id, eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2028, 2, 28, 12, tzinfo=UTC)):
@@ -106,9 +109,9 @@ def test_unused_exchanges_stay_and_none_is_had_twice(subscriptions: Served, body
 def test_the_window_of_a_lens_opens_with_its_cycle(subscriptions: Served, body: Any) -> None:
     made = of(subscriptions, body, eyes(exchange_cycle=6))
     change(subscriptions, made.id, eyes(exchange_cycle=6))
-    with subscriptions.clock.at(datetime(2027, 2, 28, 22, 59, tzinfo=UTC)):
+    with subscriptions.clock.at(datetime(2026, 8, 31, 21, 59, tzinfo=UTC)):
         assert refused(subscriptions, made.id, eyes(exchange_cycle=6))
-    with subscriptions.clock.at(FIRST_ANNIVERSARY):  # twelve months: two of six
+    with subscriptions.clock.at(datetime(2026, 8, 31, 22, tzinfo=UTC)):  # midnight in Madrid
         change(subscriptions, made.id, eyes(exchange_cycle=0))
         assert refused(subscriptions, made.id, eyes())
         assert not get(subscriptions, made.id).available_actions.change_item

@@ -21,9 +21,9 @@ def due(months: int, period: int, *, first: bool) -> int:
 
 @pytest.mark.parametrize(
     ("months", "allowed", "forbidden"),
-    [(0, 1, 0), (11, 1, 0), (12, 1, 1), (23, 1, 1), (24, 2, 2), (36, 3, 3)],
+    [(0, 1, 0), (11, 1, 0), (12, 2, 1), (23, 2, 1), (24, 3, 2), (36, 4, 3)],
 )
-def test_one_exchange_belongs_to_each_whole_year(months: int, allowed: int, forbidden: int) -> None:
+def test_one_exchange_belongs_to_each_year(months: int, allowed: int, forbidden: int) -> None:
     assert due(months, 12, first=True) == allowed
     assert due(months, 12, first=False) == forbidden
 
@@ -32,11 +32,12 @@ def test_one_exchange_belongs_to_each_whole_year(months: int, allowed: int, forb
     ("months", "cycle", "allowed", "forbidden"),
     [
         (0, 6, 1, 0),
-        (6, 6, 1, 0),
-        (12, 6, 2, 2),
-        (18, 6, 3, 3),
+        (5, 6, 1, 0),
+        (6, 6, 2, 0),
+        (12, 6, 3, 2),
+        (18, 6, 4, 3),
         (23, 24, 1, 0),
-        (5, 1, 5, 0),
+        (5, 1, 6, 0),
         (20, 0, 0, 0),
     ],
 )
@@ -46,7 +47,7 @@ def test_a_lens_has_its_own_window(months: int, cycle: int, allowed: int, forbid
 
 
 def test_uses_of_glasses_and_of_each_eye_are_counted_apart() -> None:
-    used = exchanges(13, glasses=1, left=1)
+    used = exchanges(13, glasses=2, left=2)
     assert not used.allow(*GLASSES)
     assert not used.allow("contact_lens_subscription", "left", 12)
     assert not used.allow("contact_lens_subscription", "both", 12)
