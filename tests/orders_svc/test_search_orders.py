@@ -8,14 +8,17 @@ import pytest
 from alembic import command
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
+from chassis.calls import Account
 from chassis.database import Database
 from chassis.migrations import config, migrate
 from orders_svc import searching, store
+from orders_svc.listing import Page
 from orders_svc.names import LONGEST, fold, searched
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
+from tests.orders_svc.test_listing_plans import plan
 from tests.serving import Served, definition, serve
 
 BEGIN = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -156,6 +159,34 @@ def test_too_many_names_are_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) ->
     found = shop.search("ada")
     assert found.too_many
     assert {each.id for each in found.data} <= set(made)
+
+
+def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Shop) -> None:
+    order_id = shop.add()
+    with shop.orders.database.write() as tx:
+        row = tx.execute(store.orders.select().where(store.orders.c.id == order_id)).one()
+        many = (
+            {**row._mapping, "id": f"ord_{n}", "tray_number": f"{n}", "invoice_number": f"{n}"}
+            | searched({"first_name": f"Ada{n}", "last_name": f"Example{n}"})
+            for n in range(2000)
+        )
+        tx.execute(store.orders.insert(), list(many))
+        tx.exec_driver_sql("ANALYZE orders")
+        account = Account(store.accounts.ids(tx)["demo-client"], "demo-client", "client")
+        user = store.user_named(tx, "optician@example.com")
+    assert user is not None
+
+    def pages(tx: Connection, filters: dict[str, Any]) -> Page:
+        return searching.search(tx, account, user.id, filters).page
+
+    found = plan(shop.orders, pages, {"text": "ada1999", "limit": 3})
+    for column in ("first_last", "last_first", "tray_number", "invoice_number"):
+        assert f"ix_orders_{column}" in found
+    listed = plan(shop.orders, pages, {"text": "", "limit": 3})
+    assert listed.count("ix_orders_listing") == 2
+    for said in (found, listed):
+        assert "SCAN orders" not in said
+        assert "Seq Scan on orders" not in said
 
 
 def test_the_list_reads_no_documents() -> None:
