@@ -60,6 +60,7 @@ PARTS: tuple[list[str], ...] = (
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
     ["catalogs"],
+    ["subscriptions-scale"],
     ["translate"],
 )
 
