@@ -1483,7 +1483,7 @@ Global___Shopper: _TypeAlias = Shopper  # noqa: Y015
 class PreApproval(_message.Message):
     """An estimate. Ours: approved is an adult of 18 years without a failed payment at
     this merchant, as long as something is left of the merchant's limit. Who the
-    shopper is tells the nin, as it is written.
+    shopper is tells the nin, in whatever case and with whatever separators.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -50,7 +50,7 @@ def pre_approval(tx: Connection, values: Mapping[str, Any], now: datetime) -> pb
         rules.store_faults(values, merchants.store_refs(tx, merchant.id)),
         ((f"shopper.{path}", message) for path, message in of_shopper),
     )
-    key = {"of_merchant": merchant.id, "of_nin": shopper["nin"], "now": now}
+    key = {"of_merchant": merchant.id, "of_nin": rules.bare_nin(shopper["nin"]), "now": now}
     left = merchant.amount_limit - int(tx.execute(_OWED, key).scalar_one())
     born = parsed_day(shopper["date_of_birth"])
     failed: int = tx.execute(_FAILED, key).scalar_one()

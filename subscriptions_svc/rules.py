@@ -66,6 +66,7 @@ ACTIVATION = timedelta(days=30)  # after the confirmation, when not all was hand
 DISCOUNTS_MAX = 20_000
 
 _NIN_CONTROL = re.compile(r"[0-9]{7}[MF]")
+_SEPARATORS = re.compile(r"[\s.-]")
 _EMAIL = Email()
 
 
@@ -211,6 +212,11 @@ def shopper_faults(values: Values, today: date) -> Faults:
             yield "date_of_birth", "Must be a real day as YYYY-MM-DD."
         elif born > today:
             yield "date_of_birth", "Must not be in the future."
+
+
+def bare_nin(nin: str) -> str:
+    """An identity number however it is written: upper case, without spaces, dots and hyphens."""
+    return _SEPARATORS.sub("", nin).upper()
 
 
 def is_adult(born: date, today: date) -> bool:

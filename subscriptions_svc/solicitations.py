@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.database import add_if_absent
-from subscriptions_svc.rules import PaymentStatus, Status
+from subscriptions_svc.rules import PaymentStatus, Status, bare_nin
 from subscriptions_svc.rules_cart import TOTAL_MONTHS
 from subscriptions_svc.rules_shapes import parsed_day
 from subscriptions_svc.store import IS_OVER, subscription_totals, subscriptions
@@ -23,7 +23,6 @@ _OPTIONAL = (
     "surnames",
     "mobile_phone",
     "email",
-    "nin",
     "nin_control",
     "address",
     "postal_code",
@@ -83,6 +82,7 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "merchant_id": values["merchant"]["id"],
         "store_ref": values["merchant"]["store_ref"],
         "reference": values["reference"],
+        "nin": bare_nin(values["nin"]) if "nin" in values else None,
         "date_of_birth": parsed_day(values.get("date_of_birth", "")),
         "search_text": searchable(values),
         "status": Status.DRAFT.value,
