@@ -23,8 +23,9 @@ def turn(database: Database, now: datetime) -> int:
     while True:
         with database.write() as tx:
             due = moves.due(tx, now)
-            moved += sum(moves.by_time(tx, subscription, now) for subscription in due)
-        if len(due) < moves.SOME:
+            now_moved = sum(moves.by_time(tx, subscription, now) for subscription in due)
+        moved += now_moved
+        if len(due) < moves.SOME or not now_moved:
             return moved
 
 
