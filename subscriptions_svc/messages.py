@@ -35,9 +35,10 @@ _ADD = (
 _DUE = messages.c.due_at <= bindparam("now")
 _ANY_DUE = select(messages.c.id).where(_DUE).limit(1)
 _NEXT = select(messages.c.id).where(_DUE).order_by(messages.c.due_at).limit(1)
+# With "=" and not "IN": PostgreSQL then looks for the one row once, whatever its plan.
 _TAKE = (
     update(messages)
-    .where(messages.c.id.in_(_NEXT.with_for_update(skip_locked=True).scalar_subquery()), _DUE)
+    .where(messages.c.id == _NEXT.with_for_update(skip_locked=True).scalar_subquery(), _DUE)
     .values(due_at=bindparam("until"), tries=messages.c.tries + 1)
     .returning(messages)
 )
