@@ -33,7 +33,7 @@ def catalog(package: Path, language: str) -> Catalog:
 
 
 def texts(message: Message) -> list[str]:
-    return [message.string] if isinstance(message.string, str) else list(message.string)
+    return [message.string] if isinstance(message.string, str) else list(message.string or ())
 
 
 def test_it_works(tmp_path: Path) -> None:
