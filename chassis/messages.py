@@ -7,7 +7,7 @@ for integers, NaN, bad UTF-8 and trailing text. Null counts as absent.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -255,7 +255,8 @@ class Writer:
     A field that is not set is left out, or written as null with `nulls`; the
     fields in `optional` are left out either way. Texts and lists are always
     written, but for empty ones in `optional`. `raw` names fields that hold JSON
-    text.
+    text. `foreign` names, by a message's `type`, what the messages in it do not
+    have and so leave out.
     """
 
     def __init__(
@@ -265,9 +266,11 @@ class Writer:
         nulls: bool = False,
         optional: Collection[str] = (),
         raw: Collection[str] = (),
+        foreign: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.nulls = nulls
         self.optional = frozenset(optional)
+        self.foreign = {kind: frozenset(names) for kind, names in (foreign or {}).items()}
         self.raw = frozenset(raw)
         self.plans: dict[str, list[Plan]] = {}
         self._plan(message.DESCRIPTOR)
@@ -312,7 +315,16 @@ class Writer:
             elif convert is not None:
                 value = convert(value)
             values[name] = value
+        if self.foreign and "type" in values:
+            self._leave_out(values, self.foreign.get(values["type"], ()))
         return values
+
+    @staticmethod
+    def _leave_out(values: dict[str, Any], foreign: Collection[str]) -> None:
+        for inner in values.values():
+            if isinstance(inner, dict):
+                for name in foreign:
+                    inner.pop(name, None)
 
 
 def _raw(text: str) -> msgspec.Raw:

@@ -34,15 +34,18 @@ OF_SOME = (
     "distance",
     "smallest_logmar",
 )
-OF_ONE_TYPE = (
-    "product_keys",
-    "brand_label",
-    "model_label",
-    "base_curve",
-    "diameter",
-    "dominance",
-    "pupillary_distance",
-)
+# Left out of the eyes of a dispensed prescription of this type, in which they mean nothing.
+FOREIGN = {
+    "glasses": (
+        "product_keys",
+        "brand_label",
+        "model_label",
+        "base_curve",
+        "diameter",
+        "dominance",
+    ),
+    "contacts": ("pupillary_distance",),
+}
 CHECK_QUALIFICATION = Reader(CheckQualificationRequest)
 CREATE_SESSION = Reader(CreateSessionRequest, raw=("partner_info",))
 LIST_SESSIONS = Reader(ListSessionsRequest)
@@ -51,7 +54,7 @@ REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
 CANCEL_SESSION = Reader(CancelSessionRequest)
 CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
 QUALIFICATION = Writer(CheckQualificationResponse)
-SESSION = Writer(Session, nulls=True, optional=(*OF_SOME, *OF_ONE_TYPE))
+SESSION = Writer(Session, nulls=True, optional=OF_SOME, foreign=FOREIGN)
 SESSIONS = Writer(ListSessionsResponse)
 AUTHENTICATION = Writer(Authentication)
 

@@ -9,6 +9,7 @@ from chassis.messages import Writer
 from chassis.outbox import Event
 from protos import sessions_pb2 as pb
 from sessions_svc import documents, store
+from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
 from sessions_svc.reference import EVENTS
 from sessions_svc.rules import Status
 
@@ -26,14 +27,8 @@ SESSION_EVENT = Writer(
         "visual_acuity",
         "distance",
         "smallest_logmar",
-        "product_keys",
-        "brand_label",
-        "model_label",
-        "base_curve",
-        "diameter",
-        "dominance",
-        "pupillary_distance",
     ),
+    foreign=FOREIGN_TO_DISPENSED,
 )
 
 

@@ -20,10 +20,9 @@ VERIFIED = "verified"
 UNVERIFIED = "unverified"
 
 EYES = ("right_eye", "left_eye")
-# An eye's fields that have no meaning in a prescription of this type.
-FOREIGN = {
+# Fields that have no meaning in the eyes of a prescription of this type.
+FOREIGN_TO_DISPENSED = {
     GLASSES: (
-        "product_key",
         "product_keys",
         "brand_label",
         "model_label",
@@ -33,6 +32,7 @@ FOREIGN = {
     ),
     CONTACTS: ("pupillary_distance",),
 }
+FOREIGN = {**FOREIGN_TO_DISPENSED, GLASSES: ("product_key", *FOREIGN_TO_DISPENSED[GLASSES])}
 MAX_ITEMS = 20  # ours: it keeps a request cheap to check
 # Of all prescriptions of a session together. They are the partner's event too, in Base64.
 MAX_ASSETS = 5 * 1024 * 1024  # bytes

@@ -23,6 +23,7 @@ from protos.orders_pb2 import (
     Rx,
     RxEye,
 )
+from protos.sessions_pb2 import Eye, Prescription
 from protos.subscriptions_pb2 import (
     Cart,
     CartItem,
@@ -81,6 +82,16 @@ def test_an_optional_text_is_left_out_when_it_is_empty() -> None:
     eye = RxEye(sphere=0.0, axis=0)
     sent = {"mode": "draft", "rx": {"left_eye": {"sphere": 0.0, "axis": 0}}}
     assert written(writer, CreateOrderRequest(mode="draft", rx=Rx(left_eye=eye))) == sent
+
+
+def test_what_is_foreign_to_a_type_is_left_out_of_the_messages_in_it() -> None:
+    writer = Writer(Prescription, nulls=True, foreign={"glasses": ("product_key", "diameter")})
+    eye = Eye(sphere=0.0)
+    contacts = written(writer, Prescription(type="contacts", right_eye=eye))
+    assert (contacts["right_eye"]["product_key"], contacts["right_eye"]["diameter"]) == ("", None)
+    glasses = written(writer, Prescription(type="glasses", right_eye=eye))
+    assert contacts["right_eye"] == {**glasses["right_eye"], "product_key": "", "diameter": None}
+    assert (glasses["type"], glasses["left_eye"]) == ("glasses", None)
 
 
 def test_a_message_inside_itself_is_written_at_every_depth() -> None:

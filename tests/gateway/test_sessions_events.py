@@ -105,3 +105,4 @@ def test_a_file_of_two_megabytes_arrives(
 def test_an_event_and_an_answer_leave_out_the_same_fields() -> None:
     assert (SESSION_EVENT.nulls, SESSION.nulls) == (True, True)
     assert SESSION_EVENT.optional == SESSION.optional | {"status"}
+    assert SESSION_EVENT.foreign == SESSION.foreign

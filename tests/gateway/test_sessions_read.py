@@ -145,6 +145,7 @@ def test_an_approved_session_shows_what_was_dispensed(
                         "add": None,
                         "base_curve": 8.7,
                         "diameter": 14.1,
+                        "dominance": None,
                     },
                     "left_eye": None,
                     "assets": [{"content_type": "image/png", "source": "iVBORw=="}],
