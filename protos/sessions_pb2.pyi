@@ -1157,6 +1157,90 @@ class CompleteAcuityRequest(_message.Message):
 Global___CompleteAcuityRequest: _TypeAlias = CompleteAcuityRequest  # noqa: Y015
 
 @_typing.final
+class GetSessionRecordRequest(_message.Message):
+    """Asks for all that is kept of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSessionRecordRequest: _TypeAlias = GetSessionRecordRequest  # noqa: Y015
+
+@_typing.final
+class SessionRecord(_message.Message):
+    """All that is kept of a session."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    PARTNER_INFO_FIELD_NUMBER: _builtins.int
+    PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
+    MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    store_id: _builtins.str
+    """The store whose customer the person is; empty for none."""
+    partner_info: _builtins.str
+    """What the partner has added: a JSON object, letter by letter as it was sent. Empty
+    when there is none.
+    """
+    @_builtins.property
+    def session(self) -> Global___Session:
+        """As its partner gets it from GetSession."""
+
+    @_builtins.property
+    def user(self) -> Global___User:
+        """The person, by the newest details that the partner has given."""
+
+    @_builtins.property
+    def order(self) -> Global___Order:
+        """What was bought; without charged_amount the partner has not charged."""
+
+    @_builtins.property
+    def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
+        """What the person already holds."""
+
+    @_builtins.property
+    def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What must come from the person; only in awaiting_confirmation."""
+
+    def __init__(
+        self,
+        *,
+        session: Global___Session | None = ...,
+        user: Global___User | None = ...,
+        order: Global___Order | None = ...,
+        store_id: _builtins.str = ...,
+        partner_info: _builtins.str = ...,
+        prescriptions: _abc.Iterable[Global___Prescription] | None = ...,
+        missing_requirements: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "session", b"session", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "session", b"session", "store_id", b"store_id", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionRecord: _TypeAlias = SessionRecord  # noqa: Y015
+
+@_typing.final
 class ConfigurePartnerRequest(_message.Message):
     """All that is set of a partner."""
 

@@ -446,6 +446,11 @@ class SessionDeskServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
+        self.GetSessionRecord = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/GetSessionRecord',
+                request_serializer=protos_dot_sessions__pb2.GetSessionRecordRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.SessionRecord.FromString,
+                _registered_method=True)
         self.ConfigurePartner = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/ConfigurePartner',
                 request_serializer=protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
@@ -526,6 +531,15 @@ class SessionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSessionRecord(self, request, context):
+        """Gives all that is kept of a session, for whoever examines the person, reviews the
+        exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
+        the partner has no such session. As large as the answer of GetSession may be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ConfigurePartner(self, request, context):
         """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
         in full, as `load` does from a file; every process goes by it within a second.
@@ -572,6 +586,11 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.CompleteAcuity,
                     request_deserializer=protos_dot_sessions__pb2.CompleteAcuityRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'GetSessionRecord': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSessionRecord,
+                    request_deserializer=protos_dot_sessions__pb2.GetSessionRecordRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.SessionRecord.SerializeToString,
             ),
             'ConfigurePartner': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfigurePartner,
@@ -786,6 +805,33 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
             protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSessionRecord(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/GetSessionRecord',
+            protos_dot_sessions__pb2.GetSessionRecordRequest.SerializeToString,
+            protos_dot_sessions__pb2.SessionRecord.FromString,
             options,
             channel_credentials,
             insecure,

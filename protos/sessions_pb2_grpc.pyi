@@ -266,6 +266,11 @@ class SessionDeskServiceStub:
     """No prescription can be dispensed: the session becomes referred, the end."""
     CompleteAcuity: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]
     """The acuity exam is over: started becomes completed, the end."""
+    GetSessionRecord: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]
+    """Gives all that is kept of a session, for whoever examines the person, reviews the
+    exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
+    the partner has no such session. As large as the answer of GetSession may be.
+    """
     ConfigurePartner: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]
     """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
     in full, as `load` does from a file; every process goes by it within a second.
@@ -315,6 +320,11 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """No prescription can be dispensed: the session becomes referred, the end."""
     CompleteAcuity: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """The acuity exam is over: started becomes completed, the end."""
+    GetSessionRecord: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
+    """Gives all that is kept of a session, for whoever examines the person, reviews the
+    exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
+    the partner has no such session. As large as the answer of GetSession may be.
+    """
     ConfigurePartner: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]  # type: ignore[assignment]
     """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
     in full, as `load` does from a file; every process goes by it within a second.
@@ -403,6 +413,17 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """The acuity exam is over: started becomes completed, the end."""
+
+    @_abc_1.abstractmethod
+    def GetSessionRecord(
+        self,
+        request: _sessions_pb2.GetSessionRecordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
+        """Gives all that is kept of a session, for whoever examines the person, reviews the
+        exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
+        the partner has no such session. As large as the answer of GetSession may be.
+        """
 
     @_abc_1.abstractmethod
     def ConfigurePartner(

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from sqlalchemy import Row
 
 from chassis.calls import utc_now
 from chassis.database import Database
@@ -13,7 +15,7 @@ from chassis.memory import changed
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc import journey, reference, rules, store
+from sessions_svc import documents, journey, reference, rules, store
 from sessions_svc.rules import Status
 
 MOVE = Rules(rules.MOVE)
@@ -25,7 +27,7 @@ CONFIGURE_PARTNER = Rules(reference.CONFIGURE_PARTNER)
 
 
 class SessionDeskService(rpc.SessionDeskServiceServicer):
-    """Moves sessions, and configures partners."""
+    """Shows and moves sessions, and configures partners."""
 
     def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
         self.database = database
@@ -60,6 +62,13 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
     ) -> pb.Session:
         return self.move(COMPLETE_ACUITY, request, Status.COMPLETED)
 
+    def GetSessionRecord(
+        self, request: pb.GetSessionRecordRequest, context: grpc.ServicerContext
+    ) -> pb.SessionRecord:
+        keys = MOVE.check(request)
+        with self.database.read() as tx:
+            return documents.record(tx, known(store.session_record(tx, **keys)))
+
     def ConfigurePartner(
         self, request: pb.ConfigurePartnerRequest, context: grpc.ServicerContext
     ) -> pb.ConfigurePartnerResponse:
@@ -81,7 +90,12 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         partner, session_key = values.pop("partner"), values.pop("session_key")
         status = to or Status(values.pop("status"))
         with self.database.write() as tx:
-            session = store.partners_session(tx, partner, session_key)
-            if session is None:
-                raise NotFound("The partner has no such session.")
+            session = known(store.partners_session(tx, partner, session_key))
             return store.answers.keep(tx, journey.move(tx, session, status, now, **values))
+
+
+def known(session: Row[Any] | None) -> Row[Any]:
+    """Raise NotFound for a session that there is not."""
+    if session is None:
+        raise NotFound("The partner has no such session.")
+    return session

@@ -29,6 +29,37 @@ def whole_session(tx: Connection, row: Row[Any]) -> pb.Session:
     return found
 
 
+def record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
+    """All that is kept of a session, of `store.session_record`."""
+    return pb.SessionRecord(
+        session=whole_session(tx, row),
+        user=_user(row),
+        order=_order(row),
+        store_id=row.store_id,
+        partner_info=row.partner_info,
+        prescriptions=[pb.Prescription(**each) for each in row.prescriptions],
+        missing_requirements=row.missing_requirements,
+    )
+
+
+def _user(row: Row[Any]) -> pb.User:
+    return pb.User(
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        birthdate=row.birthdate.isoformat(),
+        region=row.region,
+    )
+
+
+def _order(row: Row[Any]) -> pb.Order:
+    return pb.Order(
+        charged_currency=row.charged_currency,
+        charged_amount=row.charged_amount,
+        products=[pb.Product(type=each) for each in row.products],
+    )
+
+
 def data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
     """What came of a session that is approved or completed."""
     if row.status == Status.APPROVED:

@@ -156,6 +156,8 @@ SHOWN: tuple[Column[Any], ...] = (
     sessions.c.created_at,
 )
 
+# A person's details.
+USER = ("email", "first_name", "last_name", "birthdate", "region")
 WHOLE: tuple[Column[Any], ...] = (*SHOWN, sessions.c.account_id, sessions.c.visual_acuity)
 
 
@@ -176,6 +178,12 @@ _KEY = sessions.c.session_key == bindparam("session_key")
 _SESSION: Select[Any] = select(*WHOLE).where(_OF_USER, _KEY)
 _PARTNERS_SESSION: Select[Any] = (
     select(*WHOLE)
+    .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .where(accounts.table.c.name == bindparam("partner"), _KEY)
+)
+_RECORD: Select[Any] = (
+    select(sessions, *(users.c[name] for name in USER))
+    .join_from(sessions, users)
     .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
     .where(accounts.table.c.name == bindparam("partner"), _KEY)
 )
@@ -282,6 +290,11 @@ def session_of(
 def partners_session(tx: Connection, partner: str, session_key: str) -> Row[Any] | None:
     """The session of the partner whose account has this name, as `session_of` gives it."""
     return tx.execute(_PARTNERS_SESSION, {"partner": partner, "session_key": session_key}).first()
+
+
+def session_record(tx: Connection, partner: str, session_key: str) -> Row[Any] | None:
+    """All columns of such a session, and its user's details: the columns USER."""
+    return tx.execute(_RECORD, {"partner": partner, "session_key": session_key}).first()
 
 
 def sessions_page(

@@ -135,8 +135,9 @@ def test_only_partners_call_what_is_for_partners(
     assert sessions.rows() == before
 
 
-# Each RPC of the desk with the status from which it moves.
+# Each RPC of the desk for a session, with the status in which it may be called.
 DESK = {
+    "GetSessionRecord": Status.CREATED,
     "StartExam": Status.CREATED,
     "SubmitExam": Status.STARTED,
     "RequestConfirmation": Status.STARTED,
@@ -148,13 +149,13 @@ DESK = {
 
 
 def staged_for(served: Served, rpc: str, key: str) -> None:
-    """A session that this RPC of the desk may move."""
+    """A session for which this RPC of the desk may be called."""
     more = {"order": ACUITY_ORDER} if rpc == "CompleteAcuity" else {}
     bring(served, key, DESK[rpc], **marked(**more))
 
 
 @pytest.mark.parametrize("rpc", DESK)
-def test_the_desk_moves_no_session_under_another_partners_name(
+def test_the_desk_finds_no_session_under_another_partners_name(
     sessions: Served, unique: str, rpc: str
 ) -> None:
     staged_for(sessions, rpc, unique)
