@@ -6,11 +6,9 @@ import pytest
 from flask import Flask
 
 from sessions_svc.rules import Status
-from tests.browser import DESK, PHONE, Windows, listening, picture
+from tests.browser import DESK, Windows, listening, picture
 from tests.gateway.pages.person import (
     DESK_MM,
-    PHONE_MM,
-    at_exam,
     door_of,
     found,
     prepare,
@@ -23,8 +21,6 @@ from tests.sessions_svc.desk import ACUITY_ORDER, bring
 # above what was missed there, three easy ones, and what was missed once more.
 TO_0_1 = "1.0 0.7 0.4 0.1 -0.2  0.0 0.0 0.1 0.1 0.1  0.3 0.2 0.1  0.0 0.0"
 TO_0_4 = "1.0 0.7 0.4 0.1  0.3 0.3 0.4 0.4 0.4  0.6 0.5 0.4  0.3 0.3"
-
-TOUCHED = {"device_scale_factor": 3, "is_mobile": True, "has_touch": True}
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +67,3 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, pa
     assert page.url == f"{partner}&{state}"
     page.go_back()
     assert page.get_by_role("heading", name="Your results").is_visible()
-
-
-def test_on_a_phone_the_card_stands_upright_and_a_swipe_answers(
-    site: str, sessions: Served, windows: Windows, unique: str
-) -> None:
-    page = at_exam(windows, site, sessions, unique, PHONE, **TOUCHED)
-    picture(page, "phone-exam-1")
-    for step in ("intro", "card", "distance", "cover"):
-        if step == "card":
-            page.get_by_label("Nothing").check()
-            page.get_by_role("button", name="Next: measure the screen").click()
-        elif step == "distance":
-            page.get_by_role("button", name="It fits").click()
-        elif step == "cover":
-            page.reload()
-            prepare(page, PHONE_MM, 50)
-        picture(page, f"phone-exam-{step}")
-        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-    read_letters(page, PHONE_MM, 500, 0.0, by="swipes", name="phone-exam-letter")
-    read_letters(page, PHONE_MM, 500, 2, by="swipes")
-    page.get_by_role("heading", name="Your results").wait_for()
-    picture(page, "phone-results")
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
-    assert page.locator(".acuity").all_inner_texts() == ["20/20", "Not read"]
-    kept = found(sessions, unique)
-    assert kept.right_eye.logmar == 0
-    assert not kept.left_eye.HasField("logmar")
-    assert (kept.correction, kept.distance) == ("none", 500)

@@ -1,9 +1,9 @@
-"""The steps of the acuity exam in Chromium, on one engine: what is done wrong, and what breaks."""
+"""The steps of the acuity exam in Chromium, on one engine: on a phone, done wrong, and broken."""
 
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser import DESK, Windows
+from tests.browser import DESK, PHONE, Windows, picture
 from tests.gateway.pages.person import (
     DESK_MM,
     KEYS,
@@ -17,6 +17,8 @@ from tests.gateway.pages.person import (
 )
 from tests.serving import Served
 from tests.sessions_svc.desk import status_of
+
+TOUCHED = {"device_scale_factor": 3, "is_mobile": True, "has_touch": True}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,34 @@ def prepare_until_distance(page: Page) -> None:
     page.get_by_label("Width of the frame").fill(str(85.5))
     page.get_by_label("Width of the frame").fill(str(round(85.6 * DESK_MM * 2) / 2))
     page.get_by_role("button", name="It fits").click()
+
+
+def test_on_a_phone_the_card_stands_upright_and_a_swipe_answers(
+    site: str, sessions: Served, windows: Windows, unique: str
+) -> None:
+    page = at_exam(windows, site, sessions, unique, PHONE, **TOUCHED)
+    picture(page, "phone-exam-1")
+    for step in ("intro", "card", "distance", "cover"):
+        if step == "card":
+            page.get_by_label("Nothing").check()
+            page.get_by_role("button", name="Next: measure the screen").click()
+        elif step == "distance":
+            page.get_by_role("button", name="It fits").click()
+        elif step == "cover":
+            page.reload()
+            prepare(page, PHONE_MM, 50)
+        picture(page, f"phone-exam-{step}")
+        assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    read_letters(page, PHONE_MM, 500, 0.0, by="swipes", name="phone-exam-letter")
+    read_letters(page, PHONE_MM, 500, 2, by="swipes")
+    page.get_by_role("heading", name="Your results").wait_for()
+    picture(page, "phone-results")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert page.locator(".acuity").all_inner_texts() == ["20/20", "Not read"]
+    kept = found(sessions, unique)
+    assert kept.right_eye.logmar == 0
+    assert not kept.left_eye.HasField("logmar")
+    assert (kept.correction, kept.distance) == ("none", 500)
 
 
 def test_on_a_phone_that_lies_the_letters_stand_beside_the_buttons(

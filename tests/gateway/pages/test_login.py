@@ -1,4 +1,4 @@
-"""The door at /login as a person sees it in Chromium, on both engines."""
+"""The door at /login as a person sees it in Chromium, on one engine."""
 
 from collections.abc import Iterator
 
@@ -78,6 +78,12 @@ class FrontEnd:
     def show(self) -> str:
         self.asked.append((request.full_path, request.headers.get("Referer")))
         return '<link rel="icon" href="data:,"><h1>The operator</h1>'
+
+
+@pytest.fixture(scope="module")
+def engine() -> str:
+    """The engine under test: what is behind the pages is tested on both in test_login_http."""
+    return "sqlite"
 
 
 @pytest.fixture(scope="module")
