@@ -39,7 +39,8 @@ HOUR = 3600
 DRAIN = 1.0  # seconds in which callers learn that this server goes, before it refuses
 OPTIONS = [
     ("grpc.so_reuseport", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # The gateway pings each 30 seconds; without these it is cut off as too eager after minutes.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # Of several HTTP headers of 8 KB each, none is to look like an outage.
     ("grpc.max_metadata_size", 64 * 1024),
