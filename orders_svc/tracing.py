@@ -44,7 +44,7 @@ MOST_REMARKS = 20
 FS, GS, RS = "\x1c", "\x1d", "\x1e"
 _END = re.compile(r"\r\n|\n|\r")
 _BINARY = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
-_LABEL = re.compile(r"[A-Z0-9_]{1,32}\Z")
+_LABEL = re.compile(r"[A-Z0-9_.]{1,32}\Z")  # makers add theirs: _MAKER, .IFT
 _WHOLE = re.compile(r"[-0-9; \t]*\Z")
 _BARE = re.compile(r"[-0-9.; \t]+\Z")
 _CRC = re.compile(r"\x1e[ \t\r\n]*CRC[ \t]*=[ \t]*([0-9]{1,9})[ \t]*[\r\n\x1d]")
@@ -137,6 +137,11 @@ class _Reading:
         else:
             self.unsaid += 1
 
+    def remark_once(self, line: int, text: str) -> None:
+        """Keep what is odd in one line after another where it is first seen."""
+        if all(each.text != text for each in self.remarks):
+            self.remark(line, text)
+
     def read(self, at: int, line: str) -> None:
         """Take one line in."""
         line = line.lstrip(" \t" + FS + GS + RS).rstrip(" \t\x1a" + FS + GS + RS)
@@ -155,7 +160,7 @@ class _Reading:
             self.remark(at, f"This line is {kind}; it was passed over.")
             return
         if label != (label := label.upper()):
-            self.remark(at, "The label is not in capitals.")
+            self.remark_once(at, "The label is not in capitals.")
         self.continued = label if label in _DATA else ""
         if label in _DATA:
             self.read_data(at, label, rest)
@@ -210,7 +215,7 @@ class _Reading:
         numbers = _numbers(text)
         if numbers is None:
             numbers = _rounded(at, text)
-            self.remark(at, "Numbers with decimals were rounded.")
+            self.remark_once(at, "Numbers with decimals were rounded.")
         if label == "R" and not RADII[0] <= min(numbers) <= max(numbers) <= RADII[1]:
             raise Refused(at, "A radius must be from 5 to 60 mm, in hundredths.")
         if max(map(abs, numbers)) > 10 * CIRCLE:

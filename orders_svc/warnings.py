@@ -26,7 +26,7 @@ class Review(NamedTuple):
 def read_tracing(order: Mapping[str, Any]) -> tuple[Tracing | None, list[tuple[str, str]]]:
     """The tracing of an order or of the valid part of one, or the path and text of its fault."""
     text = order.get("frame", {}).get("tracing")
-    if not text:
+    if text is None:
         return None, []
     try:
         return parse(text), []

@@ -749,11 +749,11 @@ class Frame(_message.Message):
         pantoscopic_tilt: _builtins.float | None = ...,
         wrap: _builtins.float | None = ...,
         sku: _builtins.str = ...,
-        tracing: _builtins.str = ...,
+        tracing: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__a: _TypeAlias = _typing.Literal["a"]  # noqa: Y015
     _WhichOneofArgType__a: _TypeAlias = _typing.Literal["_a", b"_a"]  # noqa: Y015
@@ -769,6 +769,8 @@ class Frame(_message.Message):
     _WhichOneofArgType__pantoscopic_tilt: _TypeAlias = _typing.Literal["_pantoscopic_tilt", b"_pantoscopic_tilt"]  # noqa: Y015
     _WhichOneofReturnType__temple: _TypeAlias = _typing.Literal["temple"]  # noqa: Y015
     _WhichOneofArgType__temple: _TypeAlias = _typing.Literal["_temple", b"_temple"]  # noqa: Y015
+    _WhichOneofReturnType__tracing: _TypeAlias = _typing.Literal["tracing"]  # noqa: Y015
+    _WhichOneofArgType__tracing: _TypeAlias = _typing.Literal["_tracing", b"_tracing"]  # noqa: Y015
     _WhichOneofReturnType__vertex: _TypeAlias = _typing.Literal["vertex"]  # noqa: Y015
     _WhichOneofArgType__vertex: _TypeAlias = _typing.Literal["_vertex", b"_vertex"]  # noqa: Y015
     _WhichOneofReturnType__wrap: _TypeAlias = _typing.Literal["wrap"]  # noqa: Y015
@@ -787,6 +789,8 @@ class Frame(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pantoscopic_tilt) -> _WhichOneofReturnType__pantoscopic_tilt | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__temple) -> _WhichOneofReturnType__temple | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracing) -> _WhichOneofReturnType__tracing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vertex) -> _WhichOneofReturnType__vertex | None: ...
     @_typing.overload

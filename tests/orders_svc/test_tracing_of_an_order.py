@@ -20,6 +20,7 @@ LONE_EYE = "DBL=18\r\nTRCFMT=1;4;E;L;F\r\nR=2500;2000;2500;2000\r\n"
 @pytest.mark.parametrize(
     ("tracing", "message"),
     [
+        ("", "Line 1: The tracing is empty."),
         (" \r\n", "Line 1: The tracing is empty."),
         ("DBL=18\r\nTRCFMT=4;4;E;R;F\r\nR=1;2\r\n", OTHER_FORMAT),
         ("R=2500\n", "Line 1: R stands before its header."),
