@@ -69,13 +69,13 @@ def _lens(name: str) -> Iterator[Record]:
 
 
 def _frame(frame: Mapping[str, Any], tracing: Tracing | None) -> Iterator[Record]:
-    for label, name in (("FMFR", "manufacturer"), ("FRAM", "model"), ("FCOL", "color")):
+    for label, name in (("FMFR", "manufacturer"), ("FRAM", "model")):
         yield Record(label, (_word(frame[name]),))
     yield Record("EYESIZ", (_number(frame["eye_size"]),))
     yield Record("BRGSIZ", (_number(frame["bridge"]),))
     for label, name in (("PANTO", "pantoscopic_tilt"), ("BVD", "vertex")):
         if name in frame:
-            yield Record(label, (_number(frame[name]),))
+            yield Record(label, (_number(frame[name]),) * len(EYES))
     for record in tracing.records if tracing else ():
         if record.label in FRAME_RECORDS or record.label.startswith("_"):
             yield Record(record.label, tuple(map(_word, record.fields)))
