@@ -169,14 +169,21 @@ def _pupil(lens: Lens, down: float) -> Iterable[str]:
         _element("circle", cx=x, cy=y, r=1.2),
         *_across(0, x, down - GAP + 1, f"PD {_number(lens.eye['pd'])}"),
     ]
-    for name, word in (("oc_height", "OC"), ("seg_height", "seg")):
-        if name in lens.eye:
-            at = lens.b / 2 - lens.eye[name]
-            label = f"{word} {_number(lens.eye[name])}"
-            marks += [
-                _line(x - 6, at, x + 6, at, stroke_width=0.2),
-                _text(x + lens.outward * 7, at + TEXT / 3, label, _outward(lens)),
-            ]
+    heights = [
+        (lens.eye[name], f"{word} {_number(lens.eye[name])}")
+        for name, word in (("oc_height", "OC"), ("seg_height", "seg"))
+        if name in lens.eye
+    ]
+    for height, label in heights:
+        at = lens.b / 2 - height
+        # Of two heights, which are often near, one label is above its line and one below.
+        beside = TEXT / 3
+        if len(heights) == 2:
+            beside = -0.6 if (height, label) == max(heights, key=lambda each: each[0]) else TEXT
+        marks += [
+            _line(x - 6, at, x + 6, at, stroke_width=0.2),
+            _text(x + lens.outward * 7, at + beside, label, _outward(lens)),
+        ]
     yield _element("g", *map(_Markup, marks), stroke=PUPIL, color=PUPIL)
 
 

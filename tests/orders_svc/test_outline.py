@@ -4,10 +4,11 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders_svc.outline import draw
+from orders_svc.outline import TEXT, draw
 from orders_svc.traces import Trace, Tracing
 from orders_svc.tracing import parse
 from tests.orders_svc.traced import BOTH, ONE, ellipse
@@ -56,6 +57,13 @@ def test_it_works() -> None:
     of_right = ["OD right", "A 50", "B 34", "ED 50", "PD 31.5", "seg 18"]
     of_left = ["OS left", "A 50", "B 34", "ED 50", "PD 31", "OC 20", "seg 15"]
     assert sorted(labels(svg)) == sorted([*of_right, *of_left, "DBL 18"])
+
+
+@pytest.mark.parametrize(("oc", "seg"), [(21.0, 19.0), (18.0, 18.0), (18.0, 20.0)])
+def test_labels_of_near_heights_do_not_cover_each_other(oc: float, seg: float) -> None:
+    svg = draw(FRAME, {"right_eye": {**EYE, "oc_height": oc, "seg_height": seg, "add": 2.0}})
+    at = dict(zip(labels(svg), (float(each["y"]) for each in parts(svg, "text")), strict=True))
+    assert abs(at[f"OC {oc:g}"] - at[f"seg {seg:g}"]) >= TEXT
 
 
 def test_a_unit_is_a_millimetre() -> None:
