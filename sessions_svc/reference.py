@@ -18,7 +18,7 @@ from chassis.database import add_if_absent
 from chassis.endpoints import endpoint_field
 from sessions_svc import store
 from sessions_svc.codes import REGION, full_region
-from sessions_svc.rules import Limits
+from sessions_svc.qualification import Limits
 
 EVENTS = ("session_updated", "session_completed")
 ID = validate.Length(1, 64)

@@ -18,7 +18,7 @@ from chassis.server import Running, start
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc import documents, door, journey, links, moves, rules, store, visits
+from sessions_svc import documents, door, journey, links, moves, qualification, rules, store, visits
 from sessions_svc.desk import SessionDeskService
 from sessions_svc.rules import Status
 
@@ -143,12 +143,12 @@ class SessionService(rpc.SessionServiceServicer):
 
     def disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Why this partner may not serve a valid request's person."""
-        account, keys = caller(), frozenset(rules.product_keys(values))
+        account, keys = caller(), frozenset(qualification.product_keys(values))
         limits = self.memory.recall(("limits", account.id), lambda tx: store.limits_of(tx, account))
         mapped = self.memory.recall(
             ("products", account.id, keys), lambda tx: store.mapped_products(tx, account, keys)
         )
-        return rules.disqualifications(values, limits, mapped, today)
+        return qualification.disqualifications(values, limits, mapped, today)
 
 
 def own(tx: Connection, keys: Mapping[str, Any]) -> Row[Any]:

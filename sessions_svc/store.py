@@ -43,7 +43,8 @@ from chassis.database import NAMING, Instant
 from chassis.idempotency import Answers, idempotency_table
 from chassis.memory import changes_table
 from chassis.outbox import Outbox
-from sessions_svc.rules import ACUITY, Limits, Status
+from sessions_svc.qualification import Limits
+from sessions_svc.rules import ACUITY, Status
 
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))

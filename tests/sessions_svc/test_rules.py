@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from sessions_svc import rules
-from sessions_svc.rules import CHECK_QUALIFICATION, CREATE_SESSION, Limits
+from sessions_svc.qualification import Limits, disqualifications
+from sessions_svc.rules import CHECK_QUALIFICATION, CREATE_SESSION
 from tests.sessions_svc.bodies import (
     ABSENT,
     DIOPTRES,
@@ -27,7 +28,7 @@ def test_the_example_loads_and_only_its_region_is_written_out() -> None:
     expected["user"]["region"] = "US-IL"
     values = CREATE_SESSION.load(example())
     assert values == expected
-    assert rules.disqualifications(values, Limits(), {"example1"}, TODAY) == []
+    assert disqualifications(values, Limits(), {"example1"}, TODAY) == []
 
 
 def test_the_smallest_session_loads() -> None:

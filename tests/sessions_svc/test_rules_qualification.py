@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from sessions_svc import codes, rules
+from sessions_svc import codes
 from sessions_svc.prescriptions import EYES
-from sessions_svc.rules import CHECK_QUALIFICATION, Limits
+from sessions_svc.qualification import Limits, age_on, disqualifications
+from sessions_svc.rules import CHECK_QUALIFICATION
 from tests.sessions_svc.bodies import (
     ABSENT,
     TODAY,
@@ -21,7 +22,7 @@ from tests.sessions_svc.bodies import (
 
 
 def reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
-    return rules.disqualifications(loaded(**fields), limits or Limits(), {"example1"}, TODAY)
+    return disqualifications(loaded(**fields), limits or Limits(), {"example1"}, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
     ],
 )
 def test_age_is_in_whole_years(birthdate: str, day: str, age: int) -> None:
-    assert rules.age_on(date.fromisoformat(day), date.fromisoformat(birthdate)) == age
+    assert age_on(date.fromisoformat(day), date.fromisoformat(birthdate)) == age
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_contacts_eye_names_a_mapped_product(eye: str, key: Any, expected: lis
 
 def test_glasses_name_no_product() -> None:
     values = loaded(prescriptions=[glasses()])
-    assert rules.disqualifications(values, Limits(), (), TODAY) == []
+    assert disqualifications(values, Limits(), (), TODAY) == []
 
 
 @pytest.mark.parametrize("kind", [contacts, glasses])
@@ -127,7 +128,7 @@ def test_all_reasons_are_told_in_their_order() -> None:
 def test_a_qualification_gives_the_same_reasons() -> None:
     person = {name: EVERYTHING["user"][name] for name in ("birthdate", "region")}
     values = CHECK_QUALIFICATION.load({**EVERYTHING, "user": person})
-    assert rules.disqualifications(values, Limits(), {"example1"}, TODAY) == ALL
+    assert disqualifications(values, Limits(), {"example1"}, TODAY) == ALL
 
 
 @pytest.mark.parametrize(
