@@ -12,11 +12,17 @@ from sqlalchemy import Connection, Row, bindparam, exists, insert, or_, select, 
 
 from subscriptions_svc import moves
 from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE, monthly
-from subscriptions_svc.store import UUID, cart_items
+from subscriptions_svc.store import UUID, cart_items, subscriptions
 
 _ADD = insert(cart_items)
+# With what its subscription is at that moment: see views.Torn.
 _ITEMS = (
-    select(cart_items)
+    select(
+        cart_items,
+        subscriptions.c.cart_id.label("of_cart"),
+        subscriptions.c.status.label("of_status"),
+    )
+    .join(subscriptions)
     .where(cart_items.c.subscription_id.in_(bindparam("ids", expanding=True)))
     .order_by(cart_items.c.subscription_id, cart_items.c.position)
 )

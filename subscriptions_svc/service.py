@@ -40,7 +40,7 @@ from subscriptions_svc import (
 )
 from subscriptions_svc.deliveries import deliver
 from subscriptions_svc.desk import SubscriptionDeskService
-from subscriptions_svc.found import document, ensure_confirmed, own
+from subscriptions_svc.found import document, ensure_confirmed, of_one_state, own
 from subscriptions_svc.messages_ends import EMAIL, SMS
 from subscriptions_svc.shopper import ShopperService
 from subscriptions_svc.years import local_day
@@ -84,18 +84,23 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
     ) -> pb.ListSubscriptionsResponse:
         filters, now = LIST_SUBSCRIPTIONS.check(request), self.now()
-        with self.database.read() as tx:
+
+        def read(tx: Connection) -> pb.ListSubscriptionsResponse:
             rows, total = listing.page(tx, merchants.of(tx, caller()), filters, now)
-            found = documents.subscriptions(tx, rows, now)
-        return pb.ListSubscriptionsResponse(meta=page_meta(filters, total), data=found)
+            data = documents.subscriptions(tx, rows, now)
+            return pb.ListSubscriptionsResponse(meta=page_meta(filters, total), data=data)
+
+        return of_one_state(self.database, read)
 
     def GetSubscription(
         self, request: pb.GetSubscriptionRequest, context: grpc.ServicerContext
     ) -> pb.Subscription:
         now = self.now()
-        with self.database.read() as tx:
-            subscription = own(tx, request.subscription_id)
-            return documents.subscriptions(tx, [subscription], now)[0]
+
+        def read(tx: Connection) -> pb.Subscription:
+            return documents.subscriptions(tx, [own(tx, request.subscription_id)], now)[0]
+
+        return of_one_state(self.database, read)
 
     def CreateBoxDeliveries(
         self, request: pb.CreateBoxDeliveriesRequest, context: grpc.ServicerContext

@@ -16,6 +16,7 @@ from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc import changes, moves, proposals, rules, store
 from subscriptions_svc.cart_documents import money, pending_items
+from subscriptions_svc.found import of_one_state
 from subscriptions_svc.rules_cart import CONTACT_LENS
 from subscriptions_svc.views import View, views
 from subscriptions_svc.years import local_day
@@ -37,8 +38,8 @@ class ShopperService(rpc.ShopperServiceServicer):
     def GetCartByCode(
         self, request: pb.GetCartByCodeRequest, context: grpc.ServicerContext
     ) -> pb.ShopperCart:
-        with self.database.read() as tx:
-            view = by_code(tx, request.code, self.now())
+        now = self.now()
+        view = of_one_state(self.database, lambda tx: by_code(tx, request.code, now))
         if view.status in UNOPENED:
             with self.database.write() as tx:
                 moves.forward(tx, view.row.id, rules.Status.IN_PROGRESS)

@@ -17,6 +17,10 @@ from subscriptions_svc.rules_ending import Costs, Item, costs
 from subscriptions_svc.years import current_month, months_passed, year_of
 
 
+class Torn(Exception):
+    """A subscription has changed between the reading of its row and that of its items."""
+
+
 class View:
     """A subscription as it stands at `now`."""
 
@@ -89,10 +93,16 @@ class View:
 
 
 def views(tx: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[View]:
-    """What is known of each subscription, by two queries for all of them."""
-    every: dict[str, list[Row[Any]]] = {row.id: [] for row in rows}
+    """What is known of each subscription, by two queries for all of them; raises Torn.
+
+    Boxes handed over while this reads only make fewer remain, which is the newer truth.
+    """
+    by_id, every = {row.id: row for row in rows}, {row.id: list[Row[Any]]() for row in rows}
     for item in carts.items_of(tx, list(every)):
-        every[item.subscription_id].append(item)
+        row = by_id[item.subscription_id]
+        if (item.of_cart, item.of_status) != (row.cart_id, row.status):
+            raise Torn
+        every[row.id].append(item)
     years = {row.id: year_of(row.activated_at, now, ZoneInfo(row.time_zone)) for row in rows}
     tallies = boxes.tallies(tx, years)
     return [View(row, every[row.id], tallies, now) for row in rows]
