@@ -17,7 +17,12 @@ from chassis.languages import ENGLISH, LANGUAGES, Languages, preferred
 from gateway import backends, problems
 from gateway.backends import call
 from gateway.pages import page
-from protos.subscriptions_pb2 import ConfirmCartByCodeRequest, GetCartByCodeRequest, ShopperCart
+from protos.subscriptions_pb2 import (
+    ConfirmCartByCodeRequest,
+    GetCartByCodeRequest,
+    Money,
+    ShopperCart,
+)
 
 bp = Blueprint("cart", __name__, template_folder="templates")
 
@@ -30,6 +35,7 @@ NAMES = {
     "it": "Italiano",
     "pt": "Português",
 }
+NO_BREAK_SPACE = "\u00a0"  # no line ends between a number and its sign
 HEADERS = {"X-Robots-Tag": "noindex", "Vary": "Accept-Language"}
 
 
@@ -83,7 +89,11 @@ def localized(template: str, locale: str, status: int, **values: Any) -> Respons
     def day(text: str) -> str:
         return format_date(date.fromisoformat(text), "long", locale=language)
 
+    def amount(money: Money) -> str:
+        return money.string.replace(" ", NO_BREAK_SPACE)
+
     values |= {
+        "amount": amount,
         "language": language,
         "languages": NAMES,
         "missing": status == 422,

@@ -84,12 +84,12 @@ def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any)
     said = page.locator("main").inner_text()
     for text in (
         "Hola, John:",
-        "20,00 €",
+        "20,00\u00a0€ al mes",
         "durante 24 meses",
         "Left contact lens",
         "Ojo izquierdo: 4 cajas al año",
         "Ojo derecho: 4 cajas al año",
-        "Pagas 20,00 € al mes durante 24 meses.",
+        "Pagas 20,00\u00a0€ al mes durante 24 meses.",
     ):
         assert text in said
 
@@ -137,6 +137,17 @@ def test_without_scripts_in_the_browsers_language(
     assert get(subscriptions, made.id).status == "activating"
 
 
+def test_names_are_in_the_merchants_language_and_the_rest_in_the_shoppers(
+    site: str, windows: Windows, subscriptions: Served, body: Any
+) -> None:
+    page = windows.open(PHONE, locale="fr")
+    page.goto(f"{site}/s/{code_of(subscriptions, body)}")
+    names = page.locator(".name").all()
+    assert [each.get_attribute("lang") for each in names] == ["es-ES"] * 3
+    eyes = [each.inner_text() for each in page.locator(".detail").all()]
+    assert eyes == ["Œil gauche\u00a0: 4 boîtes par an", "Œil droit\u00a0: 4 boîtes par an"]
+
+
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 @pytest.mark.parametrize("language", ["es", "de"])
 def test_a_change_is_shown_before_and_after(
@@ -151,9 +162,9 @@ def test_a_change_is_shown_before_and_after(
         picture(page, f"cart-change-{language}-{'phone' if size == PHONE else 'desk'}")
         before, after = page.locator(".sides section").all()
         assert "Gafas" not in before.inner_text()
-        assert "20,00 €" in before.inner_text()
+        assert "20,00\u00a0€" in before.inner_text()
         assert "Gafas de sol graduadas" in after.inner_text()
-        assert "34,58 €" in after.inner_text()
+        assert "34,58\u00a0€" in after.inner_text()
         assert page.locator(".tag").count() == 1
         page.get_by_role("checkbox").check()
         page.get_by_role("button").click()
