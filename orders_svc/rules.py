@@ -283,7 +283,7 @@ class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
                 if block != "lens":
                     faults[block] = [f"Required with {name} {word}."]
                 elif data.get("mode") == "submit":
-                    faults[block] = ["Required with order_type rx and mode submit."]
+                    faults[block] = ["Required to submit an order of type rx."]
         if "mounting_option" not in sent and data.get("order_type") == RX:
             faults["mounting_option"] = ["Required with order_type rx."]
         if "rx" not in faults and sent.get("rx") == {}:

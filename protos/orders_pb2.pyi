@@ -540,7 +540,7 @@ class CreateOrderRequest(_message.Message):
 
     @_builtins.property
     def lens(self) -> Global___Lens:
-        """Required with order_type rx and mode submit."""
+        """Required to submit an order of type rx."""
 
     @_builtins.property
     def frame(self) -> Global___Frame:

@@ -146,6 +146,12 @@ def state(lab_status: str) -> tuple[str, str]:
     return STATES.get(lab_status, (lab_status, ""))
 
 
+def words(code: str) -> str:
+    """A word of the contract as people write it."""
+    text = code.replace("three_d", "3D").replace("_", " ")
+    return text[:1].upper() + text[1:]
+
+
 def power(value: float) -> str:
     """Dioptres with their sign, two decimals, three where they are needed."""
     return f"{value:+.3f}".removesuffix("0")
@@ -254,7 +260,7 @@ def _sections(review: Review) -> Iterator[Section]:
         "Order",
         cells(
             ("lab", "Lab", f"{review.lab_name}, account {order.account_number}"),
-            ("order_type", "Type", order.order_type),
+            ("order_type", "Type", words(order.order_type)),
             ("submission_type", "Submission", SUBMISSIONS.get(order.submission_type)),
             ("redo_data.type", "Redo", order.redo_data.type),
             ("redo_data.reason", "Reason", order.redo_data.reason),
@@ -298,7 +304,7 @@ def _sections(review: Review) -> Iterator[Section]:
             ("frame.manufacturer", "Manufacturer", order.frame.manufacturer),
             ("frame.model", "Model", order.frame.model),
             ("frame.color", "Color", order.frame.color),
-            ("frame.material", "Material", order.frame.material.replace("_", " ")),
+            ("frame.material", "Material", words(order.frame.material)),
             ("frame.sku", "SKU", order.frame.sku),
             ("frame.handling", "Handling", order.frame.handling),
             ("frame.eye_size", "Eye size", written("frame.eye_size", mm)),

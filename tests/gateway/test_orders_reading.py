@@ -196,7 +196,7 @@ def test_a_draft_that_is_not_whole_stays_one(alone: FlaskClient, body: Any) -> N
     path = f"/v1/orders/{made(alone, sent)}"
     said = error(alone.post(f"{path}/submit", headers=KNOWN), 400)
     assert said == {
-        "message": "Required with order_type rx and mode submit.",
+        "message": "Required to submit an order of type rx.",
         "code": "invalid_request",
         "param": "lens",
     }

@@ -63,7 +63,7 @@ def test_an_rx_order_wants_its_parts(order: Body, mode: str, name: str) -> None:
 
 def test_only_a_submitted_rx_order_wants_a_lens(order: Body) -> None:
     del order["lens"]
-    assert faults(order) == {"lens": ["Required with order_type rx and mode submit."]}
+    assert faults(order) == {"lens": ["Required to submit an order of type rx."]}
     assert faults({**order, "mode": "draft"}) == {}
 
 

@@ -67,7 +67,7 @@ def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
     before = orders.rows()
     failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
-    assert failure.faults == (Fault("lens", "Required with order_type rx and mode submit."),)
+    assert failure.faults == (Fault("lens", "Required to submit an order of type rx."),)
     assert orders.rows() == before
 
 

@@ -24,7 +24,12 @@ from tests.serving import Served
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True, scope="module")
 
+ODD = {
+    "right_eye": {"sphere": 0.1, "cylinder": 0.5, "axis": 7, "pd": 31.5, "near_pd": 33},
+    "left_eye": {"sphere": 0, "cylinder": -0.375, "axis": 90, "pd": 31, "add": 2, "seg_height": 40},
+}
 FULL: dict[str, Any] = {
+    "rx": ODD,
     "submission_type": "redo",
     "redo_data": {"type": "Remake", "reason": "r" * 24 + " x" * 113, "reference": "INV-9" * 10},
     "special_instructions": "Please call before edging. " * 37,
@@ -35,10 +40,6 @@ FULL: dict[str, Any] = {
         "email": "a-long-address-of-a-patient@a-long-name-of-a-domain.example.com",
         "phone_number": "+1 (555) 010-0100 x1",
     },
-}
-ODD = {
-    "right_eye": {"sphere": 0.1, "cylinder": 0.5, "axis": 7, "pd": 31.5, "near_pd": 33},
-    "left_eye": {"sphere": 0, "cylinder": -0.375, "axis": 90, "pd": 31, "add": 2, "seg_height": 40},
 }
 
 
@@ -133,7 +134,7 @@ def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows
     order_id = make(orders, order)
     page = open_at(windows, site, f"/orders/{order_id}", size=PHONE)
     page.get_by_role("button", name="Submit to Acme Lab").click()
-    text = "Required with order_type rx and mode submit."
+    text = "Required to submit an order of type rx."
     alert = page.get_by_role("alert")
     assert alert.get_by_role("listitem").all_inner_texts() == [f"Lens: {text}"]
     assert text in facts(page, "Lens")["Lens"]
@@ -249,7 +250,7 @@ def test_it_prints_on_one_sheet(
     assert_readable(page)
     pdf = page.pdf(format=paper, print_background=True)
     name = f"orders-{paper}-{'full' if changes else 'demo'}"
-    print_picture(page, name, *{"A4": (711, 1040), "Letter": (733, 973)}[paper])
+    print_picture(page, name, *{"A4": (718, 1047), "Letter": (740, 980)}[paper])
     assert sheets(pdf) == 1
 
 
