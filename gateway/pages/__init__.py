@@ -45,7 +45,7 @@ def page(
     `forms_lead_to` are origins to which its forms may lead, redirects
     included, beside this gateway.
     """
-    response = Response(render_template(template, **values), status, content_type="text/html")
+    response = Response(render_template(template, **values), status, mimetype="text/html")
     response.headers.update(HEADERS)
     response.headers["Content-Security-Policy"] = POLICY.format(
         forms=" ".join(["'self'", *forms_lead_to])

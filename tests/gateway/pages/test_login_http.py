@@ -22,7 +22,7 @@ CLOSED = "This link does not open a test"
 
 def shut(answer: Any, status: int) -> None:
     """Want the page of a shut door, which is the same for everybody."""
-    assert (answer.status_code, answer.content_type) == (status, "text/html")
+    assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert answer.text.count(CLOSED) == 2
     assert "ask for a new one there" in answer.text
     assert "Set-Cookie" not in answer.headers
@@ -212,7 +212,7 @@ def test_no_secret_is_logged(http: FlaskClient, sessions: Served, unique: str) -
 def test_a_dead_service_is_a_page_too() -> None:
     with front() as client:
         answer = client.get("/login?token=x")
-        assert (answer.status_code, answer.content_type) == (503, "text/html")
+        assert (answer.status_code, answer.content_type) == (503, "text/html; charset=utf-8")
         assert answer.headers["Referrer-Policy"] == "no-referrer"
 
 

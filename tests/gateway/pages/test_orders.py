@@ -146,4 +146,4 @@ def test_what_may_not_be_asked_is_a_page_too(http: FlaskClient) -> None:
     )
     for query in ("starting_after=ord_1", "ending_before=%00", "starting_after=a&ending_before=b"):
         answer = client.get(f"/orders?{query}")
-        assert (answer.status_code, answer.content_type) == (400, "text/html")
+        assert (answer.status_code, answer.mimetype) == (400, "text/html")

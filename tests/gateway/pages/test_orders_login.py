@@ -199,7 +199,7 @@ HEADERS: list[dict[str, str]] = [
 @pytest.mark.parametrize("headers", HEADERS)
 def test_a_form_of_another_site_is_refused(client: FlaskClient, headers: dict[str, str]) -> None:
     answer = client.post("/orders/login", data=FORM, headers=headers)
-    assert (answer.status_code, answer.content_type) == (403, "text/html")
+    assert (answer.status_code, answer.mimetype) == (403, "text/html")
     assert "Set-Cookie" not in answer.headers
     client.post("/orders/login", data=FORM)
     form = {"seal": seal(client)}

@@ -288,7 +288,7 @@ def test_somebody_elses_order_is_not_there(http: FlaskClient, orders: Served) ->
     seal = client.get("/orders").text.partition('name="seal" value="')[2][:64]
     for path in (order_id, "ord_000000000000000000000000", "x", "%00", "..%2fv1"):
         answer = client.get(f"/orders/{path}", headers={"Accept": "text/html"})
-        assert (answer.status_code, answer.content_type) == (404, "text/html")
+        assert (answer.status_code, answer.mimetype) == (404, "text/html")
         assert "Ada" not in answer.text
     answer = client.post(f"/orders/{order_id}/submit", data={"seal": seal})
     assert answer.status_code == 404
