@@ -1,7 +1,9 @@
 """An order as job text of the Vision Council's Data Communication Standard (DCS, "OMA").
 
 Lab software reads it: one record a line, values of both eyes right;left, `?` for what an eye
-does not have. Free text of an order is made harmless, so that it cannot add a record.
+does not have. Free text of an order is made harmless, so that it cannot add a record. Labels, and
+which are right;left, are those that open readers and lab systems agree on; what none of them knows
+(the colour of a frame, its wrap) is left out.
 """
 
 import unicodedata

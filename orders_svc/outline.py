@@ -9,6 +9,7 @@ its lines take the colour of the text around them.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -169,20 +170,20 @@ def _pupil(lens: Lens, down: float) -> Iterable[str]:
         _element("circle", cx=x, cy=y, r=1.2),
         *_across(0, x, down - GAP + 1, f"PD {_number(lens.eye['pd'])}"),
     ]
-    heights = [
-        (lens.eye[name], f"{word} {_number(lens.eye[name])}")
+    given = [
+        (lens.eye[name], word)
         for name, word in (("oc_height", "OC"), ("seg_height", "seg"))
         if name in lens.eye
     ]
-    for height, label in heights:
+    # Two heights are often near: the label of the upper is above its line, the other below.
+    baselines = [-0.6, TEXT] if len(given) == 2 else [TEXT / 3]
+    upper_first = sorted(given, key=itemgetter(0), reverse=True)
+    for (height, word), baseline in zip(upper_first, baselines, strict=False):
         at = lens.b / 2 - height
-        # Of two heights, which are often near, one label is above its line and one below.
-        beside = TEXT / 3
-        if len(heights) == 2:
-            beside = -0.6 if (height, label) == max(heights, key=lambda each: each[0]) else TEXT
+        label = f"{word} {_number(height)}"
         marks += [
             _line(x - 6, at, x + 6, at, stroke_width=0.2),
-            _text(x + lens.outward * 7, at + beside, label, _outward(lens)),
+            _text(x + lens.outward * 7, at + baseline, label, _outward(lens)),
         ]
     yield _element("g", *map(_Markup, marks), stroke=PUPIL, color=PUPIL)
 
