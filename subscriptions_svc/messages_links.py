@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from chassis.errors import Invalid, NotFound
 from chassis.languages import language_of
-from subscriptions_svc import documents, found, messages, messages_texts, moves
+from subscriptions_svc import documents, found, messages, messages_texts, moves, phrases
 from subscriptions_svc.messages_ends import EMAIL, SMS
 from subscriptions_svc.rules import Status
 from subscriptions_svc.rules_actions import LINKS
@@ -49,7 +49,7 @@ def send(tx: Connection, subscription_id: str, channel: str, public_url: str, no
     if not messages.add(tx, cart_id, channel, content, limit, now):
         raise used_up
     moves.forward(tx, row.id, Status.SENT)
-    return messages_texts.sent(row.locale, channel)
+    return phrases.link_sent(row.locale, channel)
 
 
 def waiting_cart(row: Any) -> tuple[str, str]:

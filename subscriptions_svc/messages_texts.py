@@ -8,14 +8,6 @@ from chassis.languages import Languages
 LANGUAGES = Languages(Path(__file__).parent / "languages")
 
 
-def sent(locale: str, channel: str) -> str:
-    """What the shop is answered once a message is on its way."""
-    _ = LANGUAGES.of(locale).gettext
-    if channel == "email":
-        return _("Cart link email sent successfully")
-    return _("Cart link SMS sent successfully")
-
-
 def written(
     locale: str, channel: str, waits_for: str, *, shop: str, name: str, link: str
 ) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """What shops are answered when something was done, in the language of the merchant's locale."""
 
+from subscriptions_svc.messages_ends import EMAIL
 from subscriptions_svc.messages_texts import LANGUAGES
 
 
@@ -19,3 +20,11 @@ def warranty_event_created(locale: str) -> str:
     """A repair or a replacement was registered."""
     _ = LANGUAGES.of(locale).gettext
     return _("Warranty event created successfully")
+
+
+def link_sent(locale: str, channel: str) -> str:
+    """A message with a cart link is on its way."""
+    _ = LANGUAGES.of(locale).gettext
+    if channel == EMAIL:
+        return _("Cart link email sent successfully")
+    return _("Cart link SMS sent successfully")

@@ -100,7 +100,7 @@ subscriptions = Table(
     Column("postal_code", String(255)),
     Column("city", String(255)),
     Column("discounts", Text),  # a JSON array, as it was sent
-    Column("search_text", Text, nullable=False),  # see searchable
+    Column("search_text", Text, nullable=False),  # see solicitations.searchable
     Column("status", String(32), nullable=False),
     Column("payment_status", String(16), nullable=False),
     Column("contract_number", String(16)),
@@ -190,7 +190,7 @@ pending_carts = Table(
     Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
     Column("id", String(36), nullable=False),
     Column("code", String(32), nullable=False, unique=True),
-    Column("cart_items", JSON, nullable=False),  # see carts.propose
+    Column("cart_items", JSON, nullable=False),  # see proposals.propose
     Column("proposed_at", Instant(), nullable=False),
 )
 # Boxes of an item handed over in a subscription year; a cap that no statement can pass. Carried
