@@ -12,7 +12,7 @@ from chassis.validation import refuse
 from subscriptions_svc import found, moves, proposals
 from subscriptions_svc.rules_ending import Settlement, is_free, settlement
 from subscriptions_svc.store import cancellations, cancelled_items
-from subscriptions_svc.views import views
+from subscriptions_svc.views import View, views
 
 _ADD = insert(cancellations)
 _ADD_ITEMS = insert(cancelled_items)
@@ -27,9 +27,18 @@ def cancel(
     The caller holds the subscription's lock.
     """
     found.ensure_live(subscription, now, reason="CONFLICT")
-    view, summary = views(tx, [subscription], now)[0], values.get("summary")
+    view = views(tx, [subscription], now)[0]
+    settled = agreed(view, values.get("summary"))
+    proposals.claim(tx, subscription.id)
+    if not moves.cancel(tx, subscription, now):
+        raise WrongState(found.ENDED, reason="CONFLICT")
+    keep(tx, view, values, settled)
+
+
+def agreed(view: View, summary: Mapping[str, Any] | None) -> Settlement:
+    """What shop and shopper have agreed on; raises Invalid for a wrong summary, or none."""
     settled, faults = FREE, []
-    if is_free(subscription.confirmed_at, now):
+    if is_free(view.row.confirmed_at, view.now):
         if summary is not None:
             faults = [("summary", "Ending is free until 24 hours after the confirmation: no sums.")]
     elif summary is None:
@@ -37,18 +46,20 @@ def cancel(
     else:
         settled, faults = settlement(summary, view.settled())
     refuse(faults)
-    proposals.claim(tx, subscription.id)
-    if not moves.cancel(tx, subscription, now):
-        raise WrongState(found.ENDED, reason="CONFLICT")
-    amounts = summary or {"purchase_fee": 0, "total_to_pay": 0}
+    return settled
+
+
+def keep(tx: Connection, view: View, values: Mapping[str, Any], settled: Settlement) -> None:
+    """Keep how a subscription was ended, and what becomes of its items."""
+    amounts = values.get("summary") or {"purchase_fee": 0, "total_to_pay": 0}
     row = {
-        "subscription_id": subscription.id,
+        "subscription_id": view.row.id,
         "reason": values["reason"],
         "purchase_fee": amounts["purchase_fee"],
         "total_to_pay": amounts["total_to_pay"],
         "account_id": caller().id,
         "request_id": current().request_id,
-        "cancelled_at": now,
+        "cancelled_at": view.now,
     }
     tx.execute(_ADD, row)
     ids = {item.reference_uuid: item.id for item in view.items}
