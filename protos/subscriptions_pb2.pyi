@@ -794,13 +794,14 @@ class CartItem(_message.Message):
 
     @_builtins.property
     def cancellation_cost_kept(self) -> Global___Money:
-        """What cancelling now costs when the shopper keeps the item: its monthly price
-        for all months that have not begun; 0 until it is handed over.
+        """What cancelling now costs when the shopper keeps the item, unless it is free
+        (see CancelSubscription): its monthly price for all months that have not
+        begun; 0 until it is handed over.
         """
 
     @_builtins.property
     def cancellation_cost_returned(self) -> Global___Money:
-        """What cancelling now costs when he returns it: its monthly price for the
+        """The same when he returns it: its monthly price for the
         months of the current subscription year that have not begun (ours); 0 until
         it is handed over.
         """
