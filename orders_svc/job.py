@@ -2,8 +2,8 @@
 
 Lab software reads it: one record a line, values of both eyes right;left, `?` for what an eye
 does not have. Free text of an order is made harmless, so that it cannot add a record. Labels, and
-which are right;left, are those that open readers and lab systems agree on; what none of them knows
-(the colour of a frame, its wrap) is left out.
+which are right;left, are those that open readers and lab systems agree on. The colour and the wrap
+of a frame are left out: no label was found for the one, and of which angle ZTILT is, for the other.
 """
 
 import unicodedata
