@@ -35,7 +35,8 @@ from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
 from subscriptions_svc import store
 from subscriptions_svc.__main__ import SERVICE
-from subscriptions_svc.solicitations import new_code, searchable
+from subscriptions_svc.searching import words
+from subscriptions_svc.solicitations import new_code
 from subscriptions_svc.years import year_of
 
 CALLER = (("authorization", basic("demo-merchant")),)
@@ -71,7 +72,6 @@ def rows(
             **subscription,
             **person,
             "id": id_,
-            "search_text": searchable(person),
             "status": status,
             "payment_status": random.choice(("pending", "paid", "paid", "failed")),
             "contract_number": id_[:12] if is_confirmed else None,
@@ -83,6 +83,13 @@ def rows(
             "renewal_at": activated_at and activated_at + relativedelta(months=24),
         },
     )
+    for word in words(person):
+        row = {
+            "merchant_id": subscription["merchant_id"],
+            "word": word,
+            "subscription_id": id_,
+        }
+        yield store.subscription_words, row
     for item in items:
         yield (
             store.cart_items,

@@ -294,7 +294,10 @@ class ListSubscriptionsRequest(_message.Message):
     payment_status: _builtins.str
     """A payment status, or several by comma."""
     search: _builtins.str
-    """Part of customer name, phone or reference."""
+    """Words of customer name, phone or reference, or what they begin with, in any
+    order, without regard to case and accents; part of a phone is enough. Of more
+    than eight words the eight longest count.
+    """
     created_at: _builtins.str
     """A day, current_month or current_year, in the merchant's time zone."""
     created_at_from: _builtins.str

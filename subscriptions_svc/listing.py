@@ -16,23 +16,30 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    Subquery,
+    and_,
     bindparam,
     func,
     or_,
     select,
+    true,
     union_all,
 )
 
 from subscriptions_svc.rules import Status
 from subscriptions_svc.rules_shapes import parsed_day
-from subscriptions_svc.solicitations import folded
+from subscriptions_svc.searching import found_by
 from subscriptions_svc.store import IS_OVER, SUBSCRIPTIONS, subscription_totals, subscriptions
 from subscriptions_svc.years import local_day, start_of_day
 
 # Nothing happened before or will after; further days have no instant in every zone.
 FIRST, LAST = date(1900, 1, 1), date(9000, 1, 1)
 DAY = timedelta(days=1)
-_NEWEST_FIRST = (subscriptions.c.created_at.desc(), subscriptions.c.id.desc())
+FEW = 50  # merchants times statuses, of which each gives a page of its own
+_DAYS = {
+    f"{name}{which}" for name in ("created_at", "activated_at") for which in ("", "_from", "_to")
+}
+_PLACE = (subscriptions.c.created_at, subscriptions.c.id)
 _RENEWAL = subscriptions.c.renewal_at
 _GOES_ON = or_(_RENEWAL.is_(None), bindparam("now") < _RENEWAL)
 _ROWS = SUBSCRIPTIONS.where(subscriptions.c.id.in_(bindparam("ids", expanding=True)))
@@ -43,21 +50,16 @@ def page(
 ) -> tuple[Sequence[Any], int]:
     """The rows of one page, newest first, and how many there are in all.
 
-    The page is found in an index, of each merchant and status by itself where there are several,
-    and read after that: neither costs more in a full store.
+    The page is found in an index and read after that: it costs no more in a full store. A search
+    costs what it finds.
     """
     wanted = [each for each in merchants if each.id in filters.get("merchant_id", (each.id,))]
     if not wanted:
         return [], 0
-    conditions = [
-        [*_of_merchant(each, filters, now), *status, *_others(filters)]
-        for each in wanted
-        for status in _statuses(filters)
-    ]
-    skipped = (filters["page"] - 1) * filters["per_page"]
-    ids = tx.execute(_ids(conditions, skipped, filters["per_page"]), {"now": now}).scalars().all()
-    found = {row.id: row for row in tx.execute(_ROWS, {"ids": ids})} if ids else {}
-    return [found[id_] for id_ in ids], _total(tx, wanted, conditions, filters, now)
+    is_searched = filters.get("search", "").strip()
+    ids, total = (_found if is_searched else _listed)(tx, wanted, filters, now)
+    rows = {row.id: row for row in tx.execute(_ROWS, {"ids": ids})} if ids else {}
+    return [rows[id_] for id_ in ids], total
 
 
 def miscounted(tx: Connection) -> list[tuple[str, str, int, int]]:
@@ -72,14 +74,54 @@ def miscounted(tx: Connection) -> list[tuple[str, str, int, int]]:
     ]
 
 
-def _ids(conditions: Sequence[Sequence[Any]], skipped: int, most: int) -> Select[Any]:
-    columns = (subscriptions.c.id, subscriptions.c.created_at)
-    each = [select(*columns).where(*of).order_by(*_NEWEST_FIRST) for of in conditions]
-    if len(each) == 1:
-        return each[0].limit(most).offset(skipped)
-    newest = union_all(*(select(one.limit(skipped + most).subquery()) for one in each)).subquery()
-    ordered = select(newest.c.id).order_by(newest.c.created_at.desc(), newest.c.id.desc())
-    return ordered.limit(most).offset(skipped)
+def _listed(
+    tx: Connection, merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
+) -> tuple[Sequence[str], int]:
+    """A page from the index of each merchant and status, unless those are many."""
+    statuses = [*_statuses(filters)]
+    if len(merchants) * len(statuses) <= FEW:
+        conditions = [
+            [*_of([merchant], filters, now), *status]
+            for merchant in merchants
+            for status in statuses
+        ]
+    else:
+        conditions = _together(merchants, filters, now)
+    ids = tx.execute(_paged(_newest(conditions, filters), filters), {"now": now}).scalars().all()
+    return ids, _total(tx, merchants, conditions, filters, now)
+
+
+def _found(
+    tx: Connection, merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
+) -> tuple[Sequence[str], int]:
+    """A page of what is searched, which is looked for once: it is counted on the way."""
+    conditions = _together(merchants, filters, now)
+    found = union_all(*(select(*_PLACE).where(*each) for each in conditions)).subquery()
+    counted = _paged(found, filters).add_columns(func.count().over())
+    rows = tx.execute(counted, {"now": now}).all()
+    if rows or filters["page"] == 1:
+        return [row[0] for row in rows], int(rows[0][1]) if rows else 0
+    return [], _count(tx, conditions, now)
+
+
+def _newest(conditions: Sequence[Sequence[Any]], filters: Mapping[str, Any]) -> Subquery:
+    """As many of the newest of each as a page could have."""
+    most = filters["page"] * filters["per_page"]
+    newest = [
+        select(*_PLACE)
+        .where(*each)
+        .order_by(subscriptions.c.created_at.desc(), subscriptions.c.id.desc())
+        .limit(most)
+        .subquery()
+        for each in conditions
+    ]
+    return union_all(*map(select, newest)).subquery() if len(newest) > 1 else newest[0]
+
+
+def _paged(found: Subquery, filters: Mapping[str, Any]) -> Select[Any]:
+    skipped = (filters["page"] - 1) * filters["per_page"]
+    ordered = select(found.c.id).order_by(found.c.created_at.desc(), found.c.id.desc())
+    return ordered.limit(filters["per_page"]).offset(skipped)
 
 
 def _total(
@@ -90,12 +132,16 @@ def _total(
     now: datetime,
 ) -> int:
     """How many there are: of whole stores from their totals, which are kept as they come."""
-    if filters.keys() <= {"page", "per_page", "merchant_id", "store_ref"}:
+    if filters.keys() <= {"page", "per_page", "merchant_id", "store_ref", "search"}:
         of = [subscription_totals.c.merchant_id.in_([each.id for each in merchants])]
         if "store_ref" in filters:
             of.append(subscription_totals.c.store_ref.in_(filters["store_ref"]))
         kept = select(func.coalesce(func.sum(subscription_totals.c.total), 0)).where(*of)
         return int(tx.execute(kept).scalar_one())
+    return _count(tx, conditions, now)
+
+
+def _count(tx: Connection, conditions: Sequence[Sequence[Any]], now: datetime) -> int:
     counted = [
         select(func.count()).select_from(subscriptions).where(*each).scalar_subquery()
         for each in conditions
@@ -103,11 +149,30 @@ def _total(
     return int(tx.execute(select(reduce(add, counted)), {"now": now}).scalar_one())
 
 
-def _of_merchant(
-    merchant: Row[Any], filters: Mapping[str, Any], now: datetime
+def _together(
+    merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
+) -> list[list[ColumnElement[bool]]]:
+    """Conditions for all statuses, and for all merchants who have the same days."""
+    status = or_(*(and_(true(), *each) for each in _statuses(filters)))
+    zones: dict[str, list[Row[Any]]] = {}
+    for merchant in merchants:
+        zones.setdefault(merchant.time_zone if filters.keys() & _DAYS else "", []).append(merchant)
+    return [[*_of(group, filters, now), status] for group in zones.values()]
+
+
+def _of(
+    merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
 ) -> Iterator[ColumnElement[bool]]:
-    yield subscriptions.c.merchant_id == merchant.id
-    yield from _periods(filters, now, ZoneInfo(merchant.time_zone))
+    """What is wanted of merchants of one time zone, but for the status."""
+    ids = [each.id for each in merchants]
+    column = subscriptions.c.merchant_id
+    yield column.in_(ids) if len(ids) > 1 else column == ids[0]
+    yield from _periods(filters, now, ZoneInfo(merchants[0].time_zone))
+    for name in ("payment_status", "store_ref"):
+        if name in filters:
+            yield subscriptions.c[name].in_(filters[name])
+    if filters.get("search", "").strip():
+        yield from found_by(filters["search"], ids)
 
 
 def _statuses(filters: Mapping[str, Any]) -> Iterator[list[ColumnElement[bool]]]:
@@ -119,14 +184,6 @@ def _statuses(filters: Mapping[str, Any]) -> Iterator[list[ColumnElement[bool]]]
         yield [written, _GOES_ON] if status == Status.ACTIVE else [written]
         if status == Status.FINISHED:
             yield [subscriptions.c.status == Status.ACTIVE.value, IS_OVER]
-
-
-def _others(filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
-    for name in ("payment_status", "store_ref"):
-        if name in filters:
-            yield subscriptions.c[name].in_(filters[name])
-    if "search" in filters:
-        yield subscriptions.c.search_text.contains(folded(filters["search"]), autoescape=True)
 
 
 def _periods(

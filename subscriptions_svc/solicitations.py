@@ -1,7 +1,6 @@
-"""New subscriptions, and what a search finds them by."""
+"""New subscriptions."""
 
 import secrets
-import unicodedata
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +13,7 @@ from chassis.database import add_if_absent
 from subscriptions_svc.rules import PaymentStatus, Status, bare_nin
 from subscriptions_svc.rules_cart import TOTAL_MONTHS
 from subscriptions_svc.rules_shapes import parsed_day
+from subscriptions_svc.searching import add_words
 from subscriptions_svc.store import IS_OVER, subscription_totals, subscriptions
 
 # Fields of a solicitation that are kept as they were sent.
@@ -58,18 +58,6 @@ def count(tx: Connection, merchant: Mapping[str, str]) -> None:
     tx.execute(_COUNT[tx.dialect.name], row)
 
 
-def searchable(values: Mapping[str, Any]) -> str:
-    """What a search looks into: name, phone and reference, folded, one a line."""
-    name = " ".join(values[each] for each in ("given_names", "surnames") if each in values)
-    return folded("\n".join((name, values.get("mobile_phone", ""), values["reference"])))
-
-
-def folded(text: str) -> str:
-    """A text without case and accents, so that both engines find the same."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(each for each in letters if not unicodedata.combining(each))
-
-
 def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
     """Keep a solicitation; gives its id, or None when a live one has the reference."""
     of = {"of_merchant": values["merchant"]["id"], "named": values["reference"]}
@@ -84,7 +72,6 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "reference": values["reference"],
         "nin": bare_nin(values["nin"]) if "nin" in values else None,
         "date_of_birth": parsed_day(values.get("date_of_birth", "")),
-        "search_text": searchable(values),
         "status": Status.DRAFT.value,
         "payment_status": PaymentStatus.PENDING.value,
         "cart_id": str(uuid.uuid4()),
@@ -92,7 +79,10 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "total_months": TOTAL_MONTHS,
         "created_at": now,
     }
-    return id_ if add_if_absent(tx, subscriptions, row) else None
+    if not add_if_absent(tx, subscriptions, row):
+        return None
+    add_words(tx, id_, values)
+    return id_
 
 
 def new_code() -> str:

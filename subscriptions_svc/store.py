@@ -3,7 +3,7 @@
 Whoever changes a subscription holds its row: then nobody else changes it, its items, its boxes or
 the cart that pends. Merchants are in `merchants`, new subscriptions in `solicitations`, changes of
 status in `moves`, items in `carts` and `proposals`, boxes in `boxes` and `ledger`, lists in
-`listing`.
+`listing`, what is searched in `searching`.
 """
 
 import re
@@ -45,6 +45,7 @@ from chassis.memory import changes_table
 from chassis.outbox import Outbox
 from subscriptions_svc.rules import Status
 
+WORD_MAX = 64  # letters of a word that are looked at
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 metadata = MetaData(naming_convention=NAMING)
@@ -100,7 +101,6 @@ subscriptions = Table(
     Column("postal_code", String(255)),
     Column("city", String(255)),
     Column("discounts", Text),  # a JSON array, as it was sent
-    Column("search_text", Text, nullable=False),  # see solicitations.searchable
     Column("status", String(32), nullable=False),
     Column("payment_status", String(16), nullable=False),
     Column("contract_number", String(16)),
@@ -147,6 +147,16 @@ subscriptions = Table(
         sqlite_where=_LIVE,
         postgresql_where=_LIVE,
     ),
+)
+# What a search looks for: see searching.words. In order of the letters' numbers on both engines.
+WORD = String(WORD_MAX).with_variant(String(WORD_MAX, collation="C"), "postgresql")
+subscription_words = Table(
+    "subscription_words",
+    metadata,
+    Column("merchant_id", String(255), primary_key=True),
+    Column("word", WORD, primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 _IS_DUE = text("due_at IS NOT NULL")
 # How many subscriptions a store has; none ever goes.
@@ -292,7 +302,7 @@ def _messages(channel: str) -> ColumnElement[int]:
 
 SUBSCRIPTIONS = (
     select(
-        *(each for each in subscriptions.c if each.name != "search_text"),
+        *subscriptions.c,
         merchants.c.locale,
         merchants.c.currency,
         merchants.c.country,

@@ -12,12 +12,13 @@ from time import sleep
 from typing import Any
 
 import grpc
+from alembic import command
 
 from chassis.command import Service
 from chassis.database import Database
 from chassis.errors import Failure, decode
 from chassis.memory import LOOK, changed
-from chassis.migrations import migrate
+from chassis.migrations import config, migrate
 from chassis.server import Running
 
 SERVICES = ("sessions", "orders", "subscriptions")
@@ -120,6 +121,14 @@ class Served:
         """Stop it."""
         self.channel.close()
         self.running.stop(0)
+
+
+def to_version(database: Database, folder: Path, revision: str, *, down: bool = False) -> None:
+    """Bring a store to a version of a service's migrations."""
+    made = config(folder)
+    with database.write() as tx:
+        made.attributes["connection"] = tx
+        (command.downgrade if down else command.upgrade)(made, revision)
 
 
 def basic(name: str, secret: str | None = None) -> str:

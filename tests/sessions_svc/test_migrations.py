@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import text
 
 from chassis.database import Database
-from chassis.migrations import config, differences, migrate
+from chassis.migrations import differences, migrate
 from sessions_svc.__main__ import SERVICE
 from tests import postgres
+from tests.serving import to_version
 
 ACCOUNT = "INSERT INTO accounts VALUES (1, 'a', 'x', 'client', '2026-01-01 00:00:00', NULL)"
 USER = (
@@ -45,16 +45,8 @@ def empty(engine: str, tmp_path: Path) -> Iterator[Database]:
         postgres.drop_database(server, name)
 
 
-def to(database: Database, revision: str, *, down: bool = False) -> None:
-    """Bring the store to a version."""
-    made = config(SERVICE.migrations)
-    with database.write() as tx:
-        made.attributes["connection"] = tx
-        (command.downgrade if down else command.upgrade)(made, revision)
-
-
 def test_it_is_known_which_sessions_are_of_the_acuity_service(empty: Database) -> None:
-    to(empty, "0002")
+    to_version(empty, SERVICE.migrations, "0002")
     with empty.write() as tx:
         tx.execute(text(ACCOUNT))
         tx.execute(text(USER))
@@ -67,4 +59,4 @@ def test_it_is_known_which_sessions_are_of_the_acuity_service(empty: Database) -
         with empty.read() as tx:
             rows = tx.execute(text("SELECT is_acuity FROM sessions ORDER BY id")).scalars()
             assert [bool(each) for each in rows] == [False, False, True, True]
-        to(empty, "0002", down=True)
+        to_version(empty, SERVICE.migrations, "0002", down=True)

@@ -122,6 +122,46 @@ def test_what_is_over_is_listed_as_finished(subscriptions: Served, body: Any, un
     assert found("active,finished") == {over.id, going_on.id, written.id}
 
 
+def test_an_account_may_have_hundreds_of_merchants(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    zones = ("Europe/Madrid", "Pacific/Honolulu")
+    names = [f"{unique}-{number}" for number in range(600)]
+    shops = [
+        {"id": name, "store_refs": [unique], "time_zone": zones[number % 2]}
+        for number, name in enumerate(names)
+    ]
+    data = {
+        "merchants": shops,
+        "references": [
+            {"account": "demo-merchant", "merchants": [FIRST["id"], SECOND["id"], *names]}
+        ],
+    }
+    with subscriptions.database.write() as tx:
+        reference.load(tx, reference.REFERENCE.load(data))
+    subscriptions.forget()
+    made: list[str] = []
+    for hour, name in enumerate((*names[:4], *names[-4:])):
+        with subscriptions.clock.at(NOON + timedelta(hours=hour)):
+            one = solicited(subscriptions, body, merchant={"id": name, "store_ref": unique})
+        made.insert(0, one.id)
+    for filters in (
+        {},
+        {"status": "draft,sent,in_progress,activating,active,finished,cancelled"},
+        {"status": "draft,finished", "created_at": "2026-03-01"},
+        {"created_at_to": "2026-03-01", "search": "john"},
+        {"payment_status": "pending"},
+    ):
+        answer = listed(subscriptions, store_ref=unique, **filters)
+        assert [each.id for each in answer.data] == made
+        assert answer.meta.total_count == 8
+        second = listed(subscriptions, store_ref=unique, page=2, per_page=5, **filters)
+        assert [each.id for each in second.data] == made[5:]
+    past = listed(subscriptions, store_ref=unique, search="john", page=3, per_page=5)
+    assert (len(past.data), past.meta.total_count) == (0, 8)
+    assert not listed(subscriptions, merchant_id=names[0], created_at="2026-03-02").data
+
+
 def test_a_total_that_is_wrong_is_found(subscriptions: Served, body: Any) -> None:
     solicited(subscriptions, body, merchant=THIRD)
     with subscriptions.database.read() as tx:

@@ -1,0 +1,40 @@
+"""Subscriptions of an older version are what they were, on both engines."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from chassis.migrations import differences, migrate
+from protos.subscriptions_pb2 import ListSubscriptionsRequest
+from subscriptions_svc.__main__ import SERVICE
+from tests.serving import Served, to_version
+from tests.subscriptions_svc.shop import solicited
+
+
+def found(served: Served, search: str) -> list[str]:
+    answer = served.call("ListSubscriptions", ListSubscriptionsRequest(search=search))
+    return [each.id for each in answer.data]
+
+
+def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique: str) -> None:
+    made = solicited(subscriptions, body, surnames=f"Ñuñez {unique}", mobile_phone="612 000 345")
+    solicited(
+        subscriptions,
+        body,
+        given_names="",
+        surnames="",
+        mobile_phone="",
+        reference=f"ref-{unique}-2",
+    )
+    wanted = found(subscriptions, unique)
+    assert (len(wanted), found(subscriptions, f"nun {unique} 000345")) == (2, [made.id])
+    words = subscriptions.rows()["subscription_words"]
+    to_version(subscriptions.database, SERVICE.migrations, "0006", down=True)
+    with subscriptions.database.read() as tx:
+        kept = text("SELECT search_text FROM subscriptions WHERE id = :id")
+        older = tx.execute(kept, {"id": made.id}).scalar_one()
+    assert f"nunez {unique}\n612 000 345\n" in older
+    migrate(subscriptions.database, SERVICE.migrations)
+    assert differences(subscriptions.database, SERVICE.metadata) == []
+    assert subscriptions.rows()["subscription_words"] == words
+    assert found(subscriptions, unique) == wanted
