@@ -25,7 +25,7 @@ class FairLock:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._held = False
-        self._waiting: deque[threading.Event] = deque()
+        self._waiting: deque[threading.Lock] = deque()  # each held until its turn comes
 
     def acquire(self, timeout: float) -> bool:
         """Take the lock, waiting at most `timeout` seconds."""
@@ -33,12 +33,12 @@ class FairLock:
             if not self._held:
                 self._held = True
                 return True
-            turn = threading.Event()
+            turn = _held()
             self._waiting.append(turn)
-        if turn.wait(max(timeout, 0)):
+        if turn.acquire(timeout=max(timeout, 0)):
             return True
         with self._guard:
-            if turn.is_set():
+            if not turn.locked():
                 return True
             self._waiting.remove(turn)
             return False
@@ -56,8 +56,15 @@ class FairLock:
     def _wake(self) -> bool:
         if not self._waiting:
             return False
-        self._waiting.popleft().set()
+        self._waiting.popleft().release()
         return True
+
+
+def _held() -> threading.Lock:
+    """A lock that another thread will release: an Event for a tenth of its price."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def driver_of(connection: Connection) -> Any:
@@ -70,15 +77,11 @@ class Group:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        try:
-            self.transaction = connection.begin()
-            self.driver = driver_of(connection)
-            self.driver.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            connection.close()
-            raise
+        self.transaction = connection.begin()
+        self.driver = driver_of(connection)
+        self.driver.execute("BEGIN IMMEDIATE")
         self.members = 0
-        self.ended = threading.Event()
+        self.going_on = _held()
         self.error: BaseException | None = None
 
     def commit(self) -> None:
@@ -94,7 +97,8 @@ class Group:
 
     def result(self) -> None:
         """Wait until it has ended; raises when nothing of it was kept."""
-        self.ended.wait()
+        with self.going_on:
+            pass
         if self.error is not None:
             raise self.error
 
@@ -107,8 +111,7 @@ class Group:
             with suppress(Exception):
                 self.transaction.rollback()
         finally:
-            self.connection.close()
-            self.ended.set()
+            self.going_on.release()
 
 
 class GroupCommit:
@@ -118,45 +121,69 @@ class GroupCommit:
         self.engine = engine
         self.turn = FairLock()
         self._open: Group | None = None
+        # Of whose turn it is: SQLite keeps the pages of a connection that alone writes.
+        self._connection: Connection | None = None
 
     @contextmanager
-    def member(self, wait: float, agreed: Callable[[], None]) -> Iterator[Connection]:
+    def member(
+        self, wait: float, agreed: Callable[[], None], *, single: bool = False
+    ) -> Iterator[Connection]:
         """A part of a transaction, durable when the block has ended without an error.
 
-        `agreed` may raise at its end to take it back. Raises TimeoutError when
-        the turn does not come within `wait` seconds.
+        `agreed` may raise at its end to take it back. A `single` statement needs no
+        savepoint, as it happens or does not: `agreed` is asked before it. Raises
+        TimeoutError when the turn does not come within `wait` seconds.
         """
         if not self.turn.acquire(wait):
             raise TimeoutError
         try:
-            group = self._open = self._open or Group(self.engine.connect())
+            group = self._open = self._open or self._begun()
         except BaseException:
             self.turn.release()
             raise
         joins = group.members > 0
+        has_savepoint = joins and not single
         try:
-            if joins:
+            if has_savepoint:
                 group.driver.execute("SAVEPOINT member")
+            if single:
+                agreed()
             yield group.connection
-            agreed()
-            if joins:
+            if not single:
+                agreed()
+            if has_savepoint:
                 group.driver.execute("RELEASE member")
         except BaseException:
             if not joins:
                 self._end(group, group.transaction.rollback)
             else:
-                self._take_back(group)
+                self._take_back(group, has_savepoint=has_savepoint)
                 group.result()  # what it was refused for may stand in the same commit
             raise
         group.members += 1
         self._leave(group)
         group.result()
 
-    def _take_back(self, group: Group) -> None:
+    def _begun(self) -> Group:
+        connection = self._connection or self.engine.connect()
+        self._connection = None
         try:
-            group.driver.execute("ROLLBACK TO member")
-            group.driver.execute("RELEASE member")
-        except sqlite3.Error:
+            group = Group(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return group
+
+    def _take_back(self, group: Group, *, has_savepoint: bool) -> None:
+        is_lost = not group.driver.in_transaction
+        if has_savepoint and not is_lost:
+            try:
+                group.driver.execute("ROLLBACK TO member")
+                group.driver.execute("RELEASE member")
+            except sqlite3.Error:
+                is_lost = True
+        if is_lost:
             self._end(group, group.give_up)
         else:
             self._leave(group)
@@ -168,4 +195,12 @@ class GroupCommit:
     def _end(self, group: Group, how: Callable[[], None]) -> None:
         self._open = None
         group.end(how)
+        if group.error is not None:
+            self.close()
         self.turn.release()
+
+    def close(self) -> None:
+        """Give the connection back; another is taken when it is needed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -5,11 +5,12 @@ Patient data has no field here, so it cannot be logged by mistake.
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
 
+_bound: structlog.typing.FilteringBoundLogger | None = None
 FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
     "rpc method route status code reason replayed ms error where "
@@ -17,8 +18,8 @@ FIELDS = frozenset(
 )
 
 
-def configure(service: str) -> None:
-    """Log as JSON lines on standard output."""
+def configure(service: str, to: TextIO | None = None) -> None:
+    """Log as JSON lines on standard output, or elsewhere."""
 
     def allowed(_logger: Any, _name: str, event: structlog.typing.EventDict) -> dict[str, Any]:
         kept = {name: value for name, value in event.items() if name in FIELDS}
@@ -32,9 +33,10 @@ def configure(service: str) -> None:
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(to or sys.stdout),
     )
+    global _bound
+    _bound = structlog.get_logger().bind()
 
 
 def _json(line: Any, **_: Any) -> str:
@@ -43,7 +45,7 @@ def _json(line: Any, **_: Any) -> str:
 
 def log() -> structlog.typing.FilteringBoundLogger:
     """The logger of this process."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    logger: structlog.typing.FilteringBoundLogger = _bound or structlog.get_logger()
     return logger
 
 

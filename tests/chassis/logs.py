@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
-
 from chassis import telemetry
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -16,10 +14,9 @@ Lines = Callable[[], list[dict[str, Any]]]
 @contextmanager
 def logged() -> Iterator[Lines]:
     """Gives a function that reads what was logged so far."""
-    before, buffer = structlog.get_config(), io.StringIO()
-    telemetry.configure("tests")
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(buffer))
+    buffer = io.StringIO()
+    telemetry.configure("tests", buffer)
     try:
         yield lambda: [json.loads(line) for line in buffer.getvalue().splitlines()]
     finally:
-        structlog.configure(**before)
+        telemetry.configure("tests")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from chassis import database as database_module
 from chassis.database import Database
@@ -45,6 +46,10 @@ def fail(tx: Connection) -> None:
     raise ValueError("no")
 
 
+def again(tx: Connection) -> None:
+    put(7)(tx)
+
+
 def lose(tx: Connection) -> None:
     """What SQLite does by itself when the disk is full."""
     tx.connection.driver_connection.execute("ROLLBACK")  # type: ignore[union-attr]
@@ -63,7 +68,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def together(database: Database, *acts: Act) -> list[type | None]:
+def together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
     """Each act in a write of its own, all of one group, in this order; gives what each raised."""
     waiting = database._commits.turn._waiting
     began = threading.Event()
@@ -73,7 +78,7 @@ def together(database: Database, *acts: Act) -> list[type | None]:
 
     def write(index: int, act: Act) -> type | None:
         try:
-            with database.write() as tx:
+            with database.write(single=single) as tx:
                 began.set()
                 if index == 0:
                     until(partial(queued, len(acts) - 1))
@@ -120,6 +125,23 @@ def test_who_fails_takes_back_his_own_part_only(
     assert together(database, *acts) == raised
     assert kept(database) == left
     assert together(database, put(50)) == [None]
+
+
+@pytest.mark.parametrize("acts", [[again, put(1), put(2)], [put(1), again, put(2)]])
+def test_single_statements_share_a_commit_and_fail_alone(
+    database: Database, commits: list[int], acts: list[Act]
+) -> None:
+    assert together(database, put(7)) == [None]
+    raised = together(database, *acts, single=True)
+    assert raised == [IntegrityError if act is again else None for act in acts]
+    assert kept(database) == [1, 2, 7]
+    assert len(commits) == 2
+
+
+def test_a_single_statement_that_loses_the_transaction_is_told_to_all(database: Database) -> None:
+    raised = together(database, put(1), lose, put(3), single=True)
+    assert raised == [RuntimeError, RuntimeError, None]
+    assert kept(database) == [3]
 
 
 def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
