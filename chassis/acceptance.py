@@ -99,9 +99,9 @@ def _of_field(name: str, field: Any) -> Load:
         load = _exactly(_TYPES[kind])
     else:
         return lambda value: field.deserialize(value, name, None)
-    if not (field.pre_load or field.validators or field.post_load):
-        return load
-    return _chained(field.pre_load, load, field.validators, field.post_load)
+    if field.pre_load or field.post_load:
+        return _chained(field.pre_load, load, field.validators, field.post_load)
+    return _checked(load, field.validators) if field.validators else load
 
 
 def _chained(before: Any, load: Load, validators: Any, after: Any) -> Load:
@@ -116,6 +116,19 @@ def _chained(before: Any, load: Load, validators: Any, after: Any) -> Load:
         return value
 
     return chain
+
+
+def _checked(load: Load, validators: Any) -> Load:
+    first, *more = validators
+
+    def check(value: Any) -> Any:
+        value = load(value)
+        first(value)
+        for validate in more:
+            validate(value)
+        return value
+
+    return check
 
 
 def _exactly(kind: type) -> Load:

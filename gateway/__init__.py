@@ -30,10 +30,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
     app.config.update({"MAX_CONTENT_LENGTH": MAX_BODY, **environment(), **(config or {})})
-    # Whose address the last of them names is who calls; without proxies anybody could write it.
-    app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-        app.wsgi_app, x_for=app.config["PROXIES"], x_proto=0, x_host=0, x_prefix=0
-    )
+    if app.config["PROXIES"]:
+        # Whose address the last of them names is who calls; without proxies anybody could write it.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=app.config["PROXIES"], x_proto=0, x_host=0, x_prefix=0
+        )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
     problems.register(app)

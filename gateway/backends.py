@@ -22,7 +22,7 @@ from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServic
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-FORWARDED = ("Authorization", "User-Email", IDEMPOTENCY_HEADER)
+FORWARDED = {name: name.lower() for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER)}
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _RETRY = {
     "methodConfig": [
@@ -148,10 +148,10 @@ def call(
     """
     headers = request.headers if authorization is None else {"Authorization": authorization}
     metadata: list[tuple[str, str | bytes]] = [("x-request-id", g.request_id)]
-    for name in FORWARDED:
-        if name in headers:
+    for name, key in FORWARDED.items():
+        if (value := headers.get(name)) is not None:
             # Metadata is printable ASCII; what is not cannot be right, nor can a space be.
-            metadata.append((name.lower(), _UNPRINTABLE.sub(" ", headers[name])))
+            metadata.append((key, _UNPRINTABLE.sub(" ", value)))
     response, answered = rpc.with_call(
         message, timeout=backends().timeout, metadata=tuple(metadata)
     )

@@ -62,14 +62,16 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        response.headers["X-Request-Id"] = g.request_id
+        request_id, rule = g.request_id, request.url_rule
+        response.headers["X-Request-Id"] = request_id
+        told = {name: g.get(name) for name in ("reason", "replayed")}
         log().info(
             "request",
-            request_id=g.request_id,
+            request_id=request_id,
             method=request.method,
-            route=request.url_rule.rule if request.url_rule else None,
+            route=rule.rule if rule else None,
             status=response.status_code,
             ms=round((monotonic() - g.started) * 1000, 1),
-            **{name: g.get(name) for name in ("reason", "replayed") if g.get(name)},
+            **{name: value for name, value in told.items() if value},
         )
         return response

@@ -27,6 +27,7 @@ from sqlalchemy import (
     literal,
     null,
     select,
+    text,
     union_all,
 )
 
@@ -140,8 +141,17 @@ orders = Table(
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
     Index("ix_orders_first_last", "account_id", "first_last"),
     Index("ix_orders_last_first", "account_id", "last_first"),
-    Index("ix_orders_tray_number", "account_id", "tray_number"),
-    Index("ix_orders_invoice_number", "account_id", "invoice_number"),
+    # A new order has neither yet: it is written to no index for them.
+    *(
+        Index(
+            f"ix_orders_{name}",
+            "account_id",
+            name,
+            sqlite_where=text(f"{name} IS NOT NULL"),
+            postgresql_where=text(f"{name} IS NOT NULL"),
+        )
+        for name in ("tray_number", "invoice_number")
+    ),
 )
 dashboard_sessions = Table(
     "dashboard_sessions",
