@@ -5,7 +5,7 @@ together can pass it, on either engine. A counter is what the ledger says of its
 what was carried over from lenses that are gone: `disagreements` finds one that is not.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,9 +17,7 @@ from subscriptions_svc.rules_changes import carried
 from subscriptions_svc.store import box_counters, box_deliveries, cart_items
 
 _COUNTERS = (
-    select(box_counters, cart_items.c.subscription_id)
-    .join(cart_items)
-    .where(cart_items.c.subscription_id.in_(bindparam("ids", expanding=True)))
+    select(box_counters).join(cart_items).where(cart_items.c.subscription_id == bindparam("of"))
 )
 
 
@@ -113,17 +111,21 @@ class Tally(NamedTuple):
     delivered: int = 0
     last_delivered_at: datetime | None = None
 
+    def with_year(self, counted: Row[Any], current_year: int) -> "Tally":
+        """With what is counted of one year more."""
+        delivered, newest = self
+        if counted.year == current_year:
+            delivered = counted.delivered
+        if newest is None or counted.last_delivered_at > newest:
+            newest = counted.last_delivered_at
+        return Tally(delivered, newest)
 
-def tallies(tx: Connection, years: Mapping[str, int]) -> dict[str, Tally]:
-    """The tally of each item that was ever delivered, of subscriptions with their current years."""
+
+def tallies(tx: Connection, subscription_id: str, year: int) -> dict[str, Tally]:
+    """The tally of each item of a subscription that was ever delivered."""
     found: dict[str, Tally] = {}
-    for row in tx.execute(_COUNTERS, {"ids": list(years)}):
-        delivered, newest = found.get(row.item_id, Tally())
-        if row.year == years[row.subscription_id]:
-            delivered = row.delivered
-        if newest is None or row.last_delivered_at > newest:
-            newest = row.last_delivered_at
-        found[row.item_id] = Tally(delivered, newest)
+    for row in tx.execute(_COUNTERS, {"of": subscription_id}):
+        found[row.item_id] = found.get(row.item_id, Tally()).with_year(row, year)
     return found
 
 

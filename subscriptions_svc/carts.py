@@ -12,21 +12,27 @@ from sqlalchemy import Connection, Row, bindparam, exists, insert, or_, select, 
 
 from subscriptions_svc import moves
 from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE, monthly
-from subscriptions_svc.store import UUID, cart_items, subscriptions
+from subscriptions_svc.store import UUID, box_counters, cart_items, subscriptions
 
 _ADD = insert(cart_items)
-# With what its subscription is at that moment: see views.Torn.
+_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("of")
+# An item for each year of which boxes are counted; of no year, once. With what its subscription is
+# at that moment: see views.Torn.
 _ITEMS = (
     select(
         cart_items,
+        box_counters.c.year,
+        box_counters.c.delivered,
+        box_counters.c.last_delivered_at,
         subscriptions.c.cart_id.label("of_cart"),
         subscriptions.c.status.label("of_status"),
     )
     .join(subscriptions)
-    .where(cart_items.c.subscription_id.in_(bindparam("ids", expanding=True)))
+    .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
     .order_by(cart_items.c.subscription_id, cart_items.c.position)
 )
-_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("of")
+_ITEMS_OF_ONE = _ITEMS.where(_OF_SUBSCRIPTION)
+_ITEMS_OF_MANY = _ITEMS.where(cart_items.c.subscription_id.in_(bindparam("ids", expanding=True)))
 _IN_FORCE = cart_items.c.removed_in.is_(None)
 _ITEM = select(cart_items.c.id, cart_items.c.parent_id).where(
     _OF_SUBSCRIPTION, _IN_FORCE, cart_items.c.reference_uuid == bindparam("uuid")
@@ -104,8 +110,13 @@ def rows(items: Iterable[Mapping[str, Any]], parent: str | None = None) -> Itera
 
 
 def items_of(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """All items of these subscriptions, each cart in its order; also those taken out."""
-    return tx.execute(_ITEMS, {"ids": subscription_ids}).all()
+    """All items of these subscriptions, each cart in its order; also those taken out.
+
+    An item of which boxes were delivered has a row for each year of them.
+    """
+    if len(subscription_ids) == 1:
+        return tx.execute(_ITEMS_OF_ONE, {"of": subscription_ids[0]}).all()
+    return tx.execute(_ITEMS_OF_MANY, {"ids": subscription_ids}).all()
 
 
 def item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[Any, Any] | None:

@@ -36,7 +36,7 @@ def deliver(
         tx, [(lenses[uuid], quantity) for uuid, quantity in wanted.items()], delivery
     )
     if without_room:
-        tallies = boxes.tallies(tx, {subscription.id: year})
+        tallies = boxes.tallies(tx, subscription.id, year)
         raise over_delivery(without_room, tallies)
     events.boxes_delivered(tx, subscription, wanted, now)
     items = [

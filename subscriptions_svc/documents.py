@@ -17,7 +17,7 @@ from subscriptions_svc.years import Boxes, local_day, next_delivery_date
 
 
 def subscriptions(tx: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[pb.Subscription]:
-    """Each subscription with its carts, by two queries for all of them."""
+    """Each subscription with its carts, by one query for all of them."""
     return [_subscription(view) for view in views(tx, rows, now)]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from subscriptions_svc import boxes, carts
+from subscriptions_svc import carts
 from subscriptions_svc.boxes import Tally
 from subscriptions_svc.rules import status_at
 from subscriptions_svc.rules_cart import CONTACT_LENS, MATERIAL, PACKAGE
@@ -93,16 +93,19 @@ class View:
 
 
 def views(tx: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[View]:
-    """What is known of each subscription, by two queries for all of them; raises Torn.
+    """What is known of each subscription, by one query for all of them; raises Torn.
 
-    Boxes handed over while this reads only make fewer remain, which is the newer truth.
+    Boxes handed over since the row was read only make fewer remain, which is the newer truth.
     """
     by_id, every = {row.id: row for row in rows}, {row.id: list[Row[Any]]() for row in rows}
+    years = {row.id: year_of(row.activated_at, now, ZoneInfo(row.time_zone)) for row in rows}
+    tallies: dict[str, Tally] = {}
     for item in carts.items_of(tx, list(every)):
-        row = by_id[item.subscription_id]
+        row, items = by_id[item.subscription_id], every[item.subscription_id]
         if (item.of_cart, item.of_status) != (row.cart_id, row.status):
             raise Torn
-        every[row.id].append(item)
-    years = {row.id: year_of(row.activated_at, now, ZoneInfo(row.time_zone)) for row in rows}
-    tallies = boxes.tallies(tx, years)
+        if not items or items[-1].id != item.id:
+            items.append(item)
+        if item.year is not None:
+            tallies[item.id] = tallies.get(item.id, Tally()).with_year(item, years[row.id])
     return [View(row, every[row.id], tallies, now) for row in rows]
