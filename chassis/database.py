@@ -129,13 +129,14 @@ class Database:
         )
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
+    def read(self, *, single: bool = False) -> Iterator[Connection]:
         """For reading: on SQLite one state of the store, on PostgreSQL that of each statement.
 
         READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
+        A `single` statement sees one state by itself.
         """
         with refusals(), self.engine.connect() as tx:
-            if self.is_sqlite:
+            if self.is_sqlite and not single:
                 driver_of(tx).execute("BEGIN")
             yield tx
 

@@ -88,7 +88,7 @@ class Answers:
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The answer kept for this call; raises Invalid for another request's key."""
         scope = _scope(call) | {"now": datetime.now(UTC)}
-        with database.read() as tx:
+        with database.read(single=True) as tx:
             row = tx.execute(self._find, scope).first()
         if row is None:
             return None

@@ -5,6 +5,7 @@ Patient data has no field here, so it cannot be logged by mistake.
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import msgspec
@@ -21,26 +22,18 @@ FIELDS = frozenset(
 def configure(service: str, to: TextIO | None = None) -> None:
     """Log as JSON lines on standard output, or elsewhere."""
 
-    def allowed(_logger: Any, _name: str, event: structlog.typing.EventDict) -> dict[str, Any]:
+    def written(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
         kept = {name: value for name, value in event.items() if name in FIELDS}
-        return {"service": service, **kept}
+        line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
+        return msgspec.json.encode(line).decode()
 
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            allowed,
-            structlog.processors.JSONRenderer(serializer=_json),
-        ],
+        processors=[written],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(to or sys.stdout),
     )
     global _bound
     _bound = structlog.get_logger().bind()
-
-
-def _json(line: Any, **_: Any) -> str:
-    return msgspec.json.encode(line).decode()
 
 
 def log() -> structlog.typing.FilteringBoundLogger:

@@ -152,8 +152,9 @@ def call(
         if (value := headers.get(name)) is not None:
             # Metadata is printable ASCII; what is not cannot be right, nor can a space be.
             metadata.append((key, _UNPRINTABLE.sub(" ", value)))
-    response, answered = rpc.with_call(
-        message, timeout=backends().timeout, metadata=tuple(metadata)
-    )
+    timeout, sent = backends().timeout, tuple(metadata)
+    if IDEMPOTENCY_HEADER not in headers:
+        return rpc(message, timeout=timeout, metadata=sent)
+    response, answered = rpc.with_call(message, timeout=timeout, metadata=sent)
     g.replayed = ("idempotent-replayed", "true") in (answered.trailing_metadata() or ())
     return response

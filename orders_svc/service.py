@@ -171,7 +171,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     def seen(self, user: int, order_id: str) -> Row[Any]:
         """An order that the user sees; raises NotFound."""
-        with self.database.read() as tx:
+        with self.database.read(single=True) as tx:
             found = orders.seen(tx, caller(), user, order_id)
         if found is None:
             raise NotFound("You have no such order.")
