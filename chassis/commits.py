@@ -123,6 +123,7 @@ class GroupCommit:
         self._open: Group | None = None
         # Of whose turn it is: SQLite keeps the pages of a connection that alone writes.
         self._connection: Connection | None = None
+        self._keeps = True
 
     @contextmanager
     def member(
@@ -131,8 +132,9 @@ class GroupCommit:
         """A part of a transaction, durable when the block has ended without an error.
 
         `agreed` may raise at its end to take it back. A `single` statement needs no
-        savepoint, as it happens or does not: `agreed` is asked before it. Raises
-        TimeoutError when the turn does not come within `wait` seconds.
+        savepoint, as it happens or does not: `agreed` is asked before it, and the
+        block ends with it. Raises TimeoutError when the turn does not come within
+        `wait` seconds.
         """
         if not self.turn.acquire(wait):
             raise TimeoutError
@@ -176,13 +178,13 @@ class GroupCommit:
         return group
 
     def _take_back(self, group: Group, *, has_savepoint: bool) -> None:
-        is_lost = not group.driver.in_transaction
-        if has_savepoint and not is_lost:
-            try:
+        try:
+            is_lost = not group.driver.in_transaction
+            if has_savepoint and not is_lost:
                 group.driver.execute("ROLLBACK TO member")
                 group.driver.execute("RELEASE member")
-            except sqlite3.Error:
-                is_lost = True
+        except sqlite3.Error:
+            is_lost = True
         if is_lost:
             self._end(group, group.give_up)
         else:
@@ -195,12 +197,21 @@ class GroupCommit:
     def _end(self, group: Group, how: Callable[[], None]) -> None:
         self._open = None
         group.end(how)
-        if group.error is not None:
-            self.close()
+        if group.error is not None or not self._keeps:
+            self._let_go()
         self.turn.release()
 
     def close(self) -> None:
-        """Give the connection back; another is taken when it is needed."""
+        """Give the connection back, now or when the transaction at work has ended."""
+        self._keeps = False
+        if self.turn.acquire(0):
+            if self._open is not None:  # handed on to us
+                self._end(self._open, self._open.commit)
+            else:
+                self._let_go()
+                self.turn.release()
+
+    def _let_go(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None

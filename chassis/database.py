@@ -154,9 +154,10 @@ class Database:
     def write(self, *, single: bool = False) -> Iterator[Connection]:
         """A transaction that is durable when the block has ended without an error.
 
-        Nothing is committed for a caller who has stopped waiting (TooLate). A block with one
-        `single` statement needs no more than that statement, which is a transaction by itself:
-        it saves PostgreSQL two ways to the server, and SQLite a savepoint.
+        Nothing is committed for a caller who has stopped waiting (TooLate). A block that is one
+        `single` statement, with nothing after it that could fail, needs no more than that
+        statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
+        and SQLite a savepoint. Its caller's patience is asked before it.
         """
         call = current()
         _written.news = False
@@ -165,7 +166,7 @@ class Database:
                 wait = min(LOCK_WAIT, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
-            elif single:
+            elif single and call.seconds_left() > LOCK_WAIT:  # else it might get through too late
                 with self.engine.connect() as tx:
                     call.ensure_awaited()
                     yield tx

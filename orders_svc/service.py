@@ -115,10 +115,10 @@ class OrderService(rpc.OrderServiceServicer):
         order, found = self.checked(user, request)
         is_told = order["mode"] == "submit" and self.listens(caller())
         is_alone = not is_told and not current().idempotency_key
+        warnings = documents.warnings(found.warnings)
         with self.database.write(single=is_alone) as tx:
             now = self.now()
             row = orders.add(tx, caller(), user, order, found, now)
-            warnings = documents.warnings(found.warnings)
             created = pb.CreateOrderResponse(id=row["id"], warnings=warnings)
             if row["lab_status"] == LabStatus.DRAFT:
                 created.url = documents.review_page(row["id"], self.public_url)

@@ -295,8 +295,9 @@ class ListSubscriptionsRequest(_message.Message):
     """A payment status, or several by comma."""
     search: _builtins.str
     """Words of customer name, phone or reference, or what they begin with, in any
-    order, without regard to case and accents; part of a phone is enough. Of more
-    than eight words the eight longest count.
+    order, without regard to case and accents. Of a phone, three characters or
+    more of its last 15 are enough. Of more than eight words the eight longest
+    count.
     """
     created_at: _builtins.str
     """A day, current_month or current_year, in the merchant's time zone."""

@@ -3,10 +3,10 @@
 Days and months are those of each merchant's own time zone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import reduce
-from operator import add
+from operator import add, ge, lt
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,10 +35,9 @@ from subscriptions_svc.years import local_day, start_of_day
 # Nothing happened before or will after; further days have no instant in every zone.
 FIRST, LAST = date(1900, 1, 1), date(9000, 1, 1)
 DAY = timedelta(days=1)
+# A column, and how it compares with a moment.
+Bound = tuple[str, Callable[[Any, datetime], ColumnElement[bool]], datetime]
 FEW = 50  # merchants times statuses, of which each gives a page of its own
-_DAYS = {
-    f"{name}{which}" for name in ("created_at", "activated_at") for which in ("", "_from", "_to")
-}
 _PLACE = (subscriptions.c.created_at, subscriptions.c.id)
 _RENEWAL = subscriptions.c.renewal_at
 _GOES_ON = or_(_RENEWAL.is_(None), bindparam("now") < _RENEWAL)
@@ -81,7 +80,10 @@ def _listed(
     statuses = [*_statuses(filters)]
     if len(merchants) * len(statuses) <= FEW:
         conditions = [
-            [*_of([merchant], filters, now), *status]
+            [
+                *_of([merchant.id], _bounds(filters, now, ZoneInfo(merchant.time_zone)), filters),
+                *status,
+            ]
             for merchant in merchants
             for status in statuses
         ]
@@ -152,27 +154,28 @@ def _count(tx: Connection, conditions: Sequence[Sequence[Any]], now: datetime) -
 def _together(
     merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
 ) -> list[list[ColumnElement[bool]]]:
-    """Conditions for all statuses, and for all merchants who have the same days."""
+    """Conditions for all statuses, and for all merchants whose days begin and end together."""
     status = or_(*(and_(true(), *each) for each in _statuses(filters)))
-    zones: dict[str, list[Row[Any]]] = {}
+    groups: dict[tuple[Bound, ...], list[str]] = {}
     for merchant in merchants:
-        zones.setdefault(merchant.time_zone if filters.keys() & _DAYS else "", []).append(merchant)
-    return [[*_of(group, filters, now), status] for group in zones.values()]
+        bounds = tuple(_bounds(filters, now, ZoneInfo(merchant.time_zone)))
+        groups.setdefault(bounds, []).append(merchant.id)
+    return [[*_of(ids, bounds, filters), status] for bounds, ids in groups.items()]
 
 
 def _of(
-    merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
+    merchant_ids: Sequence[str], bounds: Iterable[Bound], filters: Mapping[str, Any]
 ) -> Iterator[ColumnElement[bool]]:
-    """What is wanted of merchants of one time zone, but for the status."""
-    ids = [each.id for each in merchants]
+    """What is wanted of merchants, but for the status."""
     column = subscriptions.c.merchant_id
-    yield column.in_(ids) if len(ids) > 1 else column == ids[0]
-    yield from _periods(filters, now, ZoneInfo(merchants[0].time_zone))
+    yield column.in_(merchant_ids) if len(merchant_ids) > 1 else column == merchant_ids[0]
+    for name, is_within, moment in bounds:
+        yield is_within(subscriptions.c[name], moment)
     for name in ("payment_status", "store_ref"):
         if name in filters:
             yield subscriptions.c[name].in_(filters[name])
     if filters.get("search", "").strip():
-        yield from found_by(filters["search"], ids)
+        yield from found_by(filters["search"], merchant_ids)
 
 
 def _statuses(filters: Mapping[str, Any]) -> Iterator[list[ColumnElement[bool]]]:
@@ -186,19 +189,16 @@ def _statuses(filters: Mapping[str, Any]) -> Iterator[list[ColumnElement[bool]]]
             yield [subscriptions.c.status == Status.ACTIVE.value, IS_OVER]
 
 
-def _periods(
-    filters: Mapping[str, Any], now: datetime, tz: ZoneInfo
-) -> Iterator[ColumnElement[bool]]:
+def _bounds(filters: Mapping[str, Any], now: datetime, tz: ZoneInfo) -> Iterator[Bound]:
     for name in ("created_at", "activated_at"):
-        column = subscriptions.c[name]
         if name in filters:
             first, last = _days(filters[name], local_day(now, tz))
-            yield column >= _start(first, tz)
-            yield column < _start(last + DAY, tz)
+            yield name, ge, _start(first, tz)
+            yield name, lt, _start(last + DAY, tz)
         if day := parsed_day(filters.get(f"{name}_from", "")):
-            yield column >= _start(day, tz)
+            yield name, ge, _start(day, tz)
         if day := parsed_day(filters.get(f"{name}_to", "")):
-            yield column < _start(min(day, LAST) + DAY, tz)
+            yield name, lt, _start(min(day, LAST) + DAY, tz)
 
 
 def _days(period: str, today: date) -> tuple[date, date]:

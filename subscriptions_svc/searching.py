@@ -15,6 +15,7 @@ from subscriptions_svc.store import WORD_MAX, subscription_words, subscriptions
 DIGITS = 15  # of an international phone number (E.164)
 SHORTEST = 3  # end of a phone that is looked for
 MOST = 8  # words of a search that count
+_ACCENT = "\u00b4"  # an apostrophe on Spanish keyboards, which decomposes to a blank
 _APOSTROPHES = "'`\u2019\u02bc"
 _END = "\U0010ffff"  # no letter comes after it
 _WORDS = insert(subscription_words)
@@ -23,7 +24,8 @@ _WORDS = insert(subscription_words)
 def add_words(tx: Connection, id_: str, values: Mapping[str, Any]) -> None:
     """Let a new subscription be found."""
     of = {"merchant_id": values["merchant"]["id"], "subscription_id": id_}
-    tx.execute(_WORDS, [{**of, "word": word} for word in sorted(words(values))])
+    if rows := [{**of, "word": word} for word in sorted(words(values))]:
+        tx.execute(_WORDS, rows)
 
 
 def words(person: Mapping[str, Any]) -> set[str]:
@@ -51,15 +53,17 @@ def found_by(search: str, merchant_ids: Sequence[str]) -> Iterator[ColumnElement
 
 
 def _wanted(search: str) -> Sequence[str]:
-    return sorted(set(_words(search)), key=len, reverse=True)[:MOST]
+    return sorted(dict.fromkeys(_words(search)), key=len, reverse=True)[:MOST]
 
 
 def _words(text: str) -> list[str]:
+    text = text.replace(_ACCENT, "")
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     parts = "".join(each if each.isalnum() else _gap(each) for each in plain).split()
     return [part[:WORD_MAX] for part in parts]
 
 
 def _gap(character: str) -> str:
-    """Nothing for an accent or an apostrophe, a blank for what stands between words."""
-    return "" if unicodedata.combining(character) or character in _APOSTROPHES else " "
+    """Nothing for what stands inside a word, seen or unseen; a blank for what stands between."""
+    inside = unicodedata.combining(character) or unicodedata.category(character) == "Cf"
+    return "" if inside or character in _APOSTROPHES else " "

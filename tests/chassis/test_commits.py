@@ -185,6 +185,54 @@ def test_who_is_refused_for_another_is_told_after_the_commit(database: Database)
     assert seen == [[1]]
 
 
+def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) -> None:
+    began, closed = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with database.write() as tx:
+            began.set()
+            until(lambda: len(database._commits.turn._waiting) == 1)
+            put(1)(tx)
+
+    def second() -> None:
+        with database.write() as tx:
+            put(2)(tx)
+            database.close()
+            closed.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        wrote = [pool.submit(first)]
+        until(began.is_set)
+        wrote.append(pool.submit(second))
+        assert [each.result(10) for each in wrote] == [None, None]
+    assert closed.is_set()
+    assert kept(database) == [1, 2]
+    assert together(database, put(3), fail, put(4)) == [None, ValueError, None]
+    assert database._commits._connection is None
+
+
+def test_a_store_may_be_closed_while_many_write(database: Database) -> None:
+    def write(number: int) -> None:
+        if number % 40 == 20:
+            database.close()
+        with database.write(single=number % 2 == 0) as tx:
+            put(number)(tx)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(400)))
+    assert kept(database) == list(range(400))
+
+
+def test_a_connection_that_breaks_is_told_to_the_group_and_replaced(database: Database) -> None:
+    def break_it(tx: Connection) -> None:
+        tx.connection.driver_connection.close()  # type: ignore[union-attr]
+        raise ValueError("broken")
+
+    first, second, third = together(database, put(1), break_it, put(3))
+    assert (first is None, second is None, third) == (False, False, None)
+    assert kept(database) == [3]
+
+
 def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> None:
     def write(number: int) -> None:
         with database.write() as tx:

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from sqlalchemy import event
 
 from protos.subscriptions_pb2 import ListSubscriptionsRequest, ListSubscriptionsResponse
-from subscriptions_svc import reference
+from subscriptions_svc import reference, searching
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
@@ -174,6 +174,39 @@ def test_a_search_is_words_of_name_phone_or_reference(
     assert (made.id in ids(subscriptions, search=needle, per_page=1)) is found
     assert ids(subscriptions, search=mark.upper()) == [made.id]
     assert made.id not in ids(subscriptions, search="hidden@")
+
+
+@pytest.mark.parametrize("reference", ["---", "%", "\U0001f600", "'", "\u200b", "\u0301"])
+def test_what_has_no_word_is_kept_and_listed(
+    subscriptions: Served, body: Any, mark: str, reference: str
+) -> None:
+    nameless = {"given_names": "", "surnames": "", "mobile_phone": ""}
+    named = f"{reference}{reference if reference != '%' else '%%'}"
+    made = solicited(subscriptions, body, reference=named, **nameless)
+    assert ids(subscriptions, per_page=1) == [made.id]
+    end(subscriptions, made.id)
+
+
+@pytest.mark.parametrize(
+    ("name", "needle"),
+    [
+        ("O\u00b4Brien", "obrien"),
+        ("OBrien", "o\u00b4brien"),
+        ("Mu\u00adller", "muller"),
+        ("Zero\u200bWidth", "zerowidth"),
+    ],
+)
+def test_what_is_not_seen_in_a_name_is_not_looked_for(
+    subscriptions: Served, body: Any, mark: str, name: str, needle: str
+) -> None:
+    made = solicited(subscriptions, body, given_names=mark, surnames=name)
+    assert ids(subscriptions, search=f"{mark} {needle}") == [made.id]
+
+
+def test_of_many_words_the_first_of_the_longest_count() -> None:
+    words = "ana luz paz eva sol mar rio uno dos"
+    assert [*searching._wanted(words)] == words.split()[:8]
+    assert searching._wanted(f"{words} longest")[0] == "longest"
 
 
 def test_statuses_are_alternatives(subscriptions: Served, body: Any, mark: str) -> None:

@@ -16,6 +16,14 @@ def found(served: Served, search: str) -> list[str]:
     return [each.id for each in answer.data]
 
 
+def test_one_without_a_word_stands_in_no_way(start: Any, engine: str, body: Any) -> None:
+    served = start("subscriptions", engine)
+    solicited(served, body, given_names="", surnames="", mobile_phone="", reference="---")
+    to_version(served.database, SERVICE.migrations, "0006", down=True)
+    migrate(served.database, SERVICE.migrations)
+    assert len(served.rows()["subscriptions"]) == 1
+
+
 def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique: str) -> None:
     made = solicited(subscriptions, body, surnames=f"Ñuñez {unique}", mobile_phone="612 000 345")
     solicited(

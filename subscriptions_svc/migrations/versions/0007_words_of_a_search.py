@@ -45,7 +45,8 @@ def _fill() -> None:
     last = ""
     while rows := tx.execute(page.where(kept.c.id > last)).all():
         added = [(row.merchant_id, word, row.id) for row in rows for word in words(row._asdict())]
-        tx.execute(sa.insert(table), [dict(zip(columns, each, strict=True)) for each in added])
+        if added:
+            tx.execute(sa.insert(table), [dict(zip(columns, each, strict=True)) for each in added])
         last = rows[-1].id
 
 
