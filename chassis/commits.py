@@ -197,9 +197,11 @@ class GroupCommit:
     def _end(self, group: Group, how: Callable[[], None]) -> None:
         self._open = None
         group.end(how)
-        if group.error is not None or not self._keeps:
-            self._let_go()
-        self.turn.release()
+        try:
+            if group.error is not None or not self._keeps:
+                self._let_go()
+        finally:
+            self.turn.release()
 
     def close(self) -> None:
         """Give the connection back, now or when the transaction at work has ended."""
@@ -212,6 +214,6 @@ class GroupCommit:
                 self.turn.release()
 
     def _let_go(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

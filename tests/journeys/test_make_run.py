@@ -1,6 +1,7 @@
 """The README's own commands, as processes: `make run`, its curls, the snippet, a crash."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -8,10 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,15 @@ class Copy:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, dict(answer.headers), json.load(answer)
 
+    def get(self, path: str, **headers: str) -> Any:
+        """GET JSON; gives the parsed body."""
+        request = urllib.request.Request(
+            f"http://{self.addresses['GATEWAY_BIND']}{path}",
+            headers={name.replace("_", "-"): value for name, value in headers.items()},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
 
 @pytest.fixture(scope="module")
 def copy(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Copy]]:
@@ -207,4 +219,38 @@ def test_what_was_acknowledged_survives_a_kill(copy: Callable[[], Copy]) -> None
         _, headers, again = solicit(number)
         assert again == before
         assert headers["Idempotent-Replayed"] == "true"
+    killed.stop()
+
+
+def test_no_acknowledged_order_is_lost_in_a_kill(copy: Callable[[], Copy]) -> None:
+    killed = copy()
+    killed.start()
+    body = json.loads((ROOT / "demo/order.json").read_text())
+    _, _, token = killed.post(
+        "/v1/oauth/token",
+        {"client_id": "demo-client", "client_secret": "demo-client-secret"},
+    )
+    caller = {
+        "authorization": f"Bearer {token['token']}",
+        "user_email": "optician@example.com",
+    }
+    made: list[str] = []
+    enough = threading.Event()
+
+    def order() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the kill
+            while True:
+                made.append(killed.post("/v1/orders", body, **caller)[2]["id"])
+                if len(made) >= 100:
+                    enough.set()
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(8):
+            pool.submit(order)
+        assert enough.wait(60)
+        killed.kill()
+    killed.start()
+    assert len(set(made)) == len(made)
+    for order_id in made:
+        assert killed.get(f"/v1/orders/{order_id}", **caller)["id"] == order_id
     killed.stop()
