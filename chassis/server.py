@@ -66,6 +66,7 @@ class AnswerCalls(grpc.ServerInterceptor):
         self.open_rpcs = open_rpcs
         self.roles = {}
         self.responses: dict[str, type[Message]] = {}
+        self.handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}  # made at the first call
         for service in services:
             for method in service.methods:
                 rpc = f"/{service.full_name}/{method.name}"
@@ -73,30 +74,30 @@ class AnswerCalls(grpc.ServerInterceptor):
                 self.responses[rpc] = GetMessageClass(method.output_type)
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        rpc = details.method
+        if rpc in self.handlers:
+            return self.handlers[rpc]
         handler = continuation(details)
-        if handler is None or details.method not in self.responses:
+        if handler is None or rpc not in self.responses:
             return handler
-        return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._answer(handler.unary_unary, details, request, context),
+        answered = self.handlers[rpc] = grpc.unary_unary_rpc_method_handler(
+            lambda request, context: self._answer(handler.unary_unary, rpc, request, context),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+        return answered
 
     def _answer(
-        self,
-        method: Method,
-        details: grpc.HandlerCallDetails,
-        request: Message,
-        context: grpc.ServicerContext,
+        self, method: Method, rpc: str, request: Message, context: grpc.ServicerContext
     ) -> Message:
         metadata = {
             name: value
-            for name, value in details.invocation_metadata or ()
+            for name, value in context.invocation_metadata() or ()
             if isinstance(value, str)
         }
         asked = metadata.get("x-request-id", "")
         request_id = asked if REQUEST_ID.fullmatch(asked) else calls.new_request_id()
-        call = Call(details.method, request_id, metadata, context)
+        call = Call(rpc, request_id, metadata, context)
         calls.begin(call)
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
         try:
