@@ -97,7 +97,6 @@ class Database:
             self.url,
             pool_size=CONNECTIONS,
             max_overflow=0,
-            pool_use_lifo=True,
             **JSON,
             connect_args={
                 "isolation_level": None,

@@ -9,6 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from gateway.sessions import FOREIGN
+from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
 from sessions_svc.rules import Status
 from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
 from tests.gateway.session_calls import faults as faults_of
@@ -254,3 +256,8 @@ def test_a_stranger_is_told_nothing(http: FlaskClient, query: str) -> None:
     answer = get(http, query, {})
     detail = "Send the name and secret of an account of this service."
     assert problem(answer, 401, "Unauthorized", detail) == {}
+
+
+def test_gateway_and_service_leave_out_the_same() -> None:
+    """The answer is the gateway's, the event the service's: one dispensed prescription in both."""
+    assert FOREIGN == FOREIGN_TO_DISPENSED
