@@ -28,8 +28,8 @@ from bench.contenders import stores
 from bench.measure import machine
 from bench.single import ENGINE
 from bench.works import BIG, confirmed, delivery
-from chassis.calls import utc_now
-from chassis.database import JSON, Database
+from chassis.context import utc_now
+from chassis.store.database import JSON, Database
 from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub

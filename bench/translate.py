@@ -15,10 +15,12 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from chassis.calls import Account
-from chassis.database import Database
-from chassis.messages import Reader, Writer, plain
-from chassis.migrations import migrate
+from chassis.context import Account
+from chassis.messages.plain import plain
+from chassis.messages.reader import Reader
+from chassis.messages.writer import Writer
+from chassis.store.database import Database
+from chassis.store.migrations import migrate
 from orders_svc import orders, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.service import CREATE_ORDER

@@ -1,6 +1,6 @@
 """The refusals, and their way over the wire as google.rpc.Status and back.
 
-A service raises one of these at any depth; the interceptor of `chassis.server`
+A service raises one of these at any depth; the interceptor of `chassis.server.server`
 encodes it, the gateway decodes it, and nobody else handles errors:
 
     Refusal                 gRPC status          when

@@ -7,9 +7,9 @@ from typing import Any
 from google.protobuf.message import Message
 from marshmallow import Schema, ValidationError
 
-from chassis.acceptance import Unsure, acceptor
 from chassis.errors import Fault, Invalid
-from chassis.messages import plain
+from chassis.fast_path import Unsure, acceptor
+from chassis.messages.plain import plain
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 

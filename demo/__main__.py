@@ -13,9 +13,9 @@ from pathlib import Path
 from honcho import manager
 from honcho.environ import parse_procfile
 
-from chassis.command import Service
-from chassis.database import Database
-from chassis.migrations import migrate
+from chassis.cli.service import Service
+from chassis.store.database import Database
+from chassis.store.migrations import migrate
 
 HERE = Path(__file__).parent
 LISTEN = {

@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
-from chassis.calls import LONGEST
+from chassis.context import LONGEST
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard

@@ -16,7 +16,7 @@ from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
 from chassis.errors import MISMATCH, Failure, Fault, Refusal, decode
-from chassis.messages import MALFORMED, field_of
+from chassis.messages.reader import MALFORMED, field_of
 from chassis.telemetry import describe, log
 from gateway import pages
 from protos.subscriptions_pb2 import OverDelivery

@@ -7,9 +7,10 @@ from flask import Flask, Response, g, request
 from google.protobuf.message import Message
 from werkzeug.exceptions import LengthRequired
 
-from chassis.calls import REQUEST_ID, new_request_id
+from chassis.context import REQUEST_ID, new_request_id
 from chassis.errors import Invalid
-from chassis.messages import M, Reader, Writer
+from chassis.messages.reader import M, Reader
+from chassis.messages.writer import Writer
 from chassis.telemetry import log
 
 

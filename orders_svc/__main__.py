@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.command import Service, command_line
+from chassis.cli.service import Service, command_line
 from orders_svc import reference, store
 from orders_svc.service import serve
 

@@ -9,9 +9,9 @@ import grpc
 from sqlalchemy import Connection, Row
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from chassis.calls import caller, current, utc_now
-from chassis.database import Database
+from chassis.context import caller, current, utc_now
 from chassis.errors import NotFound, Unauthenticated
+from chassis.store.database import Database
 from chassis.validation import Rules
 from orders_svc import dashboard_rules, documents, logins, optics, orders, searching, store
 from protos import orders_pb2 as pb

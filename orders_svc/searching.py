@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
 
-from chassis.calls import Account
+from chassis.context import Account
 from chassis.errors import Fault, Invalid
 from orders_svc.listing import Page
 from orders_svc.names import fold

@@ -7,13 +7,13 @@ from typing import Any
 import grpc
 from sqlalchemy import Connection, Row
 
-from chassis.accounts import CLIENT, Authenticate, hash_secret, require_role
-from chassis.calls import Account, Call, caller, current, utc_now
-from chassis.database import Database
+from chassis.context import Account, Call, caller, current, utc_now
 from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
-from chassis.idempotency import new_secret
-from chassis.memory import Memory
-from chassis.server import Running, start
+from chassis.server.accounts import CLIENT, Authenticate, hash_secret, require_role
+from chassis.server.idempotency import new_secret
+from chassis.server.server import Running, start
+from chassis.store.database import Database
+from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
 from orders_svc import documents, events, listing, logins, orders, pages, rules, statuses, store
 from orders_svc.dashboard import SESSION, DashboardService

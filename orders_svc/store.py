@@ -31,12 +31,12 @@ from sqlalchemy import (
     union_all,
 )
 
-from chassis.accounts import Accounts, accounts_table, hash_secret
-from chassis.calls import Account
-from chassis.database import NAMING, Instant, add_if_absent
-from chassis.idempotency import Answers, idempotency_table
-from chassis.memory import changes_table
-from chassis.outbox import Outbox
+from chassis.context import Account
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import Accounts, accounts_table, hash_secret
+from chassis.server.idempotency import Answers, idempotency_table
+from chassis.store.database import NAMING, Instant, add_if_absent
+from chassis.store.reference_cache import changes_table
 from orders_svc.names import LONGEST
 
 metadata = MetaData(naming_convention=NAMING)

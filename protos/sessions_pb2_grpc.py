@@ -70,6 +70,11 @@ class SessionServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Authentication.FromString,
                 _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/WhoAmI',
+                request_serializer=protos_dot_sessions__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
 
 
 class SessionServiceServicer:
@@ -144,6 +149,14 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhoAmI(self, request, context):
+        """Returns who calls: the partner of the credentials, its enabled stores, and the
+        lens products that it has mapped. Has no effect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +194,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.CreateAuthentication,
                     request_deserializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Authentication.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=protos_dot_sessions__pb2.WhoAmIRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.WhoAmIResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -373,6 +391,33 @@ class SessionService:
             '/optigate.sessions.v1.SessionService/CreateAuthentication',
             protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
             protos_dot_sessions__pb2.Authentication.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/WhoAmI',
+            protos_dot_sessions__pb2.WhoAmIRequest.SerializeToString,
+            protos_dot_sessions__pb2.WhoAmIResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,10 @@ class SessionServiceStub:
     INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
+    WhoAmI: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]
+    """Returns who calls: the partner of the credentials, its enabled stores, and the
+    lens products that it has mapped. Has no effect.
+    """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
@@ -132,6 +136,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     secret follows from the key and the account's own secret.
     INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
+    """
+    WhoAmI: _aio.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]  # type: ignore[assignment]
+    """Returns who calls: the partner of the credentials, its enabled stores, and the
+    lens products that it has mapped. Has no effect.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -217,6 +225,16 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         secret follows from the key and the account's own secret.
         INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def WhoAmI(
+        self,
+        request: _sessions_pb2.WhoAmIRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.WhoAmIResponse, _abc.Awaitable[_sessions_pb2.WhoAmIResponse]]:
+        """Returns who calls: the partner of the credentials, its enabled stores, and the
+        lens products that it has mapped. Has no effect.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.command import Service, command_line
+from chassis.cli.service import Service, command_line
 from sessions_svc import reference, store
 from sessions_svc.service import serve
 

@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Row
 
-from chassis.calls import utc_now
-from chassis.database import Database
+from chassis.context import utc_now
 from chassis.errors import NotFound
-from chassis.memory import changed
+from chassis.store.database import Database
+from chassis.store.reference_cache import changed
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc

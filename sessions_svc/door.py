@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 from sqlalchemy import Row
 
-from chassis.calls import utc_now
-from chassis.database import Database
+from chassis.context import utc_now
 from chassis.errors import NotFound, WrongState
+from chassis.store.database import Database
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chassis.messages import Writer
-from chassis.outbox import Event
+from chassis.events.outbox import Event
+from chassis.messages.writer import Writer
 from protos import sessions_pb2 as pb
 from sessions_svc import documents, store
 from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED

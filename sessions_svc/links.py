@@ -24,8 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.accounts import hash_secret
-from chassis.database import Instant, add_if_absent
+from chassis.server.accounts import hash_secret
+from chassis.store.database import Instant, add_if_absent
 from sessions_svc.store import SHOWN, accounts, metadata, sessions, users
 from sessions_svc.visits import LONGEST
 

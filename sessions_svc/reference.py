@@ -12,10 +12,10 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 from sqlalchemy import Connection, delete, insert, update
 
-from chassis.accounts import AccountSchema
-from chassis.calls import utc_now
-from chassis.database import add_if_absent
-from chassis.endpoints import endpoint_field
+from chassis.context import utc_now
+from chassis.events.endpoints import endpoint_field
+from chassis.server.accounts import AccountSchema
+from chassis.store.database import add_if_absent
 from sessions_svc import store
 from sessions_svc.codes import REGION, full_region
 from sessions_svc.qualification import Limits

@@ -8,13 +8,13 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row
 
-from chassis.accounts import basic_credentials
-from chassis.calls import Call, caller, current, utc_now
-from chassis.database import Database
+from chassis.context import Call, caller, current, utc_now
 from chassis.errors import AlreadyExists, Fault, Forbidden, NotFound, WrongState
-from chassis.idempotency import mismatch, new_secret
-from chassis.memory import Memory
-from chassis.server import Running, start
+from chassis.server.accounts import basic_credentials
+from chassis.server.idempotency import mismatch, new_secret
+from chassis.server.server import Running, start
+from chassis.store.database import Database
+from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc

@@ -37,12 +37,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from chassis.accounts import CLIENT, Accounts, accounts_table
-from chassis.calls import Account
-from chassis.database import NAMING, Instant
-from chassis.idempotency import Answers, idempotency_table
-from chassis.memory import changes_table
-from chassis.outbox import Outbox
+from chassis.context import Account
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import CLIENT, Accounts, accounts_table
+from chassis.server.idempotency import Answers, idempotency_table
+from chassis.store.database import NAMING, Instant
+from chassis.store.reference_cache import changes_table
 from sessions_svc.qualification import Limits
 from sessions_svc.rules import ACUITY, Status
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from chassis.command import Service, command_line
-from chassis.database import Database
+from chassis.cli.service import Service, command_line
+from chassis.store.database import Database
 from subscriptions_svc import reference, report, store
 from subscriptions_svc.clockwork import Clockwork
 from subscriptions_svc.messages_ends import ends

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.calls import caller, current
+from chassis.context import caller, current
 from chassis.errors import Invalid
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import grpc
 
-from chassis.calls import utc_now
-from chassis.database import Database
-from chassis.messages import MALFORMED
+from chassis.context import utc_now
+from chassis.messages.reader import MALFORMED
+from chassis.store.database import Database
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc

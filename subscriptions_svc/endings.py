@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from chassis.calls import caller, current
+from chassis.context import caller, current
 from chassis.errors import WrongState
 from chassis.validation import refuse
 from subscriptions_svc import found, moves, proposals

@@ -9,12 +9,12 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.calls import caller, current, utc_now
-from chassis.database import Database
+from chassis.context import caller, current, utc_now
 from chassis.errors import AlreadyExists, NotFound
-from chassis.memory import Memory
-from chassis.messages import MALFORMED
-from chassis.server import Running, start
+from chassis.messages.reader import MALFORMED
+from chassis.server.server import Running, start
+from chassis.store.database import Database
+from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc

@@ -37,12 +37,12 @@ from sqlalchemy import (
     true,
 )
 
-from chassis.accounts import Accounts, accounts_table
-from chassis.calls import Account
-from chassis.database import NAMING, Instant
-from chassis.idempotency import Answers, idempotency_table
-from chassis.memory import changes_table
-from chassis.outbox import Outbox
+from chassis.context import Account
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import Accounts, accounts_table
+from chassis.server.idempotency import Answers, idempotency_table
+from chassis.store.database import NAMING, Instant
+from chassis.store.reference_cache import changes_table
 from subscriptions_svc.rules import Status
 
 WORD_MAX = 64  # letters of a word that are looked at

@@ -14,12 +14,12 @@ from typing import Any
 import grpc
 from alembic import command
 
-from chassis.command import Service
-from chassis.database import Database
+from chassis.cli.service import Service
 from chassis.errors import Failure, decode
-from chassis.memory import LOOK, changed
-from chassis.migrations import config, migrate
-from chassis.server import Running
+from chassis.server.server import Running
+from chassis.store.database import Database
+from chassis.store.migrations import config, migrate
+from chassis.store.reference_cache import LOOK, changed
 
 SERVICES = ("sessions", "orders", "subscriptions")
 # One client of each service, another client of the same, and the staff.

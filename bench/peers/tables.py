@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from chassis.database import NAMING, Instant
+from chassis.store.database import NAMING, Instant
 
 
 class Base(DeclarativeBase):

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chassis.database import Database
-from tests.chassis.events import Box
+from chassis.store.database import Database
+from tests.chassis.events.outboxes import Box
+from tests.chassis.events.receiver import Receiver, receiving
 from tests.chassis.probe import Probe, probe
-from tests.chassis.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from typing import Any
 import grpc
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
-from chassis.accounts import STAFF, Accounts, accounts_table
-from chassis.database import NAMING, Database, Instant
 from chassis.errors import Failure, decode
-from chassis.idempotency import Answers, idempotency_table
-from chassis.memory import Memory, changes_table
-from chassis.server import Running, start
+from chassis.server.accounts import STAFF, Accounts, accounts_table
+from chassis.server.idempotency import Answers, idempotency_table
+from chassis.server.server import Running, start
+from chassis.store.database import NAMING, Database, Instant
+from chassis.store.reference_cache import Memory, changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from tests.serving import basic

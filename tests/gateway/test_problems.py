@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from grpc import StatusCode as Code
 
 from chassis.errors import MISMATCH, Failure, Fault
-from chassis.messages import MALFORMED
+from chassis.messages.reader import MALFORMED
 from gateway.problems import answer, of_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, told
 from tests.serving import SERVICES, basic

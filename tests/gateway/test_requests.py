@@ -119,7 +119,7 @@ def test_a_crash_leaves_no_data_of_a_person(
     def crash(*_: Any, **__: Any) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr("chassis.idempotency.Answers.keep", crash)
+    monkeypatch.setattr("chassis.server.idempotency.Answers.keep", crash)
     with logged() as lines:
         broken = http.post(
             POST[dialect], data=canaries(body, dialect, unique), headers=CALLER[dialect]

@@ -9,12 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 from standardwebhooks.webhooks import Webhook
 
-from chassis.delivery import Dispatcher
-from chassis.webhooks import Courier
+from chassis.events.courier import Courier
+from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
 from sessions_svc import store
 from sessions_svc.events import SESSION_EVENT
-from tests.chassis.receiver import Receiver, receiving, status
+from tests.chassis.events.receiver import Receiver, receiving, status
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served
 from tests.sessions_svc.desk import (

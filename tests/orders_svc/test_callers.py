@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from chassis.errors import Fault
 from orders_svc import store
 from protos import orders_pb2 as pb

@@ -8,7 +8,7 @@ import pytest
 from grpc import StatusCode
 from sqlalchemy import select, update
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from chassis.errors import MISMATCH, Fault
 from orders_svc import store
 from protos.orders_pb2 import CreateOrderRequest, CreateTokenRequest

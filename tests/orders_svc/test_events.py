@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chassis.endpoints import EndpointSchema
+from chassis.events.endpoints import EndpointSchema
 from orders_svc import store
 from orders_svc.events import EVENTS
 from protos import orders_pb2 as pb

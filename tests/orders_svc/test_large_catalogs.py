@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from alembic import command
 
-from chassis.database import Database
-from chassis.migrations import config, migrate
+from chassis.store.database import Database
+from chassis.store.migrations import config, migrate
 from orders_svc import reference, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE

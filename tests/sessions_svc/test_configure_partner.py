@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
 from chassis.errors import Fault
-from chassis.memory import LOOK
+from chassis.store.reference_cache import LOOK
 from protos import sessions_pb2 as pb
 from sessions_svc import reference, store
 from sessions_svc.reference import REFERENCE

@@ -15,12 +15,12 @@ import grpc
 import pytest
 from sqlalchemy import update
 
-from chassis.calls import utc_now
-from chassis.database import Database
+from chassis.context import utc_now
+from chassis.store.database import Database
 from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
 from sessions_svc import reference, store
 from sessions_svc.reference import REFERENCE
-from tests.chassis.receiver import Receiver, hang, receiving, status
+from tests.chassis.events.receiver import Receiver, hang, receiving, status
 from tests.serving import basic
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import asking

@@ -10,8 +10,8 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
-from chassis.accounts import hash_secret
 from chassis.errors import MISMATCH, Fault
+from chassis.server.accounts import hash_secret
 from protos.sessions_pb2 import CancelSessionRequest, CreateAuthenticationRequest
 from sessions_svc.rules import Status
 from sessions_svc.visits import CREATE_AUTHENTICATION

@@ -11,8 +11,8 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 from sqlalchemy import select
 
-from chassis.endpoints import EndpointSchema
 from chassis.errors import decode
+from chassis.events.endpoints import EndpointSchema
 from protos import sessions_pb2 as pb
 from sessions_svc import store
 from sessions_svc.reference import EVENTS

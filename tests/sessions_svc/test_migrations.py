@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from chassis.database import Database
-from chassis.migrations import differences, migrate
+from chassis.store.database import Database
+from chassis.store.migrations import differences, migrate
 from sessions_svc.__main__ import SERVICE
 from tests import postgres
 from tests.serving import to_version

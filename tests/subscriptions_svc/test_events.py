@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl
 import pytest
 from sqlalchemy import update
 
-from chassis.database import Database
-from chassis.delivery import Dispatcher
-from chassis.webhooks import Courier
+from chassis.events.courier import Courier
+from chassis.events.dispatcher import Dispatcher
+from chassis.store.database import Database
 from protos.subscriptions_pb2 import (
     CancelSubscriptionRequest,
     ConfirmCartByCodeRequest,
@@ -28,7 +28,7 @@ from protos.subscriptions_pb2 import (
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc import events, reference, store
 from subscriptions_svc.clockwork import turn
-from tests.chassis.receiver import Receiver, hang, receiving, redirect, status
+from tests.chassis.events.receiver import Receiver, hang, receiving, redirect, status
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,

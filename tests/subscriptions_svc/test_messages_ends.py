@@ -26,7 +26,7 @@ from subscriptions_svc.messages_ends import (
     Undeliverable,
     ends,
 )
-from tests.chassis.receiver import receiving, status
+from tests.chassis.events.receiver import receiving, status
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 TEXT = "Grüß Gott Jürgen,\n\n\N{EURO SIGN} 12,50\n" + "Ein langer Satz. " * 20 + "\n"

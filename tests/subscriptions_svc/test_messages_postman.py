@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from chassis.database import Database
+from chassis.store.database import Database
 from subscriptions_svc import messages, store
 from subscriptions_svc.messages import LEASE, TRIES, Text
 from subscriptions_svc.messages_ends import EMAIL, SMS, Message, Undeliverable

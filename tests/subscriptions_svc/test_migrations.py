@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.migrations import differences, migrate
+from chassis.store.migrations import differences, migrate
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc.__main__ import SERVICE
 from tests.serving import Served, to_version

@@ -1,0 +1,208 @@
+"""JSON to a protobuf message, prepared once per message type.
+
+A msgspec decoder made from the descriptor is strict where json_format is not:
+it refuses unknown fields, numbers in strings, booleans for numbers, fractions
+for integers, NaN, bad UTF-8 and trailing text. Null counts as absent.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from chassis.errors import Fault, Invalid
+
+MALFORMED = "MALFORMED"
+TOO_DEEP = "The body is nested too deep."
+MOST_FAULTS = 100  # a body of 1 MiB has room for 500,000
+F = FieldDescriptor
+_SCALARS: dict[int, Any] = {
+    F.TYPE_STRING: str,
+    F.TYPE_BOOL: bool,
+    F.TYPE_DOUBLE: float,
+    F.TYPE_INT32: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+}
+_RAW = (msgspec.Raw,)
+_OPERATOR = re.compile(r"\[(\w+)\]\Z")
+_encode = msgspec.json.Encoder().encode
+
+# A message's shape: field name -> (leaf type or shape, whether it repeats).
+Shape = dict[str, tuple[Any, bool]]
+M = TypeVar("M", bound=Message)
+
+
+class Reader(Generic[M]):
+    """Makes messages of one type from JSON bodies or from query strings.
+
+    `raw` names fields of any JSON, kept as text; `path` names fields that come
+    from the URL and are unknown elsewhere. A message inside itself may nest once.
+    `reason` is the word of its refusals.
+    """
+
+    def __init__(
+        self,
+        message: type[M],
+        *,
+        raw: Collection[str] = (),
+        path: Collection[str] = (),
+        reason: str = MALFORMED,
+    ) -> None:
+        self.message = message
+        self.reason = reason
+        self.raw = tuple(raw)
+        self.shape = _shape(message.DESCRIPTOR, raw, path)
+        self.struct = _struct(message.DESCRIPTOR.name, self.shape)
+        self.decoder = msgspec.json.Decoder(self.struct)
+
+    def read(self, body: bytes, **path: str) -> M:
+        """The message in a body; raises Invalid with every fault."""
+        try:
+            known = self.decoder.decode(body)
+            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            for name in self.raw:
+                if name in values:
+                    text = bytes(values[name]).decode()
+                    values[name] = None if text == "null" else text
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise self._refusal(self._explain(body)) from None
+        # A key that stands twice is one colon that did not come through.
+        suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
+        if suspect and (repeated := _repeated_keys(body, self.raw)):
+            raise self._refusal(repeated)
+        return self.message(**values, **path)
+
+    def read_query(self, query: dict[str, list[str]], **path: str) -> M:
+        """The message in a query string; `created[gt]` fills the field created_gt."""
+        flat: dict[str, str] = {}
+        faults: list[Fault] = []
+        for name, given in query.items():
+            field = field_of(name)
+            if len(given) > 1 or field in flat:
+                faults.append(Fault(name, "Given more than once."))
+            flat[field] = given[0]
+        faults += _faults(flat, self.shape, "", strict=False)
+        if faults:
+            raise self._refusal(faults)
+        values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
+        return self.message(**values, **path)
+
+    def _refusal(self, faults: list[Fault]) -> Invalid:
+        return Invalid("The request is malformed.", reason=self.reason, faults=faults)
+
+    def _explain(self, body: bytes) -> list[Fault]:
+        """Everything that is wrong with a body that cannot be read."""
+        try:
+            every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
+            faults = list(islice(every, MOST_FAULTS + 1))
+            if len(faults) > MOST_FAULTS:
+                faults[MOST_FAULTS] = Fault("", "More faults are not listed.")
+            return faults
+        except RecursionError:
+            return [Fault("", TOO_DEEP)]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [Fault("", "The body is not JSON in UTF-8.")]
+
+
+def field_of(name: str) -> str:
+    """The field that a name in a query string fills: created_gt for `created[gt]`."""
+    return _OPERATOR.sub(r"_\1", name)
+
+
+def _shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:
+    shape: Shape = {}
+    for field in descriptor.fields:
+        if field.name in absent:
+            continue
+        kind: Any = _SCALARS.get(field.type)
+        if field.name in raw:
+            kind = msgspec.Raw
+        elif field.type == F.TYPE_MESSAGE:
+            inside_itself = field.message_type is descriptor
+            kind = _shape(field.message_type, (), (field.name,) if inside_itself else ())
+        shape[field.name] = (kind, field.is_repeated)
+    return shape
+
+
+def _struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+    fields: list[tuple[str, Any, Any]] = []
+    for field, (leaf, repeats) in shape.items():
+        kind = _struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
+        absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
+        fields.append((field, kind | absent, msgspec.UNSET))
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """Every place where a decoded value departs from the shape."""
+    if not isinstance(kind, dict):
+        try:
+            if kind is not msgspec.Raw:
+                msgspec.convert(value, kind, strict=strict)
+        except msgspec.ValidationError as error:
+            yield Fault(path, str(error))
+        return
+    if not isinstance(value, dict):
+        yield Fault(path, "Expected an object.")
+        return
+    for name, each in value.items():
+        where = f"{path}.{name}" if path else name
+        if name not in kind:
+            yield Fault(where, "Unknown field.")
+        elif each is not None:
+            leaf, repeats = kind[name]
+            if not repeats:
+                yield from _faults(each, leaf, where, strict=strict)
+            elif not isinstance(each, list):
+                yield Fault(where, "Expected an array.")
+            else:
+                for index, item in enumerate(each):
+                    yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+
+
+def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+    """The paths of keys that stand twice in one object of a well-formed body."""
+    found: list[Fault] = []
+
+    def walk(value: Any, path: str) -> None:
+        if isinstance(value, list) and value and isinstance(value[0], tuple):
+            seen: set[str] = set()
+            for name, each in value:
+                where = f"{path}.{name}" if path else name
+                if name in seen:
+                    found.append(Fault(where, "The key stands twice in one object."))
+                seen.add(name)
+                if where not in raw:
+                    walk(each, where)
+        elif isinstance(value, list):
+            for index, each in enumerate(value):
+                walk(each, f"{path}.{index}")
+
+    try:
+        # Numbers stay text: Python refuses to read an integer of 4301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    walk(pairs, "")
+    return found
+
+
+def field_names(message: type[Message]) -> set[str]:
+    """The names of a message's fields, and of those of the messages in it."""
+    every: dict[str, Any] = {}
+
+    def walk(descriptor: Any) -> None:
+        if descriptor.full_name not in every:
+            every[descriptor.full_name] = descriptor
+            for field in descriptor.fields:
+                if field.type == F.TYPE_MESSAGE:
+                    walk(field.message_type)
+
+    walk(message.DESCRIPTOR)
+    return {field.name for each in every.values() for field in each.fields}

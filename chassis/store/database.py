@@ -1,0 +1,221 @@
+"""A service's own store: SQLite in one file, or PostgreSQL.
+
+SQLite writes take turns (`chassis.store.group_commit`) and begin with BEGIN IMMEDIATE: a
+deferred transaction that reads and then writes fails at once when another has
+written. Drivers are in autocommit and BEGIN is said here: a listener of SQLAlchemy's
+for it would cost each connection 35 us.
+On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Table,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from chassis.context import current
+from chassis.errors import Busy, Overloaded, Refusal
+from chassis.store.group_commit import GroupCommit, driver_of
+
+LOCK_WAIT = 5  # seconds
+CONNECT_WAIT = 5  # seconds; a host that never answers would hold a thread for minutes
+CONNECTIONS = 16  # more than a server has threads
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+_written = threading.local()
+
+
+def news() -> None:
+    """What this thread writes now is waited for: its commit wakes who waits for `Database.news`."""
+    _written.news = True
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+JSON: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC: aware on both engines, in the order of time on both."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and value.replace(tzinfo=UTC)
+
+
+class Database:
+    """Transactions on one store."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = self._sqlite() if self.is_sqlite else self._postgres()
+        self._commits = GroupCommit(self.engine)
+        self.news = threading.Event()
+
+    def _sqlite(self) -> Engine:
+        path = Path(self.url.database or "")
+        if not path.name or path.name == ":memory:":
+            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        engine = create_engine(
+            self.url,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            **JSON,
+            connect_args={
+                "isolation_level": None,
+                "check_same_thread": False,
+                "timeout": LOCK_WAIT,
+            },
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        return engine
+
+    def _postgres(self) -> Engine:
+        return create_engine(
+            self.url.set(drivername="postgresql+psycopg"),
+            pool_size=CONNECTIONS,
+            max_overflow=0,
+            **JSON,
+            connect_args={
+                "autocommit": True,
+                "connect_timeout": CONNECT_WAIT,
+                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
+            },
+        )
+
+    @contextmanager
+    def read(self, *, single: bool = False) -> Iterator[Connection]:
+        """For reading: on SQLite one state of the store, on PostgreSQL that of each statement.
+
+        READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
+        A `single` statement sees one state by itself.
+        """
+        with refusals(), self.engine.connect() as tx:
+            if self.is_sqlite and not single:
+                driver_of(tx).execute("BEGIN")
+            yield tx
+
+    @contextmanager
+    def stream(self) -> Iterator[Connection]:
+        """For reading much: one state of the store, whose rows may come as they are asked for."""
+        with refusals(), self.engine.connect() as tx:
+            if self.is_sqlite:
+                driver_of(tx).execute("BEGIN")
+            else:
+                tx.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield tx
+
+    @contextmanager
+    def write(self, *, single: bool = False) -> Iterator[Connection]:
+        """A transaction that is durable when the block has ended without an error.
+
+        Nothing is committed for a caller who has stopped waiting (TooLate). A block that is one
+        `single` statement, with nothing after it that could fail, needs no more than that
+        statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
+        and SQLite a savepoint. Its caller's patience is asked before it.
+        """
+        call = current()
+        _written.news = False
+        with refusals():
+            if self.is_sqlite:
+                wait = min(LOCK_WAIT, call.seconds_left())
+                with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
+                    yield tx
+            elif single and call.seconds_left() > LOCK_WAIT:  # else it might get through too late
+                with self.engine.connect() as tx:
+                    call.ensure_awaited()
+                    yield tx
+            else:
+                with self.engine.begin() as tx:
+                    tx.exec_driver_sql("BEGIN")
+                    yield tx
+                    call.ensure_awaited()
+        if _written.news:
+            self.news.set()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._commits.close()
+        self.engine.dispose()
+
+
+def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless one with its key is there, or comes first; gives whether it did."""
+    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    # Without it the count of an insert is -1 on PostgreSQL: psycopg forgets it on closing.
+    counted = statement.execution_options(preserve_rowcount=True)
+    return tx.execute(counted, row).rowcount == 1
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Database trouble that passes by itself becomes Busy or Overloaded."""
+    try:
+        yield
+    except TimeoutError:
+        raise Overloaded("Too many writes are waiting; try again.") from None
+    except sqlite3.OperationalError as error:  # of BEGIN, which is said to the driver itself
+        if "locked" not in str(error):
+            raise
+        raise Busy("Another process is writing; try again.") from error
+    except PoolTimeout:
+        raise Overloaded("No database connection is free; try again.") from None
+    except DBAPIError as error:
+        if refusal := _refusal(error):
+            raise refusal from error
+        raise
+
+
+def _refusal(error: DBAPIError) -> Refusal | None:
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state in ("55P03", "40001", "40P01") or "database is locked" in str(error.orig):
+        return Busy("Another request holds this; try again.")
+    unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
+    if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
+        return Overloaded("The database does not answer; try again.")
+    return None

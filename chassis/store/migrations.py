@@ -1,0 +1,75 @@
+"""Schema versions of one service's store, by alembic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from alembic import command, context
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, MetaData, text
+
+from chassis.store.database import Database, Instant
+
+LOCK = 0x0971_6A7E  # any number, the same in every process that migrates
+
+
+def config(folder: Path) -> Config:
+    """An alembic configuration without an ini file."""
+    made = Config()
+    made.set_main_option("script_location", str(folder))
+    made.set_main_option("path_separator", "os")
+    return made
+
+
+def migrate(database: Database, folder: Path) -> None:
+    """Bring the store to the newest version; safe to run twice at once."""
+    with _alone(database) as tx:
+        made = config(folder)
+        made.attributes["connection"] = tx
+        command.upgrade(made, "head")
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[Connection]:
+    with database.write() as tx:
+        if not database.is_sqlite:
+            # A request may not take long, a migration may: it waits, and rewrites large tables.
+            tx.execute(text("SET LOCAL lock_timeout = 0"))
+            tx.execute(text("SET LOCAL statement_timeout = 0"))
+            tx.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        yield tx
+
+
+def run(metadata: MetaData) -> None:
+    """What a service's migrations/env.py does, in the transaction of `migrate`."""
+    connection = context.config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_as_batch=True,
+        render_item=_as_plain_type,
+    )
+    context.run_migrations()
+
+
+def _as_plain_type(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """A migration stands by itself: it names no type of ours."""
+    own = kind == "type" and isinstance(item, Instant)
+    return "sa.DateTime(timezone=True)" if own else False
+
+
+def is_current(database: Database, folder: Path) -> bool:
+    """Whether the store is at the newest version."""
+    with database.read() as tx:
+        heads = set(MigrationContext.configure(tx).get_current_heads())
+    return heads == set(ScriptDirectory.from_config(config(folder)).get_heads())
+
+
+def differences(database: Database, metadata: MetaData) -> list[object]:
+    """What the store lacks or has beyond the tables of the code."""
+    with database.read() as tx:
+        return list(compare_metadata(MigrationContext.configure(tx), metadata))
