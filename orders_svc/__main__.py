@@ -3,17 +3,18 @@
 from pathlib import Path
 
 from chassis.cli.service import Service, command_line
-from orders_svc import reference, store
-from orders_svc.service import serve
+from orders_svc import reference
+from orders_svc.rpcs.order_service import serve
+from orders_svc.store import tables
 
 SERVICE = Service(
     name="orders",
     listen="127.0.0.1:50052",
-    metadata=store.metadata,
-    accounts=store.accounts,
-    answers=store.answers,
-    changes=store.changes,
-    outbox=store.outbox,
+    metadata=tables.metadata,
+    accounts=tables.accounts,
+    answers=tables.answers,
+    changes=tables.changes,
+    outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

@@ -14,15 +14,15 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
-from orders_svc import logins, store
-from orders_svc.events import EVENTS
-from orders_svc.rules import LENS_TYPES, RX
+from orders_svc.documents.events import EVENTS
+from orders_svc.rules.order import LENS_TYPES, RX
+from orders_svc.store import logins, tables
 
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
 ID = validate.Length(1, 64)
 NAME = validate.Length(1, 200)
 # A lab's catalog, children first: the order of deleting.
-CATALOG = (store.addons, store.style_materials, store.materials, store.styles)
+CATALOG = (tables.addons, tables.style_materials, tables.materials, tables.styles)
 
 
 def _once(*keys: str) -> Callable[[list[Any]], None]:
@@ -162,15 +162,15 @@ REFERENCE = ReferenceSchema()
 def load(tx: Connection, reference: dict[str, Any]) -> None:
     """Bring the store to what the file says."""
     for account in reference["accounts"]:
-        store.accounts.put(tx, **account)
+        tables.accounts.put(tx, **account)
     for lab in reference["labs"]:
         _put_lab(tx, lab)
-    ids = store.accounts.ids(tx)
+    ids = tables.accounts.ids(tx)
     for index, client in enumerate(reference["clients"]):
         if client["account"] not in ids:
             raise ValidationError({"clients": {index: {"account": ["Must be an account's name."]}}})
-        store.outbox.endpoints.put(tx, client["account"], client["endpoint"], utc_now())
-    labs = store.lab_ids(tx)
+        tables.outbox.endpoints.put(tx, client["account"], client["endpoint"], utc_now())
+    labs = tables.lab_ids(tx)
     for index, user in enumerate(reference["users"]):
         if user["account"] not in ids:
             raise ValidationError({"users": {index: {"account": ["Must be an account's name."]}}})
@@ -182,12 +182,12 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
 def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
     values = {"name": lab["name"], "settings": lab["settings"]}
     if not tx.execute(
-        update(store.labs).where(store.labs.c.id == lab["id"]).values(values)
+        update(tables.labs).where(tables.labs.c.id == lab["id"]).values(values)
     ).rowcount:
-        tx.execute(insert(store.labs).values(id=lab["id"], **values))
+        tx.execute(insert(tables.labs).values(id=lab["id"], **values))
     for table in CATALOG:
         tx.execute(delete(table).where(table.c.lab_id == lab["id"]))
-    _add(tx, store.styles, lab["id"], lab["styles"])
+    _add(tx, tables.styles, lab["id"], lab["styles"])
     styles_of, addons_of = _first(lab, "styles"), _first(lab, "colors", "coats", "tints")
     named = [
         {
@@ -198,17 +198,17 @@ def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
         }
         for each in lab["materials"]
     ]
-    _add(tx, store.materials, lab["id"], named)
+    _add(tx, tables.materials, lab["id"], named)
     links = [
         {"style_id": style, "material_id": material["id"]}
         for material in lab["materials"]
         if styles_of[material["id"]] == material["id"]
         for style in material["styles"]
     ]
-    _add(tx, store.style_materials, lab["id"], links)
+    _add(tx, tables.style_materials, lab["id"], links)
     firsts = set(addons_of.values())
     own = [material for material in lab["materials"] if material["id"] in firsts]
-    _add(tx, store.addons, lab["id"], _addons(lab, own))
+    _add(tx, tables.addons, lab["id"], _addons(lab, own))
 
 
 def _first(lab: dict[str, Any], *names: str) -> dict[str, str]:
@@ -239,23 +239,23 @@ def _add(tx: Connection, table: Any, lab: str, rows: list[dict[str, Any]]) -> No
 
 
 def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
-    found = store.user_named(tx, user["email"])
+    found = tables.user_named(tx, user["email"])
     if found is None:
         password_hash = generate_password_hash(user["password"])
         row = {"account_id": account_id, "email": user["email"], "password_hash": password_hash}
-        tx.execute(insert(store.users).values(row))
-        found = store.user_named(tx, user["email"])
+        tx.execute(insert(tables.users).values(row))
+        found = tables.user_named(tx, user["email"])
         assert found is not None
     else:
         changed: dict[str, Any] = {"account_id": account_id}
         if not check_password_hash(found.password_hash, user["password"]):
             changed["password_hash"] = generate_password_hash(user["password"])
             logins.end_all(tx, found.id)
-        tx.execute(update(store.users).where(store.users.c.id == found.id).values(changed))
-    tx.execute(delete(store.user_labs).where(store.user_labs.c.user_id == found.id))
+        tx.execute(update(tables.users).where(tables.users.c.id == found.id).values(changed))
+    tx.execute(delete(tables.user_labs).where(tables.user_labs.c.user_id == found.id))
     rows = [
         {"user_id": found.id, "lab_id": each["lab"], "account_number": each["account_number"]}
         for each in user["labs"]
     ]
     if rows:
-        tx.execute(insert(store.user_labs), rows)
+        tx.execute(insert(tables.user_labs), rows)

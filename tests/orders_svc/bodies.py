@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 from marshmallow import ValidationError
 
-from orders_svc import rules
-from orders_svc.rules import Offer, offer_faults
+from orders_svc.rules import order as rules
+from orders_svc.rules.order import Offer, offer_faults
 from protos.orders_pb2 import CreateOrderRequest
 
 EXAMPLE = Path(__file__).parents[2] / "demo" / "order.json"

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from sqlalchemy import URL
 
 from chassis.cli.service import command_line
-from orders_svc import reference, store
+from orders_svc import reference
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE
+from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
 from tests.serving import Served, load_demo
@@ -83,8 +84,8 @@ def test_what_a_file_changes_is_changed_and_the_rest_stays(orders: Served, uniqu
     load(orders, {"labs": [lab], "users": [{**user, "account": "other-client"}]})
     after = orders.rows()
     with orders.database.read() as tx:
-        ids = store.accounts.ids(tx)
-        found = store.user_named(tx, user["email"])
+        ids = tables.accounts.ids(tx)
+        found = tables.user_named(tx, user["email"])
     assert found is not None
     assert found.account_id == ids["other-client"]
     assert [row[1] for row in after["labs"] if row[0] == unique] == ["New"]
@@ -102,7 +103,7 @@ def test_a_password_changes_only_when_the_file_says_so(orders: Served, unique: s
     for password in ("old-password", "old-password", "new-password"):
         load(orders, {"users": [{**user, "password": password}]})
         with orders.database.read() as tx:
-            found = store.user_named(tx, user["email"])
+            found = tables.user_named(tx, user["email"])
         assert found is not None
         hashes.append(found.password_hash)
     assert hashes[0] == hashes[1] != hashes[2]

@@ -4,7 +4,7 @@ import math
 
 from hypothesis import strategies as st
 
-from orders_svc.traces import CIRCLE, Depth, Record, Trace, Tracing
+from orders_svc.rules.traces import CIRCLE, Depth, Record, Trace, Tracing
 
 HALF = "R=2500;2494;2287;1985;1774;1700;1774;1985;2287;2494"
 BOTH = f"""JOB="1001"

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import expect
 
 from gateway import create_app
-from orders_svc.dashboard_rules import ATTEMPTS
+from orders_svc.rules.dashboard import ATTEMPTS
 from tests.browser import PHONE, Windows, picture
 from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
 from tests.serving import Served
