@@ -13,9 +13,9 @@ from chassis.context import caller, current, utc_now
 from chassis.errors import NotFound, Unauthenticated
 from chassis.store.database import Database
 from chassis.validation import Rules
+from optics import powers as optics
 from orders_svc.documents import orders as documents
 from orders_svc.rules import dashboard as dashboard_rules
-from orders_svc.rules import optics
 from orders_svc.store import logins, orders, tables
 from orders_svc.store import search as searching
 from protos import orders_pb2 as pb

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple
 
 from chassis.context import Account
 from chassis.errors import Fault, Invalid
-from orders_svc.rules.names import fold
+from optics.names import fold
 from orders_svc.store.order_lists import Page
 from orders_svc.store.orders import SEEN
 from orders_svc.store.tables import labs, labs_of, orders

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, update
 from chassis.context import Account
 from chassis.store.database import Database
 from chassis.store.migrations import config, migrate
-from orders_svc.rules.names import LONGEST, fold, searched
+from optics.names import fold
+from orders_svc.rules.names import LONGEST, searched
 from orders_svc.store import search as searching
 from orders_svc.store import tables
 from orders_svc.store.order_lists import Page
