@@ -82,7 +82,7 @@ def insert(url: str, seconds: float, way: str) -> dict[str, float]:
 
     def core() -> None:
         with database.write() as tx:
-            orders.add(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
+            orders.add_order(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
 
     work = core if way == CORE else _raw(url, account.id, user)
     work()

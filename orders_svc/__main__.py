@@ -1,10 +1,10 @@
-"""`python -m orders_svc` serves; `--help` tells the rest."""
+"""The command line: `python -m orders_svc` serves, `--help` lists the other commands."""
 
 from pathlib import Path
 
 from chassis.cli.service import Service, command_line
 from orders_svc import reference
-from orders_svc.rpcs.order_service import serve
+from orders_svc.rpcs.server import serve
 from orders_svc.store import tables
 
 SERVICE = Service(

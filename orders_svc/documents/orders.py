@@ -1,54 +1,61 @@
-"""Orders as messages: what is told of a row, and the drawing and the job text made of it."""
+"""Orders as messages, drawings and job text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, RowMapping
 
-from orders_svc.documents.job import job_text
-from orders_svc.documents.outline import draw
+from orders_svc.documents.job import write_job
+from orders_svc.documents.outline import draw_outline
+from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.warnings import read_tracing
-from orders_svc.store import tables
+from orders_svc.store.catalogs import find_lens_name
 from protos import orders_pb2 as pb
 
-
-def styles(tx: Connection, lab: str, lens_type: str) -> pb.ListStylesResponse:
-    """The styles of a lab for a lens type."""
-    rows = tables.styles_of(tx, lab, lens_type)
-    return pb.ListStylesResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
+Columns = Mapping[str, Any] | RowMapping
 
 
-def order(row: Row[Any], public_url: str) -> pb.Order:
-    """The whole of an order: how it stands, and how it was sent."""
+def build_order(row: Row[Any], public_url: str) -> pb.Order:
+    """Return the whole of an order: its current state, and the document as it was sent."""
     return pb.Order(
         id=row.id,
         lab_status=row.lab_status,
-        url=review_page(row.id, public_url),
-        created=unix(row.created_at),
-        updated=unix(row.updated_at),
+        url=build_review_url(row.id, public_url),
+        created=to_unix(row.created_at),
+        updated=to_unix(row.updated_at),
         tray_number=row.tray_number,
         invoice_number=row.invoice_number,
-        warnings=warnings(row.warnings or ()),
+        warnings=build_warnings(row.warnings),
         traced=row.traced,
         **row.document,
     )
 
 
-def listed(row: Row[Any]) -> pb.ListedOrder:
-    """An order as its client's list shows it."""
+def build_created_order(row: Columns, public_url: str) -> pb.CreateOrderResponse:
+    """Return the answer to CreateOrder; only a draft has a review page."""
+    is_draft = row["lab_status"] == LabStatus.DRAFT
+    return pb.CreateOrderResponse(
+        id=row["id"],
+        url=build_review_url(row["id"], public_url) if is_draft else None,
+        warnings=build_warnings(row["warnings"]),
+    )
+
+
+def build_listed_order(row: Row[Any]) -> pb.ListedOrder:
+    """Return an order as its client's list shows it."""
     return pb.ListedOrder(
         id=row.id,
         tray_number=row.tray_number,
         invoice_number=row.invoice_number,
         lab_status=row.lab_status,
-        created=unix(row.created_at),
-        updated=unix(row.updated_at),
+        created=to_unix(row.created_at),
+        updated=to_unix(row.updated_at),
     )
 
 
-def queued(row: Row[Any]) -> pb.LabOrder:
-    """An order as its lab's queue shows it."""
+def build_lab_order(row: Row[Any]) -> pb.LabOrder:
+    """Return an order as its lab's queue shows it."""
     return pb.LabOrder(
         id=row.id,
         lab=row.lab_id,
@@ -56,40 +63,42 @@ def queued(row: Row[Any]) -> pb.LabOrder:
         lab_status=row.lab_status,
         tray_number=row.tray_number,
         invoice_number=row.invoice_number,
-        created=unix(row.created_at),
-        submitted=unix(row.submitted_at),
-        updated=unix(row.updated_at),
+        created=to_unix(row.created_at),
+        submitted=to_unix(row.submitted_at),
+        updated=to_unix(row.updated_at),
     )
 
 
-def warnings(kept: Iterable[dict[str, str]]) -> list[pb.Warning]:
-    """Warnings as they are kept."""
-    return [pb.Warning(**each) for each in kept]
+def build_warnings(warnings: Iterable[dict[str, str]] | None) -> list[pb.Warning]:
+    """Return the warnings of a row as messages."""
+    return [pb.Warning(**warning) for warning in warnings or ()]
 
 
-def outline(row: Row[Any]) -> pb.OrderOutline:
-    """The lenses of an order, drawn."""
+def build_outline(row: Row[Any]) -> pb.OrderOutline:
+    """Return a drawing of an order's lenses."""
     order = row.document
-    return pb.OrderOutline(svg=draw(order["frame"], order.get("rx"), read_tracing(order)[0]))
+    return pb.OrderOutline(
+        svg=draw_outline(order["frame"], order.get("rx"), read_tracing(order)[0])
+    )
 
 
-def job(tx: Connection, row: Row[Any]) -> pb.OrderJob:
-    """An order for lab software."""
+def build_job(tx: Connection, row: Row[Any]) -> pb.OrderJob:
+    """Return an order as job text for lab software."""
     order = row.document
-    lens = tables.lens_name(tx, row.lab_id, order["lens"]) if "lens" in order else ""
-    return pb.OrderJob(oma=job_text(row.id, order, lens, read_tracing(order)[0]))
+    lens_name = find_lens_name(tx, row.lab_id, order["lens"]) if "lens" in order else ""
+    return pb.OrderJob(oma=write_job(row.id, order, lens_name, read_tracing(order)[0]))
 
 
-def submission(draft: Row[Any]) -> pb.CreateOrderRequest:
-    """A draft as if it were sent anew, to be submitted."""
+def build_submission(draft: Row[Any]) -> pb.CreateOrderRequest:
+    """Return the request that would create a draft's order as submitted."""
     return pb.CreateOrderRequest(**{**draft.document, "mode": "submit"})
 
 
-def review_page(order_id: str, public_url: str) -> str:
-    """Where an order is reviewed."""
+def build_review_url(order_id: str, public_url: str) -> str:
+    """Return the address of an order's review page."""
     return f"{public_url}/orders/{order_id}"
 
 
-def unix(moment: datetime) -> int:
-    """Whole seconds since 1970."""
+def to_unix(moment: datetime) -> int:
+    """Return whole seconds since 1970."""
     return int(moment.timestamp())

@@ -1,46 +1,41 @@
-"""What is answered: one short method per RPC, and row to message."""
+"""OrderService: what opticians' software calls."""
 
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import grpc
-from sqlalchemy import Connection, Row
 
-from chassis.context import Account, Call, caller, current, utc_now
-from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
-from chassis.server.accounts import CLIENT, Authenticate, hash_secret, require_role
-from chassis.server.idempotency import new_secret
-from chassis.server.server import Running, start
+from chassis.context import caller, current, utc_now
+from chassis.errors import NotFound
+from chassis.server.accounts import CLIENT, require_role
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
-from orders_svc.documents import events
+from orders_svc.actions.create_order import create_order
+from orders_svc.actions.create_token import create_token
+from orders_svc.actions.submit_order import ensure_draft, submit_order
+from orders_svc.documents import catalogs as catalog_documents
 from orders_svc.documents import orders as documents
-from orders_svc.rpcs.dashboard_service import SESSION, DashboardService
-from orders_svc.rules import lab_status as statuses
-from orders_svc.rules import lists as pages
-from orders_svc.rules import order as rules
-from orders_svc.rules.lab_status import MOVES, SENT, LabStatus
-from orders_svc.rules.warnings import Review, read_tracing, review
-from orders_svc.store import logins, orders, tables
-from orders_svc.store import order_lists as listing
+from orders_svc.rpcs.callers import Callers
+from orders_svc.rules import catalogs as catalog_rules
+from orders_svc.rules.lists import LIST_ORDERS_REQUEST
+from orders_svc.rules.offer import find_offer_faults
+from orders_svc.rules.order import CREATE_ORDER_REQUEST
+from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
+from orders_svc.rules.warnings import Review, read_tracing, review_order
+from orders_svc.store import catalogs, order_lists, tables, users
+from orders_svc.store.lookups import Lookups
+from orders_svc.store.orders import get_order
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
-NO_DRAFT = "The order is not a draft."
-TOKEN_LIFE = timedelta(hours=24)
-USER_EMAIL = "User-Email"
-
-CREATE_TOKEN = Rules(rules.CREATE_TOKEN_REQUEST)
-GET_ORDER_SETTINGS = Rules(rules.GET_ORDER_SETTINGS_REQUEST)
-LIST_STYLES = Rules(rules.LIST_STYLES_REQUEST)
-LIST_MATERIALS = Rules(rules.LIST_MATERIALS_REQUEST)
-LIST_ADDONS = Rules(rules.LIST_ADDONS_REQUEST)
-CREATE_ORDER = Rules(rules.CREATE_ORDER_REQUEST, raw=("frame.tracing",))
-LIST_ORDERS = Rules(pages.LIST_ORDERS_REQUEST)
-LIST_LAB_ORDERS = Rules(pages.LIST_LAB_ORDERS_REQUEST)
-UPDATE_ORDER = Rules(statuses.UPDATE_ORDER_REQUEST)
+CREATE_TOKEN = Rules(CREATE_TOKEN_REQUEST)
+GET_ORDER_SETTINGS = Rules(catalog_rules.GET_ORDER_SETTINGS_REQUEST)
+LIST_STYLES = Rules(catalog_rules.LIST_STYLES_REQUEST)
+LIST_MATERIALS = Rules(catalog_rules.LIST_MATERIALS_REQUEST)
+LIST_ADDONS = Rules(catalog_rules.LIST_ADDONS_REQUEST)
+CREATE_ORDER = Rules(CREATE_ORDER_REQUEST, raw=("frame.tracing",))
+LIST_ORDERS = Rules(LIST_ORDERS_REQUEST)
 
 
 class OrderService(rpc.OrderServiceServicer):
@@ -49,335 +44,149 @@ class OrderService(rpc.OrderServiceServicer):
     def __init__(
         self,
         database: Database,
-        memory: Memory,
+        lookups: Lookups,
+        callers: Callers,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
-        self.memory = memory
+        self.lookups = lookups
+        self.callers = callers
         self.public_url = public_url
         self.now = now
 
     def CreateToken(
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
     ) -> pb.Token:
-        values, call = CREATE_TOKEN.check(request), current()
+        values = CREATE_TOKEN.check(request)
+        client_id, secret = values["client_id"], values["client_secret"]
         with self.database.read() as tx:
-            account = tables.accounts.named(tx, values["client_id"], values["client_secret"])
+            account = tables.accounts.named(tx, client_id, secret)
         require_role(account, CLIENT)
-        token = "tok_" + new_secret(values["client_secret"], call.idempotency_key)
         with self.database.write() as tx:
-            now = self.now()
-            call.replayed = not tables.put_token(tx, account, token, now, now + TOKEN_LIFE)
-        return pb.Token(token=token)
+            return pb.Token(token=create_token(tx, account, secret, self.now()))
+
+    def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
+        user_id = self.callers.acting_user()
+        with self.database.read() as tx:
+            labs = catalog_documents.build_labs(users.list_labs(tx, user_id))
+        return pb.WhoAmIResponse(client=caller().name, user=self.callers.acting_email(), labs=labs)
 
     def ListLabs(
         self, request: pb.ListLabsRequest, context: grpc.ServicerContext
     ) -> pb.ListLabsResponse:
-        user = self.acting_user()
+        user_id = self.callers.acting_user()
         with self.database.read() as tx:
-            rows = tables.labs_of(tx, user)
-        return pb.ListLabsResponse(data=[pb.Lab(**row._mapping) for row in rows])
+            rows = users.list_labs(tx, user_id)
+        return pb.ListLabsResponse(data=catalog_documents.build_labs(rows))
 
     def GetOrderSettings(
         self, request: pb.GetOrderSettingsRequest, context: grpc.ServicerContext
     ) -> pb.OrderSettings:
-        user = self.acting_user()
-        return pb.OrderSettings(**self.lab_settings(user, GET_ORDER_SETTINGS.check(request)))
+        user_id = self.callers.acting_user()
+        return pb.OrderSettings(**self.get_settings(user_id, GET_ORDER_SETTINGS.check(request)))
 
     def ListStyles(
         self, request: pb.ListStylesRequest, context: grpc.ServicerContext
     ) -> pb.ListStylesResponse:
-        user, values = self.acting_user(), LIST_STYLES.check(request)
-        self.lab_settings(user, values)
-        # Two lists a lab, and the only ones that are as long as its catalog.
-        lab, lens_type = values["lab"], values["lens_type"]
-        return self.memory.recall(
-            ("styles", lab, lens_type), lambda tx: documents.styles(tx, lab, lens_type)
+        user_id, values = self.callers.acting_user(), LIST_STYLES.check(request)
+        self.get_settings(user_id, values)
+        # Cached: two lists per lab, and the only ones as long as its whole catalog.
+        lab_id, lens_type = values["lab"], values["lens_type"]
+        return self.lookups.cache.recall(
+            ("styles", lab_id, lens_type),
+            lambda tx: catalog_documents.build_styles(tx, lab_id, lens_type),
         )
 
     def ListMaterials(
         self, request: pb.ListMaterialsRequest, context: grpc.ServicerContext
     ) -> pb.ListMaterialsResponse:
-        user, values = self.acting_user(), LIST_MATERIALS.check(request)
-        self.lab_settings(user, values)
+        user_id, values = self.callers.acting_user(), LIST_MATERIALS.check(request)
+        self.get_settings(user_id, values)
         with self.database.read() as tx:
-            rows = tables.materials_of(tx, values["lab"], values["style"])
-        return pb.ListMaterialsResponse(data=[pb.CatalogEntry(**row._mapping) for row in rows])
+            rows = catalogs.list_materials(tx, values["lab"], values["style"])
+        return pb.ListMaterialsResponse(data=catalog_documents.build_entries(rows))
 
     def ListAddons(
         self, request: pb.ListAddonsRequest, context: grpc.ServicerContext
     ) -> pb.ListAddonsResponse:
-        user, values = self.acting_user(), LIST_ADDONS.check(request)
-        self.lab_settings(user, values)
+        user_id, values = self.callers.acting_user(), LIST_ADDONS.check(request)
+        self.get_settings(user_id, values)
         with self.database.read() as tx:
-            rows = tables.addons_of(tx, values["lab"], values["style"], values["material"])
-        return pb.ListAddonsResponse(data=addons_message(rows))
+            rows = catalogs.list_addons(tx, values["lab"], values["style"], values["material"])
+        return pb.ListAddonsResponse(data=catalog_documents.build_addons(rows))
 
     def CreateOrder(
         self, request: pb.CreateOrderRequest, context: grpc.ServicerContext
     ) -> pb.CreateOrderResponse:
-        user = self.acting_user()
-        order, found = self.checked(user, request)
-        is_told = order["mode"] == "submit" and self.listens(caller())
-        is_alone = not is_told and not current().idempotency_key
-        warnings = documents.warnings(found.warnings)
-        with self.database.write(single=is_alone) as tx:
-            now = self.now()
-            row = orders.add(tx, caller(), user, order, found, now)
-            created = pb.CreateOrderResponse(id=row["id"], warnings=warnings)
-            if row["lab_status"] == LabStatus.DRAFT:
-                created.url = documents.review_page(row["id"], self.public_url)
-            if is_told:
-                events.tell(tx, caller().name, events.SUBMITTED, row, now)
-            return tables.answers.keep(tx, created)
+        user_id, client = self.callers.acting_user(), caller()
+        order, review = self.check_order(user_id, request)
+        notify = order["mode"] == "submit" and self.lookups.has_endpoint(client)
+        is_single = not notify and not current().idempotency_key
+        with self.database.write(single=is_single) as tx:
+            row = create_order(tx, client, user_id, order, review, self.now(), notify=notify)
+            return tables.answers.keep(tx, documents.build_created_order(row, self.public_url))
 
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext
     ) -> pb.ListOrdersResponse:
-        user, filters = self.acting_user(), LIST_ORDERS.check(request)
-        self.lab_settings(user, filters)
+        user_id, filters = self.callers.acting_user(), LIST_ORDERS.check(request)
+        self.get_settings(user_id, filters)
         with self.database.read() as tx:
-            page = listing.orders_of(tx, caller(), filters)
-        return pb.ListOrdersResponse(
-            has_more=page.has_more, data=[documents.listed(row) for row in page.rows]
-        )
+            page = order_lists.list_orders(tx, caller(), filters)
+        data = [documents.build_listed_order(row) for row in page.rows]
+        return pb.ListOrdersResponse(has_more=page.has_more, data=data)
 
     def GetOrder(self, request: pb.GetOrderRequest, context: grpc.ServicerContext) -> pb.Order:
-        return self.document(self.seen(self.acting_user(), request.order_id))
+        user_id = self.callers.acting_user()
+        with self.database.read(single=True) as tx:
+            row = get_order(tx, caller(), user_id, request.order_id)
+        return documents.build_order(row, self.public_url)
 
     def SubmitOrder(
         self, request: pb.SubmitOrderRequest, context: grpc.ServicerContext
     ) -> pb.Order:
-        user = self.acting_user()
-        draft = self.seen(user, request.order_id)
-        if draft.lab_status != LabStatus.DRAFT:
-            raise WrongState(NO_DRAFT)
-        _, found = self.checked(user, documents.submission(draft))
+        user_id = self.callers.acting_user()
+        with self.database.read(single=True) as tx:
+            draft = get_order(tx, caller(), user_id, request.order_id)
+        ensure_draft(draft)
+        _, review = self.check_order(user_id, documents.build_submission(draft))
         with self.database.write() as tx:
-            now = self.now()
-            row = orders.submit(tx, caller(), user, draft.id, found, now)
-            if row is None:
-                raise WrongState(NO_DRAFT)
-            events.tell(tx, caller().name, events.SUBMITTED, row._mapping, now)
-            return tables.answers.keep(tx, self.document(row))
+            row = submit_order(tx, caller(), user_id, draft.id, review, self.now())
+            return tables.answers.keep(tx, documents.build_order(row, self.public_url))
 
     def GetOrderOutline(
         self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext
     ) -> pb.OrderOutline:
-        row = self.seen(self.acting_user(), request.order_id)
-        return documents.outline(row)
+        user_id = self.callers.acting_user()
+        with self.database.read(single=True) as tx:
+            row = get_order(tx, caller(), user_id, request.order_id)
+        return documents.build_outline(row)
 
     def GetOrderJob(
         self, request: pb.GetOrderJobRequest, context: grpc.ServicerContext
     ) -> pb.OrderJob:
-        row = self.seen(self.acting_user(), request.order_id)
+        user_id = self.callers.acting_user()
         with self.database.read() as tx:
-            return documents.job(tx, row)
+            row = get_order(tx, caller(), user_id, request.order_id)
+            return documents.build_job(tx, row)
 
-    def seen(self, user: int, order_id: str) -> Row[Any]:
-        """An order that the user sees; raises NotFound."""
-        with self.database.read(single=True) as tx:
-            found = orders.seen(tx, caller(), user, order_id)
-        if found is None:
-            raise NotFound("You have no such order.")
-        return found
-
-    def checked(self, user: int, request: pb.CreateOrderRequest) -> tuple[dict[str, Any], Review]:
-        """An order that its lab may have, and what is odd in it; raises Invalid."""
+    def check_order(
+        self, user_id: int, request: pb.CreateOrderRequest
+    ) -> tuple[dict[str, Any], Review]:
+        """Return a valid order that its lab offers, and its review; raises Invalid."""
         order, faults = CREATE_ORDER.examine(request)
-        offer = self.offer(user, order)
-        traced, refused = read_tracing(order)
-        known = {fault.path for fault in faults}
-        others = (each for each in refused if each[0] not in known)
-        refuse(faults, rules.offer_faults(order, offer), others)
+        offer = self.lookups.find_offer(user_id, order)
+        tracing, tracing_faults = read_tracing(order)
+        at_fault = {fault.path for fault in faults}
+        others = (fault for fault in tracing_faults if fault[0] not in at_fault)
+        refuse(faults, find_offer_faults(order, offer), others)
         assert offer is not None
-        return order, review(order, offer, traced)
+        return order, review_order(order, offer, tracing)
 
-    def listens(self, client: Account) -> bool:
-        """Whether a client has an endpoint: most have none, and their orders need no asking."""
-        return self.memory.recall(
-            ("endpoint", client.id),
-            lambda tx: tables.outbox.endpoints.find(tx, client.name) is not None,
-        )
-
-    def document(self, row: Row[Any]) -> pb.Order:
-        """An order as a message."""
-        return documents.order(row, self.public_url)
-
-    def acting_user(self) -> int:
-        """The user of this client for whom the call is made."""
-        email, account = current().metadata.get("user-email", ""), caller()
-        if not email:
-            fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
-            raise Invalid("User-Email is missing.", faults=[fault])
-        found = self.memory.recall(
-            ("user", account.id, email), lambda tx: tables.user_id(tx, account, email)
-        )
-        if found is None:
-            fault = Fault(USER_EMAIL, "Must be the e-mail address of a user of this client.")
-            raise Forbidden("User-Email is not a user of this client.", faults=[fault])
-        return found
-
-    def lab_settings(self, user: int, values: dict[str, str]) -> dict[str, list[str]]:
-        """The settings of a lab of this user; raises NotFound."""
-        found = self.settings(user, values["lab"], values["account_number"])
-        if found is None:
-            raise NotFound("You have no such lab with this account number.")
-        return found
-
-    def settings(self, user: int, lab: str, number: str) -> dict[str, list[str]] | None:
-        """The option lists of a lab of this user."""
-        return self.memory.recall(
-            ("settings", user, lab, number), lambda tx: tables.settings_of(tx, user, lab, number)
-        )
-
-    def offer(self, user: int, order: dict[str, Any]) -> rules.Offer | None:
-        """What the order's lab offers it; None when the lab is not this user's."""
-        lab, lens = order.get("lab", ""), order.get("lens", {})
-        settings = self.settings(user, lab, order.get("account_number", ""))
+    def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, list[str]]:
+        """Return the settings of a lab of this user; raises NotFound."""
+        settings = self.lookups.find_settings(user_id, values["lab"], values["account_number"])
         if settings is None:
-            return None
-        if not lens:
-            return rules.Offer(settings)
-        named = tables.Lens.of(lab, lens)
-        return rules.Offer(
-            settings, **self.memory.recall(named, lambda tx: tables.found(tx, named))
-        )
-
-
-class LabDeskService(rpc.LabDeskServiceServicer):
-    """What labs call, whoever the client."""
-
-    def __init__(
-        self, database: Database, public_url: str, now: Callable[[], datetime] = utc_now
-    ) -> None:
-        self.database = database
-        self.public_url = public_url
-        self.now = now
-
-    def ListLabOrders(
-        self, request: pb.ListLabOrdersRequest, context: grpc.ServicerContext
-    ) -> pb.ListLabOrdersResponse:
-        filters = LIST_LAB_ORDERS.check(request)
-        with self.database.read() as tx:
-            if not tables.has_lab(tx, filters["lab"]):
-                raise NotFound("There is no such lab.")
-            page = listing.queue_of(tx, filters)
-        return pb.ListLabOrdersResponse(
-            has_more=page.has_more, data=[documents.queued(row) for row in page.rows]
-        )
-
-    def GetLabOrder(
-        self, request: pb.GetLabOrderRequest, context: grpc.ServicerContext
-    ) -> pb.Order:
-        with self.database.read() as tx:
-            return documents.order(sent(tx, request.order_id), self.public_url)
-
-    def GetLabOrderJob(
-        self, request: pb.GetLabOrderJobRequest, context: grpc.ServicerContext
-    ) -> pb.OrderJob:
-        with self.database.read() as tx:
-            return documents.job(tx, sent(tx, request.order_id))
-
-    def UpdateOrder(
-        self, request: pb.UpdateOrderRequest, context: grpc.ServicerContext
-    ) -> pb.LabOrder:
-        change = UPDATE_ORDER.check(request)
-        moves = "lab_status" in change
-        before = MOVES[LabStatus(change["lab_status"])] if moves else SENT
-        with self.database.write() as tx:
-            now = self.now()
-            row = orders.move(tx, request.order_id, before, change, now)
-            if row is None:
-                stands = sent(tx, request.order_id).lab_status
-                raise WrongState(f"The order is {stands}, which does not allow this.")
-            if moves:
-                client = tables.client(tx, row.account_id)
-                events.tell(tx, client, events.STATUS_CHANGED, row._mapping, now)
-            return tables.answers.keep(tx, documents.queued(row))
-
-
-def sent(tx: Connection, order_id: str) -> Row[Any]:
-    """An order that was sent to a lab; raises NotFound."""
-    found = orders.sent(tx, order_id)
-    if found is None:
-        raise NotFound("There is no such order.")
-    return found
-
-
-def addons_message(rows: Iterable[Any]) -> pb.Addons:
-    """Addons by their kind."""
-    made = pb.Addons()
-    for row in rows:
-        if row.kind == "coat":
-            made.coats.add(id=row.id, name=row.name, type=row.type)
-        elif row.kind == "color":
-            made.colors.add(id=row.id, name=row.name)
-        else:
-            made.tints.append(row.id)
-    return made
-
-
-def authenticate(memory: Memory, now: Callable[[], datetime]) -> Authenticate:
-    """Authentication by bearer token, by HTTP Basic for direct gRPC callers, or by a session.
-
-    A session of the dashboard stands for its user, whoever else the call names.
-    """
-    basic = tables.accounts.basic(memory)
-
-    def find(call: Call) -> Account | None:
-        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
-        if scheme.lower() == "basic":
-            return basic(call)
-        if scheme.lower() == SESSION:
-            account, call.metadata["user-email"] = logins.caller_of(memory.database, token, now())
-            return account
-        key = hash_secret(token)
-        found = memory.recall(("token", key), lambda tx: tables.token_account(tx, key))
-        if found is None or found.expires_at <= now():
-            raise Unauthenticated("The token is unknown or has expired; fetch a new one.")
-        return found.account
-
-    return find
-
-
-def serve(
-    database: Database,
-    listen: str,
-    public_url: str,
-    now: Callable[[], datetime] = utc_now,
-) -> Running:
-    """Start the orders service."""
-    memory = Memory(database, tables.changes)
-    service = OrderService(database, memory, public_url, now)
-    of = pb.DESCRIPTOR.services_by_name
-    return start(
-        [
-            (
-                service,
-                rpc.add_OrderServiceServicer_to_server,
-                of["OrderService"],
-            ),
-            (
-                DashboardService(database, service.acting_user, public_url, now),
-                rpc.add_DashboardServiceServicer_to_server,
-                of["DashboardService"],
-            ),
-            (
-                LabDeskService(database, public_url, now),
-                rpc.add_LabDeskServiceServicer_to_server,
-                of["LabDeskService"],
-            ),
-        ],
-        database=database,
-        answers=tables.answers,
-        authenticate=authenticate(memory, now),
-        open_rpcs=frozenset(
-            {
-                f"/{of['OrderService'].full_name}/CreateToken",
-                f"/{of['DashboardService'].full_name}/LogIn",
-            }
-        ),
-        listen=listen,
-    )
+            raise NotFound("You have no such lab with this account number.")
+        return settings

@@ -1,4 +1,4 @@
-"""What the dashboard may be asked, and how often one may try to log in: pure, without a store."""
+"""Rules of the dashboard: its requests, sessions, and limits of login attempts."""
 
 from datetime import timedelta
 
@@ -6,15 +6,15 @@ from marshmallow import Schema, fields, validate
 
 from orders_svc.rules.lists import PageSchema
 
-SESSION_LIFE = timedelta(hours=12)  # a working day
-WINDOW = timedelta(minutes=15)
-# Attempts within the window, by an address of e-mail and by one of the network, behind which a
-# whole shop may stand.
-ATTEMPTS = {"email": 10, "address": 50}
+SESSION_LIFETIME = timedelta(hours=12)  # a working day
+ATTEMPT_WINDOW = timedelta(minutes=15)
+# Attempts within the window, per e-mail address and per network address; a whole shop may share
+# one network address.
+MAX_ATTEMPTS = {"email": 10, "address": 50}
 
 
 class LogInRequestSchema(Schema):
-    """Who logs in; which of the two is wrong is told to nobody, so hardly anything is refused."""
+    """A login; hardly anything is refused here, so that no answer reveals which part is wrong."""
 
     email = fields.String(load_default="", validate=validate.Length(max=254))
     password = fields.String(load_default="", validate=validate.Length(max=255))
@@ -23,7 +23,7 @@ class LogInRequestSchema(Schema):
 
 
 class SearchOrdersRequestSchema(PageSchema):
-    """Which orders."""
+    """A page of a search."""
 
     text = fields.String(load_default="", validate=validate.Length(max=120))
 

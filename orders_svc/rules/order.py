@@ -1,20 +1,21 @@
-"""What an order must be to be taken: the rules of the lab API v1 pages, without a store.
+"""Rules of an order by itself, as the lab API v1 pages state them.
 
-The schemas judge a request by itself; `offer_faults` judges an order by what its lab offers.
-Numbers are millimetres, degrees or dioptres as the proto says; all ranges are inclusive and
-lengths of text count code points. A message never repeats the value that was sent.
+What its lab offers is checked in `rules.offer`. Numbers are millimetres, degrees or dioptres as
+the proto says; all ranges are inclusive, and lengths of text count code points. No message
+repeats the value that was sent.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
+from optics.fields import at_most, between, check_not_blank, filled, one_of
+from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
+
 RX = "rx"
-LENS_TYPES = ("single_vision", "multifocal")
 FRAME_MATERIALS = tuple(
     "three_d_printed carbon_fiber drilled_and_grooved_rimless "  # noqa: SIM905 - a line for each
     "drilled_rimless grooved_industrial_safety grooved_rimless high_wrap horn industrial_safety "
@@ -25,50 +26,31 @@ STATES = frozenset(
     "ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV "
     "WI WY DC AS GU MP PR VI".split()
 )
-TRACING_BYTES = 256 * 1024
+MAX_TRACING_BYTES = 256 * 1024
 
-# A block belongs to one word of one field: with any other word it is refused.
+# Each block belongs to one value of one field, and is refused with any other.
 BLOCKS = {
     "lens": ("order_type", RX),
     "rx": ("order_type", RX),
     "redo_data": ("submission_type", "redo"),
     "multi_pair_data": ("submission_type", "multi_pair"),
 }
-# Of an eye, each of a pair needs the other.
-PAIRS = (("cylinder", "axis"), ("axis", "cylinder"), ("add", "seg_height"), ("seg_height", "add"))
+# Fields of an eye that need each other: if the first is present, the second is required.
+REQUIRED_WITH = (
+    ("cylinder", "axis"),
+    ("axis", "cylinder"),
+    ("add", "seg_height"),
+    ("seg_height", "add"),
+)
 
 
-def not_blank(value: str) -> None:
-    if not value or value.isspace():
-        raise ValidationError("Must not be blank.")
-
-
-def filled(limit: int) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        if not value or value.isspace() or len(value) > limit:
-            raise ValidationError(f"Must be 1 to {limit} characters and not blank.")
-
-    return check
-
-
-def _at_most(limit: int) -> validate.Length:
-    return validate.Length(max=limit, error="Must be at most {max} characters.")
-
-
-def one_of(*words: str) -> validate.OneOf:
-    return validate.OneOf(words, error="Must be one of: {choices}.")
-
-
-def between(low: float, high: float) -> validate.Range:
-    return validate.Range(low, high, error="Must be from {min} to {max}.")
-
-
-def _small_enough(tracing: str) -> None:
-    if len(tracing.encode()) > TRACING_BYTES:
+def check_tracing_size(tracing: str) -> None:
+    """Raise ValidationError for a tracing over the limit."""
+    if len(tracing.encode()) > MAX_TRACING_BYTES:
         raise ValidationError("Must be at most 256 KiB of UTF-8.")
 
 
-_few = validate.Length(max=100, error="Must be at most {max}.")
+_check_count = validate.Length(max=100, error="Must be at most {max}.")
 _10_TO_100 = between(10, 100)
 _20_TO_50 = between(20, 50)
 _HALF_TO_50 = between(0.5, 50)
@@ -80,26 +62,26 @@ class PatientSchema(Schema):
     first_name = fields.String(required=True, validate=filled(50))
     last_name = fields.String(required=True, validate=filled(50))
     email = fields.String(validate=validate.Email(error="Must be an e-mail address."))
-    phone_number = fields.String(validate=_at_most(20))
+    phone_number = fields.String(validate=at_most(20))
 
 
 class LensSchema(Schema):
-    """The lens; whether its ids exist is told by `offer_faults`."""
+    """The lens; `find_offer_faults` checks whether its ids exist."""
 
-    style = fields.String(required=True, validate=not_blank)
-    material = fields.String(required=True, validate=not_blank)
-    color = fields.String(required=True, validate=not_blank)
-    coats = fields.List(fields.String(), validate=_few)
-    tint = fields.String(validate=not_blank)
+    style = fields.String(required=True, validate=check_not_blank)
+    material = fields.String(required=True, validate=check_not_blank)
+    color = fields.String(required=True, validate=check_not_blank)
+    coats = fields.List(fields.String(), validate=_check_count)
+    tint = fields.String(validate=check_not_blank)
     tint_instruction = fields.String(validate=filled(250))
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def check_addons(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        """Want a tint and its instruction together, and no coat twice."""
+    def check_addons(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        """Require a tint and its instruction together, and each coat once."""
         faults: dict[str, Any] = {}
-        if "tint" in sent and "tint_instruction" not in sent:
+        if "tint" in original and "tint_instruction" not in original:
             faults["tint_instruction"] = ["Required with tint."]
-        if "tint_instruction" in sent and "tint" not in sent:
+        if "tint_instruction" in original and "tint" not in original:
             faults["tint_instruction"] = ["Only with a tint."]
         first: dict[str, int] = {}
         repeats = [
@@ -114,7 +96,7 @@ class LensSchema(Schema):
 class FrameSchema(Schema):
     """The frame, measured by the boxing system (ISO 8624)."""
 
-    handling = fields.String(required=True, validate=not_blank)
+    handling = fields.String(required=True, validate=check_not_blank)
     manufacturer = fields.String(required=True, validate=filled(50))
     model = fields.String(required=True, validate=filled(50))
     material = fields.String(required=True, validate=one_of(*FRAME_MATERIALS))
@@ -128,8 +110,8 @@ class FrameSchema(Schema):
     vertex = fields.Float(validate=between(1, 30))
     pantoscopic_tilt = fields.Float(validate=between(-20, 20))
     wrap = fields.Float(validate=between(0, 40))
-    sku = fields.String(validate=_at_most(50))
-    tracing = fields.String(validate=_small_enough)
+    sku = fields.String(validate=at_most(50))
+    tracing = fields.String(validate=check_tracing_size)
 
 
 class HorizontalPrismSchema(Schema):
@@ -160,12 +142,12 @@ class RxEyeSchema(Schema):
     vertical_prism = fields.Nested(VerticalPrismSchema)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def check_pairs(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        """Want both of a pair or none; a number out of range is still one that was sent."""
+    def check_pairs(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        """Require both of a pair or neither; a number out of range counts as present."""
         faults = {
             absent: [f"Required with {present}."]
-            for present, absent in PAIRS
-            if present in sent and absent not in sent
+            for present, absent in REQUIRED_WITH
+            if present in original and absent not in original
         }
         if faults:
             raise ValidationError(faults)
@@ -179,15 +161,15 @@ class RxSchema(Schema):
 
 
 class RedoDataSchema(Schema):
-    """Why an order is made again."""
+    """Why an order is redone."""
 
-    type = fields.String(required=True, validate=not_blank)
+    type = fields.String(required=True, validate=check_not_blank)
     reason = fields.String(required=True, validate=filled(250))
     reference = fields.String(required=True, validate=filled(50))
 
 
 class MultiPairDataSchema(Schema):
-    """The pair that this one belongs to."""
+    """The order that this pair belongs to."""
 
     reference = fields.String(required=True, validate=filled(50))
 
@@ -195,9 +177,9 @@ class MultiPairDataSchema(Schema):
 class AddressSchema(Schema):
     """An address in the United States."""
 
-    line1 = fields.String(required=True, validate=not_blank)
+    line1 = fields.String(required=True, validate=check_not_blank)
     line2 = fields.String()
-    city = fields.String(required=True, validate=not_blank)
+    city = fields.String(required=True, validate=check_not_blank)
     state = fields.String(
         required=True,
         validate=validate.OneOf(
@@ -216,40 +198,8 @@ class AddressSchema(Schema):
 class ShippingSchema(Schema):
     """A recipient."""
 
-    name = fields.String(validate=_at_most(50))
+    name = fields.String(validate=at_most(50))
     address = fields.Nested(AddressSchema, required=True)
-
-
-class CreateTokenRequestSchema(Schema):
-    """Client credentials."""
-
-    client_id = fields.String(required=True, validate=not_blank)
-    client_secret = fields.String(required=True, validate=not_blank)
-
-
-class GetOrderSettingsRequestSchema(Schema):
-    """A lab under one of the user's account numbers."""
-
-    lab = fields.String(required=True, validate=not_blank)
-    account_number = fields.String(required=True, validate=not_blank)
-
-
-class ListStylesRequestSchema(GetOrderSettingsRequestSchema):
-    """Which lens type's styles."""
-
-    lens_type = fields.String(required=True, validate=one_of(*LENS_TYPES))
-
-
-class ListMaterialsRequestSchema(GetOrderSettingsRequestSchema):
-    """Which style's materials."""
-
-    style = fields.String(required=True, validate=not_blank)
-
-
-class ListAddonsRequestSchema(ListMaterialsRequestSchema):
-    """Which style and material's addons."""
-
-    material = fields.String(required=True, validate=not_blank)
 
 
 class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
@@ -257,118 +207,46 @@ class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
 
     mode = fields.String(required=True, validate=one_of("draft", "submit"))
     submission_type = fields.String(required=True, validate=one_of("new", "redo", "multi_pair"))
-    order_type = fields.String(required=True, validate=not_blank)
+    order_type = fields.String(required=True, validate=check_not_blank)
     patient = fields.Nested(PatientSchema, required=True)
-    mounting_option = fields.String(validate=not_blank)
+    mounting_option = fields.String(validate=check_not_blank)
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
-    services = fields.List(fields.String(), validate=_few)
-    special_instructions = fields.String(validate=_at_most(1000))
+    services = fields.List(fields.String(), validate=_check_count)
+    special_instructions = fields.String(validate=at_most(1000))
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)
     shipping = fields.Nested(ShippingSchema)
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
-    def check_blocks(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        """Want the blocks that belong to this order, and no other."""
+    def check_blocks(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        """Require the blocks that belong to this order, and no others."""
         faults = {}
         for block, (name, word) in BLOCKS.items():
-            if block in sent:
+            if block in original:
                 if data.get(name, word) != word:
                     faults[block] = [f"Only with {name} {word}."]
-                    # A caller who goes on to `offer_faults` should not judge what is refused.
+                    # The offer is not checked for a block that is refused.
                     data.pop(block, None)
             elif data.get(name) == word:
                 if block != "lens":
                     faults[block] = [f"Required with {name} {word}."]
                 elif data.get("mode") == "submit":
                     faults[block] = ["Required to submit an order of type rx."]
-        if "mounting_option" not in sent and data.get("order_type") == RX:
+        if "mounting_option" not in original and data.get("order_type") == RX:
             faults["mounting_option"] = ["Required with order_type rx."]
-        if "rx" not in faults and sent.get("rx") == {}:
+        if "rx" not in faults and original.get("rx") == {}:
             faults["rx"] = ["Must have left_eye, right_eye or both."]
         if faults:
             raise ValidationError(faults)
 
     def handle_error(self, error: ValidationError, data: Any, **_: Any) -> None:
-        """Tell of a refused block once: marshmallow adds it as `_schema` to the faults inside."""
+        """Report a refused block once: marshmallow adds it as `_schema` to the faults inside."""
         messages = error.messages_dict
         for block in BLOCKS.keys() & messages.keys():
             if isinstance(messages[block], dict) and SCHEMA in messages[block]:
                 messages[block] = messages[block][SCHEMA]
 
 
-CREATE_TOKEN_REQUEST = CreateTokenRequestSchema()
-GET_ORDER_SETTINGS_REQUEST = GetOrderSettingsRequestSchema()
-LIST_STYLES_REQUEST = ListStylesRequestSchema()
-LIST_MATERIALS_REQUEST = ListMaterialsRequestSchema()
-LIST_ADDONS_REQUEST = ListAddonsRequestSchema()
 CREATE_ORDER_REQUEST = CreateOrderRequestSchema()
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What the lab of an order offers it.
-
-    The rest holds ids (of tints, words) and need only hold those that the order's lens names:
-    `styles` of the lab, `materials` of the lens's style, the others of its style and material.
-    """
-
-    settings: Mapping[str, Collection[str]]
-    """The six option lists of the lab, by their names in OrderSettings."""
-    styles: Mapping[str, str] = field(default_factory=dict)
-    """Each with its lens type."""
-    materials: Collection[str] = frozenset()
-    colors: Collection[str] = frozenset()
-    coats: Mapping[str, str | None] = field(default_factory=dict)
-    """Each with its type, if it has one."""
-    tints: Collection[str] = frozenset()
-
-
-def offer_faults(values: Mapping[str, Any], offer: Offer | None) -> list[tuple[str, str]]:
-    """Name each value that the lab does not offer, by path and with what is allowed.
-
-    `values` is an order or the valid part of one: what is missing is not judged.
-    No offer means that the user has no such lab under this account number.
-    """
-    if offer is None:
-        judged = "lab" in values and "account_number" in values
-        return [("lab", "Must be one of your labs, with its account_number.")] if judged else []
-    return [*_settings_faults(values, offer.settings), *_lens_faults(values.get("lens", {}), offer)]
-
-
-def _settings_faults(
-    values: Mapping[str, Any], settings: Mapping[str, Collection[str]]
-) -> Iterator[tuple[str, str]]:
-    chosen = [
-        ("order_type", values.get("order_type"), "order_types"),
-        ("mounting_option", values.get("mounting_option"), "mounting_options"),
-        ("frame.handling", values.get("frame", {}).get("handling"), "frame_handling_options"),
-        *((f"services.{i}", each, "services") for i, each in enumerate(values.get("services", ()))),
-        ("redo_data.type", values.get("redo_data", {}).get("type"), "redo_types"),
-    ]
-    for path, word, name in chosen:
-        if word is None or word in settings[name] or (path, word) == ("order_type", RX):
-            continue
-        yield path, f"Must be one of the lab's {name}: {', '.join(settings[name]) or '(none)'}."
-
-
-def _lens_faults(lens: Mapping[str, Any], offer: Offer) -> Iterator[tuple[str, str]]:
-    if "style" not in lens:
-        return
-    if lens["style"] not in offer.styles:
-        yield "lens.style", "Must be the id of one of the lab's styles."
-        return
-    if "material" not in lens:
-        return
-    if lens["material"] not in offer.materials:
-        yield "lens.material", "Must be the id of a material of the style."
-        return
-    if "color" in lens and lens["color"] not in offer.colors:
-        yield "lens.color", "Must be the id of a color of the style and material."
-    for index, coat in enumerate(lens.get("coats", ())):
-        if coat not in offer.coats:
-            yield f"lens.coats.{index}", "Must be the id of a coat of the style and material."
-    if "tint" in lens and lens["tint"] not in offer.tints:
-        yield "lens.tint", "Must be a tint of the style and material."

@@ -1,14 +1,14 @@
 """Frame tracings: text of the Vision Council's Data Communication Standard (DCS, "OMA").
 
-`parse` reads what tracers and lab software write, `write` writes it, `disagreements` compares a
-tracing with the order around it. A text is refused when no lens should be cut from it; whatever
-else is odd is kept as a remark. A refusal never repeats what the text says.
+`parse_tracing` reads what tracers and lab software write, `write_tracing` writes it, and
+`find_disagreements` compares a tracing with its order. A text is refused when no lens should be
+cut from it; other oddities become remarks. A refusal never repeats the text.
 
-Lines are `LABEL=field;field`, ended by CRLF, LF or CR. Values of both eyes stand right;left.
-A trace is a TRCFMT header and, under it, its radii (R), in mode U its angles (A), and perhaps
+Lines are `LABEL=field;field`, ended by CRLF, LF or CR. Values of both eyes are right;left.
+A trace is a TRCFMT header followed by its radii (R), in mode U its angles (A), and optionally
 depths (ZFMT, Z, ZA). Seen from the front, angles run counter-clockwise from the viewer's right.
-A packet stands between FS and GS, and may end with RS and a CRC over what is between FS and RS.
-Sources: DCS 3.12 as open implementations quote it, formerly ISO 16284; box terms of ISO 8624.
+A packet is enclosed in FS and GS, and may end with RS and a CRC of what is between FS and RS.
+Sources: DCS 3.12 (formerly ISO 16284) as open implementations quote it; box terms of ISO 8624.
 """
 
 import re
@@ -20,40 +20,40 @@ from typing import Any
 
 from orders_svc.rules.traces import (
     ASCII_ABSOLUTE,
-    CIRCLE,
+    FULL_CIRCLE,
     SIDES,
     Depth,
     Record,
     Remark,
     Trace,
     Tracing,
-    number,
+    parse_number,
 )
 
-__all__ = ["Record", "Refused", "Remark", "Trace", "Tracing", "disagreements", "parse", "write"]
-
 EVEN, UNEVEN = "E", "U"
-RADII = (500, 6000)  # 0.01 mm
-LEAST_POINTS = 3
-BOX_TOLERANCE = 0.5  # mm between a trace and what its file says of it
-CIRCUMFERENCE_TOLERANCE = 0.01  # of the circumference
-ORDER_TOLERANCE = 1.0  # mm between a tracing and its order
-DENSE, JUMP = 360, 200  # points from which neighbours are close; 0.01 mm
-MOST_REMARKS = 20
+MIN_RADIUS, MAX_RADIUS = 500, 6000  # 0.01 mm
+MIN_POINTS = 3
+BOX_TOLERANCE_MM = 0.5  # between a trace and the box in its file
+CIRCUMFERENCE_TOLERANCE = 0.01  # as a fraction of the circumference
+ORDER_TOLERANCE_MM = 1.0  # between a tracing and its order
+MIN_DENSE_POINTS = 360  # from here on, neighbouring points are close
+MAX_JUMP = 200  # 0.01 mm, between neighbours of a dense trace
+MAX_REMARKS = 20
+POINTS_PER_LINE = 10
 
 FS, GS, RS = "\x1c", "\x1d", "\x1e"
-_END = re.compile(r"\r\n|\n|\r")
+_LINE_END = re.compile(r"\r\n|\n|\r")
 _BINARY = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
-_LABEL = re.compile(r"[A-Z0-9_.]{1,32}\Z")  # makers add theirs: _MAKER, .IFT
-_WHOLE = re.compile(r"[-0-9; \t]*\Z")
-_BARE = re.compile(r"[-0-9.; \t]+\Z")
+_LABEL = re.compile(r"[A-Z0-9_.]{1,32}\Z")  # vendors add theirs: _VENDOR, .IFT
+_WHOLE_NUMBERS = re.compile(r"[-0-9; \t]*\Z")
+_UNLABELED = re.compile(r"[-0-9.; \t]+\Z")
 _CRC = re.compile(r"\x1e[ \t\r\n]*CRC[ \t]*=[ \t]*([0-9]{1,9})[ \t]*[\r\n\x1d]")
-_DATA = frozenset(("R", "A", "Z", "ZA"))
-_FORMATS = {"TRCFMT": "R", "ZFMT": "Z"}
+_DATA_LABELS = frozenset(("R", "A", "Z", "ZA"))
+_DATA_OF_HEADER = {"TRCFMT": "R", "ZFMT": "Z"}
 
 
-class Refused(ValueError):
-    """A tracing that cannot be used: the line (from 1) and the reason."""
+class TracingRefused(ValueError):
+    """A tracing that cannot be used: the line, counted from 1, and the reason."""
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"Line {line}: {reason}")
@@ -61,14 +61,14 @@ class Refused(ValueError):
         self.reason = reason
 
 
-def parse(text: str) -> Tracing:
-    """Read a tracing; raises Refused."""
-    return _Reading(text).tracing()
+def parse_tracing(text: str) -> Tracing:
+    """Return the tracing in a text; raises TracingRefused."""
+    return _Parser(text).parse()
 
 
 @dataclass(slots=True)
 class _Data:
-    """A trace or its depths while they are read."""
+    """A trace, or its depths, that is being read."""
 
     line: int
     label: str
@@ -78,221 +78,228 @@ class _Data:
     object: str
     numbers: dict[str, list[int]] = field(default_factory=dict)
 
-    def checked(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Values and angles, as many as the header promises."""
-        name = _FORMATS[self.label]
+    def validate(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return values and angles, as many as the header announces; raises TracingRefused."""
+        name = _DATA_OF_HEADER[self.label]
         of = {"R": "A", "Z": "ZA"}[name]
         values, angles = self.numbers.get(name, []), self.numbers.get(of, [])
         if len(values) != self.points:
-            raise Refused(
-                self.line, f"{self.label} promises {self.points} of {name}, and not so many follow."
+            raise TracingRefused(
+                self.line,
+                f"{self.label} announces {self.points} values of {name}, but {len(values)} follow.",
             )
         if self.mode == EVEN:
             return tuple(values), ()
         if not angles:
-            raise Refused(self.line, f"Mode U needs the angles, {of}.")
+            raise TracingRefused(self.line, f"Mode U needs the angles, {of}.")
         if len(angles) != self.points:
-            raise Refused(self.line, f"There must be as many of {of} as of {name}.")
+            raise TracingRefused(self.line, f"There must be as many values of {of} as of {name}.")
         if any(low >= high for low, high in pairwise(angles)):
-            raise Refused(self.line, f"The angles of {of} must rise.")
-        if angles[0] < 0 or angles[-1] >= CIRCLE:
-            raise Refused(self.line, f"The angles of {of} must be from 0 to 35999.")
+            raise TracingRefused(self.line, f"The angles of {of} must be in ascending order.")
+        if angles[0] < 0 or angles[-1] >= FULL_CIRCLE:
+            raise TracingRefused(self.line, f"The angles of {of} must be from 0 to 35999.")
         return tuple(values), tuple(angles)
 
 
-class _Reading:
-    """One text while it is read, line by line."""
+class _Parser:
+    """One text that is being read line by line."""
 
     def __init__(self, text: str) -> None:
         self.text = text.removeprefix("\ufeff")
-        self.lines = _END.split(self.text)
+        self.lines = _LINE_END.split(self.text)
         self.data: dict[str, dict[str, _Data]] = {"TRCFMT": {}, "ZFMT": {}}
         self.open: dict[str, _Data | None] = {}
         self.records: list[Record] = []
         self.first: dict[str, int] = {}
-        self.continued = ""  # the dataset that a line without a label goes on with
+        self.continued = ""  # the label that a line without one continues
         self.remarks: list[Remark] = []
-        self.unsaid = 0
+        self.omitted = 0
 
-    def tracing(self) -> Tracing:
-        """All of it; raises Refused."""
+    def parse(self) -> Tracing:
+        """Return the tracing; raises TracingRefused."""
         for at, line in enumerate(self.lines, 1):
-            self.read(at, line)
+            self.read_line(at, line)
         last = max((n for n, line in enumerate(self.lines, 1) if line.strip()), default=1)
         if not any(line.strip(" \t\x1a" + FS + GS + RS) for line in self.lines):
-            raise Refused(1, "The tracing is empty.")
+            raise TracingRefused(1, "The tracing is empty.")
         if not self.data["TRCFMT"]:
-            raise Refused(last, "There is no trace: no TRCFMT with format 1.")
-        found = Tracing(self.traces(), tuple(self.records))
+            raise TracingRefused(last, "There is no trace: no TRCFMT with format 1.")
+        found = Tracing(self.build_traces(), tuple(self.records))
         self.check_packets()
-        self.compare(found)
-        if self.unsaid:
-            self.remarks.append(Remark(0, f"{self.unsaid} more remarks are left out."))
+        self.compare_records(found)
+        if self.omitted:
+            self.remarks.append(Remark(0, f"{self.omitted} more remarks are omitted."))
         return Tracing(found.traces, found.records, tuple(self.remarks))
 
-    def remark(self, line: int, text: str) -> None:
-        """Keep what is odd, up to a number that a person still reads."""
-        if len(self.remarks) < MOST_REMARKS:
+    def add_remark(self, line: int, text: str) -> None:
+        """Add a remark, up to a number that a person still reads."""
+        if len(self.remarks) < MAX_REMARKS:
             self.remarks.append(Remark(line, text))
         else:
-            self.unsaid += 1
+            self.omitted += 1
 
-    def remark_once(self, line: int, text: str) -> None:
-        """Keep what is odd in one line after another where it is first seen."""
+    def add_remark_once(self, line: int, text: str) -> None:
+        """Add a remark only for the first line it applies to."""
         if all(each.text != text for each in self.remarks):
-            self.remark(line, text)
+            self.add_remark(line, text)
 
-    def read(self, at: int, line: str) -> None:
-        """Take one line in."""
+    def read_line(self, at: int, line: str) -> None:
+        """Read one line."""
         line = line.lstrip(" \t" + FS + GS + RS).rstrip(" \t\x1a" + FS + GS + RS)
         if not line:
             return
         if _BINARY.search(line):
-            raise Refused(at, "This is not text; export the tracing as ASCII (format 1).")
+            raise TracingRefused(at, "This is not text; export the tracing as ASCII (format 1).")
         label, equals, rest = line.partition("=")
         label = label.rstrip(" \t")
-        if not equals and self.continued and _BARE.match(line):
-            self.remark(at, f"A line without a label was read as {self.continued}.")
+        if not equals and self.continued and _UNLABELED.match(line):
+            self.add_remark(at, f"A line without a label was read as {self.continued}.")
             self.read_data(at, self.continued, line)
             return
         if not equals or not _LABEL.match(label.upper()):
             kind = "a comment" if line.startswith("#") else "not LABEL=field;field"
-            self.remark(at, f"This line is {kind}; it was passed over.")
+            self.add_remark(at, f"This line is {kind}; it was ignored.")
             return
         if label != (label := label.upper()):
-            self.remark_once(at, "The label is not in capitals.")
-        self.continued = label if label in _DATA else ""
-        if label in _DATA:
+            self.add_remark_once(at, "The label is not in upper case.")
+        self.continued = label if label in _DATA_LABELS else ""
+        if label in _DATA_LABELS:
             self.read_data(at, label, rest)
         elif label == "CRC":
-            return  # of a packet; `check_packets` looks at it
-        elif label in _FORMATS:
-            self.read_format(at, label, _fields(rest))
+            return  # of a packet, see `check_packets`
+        elif label in _DATA_OF_HEADER:
+            self.read_header(at, label, _split_fields(rest))
         else:
-            self.read_record(at, label, _fields(rest))
+            self.read_record(at, label, _split_fields(rest))
 
     def read_record(self, at: int, label: str, fields: tuple[str, ...]) -> None:
-        """A record that is not of a trace."""
+        """Read a record that is not part of a trace."""
         if label == "STATUS" and fields[0] not in ("", "?") and fields[0].strip("0"):
-            raise Refused(at, "STATUS is not 0: the tracer tells of a failure.")
-        if label in _READ and label in self.first:
-            self.remark(at, f"{label} stands in line {self.first[label]} too; that one counts.")
+            raise TracingRefused(at, "STATUS is not 0: the tracer reports a failure.")
+        if label in _MEASURE_LABELS and label in self.first:
+            self.add_remark(
+                at, f"{label} is also in line {self.first[label]}, which takes precedence."
+            )
         self.first.setdefault(label, at)
-        if label in _READ and any(
-            each not in ("", "?") and number(each) is None for each in fields
+        if label in _MEASURE_LABELS and any(
+            each not in ("", "?") and parse_number(each) is None for each in fields
         ):
-            self.remark(at, f"{label} is not a number.")
+            self.add_remark(at, f"{label} is not a number.")
         self.records.append(Record(label, fields))
 
-    def read_format(self, at: int, label: str, fields: tuple[str, ...]) -> None:
-        """A header: format;points;mode;side;object."""
+    def read_header(self, at: int, label: str, fields: tuple[str, ...]) -> None:
+        """Read a header: format;points;mode;side;object."""
         self.open[label] = None
         kind, points, mode, side, what = (*fields, "", "", "", "", "")[:5]
         if kind.strip("0") == "" and kind:
-            self.remark(at, f"{label} says that there is none.")
+            self.add_remark(at, f"{label} announces no trace.")
             return
         if kind != str(ASCII_ABSOLUTE):
-            raise Refused(at, f"{label} must have format 1; export the tracing as ASCII.")
-        if not re.fullmatch(r"[0-9]{1,6}", points) or int(points) < LEAST_POINTS:
-            raise Refused(at, f"{label} must give the number of points, {LEAST_POINTS} or more.")
+            raise TracingRefused(at, f"{label} must have format 1; export the tracing as ASCII.")
+        if not re.fullmatch(r"[0-9]{1,6}", points) or int(points) < MIN_POINTS:
+            raise TracingRefused(
+                at, f"{label} must state the number of points, {MIN_POINTS} or more."
+            )
         if mode.upper() not in (EVEN, UNEVEN):
-            raise Refused(at, f"{label} must have mode E or U.")
+            raise TracingRefused(at, f"{label} must have mode E or U.")
         if side.upper() not in SIDES:
-            raise Refused(at, f"{label} must have side R or L.")
+            raise TracingRefused(at, f"{label} must have side R or L.")
         side = side.upper()
         if side in self.data[label]:
-            raise Refused(at, f"This is a second {label} of the {SIDES[side]} side.")
+            raise TracingRefused(at, f"This is a second {label} of the {SIDES[side]} side.")
         if len(fields) != 5 or what.upper() not in ("F", "P", "D"):
-            self.remark(at, f"{label} should have five fields, the last one F, P or D.")
+            self.add_remark(at, f"{label} should have five fields, the last one F, P or D.")
         made = _Data(at, label, int(points), mode.upper(), side, what.upper()[:1])
         self.data[label][side] = self.open[label] = made
 
     def read_data(self, at: int, label: str, text: str) -> None:
-        """A line of radii, angles or depths."""
+        """Read a line of radii, angles or depths."""
         into = self.open.get("ZFMT" if label in ("Z", "ZA") else "TRCFMT")
         if into is None:
-            raise Refused(at, f"{label} stands before its header.")
-        numbers = _numbers(text)
+            raise TracingRefused(at, f"{label} precedes its header.")
+        numbers = _parse_whole_numbers(text)
         if numbers is None:
-            numbers = _rounded(at, text)
-            self.remark_once(at, "Numbers with decimals were rounded.")
-        if label == "R" and not RADII[0] <= min(numbers) <= max(numbers) <= RADII[1]:
-            raise Refused(at, "A radius must be from 5 to 60 mm, in hundredths.")
-        if max(map(abs, numbers)) > 10 * CIRCLE:
-            raise Refused(at, "These are not numbers of a tracing.")
+            numbers = _round_numbers(at, text)
+            self.add_remark_once(at, "Numbers with decimals were rounded.")
+        if label == "R" and not MIN_RADIUS <= min(numbers) <= max(numbers) <= MAX_RADIUS:
+            raise TracingRefused(at, "A radius must be from 5 to 60 mm, in hundredths.")
+        if max(map(abs, numbers)) > 10 * FULL_CIRCLE:
+            raise TracingRefused(at, "The numbers are out of range for a tracing.")
         if label in ("A", "ZA") and into.mode == EVEN:
             if label not in into.numbers:
-                self.remark(at, "Mode E has no angles of its own; these were passed over.")
+                self.add_remark(at, "Mode E has no angles of its own; they were ignored.")
             into.numbers[label] = []
             return
         into.numbers.setdefault(label, []).extend(numbers)
 
-    def traces(self) -> dict[str, Trace]:
-        """The traces, right before left."""
-        depths = {side: Depth(*data.checked()) for side, data in self.data["ZFMT"].items()}
+    def build_traces(self) -> dict[str, Trace]:
+        """Return the traces, right before left."""
+        depths = {side: Depth(*data.validate()) for side, data in self.data["ZFMT"].items()}
         for side in depths.keys() - self.data["TRCFMT"].keys():
             line = self.data["ZFMT"][side].line
-            self.remark(line, f"There are depths of the {SIDES[side]} side, and no trace.")
+            self.add_remark(line, f"There are depths but no trace of the {SIDES[side]} side.")
         found = {}
         for side in SIDES:
             if data := self.data["TRCFMT"].get(side):
-                radii, angles = data.checked()
+                radii, angles = data.validate()
                 found[side] = Trace(side, radii, angles, data.object, depths.get(side))
                 self.check_jumps(data.line, found[side])
         return found
 
     def check_jumps(self, line: int, trace: Trace) -> None:
-        """Remark a dense trace that leaps: a touch of the stylus, or a lost point."""
+        """Remark on a dense trace with a jump: a slip of the stylus, or a lost point."""
         radii = trace.radii
-        beside = zip(radii, (*radii[1:], radii[0]), strict=True)
-        if len(radii) >= DENSE and any(abs(low - high) > JUMP for low, high in beside):
-            self.remark(line, f"The {SIDES[trace.side]} trace jumps by more than 2 mm.")
+        neighbours = zip(radii, (*radii[1:], radii[0]), strict=True)
+        if len(radii) >= MIN_DENSE_POINTS and any(
+            abs(low - high) > MAX_JUMP for low, high in neighbours
+        ):
+            self.add_remark(line, f"The {SIDES[trace.side]} trace jumps by more than 2 mm.")
 
     def check_packets(self) -> None:
-        """Remark packets whose CRC is not that of their bytes."""
+        """Remark on packets whose CRC does not match their bytes."""
         text, start = self.text + "\n", 0
         for found in _CRC.finditer(text):
             packet = text[start : found.start() + 1].rpartition(FS)[2]
             start = found.end()
             if crc_hqx(packet.encode(), 0) != int(found[1]):
-                self.remark(0, "The CRC is not that of the packet.")
+                self.add_remark(0, "The CRC does not match the packet.")
 
-    def compare(self, found: Tracing) -> None:
-        """Remark where the records and the traces tell different things."""
+    def compare_records(self, found: Tracing) -> None:
+        """Remark on records that disagree with the traces."""
         for side, word in SIDES.items():
             if side not in found.traces:
-                self.remark(0, f"There is no trace of the {word} side.")
+                self.add_remark(0, f"There is no trace of the {word} side.")
                 continue
             trace = found.traces[side]
             for label, measured in (("HBOX", trace.a), ("VBOX", trace.b), ("FED", trace.ed)):
-                said = found.value(label, side)
+                said = found.find_number(label, side)
                 if said is None and label != "FED":
-                    self.remark(0, f"{label} of the {word} side is not given.")
-                elif said is not None and abs(said - measured) > BOX_TOLERANCE:
+                    self.add_remark(0, f"{label} of the {word} side is missing.")
+                elif said is not None and abs(said - measured) > BOX_TOLERANCE_MM:
                     text = f"{label} of the {word} side is {said:g} mm; the trace measures"
-                    self.remark(self.first[label], f"{text} {measured:g} mm.")
-            said, around = found.value("CIRC", side), trace.circumference
+                    self.add_remark(self.first[label], f"{text} {measured:g} mm.")
+            said, around = found.find_number("CIRC", side), trace.circumference
             if said is not None and abs(said - around) > CIRCUMFERENCE_TOLERANCE * around:
                 text = f"CIRC of the {word} side is {said:g} mm; the trace measures {around:g} mm."
-                self.remark(self.first["CIRC"], text)
+                self.add_remark(self.first["CIRC"], text)
         if found.dbl is None:
-            self.remark(0, "DBL is not given.")
+            self.add_remark(0, "DBL is missing.")
 
 
-_READ = frozenset(("HBOX", "VBOX", "DBL", "CIRC", "FED"))
+_MEASURE_LABELS = frozenset(("HBOX", "VBOX", "DBL", "CIRC", "FED"))
 
 
-def _fields(text: str) -> tuple[str, ...]:
-    """The fields of a record, without one empty field after a last `;`."""
+def _split_fields(text: str) -> tuple[str, ...]:
+    """Return the fields of a record, without an empty one after a final `;`."""
     fields = [each.strip(" \t") for each in text.split(";")]
     if len(fields) > 1 and not fields[-1]:
         fields.pop()
     return tuple(fields)
 
 
-def _numbers(text: str) -> list[int] | None:
-    """Whole numbers of a line; None when there are others."""
-    if not _WHOLE.match(text):
+def _parse_whole_numbers(text: str) -> list[int] | None:
+    """Return the whole numbers of a line; None if it has anything else."""
+    if not _WHOLE_NUMBERS.match(text):
         return None
     fields = text.rstrip(" \t").removesuffix(";").split(";")
     try:
@@ -301,37 +308,34 @@ def _numbers(text: str) -> list[int] | None:
         return None
 
 
-def _rounded(line: int, text: str) -> list[int]:
-    """Numbers with decimals as whole ones; raises Refused for anything else."""
-    fields = _fields(text)
-    numbers = [read for read in map(number, fields) if read is not None]
+def _round_numbers(line: int, text: str) -> list[int]:
+    """Return the numbers of a line rounded; raises TracingRefused for anything else."""
+    fields = _split_fields(text)
+    numbers = [read for read in map(parse_number, fields) if read is not None]
     if len(numbers) < len(fields):
-        raise Refused(line, "Here must be numbers, with ; between them.")
+        raise TracingRefused(line, "Expected numbers separated by semicolons.")
     return list(map(round, numbers))
 
 
-def write(tracing: Tracing, *, end: str = "\r\n", packet: bool = False) -> str:
-    """The tracing as text that `parse` reads; a packet stands between FS and GS, with its CRC."""
-    lines = [f"{record.label}={_joined(record.fields)}" for record in tracing.records]
+def write_tracing(tracing: Tracing, *, end: str = "\r\n", packet: bool = False) -> str:
+    """Return a tracing as text that `parse_tracing` reads; a packet has FS, GS and a CRC."""
+    lines = [f"{record.label}={_join_fields(record.fields)}" for record in tracing.records]
     for trace in tracing.traces.values():
-        lines += _lines("TRCFMT", trace, trace.radii, trace.angles)
+        lines += _write_data("TRCFMT", trace, trace.radii, trace.angles)
         if trace.depth:
-            lines += _lines("ZFMT", trace, trace.depth.values, trace.depth.angles)
+            lines += _write_data("ZFMT", trace, trace.depth.values, trace.depth.angles)
     text = "".join(line + end for line in lines)
     if not packet:
         return text
     return f"{FS}{text}{RS}CRC={crc_hqx((text + RS).encode(), 0)}{end}{GS}"
 
 
-PER_LINE = 10
-
-
-def _joined(fields: tuple[str, ...]) -> str:
-    """Fields as text; after an empty last one stands the `;` that a reader drops."""
+def _join_fields(fields: tuple[str, ...]) -> str:
+    """Return fields as text; an empty last one gets the `;` that a reader drops."""
     return ";".join(fields) + (";" if len(fields) > 1 and not fields[-1] else "")
 
 
-def _lines(
+def _write_data(
     label: str, trace: Trace, values: tuple[int, ...], angles: tuple[int, ...]
 ) -> Iterator[str]:
     mode = UNEVEN if angles else EVEN
@@ -339,14 +343,14 @@ def _lines(
     yield f"{label}={ASCII_ABSOLUTE};{len(values)};{mode};{trace.side}{what}"
     name, of = {"TRCFMT": ("R", "A"), "ZFMT": ("Z", "ZA")}[label]
     for dataset, numbers in ((name, values), (of, angles)):
-        for start in range(0, len(numbers), PER_LINE):
-            yield f"{dataset}={';'.join(map(str, numbers[start : start + PER_LINE]))}"
+        for start in range(0, len(numbers), POINTS_PER_LINE):
+            yield f"{dataset}={';'.join(map(str, numbers[start : start + POINTS_PER_LINE]))}"
 
 
-def disagreements(
+def find_disagreements(
     tracing: Tracing, frame: Mapping[str, Any], rx: Mapping[str, Any] | None = None
 ) -> list[tuple[str, str]]:
-    """Where a tracing and its order tell different things: path of the order's field, and words.
+    """Return where a tracing and its order disagree: the path of the order's field, and a text.
 
     The frame's `a`, `b`, `lens_ed` and `bridge` may differ by 1.0 mm; each eye of the rx needs
     a trace.
@@ -354,20 +358,20 @@ def disagreements(
     found: list[tuple[str, str]] = []
     for name, of in (("a", "a"), ("b", "b"), ("lens_ed", "ed")):
         measured = {side: getattr(trace, of) for side, trace in tracing.traces.items()}
-        found += _apart(f"frame.{name}", frame.get(name), measured.items())
+        found += _compare(f"frame.{name}", frame.get(name), measured.items())
     if tracing.dbl is not None:
-        found += _apart("frame.bridge", frame.get("bridge"), [("", tracing.dbl)])
+        found += _compare("frame.bridge", frame.get("bridge"), [("", tracing.dbl)])
     for side, word in SIDES.items():
         if (rx or {}).get(f"{word}_eye") and side not in tracing.traces:
             found.append((f"rx.{word}_eye", "The tracing lacks this eye."))
     return found
 
 
-def _apart(
+def _compare(
     path: str, said: float | None, measured: Iterable[tuple[str, float]]
 ) -> Iterator[tuple[str, str]]:
     for side, value in measured:
-        # Both have two decimals at most in a file: 1.0 apart is not over 1.0.
-        if said is not None and round(abs(said - value), 6) > ORDER_TOLERANCE:
+        # Rounded, since a difference of exactly 1.0 is allowed.
+        if said is not None and round(abs(said - value), 6) > ORDER_TOLERANCE_MM:
             of = f" of the {SIDES[side]} side" if side else ""
             yield path, f"The tracing{of} has {value:g} mm."

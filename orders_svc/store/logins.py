@@ -1,7 +1,7 @@
-"""Dashboard logins in the store: sessions, and attempts that are counted. No rule, no message.
+"""Dashboard sessions, and the counters of login attempts.
 
-Tokens and what attempts are counted by are kept as hashes only. All of it is in the store, so
-that it holds for every process of this service.
+Of tokens and addresses only hashes are stored. Everything is in the store, so that it holds for
+every process of this service.
 """
 
 import secrets
@@ -12,117 +12,122 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.context import Account
-from chassis.errors import Unauthenticated
 from chassis.server.accounts import CLIENT, hash_secret
-from chassis.store.database import Database
-from orders_svc.rules.dashboard import ATTEMPTS, SESSION_LIFE, WINDOW
-from orders_svc.store.tables import accounts_rows, dashboard_sessions, login_attempts, users
+from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
+from orders_svc.store.tables import accounts, dashboard_sessions, login_attempts, users
 
-_USER: Any = (
+_FIND_USER: Any = (
     select(users.c.id, users.c.password_hash)
-    .join(accounts_rows, accounts_rows.c.id == users.c.account_id)
+    .join(accounts.table, accounts.table.c.id == users.c.account_id)
     .where(
         users.c.email == bindparam("email"),
-        accounts_rows.c.revoked_at.is_(None),
-        accounts_rows.c.role == CLIENT,
+        accounts.table.c.revoked_at.is_(None),
+        accounts.table.c.role == CLIENT,
     )
 )
-_SESSION = (
-    select(accounts_rows.c.id, accounts_rows.c.name, accounts_rows.c.role, users.c.email)
-    .join(users, users.c.account_id == accounts_rows.c.id)
+_FIND_SESSION = (
+    select(accounts.table.c.id, accounts.table.c.name, accounts.table.c.role, users.c.email)
+    .join(users, users.c.account_id == accounts.table.c.id)
     .join(dashboard_sessions, dashboard_sessions.c.user_id == users.c.id)
     .where(
         dashboard_sessions.c.token_hash == bindparam("token_hash"),
         dashboard_sessions.c.expires_at > bindparam("now"),
-        accounts_rows.c.revoked_at.is_(None),
+        accounts.table.c.revoked_at.is_(None),
     )
 )
 
 
-def _count(dialect: Any) -> Any:
-    """One more attempt by a key; a window that is over begins anew."""
+def _build_count(dialect: Any) -> Any:
+    """Build the statement that adds an attempt to a counter, or restarts an expired one."""
     attempt = dialect.insert(login_attempts)
-    over = login_attempts.c.since <= bindparam("before")
+    is_over = login_attempts.c.since <= bindparam("window_start")
     return attempt.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "attempts": case((over, 1), else_=login_attempts.c.attempts + 1),
-            "since": case((over, attempt.excluded.since), else_=login_attempts.c.since),
+            "attempts": case((is_over, 1), else_=login_attempts.c.attempts + 1),
+            "since": case((is_over, attempt.excluded.since), else_=login_attempts.c.since),
         },
     ).returning(login_attempts.c.attempts)
 
 
-_COUNT = {"sqlite": _count(sqlite), "postgresql": _count(postgresql)}
+_COUNT = {"sqlite": _build_count(sqlite), "postgresql": _build_count(postgresql)}
 
 
-class Caller(NamedTuple):
-    """Who a session stands for: a client, and the e-mail address of its user."""
+class SessionUser(NamedTuple):
+    """Whom a session stands for: a client, and the e-mail address of its user."""
 
     account: Account
     email: str
 
 
-def may_try(tx: Connection, email: str, address: str, now: datetime) -> bool:
-    """Count an attempt, and tell whether there were few enough.
+def count_attempt(tx: Connection, email: str, address: str, now: datetime) -> bool:
+    """Count a login attempt; return whether it is within the limits.
 
-    An address of the network that is over its limit does not count for the e-mail address.
+    Attempts from a network address that is over its limit do not count for the e-mail address.
     """
     return all(
         tx.execute(
             _COUNT[tx.dialect.name],
-            {"key": _key(kind, of), "attempts": 1, "since": now, "before": now - WINDOW},
+            {
+                "key": _hash_key(kind, value),
+                "attempts": 1,
+                "since": now,
+                "window_start": now - ATTEMPT_WINDOW,
+            },
         ).scalar_one()
-        <= ATTEMPTS[kind]
-        for kind, of in (("address", address), ("email", email))
+        <= MAX_ATTEMPTS[kind]
+        for kind, value in (("address", address), ("email", email))
     )
 
 
-def user(tx: Connection, email: str) -> Row[Any] | None:
-    """Id and password hash of the user with this e-mail address."""
-    found: Row[Any] | None = tx.execute(_USER, {"email": email}).first()
-    return found
+def find_user(tx: Connection, email: str) -> Row[Any] | None:
+    """Return id and password hash of the user with this e-mail address."""
+    user: Row[Any] | None = tx.execute(_FIND_USER, {"email": email}).first()
+    return user
 
 
-def begin(
+def begin_session(
     tx: Connection, user_id: int, email: str, address: str, replaces: str, now: datetime
 ) -> str:
-    """Begin a session and give its token; the attempt that led to it counts no more.
+    """Begin a session and return its token; uncount the attempt that led to it.
 
-    The rows are taken in the order of `may_try`: two logins at once do not wait for each other.
+    Rows are locked in the order of `count_attempt`, so that two logins at once cannot deadlock.
     """
     key = login_attempts.c.key
-    taken_back = {"attempts": login_attempts.c.attempts - 1}
-    tx.execute(update(login_attempts).where(key == _key("address", address)).values(taken_back))
-    tx.execute(delete(login_attempts).where(key == _key("email", email)))
-    tx.execute(delete(login_attempts).where(login_attempts.c.since <= now - WINDOW))
+    one_less = {"attempts": login_attempts.c.attempts - 1}
+    of_address = key == _hash_key("address", address)
+    tx.execute(update(login_attempts).where(of_address).values(one_less))
+    tx.execute(delete(login_attempts).where(key == _hash_key("email", email)))
+    tx.execute(delete(login_attempts).where(login_attempts.c.since <= now - ATTEMPT_WINDOW))
     tx.execute(delete(dashboard_sessions).where(dashboard_sessions.c.expires_at <= now))
     if replaces:
-        end(tx, replaces)
+        end_session(tx, replaces)
     token = secrets.token_urlsafe(32)
-    row = {"token_hash": hash_secret(token), "user_id": user_id, "expires_at": now + SESSION_LIFE}
+    row = {
+        "token_hash": hash_secret(token),
+        "user_id": user_id,
+        "expires_at": now + SESSION_LIFETIME,
+    }
     tx.execute(insert(dashboard_sessions), row)
     return token
 
 
-def caller_of(database: Database, token: str, now: datetime) -> Caller:
-    """Who the token of a session stands for; raises Unauthenticated."""
-    with database.read() as tx:
-        row = tx.execute(_SESSION, {"token_hash": hash_secret(token), "now": now}).first()
-    if row is None:
-        raise Unauthenticated("The session is over; log in again.")
-    return Caller(Account(row.id, row.name, row.role), row.email)
+def find_session(tx: Connection, token: str, now: datetime) -> SessionUser | None:
+    """Return whom the token of a live session stands for."""
+    row = tx.execute(_FIND_SESSION, {"token_hash": hash_secret(token), "now": now}).first()
+    return SessionUser(Account(row.id, row.name, row.role), row.email) if row else None
 
 
-def end(tx: Connection, token: str) -> None:
+def end_session(tx: Connection, token: str) -> None:
     """End a session, if there is one."""
-    this = dashboard_sessions.c.token_hash == hash_secret(token)
-    tx.execute(delete(dashboard_sessions).where(this))
+    with_token = dashboard_sessions.c.token_hash == hash_secret(token)
+    tx.execute(delete(dashboard_sessions).where(with_token))
 
 
-def end_all(tx: Connection, user_id: int) -> None:
+def end_all_sessions(tx: Connection, user_id: int) -> None:
     """End every session of a user."""
     tx.execute(delete(dashboard_sessions).where(dashboard_sessions.c.user_id == user_id))
 
 
-def _key(kind: str, of: str) -> str:
-    return hash_secret(f"{kind}\n{of.lower()}")
+def _hash_key(kind: str, value: str) -> str:
+    return hash_secret(f"{kind}\n{value.lower()}")

@@ -1,8 +1,8 @@
 """Lists of orders, one page at a time.
 
-A page begins at an order and not at a number, so that orders which arrive
-meanwhile neither repeat nor hide others. The indexes `ix_orders_listing` and
-`ix_orders_queue` hold the two lists in their order.
+A page begins at an order, not at a number, so that orders added in the meantime neither repeat
+nor hide others. The indexes `ix_orders_listing` and `ix_orders_queue` hold the two lists in
+their order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,70 +20,78 @@ LISTED = select(*(each for each in orders.c if each.name not in ("document", "wa
 
 
 class Page(NamedTuple):
-    """Some orders, and whether there are more in the direction of the page."""
+    """A page of orders, and whether there are more in its direction."""
 
     rows: Sequence[Row[Any]]
     has_more: bool
 
 
-def orders_of(tx: Connection, account: Account, filters: Mapping[str, Any]) -> Page:
-    """A client's orders to a lab of one of his users, newest first; raises Invalid for a cursor."""
+def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) -> Page:
+    """Return a client's orders to one lab account, newest first; raises Invalid for a cursor."""
     listed = LISTED.where(
         orders.c.account_id == account.id,
         orders.c.lab_id == filters["lab"],
         orders.c.account_number == filters["account_number"],
     )
-    return _page(tx, listed, orders.c.created_at, [*_created(filters)], filters, rising=False)
+    created = [*_created_conditions(filters)]
+    return _read_page(tx, listed, orders.c.created_at, created, filters, ascending=False)
 
 
-def queue_of(tx: Connection, filters: Mapping[str, Any]) -> Page:
-    """Orders of a lab in one state, first submitted first; raises Invalid for a cursor."""
+def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
+    """Return a lab's orders of one status, first submitted first; raises Invalid for a cursor."""
     listed = LISTED.where(orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None))
-    state = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
-    return _page(tx, listed, orders.c.submitted_at, [state], filters, rising=True)
+    status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
+    return _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
 
 
-def _page(
+def unknown_cursor(name: str) -> Invalid:
+    """Return the error for a cursor that is no order of the list."""
+    fault = Fault(name, "Must be the id of an order of this list.")
+    return Invalid("The cursor is unknown.", faults=[fault])
+
+
+def _read_page(
     tx: Connection,
     listed: Any,
     moment: Column[datetime],
-    wanted: list[ColumnElement[bool]],
+    conditions: list[ColumnElement[bool]],
     filters: Mapping[str, Any],
     *,
-    rising: bool,
+    ascending: bool,
 ) -> Page:
-    """A page of a list in order of `moment`.
+    """Return a page of a list in order of `moment`.
 
-    The cursor may be any order of the list, wanted or not: meanwhile it may have moved.
+    The cursor may be any order of the list, whether or not it still meets the conditions: its
+    status may have changed in the meantime.
     """
-    place, limit = tuple_(moment, orders.c.id), filters["limit"]
-    back = "ending_before" in filters
+    position, limit = tuple_(moment, orders.c.id), filters["limit"]
+    backward = "ending_before" in filters
     for name in ("starting_after", "ending_before"):
         if name in filters:
             cursor = tx.execute(listed.where(orders.c.id == filters[name])).first()
             if cursor is None:
-                fault = Fault(name, "Must be the id of an order of this list.")
-                raise Invalid("The cursor is unknown.", faults=[fault])
-            here = (cursor._mapping[moment], cursor.id)
-            wanted.append(place > here if rising != back else place < here)
-    order = [moment, orders.c.id] if rising != back else [moment.desc(), orders.c.id.desc()]
-    rows = tx.execute(listed.where(*wanted).order_by(*order).limit(limit + 1)).all()
+                raise unknown_cursor(name)
+            at = (cursor._mapping[moment], cursor.id)
+            conditions.append(position > at if ascending != backward else position < at)
+    columns = [moment, orders.c.id]
+    order = columns if ascending != backward else [column.desc() for column in columns]
+    rows = tx.execute(listed.where(*conditions).order_by(*order).limit(limit + 1)).all()
     page = rows[:limit]
-    return Page(page[::-1] if back else page, len(rows) > limit)
+    return Page(page[::-1] if backward else page, len(rows) > limit)
 
 
-def _created(filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
-    """The bounds of `created`, which is told in whole seconds."""
+def _created_conditions(filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
+    """Yield the bounds on `created`, which has whole seconds."""
     moment = orders.c.created_at
     if "created_gt" in filters:
-        yield moment >= _second(filters["created_gt"] + 1)
+        yield moment >= _to_datetime(filters["created_gt"] + 1)
     if "created_gte" in filters:
-        yield moment >= _second(filters["created_gte"])
+        yield moment >= _to_datetime(filters["created_gte"])
     if "created_lt" in filters:
-        yield moment < _second(filters["created_lt"])
+        yield moment < _to_datetime(filters["created_lt"])
     if "created_lte" in filters:
-        yield moment < _second(filters["created_lte"] + 1)
+        yield moment < _to_datetime(filters["created_lte"] + 1)
 
 
-def _second(number: int) -> datetime:
-    return datetime.fromtimestamp(number, UTC)
+def _to_datetime(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,6 +1,6 @@
-"""Orders in the store: how they are kept, read and moved. No rule and no message.
+"""Orders: adding, reading and changing them.
 
-Each move is one statement with its condition inside: of two at once one wins.
+Each change is one statement that includes its condition: of two at once, one wins.
 """
 
 import re
@@ -9,123 +9,121 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select, update
 
 from chassis.context import Account
-from orders_svc.rules.lab_status import SENT, LabStatus
-from orders_svc.rules.names import searched
+from chassis.errors import NotFound
+from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
+from orders_svc.rules.names import fold_patient_name
 from orders_svc.rules.warnings import Review
 from orders_svc.store.tables import orders, user_labs
 
-ID = re.compile(r"ord_[0-9a-f]{24}")
+ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
-# Orders of the client that went to a lab of the user, whoever of the client made them.
-SEEN = and_(
-    orders.c.account_id == bindparam("of_account"),
+# The client's orders that went to a lab of the user, whichever user of the client made them.
+VISIBLE = and_(
+    orders.c.account_id == bindparam("where_account_id"),
     exists().where(
-        user_labs.c.user_id == bindparam("of_user"),
+        user_labs.c.user_id == bindparam("where_user_id"),
         user_labs.c.lab_id == orders.c.lab_id,
         user_labs.c.account_number == orders.c.account_number,
     ),
 )
-_THIS = orders.c.id == bindparam("of_order")
+_BY_ID = orders.c.id == bindparam("where_id")
 _ADD = insert(orders)
-_SEEN = select(orders).where(_THIS, SEEN)
-_SENT = select(orders).where(_THIS, orders.c.lab_status.in_(SENT))
+_FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
+_FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
 _SUBMIT = (
     update(orders)
-    .where(_THIS, SEEN, orders.c.lab_status == LabStatus.DRAFT)
-    .values(
-        lab_status=LabStatus.SUBMITTED,
-        warnings=bindparam("found"),
-        traced=bindparam("measured"),
-        submitted_at=bindparam("at"),
-        updated_at=bindparam("at"),
-    )
+    .where(_BY_ID, VISIBLE, orders.c.lab_status == LabStatus.DRAFT)
     .returning(*orders.c)
 )
-_MOVE = (
+_UPDATE = (
     update(orders)
-    .where(_THIS, orders.c.lab_status.in_(bindparam("before", expanding=True)))
-    .values(
-        lab_status=func.coalesce(bindparam("after"), orders.c.lab_status),
-        tray_number=func.coalesce(bindparam("tray"), orders.c.tray_number),
-        invoice_number=func.coalesce(bindparam("invoice"), orders.c.invoice_number),
-        updated_at=bindparam("at"),
-    )
+    .where(_BY_ID, orders.c.lab_status.in_(bindparam("where_lab_status", expanding=True)))
     .returning(*orders.c)
 )
 
 
-def add(
+def add_order(
     tx: Connection,
     account: Account,
-    user: int,
+    user_id: int,
     order: Mapping[str, Any],
     review: Review,
     now: datetime,
 ) -> dict[str, Any]:
-    """Keep a new order; gives its row."""
-    draft = order["mode"] == "draft"
+    """Add an order and return its row."""
+    is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
         "account_id": account.id,
-        "user_id": user,
+        "user_id": user_id,
         "lab_id": order["lab"],
         "account_number": order["account_number"],
-        "lab_status": LabStatus.DRAFT if draft else LabStatus.SUBMITTED,
+        "lab_status": LabStatus.DRAFT if is_draft else LabStatus.SUBMITTED,
         "document": order,
         "warnings": review.warnings or None,
         "traced": review.traced or None,
         "created_at": now,
-        "submitted_at": None if draft else now,
+        "submitted_at": None if is_draft else now,
         "updated_at": now,
-        **searched(order["patient"]),
+        **fold_patient_name(order["patient"]),
     }
     tx.execute(_ADD, row)
     return row
 
 
-def seen(tx: Connection, account: Account, user: int, order_id: str) -> Row[Any] | None:
-    """An order that the user sees."""
-    return tx.execute(_SEEN, _seen(account, user, order_id)).first() if _is_id(order_id) else None
+def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
+    """Return an order that the user sees; raises NotFound."""
+    key = {"where_id": order_id, **visible_to(account, user_id)}
+    row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
+    if row is None:
+        raise NotFound("You have no such order.")
+    return row
 
 
-def sent(tx: Connection, order_id: str) -> Row[Any] | None:
-    """An order that was sent to a lab, whoever the client."""
-    return tx.execute(_SENT, {"of_order": order_id}).first() if _is_id(order_id) else None
+def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
+    """Return an order of any client that was submitted to a lab; raises NotFound."""
+    row = tx.execute(_FIND_SUBMITTED, {"where_id": order_id}).first() if _is_id(order_id) else None
+    if row is None:
+        raise NotFound("There is no such order.")
+    return row
 
 
-def submit(
-    tx: Connection, account: Account, user: int, order_id: str, review: Review, now: datetime
+def submit_draft(
+    tx: Connection, account: Account, user_id: int, order_id: str, review: Review, now: datetime
 ) -> Row[Any] | None:
-    """Send a draft that the user sees to its lab; None when it is none any more."""
-    values = {"found": review.warnings or None, "measured": review.traced or None, "at": now}
-    return tx.execute(_SUBMIT, {**_seen(account, user, order_id), **values}).first()
+    """Submit a draft that the user sees; None if it is no longer a draft."""
+    values = {
+        "lab_status": LabStatus.SUBMITTED,
+        "warnings": review.warnings or None,
+        "traced": review.traced or None,
+        "submitted_at": now,
+        "updated_at": now,
+    }
+    key = {"where_id": order_id, **visible_to(account, user_id)}
+    return tx.execute(_SUBMIT, values | key).first()
 
 
-def move(
+def change_order(
     tx: Connection,
     order_id: str,
-    before: Collection[LabStatus],
-    change: Mapping[str, str],
+    sources: Collection[LabStatus],
+    values: Mapping[str, Any],
     now: datetime,
 ) -> Row[Any] | None:
-    """Change an order that stands at one of `before`; None when it does not."""
-    values = {
-        "of_order": order_id,
-        "before": sorted(before),
-        "after": change.get("lab_status"),
-        "tray": change.get("tray_number"),
-        "invoice": change.get("invoice_number"),
-        "at": now,
-    }
-    return tx.execute(_MOVE, values).first() if _is_id(order_id) else None
+    """Change columns of an order whose lab_status is among `sources`; None if it is not."""
+    if not _is_id(order_id):
+        return None
+    key = {"where_id": order_id, "where_lab_status": sorted(sources)}
+    return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
+
+
+def visible_to(account: Account, user_id: int) -> dict[str, Any]:
+    """Return the parameters of `VISIBLE`."""
+    return {"where_account_id": account.id, "where_user_id": user_id}
 
 
 def _is_id(text: str) -> bool:
-    return ID.fullmatch(text) is not None
-
-
-def _seen(account: Account, user: int, order_id: str) -> dict[str, Any]:
-    return {"of_account": account.id, "of_user": user, "of_order": order_id}
+    return ORDER_ID.fullmatch(text) is not None

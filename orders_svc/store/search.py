@@ -1,7 +1,7 @@
-"""The dashboard's list of orders: of all labs of a user, and what a text finds among them.
+"""The dashboard's list of orders: those of all labs of a user, or those that match a text.
 
-Both are bounded: the list takes a page from the index of each of the user's labs and merges them;
-a search looks at `MOST` names of each index of names, and at whole numbers.
+Both are bounded: the list merges one page from the index of each of the user's labs; a search
+examines at most `MAX_NAMES` entries of each index of names, and whole ids and numbers.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
 
 from chassis.context import Account
-from chassis.errors import Fault, Invalid
 from optics.names import fold
-from orders_svc.store.order_lists import Page
-from orders_svc.store.orders import SEEN
-from orders_svc.store.tables import labs, labs_of, orders
+from orders_svc.store.order_lists import Page, unknown_cursor
+from orders_svc.store.orders import VISIBLE, visible_to
+from orders_svc.store.tables import labs, orders
+from orders_svc.store.users import list_labs
 
-MOST = 500
-_END = "\U0010ffff"  # no letter comes after it
+MAX_NAMES = 500
+_LAST_CHARACTER = "\U0010ffff"  # sorts after every letter
 _PATIENT = orders.c.document["patient"]
 _LISTED: Any = select(
     orders.c.id,
@@ -30,94 +30,106 @@ _LISTED: Any = select(
     _PATIENT["first_name"].as_string().label("first_name"),
     _PATIENT["last_name"].as_string().label("last_name"),
 ).join(labs, labs.c.id == orders.c.lab_id)
-_PLACE = (orders.c.created_at, orders.c.id)
-_CURSOR = select(*_PLACE).where(orders.c.id == bindparam("cursor"), SEEN)
-_NAMED = [
+_POSITION = (orders.c.created_at, orders.c.id)
+_CURSOR = select(*_POSITION).where(orders.c.id == bindparam("where_id"), VISIBLE)
+_BY_NAME = [
     select(orders.c.id)
-    .where(SEEN, column >= bindparam("begins"), column < bindparam("ends"))
-    .limit(MOST + 1)
+    .where(VISIBLE, column >= bindparam("prefix"), column < bindparam("prefix_end"))
+    .limit(MAX_NAMES + 1)
     .subquery()
     for column in (orders.c.first_last, orders.c.last_first)
 ]
-_NUMBERED = [
-    select(orders.c.id).where(SEEN, column == bindparam("text"))
+_BY_NUMBER = [
+    select(orders.c.id).where(VISIBLE, column == bindparam("text"))
     for column in (orders.c.id, orders.c.tray_number, orders.c.invoice_number)
 ]
-_COUNTS = [select(func.count()).select_from(named) for named in _NAMED]
-_FOUND = orders.c.id.in_(union(*(select(named.c.id) for named in _NAMED), *_NUMBERED))
+_NAME_COUNTS = [select(func.count()).select_from(by_name) for by_name in _BY_NAME]
+_MATCHES = orders.c.id.in_(union(*(select(by_name.c.id) for by_name in _BY_NAME), *_BY_NUMBER))
 
 
-class Found(NamedTuple):
-    """A page of orders, and whether more names begin with the text than were looked at."""
+class SearchResult(NamedTuple):
+    """A page of orders, and whether more names match the text than were examined."""
 
     page: Page
     too_many: bool = False
 
 
-def search(tx: Connection, account: Account, user: int, filters: Mapping[str, Any]) -> Found:
-    """Orders that a user sees, newest first; raises Invalid for a cursor that is none of them."""
+def search_orders(
+    tx: Connection, account: Account, user_id: int, filters: Mapping[str, Any]
+) -> SearchResult:
+    """Return orders that a user sees, newest first; raises Invalid for an unknown cursor."""
     text = filters["text"].strip()
-    begins = fold(text)
-    me = {"of_account": account.id, "of_user": user}
-    asked = {**me, "text": text, "begins": begins or _END, "ends": begins + _END}
-    back = "ending_before" in filters
-    wanted = _beyond(tx, me, filters)
+    prefix = fold(text)
+    key = visible_to(account, user_id)
+    backward = "ending_before" in filters
+    conditions = _cursor_conditions(tx, key, filters)
     if not text:
-        return Found(_merged(tx, me, wanted, filters["limit"], back))
-    counts = [tx.execute(count, asked).scalar_one() for count in _COUNTS]
-    page = _page(tx, asked, [_FOUND, *wanted], filters["limit"], back)
-    return Found(page, max(counts) > MOST)
+        page = _merge_labs(tx, account, user_id, conditions, filters["limit"], backward)
+        return SearchResult(page)
+    values = {
+        **key,
+        "text": text,
+        "prefix": prefix or _LAST_CHARACTER,
+        "prefix_end": prefix + _LAST_CHARACTER,
+    }
+    counts = [tx.execute(count, values).scalar_one() for count in _NAME_COUNTS]
+    page = _read_page(tx, values, [_MATCHES, *conditions], filters["limit"], backward)
+    return SearchResult(page, max(counts) > MAX_NAMES)
 
 
-def _beyond(
-    tx: Connection, me: dict[str, Any], filters: Mapping[str, Any]
+def _cursor_conditions(
+    tx: Connection, key: dict[str, Any], filters: Mapping[str, Any]
 ) -> list[ColumnElement[bool]]:
-    """What is older than the one cursor, or newer than the other."""
+    """Return the condition for orders older than one cursor, or newer than the other."""
     for name in ("starting_after", "ending_before"):
         if name in filters:
-            here = tx.execute(_CURSOR, {**me, "cursor": filters[name]}).first()
-            if here is None:
-                fault = Fault(name, "Must be the id of an order of this list.")
-                raise Invalid("The cursor is unknown.", faults=[fault])
-            place, there = tuple_(*_PLACE), tuple(here)
-            return [place > there if name == "ending_before" else place < there]
+            cursor = tx.execute(_CURSOR, {**key, "where_id": filters[name]}).first()
+            if cursor is None:
+                raise unknown_cursor(name)
+            position, at = tuple_(*_POSITION), tuple(cursor)
+            return [position > at if name == "ending_before" else position < at]
     return []
 
 
-def _merged(
-    tx: Connection, me: dict[str, Any], wanted: list[ColumnElement[bool]], limit: int, back: bool
+def _merge_labs(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    conditions: list[ColumnElement[bool]],
+    limit: int,
+    backward: bool,
 ) -> Page:
-    """A page of the orders of all labs of the user, from a page of each."""
-    of_labs = [
+    """Return a page of the orders of all labs of the user, merged from a page of each."""
+    pages = [
         select(orders.c.id)
         .where(
-            orders.c.account_id == me["of_account"],
+            orders.c.account_id == account.id,
             orders.c.lab_id == lab.id,
             orders.c.account_number == lab.account_number,
-            *wanted,
+            *conditions,
         )
-        .order_by(*_in_order(back))
+        .order_by(*_sort_columns(backward))
         .limit(limit + 1)
         .subquery()
-        for lab in labs_of(tx, me["of_user"])
+        for lab in list_labs(tx, user_id)
     ]
-    if not of_labs:
+    if not pages:
         return Page((), False)
-    ids = union_all(*(select(each.c.id) for each in of_labs))
-    return _page(tx, {}, [orders.c.id.in_(ids)], limit, back)
+    ids = union_all(*(select(page.c.id) for page in pages))
+    return _read_page(tx, {}, [orders.c.id.in_(ids)], limit, backward)
 
 
-def _page(
+def _read_page(
     tx: Connection,
     values: dict[str, Any],
-    wanted: list[ColumnElement[bool]],
+    conditions: list[ColumnElement[bool]],
     limit: int,
-    back: bool,
+    backward: bool,
 ) -> Page:
-    listed = _LISTED.where(*wanted).order_by(*_in_order(back)).limit(limit + 1)
+    listed = _LISTED.where(*conditions).order_by(*_sort_columns(backward)).limit(limit + 1)
     rows = tx.execute(listed, values).all()
-    return Page(rows[:limit][::-1] if back else rows[:limit], len(rows) > limit)
+    return Page(rows[:limit][::-1] if backward else rows[:limit], len(rows) > limit)
 
 
-def _in_order(back: bool) -> list[Any]:
-    return [*_PLACE] if back else [each.desc() for each in _PLACE]
+def _sort_columns(backward: bool) -> list[Any]:
+    return [*_POSITION] if backward else [column.desc() for column in _POSITION]

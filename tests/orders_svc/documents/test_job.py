@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders_svc.documents.job import job_text
-from orders_svc.rules.tracing import parse
+from orders_svc.documents.job import write_job
+from orders_svc.rules.tracing import parse_tracing
 from tests.orders_svc.bodies import Body, example
 from tests.orders_svc.traced import ONE
 
@@ -37,7 +37,7 @@ FED=50.00;50.00
 
 
 def records(text: str) -> dict[str, str]:
-    """The records of a text by label; each may stand once."""
+    """The records of a text by label; each may occur once."""
     found: dict[str, str] = {}
     for line in text.removesuffix("\r\n").split("\r\n"):
         label, _, value = line.partition("=")
@@ -48,17 +48,17 @@ def records(text: str) -> dict[str, str]:
 
 def job(order: Body, tracing: str | None = None, name: str = "Progressive") -> str:
     """The job of an order."""
-    return job_text("ord_1", order, name, parse(tracing) if tracing else None)
+    return write_job("ord_1", order, name, parse_tracing(tracing) if tracing else None)
 
 
 def test_it_works(order: Body) -> None:
     text = job(order, order["frame"]["tracing"], "Progressive Polycarbonate")
     assert text.startswith((HEAD + "CIRC=138.43;138.43\nTRCFMT=1;20;E;R;F\n").replace("\n", "\r\n"))
-    found, sent = parse(text), parse(order["frame"]["tracing"])
+    found, sent = parse_tracing(text), parse_tracing(order["frame"]["tracing"])
     assert found.traces == sent.traces
     assert found.remarks == ()
-    assert (found.value("SPH", "R"), found.value("SPH", "L")) == (-2.25, -2)
-    assert (found.value("AX", "R"), found.value("AX", "L")) == (180, None)
+    assert (found.find_number("SPH", "R"), found.find_number("SPH", "L")) == (-2.25, -2)
+    assert (found.find_number("AX", "R"), found.find_number("AX", "L")) == (180, None)
 
 
 def test_without_a_tracing_the_frame_is_the_box(order: Body) -> None:
@@ -95,11 +95,11 @@ def test_an_order_of_a_frame_has_no_prescription(frame_order: Body) -> None:
 def test_a_trace_of_one_side_is_measured_and_the_frame_is_the_other(order: Body) -> None:
     order["frame"] |= {"a": 51.0, "b": 35.0}
     text = job(order, ONE)
-    found = parse(text)
-    assert (found.value("HBOX", "R"), found.value("HBOX", "L")) == (50, 51)
-    assert found.traces == parse(ONE).traces
+    found = parse_tracing(text)
+    assert (found.find_number("HBOX", "R"), found.find_number("HBOX", "L")) == (50, 51)
+    assert found.traces == parse_tracing(ONE).traces
     around = found.traces["R"].circumference
-    assert (found.value("CIRC", "R"), found.value("CIRC", "L")) == (around, None)
+    assert (found.find_number("CIRC", "R"), found.find_number("CIRC", "L")) == (around, None)
 
 
 def test_eighths_of_a_dioptre_are_kept(order: Body) -> None:
@@ -128,8 +128,8 @@ def test_a_name_is_one_field_of_plain_letters(order: Body) -> None:
 def test_no_text_adds_a_record_or_a_field(maker: str, model: str, lens: str, id_: str) -> None:
     order: dict[str, Any] = example()
     order["frame"] |= {"manufacturer": maker, "model": model}
-    text = job_text(id_, order, lens)
-    plain = job_text("x", example(), "x" if lens.strip() else "")
+    text = write_job(id_, order, lens)
+    plain = write_job("x", example(), "x" if lens.strip() else "")
     assert text.isascii()
     assert set(records(text)) - {"LNAM"} == set(records(plain)) - {"LNAM"}
     for label in ("JOB", "FMFR", "FRAM"):

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders_svc.documents.outline import TEXT, draw
+from orders_svc.documents.outline import TEXT_MM, draw_outline
 from orders_svc.rules.traces import Trace, Tracing
-from orders_svc.rules.tracing import parse
+from orders_svc.rules.tracing import parse_tracing
 from tests.orders_svc.traced import BOTH, ONE, ellipse
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -50,7 +50,7 @@ def test_it_works() -> None:
         "right_eye": {**EYE, "seg_height": 18.0, "add": 2.0},
         "left_eye": {**EYE, "pd": 31.0, "oc_height": 20.0, "seg_height": 15.0, "add": 2.0},
     }
-    svg = draw(FRAME, rx, parse(BOTH))
+    svg = draw_outline(FRAME, rx, parse_tracing(BOTH))
     assert boxes(svg) == [(-59, -17, 50, 34), (9, -17, 50, 34)]
     assert pupils(svg) == [(-31.5, -1), (31, -3)]
     assert len(parts(svg, "path")) == 2
@@ -61,13 +61,15 @@ def test_it_works() -> None:
 
 @pytest.mark.parametrize(("oc", "seg"), [(21.0, 19.0), (18.0, 18.0), (18.0, 20.0)])
 def test_labels_of_near_heights_do_not_cover_each_other(oc: float, seg: float) -> None:
-    svg = draw(FRAME, {"right_eye": {**EYE, "oc_height": oc, "seg_height": seg, "add": 2.0}})
+    svg = draw_outline(
+        FRAME, {"right_eye": {**EYE, "oc_height": oc, "seg_height": seg, "add": 2.0}}
+    )
     at = dict(zip(labels(svg), (float(each["y"]) for each in parts(svg, "text")), strict=True))
-    assert abs(at[f"OC {oc:g}"] - at[f"seg {seg:g}"]) >= TEXT
+    assert abs(at[f"OC {oc:g}"] - at[f"seg {seg:g}"]) >= TEXT_MM
 
 
 def test_a_unit_is_a_millimetre() -> None:
-    svg = draw(FRAME)
+    svg = draw_outline(FRAME)
     (root,) = parts(svg, "svg")
     left, top, width, height = map(float, root["viewBox"].split())
     assert (root["width"], root["height"]) == (f"{width:g}mm", f"{height:g}mm")
@@ -78,40 +80,42 @@ def test_a_unit_is_a_millimetre() -> None:
 
 
 def test_an_outline_is_drawn_where_it_was_traced() -> None:
-    svg = draw(FRAME, None, parse(BOTH))
+    svg = draw_outline(FRAME, None, parse_tracing(BOTH))
     first = [path["d"].split("L")[0] for path in parts(svg, "path")]
     assert first == ["M-9 0", "M59 0"]
-    turned = parse(ONE.replace("TRCFMT=1;8;U;R", "TRCFMT=1;8;U;L"))
-    (path,) = parts(draw(FRAME, None, turned), "path")
+    turned = parse_tracing(ONE.replace("TRCFMT=1;8;U;R", "TRCFMT=1;8;U;L"))
+    (path,) = parts(draw_outline(FRAME, None, turned), "path")
     assert path["d"].startswith("M59 0L")
     assert path["d"].endswith("Z")
 
 
 def test_what_nobody_traced_is_the_box_of_the_frame() -> None:
-    svg = draw({**FRAME, "a": 52.0}, None, parse(ONE))
+    svg = draw_outline({**FRAME, "a": 52.0}, None, parse_tracing(ONE))
     assert boxes(svg) == [(-59, -17, 50, 34), (9, -17, 52, 34)]
     assert len(parts(svg, "path")) == 1
 
 
 def test_a_height_that_nobody_gave_is_no_measure() -> None:
-    svg = draw({"eye_size": 50.0, "bridge": 18.0})
+    svg = draw_outline({"eye_size": 50.0, "bridge": 18.0})
     assert [each["stroke-dasharray"] for each in parts(svg, "rect")] == ["2 1", "2 1"]
     assert sorted(labels(svg)) == ["A 50", "A 50", "DBL 18", "OD right", "OS left"]
 
 
 def test_an_eye_without_pd_has_no_pupil_and_without_height_is_on_the_datum_line() -> None:
-    assert pupils(draw(FRAME, {"right_eye": {"sphere": 1.0}, "left_eye": EYE})) == [(31.5, 0)]
+    assert pupils(draw_outline(FRAME, {"right_eye": {"sphere": 1.0}, "left_eye": EYE})) == [
+        (31.5, 0)
+    ]
 
 
 def test_a_dense_trace_is_drawn_with_fewer_points() -> None:
     dense = Tracing({"R": Trace("R", ellipse(50, 34, 6000))})
-    (path,) = parts(draw(FRAME, None, dense), "path")
+    (path,) = parts(draw_outline(FRAME, None, dense), "path")
     assert path["d"].count("L") == 399
 
 
 def test_who_does_not_see_it_is_told() -> None:
     rx = {"right_eye": {**EYE, "seg_height": 18.5, "add": 2.0}}
-    root = ElementTree.fromstring(draw(FRAME, rx, parse(ONE)))
+    root = ElementTree.fromstring(draw_outline(FRAME, rx, parse_tracing(ONE)))
     assert root.get("role") == "img"
     said = {each.get("id"): each.text for each in (root[0], root[1])}
     assert str(root.get("aria-labelledby")).split() == list(said)
@@ -139,7 +143,7 @@ PDS = st.fixed_dictionaries(
 def test_all_of_it_is_inside_and_nothing_in_it_acts(
     frame: dict[str, float], rx: dict[str, dict[str, float]]
 ) -> None:
-    svg = draw(frame, rx)
+    svg = draw_outline(frame, rx)
     root = ElementTree.fromstring(svg)
     left, top, width, height = map(float, root.attrib["viewBox"].split())
     for x, y, a, b in boxes(svg):

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from sqlalchemy import select
 
 from chassis.errors import Fault
-from orders_svc.store import tables
+from orders_svc.store import tables, users
 from protos.orders_pb2 import CreateOrderRequest, Lens, Rx, RxEye
 from tests.orders_svc.bodies import REDO_DATA, Body, put, request
 from tests.serving import Served
@@ -35,7 +35,7 @@ def test_it_works(orders: Served, order: Body) -> None:
     order["shipping"]["address"]["country"] = "US"
     with orders.database.read() as tx:
         accounts = tables.accounts.ids(tx)
-        user = tables.user_named(tx, "optician@example.com")
+        user = users.find_user(tx, "optician@example.com")
     assert user is not None
     assert dict(kept) == {
         "id": created.id,

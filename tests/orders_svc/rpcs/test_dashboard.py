@@ -13,8 +13,8 @@ from werkzeug.security import generate_password_hash
 from chassis.context import utc_now
 from chassis.errors import Failure
 from orders_svc import reference
-from orders_svc.rpcs import dashboard_service as dashboard
-from orders_svc.rules.dashboard import ATTEMPTS, SESSION_LIFE, WINDOW
+from orders_svc.actions import log_in as action
+from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import LAB, Body, request
@@ -82,7 +82,7 @@ def put(orders: Served, email: str, password: str = PASSWORD, account: str = "de
 def test_it_works(orders: Served) -> None:
     with orders.clock.at(utc_now()):
         answer = orders.call("LogIn", asked(), "", kind="Dashboard")
-        assert answer.expires == int((orders.clock() + SESSION_LIFE).timestamp())
+        assert answer.expires == int((orders.clock() + SESSION_LIFETIME).timestamp())
     session = f"Session {answer.token}"
     assert labs(orders, session) == ["lab_123", "lab_456"]
     orders.call("LogOut", pb.LogOutRequest(), "", kind="Dashboard", authorization=session)
@@ -110,9 +110,9 @@ def test_a_session_stands_for_its_user_whoever_else_is_named(orders: Served, use
 
 def test_a_session_is_over_after_its_time(orders: Served) -> None:
     session, now = log_in(orders), utc_now()
-    with orders.clock.at(now + SESSION_LIFE - timedelta(minutes=1)):
+    with orders.clock.at(now + SESSION_LIFETIME - timedelta(minutes=1)):
         assert not ended(orders, session)
-    with orders.clock.at(now + SESSION_LIFE + timedelta(minutes=1)):
+    with orders.clock.at(now + SESSION_LIFETIME + timedelta(minutes=1)):
         assert ended(orders, session)
         log_in(orders)
         token_hash = hashlib.sha256(session.partition(" ")[2].encode()).hexdigest()
@@ -131,7 +131,7 @@ def test_another_password_ends_every_session(orders: Served, user: str) -> None:
     assert not ended(orders, session)
     put(orders, user, "another-password")
     assert ended(orders, session)
-    assert refused(orders, asked(user)) == ("UNAUTHENTICATED", dashboard.WRONG)
+    assert refused(orders, asked(user)) == ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
     log_in(orders, user, password="another-password")
 
 
@@ -144,7 +144,7 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
     with orders.database.write() as tx:
         tables.accounts.revoke(tx, name, utc_now())
     assert ended(orders, session)
-    assert refused(orders, asked(email)) == ("UNAUTHENTICATED", dashboard.WRONG)
+    assert refused(orders, asked(email)) == ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,10 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
 def test_nobody_is_told_which_of_the_two_is_wrong(
     orders: Served, email: str, password: str
 ) -> None:
-    assert refused(orders, asked(email, password)) == ("UNAUTHENTICATED", dashboard.WRONG)
+    assert refused(orders, asked(email, password)) == (
+        "UNAUTHENTICATED",
+        action.WRONG_CREDENTIALS_TEXT,
+    )
 
 
 def test_for_nobody_a_password_is_checked_too(
@@ -172,9 +175,12 @@ def test_for_nobody_a_password_is_checked_too(
         checked.append(known.rpartition("$")[0].rpartition("$")[0])
         return False
 
-    monkeypatch.setattr(dashboard, "check_password_hash", check)
+    monkeypatch.setattr(action, "check_password_hash", check)
     for email in (OPTICIAN, "nobody@example.com"):
-        assert refused(orders, asked(email, "wrong")) == ("UNAUTHENTICATED", dashboard.WRONG)
+        assert refused(orders, asked(email, "wrong")) == (
+            "UNAUTHENTICATED",
+            action.WRONG_CREDENTIALS_TEXT,
+        )
     method = generate_password_hash("x").rpartition("$")[0].rpartition("$")[0]
     assert checked == [method, method]
     assert method.startswith("scrypt:")
@@ -184,28 +190,28 @@ def test_an_email_has_ten_attempts_and_then_the_right_password_helps_no_more(
     orders: Served, user: str
 ) -> None:
     now = utc_now()
-    wait = ("TOO_MANY_ATTEMPTS", dashboard.WAIT)
+    wait = ("TOO_MANY_ATTEMPTS", action.TOO_MANY_ATTEMPTS_TEXT)
     with orders.clock.at(now):
-        for _ in range(ATTEMPTS["email"]):
+        for _ in range(MAX_ATTEMPTS["email"]):
             assert refused(orders, asked(user, "wrong"))[0] == "UNAUTHENTICATED"
         assert refused(orders, asked(user)) == wait
         assert refused(orders, asked(user.upper())) == wait
         log_in(orders)
-    with orders.clock.at(now + WINDOW - timedelta(seconds=1)):
+    with orders.clock.at(now + ATTEMPT_WINDOW - timedelta(seconds=1)):
         assert refused(orders, asked(user)) == wait
-    with orders.clock.at(now + WINDOW):
+    with orders.clock.at(now + ATTEMPT_WINDOW):
         log_in(orders, user)
 
 
 def test_nobody_is_throttled_as_a_user_is(orders: Served, unique: str) -> None:
     email = f"{unique}@nowhere.example"
-    reasons = [refused(orders, asked(email))[0] for _ in range(ATTEMPTS["email"] + 1)]
-    assert reasons == ["UNAUTHENTICATED"] * ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
+    reasons = [refused(orders, asked(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
+    assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
 
 
 def test_who_has_logged_in_begins_to_count_anew(orders: Served, user: str) -> None:
     for _ in range(2):
-        for _ in range(ATTEMPTS["email"] - 1):
+        for _ in range(MAX_ATTEMPTS["email"] - 1):
             refused(orders, asked(user, "wrong"))
         log_in(orders, user)
 
@@ -213,12 +219,12 @@ def test_who_has_logged_in_begins_to_count_anew(orders: Served, user: str) -> No
 def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
     orders: Served, monkeypatch: pytest.MonkeyPatch, unique: str
 ) -> None:
-    monkeypatch.setitem(ATTEMPTS, "address", 5)
+    monkeypatch.setitem(MAX_ATTEMPTS, "address", 5)
     for _ in range(6):
         log_in(orders, address=unique)
     for number in range(5):
         assert refused(orders, asked(f"{unique}{number}", address=unique))[0] == "UNAUTHENTICATED"
-    for _ in range(ATTEMPTS["email"] + 1):
+    for _ in range(MAX_ATTEMPTS["email"] + 1):
         assert refused(orders, asked(address=unique))[0] == "TOO_MANY_ATTEMPTS"
     log_in(orders)
 
@@ -226,8 +232,8 @@ def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
 def test_attempts_at_once_are_all_counted(orders: Served, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         reasons = list(pool.map(lambda _: refused(orders, asked(user, "wrong"))[0], range(16)))
-    assert reasons.count("UNAUTHENTICATED") == ATTEMPTS["email"]
-    assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - ATTEMPTS["email"]
+    assert reasons.count("UNAUTHENTICATED") == MAX_ATTEMPTS["email"]
+    assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - MAX_ATTEMPTS["email"]
 
 
 def test_of_attempts_no_address_is_kept(orders: Served, unique: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chassis.events.endpoints import EndpointSchema
-from orders_svc.documents.events import EVENTS
+from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
@@ -24,7 +24,7 @@ AT = 1772366400
 @pytest.fixture(scope="module")
 def told(orders: Served) -> Iterator[Any]:
     """Gives the events of an order, oldest first, while demo-client has an endpoint."""
-    endpoint = EndpointSchema(EVENTS).load({"url": "http://127.0.0.1:9/"})
+    endpoint = EndpointSchema(EVENT_TYPES).load({"url": "http://127.0.0.1:9/"})
     with orders.database.write() as tx:
         tables.outbox.endpoints.put(tx, "demo-client", endpoint, MOMENT)
     orders.forget()

@@ -14,9 +14,8 @@ from chassis.context import Account
 from chassis.store.database import Database
 from chassis.store.migrations import config, migrate
 from optics.names import fold
-from orders_svc.rules.names import LONGEST, searched
-from orders_svc.store import search as searching
-from orders_svc.store import tables
+from orders_svc.rules.names import MAX_FOLDED_LENGTH, fold_patient_name
+from orders_svc.store import search, tables, users
 from orders_svc.store.order_lists import Page
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
@@ -154,7 +153,7 @@ def test_what_may_not_be_asked_is_named(shop: Shop) -> None:
 
 
 def test_too_many_names_are_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "MOST", 2)
+    monkeypatch.setattr(search, "MAX_NAMES", 2)
     made = [shop.add("Ada"), shop.add("Adam")]
     assert not shop.search("ada").too_many
     made.append(shop.add("Adair"))
@@ -169,17 +168,17 @@ def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Sh
         row = tx.execute(tables.orders.select().where(tables.orders.c.id == order_id)).one()
         many = (
             {**row._mapping, "id": f"ord_{n}", "tray_number": f"{n}", "invoice_number": f"{n}"}
-            | searched({"first_name": f"Ada{n}", "last_name": f"Example{n}"})
+            | fold_patient_name({"first_name": f"Ada{n}", "last_name": f"Example{n}"})
             for n in range(2000)
         )
         tx.execute(tables.orders.insert(), list(many))
         tx.exec_driver_sql("ANALYZE orders")
         account = Account(tables.accounts.ids(tx)["demo-client"], "demo-client", "client")
-        user = tables.user_named(tx, "optician@example.com")
+        user = users.find_user(tx, "optician@example.com")
     assert user is not None
 
     def pages(tx: Connection, filters: dict[str, Any]) -> Page:
-        return searching.search(tx, account, user.id, filters).page
+        return search.search_orders(tx, account, user.id, filters).page
 
     found = plan(shop.orders, pages, {"text": "ada1999", "limit": 3})
     for column in ("first_last", "last_first", "tray_number", "invoice_number"):
@@ -192,14 +191,14 @@ def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Sh
 
 
 def test_the_list_reads_no_documents() -> None:
-    columns = {column.name for column in searching._LISTED.selected_columns}
+    columns = {column.name for column in search._LISTED.selected_columns}
     assert "document" not in columns
 
 
 @given(st.text(max_size=50), st.text(max_size=50))
 def test_a_name_begins_with_its_own_beginning(first: str, last: str) -> None:
-    names = searched({"first_name": first, "last_name": last})
-    assert all(len(each) <= LONGEST for each in names.values())
+    names = fold_patient_name({"first_name": first, "last_name": last})
+    assert all(len(each) <= MAX_FOLDED_LENGTH for each in names.values())
     assert names["last_first"].startswith(fold(last))
     assert fold(fold(first)) == fold(first)
     assert fold(first.upper()) == fold(first.upper().lower())

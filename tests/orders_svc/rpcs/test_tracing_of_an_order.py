@@ -6,7 +6,7 @@ import pytest
 from grpc import StatusCode
 
 from chassis.errors import Fault
-from orders_svc.rules.tracing import parse
+from orders_svc.rules.tracing import parse_tracing
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put, request
 from tests.orders_svc.rpcs.test_get_order import got, made
@@ -23,7 +23,7 @@ LONE_EYE = "DBL=18\r\nTRCFMT=1;4;E;L;F\r\nR=2500;2000;2500;2000\r\n"
         ("", "Line 1: The tracing is empty."),
         (" \r\n", "Line 1: The tracing is empty."),
         ("DBL=18\r\nTRCFMT=4;4;E;R;F\r\nR=1;2\r\n", OTHER_FORMAT),
-        ("R=2500\n", "Line 1: R stands before its header."),
+        ("R=2500\n", "Line 1: R precedes its header."),
         ("TRCFMT=1;4;E;R;F\rR=2500;400;2500;2500\r", None),
         ("hello", None),
     ],
@@ -88,8 +88,8 @@ def test_the_lenses_are_drawn(orders: Served, order: Body, traced: bool) -> None
 def test_the_job_is_read_back(orders: Served, order: Body) -> None:
     order_id = made(orders, order)
     oma = orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id)).oma
-    read = parse(oma)
-    assert read.traces == parse(order["frame"]["tracing"]).traces
+    read = parse_tracing(oma)
+    assert read.traces == parse_tracing(order["frame"]["tracing"]).traces
     records = {record.label: record.fields for record in read.records}
     wanted: dict[str, Any] = {
         "JOB": (order_id,),

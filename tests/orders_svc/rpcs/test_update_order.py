@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.errors import Fault, decode
-from orders_svc.rules.lab_status import MOVES
+from orders_svc.rules.lab_status import ALLOWED_SOURCES
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
 from tests.orders_svc.rpcs.test_get_order import got, made
@@ -116,7 +116,7 @@ def test_an_order_moves_as_the_contract_says_and_no_other_way(orders: Served, or
 
 
 def test_the_table_is_that_of_the_contract() -> None:
-    assert {(a, b) for b, before in MOVES.items() for a in before} == {
+    assert {(a, b) for b, before in ALLOWED_SOURCES.items() for a in before} == {
         (a, b) for a, after in GOES.items() for b in after
     }
 

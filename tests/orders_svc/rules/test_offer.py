@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from orders_svc.rules.order import offer_faults
+from orders_svc.rules.offer import find_offer_faults
 from tests.orders_svc.bodies import LAB, OFFER, Body, faults, offer_paths, put
 
 
@@ -26,11 +26,11 @@ def test_without_an_offer_only_the_lab_is_named(order: Body) -> None:
 )
 def test_an_option_is_one_of_the_lab(redo: Body, path: str, option: str, name: str) -> None:
     put(redo, path, option)
-    assert offer_faults(redo, OFFER) == []
+    assert find_offer_faults(redo, OFFER) == []
     message = f"Must be one of the lab's {name}: {', '.join(OFFER.settings[name])}."
     for refused in ("Other", option.upper()):
         put(redo, path, refused)
-        assert offer_faults(redo, OFFER) == [(path, message)]
+        assert find_offer_faults(redo, OFFER) == [(path, message)]
 
 
 def test_each_service_is_one_of_the_lab(order: Body) -> None:
@@ -41,7 +41,7 @@ def test_each_service_is_one_of_the_lab(order: Body) -> None:
 def test_every_lab_takes_rx(order: Body) -> None:
     offer = replace(OFFER, settings={**OFFER.settings, "order_types": [], "services": []})
     message = "Must be one of the lab's services: (none)."
-    assert offer_faults(order, offer) == [("services.0", message)]
+    assert find_offer_faults(order, offer) == [("services.0", message)]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import copy
 import pytest
 from marshmallow import Schema
 
+from orders_svc.rules import catalogs, tokens
 from orders_svc.rules import order as rules
-from orders_svc.rules.order import offer_faults
+from orders_svc.rules.offer import find_offer_faults
 from tests.orders_svc.bodies import BLANK, LAB, MISSING, OFFER, Body, faults, put, refusal
 
 STATE = "Must be the two capital letters of a US state, DC, AS, GU, MP, PR or VI."
@@ -87,21 +88,21 @@ def test_the_example_order_is_taken_and_only_gains_the_country(order: Body) -> N
     assert sent == order
     order["shipping"]["address"]["country"] = "US"
     assert loaded == order
-    assert offer_faults(loaded, OFFER) == []
+    assert find_offer_faults(loaded, OFFER) == []
 
 
 def test_an_order_of_another_type_needs_no_lens_rx_or_mounting(frame_order: Body) -> None:
     assert refusal(frame_order) == ({}, frame_order)
-    assert offer_faults(frame_order, OFFER) == []
+    assert find_offer_faults(frame_order, OFFER) == []
 
 
 @pytest.mark.parametrize(
     ("schema", "body"),
     [
-        (rules.CREATE_TOKEN_REQUEST, {"client_id": "demo-client", "client_secret": "secret"}),
-        (rules.GET_ORDER_SETTINGS_REQUEST, LAB),
-        (rules.LIST_MATERIALS_REQUEST, {**LAB, "style": "style_123"}),
-        (rules.LIST_ADDONS_REQUEST, {**LAB, "style": "style_123", "material": "material_123"}),
+        (tokens.CREATE_TOKEN_REQUEST, {"client_id": "demo-client", "client_secret": "secret"}),
+        (catalogs.GET_ORDER_SETTINGS_REQUEST, LAB),
+        (catalogs.LIST_MATERIALS_REQUEST, {**LAB, "style": "style_123"}),
+        (catalogs.LIST_ADDONS_REQUEST, {**LAB, "style": "style_123", "material": "material_123"}),
     ],
 )
 def test_each_field_of_a_smaller_request_is_required(schema: Schema, body: dict[str, str]) -> None:
@@ -111,7 +112,7 @@ def test_each_field_of_a_smaller_request_is_required(schema: Schema, body: dict[
 
 
 def test_a_lens_type_is_single_vision_or_multifocal() -> None:
-    schema = rules.LIST_STYLES_REQUEST
+    schema = catalogs.LIST_STYLES_REQUEST
     for lens_type in ("single_vision", "multifocal"):
         assert schema.validate({**LAB, "lens_type": lens_type}) == {}
     message = "Must be one of: single_vision, multifocal."
@@ -215,6 +216,6 @@ def test_no_message_repeats_what_was_sent(order: Body) -> None:
     for path, low, _ in RANGES:
         put(order, path, low - 7777)
     found, valid = refusal(order)
-    said = f"{found} {offer_faults(valid, OFFER)}"
+    said = f"{found} {find_offer_faults(valid, OFFER)}"
     assert "private" not in said
     assert "77" not in said

@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders_svc.rules import tracing
-from orders_svc.rules.traces import Depth, Record
-from orders_svc.rules.tracing import Refused, disagreements, parse, write
+from orders_svc.rules.traces import Depth, Record, Tracing
+from orders_svc.rules.tracing import (
+    TracingRefused,
+    find_disagreements,
+    parse_tracing,
+    write_tracing,
+)
 from tests.orders_svc.traced import BOTH, HALF, ONE, ellipse, tracings
 
 NO_LEFT = "There is no trace of the left side."
@@ -17,13 +22,13 @@ NO_LEFT = "There is no trace of the left side."
 
 def remarks(text: str) -> list[str]:
     """What is odd about a text."""
-    return [str(each) for each in parse(text).remarks]
+    return [str(each) for each in parse_tracing(text).remarks]
 
 
 def refusal(text: str) -> tuple[int, str]:
     """The line and the reason with which a text is refused."""
-    with pytest.raises(Refused) as refused:
-        parse(text)
+    with pytest.raises(TracingRefused) as refused:
+        parse_tracing(text)
     assert str(refused.value) == f"Line {refused.value.line}: {refused.value.reason}"
     return refused.value.line, refused.value.reason
 
@@ -36,9 +41,9 @@ def with_line(number: int, line: str, text: str = BOTH) -> str:
 
 
 def test_it_works() -> None:
-    found = parse(BOTH)
+    found = parse_tracing(BOTH)
     eye = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
-    assert found.measures() == {"right_eye": eye, "left_eye": eye}
+    assert found.measure() == {"right_eye": eye, "left_eye": eye}
     assert found.remarks == ()
     assert found.format == 1
     assert found.dbl == 18
@@ -47,7 +52,7 @@ def test_it_works() -> None:
 
 
 def test_uneven_angles_and_depths_are_read() -> None:
-    found = parse(ONE)
+    found = parse_tracing(ONE)
     trace = found.traces["R"]
     assert trace.angles == (0, 4000, 9000, 14000, 18000, 22000, 27000, 32000)
     assert trace.depth == Depth((0, 35, 60, 35, 0, 35, 60, 35))
@@ -58,9 +63,9 @@ def test_uneven_angles_and_depths_are_read() -> None:
 def test_the_box_stands_around_the_outline_wherever_the_trace_began() -> None:
     """A circle of 20 mm, traced from a point 5 mm beside its middle."""
     radii = ";".join(str(round(100 * r)) for r in (25, 375**0.5, 15, 375**0.5))
-    trace = parse(f"TRCFMT=1;4;E;R;F\nR={radii}\n").traces["R"]
+    trace = parse_tracing(f"TRCFMT=1;4;E;R;F\nR={radii}\n").traces["R"]
     assert (trace.a, trace.b) == (40, 38.72)
-    assert trace.outline()[0] == (20, 0)
+    assert trace.to_points()[0] == (20, 0)
     assert trace.ed == 40
 
 
@@ -78,41 +83,41 @@ REFUSED: list[tuple[str, int, str]] = [
     ("TRCFMT=4;400;E;R;F", 1, "TRCFMT must have format 1; export the tracing as ASCII."),
     ("TRCFMT=?", 1, "TRCFMT must have format 1; export the tracing as ASCII."),
     ("TRCFMT=", 1, "TRCFMT must have format 1; export the tracing as ASCII."),
-    ("TRCFMT=1;0;E;R;F", 1, "TRCFMT must give the number of points, 3 or more."),
-    ("TRCFMT=1;-8;E;R;F", 1, "TRCFMT must give the number of points, 3 or more."),
-    ("TRCFMT=1;²;E;R;F", 1, "TRCFMT must give the number of points, 3 or more."),
-    ("TRCFMT=1;9999999;E;R;F", 1, "TRCFMT must give the number of points, 3 or more."),
+    ("TRCFMT=1;0;E;R;F", 1, "TRCFMT must state the number of points, 3 or more."),
+    ("TRCFMT=1;-8;E;R;F", 1, "TRCFMT must state the number of points, 3 or more."),
+    ("TRCFMT=1;²;E;R;F", 1, "TRCFMT must state the number of points, 3 or more."),
+    ("TRCFMT=1;9999999;E;R;F", 1, "TRCFMT must state the number of points, 3 or more."),
     ("TRCFMT=1;8;C;R;F", 1, "TRCFMT must have mode E or U."),
     ("TRCFMT=1;8;E;B;F", 1, "TRCFMT must have side R or L."),
-    (with_line(12, ""), 10, "TRCFMT promises 20 of R, and not so many follow."),
-    (with_line(12, f"{HALF};1700"), 10, "TRCFMT promises 20 of R, and not so many follow."),
+    (with_line(12, ""), 10, "TRCFMT announces 20 values of R, but 10 follow."),
+    (with_line(12, f"{HALF};1700"), 10, "TRCFMT announces 20 values of R, but 21 follow."),
     (with_line(11, "R=499;500"), 11, "A radius must be from 5 to 60 mm, in hundredths."),
     (with_line(11, "R=6000;6001"), 11, "A radius must be from 5 to 60 mm, in hundredths."),
     (with_line(11, "R=-2500"), 11, "A radius must be from 5 to 60 mm, in hundredths."),
     (with_line(11, "R=" + "9" * 4000), 11, "A radius must be from 5 to 60 mm, in hundredths."),
-    (with_line(11, "R=" + "9" * 5000), 11, "Here must be numbers, with ; between them."),
-    (with_line(11, "R=2500;?;2500"), 11, "Here must be numbers, with ; between them."),
-    (with_line(11, "R=2500;;2500"), 11, "Here must be numbers, with ; between them."),
-    (with_line(11, "R=2500 2500"), 11, "Here must be numbers, with ; between them."),
-    (with_line(11, "R=2_500"), 11, "Here must be numbers, with ; between them."),
-    (with_line(11, "R="), 11, "Here must be numbers, with ; between them."),
+    (with_line(11, "R=" + "9" * 5000), 11, "Expected numbers separated by semicolons."),
+    (with_line(11, "R=2500;?;2500"), 11, "Expected numbers separated by semicolons."),
+    (with_line(11, "R=2500;;2500"), 11, "Expected numbers separated by semicolons."),
+    (with_line(11, "R=2500 2500"), 11, "Expected numbers separated by semicolons."),
+    (with_line(11, "R=2_500"), 11, "Expected numbers separated by semicolons."),
+    (with_line(11, "R="), 11, "Expected numbers separated by semicolons."),
     (with_line(6, "", ONE), 4, "Mode U needs the angles, A."),
-    (with_line(6, "A=0;1;2", ONE), 4, "There must be as many of A as of R."),
-    (with_line(6, "A=0;4;3;5;6;7;8;9", ONE), 4, "The angles of A must rise."),
+    (with_line(6, "A=0;1;2", ONE), 4, "There must be as many values of A as of R."),
+    (with_line(6, "A=0;4;3;5;6;7;8;9", ONE), 4, "The angles of A must be in ascending order."),
     (with_line(6, "A=0;1;2;3;4;5;6;36000", ONE), 4, "The angles of A must be from 0 to 35999."),
-    (with_line(8, "Z=1", ONE), 7, "ZFMT promises 8 of Z, and not so many follow."),
-    (with_line(8, "Z=999999999", ONE), 8, "These are not numbers of a tracing."),
+    (with_line(8, "Z=1", ONE), 7, "ZFMT announces 8 values of Z, but 1 follow."),
+    (with_line(8, "Z=999999999", ONE), 8, "The numbers are out of range for a tracing."),
     (
         with_line(7, "ZFMT=4;8;E;R;F", ONE),
         7,
         "ZFMT must have format 1; export the tracing as ASCII.",
     ),
-    (with_line(9, "R=2500"), 9, "R stands before its header."),
-    ("A=0\n", 1, "A stands before its header."),
-    (with_line(7, "", ONE), 8, "Z stands before its header."),
+    (with_line(9, "R=2500"), 9, "R precedes its header."),
+    ("A=0\n", 1, "A precedes its header."),
+    (with_line(7, "", ONE), 8, "Z precedes its header."),
     (with_line(13, "TRCFMT=1;20;E;R;F"), 13, "This is a second TRCFMT of the right side."),
-    (with_line(2, "STATUS=3"), 2, "STATUS is not 0: the tracer tells of a failure."),
-    (with_line(2, "STATUS=bad"), 2, "STATUS is not 0: the tracer tells of a failure."),
+    (with_line(2, "STATUS=3"), 2, "STATUS is not 0: the tracer reports a failure."),
+    (with_line(2, "STATUS=bad"), 2, "STATUS is not 0: the tracer reports a failure."),
 ]
 
 
@@ -151,11 +156,9 @@ LOOSE: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("what", "text"), LOOSE)
 def test_looseness_of_the_real_world_is_taken(what: str, text: str) -> None:
-    assert parse(text).traces == parse(BOTH).traces
+    assert parse_tracing(text).traces == parse_tracing(BOTH).traces
     comment = what == "text before a packet"
-    assert remarks(text) == (
-        ["Line 1: This line is a comment; it was passed over."] if comment else []
-    )
+    assert remarks(text) == (["Line 1: This line is a comment; it was ignored."] if comment else [])
 
 
 def test_the_crc_is_that_of_the_standard_example() -> None:
@@ -166,11 +169,11 @@ def test_the_crc_is_that_of_the_standard_example() -> None:
 
 RIGHT, LEFT, MEASURES = "of the right side", "of the left side", "the trace measures"
 REMARKED: list[tuple[str, list[str]]] = [
-    (with_line(6, ""), [f"HBOX of the {side} side is not given." for side in ("right", "left")]),
-    (with_line(7, "VBOX=34;?"), ["VBOX of the left side is not given."]),
-    (with_line(5, ""), ["DBL is not given."]),
-    (with_line(5, "DBL=?"), ["DBL is not given."]),
-    (with_line(5, "DBL=x"), ["Line 5: DBL is not a number.", "DBL is not given."]),
+    (with_line(6, ""), [f"HBOX of the {side} side is missing." for side in ("right", "left")]),
+    (with_line(7, "VBOX=34;?"), ["VBOX of the left side is missing."]),
+    (with_line(5, ""), ["DBL is missing."]),
+    (with_line(5, "DBL=?"), ["DBL is missing."]),
+    (with_line(5, "DBL=x"), ["Line 5: DBL is not a number.", "DBL is missing."]),
     (with_line(6, "HBOX=50.51;49.5"), [f"Line 6: HBOX {RIGHT} is 50.51 mm; {MEASURES} 50 mm."]),
     (with_line(7, "VBOX=34.5;33.4"), [f"Line 7: VBOX {LEFT} is 33.4 mm; {MEASURES} 34 mm."]),
     (with_line(8, "FED=51;50"), [f"Line 8: FED {RIGHT} is 51 mm; {MEASURES} 50 mm."]),
@@ -179,25 +182,25 @@ REMARKED: list[tuple[str, list[str]]] = [
         f"Line 9: CIRC {LEFT} is 136 mm; {MEASURES} 138.43 mm.",
     ]),
     (with_line(4, "HBOX=9;9"), [
-        "Line 6: HBOX stands in line 4 too; that one counts.",
+        "Line 6: HBOX is also in line 4, which takes precedence.",
         f"Line 4: HBOX {RIGHT} is 9 mm; {MEASURES} 50 mm.",
         f"Line 4: HBOX {LEFT} is 9 mm; {MEASURES} 50 mm.",
     ]),
     (with_line(10, "TRCFMT=1;20;E;R"),
      ["Line 10: TRCFMT should have five fields, the last one F, P or D."]),
     (with_line(4, "what is it"),
-     ["Line 4: This line is not LABEL=field;field; it was passed over."]),
-    (with_line(4, "Ftyp=1"), ["Line 4: The label is not in capitals."]),
+     ["Line 4: This line is not LABEL=field;field; it was ignored."]),
+    (with_line(4, "Ftyp=1"), ["Line 4: The label is not in upper case."]),
     (with_line(12, HALF[2:]), ["Line 12: A line without a label was read as R."]),
     (with_line(12, HALF.replace("1700", "1700.2")),
      ["Line 12: Numbers with decimals were rounded."]),
-    (BOTH.lower(), ["Line 1: The label is not in capitals."]),
+    (BOTH.lower(), ["Line 1: The label is not in upper case."]),
     (BOTH.replace("2500", "2500.0"), ["Line 11: Numbers with decimals were rounded."]),
-    (with_line(4, "TRCFMT=0"), ["Line 4: TRCFMT says that there is none."]),
-    (f"{BOTH}A=0;1\n", ["Line 16: Mode E has no angles of its own; these were passed over."]),
-    (f"\x1c{BOTH}\x1eCRC=0000\r\n\x1d", ["The CRC is not that of the packet."]),
+    (with_line(4, "TRCFMT=0"), ["Line 4: TRCFMT announces no trace."]),
+    (f"{BOTH}A=0;1\n", ["Line 16: Mode E has no angles of its own; they were ignored."]),
+    (f"\x1c{BOTH}\x1eCRC=0000\r\n\x1d", ["The CRC does not match the packet."]),
     (ONE.replace("ZFMT=1;8;E;R", "ZFMT=1;8;E;L"),
-     ["Line 7: There are depths of the left side, and no trace.", NO_LEFT]),
+     ["Line 7: There are depths but no trace of the left side.", NO_LEFT]),
 ]  # fmt: skip
 
 
@@ -215,8 +218,8 @@ def test_a_dense_trace_that_jumps_is_remarked() -> None:
 
 def test_not_more_is_remarked_than_a_person_reads() -> None:
     found = remarks(BOTH + "x\n" * 500)
-    assert len(found) == tracing.MOST_REMARKS + 1
-    assert found[-1] == "480 more remarks are left out."
+    assert len(found) == tracing.MAX_REMARKS + 1
+    assert found[-1] == "480 more remarks are omitted."
 
 
 def test_one_number_is_of_both_sides() -> None:
@@ -224,13 +227,13 @@ def test_one_number_is_of_both_sides() -> None:
 
 
 def test_a_tracing_agrees_with_its_order_within_a_millimetre() -> None:
-    found = parse(BOTH)
+    found = parse_tracing(BOTH)
     rx = {"left_eye": {"sphere": 0}, "right_eye": {"sphere": 0}}
     frame: dict[str, Any] = {"a": 51, "b": 33, "lens_ed": 49, "bridge": 19}
-    assert disagreements(found, frame, rx) == []
-    assert disagreements(found, {"a": None}) == []
+    assert find_disagreements(found, frame, rx) == []
+    assert find_disagreements(found, {"a": None}) == []
     frame = {"a": 51.1, "b": 32.9, "lens_ed": 48, "bridge": 20}
-    assert disagreements(found, frame, rx) == [
+    assert find_disagreements(found, frame, rx) == [
         ("frame.a", "The tracing of the right side has 50 mm."),
         ("frame.a", "The tracing of the left side has 50 mm."),
         ("frame.b", "The tracing of the right side has 34 mm."),
@@ -244,16 +247,16 @@ def test_a_tracing_agrees_with_its_order_within_a_millimetre() -> None:
 def test_a_tracing_lacks_an_eye_of_the_rx() -> None:
     lacks = [("rx.left_eye", "The tracing lacks this eye.")]
     both = {"left_eye": {"sphere": 0}, "right_eye": {"sphere": 0}}
-    assert disagreements(parse(ONE), {}, both) == lacks
-    assert disagreements(parse(ONE), {}, {"right_eye": {"sphere": 0}}) == []
+    assert find_disagreements(parse_tracing(ONE), {}, both) == lacks
+    assert find_disagreements(parse_tracing(ONE), {}, {"right_eye": {"sphere": 0}}) == []
 
 
 @given(tracings(), st.sampled_from(["\r\n", "\n", "\r"]), st.booleans())
-def test_what_is_written_is_read_again(found: tracing.Tracing, end: str, packet: bool) -> None:
-    again = parse(write(found, end=end, packet=packet))
+def test_what_is_written_is_read_again(found: Tracing, end: str, packet: bool) -> None:
+    again = parse_tracing(write_tracing(found, end=end, packet=packet))
     assert (again.traces, again.records) == (found.traces, found.records)
     assert "CRC" not in str(again.remarks)
-    assert parse(write(again)) == again
+    assert parse_tracing(write_tracing(again)) == again
 
 
 PIECES = st.sampled_from(
@@ -269,14 +272,14 @@ PIECES = st.sampled_from(
 def test_any_text_is_read_or_refused(text: str) -> None:
     line = 1
     try:
-        found = parse(text)
-        assert parse(write(found)).traces == found.traces
-    except Refused as refused:
+        found = parse_tracing(text)
+        assert parse_tracing(write_tracing(found)).traces == found.traces
+    except TracingRefused as refused:
         line = refused.line
     assert 1 <= line <= max(1, len(text))
 
 
-LONGEST = 256 * 1024
+MAX_TRACING_BYTES = 256 * 1024
 HOSTILE = [
     *("\n", "\r", "=\n", "x\n", "A1=;\n", "HBOX=x\n", " ", ";", "-", "9", "2500;", "2500\n"),
     *("R=2500\n", "TRCFMT=0\n", "\x1c\x1d", "\x1e ", "\x1eCRC", "\x1eCRC=1\n"),
@@ -288,4 +291,4 @@ HOSTILE = [
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_a_hostile_text_is_refused_and_does_not_hold_anybody_up(piece: str) -> None:
     text = "TRCFMT=1;3;E;R;F\nR=2500;\n"
-    refusal(text + piece * ((LONGEST - len(text)) // len(piece)))
+    refusal(text + piece * ((MAX_TRACING_BYTES - len(text)) // len(piece)))

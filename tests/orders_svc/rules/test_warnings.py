@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from orders_svc.rules.order import Offer
-from orders_svc.rules.tracing import parse
-from orders_svc.rules.warnings import order_warnings, review
+from orders_svc.rules.offer import Offer
+from orders_svc.rules.tracing import parse_tracing
+from orders_svc.rules.warnings import find_warnings, review_order
 from tests.orders_svc.bodies import OFFER, Body, faults, put
 
 STEP = "Is not a multiple of 0.125 D."
@@ -20,7 +20,7 @@ def warned(order: Body, offer: Offer = OFFER) -> list[tuple[str, str]]:
     """The warnings of an order that breaks no rule, with its tracing."""
     assert faults(order) == {}
     text = order["frame"].get("tracing")
-    return list(order_warnings(order, offer, parse(text) if text else None))
+    return list(find_warnings(order, offer, parse_tracing(text) if text else None))
 
 
 def test_it_works(order: Body) -> None:
@@ -55,13 +55,13 @@ def test_cylinders_have_one_sign(order: Body, left: float, right: float, odd: bo
     for eye, power in (("left_eye", left), ("right_eye", right)):
         put(order, f"rx.{eye}.cylinder", power)
         put(order, f"rx.{eye}.axis", 10)
-    message = "Has another sign than that of the right eye."
+    message = "Has the opposite sign of the right eye's."
     assert warned(order) == ([("rx.left_eye.cylinder", message)] if odd else [])
 
 
 def test_adds_are_equal(order: Body) -> None:
     put(order, "rx.left_eye.add", 2.25)
-    assert warned(order) == [("rx.left_eye.add", "Is not that of the right eye.")]
+    assert warned(order) == [("rx.left_eye.add", "Differs from that of the right eye.")]
 
 
 def test_heights_are_within_the_frame(order: Body) -> None:
@@ -136,7 +136,7 @@ def test_what_is_odd_in_a_tracing_names_its_line(order: Body) -> None:
 def test_a_review_is_what_is_kept(order: Body) -> None:
     put(order, "rx.right_eye.near_pd", 32)
     measured = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
-    found = review(order, OFFER, parse(order["frame"]["tracing"]))
+    found = review_order(order, OFFER, parse_tracing(order["frame"]["tracing"]))
     assert found.warnings == [
         {"param": "rx.right_eye.near_pd", "message": "Is above the distance PD."}
     ]

@@ -11,7 +11,7 @@ from chassis.store.migrations import config, migrate
 from orders_svc import reference
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE
-from orders_svc.store import tables
+from orders_svc.store import catalogs
 from protos import orders_pb2 as pb
 from tests.gateway.front import CALLER, front
 from tests.orders_svc.bodies import OFFER, Body, put, request
@@ -145,6 +145,6 @@ def test_the_version_before_has_rows_for_each_material(
     migrate(database, SERVICE.migrations)
     with database.read() as tx:
         for style, found in (("s1", ["m1", "m2", "m4"]), ("s2", ["m1", "m2", "m3", "m4"])):
-            assert [row.id for row in tables.materials_of(tx, unique, style)] == found
-        assert len(tables.addons_of(tx, unique, "s2", "m2")) == 5
+            assert [row.id for row in catalogs.list_materials(tx, unique, style)] == found
+        assert len(catalogs.list_addons(tx, unique, "s2", "m2")) == 5
     database.close()

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from chassis.context import Account
-from orders_svc.store import order_lists as listing
+from orders_svc.store import order_lists
 from tests.orders_svc.bodies import LAB, Body
 from tests.orders_svc.rpcs.test_get_order import made
 from tests.serving import Served
@@ -15,11 +15,11 @@ from tests.serving import Served
 CLIENT = Account(1, "demo-client", "client")
 PAGE: dict[str, Any] = {**LAB, "limit": 3}
 SPAN = {"created_gte": 1, "created_lt": 99_999_999_999}
-Pages = Callable[[Connection, dict[str, Any]], listing.Page]
+Pages = Callable[[Connection, dict[str, Any]], order_lists.Page]
 
 
-def mine(tx: Connection, filters: dict[str, Any]) -> listing.Page:
-    return listing.orders_of(tx, CLIENT, filters)
+def mine(tx: Connection, filters: dict[str, Any]) -> order_lists.Page:
+    return order_lists.list_orders(tx, CLIENT, filters)
 
 
 def plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
@@ -48,8 +48,8 @@ def plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
     [
         (mine, "ix_orders_listing", {}),
         (mine, "ix_orders_listing", SPAN),
-        (listing.queue_of, "ix_orders_queue", {}),
-        (listing.queue_of, "ix_orders_queue", {"lab_status": "shipped"}),
+        (order_lists.list_lab_orders, "ix_orders_queue", {}),
+        (order_lists.list_lab_orders, "ix_orders_queue", {"lab_status": "shipped"}),
     ],
 )
 @pytest.mark.parametrize("cursor", ["", "starting_after", "ending_before"])
