@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from chassis.context import Account, Call, caller, current
+from chassis.context import Account, Call, caller, current_call
 from chassis.errors import Fault, Forbidden, Invalid, Unauthenticated
 from chassis.server.accounts import Authenticate, hash_secret
 from orders_svc.store import logins, tables
@@ -19,7 +19,7 @@ class Callers:
     def __init__(self, lookups: Lookups, now: Callable[[], datetime]) -> None:
         self.lookups = lookups
         self.now = now
-        self.authenticate_basic: Authenticate = tables.accounts.basic(lookups.cache)
+        self.authenticate_basic: Authenticate = tables.accounts.basic_authenticator(lookups.cache)
 
     def authenticate(self, call: Call) -> Account:
         """Return the calling account; raises Unauthenticated.
@@ -50,7 +50,7 @@ class Callers:
 
     def acting_email(self) -> str:
         """Return the e-mail address of the user the call acts for; raises Invalid."""
-        email = current().metadata.get("user-email", "")
+        email = current_call().metadata.get("user-email", "")
         if not email:
             fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
             raise Invalid("User-Email is missing.", faults=[fault])

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import grpc
 
-from chassis.context import caller, current, utc_now
+from chassis.context import caller, current_call, utc_now
 from chassis.store.database import Database
 from chassis.validation import Rules
 from orders_svc.actions.log_in import log_in, new_dummy_hash
@@ -45,7 +45,7 @@ class DashboardService(rpc.DashboardServiceServicer):
         return pb.DashboardSession(token=token, expires=to_unix(now + SESSION_LIFETIME))
 
     def LogOut(self, request: pb.LogOutRequest, context: grpc.ServicerContext) -> pb.LogOutResponse:
-        token = current().metadata["authorization"].partition(" ")[2]
+        token = current_call().metadata["authorization"].partition(" ")[2]
         with self.database.write() as tx:
             log_out(tx, token)
         return pb.LogOutResponse()

@@ -63,4 +63,4 @@ class LabDeskService(rpc.LabDeskServiceServicer):
         change = UPDATE_ORDER.check(request)
         with self.database.write() as tx:
             row = update_order(tx, change, self.now())
-            return tables.answers.keep(tx, documents.build_lab_order(row))
+            return tables.idempotency_keys.save(tx, documents.build_lab_order(row))

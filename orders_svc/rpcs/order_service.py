@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from chassis.context import caller, current, utc_now
+from chassis.context import caller, current_call, utc_now
 from chassis.errors import NotFound
 from chassis.server.accounts import CLIENT, require_role
 from chassis.store.database import Database
@@ -61,7 +61,7 @@ class OrderService(rpc.OrderServiceServicer):
         values = CREATE_TOKEN.check(request)
         client_id, secret = values["client_id"], values["client_secret"]
         with self.database.read() as tx:
-            account = tables.accounts.named(tx, client_id, secret)
+            account = tables.accounts.authenticate(tx, client_id, secret)
         require_role(account, CLIENT)
         with self.database.write() as tx:
             return pb.Token(token=create_token(tx, account, secret, self.now()))
@@ -93,7 +93,7 @@ class OrderService(rpc.OrderServiceServicer):
         self.get_settings(user_id, values)
         # Cached: two lists per lab, and the only ones as long as its whole catalog.
         lab_id, lens_type = values["lab"], values["lens_type"]
-        return self.lookups.cache.recall(
+        return self.lookups.cache.get(
             ("styles", lab_id, lens_type),
             lambda tx: catalog_documents.build_styles(tx, lab_id, lens_type),
         )
@@ -122,10 +122,12 @@ class OrderService(rpc.OrderServiceServicer):
         user_id, client = self.callers.acting_user(), caller()
         order, review = self.check_order(user_id, request)
         notify = order["mode"] == "submit" and self.lookups.has_endpoint(client)
-        is_single = not notify and not current().idempotency_key
+        is_single = not notify and not current_call().idempotency_key
         with self.database.write(single=is_single) as tx:
             row = create_order(tx, client, user_id, order, review, self.now(), notify=notify)
-            return tables.answers.keep(tx, documents.build_created_order(row, self.public_url))
+            return tables.idempotency_keys.save(
+                tx, documents.build_created_order(row, self.public_url)
+            )
 
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext
@@ -153,7 +155,7 @@ class OrderService(rpc.OrderServiceServicer):
         _, review = self.check_order(user_id, documents.build_submission(draft))
         with self.database.write() as tx:
             row = submit_order(tx, caller(), user_id, draft.id, review, self.now())
-            return tables.answers.keep(tx, documents.build_order(row, self.public_url))
+            return tables.idempotency_keys.save(tx, documents.build_order(row, self.public_url))
 
     def GetOrderOutline(
         self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext

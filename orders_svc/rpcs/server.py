@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from chassis.context import utc_now
-from chassis.server.server import Running, start
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rpcs.dashboard_service import DashboardService
 from orders_svc.rpcs.lab_desk_service import LabDeskService
@@ -22,12 +22,12 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the orders service."""
-    lookups = Lookups(Memory(database, tables.changes))
+    lookups = Lookups(ReferenceCache(database, tables.changes))
     callers = Callers(lookups, now)
     services = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
                 OrderService(database, lookups, callers, public_url, now),
@@ -46,7 +46,7 @@ def serve(
             ),
         ],
         database=database,
-        answers=tables.answers,
+        idempotency_keys=tables.idempotency_keys,
         authenticate=callers.authenticate,
         open_rpcs=frozenset(
             {

@@ -20,18 +20,18 @@ from sqlalchemy import (
 
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, accounts_table
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.store.database import NAMING, Instant
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant
 from chassis.store.reference_cache import changes_table
 from orders_svc.rules.names import MAX_FOLDED_LENGTH
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 # Compared by code point, so that all names with one prefix are one range of the index.
 FOLDED_NAME = String(MAX_FOLDED_LENGTH).with_variant(
     String(MAX_FOLDED_LENGTH, collation="C"), "postgresql"
 )
 accounts = Accounts(accounts_table(metadata))
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 outbox = Outbox(metadata)
 
