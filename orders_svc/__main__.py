@@ -4,7 +4,8 @@ from pathlib import Path
 
 from chassis.cli.service import Service, command_line
 from orders_svc import reference
-from orders_svc.rpcs.server import serve
+from orders_svc.rpcs.callers import build_authenticate
+from orders_svc.rpcs.servicers import build_servicers
 from orders_svc.store import tables
 
 SERVICE = Service(
@@ -18,7 +19,9 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
-    start=serve,
+    servicers=build_servicers,
+    authenticate=build_authenticate,
+    open_rpcs=("OrderService/CreateToken", "DashboardService/LogIn"),
 )
 
 if __name__ == "__main__":

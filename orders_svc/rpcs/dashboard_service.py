@@ -1,12 +1,9 @@
 """DashboardService: what the pages of the dashboard call besides OrderService."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 import grpc
 
-from chassis.context import caller, current_call, utc_now
-from chassis.store.database import Database
+from chassis.context import caller, current_call
+from chassis.server.server import Resources
 from chassis.validation import Rules
 from orders_svc.actions.log_in import log_in, new_dummy_hash
 from orders_svc.actions.log_out import log_out
@@ -26,17 +23,11 @@ SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST)
 class DashboardService(rpc.DashboardServiceServicer):
     """What the pages of the dashboard call besides OrderService."""
 
-    def __init__(
-        self,
-        database: Database,
-        callers: Callers,
-        public_url: str,
-        now: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self.database = database
-        self.callers = callers
-        self.public_url = public_url
-        self.now = now
+    def __init__(self, resources: Resources) -> None:
+        self.database = resources.database
+        self.public_url = resources.public_url
+        self.now = resources.now
+        self.callers = Callers(resources)
         self.dummy_hash = new_dummy_hash()
 
     def LogIn(self, request: pb.LogInRequest, context: grpc.ServicerContext) -> pb.DashboardSession:

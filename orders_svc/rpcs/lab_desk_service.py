@@ -1,13 +1,9 @@
 """LabDeskService: what labs call, for the orders of every client."""
 
-from collections.abc import Callable
-from datetime import datetime
-
 import grpc
 
-from chassis.context import utc_now
 from chassis.errors import NotFound
-from chassis.store.database import Database
+from chassis.server.server import Resources
 from chassis.validation import Rules
 from orders_svc.actions.update_order import update_order
 from orders_svc.documents import orders as documents
@@ -26,12 +22,10 @@ UPDATE_ORDER = Rules(UPDATE_ORDER_REQUEST)
 class LabDeskService(rpc.LabDeskServiceServicer):
     """What labs call, for the orders of every client."""
 
-    def __init__(
-        self, database: Database, public_url: str, now: Callable[[], datetime] = utc_now
-    ) -> None:
-        self.database = database
-        self.public_url = public_url
-        self.now = now
+    def __init__(self, resources: Resources) -> None:
+        self.database = resources.database
+        self.public_url = resources.public_url
+        self.now = resources.now
 
     def ListLabOrders(
         self, request: pb.ListLabOrdersRequest, context: grpc.ServicerContext

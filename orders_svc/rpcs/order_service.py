@@ -1,15 +1,13 @@
 """OrderService: what opticians' software calls."""
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 import grpc
 
-from chassis.context import caller, current_call, utc_now
+from chassis.context import caller, current_call
 from chassis.errors import NotFound
 from chassis.server.accounts import CLIENT, require_role
-from chassis.store.database import Database
+from chassis.server.server import Resources
 from chassis.validation import Rules, refuse
 from orders_svc.actions.create_order import create_order
 from orders_svc.actions.create_token import create_token
@@ -41,19 +39,12 @@ LIST_ORDERS = Rules(LIST_ORDERS_REQUEST)
 class OrderService(rpc.OrderServiceServicer):
     """What opticians' software calls."""
 
-    def __init__(
-        self,
-        database: Database,
-        lookups: Lookups,
-        callers: Callers,
-        public_url: str,
-        now: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self.database = database
-        self.lookups = lookups
-        self.callers = callers
-        self.public_url = public_url
-        self.now = now
+    def __init__(self, resources: Resources) -> None:
+        self.database = resources.database
+        self.public_url = resources.public_url
+        self.now = resources.now
+        self.lookups = Lookups(resources.cache)
+        self.callers = Callers(resources)
 
     def CreateToken(
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
@@ -125,9 +116,8 @@ class OrderService(rpc.OrderServiceServicer):
         is_single = not notify and not current_call().idempotency_key
         with self.database.write(single=is_single) as tx:
             row = create_order(tx, client, user_id, order, review, self.now(), notify=notify)
-            return tables.idempotency_keys.save(
-                tx, documents.build_created_order(row, self.public_url)
-            )
+            created = documents.build_created_order(row, self.public_url)
+            return tables.idempotency_keys.save(tx, created)
 
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext

@@ -13,9 +13,9 @@ from sqlalchemy import (
     null,
     select,
     union_all,
-    update,
 )
 
+from chassis.store.database import upsert
 from orders_svc.store.tables import addons, labs, materials, style_materials, styles
 
 # Children first: the order in which a catalog is deleted.
@@ -23,6 +23,7 @@ CATALOG_TABLES = (addons, style_materials, materials, styles)
 # The kind of each part of a lens, as `find_lens_parts` groups them.
 PART_KINDS = ("style", "material", "color", "coat", "tint")
 
+_PUT_LAB = upsert(labs, ["name", "settings"])
 _FIND_LAB = select(labs.c.id).where(labs.c.id == bindparam("lab_id"))
 _STYLES = (
     select(styles.c.id, styles.c.name)
@@ -162,9 +163,7 @@ def find_lens_parts(tx: Connection, lens: LensIds) -> dict[str, dict[str, str | 
 
 def put_lab(tx: Connection, lab_id: str, name: str, settings: Mapping[str, Any]) -> None:
     """Add a lab, or change its name and settings."""
-    values = {"name": name, "settings": settings}
-    if not tx.execute(update(labs).where(labs.c.id == lab_id).values(values)).rowcount:
-        tx.execute(insert(labs).values(id=lab_id, **values))
+    tx.execute(_PUT_LAB, {"id": lab_id, "name": name, "settings": settings})
 
 
 def replace_catalog(

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.context import Account
 from chassis.server.accounts import CLIENT, hash_secret
+from chassis.store.database import upsert
 from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
 from orders_svc.store.tables import accounts, dashboard_sessions, login_attempts, users
 
@@ -37,20 +37,15 @@ _FIND_SESSION = (
 )
 
 
-def _build_count(dialect: Any) -> Any:
-    """Build the statement that adds an attempt to a counter, or restarts an expired one."""
-    attempt = dialect.insert(login_attempts)
-    is_over = login_attempts.c.since <= bindparam("window_start")
-    return attempt.on_conflict_do_update(
-        index_elements=["key"],
-        set_={
-            "attempts": case((is_over, 1), else_=login_attempts.c.attempts + 1),
-            "since": case((is_over, attempt.excluded.since), else_=login_attempts.c.since),
-        },
-    ).returning(login_attempts.c.attempts)
-
-
-_COUNT = {"sqlite": _build_count(sqlite), "postgresql": _build_count(postgresql)}
+_IS_OVER = login_attempts.c.since <= bindparam("window_start")
+# Adds an attempt to a counter, or restarts one whose window is over.
+_COUNT: Any = upsert(
+    login_attempts,
+    lambda new: {
+        "attempts": case((_IS_OVER, 1), else_=login_attempts.c.attempts + 1),
+        "since": case((_IS_OVER, new.since), else_=login_attempts.c.since),
+    },
+).returning(login_attempts.c.attempts)
 
 
 class SessionUser(NamedTuple):
@@ -67,7 +62,7 @@ def count_attempt(tx: Connection, email: str, address: str, now: datetime) -> bo
     """
     return all(
         tx.execute(
-            _COUNT[tx.dialect.name],
+            _COUNT,
             {
                 "key": _hash_key(kind, value),
                 "attempts": 1,
