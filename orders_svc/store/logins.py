@@ -49,7 +49,7 @@ _COUNT: Any = upsert(
 
 
 class SessionUser(NamedTuple):
-    """Whom a session stands for: a client, and the e-mail address of its user."""
+    """A session's client, and the e-mail address of its user."""
 
     account: Account
     email: str
@@ -108,7 +108,7 @@ def begin_session(
 
 
 def find_session(tx: Connection, token: str, now: datetime) -> SessionUser | None:
-    """Return whom the token of a live session stands for."""
+    """Return the user that the token of a live session stands for."""
     row = tx.execute(_FIND_SESSION, {"token_hash": hash_secret(token), "now": now}).first()
     return SessionUser(Account(row.id, row.name, row.role), row.email) if row else None
 

@@ -42,7 +42,7 @@ def load(orders: Served, values: Any) -> None:
 
 @pytest.fixture
 def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
-    """Gives what the command line says to a file, and wants it to change nothing."""
+    """Returns what the command line answers to a file, which must change nothing."""
 
     def told(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"

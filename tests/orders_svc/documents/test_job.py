@@ -109,6 +109,14 @@ def test_eighths_of_a_dioptre_are_kept(order: Body) -> None:
     assert (found["SPH"], found["CYL"]) == ("-0.125;0.00", "0.375;0.00")
 
 
+def test_a_base_that_rounds_to_360_is_0(order: Body) -> None:
+    order["rx"]["right_eye"] |= {
+        "horizontal_prism": {"power": 50, "direction": "in"},
+        "vertical_prism": {"power": 0.03, "direction": "down"},
+    }
+    assert records(job(order))["PRVA"].split(";")[0] == "0"
+
+
 def test_of_a_tracing_only_what_describes_the_frame_goes_along(order: Body) -> None:
     sent = "SPH=9;9\nLNAM=x;x\nJOB=other\nREQ=x\nSTATUS=0\nETYP=1\n_MAKER=a;b\nPATIENT=x\n" + ONE
     added = job(order, sent).split("\r\n")

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from chassis.context import utc_now
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from orders_svc.store import tables
-from protos.orders_pb2 import CreateOrderRequest, CreateTokenRequest
+from protos.orders_pb2 import CreateOrderRequest, SubmitOrderRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body, request
@@ -85,9 +85,14 @@ def test_a_key_is_one_users_own(orders: Served, order: Body, unique: str) -> Non
 
 
 def test_a_key_is_one_rpcs_own(orders: Served, order: Body, unique: str) -> None:
-    credentials = CreateTokenRequest(client_id="demo-client", client_secret="demo-client-secret")
-    orders.call("CreateToken", credentials, "", idempotency_key=unique)
-    assert called(orders, request(order), unique)[1] is False
+    draft = orders.call("CreateOrder", request(order, mode="draft"))
+    submission = SubmitOrderRequest(order_id=draft.id)
+    submitted = orders.call("SubmitOrder", submission, idempotency_key=unique)
+    created, replayed = called(orders, request(order), unique)
+    assert not replayed
+    assert created.id != draft.id
+    assert orders.call("SubmitOrder", submission, idempotency_key=unique) == submitted
+    assert called(orders, request(order), unique) == (created, True)
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 255, '{"a":"b"}', "a,b;c=d"])

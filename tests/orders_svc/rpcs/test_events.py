@@ -23,7 +23,7 @@ AT = 1772366400
 
 @pytest.fixture(scope="module")
 def told(orders: Served) -> Iterator[Any]:
-    """Gives the events of an order, oldest first, while demo-client has an endpoint."""
+    """Returns the events of an order, oldest first, while demo-client has an endpoint."""
     endpoint = EndpointSchema(EVENT_TYPES).load({"url": "http://127.0.0.1:9/"})
     with orders.database.write() as tx:
         tables.outbox.endpoints.put(tx, "demo-client", endpoint, MOMENT)

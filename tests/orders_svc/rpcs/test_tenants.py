@@ -45,6 +45,7 @@ MATERIAL = {**STYLE, "material": "material_123"}
 OURS: dict[str, dict[str, Any]] = {
     "OrderService": {
         "CreateToken": {"client_id": "demo-client", "client_secret": "wrong"},
+        "WhoAmI": {},
         "ListLabs": {},
         "GetOrderSettings": LAB,
         "ListStyles": {**LAB, "lens_type": "single_vision"},
@@ -65,7 +66,7 @@ OURS: dict[str, dict[str, Any]] = {
     },
 }
 # They show what is the caller's own, if anything.
-OWN = ("ListLabs", "SearchOrders", "LogOut")
+OWN = ("WhoAmI", "ListLabs", "SearchOrders", "LogOut")
 # What a login that fails, or succeeds, leaves behind.
 LOGINS = ("login_attempts", "dashboard_sessions")
 DESK: dict[str, dict[str, Any]] = {
@@ -250,7 +251,7 @@ def test_a_stranger_finds_nothing_on_the_pages(
     if "<order_id>" in rule:
         assert answer.status_code == (404 if email else 303)
     said = answer.get_data(as_text=True)
-    leads = f"next=/orders/{draft}"  # where who logs in goes on, as he asked
+    leads = f"next=/orders/{draft}"  # where a login leads on to
     assert shows_nothing(said.replace(leads, ""), draft)
     assert rows(orders) == before
 

@@ -38,6 +38,13 @@ def test_each_service_is_one_of_the_lab(order: Body) -> None:
     assert offer_paths(order) == ["services.0", "services.2"]
 
 
+@pytest.mark.parametrize("path", ["mounting_option", "frame.handling", "redo_data.type"])
+def test_rx_is_only_an_order_type(redo: Body, path: str) -> None:
+    put(redo, path, "rx")
+    redo["services"] = ["rx"]
+    assert set(offer_paths(redo)) == {path, "services.0"}
+
+
 def test_every_lab_takes_rx(order: Body) -> None:
     offer = replace(OFFER, settings={**OFFER.settings, "order_types": [], "services": []})
     message = "Must be one of the lab's services: (none)."

@@ -1,6 +1,7 @@
 """Reading a tracing: what is refused, what is remarked, what is measured."""
 
 from binascii import crc_hqx
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -104,6 +105,7 @@ REFUSED: list[tuple[str, int, str]] = [
     (with_line(6, "", ONE), 4, "Mode U needs the angles, A."),
     (with_line(6, "A=0;1;2", ONE), 4, "There must be as many values of A as of R."),
     (with_line(6, "A=0;4;3;5;6;7;8;9", ONE), 4, "The angles of A must be in ascending order."),
+    (with_line(6, "A=0;4;4;5;6;7;8;9", ONE), 4, "The angles of A must be in ascending order."),
     (with_line(6, "A=0;1;2;3;4;5;6;36000", ONE), 4, "The angles of A must be from 0 to 35999."),
     (with_line(8, "Z=1", ONE), 7, "ZFMT announces 8 values of Z, but 1 follow."),
     (with_line(8, "Z=999999999", ONE), 8, "The numbers are out of range for a tracing."),
@@ -209,11 +211,45 @@ def test_what_is_odd_is_remarked(text: str, expected: list[str]) -> None:
     assert remarks(text) == expected
 
 
+JUMP = "Line 1: The left trace jumps by more than 2 mm."
+
+
+def jumps(radii: Sequence[int]) -> bool:
+    """Whether a trace of these radii is remarked to jump."""
+    text = f"TRCFMT=1;{len(radii)};E;L;F\nR={';'.join(map(str, radii))}"
+    return JUMP in remarks(text)
+
+
 def test_a_dense_trace_that_jumps_is_remarked() -> None:
     radii = [*ellipse(50, 34, 400)]
+    assert not jumps(radii)
     radii[7] += 300
-    text = "DBL=18\nHBOX=50;50\nVBOX=34;34\nTRCFMT=1;400;E;L;F\nR=" + ";".join(map(str, radii))
-    assert remarks(text)[:1] == ["Line 4: The left trace jumps by more than 2 mm."]
+    assert jumps(radii)
+
+
+@pytest.mark.parametrize(("points", "jump", "found"), [
+    (360, 201, True), (360, 200, False), (359, 201, False), (359, 3000, False),
+])  # fmt: skip
+def test_a_jump_is_over_2_mm_in_360_points_or_more(points: int, jump: int, found: bool) -> None:
+    radii = [2500] * points
+    radii[points // 2] += jump
+    assert jumps(radii) is found
+
+
+def test_a_jump_from_the_last_point_to_the_first_is_remarked() -> None:
+    assert jumps([2500 + each for each in range(400)])
+    assert not jumps([2500 + min(each, 400 - each) for each in range(400)])
+
+
+@pytest.mark.parametrize(("scale", "circumference", "found"), [
+    (1, 139.8, False), (1, 139.9, True), (2, 279.6, False), (2, 279.7, True),
+])  # fmt: skip
+def test_a_circumference_may_differ_by_a_hundredth(
+    scale: int, circumference: float, found: bool
+) -> None:
+    radii = ";".join(str(scale * int(each)) for each in HALF.removeprefix("R=").split(";"))
+    text = f"CIRC={circumference}\nTRCFMT=1;20;E;R;F\nR={radii}\nR={radii}\n"
+    assert any("CIRC" in each for each in remarks(text)) is found
 
 
 def test_not_more_is_remarked_than_a_person_reads() -> None:

@@ -25,6 +25,8 @@ def warned(order: Body, offer: Offer = OFFER) -> list[tuple[str, str]]:
 
 def test_it_works(order: Body) -> None:
     assert warned(order) == []
+    put(order, "rx.right_eye.near_pd", order["rx"]["right_eye"]["pd"])
+    assert warned(order) == []
     put(order, "rx.right_eye.near_pd", 32)
     assert warned(order) == [("rx.right_eye.near_pd", "Is above the distance PD.")]
 
@@ -134,6 +136,8 @@ def test_what_is_odd_in_a_tracing_names_its_line(order: Body) -> None:
 
 
 def test_a_review_is_what_is_kept(order: Body) -> None:
+    put(order, "rx.right_eye.near_pd", order["rx"]["right_eye"]["pd"])
+    assert warned(order) == []
     put(order, "rx.right_eye.near_pd", 32)
     measured = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
     found = review_order(order, OFFER, parse_tracing(order["frame"]["tracing"]))

@@ -27,7 +27,7 @@ def named(ids: list[str], **more: Any) -> list[dict[str, Any]]:
 
 
 def load(orders: Served, lab: Body) -> None:
-    """Load a lab of the optician's, beside those that he has."""
+    """Load a further lab of the optician's."""
     labs = [("lab_123", "1234567"), ("lab_456", "7654321"), (lab["id"], "1")]
     user = {
         "email": USERS["client"],
