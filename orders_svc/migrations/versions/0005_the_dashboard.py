@@ -46,7 +46,7 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """The names of orders that were made before."""
+    """Fill in the names of existing orders."""
     tx = op.get_bind()
     orders = sa.table(
         "orders", sa.column("id"), sa.column("document", sa.JSON()), *map(sa.column, NAMES)

@@ -20,7 +20,7 @@ from tests.serving import PEOPLE, USERS, Served, basic
 USED = (Fault("Idempotency-Key", "Was used for another request; use a new key."),)
 
 
-def called(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, bool]:
+def create_with_key(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, bool]:
     """The answer, and whether it is told to be a replay."""
     metadata = [
         ("authorization", basic(PEOPLE["orders"]["client"])),
@@ -35,11 +35,11 @@ def called(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, boo
 def test_it_works(orders: Served, order: Body, unique: str) -> None:
     sent = request(order, mode="draft")
     with capture_log() as lines:
-        first, replayed = called(orders, sent, unique)
+        first, replayed = create_with_key(orders, sent, unique)
         assert not replayed
         kept = orders.rows()
         for _ in range(3):
-            assert called(orders, sent, unique) == (first, True)
+            assert create_with_key(orders, sent, unique) == (first, True)
     assert orders.rows() == kept
     assert [line.get("replayed") for line in lines()] == [None, True, True, True]
 
@@ -49,7 +49,7 @@ def test_without_a_key_each_call_is_an_order(orders: Served, order: Body) -> Non
 
 
 def test_the_key_of_another_request_is_refused(orders: Served, order: Body, unique: str) -> None:
-    called(orders, request(order), unique)
+    create_with_key(orders, request(order), unique)
     kept = orders.rows()
     others: list[Body] = [{"special_instructions": "Other"}, {"mode": "maybe"}, {"services": []}]
     for changes in others:
@@ -58,11 +58,11 @@ def test_the_key_of_another_request_is_refused(orders: Served, order: Body, uniq
         assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, IDEMPOTENCY_MISMATCH)
         assert failure.faults == USED
     assert orders.rows() == kept
-    assert called(orders, request(order), unique)[1]
+    assert create_with_key(orders, request(order), unique)[1]
 
 
 def test_a_key_is_one_accounts_own(orders: Served, order: Body, unique: str) -> None:
-    first, _ = called(orders, request(order), unique)
+    first, _ = create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
         ids = tables.accounts.ids(tx)
         mine = tables.users.c.email == USERS["other"]
@@ -79,7 +79,7 @@ def test_a_key_is_one_users_own(orders: Served, order: Body, unique: str) -> Non
     sent = request(order, lab="lab_456", account_number="7654321", order_type="frame")
     for block in ("lens", "rx"):
         sent.ClearField(block)
-    called(orders, sent, unique)
+    create_with_key(orders, sent, unique)
     second = {"user_email": "second@example.com", "idempotency_key": unique}
     assert orders.refusal("CreateOrder", sent, **second).faults == USED
 
@@ -88,18 +88,18 @@ def test_a_key_is_one_rpcs_own(orders: Served, order: Body, unique: str) -> None
     draft = orders.call("CreateOrder", request(order, mode="draft"))
     submission = SubmitOrderRequest(order_id=draft.id)
     submitted = orders.call("SubmitOrder", submission, idempotency_key=unique)
-    created, replayed = called(orders, request(order), unique)
+    created, replayed = create_with_key(orders, request(order), unique)
     assert not replayed
     assert created.id != draft.id
     assert orders.call("SubmitOrder", submission, idempotency_key=unique) == submitted
-    assert called(orders, request(order), unique) == (created, True)
+    assert create_with_key(orders, request(order), unique) == (created, True)
 
 
 @pytest.mark.parametrize("key", ["!", "~" * 255, '{"a":"b"}', "a,b;c=d"])
 def test_a_key_is_visible_ascii(orders: Served, order: Body, key: str, unique: str) -> None:
     own = (key + unique)[:255] if len(key) < 200 else key
-    assert called(orders, request(order), own)[1] is False
-    assert called(orders, request(order), own)[1] is True
+    assert create_with_key(orders, request(order), own)[1] is False
+    assert create_with_key(orders, request(order), own)[1] is True
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, " a", "a "])
@@ -113,7 +113,7 @@ def test_a_malformed_key_is_refused(orders: Served, order: Body, key: str) -> No
 
 def test_a_key_of_other_letters_does_not_leave_the_client(orders: Served, order: Body) -> None:
     with pytest.raises((ValueError, grpc.RpcError)):
-        called(orders, request(order), "clé")
+        create_with_key(orders, request(order), "clé")
 
 
 def test_a_refusal_is_not_kept(orders: Served, order: Body, unique: str) -> None:
@@ -122,11 +122,11 @@ def test_a_refusal_is_not_kept(orders: Served, order: Body, unique: str) -> None
         failure = orders.refusal("CreateOrder", request(order, mode="x"), idempotency_key=unique)
         assert [fault.path for fault in failure.faults] == ["mode"]
     assert orders.rows() == kept
-    assert called(orders, request(order), unique)[1] is False
+    assert create_with_key(orders, request(order), unique)[1] is False
 
 
 def test_nobody_learns_what_was_answered(orders: Served, order: Body, unique: str) -> None:
-    called(orders, request(order), unique)
+    create_with_key(orders, request(order), unique)
     wrong = {"authorization": basic("demo-client", "wrong"), "idempotency_key": unique}
     failure = orders.refusal("CreateOrder", request(order), **wrong)
     assert failure.code is StatusCode.UNAUTHENTICATED
@@ -134,19 +134,19 @@ def test_nobody_learns_what_was_answered(orders: Served, order: Body, unique: st
 
 def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique: str) -> None:
     keys = tables.metadata.tables["idempotency_keys"]
-    first, _ = called(orders, request(order), unique)
+    first, _ = create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
         (row,) = tx.execute(select(keys).where(keys.c.key == unique))
         assert timedelta(hours=23) < row.expires_at - utc_now() <= timedelta(hours=24)
         past = utc_now() - timedelta(seconds=1)
         tx.execute(update(keys).where(keys.c.key == unique).values(expires_at=past))
-    second, replayed = called(orders, request(order, services=[]), unique)
+    second, replayed = create_with_key(orders, request(order, services=[]), unique)
     assert (first.id != second.id, replayed) == (True, False)
-    assert called(orders, request(order, services=[]), unique) == (second, True)
+    assert create_with_key(orders, request(order, services=[]), unique) == (second, True)
 
 
 def test_what_is_over_is_forgotten(orders: Served, order: Body, unique: str) -> None:
-    called(orders, request(order), unique)
+    create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
         assert tables.idempotency_keys.delete_expired(tx, utc_now()) == 0
         assert tables.idempotency_keys.delete_expired(tx, utc_now() + timedelta(hours=24)) >= 1

@@ -15,7 +15,7 @@ from tests.serving import Served
 DEMO = CreateTokenRequest(client_id="demo-client", client_secret="demo-client-secret")
 
 
-def works(orders: Served, token: Token) -> bool:
+def is_accepted(orders: Served, token: Token) -> bool:
     """Whether the token opens a door."""
     authorization = f"Bearer {token.token}"
     return bool(orders.call("ListLabs", ListLabsRequest(), authorization=authorization).data)
@@ -25,7 +25,7 @@ def test_it_works(orders: Served) -> None:
     first, second = (orders.call("CreateToken", DEMO, "") for _ in range(2))
     for token in (first, second):
         assert re.fullmatch(r"tok_[A-Za-z0-9_-]{43}", token.token)
-        assert works(orders, token)
+        assert is_accepted(orders, token)
     assert first != second
 
 
@@ -69,7 +69,7 @@ def test_a_key_gives_the_same_token(orders: Served, unique: str) -> None:
     first = orders.call("CreateToken", DEMO, "", idempotency_key=unique)
     assert orders.call("CreateToken", DEMO, "", idempotency_key=unique) == first
     assert orders.call("CreateToken", DEMO, "", idempotency_key=f"{unique}-2") != first
-    assert works(orders, first)
+    assert is_accepted(orders, first)
 
 
 def test_a_key_of_one_client_gives_another_client_another_token(
@@ -106,7 +106,7 @@ def test_a_token_that_a_key_gives_lives_on_the_day_after(orders: Served, unique:
     tomorrow = utc_now() + timedelta(hours=25)
     orders.call("CreateToken", DEMO, "", idempotency_key=unique)
     with orders.clock.at(tomorrow):
-        assert works(orders, orders.call("CreateToken", DEMO, "", idempotency_key=unique))
+        assert is_accepted(orders, orders.call("CreateToken", DEMO, "", idempotency_key=unique))
 
 
 def test_neither_token_nor_secret_is_stored(orders: Served, unique: str) -> None:

@@ -21,12 +21,12 @@ VISION: Body = {
 }
 
 
-def made(orders: Served, order: Body, **who: Any) -> str:
+def create_order(orders: Served, order: Body, **who: Any) -> str:
     """The id of a new order."""
     return str(orders.call("CreateOrder", request(order), **who).id)
 
 
-def got(orders: Served, order_id: str, **who: Any) -> pb.Order:
+def fetch_order(orders: Served, order_id: str, **who: Any) -> pb.Order:
     """An order."""
     order: pb.Order = orders.call("GetOrder", pb.GetOrderRequest(order_id=order_id), **who)
     return order
@@ -39,9 +39,9 @@ def as_json(message: Any) -> Any:
 
 def test_it_works(orders: Served, order: Body) -> None:
     with orders.clock.at(MOMENT):
-        order_id = made(orders, order)
+        order_id = create_order(orders, order)
     order["shipping"]["address"]["country"] = "US"
-    assert as_json(got(orders, order_id)) == {
+    assert as_json(fetch_order(orders, order_id)) == {
         "id": order_id,
         "lab_status": "submitted",
         "url": f"http://127.0.0.1:8080/orders/{order_id}",
@@ -70,7 +70,7 @@ def test_an_order_says_what_was_sent_and_no_more(
     put(sent, "frame.tracing")
     if "shipping" in sent:
         sent["shipping"]["address"]["country"] = "US"
-    told = as_json(got(orders, made(orders, sent)))
+    told = as_json(fetch_order(orders, create_order(orders, sent)))
     stands = ["id", "lab_status", "url", "created", "updated", "warnings"]
     assert {name: each for name, each in told.items() if name not in stands} == sent
 
@@ -82,9 +82,9 @@ def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
 
 
 def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
-    mine, theirs = made(orders, order), made(orders, {**order, **VISION})
-    assert got(orders, theirs, **SECOND).id == theirs
-    assert got(orders, made(orders, {**order, **VISION}, **SECOND)).lab == "lab_456"
+    mine, theirs = create_order(orders, order), create_order(orders, {**order, **VISION})
+    assert fetch_order(orders, theirs, **SECOND).id == theirs
+    assert fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND)).lab == "lab_456"
     asked = pb.GetOrderRequest(order_id=mine)
     assert orders.refusal("GetOrder", asked, **SECOND).code is StatusCode.NOT_FOUND
 

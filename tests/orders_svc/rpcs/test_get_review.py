@@ -5,11 +5,11 @@ from sqlalchemy import select, update
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import LAB, Body, request
-from tests.orders_svc.rpcs.test_log_in import OPTICIAN, told
+from tests.orders_svc.rpcs.test_log_in import OPTICIAN, describe
 from tests.serving import Served
 
 
-def review(orders: Served, order: Body) -> pb.Review:
+def create_review(orders: Served, order: Body) -> pb.Review:
     """The review of a new draft."""
     made = orders.call("CreateOrder", request(order, mode="draft"))
     asked_for = pb.GetReviewRequest(order_id=made.id)
@@ -18,7 +18,7 @@ def review(orders: Served, order: Body) -> pb.Review:
 
 
 def test_a_review_names_and_works_out_what_the_order_says(orders: Served, order: Body) -> None:
-    found = review(orders, order)
+    found = create_review(orders, order)
     whole = orders.call("GetOrder", pb.GetOrderRequest(order_id=found.order.id))
     svg = orders.call("GetOrderOutline", pb.GetOrderOutlineRequest(order_id=found.order.id)).svg
     assert svg.startswith("<svg")
@@ -43,9 +43,9 @@ def test_a_review_of_a_draft_without_a_lens_or_an_rx(
     orders: Served, order: Body, frame_order: Body
 ) -> None:
     del order["lens"]
-    found = review(orders, order)
+    found = create_review(orders, order)
     assert (found.style, found.material, found.color, list(found.coats)) == ("", "", "", [])
-    bare = review(orders, frame_order)
+    bare = create_review(orders, frame_order)
     assert not bare.HasField("right_eye")
     assert bare.outline_svg
 
@@ -74,8 +74,8 @@ def test_a_review_of_somebody_elses_order_does_not_exist(orders: Served, order: 
     ):
         asked_for = pb.GetReviewRequest(order_id=order_id)
         failure = orders.refusal("GetReview", asked_for, who, kind="Dashboard", user_email=email)
-        assert told(failure) == ("NOT_FOUND", "You have no such order.")
+        assert describe(failure) == ("NOT_FOUND", "You have no such order.")
 
 
 def test_the_lab_of_a_review_is_the_orders(orders: Served, frame_order: Body) -> None:
-    assert review(orders, {**frame_order, **LAB}).lab_name == "Acme Lab"
+    assert create_review(orders, {**frame_order, **LAB}).lab_name == "Acme Lab"

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from chassis.errors import Fault
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
-from tests.orders_svc.rpcs.test_get_order import got, made
+from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_update_order import move
 from tests.serving import Served
 
@@ -32,17 +32,17 @@ def queue(orders: Served, lab: Body, **filters: Any) -> tuple[list[str], bool]:
     return [each.id for each in listed.data], listed.has_more
 
 
-def sent(orders: Served, order: Body, count: int, start: int = 0) -> list[str]:
+def create_orders(orders: Served, order: Body, count: int, start: int = 0) -> list[str]:
     """Ids of new orders, a second apart."""
     ids = []
     for number in range(start, start + count):
         with orders.clock.at(FIRST + timedelta(seconds=number)):
-            ids.append(made(orders, order))
+            ids.append(create_order(orders, order))
     return ids
 
 
 def test_it_works(orders: Served, frame_order: Body, lab: Body) -> None:
-    (order_id,) = sent(orders, {**frame_order, **lab}, 1)
+    (order_id,) = create_orders(orders, {**frame_order, **lab}, 1)
     listed = staff(orders, "ListLabOrders", pb.ListLabOrdersRequest(lab=lab["lab"]))
     at = int(FIRST.timestamp())
     times: dict[str, Any] = {"created": at, "submitted": at, "updated": at}
@@ -54,8 +54,8 @@ def test_drafts_stand_behind_those_who_were_submitted_first(
     orders: Served, frame_order: Body, lab: Body
 ) -> None:
     order = {**frame_order, **lab}
-    (draft,) = sent(orders, {**order, "mode": "draft"}, 1)
-    first, second = sent(orders, order, 2, 1)
+    (draft,) = create_orders(orders, {**order, "mode": "draft"}, 1)
+    first, second = create_orders(orders, order, 2, 1)
     assert queue(orders, lab) == ([first, second], False)
     with orders.clock.at(FIRST + timedelta(seconds=9)):
         orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
@@ -67,10 +67,10 @@ def test_a_queue_is_walked_both_ways_while_orders_come_and_move(
     orders: Served, frame_order: Body, lab: Body
 ) -> None:
     order = {**frame_order, **lab}
-    ids = sent(orders, order, 7)
+    ids = create_orders(orders, order, 7)
     down, more = queue(orders, lab, limit=2)
     while more:
-        ids += sent(orders, order, 1, len(ids)) if len(ids) < 9 else []
+        ids += create_orders(orders, order, 1, len(ids)) if len(ids) < 9 else []
         found, more = queue(orders, lab, limit=2, starting_after=down[-1])
         down += found
         move(orders, down[0], "in_progress") if len(down) == 4 else None
@@ -111,8 +111,8 @@ def test_a_page_that_makes_no_sense_is_refused(
 def test_an_order_of_another_lab_or_a_draft_is_no_cursor(
     orders: Served, frame_order: Body, lab: Body
 ) -> None:
-    (draft,) = sent(orders, {**frame_order, **lab, "mode": "draft"}, 1)
-    elsewhere = made(orders, frame_order)
+    (draft,) = create_orders(orders, {**frame_order, **lab, "mode": "draft"}, 1)
+    elsewhere = create_order(orders, frame_order)
     for cursor in (draft, elsewhere):
         asked = pb.ListLabOrdersRequest(lab=lab["lab"], starting_after=cursor)
         failure = orders.refusal("ListLabOrders", asked, "staff", desk=True)
@@ -127,9 +127,9 @@ def test_a_lab_that_is_none_is_not_found(orders: Served) -> None:
 
 
 def test_a_lab_gets_the_whole_order_and_its_job(orders: Served, order: Body) -> None:
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     whole = staff(orders, "GetLabOrder", pb.GetLabOrderRequest(order_id=order_id))
-    assert whole == got(orders, order_id)
+    assert whole == fetch_order(orders, order_id)
     job = staff(orders, "GetLabOrderJob", pb.GetLabOrderJobRequest(order_id=order_id))
     assert job == orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id))
 

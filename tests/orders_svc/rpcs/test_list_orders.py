@@ -19,7 +19,9 @@ ACME: Filters = dict(LAB)
 SECOND: Filters = {"user_email": "second@example.com"}
 
 
-def made(orders: Served, order: Body, count: int, start: datetime = FIRST, **step: float) -> Any:
+def create_orders(
+    orders: Served, order: Body, count: int, start: datetime = FIRST, **step: float
+) -> Any:
     """Ids of new orders, oldest first, a step apart."""
     ids = []
     for number in range(count):
@@ -36,8 +38,8 @@ def page(orders: Served, lab: Filters, **filters: Any) -> tuple[list[str], bool]
 
 def test_it_works(orders: Served, frame_order: Body, lab: Filters) -> None:
     draft = {**frame_order, **lab, "mode": "draft"}
-    (older,) = made(orders, draft, 1)
-    (newer,) = made(orders, {**draft, "mode": "submit"}, 1, FIRST + timedelta(seconds=90))
+    (older,) = create_orders(orders, draft, 1)
+    (newer,) = create_orders(orders, {**draft, "mode": "submit"}, 1, FIRST + timedelta(seconds=90))
     listed = orders.call("ListOrders", pb.ListOrdersRequest(**lab))
     at = 1772366400
     times: Filters = {"created": at + 90, "updated": at + 90}
@@ -55,7 +57,7 @@ def test_there_may_be_none(orders: Served, lab: Filters) -> None:
 
 
 def test_a_page_has_ten_when_nobody_says(orders: Served, frame_order: Body, lab: Filters) -> None:
-    ids = made(orders, {**frame_order, **lab}, 11, seconds=1)[::-1]
+    ids = create_orders(orders, {**frame_order, **lab}, 11, seconds=1)[::-1]
     assert page(orders, lab) == (ids[:10], True)
     assert page(orders, lab, limit=11) == (ids, False)
     assert page(orders, lab, limit=1) == (ids[:1], True)
@@ -67,7 +69,7 @@ def test_pages_are_stable_while_orders_arrive(
 ) -> None:
     """Down and up again; with no step all orders are of one moment."""
     sent = {**frame_order, **lab}
-    known = made(orders, sent, 10, seconds=step)
+    known = create_orders(orders, sent, 10, seconds=step)
     newest_first = page(orders, lab, limit=100)[0]
     assert sorted(newest_first) == sorted(known)
     if step:
@@ -75,7 +77,7 @@ def test_pages_are_stable_while_orders_arrive(
 
     down, more = page(orders, lab, limit=3)
     while more:
-        made(orders, sent, 1, FIRST + timedelta(seconds=60))
+        create_orders(orders, sent, 1, FIRST + timedelta(seconds=60))
         found, more = page(orders, lab, limit=3, starting_after=down[-1])
         down += found
     assert down == newest_first
@@ -83,7 +85,7 @@ def test_pages_are_stable_while_orders_arrive(
     late = page(orders, lab, limit=100)[0][:3]
     up, more = [down[-1]], True
     while more:
-        made(orders, sent, 1, FIRST - timedelta(seconds=60))
+        create_orders(orders, sent, 1, FIRST - timedelta(seconds=60))
         found, more = page(orders, lab, limit=4, ending_before=up[0])
         up = found + up
     assert up == late + newest_first
@@ -107,7 +109,7 @@ def test_pages_are_stable_while_orders_arrive(
 def test_created_counts_whole_seconds(
     orders: Served, frame_order: Body, lab: Filters, filters: dict[str, int], found: str
 ) -> None:
-    ids = made(orders, {**frame_order, **lab}, 4, FIRST + timedelta(seconds=1), seconds=1)
+    ids = create_orders(orders, {**frame_order, **lab}, 4, FIRST + timedelta(seconds=1), seconds=1)
     at = int(FIRST.timestamp())
     asked = {name: each + at if "created" in name else each for name, each in filters.items()}
     listed, _ = page(orders, lab, **asked)
@@ -117,7 +119,7 @@ def test_created_counts_whole_seconds(
 def test_a_cursor_outside_of_the_filter_still_counts(
     orders: Served, frame_order: Body, lab: Filters
 ) -> None:
-    ids = made(orders, {**frame_order, **lab}, 4, seconds=1)
+    ids = create_orders(orders, {**frame_order, **lab}, 4, seconds=1)
     until = int(FIRST.timestamp()) + 1
     listed = page(orders, lab, starting_after=ids[3], created_lte=until)
     assert listed == ([ids[1], ids[0]], False)
@@ -165,7 +167,7 @@ def test_a_page_that_makes_no_sense_is_refused(
 def test_an_order_of_another_list_is_no_cursor(
     orders: Served, frame_order: Body, lab: Filters
 ) -> None:
-    (elsewhere,) = made(orders, {**frame_order, **VISION}, 1)
+    (elsewhere,) = create_orders(orders, {**frame_order, **VISION}, 1)
     for name in ("starting_after", "ending_before"):
         failure = orders.refusal("ListOrders", pb.ListOrdersRequest(**lab, **{name: elsewhere}))
         assert [fault.path for fault in failure.faults] == [name]
@@ -174,7 +176,7 @@ def test_an_order_of_another_list_is_no_cursor(
 def test_a_user_sees_the_orders_of_his_labs_whoever_made_them(
     orders: Served, frame_order: Body
 ) -> None:
-    (mine,) = made(orders, {**frame_order, **VISION}, 1, datetime.now(UTC))
+    (mine,) = create_orders(orders, {**frame_order, **VISION}, 1, datetime.now(UTC))
     asked = pb.ListOrdersRequest(**VISION, limit=100)
     assert mine in [each.id for each in orders.call("ListOrders", asked, **SECOND).data]
     for who in (SECOND, {"who": "other"}):
@@ -193,7 +195,7 @@ def test_another_clients_orders_under_the_same_account_number_are_not_listed(
             ),
             lab,
         )
-    (mine,) = made(orders, {**frame_order, **lab}, 1)
+    (mine,) = create_orders(orders, {**frame_order, **lab}, 1)
     asked = pb.ListOrdersRequest(**lab)
     assert orders.call("ListOrders", asked, "other") == pb.ListOrdersResponse()
     for name in ("starting_after", "ending_before"):

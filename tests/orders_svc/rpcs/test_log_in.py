@@ -20,27 +20,28 @@ from tests.orders_svc.bodies import Body, request
 from tests.serving import Served
 
 OPTICIAN, PASSWORD = "optician@example.com", "demo-password"
+WRONG = ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
 OVER = ("UNAUTHENTICATED", "The session is over; log in again.")
 
 
-def asked(email: str = OPTICIAN, password: str = PASSWORD, **more: str) -> pb.LogInRequest:
+def new_login(email: str = OPTICIAN, password: str = PASSWORD, **more: str) -> pb.LogInRequest:
     """A login, from an address that no other test uses."""
     return pb.LogInRequest(email=email, password=password, **{"address": uuid4().hex, **more})
 
 
 def log_in(orders: Served, email: str = OPTICIAN, **more: str) -> str:
     """The authorization of a new session."""
-    sent = asked(email, **more)
+    sent = new_login(email, **more)
     token: str = orders.call("LogIn", sent, "", kind="Dashboard").token
     return f"Session {token}"
 
 
-def refused(orders: Served, sent: pb.LogInRequest) -> tuple[str, str]:
+def get_refusal(orders: Served, sent: pb.LogInRequest) -> tuple[str, str]:
     """With what reason and text a login is refused."""
-    return told(orders.refusal("LogIn", sent, "", kind="Dashboard"))
+    return describe(orders.refusal("LogIn", sent, "", kind="Dashboard"))
 
 
-def told(failure: Failure) -> tuple[str, str]:
+def describe(failure: Failure) -> tuple[str, str]:
     """Reason and text."""
     return failure.reason, failure.message
 
@@ -51,13 +52,13 @@ def labs(orders: Served, authorization: str, **metadata: Any) -> list[str]:
     return [lab.id for lab in orders.call("ListLabs", pb.ListLabsRequest(), "", **metadata).data]
 
 
-def ended(orders: Served, authorization: str) -> bool:
+def is_ended(orders: Served, authorization: str) -> bool:
     """Whether a session is over."""
     try:
         failure = orders.refusal("ListLabs", pb.ListLabsRequest(), "", authorization=authorization)
     except AssertionError:
         return False
-    assert told(failure) == OVER
+    assert describe(failure) == OVER
     return True
 
 
@@ -80,12 +81,12 @@ def put(orders: Served, email: str, password: str = PASSWORD, account: str = "de
 
 def test_it_works(orders: Served) -> None:
     with orders.clock.at(utc_now()):
-        answer = orders.call("LogIn", asked(), "", kind="Dashboard")
+        answer = orders.call("LogIn", new_login(), "", kind="Dashboard")
         assert answer.expires == int((orders.clock() + SESSION_LIFETIME).timestamp())
     session = f"Session {answer.token}"
     assert labs(orders, session) == ["lab_123", "lab_456"]
     orders.call("LogOut", pb.LogOutRequest(), "", kind="Dashboard", authorization=session)
-    assert ended(orders, session)
+    assert is_ended(orders, session)
 
 
 def test_of_a_session_only_a_hash_is_kept(orders: Served) -> None:
@@ -98,7 +99,7 @@ def test_of_a_session_only_a_hash_is_kept(orders: Served) -> None:
 def test_a_session_is_another_one_each_time(orders: Served) -> None:
     first, second = log_in(orders), log_in(orders)
     assert first != second
-    assert not ended(orders, first)
+    assert not is_ended(orders, first)
 
 
 def test_a_session_stands_for_its_user_whoever_else_is_named(orders: Served, user: str) -> None:
@@ -110,9 +111,9 @@ def test_a_session_stands_for_its_user_whoever_else_is_named(orders: Served, use
 def test_a_session_is_over_after_its_time(orders: Served) -> None:
     session, now = log_in(orders), utc_now()
     with orders.clock.at(now + SESSION_LIFETIME - timedelta(minutes=1)):
-        assert not ended(orders, session)
+        assert not is_ended(orders, session)
     with orders.clock.at(now + SESSION_LIFETIME + timedelta(minutes=1)):
-        assert ended(orders, session)
+        assert is_ended(orders, session)
         log_in(orders)
         token_hash = hashlib.sha256(session.partition(" ")[2].encode()).hexdigest()
         assert token_hash not in repr(orders.rows()["dashboard_sessions"])
@@ -121,16 +122,16 @@ def test_a_session_is_over_after_its_time(orders: Served) -> None:
 def test_a_session_that_is_replaced_is_over(orders: Served) -> None:
     first = log_in(orders)
     log_in(orders, replaces=first.partition(" ")[2])
-    assert ended(orders, first)
+    assert is_ended(orders, first)
 
 
 def test_another_password_ends_every_session(orders: Served, user: str) -> None:
     session = log_in(orders, user)
     put(orders, user)
-    assert not ended(orders, session)
+    assert not is_ended(orders, session)
     put(orders, user, "another-password")
-    assert ended(orders, session)
-    assert refused(orders, asked(user)) == ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
+    assert is_ended(orders, session)
+    assert get_refusal(orders, new_login(user)) == WRONG
     log_in(orders, user, password="another-password")
 
 
@@ -142,8 +143,8 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
     session = log_in(orders, email)
     with orders.database.write() as tx:
         tables.accounts.revoke(tx, name, utc_now())
-    assert ended(orders, session)
-    assert refused(orders, asked(email)) == ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
+    assert is_ended(orders, session)
+    assert get_refusal(orders, new_login(email)) == WRONG
 
 
 @pytest.mark.parametrize(
@@ -159,10 +160,7 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
 def test_nobody_is_told_which_of_the_two_is_wrong(
     orders: Served, email: str, password: str
 ) -> None:
-    assert refused(orders, asked(email, password)) == (
-        "UNAUTHENTICATED",
-        action.WRONG_CREDENTIALS_TEXT,
-    )
+    assert get_refusal(orders, new_login(email, password)) == WRONG
 
 
 def test_for_nobody_a_password_is_checked_too(
@@ -176,10 +174,7 @@ def test_for_nobody_a_password_is_checked_too(
 
     monkeypatch.setattr(action, "check_password_hash", check)
     for email in (OPTICIAN, "nobody@example.com"):
-        assert refused(orders, asked(email, "wrong")) == (
-            "UNAUTHENTICATED",
-            action.WRONG_CREDENTIALS_TEXT,
-        )
+        assert get_refusal(orders, new_login(email, "wrong")) == WRONG
     method = generate_password_hash("x").rpartition("$")[0].rpartition("$")[0]
     assert checked == [method, method]
     assert method.startswith("scrypt:")
@@ -192,26 +187,26 @@ def test_an_email_has_ten_attempts_and_then_the_right_password_helps_no_more(
     wait = ("TOO_MANY_ATTEMPTS", action.TOO_MANY_ATTEMPTS_TEXT)
     with orders.clock.at(now):
         for _ in range(MAX_ATTEMPTS["email"]):
-            assert refused(orders, asked(user, "wrong"))[0] == "UNAUTHENTICATED"
-        assert refused(orders, asked(user)) == wait
-        assert refused(orders, asked(user.upper())) == wait
+            assert get_refusal(orders, new_login(user, "wrong"))[0] == "UNAUTHENTICATED"
+        assert get_refusal(orders, new_login(user)) == wait
+        assert get_refusal(orders, new_login(user.upper())) == wait
         log_in(orders)
     with orders.clock.at(now + ATTEMPT_WINDOW - timedelta(seconds=1)):
-        assert refused(orders, asked(user)) == wait
+        assert get_refusal(orders, new_login(user)) == wait
     with orders.clock.at(now + ATTEMPT_WINDOW):
         log_in(orders, user)
 
 
 def test_nobody_is_throttled_as_a_user_is(orders: Served, unique: str) -> None:
     email = f"{unique}@nowhere.example"
-    reasons = [refused(orders, asked(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
+    reasons = [get_refusal(orders, new_login(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
     assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
 
 
 def test_who_has_logged_in_begins_to_count_anew(orders: Served, user: str) -> None:
     for _ in range(2):
         for _ in range(MAX_ATTEMPTS["email"] - 1):
-            refused(orders, asked(user, "wrong"))
+            get_refusal(orders, new_login(user, "wrong"))
         log_in(orders, user)
 
 
@@ -222,26 +217,31 @@ def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
     for _ in range(6):
         log_in(orders, address=unique)
     for number in range(5):
-        assert refused(orders, asked(f"{unique}{number}", address=unique))[0] == "UNAUTHENTICATED"
+        assert (
+            get_refusal(orders, new_login(f"{unique}{number}", address=unique))[0]
+            == "UNAUTHENTICATED"
+        )
     for _ in range(MAX_ATTEMPTS["email"] + 1):
-        assert refused(orders, asked(address=unique))[0] == "TOO_MANY_ATTEMPTS"
+        assert get_refusal(orders, new_login(address=unique))[0] == "TOO_MANY_ATTEMPTS"
     log_in(orders)
 
 
 def test_attempts_at_once_are_all_counted(orders: Served, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
-        reasons = list(pool.map(lambda _: refused(orders, asked(user, "wrong"))[0], range(16)))
+        reasons = list(
+            pool.map(lambda _: get_refusal(orders, new_login(user, "wrong"))[0], range(16))
+        )
     assert reasons.count("UNAUTHENTICATED") == MAX_ATTEMPTS["email"]
     assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - MAX_ATTEMPTS["email"]
 
 
 def test_of_attempts_no_address_is_kept(orders: Served, unique: str) -> None:
-    refused(orders, asked(f"{unique}@example.com", address=f"10.{unique}"))
+    get_refusal(orders, new_login(f"{unique}@example.com", address=f"10.{unique}"))
     assert unique not in repr(orders.rows()["login_attempts"])
 
 
 def test_a_login_too_long_to_be_one_is_refused_by_name(orders: Served) -> None:
-    for sent in (asked("x" * 255, "y" * 256), asked("x\0", "y\0")):
+    for sent in (new_login("x" * 255, "y" * 256), new_login("x\0", "y\0")):
         failure = orders.refusal("LogIn", sent, "", kind="Dashboard")
         assert [fault.path for fault in failure.faults] == ["email", "password"]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from protos import orders_pb2 as pb
-from tests.orders_svc.rpcs.test_log_in import ended, log_in, told
+from tests.orders_svc.rpcs.test_log_in import describe, is_ended, log_in
 from tests.serving import Served
 
 
@@ -16,8 +16,8 @@ def log_out(orders: Served, authorization: str, **metadata: Any) -> Any:
 def test_it_works(orders: Served) -> None:
     first, second = log_in(orders), log_in(orders)
     assert log_out(orders, first) == pb.LogOutResponse()
-    assert ended(orders, first)
-    assert not ended(orders, second)
+    assert is_ended(orders, first)
+    assert not is_ended(orders, second)
 
 
 def test_a_session_ends_once(orders: Served) -> None:
@@ -25,4 +25,4 @@ def test_a_session_ends_once(orders: Served) -> None:
     log_out(orders, session)
     sent: dict[str, Any] = {"kind": "Dashboard", "authorization": session}
     failure = orders.refusal("LogOut", pb.LogOutRequest(), "", **sent)
-    assert told(failure) == ("UNAUTHENTICATED", "The session is over; log in again.")
+    assert describe(failure) == ("UNAUTHENTICATED", "The session is over; log in again.")

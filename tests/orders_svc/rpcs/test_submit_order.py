@@ -14,7 +14,7 @@ from chassis.errors import Fault, decode
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
-from tests.orders_svc.rpcs.test_get_order import got, made
+from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_one_key_at_once import at_once, metadata
 from tests.serving import Served
 
@@ -48,13 +48,13 @@ def catalog(orders: Served, change: str, back: str) -> Iterator[None]:
 
 def test_it_works(orders: Served, draft: Body) -> None:
     with orders.clock.at(DRAFTED):
-        order_id = made(orders, draft)
-    before = got(orders, order_id)
+        order_id = create_order(orders, draft)
+    before = fetch_order(orders, order_id)
     assert (before.lab_status, before.mode) == ("draft", "draft")
     with orders.clock.at(SENT):
         submitted = submit(orders, order_id)
     before.lab_status, before.updated = "submitted", int(SENT.timestamp())
-    assert submitted == before == got(orders, order_id)
+    assert submitted == before == fetch_order(orders, order_id)
     with orders.database.read() as tx:
         wanted = tables.orders.select().where(tables.orders.c.id == order_id)
         row = tx.execute(wanted).one()
@@ -63,7 +63,7 @@ def test_it_works(orders: Served, draft: Body) -> None:
 
 def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
     put(draft, "lens")
-    order_id = made(orders, draft)
+    order_id = create_order(orders, draft)
     before = orders.rows()
     failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
@@ -72,7 +72,7 @@ def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
 
 
 def test_what_the_lab_offers_no_more_is_named_by_path(orders: Served, draft: Body) -> None:
-    order_id = made(orders, draft)
+    order_id = create_order(orders, draft)
     with catalog(
         orders,
         "UPDATE addons SET id = 'gone' WHERE id = 'coat_456' AND material_id = 'material_123'",
@@ -86,9 +86,9 @@ def test_what_the_lab_offers_no_more_is_named_by_path(orders: Served, draft: Bod
 
 def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> None:
     put(draft, "rx.left_eye.sphere", -1.1)
-    order_id = made(orders, draft)
+    order_id = create_order(orders, draft)
     odd = [pb.Warning(param="rx.left_eye.sphere", message="Is not a multiple of 0.125 D.")]
-    assert list(got(orders, order_id).warnings) == odd
+    assert list(fetch_order(orders, order_id).warnings) == odd
     with catalog(
         orders,
         "UPDATE styles SET lens_type = 'single_vision' WHERE id = 'style_789'",
@@ -97,11 +97,11 @@ def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> No
         found = submit(orders, order_id).warnings
     paths = ["rx.right_eye.add", "rx.left_eye.sphere", "rx.left_eye.add"]
     assert [each.param for each in found] == paths
-    assert got(orders, order_id).warnings == found
+    assert fetch_order(orders, order_id).warnings == found
 
 
 def test_what_is_no_draft_is_refused(orders: Served, order: Body, draft: Body) -> None:
-    for order_id in (made(orders, order), submit(orders, made(orders, draft)).id):
+    for order_id in (create_order(orders, order), submit(orders, create_order(orders, draft)).id):
         before = orders.rows()
         failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
         assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
@@ -110,7 +110,7 @@ def test_what_is_no_draft_is_refused(orders: Served, order: Body, draft: Body) -
 
 
 def test_a_key_submits_once(orders: Served, draft: Body, unique: str) -> None:
-    order_id = made(orders, draft)
+    order_id = create_order(orders, draft)
     first = submit(orders, order_id, idempotency_key=unique)
     kept = orders.rows()
     assert submit(orders, order_id, idempotency_key=unique) == first
@@ -118,7 +118,7 @@ def test_a_key_submits_once(orders: Served, draft: Body, unique: str) -> None:
 
 
 def test_of_many_who_submit_at_once_one_does(orders: Served, draft: Body, unique: str) -> None:
-    asked = pb.SubmitOrderRequest(order_id=made(orders, draft))
+    asked = pb.SubmitOrderRequest(order_id=create_order(orders, draft))
 
     def act(stub: Any, number: int) -> str:
         try:

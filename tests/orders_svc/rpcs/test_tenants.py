@@ -17,7 +17,7 @@ from gateway import create_app
 from protos import orders_pb2 as pb
 from tests.gateway.front import DEAD, front
 from tests.orders_svc.bodies import LAB, Body, example, request
-from tests.orders_svc.rpcs.test_get_order import made
+from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.serving import USERS, Served, basic
 
 # Who asks, with what; the second user of the same client sees another lab only.
@@ -119,7 +119,7 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def draft(orders: Served) -> str:
     """The id of a draft of the optician, for lab_123."""
-    return made(orders, {**example(), "mode": "draft"})
+    return create_order(orders, {**example(), "mode": "draft"})
 
 
 @pytest.fixture(scope="module")

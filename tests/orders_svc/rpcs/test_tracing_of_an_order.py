@@ -9,7 +9,7 @@ from chassis.errors import Fault
 from orders_svc.rules.tracing import parse_tracing
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put, request
-from tests.orders_svc.rpcs.test_get_order import got, made
+from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.serving import Served
 
 OTHER_FORMAT = "Line 2: TRCFMT must have format 1; export the tracing as ASCII."
@@ -63,7 +63,7 @@ def test_what_is_no_text_of_its_size_is_named_once(
 def test_one_eye_is_measured_and_warned_of(orders: Served, order: Body) -> None:
     put(order, "frame.tracing", LONE_EYE)
     created = orders.call("CreateOrder", request(order))
-    seen = got(orders, created.id)
+    seen = fetch_order(orders, created.id)
     assert created.warnings == seen.warnings
     assert pb.Warning(param="rx.right_eye", message="The tracing lacks this eye.") in seen.warnings
     measured = pb.TracedEye(a=50.0, b=40.0, lens_ed=50.0, circumference=128.06)
@@ -71,14 +71,14 @@ def test_one_eye_is_measured_and_warned_of(orders: Served, order: Body) -> None:
 
 
 def test_an_order_without_a_tracing_has_no_measures(orders: Served, frame_order: Body) -> None:
-    assert not got(orders, made(orders, frame_order)).HasField("traced")
+    assert not fetch_order(orders, create_order(orders, frame_order)).HasField("traced")
 
 
 @pytest.mark.parametrize("traced", [True, False])
 def test_the_lenses_are_drawn(orders: Served, order: Body, traced: bool) -> None:
     if not traced:
         put(order, "frame.tracing")
-    asked = pb.GetOrderOutlineRequest(order_id=made(orders, order))
+    asked = pb.GetOrderOutlineRequest(order_id=create_order(orders, order))
     svg = orders.call("GetOrderOutline", asked).svg
     assert svg.startswith("<svg ")
     assert ("<path" in svg) is traced
@@ -86,7 +86,7 @@ def test_the_lenses_are_drawn(orders: Served, order: Body, traced: bool) -> None
 
 
 def test_the_job_is_read_back(orders: Served, order: Body) -> None:
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     oma = orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id)).oma
     read = parse_tracing(oma)
     assert read.traces == parse_tracing(order["frame"]["tracing"]).traces
@@ -114,14 +114,14 @@ def test_an_order_without_lenses_has_a_job_too(
     if kept == "draft":
         put(order, "lens")
     sent = {"frame": frame_order, "draft": {**order, "mode": "draft"}}[kept]
-    order_id = made(orders, sent)
+    order_id = create_order(orders, sent)
     oma = orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id)).oma
     assert f"JOB={order_id}\r\n" in oma
     assert "LNAM" not in oma
 
 
 def test_names_that_the_lab_has_no_more_are_ids(orders: Served, order: Body) -> None:
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     with orders.database.write() as tx:
         tx.exec_driver_sql("UPDATE orders SET lab_id = 'lab_456', account_number = '7654321'")
     oma = orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id)).oma

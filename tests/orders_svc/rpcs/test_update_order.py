@@ -14,7 +14,7 @@ from chassis.errors import Fault, decode
 from orders_svc.rules.lab_status import ALLOWED_SOURCES
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
-from tests.orders_svc.rpcs.test_get_order import got, made
+from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.serving import Served
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,9 +49,9 @@ def refusal(orders: Served, **fields: Any) -> Any:
     return orders.refusal("UpdateOrder", pb.UpdateOrderRequest(**fields), "staff", desk=True)
 
 
-def standing(orders: Served, order: Body, lab_status: str) -> str:
+def create_in_status(orders: Served, order: Body, lab_status: str) -> str:
     """A new order that stands somewhere."""
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     for each in WAYS[lab_status]:
         move(orders, order_id, each)
     return order_id
@@ -59,7 +59,7 @@ def standing(orders: Served, order: Body, lab_status: str) -> str:
 
 def test_it_works(orders: Served, order: Body) -> None:
     with orders.clock.at(MOMENT):
-        order_id = made(orders, order)
+        order_id = create_order(orders, order)
     with orders.clock.at(LATER):
         moved = move(orders, order_id, "in_progress", tray_number="T-1", invoice_number="I-1")
     at = int(MOMENT.timestamp())
@@ -74,7 +74,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         submitted=at,
         updated=int(LATER.timestamp()),
     )
-    seen = got(orders, order_id)
+    seen = fetch_order(orders, order_id)
     assert (seen.lab_status, seen.tray_number, seen.invoice_number, seen.updated) == (
         "in_progress",
         "T-1",
@@ -85,7 +85,7 @@ def test_it_works(orders: Served, order: Body) -> None:
 
 def test_numbers_change_by_themselves_in_every_state(orders: Served, order: Body) -> None:
     for lab_status in WAYS:
-        order_id = standing(orders, order, lab_status)
+        order_id = create_in_status(orders, order, lab_status)
         move(orders, order_id, tray_number="T-1")
         moved = move(orders, order_id, invoice_number="é" * 50)
         assert (moved.lab_status, moved.tray_number) == (lab_status, "T-1")
@@ -95,7 +95,7 @@ def test_numbers_change_by_themselves_in_every_state(orders: Served, order: Body
 def test_an_order_moves_as_the_contract_says_and_no_other_way(orders: Served, order: Body) -> None:
     for source, way in WAYS.items():
         for target in GOES:
-            order_id = made(orders, order)
+            order_id = create_order(orders, order)
             for each in way:
                 move(orders, order_id, each)
             if target in GOES[source]:
@@ -122,7 +122,7 @@ def test_the_table_is_that_of_the_contract() -> None:
 
 
 def test_a_draft_does_not_exist_for_a_lab(orders: Served, order: Body) -> None:
-    draft = made(orders, {**order, "mode": "draft"})
+    draft = create_order(orders, {**order, "mode": "draft"})
     before = orders.rows()
     for order_id in (draft, "ord_" + "0" * 24, "\0x", " "):
         for change in ({"lab_status": "submitted"}, {"tray_number": "T"}):
@@ -148,7 +148,7 @@ def test_a_draft_does_not_exist_for_a_lab(orders: Served, order: Body) -> None:
 def test_a_change_that_makes_no_sense_is_refused(
     orders: Served, order: Body, change: Any, path: str
 ) -> None:
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     before = orders.rows()
     failure = refusal(orders, order_id=order_id, **change)
     assert failure.code is StatusCode.INVALID_ARGUMENT
@@ -163,7 +163,7 @@ def test_a_change_names_its_order(orders: Served) -> None:
 
 def test_of_two_moves_at_once_one_wins(orders: Served, order: Body) -> None:
     for _ in range(8):
-        order_id, barrier = standing(orders, order, "in_progress"), Barrier(6)
+        order_id, barrier = create_in_status(orders, order, "in_progress"), Barrier(6)
 
         def act(target: str, order_id: str = order_id, barrier: Barrier = barrier) -> str:
             barrier.wait()
@@ -176,7 +176,7 @@ def test_of_two_moves_at_once_one_wins(orders: Served, order: Body) -> None:
             answers = list(pool.map(act, ["shipped", "cancelled"] * 3))
         (won,) = set(answers) - {"WRONG_STATE"}
         assert answers.count(won) == 1
-        after = got(orders, order_id)
+        after = fetch_order(orders, order_id)
         assert (after.lab_status, after.tray_number) == (won, won)
 
 
@@ -186,7 +186,7 @@ def test_any_way_is_that_of_the_model(orders: Served, order: Body) -> None:
     @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.booleans(), st.lists(st.tuples(states, numbers), max_size=8))
     def holds(drafted: bool, steps: list[tuple[str, str | None]]) -> None:
-        order_id = made(orders, {**order, "mode": "draft" if drafted else "submit"})
+        order_id = create_order(orders, {**order, "mode": "draft" if drafted else "submit"})
         now, tray = "draft" if drafted else "submitted", ""
         for target, number in steps:
             asked = pb.UpdateOrderRequest(order_id=order_id, lab_status=target, tray_number=number)
@@ -195,17 +195,17 @@ def test_any_way_is_that_of_the_model(orders: Served, order: Body) -> None:
                 assert orders.call("UpdateOrder", asked, "staff", desk=True).lab_status == now
             else:
                 orders.refusal("UpdateOrder", asked, "staff", desk=True)
-            seen = got(orders, order_id)
+            seen = fetch_order(orders, order_id)
             assert (seen.lab_status, seen.tray_number) == (now, tray)
         if now == "draft":
             orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
-            assert got(orders, order_id).lab_status == "submitted"
+            assert fetch_order(orders, order_id).lab_status == "submitted"
 
     holds()
 
 
 def test_a_key_moves_once(orders: Served, order: Body, unique: str) -> None:
-    order_id = standing(orders, order, "submitted")
+    order_id = create_in_status(orders, order, "submitted")
     asked = pb.UpdateOrderRequest(order_id=order_id, lab_status="in_progress")
     again: dict[str, Any] = {"desk": True, "idempotency_key": unique}
     first = orders.call("UpdateOrder", asked, "staff", **again)
@@ -213,7 +213,7 @@ def test_a_key_moves_once(orders: Served, order: Body, unique: str) -> None:
 
 
 def test_clients_do_not_move_orders(orders: Served, order: Body) -> None:
-    order_id = made(orders, order)
+    order_id = create_order(orders, order)
     asked = pb.UpdateOrderRequest(order_id=order_id, lab_status="cancelled")
     for who, code in (
         ("client", StatusCode.PERMISSION_DENIED),
@@ -221,4 +221,4 @@ def test_clients_do_not_move_orders(orders: Served, order: Body) -> None:
         ("", StatusCode.UNAUTHENTICATED),
     ):
         assert orders.refusal("UpdateOrder", asked, who, desk=True).code is code
-    assert got(orders, order_id).lab_status == "submitted"
+    assert fetch_order(orders, order_id).lab_status == "submitted"

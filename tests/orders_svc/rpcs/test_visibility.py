@@ -8,7 +8,7 @@ from grpc import StatusCode
 from orders_svc import reference
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import LAB, Body
-from tests.orders_svc.rpcs.test_get_order import made
+from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.serving import Served
 
 RPCS: list[tuple[str, Any, str]] = [
@@ -37,7 +37,7 @@ def load(orders: Served, unique: str) -> Any:
 @pytest.fixture
 def draft(orders: Served, order: Body) -> str:
     """A draft of the optician."""
-    return made(orders, {**order, "mode": "draft"})
+    return create_order(orders, {**order, "mode": "draft"})
 
 
 def check_hidden(orders: Served, draft: str, lab: Body, caller: dict[str, Any]) -> None:

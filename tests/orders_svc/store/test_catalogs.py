@@ -21,7 +21,7 @@ NUMBER = {"account_number": "1"}
 COATS = ["c1", "c2"]
 
 
-def named(ids: list[str], **more: Any) -> list[dict[str, Any]]:
+def build_entries(ids: list[str], **more: Any) -> list[dict[str, Any]]:
     """Entries of a catalog."""
     return [{"id": each, "name": each.upper(), **more} for each in ids]
 
@@ -47,15 +47,15 @@ def shared(unique: str) -> Body:
     return {
         "id": unique,
         "name": "Shared",
-        "styles": named(["s1", "s2"], lens_type="multifocal"),
+        "styles": build_entries(["s1", "s2"], lens_type="multifocal"),
         "materials": [
             {"id": "m1", "name": "M1", "styles": ["s1", "s2"], **both},
             {"id": "m2", "name": "M2", "styles": ["s1", "s2"], **both},
             {"id": "m3", "name": "M3", "styles": ["s2"], **both},
             {"id": "m4", "name": "M4", "styles": ["s1", "s2"], **both, "tints": ["Brown", "Gray"]},
         ],
-        "colors": named(["k"]),
-        "coats": named(COATS, type="ar"),
+        "colors": build_entries(["k"]),
+        "coats": build_entries(COATS, type="ar"),
     }
 
 
@@ -121,7 +121,7 @@ def test_a_list_that_is_remembered_follows_a_load(orders: Served, unique: str) -
     asked = pb.ListStylesRequest(lab=unique, **NUMBER, lens_type="multifocal")
     load(orders, shared(unique))
     assert [each.id for each in orders.call("ListStyles", asked).data] == ["s1", "s2"]
-    only = named(["s9"], lens_type="multifocal")
+    only = build_entries(["s9"], lens_type="multifocal")
     load(orders, {**shared(unique), "styles": only, "materials": []})
     assert [each.id for each in orders.call("ListStyles", asked).data] == ["s9"]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, event
 from chassis.context import Account
 from orders_svc.store import order_lists
 from tests.orders_svc.bodies import LAB, Body
-from tests.orders_svc.rpcs.test_get_order import made
+from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.serving import Served
 
 CLIENT = Account(1, "demo-client", "client")
@@ -18,7 +18,7 @@ SPAN = {"created_gte": 1, "created_lt": 99_999_999_999}
 Pages = Callable[[Connection, dict[str, Any]], order_lists.Page]
 
 
-def mine(tx: Connection, filters: dict[str, Any]) -> order_lists.Page:
+def list_mine(tx: Connection, filters: dict[str, Any]) -> order_lists.Page:
     return order_lists.list_orders(tx, CLIENT, filters)
 
 
@@ -46,8 +46,8 @@ def plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("pages", "index", "filters"),
     [
-        (mine, "ix_orders_listing", {}),
-        (mine, "ix_orders_listing", SPAN),
+        (list_mine, "ix_orders_listing", {}),
+        (list_mine, "ix_orders_listing", SPAN),
         (order_lists.list_lab_orders, "ix_orders_queue", {}),
         (order_lists.list_lab_orders, "ix_orders_queue", {"lab_status": "shipped"}),
     ],
@@ -58,7 +58,7 @@ def test_it_works(
 ) -> None:
     asked = {**PAGE, **filters}
     if cursor:
-        asked[cursor] = made(orders, frame_order)
+        asked[cursor] = create_order(orders, frame_order)
     found = plan(orders, pages, asked)
     assert index in found
     assert "TEMP B-TREE" not in found

@@ -12,7 +12,7 @@ from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
-from tests.orders_svc.rpcs.test_get_order import made
+from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.orders_svc.rpcs.test_update_order import move, refusal
 from tests.serving import Served
 
@@ -56,7 +56,7 @@ def body(type_: str, order_id: str, lab_status: str, updated: int, timestamp: st
 
 def test_it_works(orders: Served, order: Body, told: Any) -> None:
     with orders.clock.at(MOMENT):
-        order_id = made(orders, order)
+        order_id = create_order(orders, order)
     with orders.clock.at(LATER):
         move(orders, order_id, "in_progress", tray_number="T-1")
         move(orders, order_id, tray_number="T-2")
@@ -73,7 +73,7 @@ def test_it_works(orders: Served, order: Body, told: Any) -> None:
 
 
 def test_a_draft_is_told_of_when_it_is_submitted(orders: Served, order: Body, told: Any) -> None:
-    order_id = made(orders, {**order, "mode": "draft"})
+    order_id = create_order(orders, {**order, "mode": "draft"})
     assert told(order_id) == []
     asked = pb.SubmitOrderRequest(order_id=order_id)
     orders.call("SubmitOrder", asked)
@@ -82,6 +82,6 @@ def test_a_draft_is_told_of_when_it_is_submitted(orders: Served, order: Body, to
 
 
 def test_a_replay_tells_nothing_twice(orders: Served, order: Body, told: Any, unique: str) -> None:
-    ids = {made(orders, order, idempotency_key=unique) for _ in range(2)}
+    ids = {create_order(orders, order, idempotency_key=unique) for _ in range(2)}
     assert len(told(ids.pop())) == 1
     assert not ids
