@@ -36,9 +36,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
+from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
 
-LOCK_WAIT_SECONDS = 5  # seconds
-CONNECT_SECONDS = 5  # seconds; a host that never answers would hold a thread for minutes
 MAX_CONNECTIONS = 16  # more than a server has threads
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -74,14 +73,18 @@ class Instant(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value and value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Database:
     """Transactions on one store."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepare: bool = True) -> None:
+        """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
+        self.prepare = prepare
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgres()
         self._commits = GroupCommit(self.engine)
@@ -115,17 +118,12 @@ class Database:
         return engine
 
     def _postgres(self) -> Engine:
-        return create_engine(
-            self.url.set(drivername="postgresql+psycopg"),
+        return create_postgres_engine(
+            self.url,
+            prepare=self.prepare,
             pool_size=MAX_CONNECTIONS,
             max_overflow=0,
             **JSON_OPTIONS,
-            connect_args={
-                "autocommit": True,
-                "connect_timeout": CONNECT_SECONDS,
-                "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout=20s "
-                "-c timezone=UTC",
-            },
         )
 
     @contextmanager
@@ -166,17 +164,19 @@ class Database:
                 wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
-            elif (
-                single and call.seconds_left() > LOCK_WAIT_SECONDS
-            ):  # else it might get through too late
-                with self.engine.connect() as tx:
-                    call.ensure_awaited()
-                    yield tx
             else:
                 with self.engine.begin() as tx:
-                    tx.exec_driver_sql("BEGIN")
-                    yield tx
-                    call.ensure_awaited()
+                    connection = driver(tx)
+                    # A lone statement that waits for a lock could get through too late, were it
+                    # not for the session's own lock timeout.
+                    alone = single and connection.is_settled
+                    if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
+                        begin(connection, call.seconds_left())
+                        yield tx
+                        call.ensure_awaited()
+                    else:
+                        call.ensure_awaited()
+                        yield tx
         if _commit.wakes:
             self.wakeup.set()
 
