@@ -81,7 +81,7 @@ def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine
 def begin(connection: BoundedConnection, seconds: float) -> None:
     """Begin a transaction whose statements end within `seconds`, in one round trip."""
     statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
-    lock_ms = min(statement_ms, LOCK_WAIT_SECONDS * 1000)
+    lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
     connection.execute(
         sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
             lock_ms, statement_ms
