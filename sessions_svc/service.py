@@ -205,6 +205,6 @@ def serve(
         idempotency_keys=store.idempotency_keys,
         authenticate=store.accounts.basic_authenticator(cache),
         open_rpcs=door.OPEN_RPCS,
-        largest=LARGEST,
+        max_request_bytes=LARGEST,
         listen=listen,
     )
