@@ -11,6 +11,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 run: .venv/run
 	@exec $(PY) -m demo
 
+demo-reset: .venv/run ## set the demo data back
+	@exec $(PY) -m demo reset
+
 test: .venv/dev browser
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
