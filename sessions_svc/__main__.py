@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from chassis.cli.service import Service, command_line
-from sessions_svc import reference, store
-from sessions_svc.service import serve
+from sessions_svc import reference
+from sessions_svc.rpcs.session_service import serve
+from sessions_svc.store import tables as store
 
 SERVICE = Service(
     name="sessions",

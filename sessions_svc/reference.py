@@ -16,9 +16,9 @@ from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from chassis.store.database import add_if_absent
-from sessions_svc import store
-from sessions_svc.codes import REGION, full_region
-from sessions_svc.qualification import Limits
+from sessions_svc.rules.codes import REGION, full_region
+from sessions_svc.rules.qualification import Limits
+from sessions_svc.store import tables as store
 
 EVENTS = ("session_updated", "session_completed")
 ID = validate.Length(1, 64)

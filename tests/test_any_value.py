@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protos import sessions_pb2
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.serving import Served, basic
 from tests.sessions_svc import desk
 

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from sessions_svc import store
+from sessions_svc.store import tables as store
 from tests.gateway.session_calls import (
     BEYOND,
     DISQUALIFIED,

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.gateway.session_calls import (
     BEYOND,
     DISQUALIFIED,

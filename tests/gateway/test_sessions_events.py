@@ -12,8 +12,8 @@ from standardwebhooks.webhooks import Webhook
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
-from sessions_svc import store
-from sessions_svc.events import SESSION_EVENT
+from sessions_svc.documents.session_events import SESSION_EVENT
+from sessions_svc.store import tables as store
 from tests.chassis.events.receiver import Receiver, receiving, status
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served

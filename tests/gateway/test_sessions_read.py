@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gateway.sessions import FOREIGN
-from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
-from sessions_svc.rules import Status
+from sessions_svc.rules.prescriptions import FOREIGN_TO_DISPENSED
+from sessions_svc.rules.sessions import Status
 from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
 from tests.gateway.session_calls import faults as faults_of
 from tests.serving import Served

@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.serving import Served, basic
 from tests.sessions_svc.bodies import Values, check, create, session, user
 from tests.sessions_svc.desk import ACUITY_ORDER, asking, bring, dispensed_contacts, move

@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from marshmallow import Schema, ValidationError
 
 from protos.sessions_pb2 import CheckQualificationRequest, CreateSessionRequest
-from sessions_svc.rules import CREATE_SESSION
+from sessions_svc.rules.sessions import CREATE_SESSION
 
 Values = dict[str, Any]
 REQUIRED = "Missing data for required field."

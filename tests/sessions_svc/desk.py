@@ -9,8 +9,8 @@ from google.protobuf.message import Message
 
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
-from sessions_svc import store
-from sessions_svc.rules import ACUITY, Status
+from sessions_svc.rules.sessions import ACUITY, Status
+from sessions_svc.store import tables as store
 from tests.serving import PEOPLE, Served, basic
 from tests.sessions_svc.bodies import Values, create
 

@@ -18,8 +18,9 @@ from sqlalchemy import update
 from chassis.context import utc_now
 from chassis.store.database import Database
 from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
-from sessions_svc import reference, store
+from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
+from sessions_svc.store import tables as store
 from tests.chassis.events.receiver import Receiver, hang, receiving, status
 from tests.serving import basic
 from tests.sessions_svc.bodies import create

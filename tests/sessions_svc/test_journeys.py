@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
-from sessions_svc import store
+from sessions_svc.store import tables as store
 from tests.serving import Served
 from tests.sessions_svc.bodies import session
 from tests.sessions_svc.desk import ACUITY_ORDER, asking, new_partner

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sessions_svc.reference import REFERENCE
-from sessions_svc.rules import MOVES
+from sessions_svc.rules.sessions import MOVES
 from tests.serving import Served
 
 ROOT = Path(__file__).parents[2]

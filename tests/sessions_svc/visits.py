@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values
 from tests.sessions_svc.desk import ACUITY_ORDER, bring

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page
 
 from protos import sessions_pb2 as pb
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.browser import Windows, picture
 from tests.serving import Served
 from tests.sessions_svc.desk import ACUITY_ORDER, bring

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sessions_svc.acuity import snellen, snellen_metres
+from sessions_svc.rules.acuity import snellen, snellen_metres
 from tests.browser import listening
 from tests.gateway.front import front
 

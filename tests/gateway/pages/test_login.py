@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.browser import DESK, PHONE, Windows, listening, picture
 from tests.gateway.pages.person import door_of, start
 from tests.serving import Served

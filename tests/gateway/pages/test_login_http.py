@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway import create_app
-from sessions_svc.rules import Status
+from sessions_svc.rules.sessions import Status
 from tests.chassis.logs import logged
 from tests.gateway.front import front
 from tests.serving import Served

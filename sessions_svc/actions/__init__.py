@@ -1,0 +1,1 @@
+"""What a write does, one file per RPC."""

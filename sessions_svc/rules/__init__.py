@@ -1,0 +1,1 @@
+"""Pure rules: schemas, allowed moves, arithmetic."""
