@@ -1,20 +1,20 @@
-"""`python -m sessions_svc` serves; `--help` tells the rest."""
+"""Command line of the sessions service; `python -m sessions_svc` alone serves."""
 
 from pathlib import Path
 
 from chassis.cli.service import Service, command_line
 from sessions_svc import reference
 from sessions_svc.rpcs.session_service import serve
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
 
 SERVICE = Service(
     name="sessions",
     listen="127.0.0.1:50051",
-    metadata=store.metadata,
-    accounts=store.accounts,
-    answers=store.answers,
-    changes=store.changes,
-    outbox=store.outbox,
+    metadata=tables.metadata,
+    accounts=tables.accounts,
+    answers=tables.answers,
+    changes=tables.changes,
+    outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

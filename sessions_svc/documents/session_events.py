@@ -1,4 +1,4 @@
-"""What a partner's endpoint is told of a session: of each move but those that the partner makes."""
+"""Events that report the moves of a session to the endpoint of its partner."""
 
 from datetime import datetime
 from typing import Any
@@ -8,17 +8,13 @@ from sqlalchemy import Connection, Row
 from chassis.events.outbox import Event
 from chassis.messages.writer import Writer
 from protos import sessions_pb2 as pb
-from sessions_svc.documents import sessions as documents
-from sessions_svc.reference import EVENTS
-from sessions_svc.rules.prescriptions import FOREIGN_TO_DISPENSED
-from sessions_svc.rules.sessions import Status
-from sessions_svc.store import tables as store
+from sessions_svc.documents.sessions import compose_session_data
+from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
+from sessions_svc.rules.statuses import Status, choose_event_type
+from sessions_svc.store.tables import accounts, outbox
 
-UPDATED, COMPLETED = EVENTS
-SILENT = frozenset({Status.CREATED, Status.CANCELLED})
-ENDS = frozenset({Status.APPROVED, Status.REFERRED, Status.COMPLETED})
-# Left out where they are not set, unlike other fields, which are null: as in the gateway's answers.
-SESSION_EVENT = Writer(
+# Unset fields are null, except those in `optional`, which are omitted as in the gateway's answers.
+SESSION_EVENT_WRITER = Writer(
     pb.SessionEvent,
     nulls=True,
     optional=(
@@ -29,26 +25,29 @@ SESSION_EVENT = Writer(
         "distance",
         "smallest_logmar",
     ),
-    foreign=FOREIGN_TO_DISPENSED,
+    foreign=FOREIGN_DISPENSED_FIELDS,
 )
 
 
-def tell(tx: Connection, session: Row[Any], now: datetime) -> None:
-    """Keep the event of the move that a session, as `moves.move` gives it, has just made."""
-    status = Status(session.status)
-    if status in SILENT:
+def queue_session_event(tx: Connection, session: Row[Any], now: datetime) -> None:
+    """Add the event of a move to the outbox, unless the partner made the move itself.
+
+    `session` is the row that `move_session` has just returned.
+    """
+    event_type = choose_event_type(session.status)
+    if event_type is None:
         return
     event = pb.SessionEvent(
         user_key=session.user_key,
         session_key=session.session_key,
-        type=COMPLETED if status in ENDS else UPDATED,
-        status=None if status is Status.COMPLETED else status,
+        type=event_type,
+        status=None if session.status == Status.COMPLETED else session.status,
     )
     event.created_at.FromDatetime(now.replace(microsecond=0))
-    if found := documents.data(tx, session):
-        event.dispensed_prescriptions.extend(found.dispensed_prescriptions)
-        if found.HasField("visual_acuity"):
-            event.data.CopyFrom(found)
-    partner = store.accounts.name(tx, session.account_id)
-    body = SESSION_EVENT.write(event).decode()
-    store.outbox.add(tx, Event(partner, session.session_key, event.type, body), now)
+    if data := compose_session_data(tx, session):
+        event.dispensed_prescriptions.extend(data.dispensed_prescriptions)
+        if data.HasField("visual_acuity"):
+            event.data.CopyFrom(data)
+    partner = accounts.name(tx, session.account_id)
+    body = SESSION_EVENT_WRITER.write(event).decode()
+    outbox.add(tx, Event(partner, session.session_key, event.type, body), now)

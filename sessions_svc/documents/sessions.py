@@ -1,4 +1,4 @@
-"""What partners see of a session: rows to messages."""
+"""Sessions as messages: as a partner sees them, and in full for the staff."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.acuity import snellen
-from sessions_svc.rules.sessions import Status
-from sessions_svc.store import dispensed_prescriptions as dispensed
+from sessions_svc.rules.acuity import to_snellen
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store.dispensed_prescriptions import list_dispensed_prescriptions
 
 
-def session(row: Row[Any]) -> pb.Session:
-    """A session as it stands, without what came of it."""
+def compose_session(row: Row[Any]) -> pb.Session:
+    """Return a session without its `data`."""
     return pb.Session(
         user_key=row.user_key,
         session_key=row.session_key,
@@ -21,20 +21,20 @@ def session(row: Row[Any]) -> pb.Session:
     )
 
 
-def whole_session(tx: Connection, row: Row[Any]) -> pb.Session:
-    """A session with what came of it, of `store.session_of`."""
-    found = session(row)
-    if came := data(tx, row):
-        found.data.CopyFrom(came)
-    return found
+def compose_session_with_data(tx: Connection, row: Row[Any]) -> pb.Session:
+    """Return a session with its `data`, if it has any, from its `SINGLE_COLUMNS`."""
+    session = compose_session(row)
+    if data := compose_session_data(tx, row):
+        session.data.CopyFrom(data)
+    return session
 
 
-def record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
-    """All that is kept of a session, of `store.session_record`."""
+def compose_session_record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
+    """Return everything that is stored of a session, from a row of `get_session_record`."""
     return pb.SessionRecord(
-        session=whole_session(tx, row),
-        user=_user(row),
-        order=_order(row),
+        session=compose_session_with_data(tx, row),
+        user=_compose_user(row),
+        order=_compose_order(row),
         store_id=row.store_id,
         partner_info=row.partner_info,
         prescriptions=[pb.Prescription(**each) for each in row.prescriptions],
@@ -42,7 +42,18 @@ def record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
     )
 
 
-def _user(row: Row[Any]) -> pb.User:
+def compose_session_data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
+    """Return the outcome of an approved or completed session; None for any other."""
+    if row.status == Status.APPROVED:
+        prescriptions, files = list_dispensed_prescriptions(tx, row.id)
+        each = [_compose_dispensed(found, files[found.id]) for found in prescriptions]
+        return pb.SessionData(dispensed_prescriptions=each)
+    if row.status == Status.COMPLETED:
+        return pb.SessionData(visual_acuity=_compose_visual_acuity(row.visual_acuity))
+    return None
+
+
+def _compose_user(row: Row[Any]) -> pb.User:
     return pb.User(
         email=row.email,
         first_name=row.first_name,
@@ -52,7 +63,7 @@ def _user(row: Row[Any]) -> pb.User:
     )
 
 
-def _order(row: Row[Any]) -> pb.Order:
+def _compose_order(row: Row[Any]) -> pb.Order:
     return pb.Order(
         charged_currency=row.charged_currency,
         charged_amount=row.charged_amount,
@@ -60,34 +71,23 @@ def _order(row: Row[Any]) -> pb.Order:
     )
 
 
-def data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
-    """What came of a session that is approved or completed."""
-    if row.status == Status.APPROVED:
-        prescriptions, files = dispensed.of_session(tx, row.id)
-        each = [_dispensed_prescription(found, files[found.id]) for found in prescriptions]
-        return pb.SessionData(dispensed_prescriptions=each)
-    if row.status == Status.COMPLETED:
-        return pb.SessionData(visual_acuity=_visual_acuity(row.visual_acuity))
-    return None
-
-
-def _visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
+def _compose_visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
     return pb.VisualAcuity(
-        right_eye=_eye_acuity(**results["right_eye"]),
-        left_eye=_eye_acuity(**results["left_eye"]),
+        right_eye=_compose_eye_acuity(**results["right_eye"]),
+        left_eye=_compose_eye_acuity(**results["left_eye"]),
         correction=results["correction"],
         distance=results.get("distance"),
         smallest_logmar=results.get("smallest_logmar"),
     )
 
 
-def _eye_acuity(logmar: float | None = None) -> pb.EyeAcuity:
+def _compose_eye_acuity(logmar: float | None = None) -> pb.EyeAcuity:
     if logmar is None:
         return pb.EyeAcuity()
-    return pb.EyeAcuity(logmar=logmar, snellen=snellen(logmar))
+    return pb.EyeAcuity(logmar=logmar, snellen=to_snellen(logmar))
 
 
-def _dispensed_prescription(row: Row[Any], files: Iterable[Row[Any]]) -> pb.DispensedPrescription:
+def _compose_dispensed(row: Row[Any], files: Iterable[Row[Any]]) -> pb.DispensedPrescription:
     return pb.DispensedPrescription(
         id=row.id,
         type=row.type,

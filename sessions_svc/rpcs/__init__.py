@@ -1,1 +1,1 @@
-"""One file per gRPC service: validate, open, act, answer."""
+"""One file per gRPC service; a method validates, opens a transaction, acts and answers."""

@@ -1,4 +1,4 @@
-"""What the operator's own staff and systems call, whoever the partner."""
+"""SessionDeskService: what the operator's own staff and systems call, for any partner."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -9,24 +9,29 @@ from google.protobuf.message import Message
 from sqlalchemy import Row
 
 from chassis.context import utc_now
-from chassis.errors import NotFound
 from chassis.store.database import Database
-from chassis.store.reference_cache import changed
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
 from sessions_svc import reference
-from sessions_svc.actions import journey
-from sessions_svc.documents import sessions as documents
-from sessions_svc.rules import sessions as rules
-from sessions_svc.rules.sessions import Status
-from sessions_svc.store import tables as store
+from sessions_svc.actions.approve import approve
+from sessions_svc.actions.complete_acuity import complete_acuity
+from sessions_svc.actions.configure_partner import configure_partner
+from sessions_svc.actions.refer import refer
+from sessions_svc.actions.request_confirmation import request_confirmation
+from sessions_svc.actions.request_retake import request_retake
+from sessions_svc.actions.start_exam import start_exam
+from sessions_svc.actions.submit_exam import submit_exam
+from sessions_svc.documents.sessions import compose_session, compose_session_record
+from sessions_svc.rules import session_moves
+from sessions_svc.store.sessions import get_session_record
+from sessions_svc.store.tables import answers
 
-MOVE = Rules(rules.MOVE)
-SUBMIT_EXAM = Rules(rules.SUBMIT_EXAM)
-REQUEST_CONFIRMATION = Rules(rules.REQUEST_CONFIRMATION)
-APPROVE = Rules(rules.APPROVE)
-COMPLETE_ACUITY = Rules(rules.COMPLETE_ACUITY)
+SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
+SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
+REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
+APPROVE = Rules(session_moves.APPROVE)
+COMPLETE_ACUITY = Rules(session_moves.COMPLETE_ACUITY)
 CONFIGURE_PARTNER = Rules(reference.CONFIGURE_PARTNER)
 
 
@@ -38,68 +43,51 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         self.now = now
 
     def StartExam(self, request: pb.StartExamRequest, context: grpc.ServicerContext) -> pb.Session:
-        return self.move(MOVE, request, Status.STARTED)
+        return self._move(SESSION_MOVE, request, start_exam)
 
     def SubmitExam(
         self, request: pb.SubmitExamRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        return self.move(SUBMIT_EXAM, request)
+        return self._move(SUBMIT_EXAM, request, submit_exam)
 
     def RequestConfirmation(
         self, request: pb.RequestConfirmationRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        return self.move(REQUEST_CONFIRMATION, request, Status.AWAITING_CONFIRMATION)
+        return self._move(REQUEST_CONFIRMATION, request, request_confirmation)
 
     def RequestRetake(
         self, request: pb.RequestRetakeRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        return self.move(MOVE, request, Status.RETAKE_REQUESTED)
+        return self._move(SESSION_MOVE, request, request_retake)
 
     def Approve(self, request: pb.ApproveRequest, context: grpc.ServicerContext) -> pb.Session:
-        return self.move(APPROVE, request, Status.APPROVED)
+        return self._move(APPROVE, request, approve)
 
     def Refer(self, request: pb.ReferRequest, context: grpc.ServicerContext) -> pb.Session:
-        return self.move(MOVE, request, Status.REFERRED)
+        return self._move(SESSION_MOVE, request, refer)
 
     def CompleteAcuity(
         self, request: pb.CompleteAcuityRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        return self.move(COMPLETE_ACUITY, request, Status.COMPLETED)
+        return self._move(COMPLETE_ACUITY, request, complete_acuity)
 
     def GetSessionRecord(
         self, request: pb.GetSessionRecordRequest, context: grpc.ServicerContext
     ) -> pb.SessionRecord:
-        keys = MOVE.check(request)
+        keys = SESSION_MOVE.check(request)
         with self.database.read() as tx:
-            return documents.record(tx, known(store.session_record(tx, **keys)))
+            return compose_session_record(tx, get_session_record(tx, **keys))
 
     def ConfigurePartner(
         self, request: pb.ConfigurePartnerRequest, context: grpc.ServicerContext
     ) -> pb.ConfigurePartnerResponse:
         values, now = CONFIGURE_PARTNER.check(request), self.now()
-        name, configured = values["partner"], pb.ConfigurePartnerResponse()
         with self.database.write() as tx:
-            account_id = store.partner_id(tx, name)
-            if account_id is None:
-                raise NotFound("There is no such partner.")
-            reference.put_partner(tx, account_id, name, values, now)
-            changed(tx, store.changes)
-            if values["endpoint"]:
-                configured.endpoint_secret = store.outbox.endpoints.get(tx, name).secret
-            return store.answers.keep(tx, configured)
+            secret = configure_partner(tx, values["partner"], values, now)
+            return answers.keep(tx, pb.ConfigurePartnerResponse(endpoint_secret=secret))
 
-    def move(self, check: Rules, request: Message, to: Status | None = None) -> pb.Session:
-        """Move a partner's session as asked: to the given status, or to the one in the request."""
-        values, now = check.check(request), self.now()
-        partner, session_key = values.pop("partner"), values.pop("session_key")
-        status = to or Status(values.pop("status"))
+    def _move(self, rules: Rules, request: Message, action: Callable[..., Row[Any]]) -> pb.Session:
+        """Validate a request, run the action that moves its session, and return the session."""
+        values, now = rules.check(request), self.now()
         with self.database.write() as tx:
-            session = known(store.partners_session(tx, partner, session_key))
-            return store.answers.keep(tx, journey.move(tx, session, status, now, **values))
-
-
-def known(session: Row[Any] | None) -> Row[Any]:
-    """Raise NotFound for a session that there is not."""
-    if session is None:
-        raise NotFound("The partner has no such session.")
-    return session
+            return answers.keep(tx, compose_session(action(tx, **values, now=now)))

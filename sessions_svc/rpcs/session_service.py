@@ -1,46 +1,46 @@
-"""What is answered: one short method per RPC, and row to message."""
+"""SessionService: what partners call."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import Connection, Row
 
 from chassis.context import Call, caller, current, utc_now
-from chassis.errors import AlreadyExists, Fault, Forbidden, NotFound, WrongState
 from chassis.server.accounts import basic_credentials
-from chassis.server.idempotency import mismatch, new_secret
+from chassis.server.idempotency import new_secret
 from chassis.server.server import Running, start
 from chassis.store.database import Database
 from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc.actions import journey
-from sessions_svc.documents import sessions as documents
-from sessions_svc.rpcs import door_service as door
+from sessions_svc.actions.cancel_session import cancel_session
+from sessions_svc.actions.create_authentication import create_authentication
+from sessions_svc.actions.create_session import create_session, refuse_disqualified
+from sessions_svc.actions.replace_session import replace_session
+from sessions_svc.documents.exams import compose_authentication
+from sessions_svc.documents.sessions import compose_session, compose_session_with_data
+from sessions_svc.rpcs.door_service import OPEN_RPCS, DoorService
 from sessions_svc.rpcs.session_desk_service import SessionDeskService
-from sessions_svc.rules import links as visits
-from sessions_svc.rules import qualification
-from sessions_svc.rules import sessions as rules
-from sessions_svc.rules.sessions import Status
-from sessions_svc.store import links
-from sessions_svc.store import sessions as moves
-from sessions_svc.store import tables as store
+from sessions_svc.rules import links as link_rules
+from sessions_svc.rules import sessions as session_rules
+from sessions_svc.rules.qualification import collect_product_keys, find_disqualifications
+from sessions_svc.store import partners
+from sessions_svc.store.sessions import get_session, list_sessions
+from sessions_svc.store.tables import accounts, answers, changes
 
-CHECK_QUALIFICATION = Rules(rules.CHECK_QUALIFICATION)
-CREATE_SESSION = Rules(rules.CREATE_SESSION, raw=("partner_info",))
-LIST_SESSIONS = Rules(rules.LIST_SESSIONS)
-KEYS = Rules(rules.KEYS)
-CREATE_AUTHENTICATION = Rules(visits.CREATE_AUTHENTICATION)
-LARGEST = 16 * 1024 * 1024  # bytes; more than an Approve may hold, so that it is told what it may
-TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
+CHECK_QUALIFICATION = Rules(session_rules.CHECK_QUALIFICATION)
+CREATE_SESSION = Rules(session_rules.CREATE_SESSION, raw=("partner_info",))
+LIST_SESSIONS = Rules(session_rules.LIST_SESSIONS)
+SESSION_KEYS = Rules(session_rules.SESSION_KEYS)
+CREATE_AUTHENTICATION = Rules(link_rules.CREATE_AUTHENTICATION)
+# More than an Approve may hold, so that a large one is refused with its fault.
+MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class SessionService(rpc.SessionServiceServicer):
-    """What partners call."""
+    """Checks qualification, and creates, shows, replaces and cancels sessions."""
 
     def __init__(
         self,
@@ -59,126 +59,114 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.CheckQualificationResponse:
         values, faults = CHECK_QUALIFICATION.examine(request)
         today = self.now().date()
-        refuse(faults, rules.date_faults(values, today))
-        codes = self.disqualifications(values, today)
-        checked = pb.CheckQualificationResponse(qualifies=not codes, disqualifications=codes)
+        refuse(faults, session_rules.find_date_faults(values, today))
+        codes = self._find_disqualifications(values, today)
+        answer = pb.CheckQualificationResponse(qualifies=not codes, disqualifications=codes)
         if not current().idempotency_key:
-            return checked
+            return answer
         with self.database.write() as tx:
-            return store.answers.keep(tx, checked)
+            return answers.keep(tx, answer)
 
     def CreateSession(
         self, request: pb.CreateSessionRequest, context: grpc.ServicerContext
     ) -> pb.Session:
         now = self.now()
-        values = self.checked(request, now.date())
-        qualify(self.disqualifications(values, now.date()))
+        values = self._validate_session(request, now.date())
+        refuse_disqualified(self._find_disqualifications(values, now.date()))
         with self.database.write() as tx:
-            row = store.add_session(tx, caller(), values, now)
-            if row is None:
-                raise AlreadyExists("A session has this session_key.", faults=[TAKEN])
-            return store.answers.keep(tx, documents.session(row))
+            session = create_session(tx, caller().id, values, now)
+            return answers.keep(tx, compose_session(session))
 
     def ListSessions(
         self, request: pb.ListSessionsRequest, context: grpc.ServicerContext
     ) -> pb.ListSessionsResponse:
-        asked = LIST_SESSIONS.check(request)
+        values = LIST_SESSIONS.check(request)
         with self.database.read() as tx:
-            rows, total = store.sessions_page(tx, caller(), **asked)
-        page, per_page = asked["page"], asked["per_page"]
+            rows, total = list_sessions(tx, caller().id, **values)
+        page, per_page = values["page"], values["per_page"]
         pages = -(-total // per_page)
         meta = pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
-        return pb.ListSessionsResponse(meta=meta, data=map(documents.session, rows))
+        return pb.ListSessionsResponse(meta=meta, data=map(compose_session, rows))
 
     def GetSession(
         self, request: pb.GetSessionRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        keys = KEYS.check(request)
+        keys = SESSION_KEYS.check(request)
         with self.database.read() as tx:
-            return documents.whole_session(tx, own(tx, keys))
+            return compose_session_with_data(tx, get_session(tx, caller().id, **keys))
 
     def ReplaceSession(
         self, request: pb.ReplaceSessionRequest, context: grpc.ServicerContext
     ) -> pb.Session:
         now = self.now()
-        values = self.checked(request, now.date())
-        codes = self.disqualifications(values, now.date())
+        values = self._validate_session(request, now.date())
+        codes = self._find_disqualifications(values, now.date())
         with self.database.write() as tx:
-            row = moves.replace(tx, own(tx, values).id, values, now)
-            if row is None:
-                raise WrongState("The exam has begun, or the session has ended.")
-            qualify(codes)
-            store.put_user(tx, caller(), values, now)
-            return store.answers.keep(tx, documents.session(row))
+            session = replace_session(tx, caller().id, values, codes, now)
+            return answers.keep(tx, compose_session(session))
 
     def CancelSession(
         self, request: pb.CancelSessionRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        keys, now = KEYS.check(request), self.now()
+        keys, now = SESSION_KEYS.check(request), self.now()
         with self.database.write() as tx:
-            session = journey.move(tx, own(tx, keys), Status.CANCELLED, now)
-            return store.answers.keep(tx, session)
+            session = cancel_session(tx, caller().id, **keys, now=now)
+            return answers.keep(tx, compose_session(session))
 
     def CreateAuthentication(
         self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
     ) -> pb.Authentication:
         values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current()
-        token = new_secret(own_secret(call), call.idempotency_key)
-        wanted = (values.get("redirect_url"), token, call.fingerprint)
+        token = new_secret(get_account_secret(call), call.idempotency_key)
         with self.database.write() as tx:
-            session = own(tx, values)
-            kept = links.add(tx, session.id, *wanted, now)
-            if kept is None and visits.has_ended(session.status):
-                raise WrongState("The session has ended.")
-        if kept and kept.fingerprint != call.fingerprint:
-            raise mismatch()
-        call.replayed, expires_at = kept is not None, kept.expires_at if kept else links.expiry(now)
-        link = visits.link(self.public_url, values["user_key"], values["session_key"], token)
-        until = Timestamp(seconds=int(expires_at.timestamp()))
-        return pb.Authentication(link=link, expires_at=until)
+            expires_at = create_authentication(
+                tx, caller().id, **values, call=call, token=token, now=now
+            )
+        keys = (values["user_key"], values["session_key"])
+        link = link_rules.build_link(self.public_url, *keys, token)
+        return compose_authentication(link, expires_at)
 
-    def checked(
+    def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
+        account = caller()
+        with self.database.read() as tx:
+            return pb.WhoAmIResponse(
+                partner=account.name,
+                stores=partners.list_enabled_stores(tx, account.id),
+                products=partners.list_products(tx, account.id),
+            )
+
+    def _validate_session(
         self, request: pb.CreateSessionRequest | pb.ReplaceSessionRequest, today: date
     ) -> dict[str, Any]:
-        """The values of a valid request; raises Invalid with every fault."""
+        """Return the values of a valid request; raise Invalid with every fault."""
         values, faults = CREATE_SESSION.examine(request)
-        account, chosen = caller(), values.get("store_id")
+        account_id, store_id = caller().id, values.get("store_id")
         enabled = self.memory.recall(
-            ("store", account.id, chosen), lambda tx: store.enabled_stores(tx, account, chosen)
+            ("store", account_id, store_id),
+            lambda tx: partners.find_enabled_stores(tx, account_id, store_id),
         )
-        refuse(faults, rules.date_faults(values, today), rules.store_faults(values, enabled))
+        refuse(
+            faults,
+            session_rules.find_date_faults(values, today),
+            session_rules.find_store_faults(values, enabled),
+        )
         return values
 
-    def disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
-        """Why this partner may not serve a valid request's person."""
-        account, keys = caller(), frozenset(qualification.product_keys(values))
-        limits = self.memory.recall(("limits", account.id), lambda tx: store.limits_of(tx, account))
+    def _find_disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
+        """Return why the person of a valid request does not qualify with this partner."""
+        account_id, keys = caller().id, frozenset(collect_product_keys(values))
+        limits = self.memory.recall(
+            ("limits", account_id), lambda tx: partners.find_limits(tx, account_id)
+        )
         mapped = self.memory.recall(
-            ("products", account.id, keys), lambda tx: store.mapped_products(tx, account, keys)
+            ("products", account_id, keys),
+            lambda tx: partners.find_mapped_products(tx, account_id, keys),
         )
-        return qualification.disqualifications(values, limits, mapped, today)
+        return find_disqualifications(values, limits, mapped, today)
 
 
-def own(tx: Connection, keys: Mapping[str, Any]) -> Row[Any]:
-    """The caller's session with these keys; raises NotFound."""
-    found = store.session_of(tx, caller(), keys["user_key"], keys["session_key"])
-    if found is None:
-        raise NotFound("You have no such session of this user.")
-    return found
-
-
-def qualify(codes: list[str]) -> None:
-    """Raise Forbidden for whoever is disqualified."""
-    if codes:
-        raise Forbidden(
-            "This person does not qualify for the service.",
-            reason="DISQUALIFIED",
-            metadata={"disqualifications": ",".join(codes)},
-        )
-
-
-def own_secret(call: Call) -> str:
-    """What only the caller has."""
+def get_account_secret(call: Call) -> str:
+    """Return a secret that only the caller's account holds: its credentials."""
     return ":".join(basic_credentials(call.metadata["authorization"]))
 
 
@@ -189,30 +177,30 @@ def serve(
     now: Callable[[], datetime] = utc_now,
 ) -> Running:
     """Start the sessions service; its links begin with the public URL."""
-    memory = Memory(database, store.changes)
-    of = pb.DESCRIPTOR.services_by_name
+    memory = Memory(database, changes)
+    descriptors = pb.DESCRIPTOR.services_by_name
     return start(
         [
             (
                 SessionService(database, memory, public_url, now),
                 rpc.add_SessionServiceServicer_to_server,
-                of["SessionService"],
+                descriptors["SessionService"],
             ),
             (
                 SessionDeskService(database, now),
                 rpc.add_SessionDeskServiceServicer_to_server,
-                of["SessionDeskService"],
+                descriptors["SessionDeskService"],
             ),
             (
-                door.DoorService(database, now),
+                DoorService(database, now),
                 rpc.add_DoorServiceServicer_to_server,
-                door.SERVICE,
+                descriptors["DoorService"],
             ),
         ],
         database=database,
-        answers=store.answers,
-        authenticate=store.accounts.basic(memory),
-        open_rpcs=door.OPEN_RPCS,
-        largest=LARGEST,
+        answers=answers,
+        authenticate=accounts.basic(memory),
+        open_rpcs=OPEN_RPCS,
+        largest=MAX_REQUEST_BYTES,
         listen=listen,
     )

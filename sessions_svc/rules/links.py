@@ -1,7 +1,10 @@
-"""What is said on a visit through a link, and where the person goes afterwards."""
+"""Links into an exam: their requests, secrets and lifetimes, and the URL back to the partner."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
 
@@ -10,36 +13,37 @@ from marshmallow.fields import Nested, Raw, String
 from marshmallow.validate import Regexp
 
 from sessions_svc.rules.acuity import VisualAcuitySchema
-from sessions_svc.rules.sessions import MOVES, KeysSchema, Status
+from sessions_svc.rules.sessions import KeysSchema
+from sessions_svc.rules.statuses import Status
 
-LONGEST = 2000  # characters of a redirect_url
-# The characters of RFC 3986: whatever else is in a URL, browsers read in ways of their own.
-_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
+MAX_REDIRECT_URL_CHARACTERS = 2000
+LINK_LIFETIME = timedelta(minutes=5)
+EXAM_LIFETIME = timedelta(hours=4)
+# The characters of RFC 3986; browsers differ in how they read any other character.
+_URL_PATTERN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
 _VISIT = Regexp(
     re.compile(r"[A-Za-z0-9_-]{22,128}\Z"),
     error="Must be 22 to 128 of the characters A-Z a-z 0-9 _ -",
 )
-# Where something is still wanted from the person.
-_AT_WORK = (Status.STARTED, Status.AWAITING_CHECKOUT, Status.AWAITING_CONFIRMATION)
 
 
-def _redirect_url(value: str) -> None:
-    if len(value) > LONGEST:
+def _check_redirect_url(value: str) -> None:
+    if len(value) > MAX_REDIRECT_URL_CHARACTERS:
         raise ValidationError("Must be at most 2,000 characters.")
-    if not _URL.match(value):
+    if not _URL_PATTERN.match(value):
         raise ValidationError("Must be a URL; percent-encode what is not a URL character.")
     try:
         parts = urlsplit(value)
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         raise ValidationError("Must be a URL with a valid host and port.") from None
-    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _loopback(host))):
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
         raise ValidationError("Must be an https URL, or an http URL on loopback.")
     if "@" in parts.netloc:
         raise ValidationError("Must not hold a user name or password.")
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -49,11 +53,11 @@ def _loopback(host: str) -> bool:
 class CreateAuthenticationSchema(KeysSchema):
     """A CreateAuthenticationRequest."""
 
-    redirect_url = String(validate=_redirect_url)
+    redirect_url = String(validate=_check_redirect_url)
 
 
 class EnterExamSchema(Schema):
-    """An EnterExamRequest; of a wrong link the form does not matter."""
+    """An EnterExamRequest; a malformed link passes here, and is then not found."""
 
     user_key = Raw()
     session_key = Raw()
@@ -73,35 +77,43 @@ ENTER_EXAM = EnterExamSchema()
 COMPLETE_EXAM = CompleteExamSchema()
 
 
-def has_ended(status: str) -> bool:
-    """Whether no move leads on from a session's status."""
-    return Status(status) not in MOVES
+def compute_link_expiry(now: datetime) -> datetime:
+    """Return when a link that is created now expires, in whole seconds."""
+    return now.replace(microsecond=0) + LINK_LIFETIME
 
 
-def link(public_url: str, user_key: str, session_key: str, token: str) -> str:
-    """The link that this token is the secret of."""
+def compute_exam_expiry(now: datetime) -> datetime:
+    """Return when an exam that is entered now expires, in whole seconds."""
+    return now.replace(microsecond=0) + EXAM_LIFETIME
+
+
+def derive_exam_token(token: str, visit: str) -> str:
+    """Return the token of the exam that this visit opens with this link.
+
+    The token follows from two secrets that only the visitor holds together. A visit
+    that is repeated therefore gets the same token, although only its hash is stored.
+    """
+    digest = hashlib.sha256(f"exam {token} {visit}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def build_link(public_url: str, user_key: str, session_key: str, token: str) -> str:
+    """Return the link with this secret token."""
     query = {"session_key": session_key, "user_key": user_key, "token": token}
     return f"{public_url}/login?{urlencode(query)}"
 
 
-def next_step(status: str, is_acuity: bool) -> str:
-    """What the person does next in an exam that is open."""
-    if is_acuity:
-        return "acuity" if status == Status.STARTED else "return"
-    return "front_end" if status in _AT_WORK else "return"
-
-
-def return_url(
+def build_return_url(
     redirect_url: str,
     user_key: str,
     session_key: str,
     status: str,
     missing_requirements: Sequence[str],
 ) -> str:
-    """The redirect_url with the session's state after the query that it has.
+    """Return the redirect_url with the state of the session appended to its query.
 
-    What was there stays as it was, byte for byte, and the fragment stays last.
-    Brackets stand bare, as in the contract's example.
+    The existing query stays unchanged, byte for byte, and the fragment stays last.
+    Brackets are not percent-encoded, as in the contract's example.
     """
     before, mark, fragment = redirect_url.partition("#")
     state = [("user_key", user_key), ("session_key", session_key), ("status", status)]

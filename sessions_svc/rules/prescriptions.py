@@ -1,18 +1,19 @@
-"""What a prescription may say: the one that a person holds, and the one that a doctor dispenses.
+"""Schemas of prescriptions: those that a person already holds, and those that a doctor dispenses.
 
 Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres for
-base_curve, diameter and pupillary_distance. Loaded values keep days as
+base_curve, diameter and pupillary_distance. Loaded values keep dates as
 "YYYY-MM-DD".
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Float, Integer, List, Nested, Raw, String
 from marshmallow.validate import Length, OneOf, Range, Regexp
+
+from sessions_svc.rules.fields import ONE_OF_MESSAGE, check_date, limit_items
 
 GLASSES = "glasses"
 CONTACTS = "contacts"
@@ -20,8 +21,8 @@ VERIFIED = "verified"
 UNVERIFIED = "unverified"
 
 EYES = ("right_eye", "left_eye")
-# Fields that have no meaning in the eyes of a prescription of this type.
-FOREIGN_TO_DISPENSED = {
+# By type of prescription, the fields that an eye of a dispensed prescription must not have.
+FOREIGN_DISPENSED_FIELDS = {
     GLASSES: (
         "product_keys",
         "brand_label",
@@ -32,43 +33,25 @@ FOREIGN_TO_DISPENSED = {
     ),
     CONTACTS: ("pupillary_distance",),
 }
-FOREIGN = {**FOREIGN_TO_DISPENSED, GLASSES: ("product_key", *FOREIGN_TO_DISPENSED[GLASSES])}
-MAX_ITEMS = 20  # ours: it keeps a request cheap to check
-# Of all prescriptions of a session together. They are the partner's event too, in Base64.
-MAX_ASSETS = 5 * 1024 * 1024  # bytes
+# The same for a prescription that a person already holds.
+FOREIGN_FIELDS = {
+    **FOREIGN_DISPENSED_FIELDS,
+    GLASSES: ("product_key", *FOREIGN_DISPENSED_FIELDS[GLASSES]),
+}
+# Of all prescriptions of a session together. They are also sent in an event, in Base64.
+MAX_ASSET_BYTES = 5 * 1024 * 1024
 
-ONE_OF = "Must be one of: {choices}."
 _DIOPTRES = "Must be from {min} to {max} dioptres."
 _MILLIMETRES = "Must be from {min} to {max} mm."
 _LABEL = Length(1, 200, error="Must be 1 to 200 characters.")
-_SOME = Length(min=1, error="Must have at least one item.")
 _MEDIA_TYPE = Regexp(
     re.compile(r"[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,62}\Z"),
     error="Must be a media type, such as application/pdf.",
 )
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def real_day(value: str) -> None:
-    """Raise for a text that is not a day of the calendar."""
-    try:
-        if _DATE.fullmatch(value):
-            date.fromisoformat(value)
-            return
-    except ValueError:
-        pass
-    raise ValidationError("Must be a real date as YYYY-MM-DD.")
-
-
-def few(items: Any) -> Any:
-    """The items as sent; raises when they are too many to look at."""
-    if isinstance(items, list) and len(items) > MAX_ITEMS:
-        raise ValidationError(f"Must not have more than {MAX_ITEMS} items.")
-    return items
 
 
 class PowersSchema(Schema):
-    """One eye of either type; what belongs to which is the prescription's."""
+    """One eye; the type of the prescription decides which fields it may have."""
 
     sphere = Float(validate=Range(-30, 30, error=_DIOPTRES))
     cylinder = Float(validate=Range(-30, 30, error=_DIOPTRES))
@@ -89,16 +72,18 @@ class EyeSchema(PowersSchema):
 class DispensedEyeSchema(PowersSchema):
     """One eye of a dispensed prescription."""
 
-    product_keys = List(String(validate=_LABEL), pre_load=few)
+    product_keys = List(String(validate=_LABEL), pre_load=limit_items)
     brand_label = String(validate=_LABEL)
     model_label = String(validate=_LABEL)
     sphere = Float(required=True, validate=Range(-30, 30, error=_DIOPTRES))
 
 
-def _eye_faults(eye: Mapping[str, Any], kind: str | None) -> dict[str, list[str]]:
-    """What one eye as sent breaks across its fields, in a prescription of this kind."""
+def _find_eye_faults(eye: Mapping[str, Any], type: str | None) -> dict[str, list[str]]:
+    """Return the faults between the fields of one eye as sent, in a prescription of this type."""
     faults = {
-        name: [f"Not a field of {kind}."] for name in FOREIGN.get(kind or "", ()) if name in eye
+        name: [f"Not a field of {type}."]
+        for name in FOREIGN_FIELDS.get(type or "", ())
+        if name in eye
     }
     has_cylinder, has_axis = bool(eye.get("cylinder")), eye.get("axis") is not None
     if has_cylinder and not has_axis:
@@ -108,20 +93,20 @@ def _eye_faults(eye: Mapping[str, Any], kind: str | None) -> dict[str, list[str]
     return faults
 
 
-def _whole_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """What a prescription breaks across its fields.
+def _find_prescription_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the faults between the fields of a prescription.
 
-    Eyes are judged as sent: a cylinder that is out of range is still a cylinder.
+    Eyes are checked as sent: a cylinder that is out of range is still a cylinder.
     """
     faults: dict[str, Any] = {}
-    kind, issued, expires = (data.get(name) for name in ("type", "issue_date", "expiration_date"))
+    type, issued, expires = (data.get(name) for name in ("type", "issue_date", "expiration_date"))
     if issued and expires and expires <= issued:
         faults["expiration_date"] = ["Must be after issue_date."]
     for name in EYES:
         if eye := sent.get(name):
-            if found := _eye_faults(eye, kind):
-                faults[name] = found
-        elif kind == GLASSES:
+            if eye_faults := _find_eye_faults(eye, type):
+                faults[name] = eye_faults
+        elif type == GLASSES:
             faults[name] = ["Required: a glasses prescription has both eyes."]
         elif not any(sent.get(either) for either in EYES):
             faults[name] = ["Required: a prescription has at least one eye."]
@@ -129,25 +114,26 @@ def _whole_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str,
 
 
 class PrescriptionSchema(Schema):
-    """A prescription that the person already holds; an eye without a value counts as no eye."""
+    """A prescription that the person already holds; an eye without any value counts as absent."""
 
-    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF))
+    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF_MESSAGE))
     verification = String(
-        load_default=UNVERIFIED, validate=OneOf((VERIFIED, UNVERIFIED), error=ONE_OF)
+        load_default=UNVERIFIED, validate=OneOf((VERIFIED, UNVERIFIED), error=ONE_OF_MESSAGE)
     )
-    issue_date = String(validate=real_day)
-    expiration_date = String(validate=real_day)
+    issue_date = String(validate=check_date)
+    expiration_date = String(validate=check_date)
     right_eye = Nested(EyeSchema)
     left_eye = Nested(EyeSchema)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _whole(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        if faults := _whole_faults(data, sent):
+    def check_prescription(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
+        """Check the fields against each other."""
+        if faults := _find_prescription_faults(data, sent):
             raise ValidationError(faults)
 
 
 class AssetSchema(Schema):
-    """A file; its bytes are a message's, so they need no decoding."""
+    """A file; its source is bytes already, and needs no decoding."""
 
     content_type = String(required=True, validate=_MEDIA_TYPE)
     source = Raw(required=True)
@@ -156,16 +142,17 @@ class AssetSchema(Schema):
 class DispensedPrescriptionSchema(Schema):
     """A prescription that a doctor dispenses."""
 
-    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF))
-    issue_date = String(required=True, validate=real_day)
-    expiration_date = String(required=True, validate=real_day)
+    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF_MESSAGE))
+    issue_date = String(required=True, validate=check_date)
+    expiration_date = String(required=True, validate=check_date)
     right_eye = Nested(DispensedEyeSchema)
     left_eye = Nested(DispensedEyeSchema)
-    assets = List(Nested(AssetSchema), pre_load=few, load_default=list)
+    assets = List(Nested(AssetSchema), pre_load=limit_items, load_default=list)
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
-    def _whole(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
-        faults = _whole_faults(data, sent)
+    def check_prescription(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
+        """Check the fields against each other."""
+        faults = _find_prescription_faults(data, sent)
         for name in EYES:
             eye = sent.get(name)
             if data.get("type") == CONTACTS and eye and not eye.get("product_keys"):
@@ -174,8 +161,8 @@ class DispensedPrescriptionSchema(Schema):
             raise ValidationError(faults)
 
 
-def ensure_assets_fit(prescriptions: Iterable[Mapping[str, Any]]) -> None:
-    """Raise when the assets of all of them together are too large."""
+def check_assets_size(prescriptions: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ValidationError when the assets of all prescriptions together are too large."""
     assets = [asset for each in prescriptions for asset in each.get("assets", ())]
-    if sum(len(asset.get("source", b"")) for asset in assets) > MAX_ASSETS:
+    if sum(len(asset.get("source", b"")) for asset in assets) > MAX_ASSET_BYTES:
         raise ValidationError("Must not have more than 5 MiB of assets together.")

@@ -1,21 +1,21 @@
-"""Who may take the test: what a partner serves, and why it does not serve somebody."""
+"""Eligibility: the limits of a partner, and the reasons why a person does not qualify."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.codes import US_STATES
 from sessions_svc.rules.prescriptions import EYES
-from sessions_svc.rules.sessions import ACUITY
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Whom a partner serves; every bound is itself served.
+    """The eligibility limits of a partner; bounds are inclusive.
 
-    Ages in whole years, powers in dioptres, regions as ISO 3166-2. A cylinder
-    is limited in size, whatever its sign.
+    Ages are in whole years, powers in dioptres, regions are ISO 3166-2 codes. The
+    limit of a cylinder applies to its magnitude.
     """
 
     min_age: int = 18
@@ -27,45 +27,45 @@ class Limits:
     regions: frozenset[str] = US_STATES
 
 
-def age_on(day: date, birthdate: date) -> int:
-    """Whole years of age; who was born on 29 February is a year older on 1 March in other years."""
+def compute_age(day: date, birthdate: date) -> int:
+    """Return the age in whole years; outside leap years, 29 February is celebrated on 1 March."""
     had_birthday = (day.month, day.day) >= (birthdate.month, birthdate.day)
     return day.year - birthdate.year - (not had_birthday)
 
 
-def disqualifications(
+def find_disqualifications(
     values: Mapping[str, Any], limits: Limits, products: Collection[str], today: date
 ) -> list[str]:
-    """Every reason, in the API's order, why a valid request's person may not use the service.
+    """Return every reason why a person does not qualify, in the order of the API.
 
-    `products` are the lens products that the partner has mapped. An order of
-    the acuity service alone needs no qualification.
+    `values` are those of a valid request, `products` the lens products that the
+    partner has mapped. An order of the acuity service alone needs no qualification.
     """
     ordered = {product["type"] for product in values.get("order", {}).get("products", ())}
-    if ordered == {ACUITY}:
+    if ordered == {ACUITY_SERVICE}:
         return []
     user = values["user"]
-    age = age_on(today, date.fromisoformat(user["birthdate"]))
+    age = compute_age(today, date.fromisoformat(user["birthdate"]))
     reasons = {
         "age": not limits.min_age <= age <= limits.max_age,
         "region": user["region"] not in limits.regions,
-        "unknown_product_key": not product_keys(values) <= set(products),
-        "prescription": any(_beyond(eye, limits) for eye in _eyes(values)),
+        "unknown_product_key": not collect_product_keys(values) <= set(products),
+        "prescription": any(_exceeds(eye, limits) for eye in _list_eyes(values)),
     }
     return [reason for reason, applies in reasons.items() if applies]
 
 
-def product_keys(values: Mapping[str, Any]) -> set[str]:
-    """The lens products that a valid request's prescriptions name."""
-    return {eye["product_key"] for eye in _eyes(values) if "product_key" in eye}
+def collect_product_keys(values: Mapping[str, Any]) -> set[str]:
+    """Return the lens products that the prescriptions of a valid request name."""
+    return {eye["product_key"] for eye in _list_eyes(values) if "product_key" in eye}
 
 
-def _eyes(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _list_eyes(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     prescriptions = values.get("prescriptions", ())
     return [each[name] for each in prescriptions for name in EYES if name in each]
 
 
-def _beyond(eye: Mapping[str, Any], limits: Limits) -> bool:
+def _exceeds(eye: Mapping[str, Any], limits: Limits) -> bool:
     sphere = eye.get("sphere", limits.max_sphere)
     return (
         not limits.min_sphere <= sphere <= limits.max_sphere

@@ -9,26 +9,27 @@ from google.protobuf.message import Message
 
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.sessions import ACUITY, Status
-from sessions_svc.store import tables as store
+from sessions_svc.rules.acuity import ACUITY_SERVICE
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store import tables
 from tests.serving import PEOPLE, Served, basic
 from tests.sessions_svc.bodies import Values, create
 
-ACUITY_ORDER = {"products": [{"type": ACUITY}]}
+ACUITY_ORDER = {"products": [{"type": ACUITY_SERVICE}]}
 VISUAL_ACUITY: Values = {
     "right_eye": {"logmar": 0.1},
     "left_eye": {},
     "correction": "glasses",
 }
 # What each RPC of the desk needs beyond the session.
-MORE: dict[str, Callable[[], Values]] = {
+EXTRA_FIELDS: dict[str, Callable[[], Values]] = {
     "SubmitExam": lambda: {"status": "awaiting_review"},
     "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
     "Approve": lambda: {"dispensed_prescriptions": [dispensed_contacts()]},
     "CompleteAcuity": lambda: {"visual_acuity": VISUAL_ACUITY},
 }
 # Moves that lead from created to each status, in the desk's RPCs.
-WAYS: dict[Status, list[tuple[str, Values]]] = {
+MOVES_BY_STATUS: dict[Status, list[tuple[str, Values]]] = {
     Status.CREATED: [],
     Status.STARTED: [("StartExam", {})],
     Status.AWAITING_CHECKOUT: [("StartExam", {}), ("SubmitExam", {"status": "awaiting_checkout"})],
@@ -64,9 +65,9 @@ def dispensed_glasses(**fields: Any) -> Values:
     return {"type": "glasses", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
 
 
-def asking(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
+def build_request(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
     """The request of a desk's RPC for a partner's session."""
-    more = MORE.get(rpc, dict)()
+    more = EXTRA_FIELDS.get(rpc, dict)()
     partner = PEOPLE["sessions"][who]
     request: Message = getattr(pb, f"{rpc}Request")()
     source = fields.pop("source", None)
@@ -79,21 +80,21 @@ def asking(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Me
 
 def move(served: Served, rpc: str, session_key: str, who: str = "client", **fields: Any) -> Any:
     """Move a partner's session by an RPC of the desk; gives the session."""
-    return served.call(rpc, asking(rpc, session_key, who, **fields), "staff", desk=True)
+    return served.call(rpc, build_request(rpc, session_key, who, **fields), "staff", desk=True)
 
 
-def refused(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
+def expect_refusal(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
     """The failure of a move, which must leave the store as it was."""
     before = served.rows()
-    failure = served.refusal(rpc, asking(rpc, session_key, **fields), "staff", desk=True)
+    failure = served.refusal(rpc, build_request(rpc, session_key, **fields), "staff", desk=True)
     assert served.rows() == before
     return failure
 
 
-def new_partner(served: Served, name: str, **configuration: Any) -> str:
+def create_partner(served: Served, name: str, **configuration: Any) -> str:
     """Make a partner, with an account of this name; gives its authorization."""
     with served.database.write() as tx:
-        store.accounts.put(tx, name, "client", f"{name}-secret")
+        tables.accounts.put(tx, name, "client", f"{name}-secret")
     configure(served, name, **configuration)
     return basic(name)
 
@@ -116,11 +117,11 @@ def bring(served: Served, session_key: str, status: Status, **fields: Any) -> No
         keys = {"user_key": session_key, "session_key": session_key}
         served.call("CancelSession", pb.CancelSessionRequest(**keys))
         return
-    for rpc, more in WAYS[status]:
+    for rpc, more in MOVES_BY_STATUS[status]:
         move(served, rpc, session_key, **more)
 
 
-def got(served: Served, session_key: str) -> pb.Session:
+def get_session(served: Served, session_key: str) -> pb.Session:
     """A session whose user has the same key."""
     found: pb.Session = served.call(
         "GetSession", pb.GetSessionRequest(user_key=session_key, session_key=session_key)
@@ -128,12 +129,12 @@ def got(served: Served, session_key: str) -> pb.Session:
     return found
 
 
-def status_of(served: Served, session_key: str) -> str:
+def get_status(served: Served, session_key: str) -> str:
     """The status of a session whose user has the same key."""
-    return got(served, session_key).status
+    return get_session(served, session_key).status
 
 
-def code_of(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
+def get_code(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
     """The name of the status with which a call ends."""
     try:
         served.call(rpc, request, who, desk=desk)

@@ -20,11 +20,11 @@ from chassis.store.database import Database
 from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
 from tests.chassis.events.receiver import Receiver, hang, receiving, status
 from tests.serving import basic
 from tests.sessions_svc.bodies import create
-from tests.sessions_svc.desk import asking
+from tests.sessions_svc.desk import build_request
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 30  # seconds
@@ -71,7 +71,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
 def kept(database: Database) -> list[Any]:
     """Every event in the order of its making."""
     with database.read() as tx:
-        return list(reversed(store.outbox.find(tx, 100)))
+        return list(reversed(tables.outbox.find(tx, 100)))
 
 
 def test_every_event_arrives_with_its_id(database: Database) -> None:
@@ -88,7 +88,7 @@ def test_every_event_arrives_with_its_id(database: Database) -> None:
 
         # Nobody waits a minute here until the leases of the dead process are over.
         with database.write() as tx:
-            tx.execute(update(store.outbox.table).values(due_at=utc_now()))
+            tx.execute(update(tables.outbox.table).values(due_at=utc_now()))
         partner.received.clear()
         partner.answers = [status(201)]
         with serving(database):
@@ -120,4 +120,4 @@ def work(channel: grpc.Channel) -> None:
         key = f"session-{number}"
         partner.CreateSession(create(session_key=key), timeout=20, metadata=as_partner)
         for rpc in ("StartExam", "SubmitExam"):
-            getattr(desk, rpc)(asking(rpc, key), timeout=20, metadata=as_staff)
+            getattr(desk, rpc)(build_request(rpc, key), timeout=20, metadata=as_staff)

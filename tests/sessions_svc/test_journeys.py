@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
 from tests.serving import Served
 from tests.sessions_svc.bodies import session
-from tests.sessions_svc.desk import ACUITY_ORDER, asking, new_partner
+from tests.sessions_svc.desk import ACUITY_ORDER, build_request, create_partner
 
 # The contract's table, as sets of moves.
 PRESCRIPTION = {
@@ -115,7 +115,7 @@ class Journeys(RuleBasedStateMachine):
     def begin(self) -> None:
         self.name = f"j-{uuid.uuid4().hex[:20]}"
         endpoint = {"url": "https://partner.example/"}
-        self.authorization = new_partner(self.served, self.name, endpoint=endpoint)
+        self.authorization = create_partner(self.served, self.name, endpoint=endpoint)
         self.models: list[Model] = []
         self.moved: Model | None = None
 
@@ -131,7 +131,7 @@ class Journeys(RuleBasedStateMachine):
             request: Message = pb.CancelSessionRequest(user_key="u", session_key=model.key)
             answered = outcome(lambda: self.partner(rpc, request))
         else:
-            request = asking(rpc, model.key, partner=self.name, **fields)
+            request = build_request(rpc, model.key, partner=self.name, **fields)
             answered = outcome(lambda: self.served.call(rpc, request, "staff", desk=True))
         if model.may(to):
             assert answered.status == to
@@ -190,7 +190,7 @@ class Journeys(RuleBasedStateMachine):
         expected = [(model.key, model.status) for model in reversed(self.models)]
         assert [(each.session_key, each.status) for each in listed] == expected
         with self.served.database.read() as tx:
-            events = list(reversed(store.outbox.find(tx, 1000, owner=self.name)))
+            events = list(reversed(tables.outbox.find(tx, 1000, owner=self.name)))
         for model in self.models:
             bodies = [json.loads(each.body) for each in events if each.stream == model.key]
             assert [(body["type"], body.get("status")) for body in bodies] == model.told

@@ -126,4 +126,4 @@ def test_what_a_file_has_wrong_is_named(partner: dict[str, Any], path: str) -> N
 def test_a_partner_stands_once() -> None:
     with pytest.raises(ValidationError) as caught:
         REFERENCE.load({"partners": [{"account": "a"}, {"account": "a"}]})
-    assert caught.value.messages == {"partners": ["An account stands twice."]}
+    assert caught.value.messages == {"partners": ["Must not have duplicate accounts."]}

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from protos import sessions_pb2 as pb
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
 from tests.serving import PEOPLE, Served
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import (
     ACUITY_ORDER,
     VISUAL_ACUITY,
-    asking,
+    build_request,
     configure,
+    create_partner,
     dispensed_glasses,
+    expect_refusal,
     move,
-    new_partner,
-    refused,
 )
 
 ENDPOINT = {"url": "https://partner.example/events"}
@@ -31,7 +31,7 @@ class Partner:
     def __init__(self, served: Served, name: str, **session: Any) -> None:
         self.served = served
         self.name = name
-        self.authorization = new_partner(served, name, endpoint=ENDPOINT)
+        self.authorization = create_partner(served, name, endpoint=ENDPOINT)
         request = create(user_key=f"u-{name}", session_key=name, **session)
         served.call("CreateSession", request, "", authorization=self.authorization)
 
@@ -43,7 +43,7 @@ class Partner:
     def told(self) -> list[Any]:
         """The bodies of the partner's events in their order."""
         with self.served.database.read() as tx:
-            rows = store.outbox.find(tx, 100, owner=self.name)
+            rows = tables.outbox.find(tx, 100, owner=self.name)
         for row in rows:
             assert (row.stream, row.content_type) == (self.name, "application/json")
             assert json.loads(row.body)["type"] == row.type
@@ -126,14 +126,14 @@ def test_what_the_partner_does_is_not_told(sessions: Served, unique: str) -> Non
 def test_a_refused_move_is_not_told(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     partner.move("StartExam")
-    refused(sessions, "StartExam", unique, partner=unique)
-    refused(sessions, "Approve", unique, partner=unique)
+    expect_refusal(sessions, "StartExam", unique, partner=unique)
+    expect_refusal(sessions, "Approve", unique, partner=unique)
     assert len(partner.told()) == 1
 
 
 def test_a_move_that_is_repeated_is_told_once(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
-    request = asking("StartExam", unique, partner=unique)
+    request = build_request("StartExam", unique, partner=unique)
     for _ in range(2):
         sessions.call("StartExam", request, "staff", desk=True, idempotency_key=unique)
     assert len(partner.told()) == 1
@@ -159,6 +159,6 @@ def test_the_envelope_names_nobody(sessions: Served, unique: str, field: str) ->
     partner = Partner(sessions, unique)
     partner.move("StartExam")
     with sessions.database.read() as tx:
-        (row,) = store.outbox.find(tx, 1, owner=unique)
+        (row,) = tables.outbox.find(tx, 1, owner=unique)
     assert PEOPLE["sessions"]["client"] != row.owner
     assert getattr(row, field) in (unique, "session_updated")

@@ -7,15 +7,15 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 
 from chassis.errors import Fault
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.desk import (
     bring,
     dispensed_contacts,
     dispensed_glasses,
-    got,
+    expect_refusal,
+    get_session,
     move,
-    refused,
 )
 
 REQUIRED = "Missing data for required field."
@@ -32,7 +32,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     approved = move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
     assert (approved.status, approved.HasField("data")) == ("approved", False)
 
-    data = MessageToDict(got(sessions, unique).data, preserving_proto_field_name=True)
+    data = MessageToDict(get_session(sessions, unique).data, preserving_proto_field_name=True)
     found = data.pop("dispensed_prescriptions")
     assert data == {}
     ids = [int(each.pop("id")) for each in found]
@@ -45,7 +45,7 @@ def test_only_an_approved_session_has_prescriptions(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
-    assert not got(sessions, unique).data.dispensed_prescriptions
+    assert not get_session(sessions, unique).data.dispensed_prescriptions
 
 
 EYE = dispensed_contacts()["right_eye"]
@@ -133,7 +133,7 @@ def test_what_is_at_fault_is_named(
     sessions: Served, unique: str, prescription: dict[str, Any], expected: dict[str, str]
 ) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    failure = refused(sessions, "Approve", unique, dispensed_prescriptions=[prescription])
+    failure = expect_refusal(sessions, "Approve", unique, dispensed_prescriptions=[prescription])
     assert failure.code is StatusCode.INVALID_ARGUMENT
     found = {fault.path: fault.message for fault in reversed(failure.faults)}
     assert found == {f"dispensed_prescriptions.0.{path}": text for path, text in expected.items()}
@@ -147,7 +147,7 @@ def test_at_least_one_is_dispensed_and_at_most_twenty(
 ) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     dispensed = [dispensed_contacts()] * number
-    failure = refused(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
+    failure = expect_refusal(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
     assert failure.faults == (Fault("dispensed_prescriptions", message),)
 
 
@@ -157,5 +157,5 @@ def test_twenty_prescriptions_keep_their_order(sessions: Served, unique: str) ->
         dispensed_contacts(right_eye={**EYE, "sphere": float(-index)}) for index in range(20)
     ]
     move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
-    found = got(sessions, unique).data.dispensed_prescriptions
+    found = get_session(sessions, unique).data.dispensed_prescriptions
     assert [each.right_eye.sphere for each in found] == [float(-index) for index in range(20)]

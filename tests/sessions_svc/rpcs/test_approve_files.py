@@ -7,14 +7,14 @@ from grpc import StatusCode
 
 from chassis.errors import Fault
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.desk import (
-    asking,
     bring,
+    build_request,
     dispensed_contacts,
     dispensed_glasses,
-    got,
+    get_session,
     move,
 )
 
@@ -28,7 +28,7 @@ def test_a_file_comes_back_byte_for_byte(sessions: Served, unique: str, size: in
     move(sessions, "Approve", unique, source=source)
     if size > 4 * MIB:
         return  # more than this client takes; the gateway does, see tests/gateway
-    (dispensed,) = got(sessions, unique).data.dispensed_prescriptions
+    (dispensed,) = get_session(sessions, unique).data.dispensed_prescriptions
     (asset,) = dispensed.assets
     assert asset.content_type == "application/pdf"
     assert asset.source == source
@@ -37,13 +37,13 @@ def test_a_file_comes_back_byte_for_byte(sessions: Served, unique: str, size: in
 def test_files_keep_their_prescription_and_their_order(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     dispensed = [dispensed_contacts(), dispensed_glasses()]
-    request = asking("Approve", unique, dispensed_prescriptions=dispensed)
+    request = build_request("Approve", unique, dispensed_prescriptions=dispensed)
     assert isinstance(request, pb.ApproveRequest)
     for number in range(40):
         of = request.dispensed_prescriptions[number % 2]
         of.assets.add(content_type="text/plain", source=b"%d" % number)
     sessions.call("Approve", request, "staff", desk=True)
-    found = got(sessions, unique).data.dispensed_prescriptions
+    found = get_session(sessions, unique).data.dispensed_prescriptions
     assert [[int(asset.source) for asset in each.assets] for each in found] == [
         list(range(0, 40, 2)),
         list(range(1, 40, 2)),
@@ -52,7 +52,7 @@ def test_files_keep_their_prescription_and_their_order(sessions: Served, unique:
 
 def test_files_of_more_than_five_mib_together_are_refused(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    request = asking("Approve", unique, source=b"a")
+    request = build_request("Approve", unique, source=b"a")
     assert isinstance(request, pb.ApproveRequest)
     request.dispensed_prescriptions[0].assets.add(
         content_type="image/png", source=b"\0" * (5 * MIB)
@@ -67,8 +67,8 @@ def test_files_of_more_than_five_mib_together_are_refused(sessions: Served, uniq
 
 def test_a_message_of_more_than_sixteen_mib_is_not_read(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    request = asking("Approve", unique, source=b"\0" * (16 * MIB))
+    request = build_request("Approve", unique, source=b"\0" * (16 * MIB))
     failure = sessions.refusal("Approve", request, "staff", desk=True)
     assert failure.code is StatusCode.RESOURCE_EXHAUSTED
     assert "larger than max" in failure.message
-    assert got(sessions, unique).status == "awaiting_review"
+    assert get_session(sessions, unique).status == "awaiting_review"

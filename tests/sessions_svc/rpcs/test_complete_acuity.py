@@ -8,10 +8,10 @@ from grpc import StatusCode
 
 from chassis.errors import Fault
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.acuity import snellen
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.acuity import to_snellen
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
-from tests.sessions_svc.desk import ACUITY_ORDER, VISUAL_ACUITY, bring, move, refused
+from tests.sessions_svc.desk import ACUITY_ORDER, VISUAL_ACUITY, bring, expect_refusal, move
 
 REQUIRED = "Missing data for required field."
 RANGE = "Must be from -0.3 to 1.3."
@@ -58,7 +58,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     ],
 )
 def test_snellen_is_the_nearest_line(logmar: float, line: str) -> None:
-    assert snellen(logmar) == line
+    assert to_snellen(logmar) == line
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_at_fault_is_named(
     sessions: Served, unique: str, changes: dict[str, Any], expected: dict[str, str]
 ) -> None:
     bring(sessions, unique, Status.STARTED, order=ACUITY_ORDER)
-    failure = refused(
+    failure = expect_refusal(
         sessions, "CompleteAcuity", unique, visual_acuity={**VISUAL_ACUITY, **changes}
     )
     assert failure.code is StatusCode.INVALID_ARGUMENT

@@ -13,10 +13,11 @@ from chassis.store.reference_cache import LOOK
 from protos import sessions_pb2 as pb
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
+from sessions_svc.store.partners import find_partner_id
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values, check, contacts, create, glasses
-from tests.sessions_svc.desk import configure, new_partner
+from tests.sessions_svc.desk import configure, create_partner
 
 SECRET = "whsec_" + "A" * 32
 LIMITS = {
@@ -44,15 +45,15 @@ WHOLE: Values = {
 def configured(served: Served, partner: str) -> Values:
     """What is stored of a partner."""
     with served.database.read() as tx:
-        account_id = store.partner_id(tx, partner)
+        account_id = find_partner_id(tx, partner)
         of = {
             table.name: [
                 tuple(row)[1:]
                 for row in tx.execute(table.select().where(table.c.account_id == account_id))
             ]
-            for table in (store.partners, store.stores, store.products)
+            for table in (tables.partners, tables.stores, tables.products)
         }
-        endpoints = store.outbox.endpoints.all(tx)
+        endpoints = tables.outbox.endpoints.all(tx)
     found = [tuple(row)[1:] for row in endpoints if row.owner == partner]
     return {**{name: sorted(rows, key=repr) for name, rows in of.items()}, "endpoints": found}
 
@@ -65,7 +66,7 @@ def codes(served: Served, authorization: str, **fields: Any) -> list[str]:
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
-    authorization = new_partner(sessions, unique)
+    authorization = create_partner(sessions, unique)
     assert configure(sessions, unique, **WHOLE).endpoint_secret == SECRET
     assert configured(sessions, unique) == {
         "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]},)],
@@ -90,7 +91,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
 
 def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> None:
     by_file, by_rpc = f"f-{unique}", f"r-{unique}"
-    new_partner(sessions, by_rpc, **WHOLE)
+    create_partner(sessions, by_rpc, **WHOLE)
     account = {"name": by_file, "secret": f"{by_file}-secret"}
     loaded = REFERENCE.load({"accounts": [account], "partners": [{"account": by_file, **WHOLE}]})
     with sessions.database.write() as tx:
@@ -99,7 +100,7 @@ def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> No
 
 
 def test_what_is_absent_is_gone(sessions: Served, unique: str) -> None:
-    new_partner(sessions, unique, **WHOLE)
+    create_partner(sessions, unique, **WHOLE)
     assert configure(sessions, unique).endpoint_secret == ""
     assert configured(sessions, unique) == {
         "partners": [({},)],
@@ -110,7 +111,7 @@ def test_what_is_absent_is_gone(sessions: Served, unique: str) -> None:
 
 
 def test_an_endpoint_without_a_secret_gets_one_and_keeps_it(sessions: Served, unique: str) -> None:
-    new_partner(sessions, unique)
+    create_partner(sessions, unique)
     first = configure(sessions, unique, endpoint={"url": "https://a.example/"}).endpoint_secret
     assert first.startswith("whsec_")
     again = configure(sessions, unique, endpoint={"url": "https://b.example/"}).endpoint_secret
@@ -118,7 +119,7 @@ def test_an_endpoint_without_a_secret_gets_one_and_keeps_it(sessions: Served, un
 
 
 def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None:
-    authorization = new_partner(sessions, unique, products=["p1"], stores=[{"id": "s1"}])
+    authorization = create_partner(sessions, unique, products=["p1"], stores=[{"id": "s1"}])
     lens = [contacts(right_eye={"product_key": "p1", "sphere": -1.0}, left_eye=None)]
 
     def refusal() -> Any:
@@ -137,7 +138,7 @@ def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None
 
 
 def test_two_at_once_leave_one_of_both(sessions: Served, unique: str) -> None:
-    new_partner(sessions, unique)
+    create_partner(sessions, unique)
     ways = [{"products": [f"{way}{n}" for n in range(20)]} for way in "abcdefgh"]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda way: configure(sessions, unique, **way), ways))

@@ -14,11 +14,11 @@ from chassis.errors import MISMATCH, Fault
 from chassis.server.accounts import hash_secret
 from protos.sessions_pb2 import CancelSessionRequest, CreateAuthenticationRequest
 from sessions_svc.rules.links import CREATE_AUTHENTICATION
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
-from tests.sessions_svc.bodies import REQUIRED, Values, faults
+from tests.sessions_svc.bodies import REQUIRED, Values, find_faults
 from tests.sessions_svc.desk import bring
-from tests.sessions_svc.visits import VISIT, at_door, enter, link_of
+from tests.sessions_svc.links import VISIT, call_door, create_link, enter_exam
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 900_000, UTC)
 ENDED = (Status.APPROVED, Status.REFERRED, Status.CANCELLED, Status.COMPLETED)
@@ -49,7 +49,7 @@ def test_a_session_that_has_not_ended_has_links(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
-    assert at_door(sessions, "GetDoor", **link_of(sessions, unique)).status == status
+    assert call_door(sessions, "GetDoor", **create_link(sessions, unique)).status == status
 
 
 @pytest.mark.parametrize("status", ENDED)
@@ -82,9 +82,9 @@ def test_staff_and_strangers_get_none(sessions: Served, unique: str) -> None:
 
 def test_every_call_makes_a_new_link_and_each_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    made = [link_of(sessions, unique) for _ in range(3)]
+    made = [create_link(sessions, unique) for _ in range(3)]
     assert len({each["token"] for each in made}) == 3
-    assert len({enter(sessions, each) for each in made}) == 3
+    assert len({enter_exam(sessions, each) for each in made}) == 3
 
 
 def test_one_key_at_once_makes_one_link(sessions: Served, unique: str) -> None:
@@ -109,7 +109,7 @@ def test_a_key_gets_its_link_also_when_that_was_used_and_the_session_has_ended(
 
 def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    link_of(sessions, unique, idempotency_key=unique)
+    create_link(sessions, unique, idempotency_key=unique)
     before = sessions.rows()
     for redirect_url in ("https://example.com/", "http://localhost/"):
         other = asking(unique, redirect_url=redirect_url)
@@ -124,8 +124,8 @@ def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique
 
 def test_of_the_secrets_only_hashes_are_kept(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    link = link_of(sessions, unique, idempotency_key=unique)
-    token = enter(sessions, link)
+    link = create_link(sessions, unique, idempotency_key=unique)
+    token = enter_exam(sessions, link)
     kept = repr(sessions.rows())
     assert link["token"] not in kept
     assert token not in kept
@@ -141,15 +141,15 @@ def test_links_that_are_over_are_forgotten_with_the_next(sessions: Served, uniqu
 
     bring(sessions, unique, Status.CREATED)
     with sessions.clock.at(NOON):
-        unused, used = link_of(sessions, unique), link_of(sessions, unique)
-        enter(sessions, used)
+        unused, used = create_link(sessions, unique), create_link(sessions, unique)
+        enter_exam(sessions, used)
     for later, left in {
         timedelta(days=1): 3,
         timedelta(days=1, minutes=6): 2,
         timedelta(days=1, hours=5): 1,
     }.items():
         with sessions.clock.at(NOON + later):
-            link = link_of(sessions, unique)
+            link = create_link(sessions, unique)
             assert kept() == left
             sessions.clock.set = NOON + later + timedelta(minutes=1)
 
@@ -169,7 +169,7 @@ def test_links_that_are_over_are_forgotten_with_the_next(sessions: Served, uniqu
     ],
 )
 def test_a_redirect_url_is_https_or_on_loopback(url: str) -> None:
-    assert faults({**KEYS, "redirect_url": url}, CREATE_AUTHENTICATION) == {}
+    assert find_faults({**KEYS, "redirect_url": url}, CREATE_AUTHENTICATION) == {}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_redirect_url_is_https_or_on_loopback(url: str) -> None:
     ],
 )
 def test_another_redirect_url_is_refused(url: str, message: str) -> None:
-    found = faults({**KEYS, "redirect_url": url}, CREATE_AUTHENTICATION)
+    found = find_faults({**KEYS, "redirect_url": url}, CREATE_AUTHENTICATION)
     assert found == {"redirect_url": [message]}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from chassis.errors import Failure, Fault
 from protos.sessions_pb2 import CreateSessionRequest
-from sessions_svc.store import tables as store
+from sessions_svc.store import tables
 from tests.serving import PEOPLE, Served, basic
 from tests.sessions_svc.bodies import ABSENT, Values, contacts, create, example, glasses, user
 
@@ -24,11 +24,11 @@ TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 def kept(served: Served, session_key: str, who: str = "client") -> list[Values]:
     """The partner's rows of a session, without their ids."""
     query = (
-        select(store.sessions)
-        .join(store.accounts.table, store.accounts.table.c.id == store.sessions.c.account_id)
+        select(tables.sessions)
+        .join(tables.accounts.table, tables.accounts.table.c.id == tables.sessions.c.account_id)
         .where(
-            store.sessions.c.session_key == session_key,
-            store.accounts.table.c.name == PEOPLE["sessions"][who],
+            tables.sessions.c.session_key == session_key,
+            tables.accounts.table.c.name == PEOPLE["sessions"][who],
         )
     )
     with served.database.read() as tx:
@@ -320,7 +320,7 @@ def test_only_a_partner_may_create(
 
 def test_a_new_partner_serves_by_the_defaults(sessions: Served, unique: str) -> None:
     with sessions.database.write() as tx:
-        new = basic(unique, store.accounts.add(tx, unique, "client"))
+        new = basic(unique, tables.accounts.add(tx, unique, "client"))
     somewhere = create(session_key=unique, store_id="store_1234")
     assert sessions.refusal("CreateSession", somewhere, "", authorization=new).faults == (STORE,)
     lenses = create(session_key=unique, prescriptions=[contacts()])

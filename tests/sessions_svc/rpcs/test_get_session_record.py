@@ -9,10 +9,17 @@ from grpc import StatusCode
 
 from chassis.errors import Fault
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.bodies import create, example
-from tests.sessions_svc.desk import asking, bring, configure, got, move, refused
+from tests.sessions_svc.desk import (
+    bring,
+    build_request,
+    configure,
+    expect_refusal,
+    get_session,
+    move,
+)
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 INFO = ' { "n" : 1.0, "big": 12345678901234567890123, "a": "\\u00e9", "a": "李" }\n'
@@ -79,19 +86,22 @@ def test_what_came_of_it_is_what_the_partner_gets(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
-    assert record(sessions, unique).session == got(sessions, unique)
+    assert record(sessions, unique).session == get_session(sessions, unique)
 
 
 def test_a_session_that_there_is_not_is_not_found(sessions: Served, unique: str) -> None:
     configure(sessions, "other-partner")
     bring(sessions, unique, Status.CREATED)
-    for request in (asking("GetSessionRecord", unique, "other"), asking("GetSessionRecord", "no")):
+    for request in (
+        build_request("GetSessionRecord", unique, "other"),
+        build_request("GetSessionRecord", "no"),
+    ):
         failure = sessions.refusal("GetSessionRecord", request, "staff", desk=True)
         assert (failure.code, failure.faults) == (StatusCode.NOT_FOUND, ())
 
 
 def test_a_fault_is_named(sessions: Served) -> None:
-    failure = refused(sessions, "GetSessionRecord", "a b", partner="")
+    failure = expect_refusal(sessions, "GetSessionRecord", "a b", partner="")
     assert failure.code is StatusCode.INVALID_ARGUMENT
     assert failure.faults == (
         Fault("partner", "Missing data for required field."),

@@ -8,11 +8,11 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from grpc import StatusCode
 
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.sessions import Status
-from sessions_svc.store import tables as store
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store import tables
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values, contacts, example, session, user
-from tests.sessions_svc.desk import asking, bring, code_of, move
+from tests.sessions_svc.desk import bring, build_request, get_code, move
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 LATER = datetime(2026, 6, 16, 12, 0, 0, tzinfo=UTC)
@@ -28,7 +28,7 @@ def kept(served: Served, key: str) -> tuple[Values, Values]:
     with served.database.read() as tx:
         found = [
             dict(tx.execute(table.select().where(table.c.user_key == key)).mappings().one())
-            for table in (store.sessions, store.users)
+            for table in (tables.sessions, tables.users)
         ]
     for each in found:
         each.pop("id", None), each.pop("account_id")
@@ -123,13 +123,13 @@ def test_a_replacement_after_a_start_changes_nothing(sessions: Served, unique: s
     bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
     infos = [f'{{"n":{number}}}' for number in range(4)]
-    calls = [("StartExam", asking("StartExam", unique), "staff", True)] + [
+    calls = [("StartExam", build_request("StartExam", unique), "staff", True)] + [
         ("ReplaceSession", replacing(**keys, partner_info=info), "client", False) for info in infos
     ]
 
     def ends(call: tuple[str, Any, str, bool]) -> str:
         rpc, request, who, desk = call
-        return code_of(sessions, rpc, request, who, desk=desk)
+        return get_code(sessions, rpc, request, who, desk=desk)
 
     with ThreadPoolExecutor(len(calls)) as pool:
         started, *codes = pool.map(ends, calls)

@@ -10,17 +10,17 @@ from grpc import StatusCode
 
 from chassis.errors import Fault
 from protos import sessions_pb2 as pb
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import (
     ACUITY_ORDER,
-    asking,
     bring,
-    code_of,
+    build_request,
+    expect_refusal,
+    get_code,
+    get_status,
     move,
-    refused,
-    status_of,
 )
 
 # Each RPC with what makes it lead to a status.
@@ -72,9 +72,9 @@ def test_a_move_is_in_the_table_or_refused(sessions: Served, unique: str, origin
         bring(sessions, key, Status(origin))
         if target in ALLOWED[origin].split():
             assert move(sessions, rpc, key, **more).status == target
-            assert status_of(sessions, key) == target
+            assert get_status(sessions, key) == target
         else:
-            failure = refused(sessions, rpc, key, **more)
+            failure = expect_refusal(sessions, rpc, key, **more)
             assert (failure.code, failure.reason) == (
                 StatusCode.FAILED_PRECONDITION,
                 "WRONG_STATE",
@@ -91,7 +91,7 @@ def test_an_acuity_session_starts_and_completes(sessions: Served, unique: str, o
         if target in allowed:
             assert move(sessions, rpc, key, **more).status == target
         else:
-            assert refused(sessions, rpc, key, **more).reason == "WRONG_STATE"
+            assert expect_refusal(sessions, rpc, key, **more).reason == "WRONG_STATE"
 
 
 Call = tuple[str, Message, str, bool]
@@ -102,7 +102,7 @@ def raced(served: Served, calls: list[Call]) -> list[str]:
 
     def ends(call: Call) -> str:
         rpc, request, who, desk = call
-        return code_of(served, rpc, request, who, desk=desk)
+        return get_code(served, rpc, request, who, desk=desk)
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return sorted(pool.map(ends, calls))
@@ -111,7 +111,7 @@ def raced(served: Served, calls: list[Call]) -> list[str]:
 def test_of_a_start_and_a_cancel_at_once_one_wins(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     keys = pb.CancelSessionRequest(user_key=unique, session_key=unique)
-    start: Call = ("StartExam", asking("StartExam", unique), "staff", True)
+    start: Call = ("StartExam", build_request("StartExam", unique), "staff", True)
     cancel: Call = ("CancelSession", keys, "client", False)
     assert raced(sessions, [start, cancel] * 4) == ["FAILED_PRECONDITION"] * 7 + ["OK"]
 
@@ -119,14 +119,15 @@ def test_of_a_start_and_a_cancel_at_once_one_wins(sessions: Served, unique: str)
 def test_of_three_judgements_at_once_one_wins(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     calls: list[Call] = [
-        (rpc, asking(rpc, unique), "staff", True) for rpc in ("Approve", "Refer", "RequestRetake")
+        (rpc, build_request(rpc, unique), "staff", True)
+        for rpc in ("Approve", "Refer", "RequestRetake")
     ]
     assert raced(sessions, calls * 3) == ["FAILED_PRECONDITION"] * 8 + ["OK"]
 
 
 def test_what_is_dispensed_at_once_is_dispensed_once(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    approve: Call = ("Approve", asking("Approve", unique), "staff", True)
+    approve: Call = ("Approve", build_request("Approve", unique), "staff", True)
     assert raced(sessions, [approve] * 8) == ["FAILED_PRECONDITION"] * 7 + ["OK"]
     found = sessions.call("GetSession", pb.GetSessionRequest(user_key=unique, session_key=unique))
     assert len(found.data.dispensed_prescriptions) == 1
@@ -140,7 +141,7 @@ def test_a_session_that_the_partner_does_not_have_is_not_found(
     sessions: Served, unique: str, partner: str, session_key: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
-    failure = refused(sessions, "StartExam", session_key or unique, partner=partner)
+    failure = expect_refusal(sessions, "StartExam", session_key or unique, partner=partner)
     assert (failure.code, failure.message) == (
         StatusCode.NOT_FOUND,
         "The partner has no such session.",
@@ -181,7 +182,7 @@ def test_a_session_that_the_partner_does_not_have_is_not_found(
             "RequestConfirmation",
             {"missing_requirements": ["glasses_prior", "glasses_prior"]},
             "missing_requirements",
-            "An item stands twice.",
+            "Must not have duplicate items.",
         ),
         (
             "RequestConfirmation",
@@ -195,7 +196,7 @@ def test_a_fault_is_named_by_its_path(
     sessions: Served, unique: str, rpc: str, fields: dict[str, Any], path: str, message: str
 ) -> None:
     bring(sessions, unique, Status.STARTED)
-    failure = refused(sessions, rpc, unique, **fields)
+    failure = expect_refusal(sessions, rpc, unique, **fields)
     assert failure.code is StatusCode.INVALID_ARGUMENT
     assert failure.faults == (Fault(path, message),)
 
@@ -224,7 +225,7 @@ def test_what_is_missing_is_kept_while_it_is(sessions: Served, unique: str) -> N
 
 def test_a_key_moves_once(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    request = asking("StartExam", unique)
+    request = build_request("StartExam", unique)
     first, again = (
         sessions.call("StartExam", request, "staff", desk=True, idempotency_key=unique)
         for _ in range(2)
@@ -233,4 +234,4 @@ def test_a_key_moves_once(sessions: Served, unique: str) -> None:
     move(sessions, "SubmitExam", unique)
     replayed = sessions.call("StartExam", request, "staff", desk=True, idempotency_key=unique)
     assert replayed == first
-    assert status_of(sessions, unique) == "awaiting_review"
+    assert get_status(sessions, unique) == "awaiting_review"

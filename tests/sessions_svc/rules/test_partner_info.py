@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.sessions_svc.bodies import faults, loaded, session
+from tests.sessions_svc.bodies import find_faults, load_session, session
 
 
 def object_of(length: int) -> str:
@@ -29,7 +29,7 @@ def nested(levels: int) -> str:
     ],
 )
 def test_partner_info_is_kept_as_sent(text: str) -> None:
-    assert loaded(partner_info=text)["partner_info"] == text
+    assert load_session(partner_info=text)["partner_info"] == text
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_partner_info_is_kept_as_sent(text: str) -> None:
     ids=str,
 )
 def test_partner_info_is_a_small_json_object(text: str, message: str) -> None:
-    assert faults(session(partner_info=text)) == {"partner_info": [message]}
+    assert find_faults(session(partner_info=text)) == {"partner_info": [message]}

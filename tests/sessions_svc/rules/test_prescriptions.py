@@ -12,9 +12,9 @@ from tests.sessions_svc.bodies import (
     REQUIRED,
     Values,
     contacts,
-    faults,
+    find_faults,
     glasses,
-    loaded,
+    load_session,
     session,
 )
 
@@ -27,19 +27,19 @@ def test_one_prescription_of_each_type_may_be_sent(prescriptions: list[Values]) 
     body = session(prescriptions=prescriptions)
     person = {"birthdate": "1988-01-01", "region": "IL"}
     qualification = {"user": person, "prescriptions": prescriptions}
-    assert faults(body) == {}
-    assert faults(qualification, CHECK_QUALIFICATION) == {}
+    assert find_faults(body) == {}
+    assert find_faults(qualification, CHECK_QUALIFICATION) == {}
 
 
 def test_a_second_prescription_of_a_type_is_refused() -> None:
     body = session(prescriptions=[contacts(), glasses(), glasses(), contacts()])
     message = ["At most one prescription of each type is allowed."]
-    assert faults(body) == {"prescriptions.2.type": message, "prescriptions.3.type": message}
+    assert find_faults(body) == {"prescriptions.2.type": message, "prescriptions.3.type": message}
 
 
 def test_prescriptions_without_a_type_are_not_of_one_type() -> None:
     body = session(prescriptions=[contacts(type=ABSENT), contacts(type=ABSENT)])
-    assert faults(body) == {f"prescriptions.{index}.type": [REQUIRED] for index in (0, 1)}
+    assert find_faults(body) == {f"prescriptions.{index}.type": [REQUIRED] for index in (0, 1)}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_prescriptions_without_a_type_are_not_of_one_type() -> None:
 )
 def test_a_prescription_names_its_type(kind: Any, message: str) -> None:
     body = session(prescriptions=[contacts(type=kind)])
-    assert faults(body) == {"prescriptions.0.type": [message]}
+    assert find_faults(body) == {"prescriptions.0.type": [message]}
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_a_prescription_names_its_type(kind: Any, message: str) -> None:
     [(ABSENT, "unverified"), ("unverified", "unverified"), ("verified", "verified")],
 )
 def test_a_prescription_is_unverified_unless_it_says_so(sent: Any, kept: str) -> None:
-    values = loaded(prescriptions=[contacts(verification=sent)])
+    values = load_session(prescriptions=[contacts(verification=sent)])
     assert values["prescriptions"] == [contacts(verification=kept)]
 
 
 def test_another_verification_is_refused() -> None:
     expected = {"prescriptions.0.verification": ["Must be one of: verified, unverified."]}
-    assert faults(session(prescriptions=[contacts(verification="yes")])) == expected
+    assert find_faults(session(prescriptions=[contacts(verification="yes")])) == expected
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_another_verification_is_refused() -> None:
 def test_a_prescription_expires_after_its_issue(issued: Any, expires: Any, good: bool) -> None:
     body = session(prescriptions=[glasses(issue_date=issued, expiration_date=expires)])
     expected = {"prescriptions.0.expiration_date": ["Must be after issue_date."]}
-    assert faults(body) == ({} if good else expected)
+    assert find_faults(body) == ({} if good else expected)
 
 
 def test_an_unreal_day_is_not_compared() -> None:
     body = session(prescriptions=[contacts(issue_date="x", expiration_date="2017-07-04")])
     message = ["Must be a real date as YYYY-MM-DD."]
-    assert faults(body) == {"prescriptions.0.issue_date": message}
+    assert find_faults(body) == {"prescriptions.0.issue_date": message}
 
 
 @pytest.mark.parametrize("missing", [ABSENT, {}])
@@ -99,15 +99,15 @@ def test_one_eye_may_be_missing_in_contacts_alone(missing: Any, eye: str, other:
     both = ["Required: a glasses prescription has both eyes."]
     some = ["Required: a prescription has at least one eye."]
     nothing = {eye: missing, other: missing}
-    assert faults(session(prescriptions=[contacts(**{eye: missing})])) == {}
-    assert faults(session(prescriptions=[glasses(**{eye: missing})])) == {
+    assert find_faults(session(prescriptions=[contacts(**{eye: missing})])) == {}
+    assert find_faults(session(prescriptions=[glasses(**{eye: missing})])) == {
         f"prescriptions.0.{eye}": both
     }
-    assert faults(session(prescriptions=[contacts(**nothing)])) == {
+    assert find_faults(session(prescriptions=[contacts(**nothing)])) == {
         f"prescriptions.0.{eye}": some,
         f"prescriptions.0.{other}": some,
     }
-    assert faults(session(prescriptions=[glasses(**nothing)])) == {
+    assert find_faults(session(prescriptions=[glasses(**nothing)])) == {
         f"prescriptions.0.{eye}": both,
         f"prescriptions.0.{other}": both,
     }
@@ -165,12 +165,12 @@ def test_an_eye_holds_its_own_fields_within_their_ranges(
 ) -> None:
     fields = {field: value, "axis": 90} if field == "cylinder" else {field: value}
     expected = {f"prescriptions.0.{eye}.{field}": [message]} if message else {}
-    assert faults(session(prescriptions=[kind(**{eye: fields})])) == expected
+    assert find_faults(session(prescriptions=[kind(**{eye: fields})])) == expected
 
 
 def test_a_foreign_field_is_not_named_where_the_type_is_unknown() -> None:
     body = session(prescriptions=[glasses(type=ABSENT, right_eye={"diameter": 14.1})])
-    assert faults(body) == {"prescriptions.0.type": [REQUIRED]}
+    assert find_faults(body) == {"prescriptions.0.type": [REQUIRED]}
 
 
 NEEDED = "Required with a cylinder."
@@ -204,6 +204,6 @@ def test_an_axis_and_a_cylinder_come_together(
     kind: Any, eye: str, fields: Values, expected: dict[str, list[str]]
 ) -> None:
     body = session(prescriptions=[kind(**{eye: {"sphere": 0.0, **fields}})])
-    assert faults(body) == {
+    assert find_faults(body) == {
         f"prescriptions.0.{eye}.{name}": messages for name, messages in expected.items()
     }

@@ -7,22 +7,22 @@ import pytest
 
 from sessions_svc.rules import codes
 from sessions_svc.rules.prescriptions import EYES
-from sessions_svc.rules.qualification import Limits, age_on, disqualifications
+from sessions_svc.rules.qualification import Limits, compute_age, find_disqualifications
 from sessions_svc.rules.sessions import CHECK_QUALIFICATION
 from tests.sessions_svc.bodies import (
     ABSENT,
     TODAY,
     Values,
     contacts,
+    drop_absent,
     glasses,
-    loaded,
-    present,
+    load_session,
     user,
 )
 
 
 def reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
-    return disqualifications(loaded(**fields), limits or Limits(), {"example1"}, TODAY)
+    return find_disqualifications(load_session(**fields), limits or Limits(), {"example1"}, TODAY)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
     ],
 )
 def test_age_is_in_whole_years(birthdate: str, day: str, age: int) -> None:
-    assert age_on(date.fromisoformat(day), date.fromisoformat(birthdate)) == age
+    assert compute_age(date.fromisoformat(day), date.fromisoformat(birthdate)) == age
 
 
 @pytest.mark.parametrize(
@@ -75,13 +75,13 @@ def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
     [("example1", []), ("example9", ["unknown_product_key"]), (ABSENT, [])],
 )
 def test_a_contacts_eye_names_a_mapped_product(eye: str, key: Any, expected: list[str]) -> None:
-    fields = present({"product_key": key, "sphere": -1.0})
+    fields = drop_absent({"product_key": key, "sphere": -1.0})
     assert reasons(prescriptions=[contacts(**{eye: fields})]) == expected
 
 
 def test_glasses_name_no_product() -> None:
-    values = loaded(prescriptions=[glasses()])
-    assert disqualifications(values, Limits(), (), TODAY) == []
+    values = load_session(prescriptions=[glasses()])
+    assert find_disqualifications(values, Limits(), (), TODAY) == []
 
 
 @pytest.mark.parametrize("kind", [contacts, glasses])
@@ -128,7 +128,7 @@ def test_all_reasons_are_told_in_their_order() -> None:
 def test_a_qualification_gives_the_same_reasons() -> None:
     person = {name: EVERYTHING["user"][name] for name in ("birthdate", "region")}
     values = CHECK_QUALIFICATION.load({**EVERYTHING, "user": person})
-    assert disqualifications(values, Limits(), {"example1"}, TODAY) == ALL
+    assert find_disqualifications(values, Limits(), {"example1"}, TODAY) == ALL
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from sessions_svc.rules import sessions as rules
-from sessions_svc.rules.qualification import Limits, disqualifications
+from sessions_svc.rules.qualification import Limits, find_disqualifications
 from sessions_svc.rules.sessions import CHECK_QUALIFICATION, CREATE_SESSION
+from sessions_svc.rules.statuses import Status
 from tests.sessions_svc.bodies import (
     ABSENT,
     DIOPTRES,
@@ -15,9 +16,9 @@ from tests.sessions_svc.bodies import (
     Values,
     contacts,
     example,
-    faults,
+    find_faults,
     glasses,
-    loaded,
+    load_session,
     session,
     user,
 )
@@ -28,11 +29,11 @@ def test_the_example_loads_and_only_its_region_is_written_out() -> None:
     expected["user"]["region"] = "US-IL"
     values = CREATE_SESSION.load(example())
     assert values == expected
-    assert disqualifications(values, Limits(), {"example1"}, TODAY) == []
+    assert find_disqualifications(values, Limits(), {"example1"}, TODAY) == []
 
 
 def test_the_smallest_session_loads() -> None:
-    assert loaded() == session(user=user(region="US-IL"))
+    assert load_session() == session(user=user(region="US-IL"))
 
 
 def test_the_smallest_qualification_loads() -> None:
@@ -41,10 +42,10 @@ def test_the_smallest_qualification_loads() -> None:
 
 
 def test_what_is_missing_is_named() -> None:
-    assert faults({}) == {key: [REQUIRED] for key in ("user_key", "session_key", "user")}
-    assert faults({}, CHECK_QUALIFICATION) == {"user": [REQUIRED]}
-    assert faults(session(user={})) == {f"user.{name}": [REQUIRED] for name in user()}
-    assert faults({"user": {}}, CHECK_QUALIFICATION) == {
+    assert find_faults({}) == {key: [REQUIRED] for key in ("user_key", "session_key", "user")}
+    assert find_faults({}, CHECK_QUALIFICATION) == {"user": [REQUIRED]}
+    assert find_faults(session(user={})) == {f"user.{name}": [REQUIRED] for name in user()}
+    assert find_faults({"user": {}}, CHECK_QUALIFICATION) == {
         "user.birthdate": [REQUIRED],
         "user.region": [REQUIRED],
     }
@@ -52,7 +53,7 @@ def test_what_is_missing_is_named() -> None:
 
 def test_a_qualification_asks_for_no_more_than_it_needs() -> None:
     unknown = ["Unknown field."]
-    assert faults(session(order={}), CHECK_QUALIFICATION) == {
+    assert find_faults(session(order={}), CHECK_QUALIFICATION) == {
         "user_key": unknown,
         "session_key": unknown,
         "order": unknown,
@@ -84,7 +85,7 @@ def test_all_faults_are_told_at_once() -> None:
         ],
     }
     axis_alone = "Allowed only with a cylinder that is not zero."
-    assert faults(body) == {
+    assert find_faults(body) == {
         "user_key": ["Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"],
         "user.email": ["Must be an e-mail address, such as name@example.com."],
         "user.last_name": [REQUIRED],
@@ -125,7 +126,7 @@ def test_no_fault_repeats_what_was_sent() -> None:
             )
         ],
     )
-    found = faults(body)
+    found = find_faults(body)
     assert len(found) == 16
     assert secret not in str(found)
     assert "4711" not in str(found)
@@ -134,14 +135,14 @@ def test_no_fault_repeats_what_was_sent() -> None:
 @pytest.mark.parametrize("field", ["user_key", "session_key"])
 @pytest.mark.parametrize("key", ["a", "Az09._:-", "k" * 64])
 def test_a_key_of_1_to_64_of_its_alphabet_is_taken(field: str, key: str) -> None:
-    assert faults(session(**{field: key})) == {}
+    assert find_faults(session(**{field: key})) == {}
 
 
 @pytest.mark.parametrize("field", ["user_key", "session_key"])
 @pytest.mark.parametrize("key", ["k" * 65, "", "a b", "a/b", "käse", "key\n", "\u0661"])
 def test_another_key_is_refused(field: str, key: str) -> None:
     message = ["Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"]
-    assert faults(session(**{field: key})) == {field: message}
+    assert find_faults(session(**{field: key})) == {field: message}
 
 
 @pytest.mark.parametrize("path", ["order.products", "prescriptions"])
@@ -149,11 +150,11 @@ def test_a_list_has_an_end(path: str) -> None:
     items: list[Values] = [{}] * 21
     body = session(prescriptions=items) if path == "prescriptions" else session()
     body |= {"order": {"products": items}} if path == "order.products" else {}
-    assert faults(body) == {path: ["Must not have more than 20 items."]}
+    assert find_faults(body) == {path: ["Must not have more than 20 items."]}
 
 
 def test_a_list_may_have_20_items() -> None:
-    assert faults(session(order={"products": [{"type": "glasses"}] * 20})) == {}
+    assert find_faults(session(order={"products": [{"type": "glasses"}] * 20})) == {}
 
 
 @pytest.mark.parametrize(
@@ -162,17 +163,17 @@ def test_a_list_may_have_20_items() -> None:
 )
 def test_a_store_is_an_enabled_one_of_the_partner(store_id: Any, good: bool) -> None:
     expected = [] if good else [("store_id", "Must be an enabled store of this partner.")]
-    assert rules.store_faults(loaded(store_id=store_id), {"store_1234"}) == expected
+    assert rules.find_store_faults(load_session(store_id=store_id), {"store_1234"}) == expected
 
 
 @pytest.mark.parametrize("values", [{}, {"user": {}}, {"user": {"region": "US-IL"}}])
 def test_what_is_missing_is_no_fault_of_its_data(values: Values) -> None:
-    assert rules.date_faults(values, TODAY) == []
-    assert rules.store_faults(values, ()) == []
+    assert rules.find_date_faults(values, TODAY) == []
+    assert rules.find_store_faults(values, ()) == []
 
 
 def test_a_status_is_its_word() -> None:
-    assert [str(status) for status in rules.Status] == [
+    assert [str(status) for status in Status] == [
         "created",
         "started",
         "awaiting_checkout",

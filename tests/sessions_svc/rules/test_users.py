@@ -4,7 +4,15 @@ import pytest
 
 from sessions_svc.rules import codes
 from sessions_svc.rules import sessions as rules
-from tests.sessions_svc.bodies import TODAY, contacts, faults, glasses, loaded, session, user
+from tests.sessions_svc.bodies import (
+    TODAY,
+    contacts,
+    find_faults,
+    glasses,
+    load_session,
+    session,
+    user,
+)
 
 HOST = ".".join(["b" * 62] * 3)
 EMAILS = """
@@ -25,7 +33,7 @@ NO_EMAILS = """
     ],
 )
 def test_an_email_is_taken(email: str) -> None:
-    assert faults(session(user=user(email=email))) == {}
+    assert find_faults(session(user=user(email=email))) == {}
 
 
 @pytest.mark.parametrize(
@@ -38,26 +46,26 @@ def test_an_email_is_taken(email: str) -> None:
 )
 def test_what_is_no_email_is_refused(email: str) -> None:
     message = ["Must be an e-mail address, such as name@example.com."]
-    assert faults(session(user=user(email=email))) == {"user.email": message}
+    assert find_faults(session(user=user(email=email))) == {"user.email": message}
 
 
 @pytest.mark.parametrize("name", ["X", "李", "Anne Marie", "é" * 50, "\U0001d49c" * 50])
 def test_a_name_of_1_to_50_code_points_is_taken(name: str) -> None:
-    assert faults(session(user=user(first_name=name, last_name=name))) == {}
+    assert find_faults(session(user=user(first_name=name, last_name=name))) == {}
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t\n", "\u00a0\u3000", "\u200b", "é" * 51])
 def test_a_long_or_blank_name_is_refused(name: str) -> None:
     message = ["Must be 1 to 50 characters, not blank."]
-    found = faults(session(user=user(first_name=name, last_name=name)))
+    found = find_faults(session(user=user(first_name=name, last_name=name)))
     assert found == {"user.first_name": message, "user.last_name": message}
 
 
 @pytest.mark.parametrize("day", ["1988-01-01", "2024-02-29", "0001-01-01"])
 def test_a_real_day_is_taken(day: str) -> None:
     prescription = contacts(issue_date=day, expiration_date="2030-01-01")
-    assert faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {}
-    assert faults(session(prescriptions=[glasses(expiration_date=day)])) == {}
+    assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {}
+    assert find_faults(session(prescriptions=[glasses(expiration_date=day)])) == {}
 
 
 NO_DAYS = """
@@ -70,7 +78,7 @@ NO_DAYS = """
 def test_what_is_no_real_day_is_refused(day: str) -> None:
     prescription = contacts(issue_date=day, expiration_date=day)
     message = ["Must be a real date as YYYY-MM-DD."]
-    assert faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {
+    assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {
         "user.birthdate": message,
         "prescriptions.0.issue_date": message,
         "prescriptions.0.expiration_date": message,
@@ -82,7 +90,7 @@ def test_what_is_no_real_day_is_refused(day: str) -> None:
 )
 def test_a_birthdate_is_not_in_the_future(birthdate: str, good: bool) -> None:
     expected = [] if good else [("user.birthdate", "Must not be in the future.")]
-    assert rules.date_faults(loaded(user=user(birthdate=birthdate)), TODAY) == expected
+    assert rules.find_date_faults(load_session(user=user(birthdate=birthdate)), TODAY) == expected
 
 
 @pytest.mark.parametrize(
@@ -98,8 +106,8 @@ def test_a_birthdate_is_not_in_the_future(birthdate: str, good: bool) -> None:
     ],
 )
 def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
-    assert loaded(user=user(region=region))["user"]["region"] == full
-    assert codes.full_region(full) == full
+    assert load_session(user=user(region=region))["user"]["region"] == full
+    assert codes.expand_region(full) == full
 
 
 @pytest.mark.parametrize(
@@ -108,4 +116,4 @@ def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
 )
 def test_a_region_of_another_form_is_refused(region: str) -> None:
     message = "Must be a US state such as IL, or an ISO 3166-2 code such as US-IL or CA-ON."
-    assert faults(session(user=user(region=region))) == {"user.region": [message]}
+    assert find_faults(session(user=user(region=region))) == {"user.region": [message]}

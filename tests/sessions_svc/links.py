@@ -9,13 +9,13 @@ from google.protobuf.json_format import ParseDict
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
-from sessions_svc.rules.sessions import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
 
 VISIT = "v" * 22
-FOUND: Values = {
+RESULTS: Values = {
     "right_eye": {"logmar": 0.1},
     "left_eye": {},
     "correction": "glasses",
@@ -24,7 +24,7 @@ FOUND: Values = {
 }
 
 
-def link_of(served: Served, key: str, redirect_url: str = "", **options: Any) -> dict[str, str]:
+def create_link(served: Served, key: str, redirect_url: str = "", **options: Any) -> dict[str, str]:
     """The query of a new link into the session whose keys are `key`."""
     request = pb.CreateAuthenticationRequest(
         user_key=key, session_key=key, redirect_url=redirect_url
@@ -33,37 +33,37 @@ def link_of(served: Served, key: str, redirect_url: str = "", **options: Any) ->
     return dict(parse_qsl(urlsplit(made.link).query))
 
 
-def at_door(served: Served, rpc: str, **fields: Any) -> Any:
+def call_door(served: Served, rpc: str, **fields: Any) -> Any:
     """The answer of an RPC of the door to somebody without an account."""
     request = ParseDict(fields, getattr(pb, f"{rpc}Request")())
     return getattr(DoorServiceStub(served.channel), rpc)(request, timeout=20)
 
 
-def turned_away(served: Served, rpc: str, **fields: Any) -> Failure:
+def expect_refusal_at_door(served: Served, rpc: str, **fields: Any) -> Failure:
     """The failure of an RPC of the door, which must leave the store as it was."""
     before = served.rows()
     try:
-        answer = at_door(served, rpc, **fields)
+        answer = call_door(served, rpc, **fields)
     except grpc.RpcError as error:
         assert served.rows() == before
         return decode(error)
     raise AssertionError(f"not refused: {answer}")
 
 
-def enter(served: Served, link: dict[str, str], visit: str = VISIT) -> str:
+def enter_exam(served: Served, link: dict[str, str], visit: str = VISIT) -> str:
     """Use a link; gives the exam's token."""
-    token: str = at_door(served, "EnterExam", **link, visit=visit).exam_token
+    token: str = call_door(served, "EnterExam", **link, visit=visit).exam_token
     return token
 
 
-def exam(
+def open_exam(
     served: Served, key: str, status: Status = Status.CREATED, redirect_url: str = "", **fields: Any
 ) -> str:
     """The token of an exam that a link into a new session has opened."""
     bring(served, key, status, **fields)
-    return enter(served, link_of(served, key, redirect_url))
+    return enter_exam(served, create_link(served, key, redirect_url))
 
 
-def acuity_exam(served: Served, key: str, redirect_url: str = "") -> str:
+def open_acuity_exam(served: Served, key: str, redirect_url: str = "") -> str:
     """The same for a session of the acuity service."""
-    return exam(served, key, redirect_url=redirect_url, order=ACUITY_ORDER)
+    return open_exam(served, key, redirect_url=redirect_url, order=ACUITY_ORDER)
