@@ -1,4 +1,4 @@
-"""Requests to the sessions service as they arrive, for tests to change."""
+"""Valid requests to the sessions service as they arrive, for tests to change."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from marshmallow import Schema, ValidationError
 
 from protos.sessions_pb2 import CheckQualificationRequest, CreateSessionRequest
@@ -21,19 +22,19 @@ ABSENT = object()
 
 
 def contacts(**fields: Any) -> Values:
-    """A contacts prescription as it arrives; a field that is ABSENT is left out."""
+    """A contacts prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"product_key": "example1", "sphere": -1.0}
     return drop_absent({"type": "contacts", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
 def glasses(**fields: Any) -> Values:
-    """A glasses prescription as it arrives; a field that is ABSENT is left out."""
+    """A glasses prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"sphere": -1.0, "pupillary_distance": 30.0}
     return drop_absent({"type": "glasses", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
 def user(**fields: Any) -> Values:
-    """The person of `session`."""
+    """The person of `session`, with these fields."""
     person = {
         "email": "test@example.com",
         "first_name": "Test",
@@ -45,7 +46,7 @@ def user(**fields: Any) -> Values:
 
 
 def session(**fields: Any) -> Values:
-    """The smallest CreateSessionRequest that breaks no rule, with these fields."""
+    """The smallest valid CreateSessionRequest, with these fields."""
     return drop_absent({"user_key": "user1", "session_key": "session1", "user": user(), **fields})
 
 
@@ -55,7 +56,7 @@ def create(**fields: Any) -> CreateSessionRequest:
 
 
 def check(**fields: Any) -> CheckQualificationRequest:
-    """The smallest CheckQualificationRequest of whom qualifies, with these fields."""
+    """The smallest CheckQualificationRequest of a person who qualifies, with these fields."""
     person = {"birthdate": "1988-01-01", "region": "IL"}
     return ParseDict({"user": person, **fields}, CheckQualificationRequest())
 
@@ -65,20 +66,20 @@ def drop_absent(values: Values) -> Values:
 
 
 def load_session(**fields: Any) -> Values:
-    """The loaded values of `session`."""
+    """Return the loaded values of `session`."""
     values: Values = CREATE_SESSION.load(session(**fields))
     return values
 
 
 def find_faults(body: Values, schema: Schema = CREATE_SESSION) -> dict[str, list[str]]:
-    """Every fault of a body by its dotted path."""
+    """Return the faults of a body by their dotted paths."""
     before = deepcopy(body)
     try:
         schema.load(body)
         found = {}
     except ValidationError as error:
         found = dict(flatten_by_path(error.messages_dict))
-    # repr, since NaN is not equal to itself
+    # repr, because NaN does not equal itself
     assert repr(body) == repr(before)
     return found
 
@@ -100,8 +101,14 @@ def drop_nulls(value: Any) -> Any:
 
 
 def example() -> Values:
-    """The demo body as it reaches the rules: no null, partner_info as text."""
+    """The demo body as it reaches the rules: without nulls, partner_info as text."""
     path = Path(__file__).parents[2] / "demo" / "session.json"
     body: Values = drop_nulls(json.loads(path.read_text()))
     body["partner_info"] = json.dumps(body["partner_info"])
     return body
+
+
+def to_dict(message: Message) -> Values:
+    """Return a message as JSON would show it."""
+    values: Values = MessageToDict(message, preserving_proto_field_name=True)
+    return values

@@ -1,6 +1,7 @@
-"""Sessions on their way, for tests: made by a partner, moved by the desk."""
+"""Calls to the desk, for tests: sessions that a partner creates and the desk moves."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -21,14 +22,16 @@ VISUAL_ACUITY: Values = {
     "left_eye": {},
     "correction": "glasses",
 }
-# What each RPC of the desk needs beyond the session.
+# An RPC, its request, who calls, and whether it is the desk's.
+Call = tuple[str, Message, str, bool]
+# The fields that each RPC of the desk requires beyond the session.
 EXTRA_FIELDS: dict[str, Callable[[], Values]] = {
     "SubmitExam": lambda: {"status": "awaiting_review"},
     "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
     "Approve": lambda: {"dispensed_prescriptions": [dispensed_contacts()]},
     "CompleteAcuity": lambda: {"visual_acuity": VISUAL_ACUITY},
 }
-# Moves that lead from created to each status, in the desk's RPCs.
+# The RPCs of the desk that lead from created to each status.
 MOVES_BY_STATUS: dict[Status, list[tuple[str, Values]]] = {
     Status.CREATED: [],
     Status.STARTED: [("StartExam", {})],
@@ -43,7 +46,7 @@ MOVES_BY_STATUS: dict[Status, list[tuple[str, Values]]] = {
 
 
 def dispensed_contacts(**fields: Any) -> Values:
-    """A contacts prescription as a doctor dispenses it."""
+    """A contacts prescription as a doctor dispenses it, with these fields."""
     eye = {
         "product_keys": ["example1", "example2"],
         "brand_label": "Example Brand",
@@ -59,14 +62,14 @@ def dispensed_contacts(**fields: Any) -> Values:
 
 
 def dispensed_glasses(**fields: Any) -> Values:
-    """A glasses prescription as a doctor dispenses it."""
+    """A glasses prescription as a doctor dispenses it, with these fields."""
     eye = {"sphere": 0.0, "add": 1.5, "pupillary_distance": 30.0}
     dates = {"issue_date": "2026-06-15", "expiration_date": "2028-06-15"}
     return {"type": "glasses", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
 
 
 def build_request(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
-    """The request of a desk's RPC for a partner's session."""
+    """Return the request of a desk RPC for a session of the partner `who`."""
     more = EXTRA_FIELDS.get(rpc, dict)()
     partner = PEOPLE["sessions"][who]
     request: Message = getattr(pb, f"{rpc}Request")()
@@ -79,12 +82,12 @@ def build_request(rpc: str, session_key: str, who: str = "client", **fields: Any
 
 
 def move(served: Served, rpc: str, session_key: str, who: str = "client", **fields: Any) -> Any:
-    """Move a partner's session by an RPC of the desk; gives the session."""
+    """Call an RPC of the desk for a partner's session, and return its answer."""
     return served.call(rpc, build_request(rpc, session_key, who, **fields), "staff", desk=True)
 
 
 def expect_refusal(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
-    """The failure of a move, which must leave the store as it was."""
+    """Return the failure of a desk RPC, which must leave the store unchanged."""
     before = served.rows()
     failure = served.refusal(rpc, build_request(rpc, session_key, **fields), "staff", desk=True)
     assert served.rows() == before
@@ -92,7 +95,7 @@ def expect_refusal(served: Served, rpc: str, session_key: str, **fields: Any) ->
 
 
 def create_partner(served: Served, name: str, **configuration: Any) -> str:
-    """Make a partner, with an account of this name; gives its authorization."""
+    """Create a partner with an account of this name, and return its authorization."""
     with served.database.write() as tx:
         tables.accounts.put(tx, name, "client", f"{name}-secret")
     configure(served, name, **configuration)
@@ -109,7 +112,7 @@ def configure(served: Served, partner: str, **configuration: Any) -> pb.Configur
 
 
 def bring(served: Served, session_key: str, status: Status, **fields: Any) -> None:
-    """Create a session and bring it to a status; one of the acuity service for completed."""
+    """Create a session and bring it to a status; for completed, one of the acuity service."""
     if status is Status.COMPLETED:
         fields["order"] = ACUITY_ORDER
     served.call("CreateSession", create(user_key=session_key, session_key=session_key, **fields))
@@ -122,7 +125,7 @@ def bring(served: Served, session_key: str, status: Status, **fields: Any) -> No
 
 
 def get_session(served: Served, session_key: str) -> pb.Session:
-    """A session whose user has the same key."""
+    """Return the session with this key, whose user has the same key."""
     found: pb.Session = served.call(
         "GetSession", pb.GetSessionRequest(user_key=session_key, session_key=session_key)
     )
@@ -130,15 +133,26 @@ def get_session(served: Served, session_key: str) -> pb.Session:
 
 
 def get_status(served: Served, session_key: str) -> str:
-    """The status of a session whose user has the same key."""
+    """Return the status of the session with this key, whose user has the same key."""
     return get_session(served, session_key).status
 
 
 def get_code(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
-    """The name of the status with which a call ends."""
+    """Make a call, and return the name of the gRPC status with which it ends."""
     try:
         served.call(rpc, request, who, desk=desk)
     except grpc.RpcError as error:
         name: str = decode(error).code.name
         return name
     return "OK"
+
+
+def race(served: Served, calls: list[Call]) -> list[str]:
+    """Make the calls at the same time, and return the sorted names of their gRPC statuses."""
+
+    def get(call: Call) -> str:
+        rpc, request, who, desk = call
+        return get_code(served, rpc, request, who, desk=desk)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return sorted(pool.map(get, calls))
