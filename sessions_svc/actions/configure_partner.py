@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from chassis.errors import NotFound
-from chassis.store.reference_cache import changed
+from chassis.store.reference_cache import invalidate
 from sessions_svc.store.partners import find_partner_id, replace_configuration
 from sessions_svc.store.tables import changes, outbox
 
@@ -23,7 +23,7 @@ def configure_partner(
     if account_id is None:
         raise NotFound("There is no such partner.")
     replace_configuration(tx, account_id, partner, configuration, now)
-    changed(tx, changes)
+    invalidate(tx, changes)
     if not configuration["endpoint"]:
         return ""
     secret: str = outbox.endpoints.get(tx, partner).secret

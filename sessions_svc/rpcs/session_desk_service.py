@@ -25,7 +25,7 @@ from sessions_svc.actions.submit_exam import submit_exam
 from sessions_svc.documents.sessions import compose_session, compose_session_record
 from sessions_svc.rules import session_moves
 from sessions_svc.store.sessions import get_session_record
-from sessions_svc.store.tables import answers
+from sessions_svc.store.tables import idempotency_keys
 
 SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
 SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
@@ -84,10 +84,10 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         values, now = CONFIGURE_PARTNER.check(request), self.now()
         with self.database.write() as tx:
             secret = configure_partner(tx, values["partner"], values, now)
-            return answers.keep(tx, pb.ConfigurePartnerResponse(endpoint_secret=secret))
+            return idempotency_keys.save(tx, pb.ConfigurePartnerResponse(endpoint_secret=secret))
 
     def _move(self, rules: Rules, request: Message, action: Callable[..., Row[Any]]) -> pb.Session:
         """Validate a request, run the action that moves its session, and return the session."""
         values, now = rules.check(request), self.now()
         with self.database.write() as tx:
-            return answers.keep(tx, compose_session(action(tx, **values, now=now)))
+            return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))

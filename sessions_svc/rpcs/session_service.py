@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 
-from chassis.context import Call, caller, current, utc_now
+from chassis.context import Call, caller, current_call, utc_now
 from chassis.server.accounts import basic_credentials
-from chassis.server.idempotency import new_secret
-from chassis.server.server import Running, start
+from chassis.server.idempotency import derive_secret
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
@@ -28,7 +28,7 @@ from sessions_svc.rules import sessions as session_rules
 from sessions_svc.rules.qualification import collect_product_keys, find_disqualifications
 from sessions_svc.store import partners
 from sessions_svc.store.sessions import get_session, list_sessions
-from sessions_svc.store.tables import accounts, answers, changes
+from sessions_svc.store.tables import accounts, changes, idempotency_keys
 
 CHECK_QUALIFICATION = Rules(session_rules.CHECK_QUALIFICATION)
 CREATE_SESSION = Rules(session_rules.CREATE_SESSION, raw=("partner_info",))
@@ -45,12 +45,12 @@ class SessionService(rpc.SessionServiceServicer):
     def __init__(
         self,
         database: Database,
-        memory: Memory,
+        cache: ReferenceCache,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
-        self.memory = memory
+        self.cache = cache
         self.public_url = public_url
         self.now = now
 
@@ -62,10 +62,10 @@ class SessionService(rpc.SessionServiceServicer):
         refuse(faults, session_rules.find_date_faults(values, today))
         codes = self._find_disqualifications(values, today)
         answer = pb.CheckQualificationResponse(qualifies=not codes, disqualifications=codes)
-        if not current().idempotency_key:
+        if not current_call().idempotency_key:
             return answer
         with self.database.write() as tx:
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)
 
     def CreateSession(
         self, request: pb.CreateSessionRequest, context: grpc.ServicerContext
@@ -75,7 +75,7 @@ class SessionService(rpc.SessionServiceServicer):
         refuse_disqualified(self._find_disqualifications(values, now.date()))
         with self.database.write() as tx:
             session = create_session(tx, caller().id, values, now)
-            return answers.keep(tx, compose_session(session))
+            return idempotency_keys.save(tx, compose_session(session))
 
     def ListSessions(
         self, request: pb.ListSessionsRequest, context: grpc.ServicerContext
@@ -103,7 +103,7 @@ class SessionService(rpc.SessionServiceServicer):
         codes = self._find_disqualifications(values, now.date())
         with self.database.write() as tx:
             session = replace_session(tx, caller().id, values, codes, now)
-            return answers.keep(tx, compose_session(session))
+            return idempotency_keys.save(tx, compose_session(session))
 
     def CancelSession(
         self, request: pb.CancelSessionRequest, context: grpc.ServicerContext
@@ -111,13 +111,13 @@ class SessionService(rpc.SessionServiceServicer):
         keys, now = SESSION_KEYS.check(request), self.now()
         with self.database.write() as tx:
             session = cancel_session(tx, caller().id, **keys, now=now)
-            return answers.keep(tx, compose_session(session))
+            return idempotency_keys.save(tx, compose_session(session))
 
     def CreateAuthentication(
         self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
     ) -> pb.Authentication:
-        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current()
-        token = new_secret(get_account_secret(call), call.idempotency_key)
+        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current_call()
+        token = derive_secret(get_account_secret(call), call.idempotency_key)
         with self.database.write() as tx:
             expires_at = create_authentication(
                 tx, caller().id, **values, call=call, token=token, now=now
@@ -141,7 +141,7 @@ class SessionService(rpc.SessionServiceServicer):
         """Return the values of a valid request; raise Invalid with every fault."""
         values, faults = CREATE_SESSION.examine(request)
         account_id, store_id = caller().id, values.get("store_id")
-        enabled = self.memory.recall(
+        enabled = self.cache.get(
             ("store", account_id, store_id),
             lambda tx: partners.find_enabled_stores(tx, account_id, store_id),
         )
@@ -155,10 +155,10 @@ class SessionService(rpc.SessionServiceServicer):
     def _find_disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Return why the person of a valid request does not qualify with this partner."""
         account_id, keys = caller().id, frozenset(collect_product_keys(values))
-        limits = self.memory.recall(
+        limits = self.cache.get(
             ("limits", account_id), lambda tx: partners.find_limits(tx, account_id)
         )
-        mapped = self.memory.recall(
+        mapped = self.cache.get(
             ("products", account_id, keys),
             lambda tx: partners.find_mapped_products(tx, account_id, keys),
         )
@@ -175,14 +175,14 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the sessions service; its links begin with the public URL."""
-    memory = Memory(database, changes)
+    cache = ReferenceCache(database, changes)
     descriptors = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
-                SessionService(database, memory, public_url, now),
+                SessionService(database, cache, public_url, now),
                 rpc.add_SessionServiceServicer_to_server,
                 descriptors["SessionService"],
             ),
@@ -198,9 +198,9 @@ def serve(
             ),
         ],
         database=database,
-        answers=answers,
-        authenticate=accounts.basic(memory),
+        idempotency_keys=idempotency_keys,
+        authenticate=accounts.basic_authenticator(cache),
         open_rpcs=OPEN_RPCS,
-        largest=MAX_REQUEST_BYTES,
+        max_request_bytes=MAX_REQUEST_BYTES,
         listen=listen,
     )

@@ -14,7 +14,7 @@ from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
 from sessions_svc.documents.session_events import SESSION_EVENT_WRITER
 from sessions_svc.store import tables
-from tests.chassis.events.receiver import Receiver, receiving, status
+from tests.chassis.events.receiver import Receiver, run_receiver, status
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served
 from tests.sessions_svc.desk import create_partner, dispensed_contacts, dispensed_glasses, move
@@ -33,7 +33,7 @@ def dispatcher(sessions: Served) -> Iterator[None]:
 
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         receiver.answers = [status(201)]
         yield receiver
 

@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from chassis.errors import decode
 from sessions_svc.rules.statuses import Status
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.serving import Served
 from tests.sessions_svc.desk import bring, get_status, move
 from tests.sessions_svc.links import (
@@ -97,7 +97,7 @@ def test_a_retake_starts_the_exam_again(sessions: Served, unique: str) -> None:
 
 def test_no_secret_is_logged(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
+    with capture_log() as lines:
         link = create_link(sessions, unique)
         token = enter_exam(sessions, link)
         get_refusal(sessions, "GetExam", exam_token="x" + token)
