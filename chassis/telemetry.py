@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 _bound: structlog.typing.FilteringBoundLogger | None = None
-FIELDS = frozenset(
+LOG_FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
     "rpc method route status code reason replayed ms error where "
     "event_id type attempt outcome".split()
@@ -23,7 +23,7 @@ def configure(service: str, to: TextIO | None = None) -> None:
     """Log as JSON lines on standard output, or elsewhere."""
 
     def written(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
-        kept = {name: value for name, value in event.items() if name in FIELDS}
+        kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
         line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
         return msgspec.json.encode(line).decode()
 

@@ -111,7 +111,7 @@ class Served:
                 if table.name != "reference_changes"
             }
 
-    def forget(self) -> None:
+    def refresh_cache(self) -> None:
         """Tell it that accounts or reference data have changed, and wait until it has seen it."""
         with self.database.write() as tx:
             invalidate(tx, definition(self.name).changes)

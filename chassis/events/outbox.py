@@ -49,13 +49,13 @@ from sqlalchemy import (
 
 from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, endpoints_table
-from chassis.store.database import Instant, news
+from chassis.store.database import Instant, wake_on_commit
 
 PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
 DEAD, CANCELLED = "dead", "cancelled"
 STATES = (PENDING, DELIVERED, DECLINED, DEAD, CANCELLED)
 # How long an event is kept that waits no more.
-KEPT = {
+RETENTION = {
     DELIVERED: timedelta(days=7),
     DECLINED: timedelta(days=7),
     DEAD: timedelta(days=30),
@@ -180,7 +180,7 @@ class Outbox:
         row = {**asdict(event), "now": now, "asked": f"% {name} %"}
         if tx.execute(self._add, row).rowcount != 1:
             return None
-        news()
+        wake_on_commit()
         return event.id
 
     def owners_due(self, tx: Connection, now: datetime) -> list[str]:
@@ -228,13 +228,13 @@ class Outbox:
             raise NotFound("No such event; it may be forgotten.")
         self._ensure_enabled(tx, found.owner)
         tx.execute(update(self.table).where(one).values(self._anew(now)))
-        news()
+        wake_on_commit()
 
     def replay_all(self, tx: Connection, owner: str, states: Sequence[str], now: datetime) -> int:
         """Deliver an owner's events in these states again; gives how many."""
         self._ensure_enabled(tx, owner)
         some = (self.table.c.owner == owner) & self.table.c.state.in_(states)
-        news()
+        wake_on_commit()
         return tx.execute(update(self.table).where(some).values(self._anew(now))).rowcount
 
     def _anew(self, now: datetime) -> dict[str, Any]:
@@ -244,10 +244,10 @@ class Outbox:
         if self.endpoints.get(tx, owner).disabled_at:
             raise WrongState("The endpoint answered 410: `events enable` comes first.")
 
-    def forget(self, tx: Connection, now: datetime) -> int:
+    def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete the events that have waited no more for long; gives how many."""
         old = [
             and_(self.table.c.state == state, self.table.c.ended_at <= now - kept)
-            for state, kept in KEPT.items()
+            for state, kept in RETENTION.items()
         ]
         return tx.execute(delete(self.table).where(or_(*old))).rowcount

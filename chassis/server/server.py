@@ -23,21 +23,27 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 from sqlalchemy import Connection
 
-from chassis import context as calls
-from chassis.context import REQUEST_ID, Call, check_idempotency_key
+from chassis.context import (
+    REQUEST_ID_PATTERN,
+    Call,
+    begin_call,
+    check_idempotency_key,
+    end_call,
+    new_request_id,
+)
 from chassis.errors import Refusal, encode
 from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.server.health import HealthServicer
-from chassis.server.idempotency import Answers, Taken, fingerprint
+from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
-MAX_CONCURRENT = 128
-LARGEST = 4 * 1024 * 1024  # bytes of a request
-HOUR = 3600
-DRAIN = 1.0  # seconds in which callers learn that this server goes, before it refuses
-OPTIONS = [
+MAX_CONCURRENT_RPCS = 128
+MAX_REQUEST_BYTES = 4 * 1024 * 1024  # bytes of a request
+CLEANUP_SECONDS = 3600
+DRAIN_SECONDS = 1.0  # seconds in which callers learn that this server goes, before it refuses
+GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),
     # The gateway pings each 30 seconds; without these it is cut off as too eager after minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -49,19 +55,19 @@ Method = Callable[[Message, grpc.ServicerContext], Message]
 Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
 
 
-class AnswerCalls(grpc.ServerInterceptor):
+class CallInterceptor(grpc.ServerInterceptor):
     """What happens around every RPC of a service's own."""
 
     def __init__(
         self,
         database: Database,
-        answers: Answers,
+        idempotency_keys: IdempotencyKeys,
         authenticate: Authenticate,
         services: Iterable[ServiceDescriptor],
         open_rpcs: frozenset[str],
     ) -> None:
         self.database = database
-        self.answers = answers
+        self.idempotency_keys = idempotency_keys
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
         self.roles = {}
@@ -97,9 +103,9 @@ class AnswerCalls(grpc.ServerInterceptor):
             if isinstance(value, str)
         }
         asked = metadata.get("x-request-id", "")
-        request_id = asked if REQUEST_ID.fullmatch(asked) else calls.new_request_id()
+        request_id = asked if REQUEST_ID_PATTERN.fullmatch(asked) else new_request_id()
         call = Call(rpc, request_id, metadata, context)
-        calls.begin(call)
+        begin_call(call)
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
         try:
             call.ensure_awaited()
@@ -117,7 +123,7 @@ class AnswerCalls(grpc.ServerInterceptor):
         finally:
             line["account"] = call.account.name if call.account else None
             log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
-            calls.end()
+            end_call()
 
     def _served(
         self, method: Method, call: Call, request: Message, context: grpc.ServicerContext
@@ -142,20 +148,20 @@ class AnswerCalls(grpc.ServerInterceptor):
             # A twin may have done it meanwhile: then this is its answer, not a refusal.
             if kept := self._kept(call):
                 return kept
-            if isinstance(refusal, Taken):
+            if isinstance(refusal, KeyTaken):
                 raise RuntimeError("a key was taken, and nothing is kept under it") from refusal
             raise
 
     def _kept(self, call: Call) -> Message | None:
-        kept = self.answers.find(self.database, call, self.responses[call.rpc])
+        kept = self.idempotency_keys.find(self.database, call, self.responses[call.rpc])
         call.replayed = kept is not None
         return kept
 
 
 def role_of(service: ServiceDescriptor) -> str:
     """Return the role that a service's callers need: its option `optigate.v1.role`."""
-    option = service.file.pool.FindExtensionByName("optigate.v1.role")
-    number = service.GetOptions().Extensions[option]
+    option: Any = service.file.pool.FindExtensionByName("optigate.v1.role")
+    number: int = service.GetOptions().Extensions[option]
     try:
         return {1: CLIENT, 2: STAFF}[number]
     except KeyError:
@@ -167,7 +173,7 @@ def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
 
 
 @dataclass
-class Running:
+class RunningServer:
     """A server that accepts calls."""
 
     server: grpc.Server
@@ -180,22 +186,22 @@ class Running:
         """Refuse new calls, let those at work finish within `grace` seconds."""
         self.health.enter_graceful_shutdown()
         if grace:
-            sleep(DRAIN)
+            sleep(DRAIN_SECONDS)
         self.server.stop(grace).wait()
         self.pool.shutdown()
         self.database.close()
 
 
-def start(
+def start_server(
     servicers: Iterable[Servicer],
     *,
     database: Database,
-    answers: Answers,
+    idempotency_keys: IdempotencyKeys,
     authenticate: Authenticate,
     open_rpcs: frozenset[str] = frozenset(),
-    largest: int = LARGEST,
+    largest: int = MAX_REQUEST_BYTES,
     listen: str,
-) -> Running:
+) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
 
     A request of more than `largest` bytes is refused unread (RESOURCE_EXHAUSTED).
@@ -205,9 +211,11 @@ def start(
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
         pool,
-        interceptors=[AnswerCalls(database, answers, authenticate, services, open_rpcs)],
-        options=[*OPTIONS, ("grpc.max_receive_message_length", largest)],
-        maximum_concurrent_rpcs=MAX_CONCURRENT,
+        interceptors=[
+            CallInterceptor(database, idempotency_keys, authenticate, services, open_rpcs)
+        ],
+        options=[*GRPC_OPTIONS, ("grpc.max_receive_message_length", largest)],
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
     for servicer, register, _ in servicers:
         register(servicer, server)
@@ -219,10 +227,10 @@ def start(
     server.start()
     for name in ("", *names):
         health.set(name, HealthCheckResponse.SERVING)
-    return Running(server, health, port, database, pool)
+    return RunningServer(server, health, port, database, pool)
 
 
-def stop_signals() -> threading.Event:
+def catch_stop_signals() -> threading.Event:
     """An event that SIGTERM and SIGINT set, from now on."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -230,13 +238,13 @@ def stop_signals() -> threading.Event:
     return stopped
 
 
-def until(
+def wait_until_stopped(
     stopped: threading.Event,
     database: Database,
     *forget: Callable[[Connection, datetime], object],
 ) -> None:
     """Wait for a signal; forget what is old once an hour."""
-    while not stopped.wait(HOUR):
+    while not stopped.wait(CLEANUP_SECONDS):
         try:
             with database.write() as tx:
                 for each in forget:

@@ -4,7 +4,7 @@ SQLite writes take turns (`chassis.store.group_commit`) and begin with BEGIN IMM
 deferred transaction that reads and then writes fails at once when another has
 written. Drivers are in autocommit and BEGIN is said here: a listener of SQLAlchemy's
 for it would cost each connection 35 us.
-On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
+On PostgreSQL whoever waits for a row longer than `LOCK_WAIT_SECONDS` is told Busy.
 """
 
 import os
@@ -33,14 +33,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.context import current
+from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
-from chassis.store.group_commit import GroupCommit, driver_of
+from chassis.store.group_commit import GroupCommit, driver_connection
 
-LOCK_WAIT = 5  # seconds
-CONNECT_WAIT = 5  # seconds; a host that never answers would hold a thread for minutes
-CONNECTIONS = 16  # more than a server has threads
-NAMING = {
+LOCK_WAIT_SECONDS = 5  # seconds
+CONNECT_SECONDS = 5  # seconds; a host that never answers would hold a thread for minutes
+MAX_CONNECTIONS = 16  # more than a server has threads
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -49,19 +49,19 @@ NAMING = {
 }
 
 
-_written = threading.local()
+_commit = threading.local()
 
 
-def news() -> None:
-    """What this thread writes now is waited for: its commit wakes who waits for `Database.news`."""
-    _written.news = True
+def wake_on_commit() -> None:
+    """Have the commit of this thread's transaction set `Database.wakeup`."""
+    _commit.wakes = True
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-JSON: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -85,7 +85,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite() if self.is_sqlite else self._postgres()
         self._commits = GroupCommit(self.engine)
-        self.news = threading.Event()
+        self.wakeup = threading.Event()
 
     def _sqlite(self) -> Engine:
         path = Path(self.url.database or "")
@@ -95,13 +95,13 @@ class Database:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         engine = create_engine(
             self.url,
-            pool_size=CONNECTIONS,
+            pool_size=MAX_CONNECTIONS,
             max_overflow=0,
-            **JSON,
+            **JSON_OPTIONS,
             connect_args={
                 "isolation_level": None,
                 "check_same_thread": False,
-                "timeout": LOCK_WAIT,
+                "timeout": LOCK_WAIT_SECONDS,
             },
         )
 
@@ -117,13 +117,14 @@ class Database:
     def _postgres(self) -> Engine:
         return create_engine(
             self.url.set(drivername="postgresql+psycopg"),
-            pool_size=CONNECTIONS,
+            pool_size=MAX_CONNECTIONS,
             max_overflow=0,
-            **JSON,
+            **JSON_OPTIONS,
             connect_args={
                 "autocommit": True,
-                "connect_timeout": CONNECT_WAIT,
-                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
+                "connect_timeout": CONNECT_SECONDS,
+                "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout=20s "
+                "-c timezone=UTC",
             },
         )
 
@@ -134,17 +135,17 @@ class Database:
         READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
         A `single` statement sees one state by itself.
         """
-        with refusals(), self.engine.connect() as tx:
+        with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite and not single:
-                driver_of(tx).execute("BEGIN")
+                driver_connection(tx).execute("BEGIN")
             yield tx
 
     @contextmanager
     def stream(self) -> Iterator[Connection]:
         """For reading much: one state of the store, whose rows may come as they are asked for."""
-        with refusals(), self.engine.connect() as tx:
+        with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite:
-                driver_of(tx).execute("BEGIN")
+                driver_connection(tx).execute("BEGIN")
             else:
                 tx.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
@@ -158,14 +159,16 @@ class Database:
         statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
         and SQLite a savepoint. Its caller's patience is asked before it.
         """
-        call = current()
-        _written.news = False
-        with refusals():
+        call = current_call()
+        _commit.wakes = False
+        with translate_errors():
             if self.is_sqlite:
-                wait = min(LOCK_WAIT, call.seconds_left())
+                wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
-            elif single and call.seconds_left() > LOCK_WAIT:  # else it might get through too late
+            elif (
+                single and call.seconds_left() > LOCK_WAIT_SECONDS
+            ):  # else it might get through too late
                 with self.engine.connect() as tx:
                     call.ensure_awaited()
                     yield tx
@@ -174,8 +177,8 @@ class Database:
                     tx.exec_driver_sql("BEGIN")
                     yield tx
                     call.ensure_awaited()
-        if _written.news:
-            self.news.set()
+        if _commit.wakes:
+            self.wakeup.set()
 
     def close(self) -> None:
         """Give all connections back."""
@@ -193,7 +196,7 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Database trouble that passes by itself becomes Busy or Overloaded."""
     try:
         yield

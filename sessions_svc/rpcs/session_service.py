@@ -201,6 +201,6 @@ def serve(
         idempotency_keys=idempotency_keys,
         authenticate=accounts.basic_authenticator(cache),
         open_rpcs=OPEN_RPCS,
-        max_request_bytes=MAX_REQUEST_BYTES,
+        largest=MAX_REQUEST_BYTES,
         listen=listen,
     )

@@ -101,11 +101,11 @@ class Box:
     def deliver(self, timeout: float = 5) -> None:
         """Deliver everything that is due at this moment."""
         dispatcher = self.dispatcher(timeout)
-        while dispatcher.begin():
-            dispatcher.finish()
+        while dispatcher.dispatch_due():
+            dispatcher.wait_until_idle()
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not holds():
