@@ -35,6 +35,7 @@ class Call:
     metadata: dict[str, str]
     context: grpc.ServicerContext | None = None
     account: Account | None = None
+    actor: str = ""  # whom of the account's users the call acts for; set by authentication
     idempotency_key: str = ""
     fingerprint: bytes = b""
     replayed: bool = False

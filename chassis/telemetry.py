@@ -5,8 +5,10 @@ Patient data has no field here, so it cannot be logged by mistake.
 
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -17,6 +19,22 @@ LOG_FIELDS = frozenset(
     "rpc method route status code reason replayed ms error where "
     "event_id type attempt outcome".split()
 )
+
+
+class _Lines(TextIOBase):
+    """A stream to which a line that cannot be written is lost: logging never breaks a call."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            return self.stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.flush()
 
 
 def configure(service: str, to: TextIO | None = None) -> None:
@@ -30,7 +48,7 @@ def configure(service: str, to: TextIO | None = None) -> None:
     structlog.configure(
         processors=[written],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(to or sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lines(to or sys.stdout))),
     )
     global _bound
     _bound = structlog.get_logger().bind()

@@ -3,9 +3,23 @@
 from pathlib import Path
 
 from chassis.cli.service import Service, command_line
+from chassis.server.server import Resources
 from sessions_svc import reference
-from sessions_svc.rpcs.session_service import serve
+from sessions_svc.rpcs.door_service import DoorService
+from sessions_svc.rpcs.session_desk_service import SessionDeskService
+from sessions_svc.rpcs.session_service import SessionService
 from sessions_svc.store import tables
+
+
+def create_servicers(resources: Resources) -> list[object]:
+    """Create the servicers of this service."""
+    database, now = resources.database, resources.now
+    return [
+        SessionService(database, resources.cache, resources.public_url, now),
+        SessionDeskService(database, now),
+        DoorService(database, now),
+    ]
+
 
 SERVICE = Service(
     name="sessions",
@@ -18,7 +32,11 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
-    start=serve,
+    servicers=create_servicers,
+    # Nobody needs an account here: the token of the link or exam is the credential.
+    open_rpcs=["DoorService"],
+    # More than an Approve may hold, so that one that is too large is refused with its fault.
+    max_request_bytes=16 * 1024 * 1024,
 )
 
 if __name__ == "__main__":

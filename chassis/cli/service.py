@@ -5,7 +5,7 @@
 
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,14 +20,22 @@ from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import ArgumentError
 
 from chassis.cli.events import event_commands, private_targets_option, run_dispatcher
+from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import CLIENT, ROLES, Accounts
+from chassis.server.accounts import CLIENT, ROLES, Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
-from chassis.server.server import RunningServer, catch_stop_signals, wait_until_stopped
+from chassis.server.server import (
+    MAX_REQUEST_BYTES,
+    Resources,
+    RunningServer,
+    catch_stop_signals,
+    start_server,
+    wait_until_stopped,
+)
 from chassis.store.database import Database
 from chassis.store.migrations import is_current, migrate
-from chassis.store.reference_cache import invalidate
+from chassis.store.reference_cache import ReferenceCache, invalidate
 from chassis.telemetry import configure, log
 from chassis.validation import find_control_characters, flatten
 
@@ -50,9 +58,41 @@ class Service:
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
-    start: Callable[[Database, str, str], RunningServer]
+    servicers: Callable[[Resources], Iterable[object]] | None = None
+    authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
+    open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    start: Callable[..., RunningServer] = None  # type: ignore[assignment]  # set below
     # What works beside the RPCs and the dispatcher, where that does; ValueError for bad settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _nothing
+
+    def __post_init__(self) -> None:
+        if self.servicers is not None:
+            object.__setattr__(self, "start", self._start)
+
+    def _start(
+        self,
+        database: Database,
+        listen: str,
+        public_url: str,
+        now: Callable[[], datetime] = utc_now,
+    ) -> RunningServer:
+        """Serve on `listen`; the caller stops the server."""
+        assert self.servicers is not None
+        resources = Resources(database, ReferenceCache(database, self.changes), public_url, now)
+        if self.authenticate is None:
+            authenticate = self.accounts.basic_authenticator(resources.cache)
+        else:
+            authenticate = self.authenticate(resources)
+        return start_server(
+            self.servicers(resources),
+            database=database,
+            idempotency_keys=self.idempotency_keys,
+            authenticate=authenticate,
+            open_rpcs=self.open_rpcs,
+            max_request_bytes=self.max_request_bytes,
+            listen=listen,
+        )
 
     @property
     def module(self) -> str:

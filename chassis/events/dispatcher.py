@@ -23,28 +23,23 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.courier import AttemptResult, Courier, Delivery
 from chassis.events.outbox import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING, Outbox
 from chassis.store.database import Database
+from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
 
 POLL_SECONDS = 1.0  # seconds; for events of other processes, leases that ran out, and retries
 LEASE = timedelta(seconds=60)  # far more than an attempt takes
 MAX_RETRIES = 10
-FIRST_BACKOFF, BACKOFF_FACTOR, MAX_BACKOFF = timedelta(seconds=10), 3, timedelta(hours=12)
-JITTER = 0.2
+BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
 MAX_DELIVERIES, MAX_DELIVERIES_PER_OWNER = (
     16,
     4,
 )  # deliveries: an endpoint that hangs leaves room for the others
-
-
-def backoff(attempts: int, chance: float) -> timedelta:
-    """How long to wait after this many failures; `chance` is of 0 to 1."""
-    usual: timedelta = min(FIRST_BACKOFF * BACKOFF_FACTOR ** (attempts - 1), MAX_BACKOFF)
-    return usual * (1 - JITTER + 2 * JITTER * chance)
 
 
 class Dispatcher:
@@ -66,33 +61,18 @@ class Dispatcher:
         self._pool = ThreadPoolExecutor(MAX_DELIVERIES, thread_name_prefix="delivery")
         self._changes = threading.Condition()
         self._at_work: dict[Future[None], str] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._loop = BackgroundLoop(
+            "dispatcher", self.dispatch_due, POLL_SECONDS, wakeup=database.wakeup
+        )
 
     def start(self) -> None:
         """Deliver from now on."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Lease no more, and wait for the deliveries at work: some seconds at most."""
-        self._stopped.set()
-        self.database.wakeup.set()
-        self._thread.join()
+        self._loop.stop()
         self._pool.shutdown()
-
-    def _run(self) -> None:
-        wakeup = self.database.wakeup
-        while not self._stopped.is_set():
-            wakeup.clear()
-            begun = 0
-            try:
-                begun = self.dispatch_due()
-            except Refusal as refusal:
-                log().warning("events not leased", reason=refusal.reason)
-            except Exception as error:  # noqa: BLE001 - the next look may do better
-                log().error("events not leased", **describe(error))
-            if not begun:
-                wakeup.wait(POLL_SECONDS)
 
     def dispatch_due(self) -> int:
         """Begin to deliver what is due, as far as there is room; gives how many."""
@@ -108,7 +88,7 @@ class Dispatcher:
                 endpoint = self.outbox.endpoints.find(tx, owner)
                 if endpoint is None or endpoint.disabled_at:
                     continue
-                leased = self.outbox.lease(tx, owner, room, now, now + LEASE)
+                leased = self.outbox.lease(tx, owner, room, now, LEASE)
             for event in leased:
                 self._submit(endpoint, event)
             begun += len(leased)
@@ -182,7 +162,7 @@ class Dispatcher:
                 "last_error": answer.error,
             }
             if state == PENDING:
-                values["due_at"] = now + backoff(event.attempts, self.chance())
+                values["due_at"] = now + BACKOFF.delay(event.attempts, self.chance())
             else:
                 values["ended_at"] = now
             if gone:  # the endpoint first: of two that hear 410, one waits for the other here

@@ -49,7 +49,8 @@ from sqlalchemy import (
 
 from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, endpoints_table
-from chassis.store.database import Instant, wake_on_commit
+from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.leases import Leases
 
 PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
 DEAD, CANCELLED = "dead", "cancelled"
@@ -125,27 +126,20 @@ class Outbox:
             earlier.c.stream == columns.stream,
             earlier.c.sequence < columns.sequence,
         )
-        due = and_(columns.state == _PENDING, columns.due_at <= bindparam("now"), first)
+        deliverable = and_(columns.state == _PENDING, first)
         self._owners = select(endpoints.c.owner).where(
             endpoints.c.disabled_at.is_(None),
-            exists().where(columns.owner == endpoints.c.owner, due),
+            exists().where(
+                columns.owner == endpoints.c.owner,
+                deliverable,
+                columns.due_at <= bindparam("now"),
+            ),
         )
-        next_ones = (
-            select(columns.sequence)
-            .where(columns.owner == bindparam("of"), due)
-            .order_by(columns.due_at, columns.sequence)
-            .limit(bindparam("most", type_=Integer()))
-            .with_for_update(skip_locked=True)
-            .cte("next_ones")
-        )
-        self._lease = (
-            update(self.table)
-            .where(columns.sequence.in_(select(next_ones.c.sequence)))
-            .values(due_at=bindparam("until"), attempts=columns.attempts + 1)
-            .returning(self.table)
-        )
-        self._leased = and_(
-            columns.sequence == bindparam("leased"), columns.due_at == bindparam("until")
+        self._leases = Leases(
+            columns.sequence,
+            columns.attempts,
+            columns.owner == bindparam("where_owner"),
+            deliverable,
         )
 
     def _insert(self, endpoints: Table) -> Any:
@@ -166,8 +160,7 @@ class Outbox:
             endpoints.c.owner == bindparam("owner", type_=String()), or_(usual, asked)
         )
         statement = insert(self.table).from_select(list(values), chosen)
-        # Without it the count of an insert is -1 on PostgreSQL.
-        return statement.execution_options(preserve_rowcount=True)
+        return statement.execution_options(**COUNTED)
 
     def add(self, tx: Connection, event: Event, now: datetime) -> str | None:
         """Write the event in the transaction of its change; gives its id.
@@ -188,22 +181,19 @@ class Outbox:
         return list(tx.execute(self._owners, {"now": now}).scalars())
 
     def lease(
-        self, tx: Connection, owner: str, most: int, now: datetime, until: datetime
+        self, tx: Connection, owner: str, limit: int, now: datetime, lease: timedelta
     ) -> Sequence[Row[Any]]:
-        """Events of an owner that nobody else delivers before `until`; it counts as an attempt."""
-        key = {"of": owner, "most": most, "now": now, "until": until}
-        return sorted(tx.execute(self._lease, key).all(), key=lambda row: row.sequence)
+        """Lease the events of an owner that are due, oldest first; it counts as an attempt."""
+        leased = self._leases.take(tx, limit, now, lease, where_owner=owner)
+        return sorted(leased, key=lambda row: row.sequence)
 
     def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
-        """Write what became of a leased event; False when the lease is lost to another.
+        """Write the outcome of an attempt; False when its lease was lost to another dispatcher.
 
-        What was cancelled during the attempt may have arrived all the same, but is not retried.
+        An event cancelled during the attempt may have arrived all the same, but is not retried.
         """
         before = (PENDING,) if values["state"] == PENDING else (PENDING, CANCELLED)
-        held = self._leased & self.table.c.state.in_(before)
-        statement = update(self.table).where(held).values(values)
-        key = {"leased": leased.sequence, "until": leased.due_at}
-        return tx.execute(statement, key).rowcount == 1
+        return self._leases.settle(tx, leased, values, self.table.c.state.in_(before))
 
     def find(
         self,

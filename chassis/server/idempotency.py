@@ -25,11 +25,10 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.context import IDEMPOTENCY_HEADER, Call, current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
-from chassis.store.database import Database, Instant
+from chassis.store.database import Database, Instant, upsert
 
 KEY_LIFETIME = timedelta(hours=24)
 M = TypeVar("M", bound=Message)
@@ -54,8 +53,8 @@ def idempotency_table(metadata: MetaData) -> Table:
 
 
 def fingerprint(call: Call, request: Message) -> bytes:
-    """What makes two requests the same: their fields, and for whom they act."""
-    actor = call.metadata.get("user-email", "")
+    """A digest of what makes two requests the same: their fields, and for whom they act."""
+    actor = call.actor or call.metadata.get("user-email", "")
     digest = hashlib.sha256(actor.encode() + b"\0")
     digest.update(request.SerializeToString(deterministic=True))
     return digest.digest()
@@ -73,17 +72,11 @@ class IdempotencyKeys:
         )
         live = table.c.expires_at > bindparam("now")
         self._find = select(table.c.fingerprint, table.c.response).where(scope, live)
-        self._keep = {"sqlite": self._upsert(sqlite), "postgresql": self._upsert(postgresql)}
-
-    def _upsert(self, dialect: object) -> object:
-        statement = dialect.insert(self.table)  # type: ignore[attr-defined]
-        fields = ("fingerprint", "response", "expires_at")
-        upsert = statement.on_conflict_do_update(
-            index_elements=["account_id", "rpc", "key"],
-            set_={name: statement.excluded[name] for name in fields},
-            where=self.table.c.expires_at <= bindparam("now"),
+        self._save = upsert(
+            table,
+            ("fingerprint", "response", "expires_at"),
+            where=lambda _: table.c.expires_at <= bindparam("now"),
         )
-        return upsert.execution_options(preserve_rowcount=True)
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The answer kept for this call; raises Invalid for another request's key."""
@@ -107,8 +100,7 @@ class IdempotencyKeys:
             "expires_at": now + KEY_LIFETIME,
             "now": now,
         }
-        kept = tx.execute(self._keep[tx.dialect.name], row)  # type: ignore[call-overload]
-        if kept.rowcount != 1:
+        if tx.execute(self._save, row).rowcount != 1:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 

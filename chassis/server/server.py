@@ -6,10 +6,11 @@ idempotency key has already done, turns refusals into statuses and logs a line.
 
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
@@ -23,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 from sqlalchemy import Connection
 
+from chassis.background import BackgroundLoop
 from chassis.context import (
     REQUEST_ID_PATTERN,
     Call,
@@ -30,12 +32,14 @@ from chassis.context import (
     check_idempotency_key,
     end_call,
     new_request_id,
+    utc_now,
 )
 from chassis.errors import Refusal, encode
 from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.server.health import HealthServicer
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.store.database import Database
+from chassis.store.reference_cache import ReferenceCache
 from chassis.telemetry import describe, log
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
@@ -52,7 +56,17 @@ GRPC_OPTIONS = [
     ("grpc.max_metadata_size", 64 * 1024),
 ]
 Method = Callable[[Message, grpc.ServicerContext], Message]
-Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
+Registration = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the servicers of a running service work with."""
+
+    database: Database
+    cache: ReferenceCache
+    public_url: str  # of the gateway, without a slash at its end
+    now: Callable[[], datetime] = utc_now
 
 
 class CallInterceptor(grpc.ServerInterceptor):
@@ -193,31 +207,34 @@ class RunningServer:
 
 
 def start_server(
-    servicers: Iterable[Servicer],
+    servicers: Iterable[object],
     *,
     database: Database,
     idempotency_keys: IdempotencyKeys,
     authenticate: Authenticate,
-    open_rpcs: frozenset[str] = frozenset(),
-    largest: int = MAX_REQUEST_BYTES,
+    open_rpcs: Iterable[str] = (),
+    max_request_bytes: int = MAX_REQUEST_BYTES,
     listen: str,
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
 
-    A request of more than `largest` bytes is refused unread (RESOURCE_EXHAUSTED).
+    A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
+    "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
+    `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED).
     """
-    servicers = list(servicers)
-    services = [descriptor for _, _, descriptor in servicers]
+    registrations = [each for servicer in servicers for each in _registrations(servicer)]
+    services = [descriptor for _, _, descriptor in registrations]
+    interceptor = CallInterceptor(
+        database, idempotency_keys, authenticate, services, full_rpc_names(services, open_rpcs)
+    )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
         pool,
-        interceptors=[
-            CallInterceptor(database, idempotency_keys, authenticate, services, open_rpcs)
-        ],
-        options=[*GRPC_OPTIONS, ("grpc.max_receive_message_length", largest)],
+        interceptors=[interceptor],
+        options=[*GRPC_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)],
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
-    for servicer, register, _ in servicers:
+    for servicer, register, _ in registrations:
         register(servicer, server)
     health = HealthServicer()
     health.register(server)
@@ -228,6 +245,36 @@ def start_server(
     for name in ("", *names):
         health.set(name, HealthCheckResponse.SERVING)
     return RunningServer(server, health, port, database, pool)
+
+
+def _registrations(servicer: Any) -> Iterator[Registration]:
+    """The generated services that a servicer implements, by the classes that it inherits."""
+    if isinstance(servicer, tuple):
+        yield servicer
+        return
+    for base in type(servicer).__mro__:
+        if base.__module__.endswith("_pb2_grpc"):
+            name = base.__name__.removesuffix("Servicer")
+            generated = import_module(base.__module__)
+            messages = import_module(base.__module__.removesuffix("_grpc"))
+            register = getattr(generated, f"add_{base.__name__}_to_server")
+            yield servicer, register, messages.DESCRIPTOR.services_by_name[name]
+
+
+def full_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
+    """The full names of RPCs: "OrderService/CreateToken", or "DoorService" for each of its RPCs.
+
+    Raises LookupError for one that no service has.
+    """
+    names: dict[str, set[str]] = {}
+    for service in services:
+        for method in service.methods:
+            full = f"/{service.full_name}/{method.name}"
+            for short in (service.name, f"{service.name}/{method.name}", full):
+                names.setdefault(short, set()).add(full)
+    if unknown := sorted(set(rpcs) - names.keys()):
+        raise LookupError(f"no service has these RPCs: {', '.join(unknown)}")
+    return frozenset(full for rpc in rpcs for full in names[rpc])
 
 
 def catch_stop_signals() -> threading.Event:
@@ -241,13 +288,14 @@ def catch_stop_signals() -> threading.Event:
 def wait_until_stopped(
     stopped: threading.Event,
     database: Database,
-    *forget: Callable[[Connection, datetime], object],
+    *cleanups: Callable[[Connection, datetime], object],
 ) -> None:
-    """Wait for a signal; forget what is old once an hour."""
-    while not stopped.wait(CLEANUP_SECONDS):
-        try:
-            with database.write() as tx:
-                for each in forget:
-                    each(tx, datetime.now(UTC))
-        except Refusal as refusal:
-            log().warning("not forgotten", reason=refusal.reason)
+    """Wait for a signal; meanwhile delete what has expired, now and once an hour."""
+
+    def clean() -> None:
+        with database.write() as tx:
+            for delete_expired in cleanups:
+                delete_expired(tx, datetime.now(UTC))
+
+    with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
+        stopped.wait()

@@ -10,7 +10,7 @@ On PostgreSQL whoever waits for a row longer than `LOCK_WAIT_SECONDS` is told Bu
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import psycopg
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     event,
     make_url,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -61,6 +62,8 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+# Without it the rowcount of an insert is -1 on PostgreSQL: psycopg drops it with the cursor.
+COUNTED: dict[str, Any] = {"preserve_rowcount": True}
 JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
 
 
@@ -186,13 +189,38 @@ class Database:
         self.engine.dispose()
 
 
+def upsert(
+    table: Table,
+    update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
+    *,
+    key: Sequence[str] | None = None,
+    where: Callable[[Any], ColumnElement[bool]] | None = None,
+) -> postgresql.Insert:
+    """An INSERT that updates the row with the same key: one statement for both engines.
+
+    `update` names the columns that take the new row's values, or returns the new values by
+    column; it and `where` receive the new row's columns (`excluded`). `key` is by default the
+    primary key. Its rowcount is 0 when `where` does not hold.
+    """
+    statement = postgresql.insert(table)  # SQLite's compiler takes its ON CONFLICT, too
+    new = statement.excluded
+    values = update(new) if callable(update) else {name: new[name] for name in update}
+    return statement.on_conflict_do_update(
+        index_elements=key or [column.name for column in table.primary_key],
+        set_=values,
+        where=where and where(new),
+    ).execution_options(**COUNTED)
+
+
+def insert_if_absent(table: Table, key: Sequence[str] | None = None) -> postgresql.Insert:
+    """An INSERT that does nothing when a row has the same `key`, or without one any same key."""
+    statement = postgresql.insert(table)
+    return statement.on_conflict_do_nothing(index_elements=key).execution_options(**COUNTED)
+
+
 def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
-    """Insert a row unless one with its key is there, or comes first; gives whether it did."""
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    # Without it the count of an insert is -1 on PostgreSQL: psycopg forgets it on closing.
-    counted = statement.execution_options(preserve_rowcount=True)
-    return tx.execute(counted, row).rowcount == 1
+    """Insert a row unless its key exists already; returns whether it was inserted."""
+    return tx.execute(insert_if_absent(table), row).rowcount == 1
 
 
 @contextmanager

@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 
 from chassis.context import Call, caller, current_call, utc_now
+from chassis.pages import page_meta
 from chassis.server.accounts import basic_credentials
 from chassis.server.idempotency import derive_secret
-from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
@@ -21,22 +21,18 @@ from sessions_svc.actions.create_session import create_session, refuse_disqualif
 from sessions_svc.actions.replace_session import replace_session
 from sessions_svc.documents.exams import compose_authentication
 from sessions_svc.documents.sessions import compose_session, compose_session_with_data
-from sessions_svc.rpcs.door_service import OPEN_RPCS, DoorService
-from sessions_svc.rpcs.session_desk_service import SessionDeskService
 from sessions_svc.rules import links as link_rules
 from sessions_svc.rules import sessions as session_rules
 from sessions_svc.rules.qualification import collect_product_keys, find_disqualifications
 from sessions_svc.store import partners
 from sessions_svc.store.sessions import get_session, list_sessions
-from sessions_svc.store.tables import accounts, changes, idempotency_keys
+from sessions_svc.store.tables import idempotency_keys
 
 CHECK_QUALIFICATION = Rules(session_rules.CHECK_QUALIFICATION)
 CREATE_SESSION = Rules(session_rules.CREATE_SESSION, raw=("partner_info",))
 LIST_SESSIONS = Rules(session_rules.LIST_SESSIONS)
 SESSION_KEYS = Rules(session_rules.SESSION_KEYS)
 CREATE_AUTHENTICATION = Rules(link_rules.CREATE_AUTHENTICATION)
-# More than an Approve may hold, so that a large one is refused with its fault.
-MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
 class SessionService(rpc.SessionServiceServicer):
@@ -83,9 +79,7 @@ class SessionService(rpc.SessionServiceServicer):
         values = LIST_SESSIONS.check(request)
         with self.database.read() as tx:
             rows, total = list_sessions(tx, caller().id, **values)
-        page, per_page = values["page"], values["per_page"]
-        pages = -(-total // per_page)
-        meta = pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
+        meta = pb.PageMeta(**page_meta(values["page"], values["per_page"], total))
         return pb.ListSessionsResponse(meta=meta, data=map(compose_session, rows))
 
     def GetSession(
@@ -168,39 +162,3 @@ class SessionService(rpc.SessionServiceServicer):
 def get_account_secret(call: Call) -> str:
     """Return a secret that only the caller's account holds: its credentials."""
     return ":".join(basic_credentials(call.metadata["authorization"]))
-
-
-def serve(
-    database: Database,
-    listen: str,
-    public_url: str,
-    now: Callable[[], datetime] = utc_now,
-) -> RunningServer:
-    """Start the sessions service; its links begin with the public URL."""
-    cache = ReferenceCache(database, changes)
-    descriptors = pb.DESCRIPTOR.services_by_name
-    return start_server(
-        [
-            (
-                SessionService(database, cache, public_url, now),
-                rpc.add_SessionServiceServicer_to_server,
-                descriptors["SessionService"],
-            ),
-            (
-                SessionDeskService(database, now),
-                rpc.add_SessionDeskServiceServicer_to_server,
-                descriptors["SessionDeskService"],
-            ),
-            (
-                DoorService(database, now),
-                rpc.add_DoorServiceServicer_to_server,
-                descriptors["DoorService"],
-            ),
-        ],
-        database=database,
-        idempotency_keys=idempotency_keys,
-        authenticate=accounts.basic_authenticator(cache),
-        open_rpcs=OPEN_RPCS,
-        largest=MAX_REQUEST_BYTES,
-        listen=listen,
-    )

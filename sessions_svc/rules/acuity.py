@@ -8,9 +8,9 @@ Letter sizes are the preferred numbers of ISO 8596.
 
 from marshmallow import Schema
 from marshmallow.fields import Float, Integer, Nested, String
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import Range
 
-from sessions_svc.rules.fields import ONE_OF_MESSAGE
+from optics.fields import one_of
 
 ACUITY_SERVICE = "acuity-service"  # the product that a partner orders
 CORRECTIONS = ("none", "glasses", "contacts")
@@ -37,7 +37,7 @@ class VisualAcuitySchema(Schema):
 
     right_eye = Nested(EyeAcuitySchema, required=True)
     left_eye = Nested(EyeAcuitySchema, required=True)
-    correction = String(required=True, validate=OneOf(CORRECTIONS, error=ONE_OF_MESSAGE))
+    correction = String(required=True, validate=one_of(*CORRECTIONS))
     distance = Integer(
         strict=True, validate=Range(300, 10_000, error="Must be from {min} to {max} mm.")
     )

@@ -1,30 +1,24 @@
 """Validators that the schemas of several rooms share."""
 
 import re
-from datetime import date
 from typing import Any
 
 from marshmallow import ValidationError
 from marshmallow.validate import Regexp
 
+from optics.fields import parse_day
+
 MAX_ITEMS = 20  # of any list; our own limit, which keeps a request cheap to validate
-ONE_OF_MESSAGE = "Must be one of: {choices}."
 KEY = Regexp(
     re.compile(r"[A-Za-z0-9._:-]{1,64}\Z"),
     error="Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -",
 )
-_DATE_PATTERN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def check_date(value: str) -> None:
     """Raise ValidationError unless the text is a real calendar date as YYYY-MM-DD."""
-    try:
-        if _DATE_PATTERN.fullmatch(value):
-            date.fromisoformat(value)
-            return
-    except ValueError:
-        pass
-    raise ValidationError("Must be a real date as YYYY-MM-DD.")
+    if parse_day(value) is None:
+        raise ValidationError("Must be a real date as YYYY-MM-DD.")
 
 
 def limit_items(items: Any) -> Any:

@@ -13,7 +13,8 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Float, Integer, List, Nested, Raw, String
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
-from sessions_svc.rules.fields import ONE_OF_MESSAGE, check_date, limit_items
+from optics.fields import one_of
+from sessions_svc.rules.fields import check_date, limit_items
 
 GLASSES = "glasses"
 CONTACTS = "contacts"
@@ -116,10 +117,8 @@ def _find_prescription_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) 
 class PrescriptionSchema(Schema):
     """A prescription that the person already holds; an eye without any value counts as absent."""
 
-    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF_MESSAGE))
-    verification = String(
-        load_default=UNVERIFIED, validate=OneOf((VERIFIED, UNVERIFIED), error=ONE_OF_MESSAGE)
-    )
+    type = String(required=True, validate=one_of(CONTACTS, GLASSES))
+    verification = String(load_default=UNVERIFIED, validate=one_of(VERIFIED, UNVERIFIED))
     issue_date = String(validate=check_date)
     expiration_date = String(validate=check_date)
     right_eye = Nested(EyeSchema)
@@ -142,7 +141,7 @@ class AssetSchema(Schema):
 class DispensedPrescriptionSchema(Schema):
     """A prescription that a doctor dispenses."""
 
-    type = String(required=True, validate=OneOf((CONTACTS, GLASSES), error=ONE_OF_MESSAGE))
+    type = String(required=True, validate=one_of(CONTACTS, GLASSES))
     issue_date = String(required=True, validate=check_date)
     expiration_date = String(required=True, validate=check_date)
     right_eye = Nested(DispensedEyeSchema)

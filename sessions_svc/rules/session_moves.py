@@ -4,10 +4,10 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import List, Nested, String
-from marshmallow.validate import OneOf
 
+from optics.fields import one_of
 from sessions_svc.rules.acuity import VisualAcuitySchema
-from sessions_svc.rules.fields import KEY, ONE_OF_MESSAGE, limit_items, refuse_duplicates
+from sessions_svc.rules.fields import KEY, limit_items, refuse_duplicates
 from sessions_svc.rules.prescriptions import DispensedPrescriptionSchema, check_assets_size
 from sessions_svc.rules.statuses import SUBMIT_EXAM_STATUSES, Status
 
@@ -25,7 +25,7 @@ class RequestConfirmationSchema(SessionMoveSchema):
     """A RequestConfirmationRequest."""
 
     missing_requirements = List(
-        String(validate=OneOf(REQUIREMENTS, error=ONE_OF_MESSAGE)),
+        String(validate=one_of(*REQUIREMENTS)),
         required=True,
         pre_load=limit_items,
         validate=refuse_duplicates,
@@ -35,9 +35,9 @@ class RequestConfirmationSchema(SessionMoveSchema):
 class SubmitExamSchema(SessionMoveSchema):
     """A SubmitExamRequest."""
 
-    status = String(required=True, validate=OneOf(SUBMIT_EXAM_STATUSES, error=ONE_OF_MESSAGE))
+    status = String(required=True, validate=one_of(*SUBMIT_EXAM_STATUSES))
     missing_requirements = List(
-        String(validate=OneOf(REQUIREMENTS, error=ONE_OF_MESSAGE)),
+        String(validate=one_of(*REQUIREMENTS)),
         pre_load=limit_items,
         validate=refuse_duplicates,
     )

@@ -12,9 +12,10 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Integer, List, Nested, String
 from marshmallow.validate import OneOf, Range, Regexp
 
+from optics.fields import one_of
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.codes import CURRENCIES, REGION, expand_region
-from sessions_svc.rules.fields import KEY, ONE_OF_MESSAGE, check_date, limit_items
+from sessions_svc.rules.fields import KEY, check_date, limit_items
 from sessions_svc.rules.partner_info import check_partner_info
 from sessions_svc.rules.prescriptions import CONTACTS, GLASSES, PrescriptionSchema
 
@@ -42,9 +43,7 @@ def _check_name(value: str) -> None:
 class ProductSchema(Schema):
     """An ordered product."""
 
-    type = String(
-        required=True, validate=OneOf((GLASSES, CONTACTS, ACUITY_SERVICE), error=ONE_OF_MESSAGE)
-    )
+    type = String(required=True, validate=one_of(GLASSES, CONTACTS, ACUITY_SERVICE))
 
 
 class OrderSchema(Schema):

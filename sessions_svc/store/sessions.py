@@ -24,9 +24,10 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.errors import NotFound, WrongState
+from chassis.pages import page_offset
+from chassis.store.database import insert_if_absent
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import ALLOWED_ACUITY_MOVES, ALLOWED_MOVES, Status
 from sessions_svc.store.tables import accounts, sessions, users
@@ -86,17 +87,7 @@ _PAGE = (
 )
 
 
-def _build_insert(insert: Any) -> Any:
-    statement = insert(sessions).on_conflict_do_nothing(
-        index_elements=["account_id", "session_key"]
-    )
-    return statement.returning(*LISTED_COLUMNS)
-
-
-_INSERTS = {
-    "sqlite": _build_insert(sqlite.insert),
-    "postgresql": _build_insert(postgresql.insert),
-}
+_INSERT = insert_if_absent(sessions, ["account_id", "session_key"]).returning(*LISTED_COLUMNS)
 
 
 def _list_origins(moves: Mapping[Status, frozenset[Status]], to: Status) -> list[str]:
@@ -152,7 +143,7 @@ def add_session(
         "created_at": moment,
         "updated_at": moment,
     }
-    return tx.execute(_INSERTS[tx.dialect.name], row).first()
+    return tx.execute(_INSERT, row).first()
 
 
 def get_session(tx: Connection, account_id: int, user_key: str, session_key: str) -> Row[Any]:
@@ -180,7 +171,7 @@ def list_sessions(
     """Return one page of a user's sessions, newest first, and the number of all."""
     keys = {"account_id": account_id, "user_key": user_key}
     total: int = tx.execute(_COUNT, keys).scalar_one()
-    window = {"limit": per_page, "offset": (page - 1) * per_page}
+    window = {"limit": per_page, "offset": page_offset(page, per_page)}
     return tx.execute(_PAGE, keys | window).all(), total
 
 

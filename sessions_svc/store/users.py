@@ -5,24 +5,14 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
+from chassis.store.database import upsert
 from sessions_svc.store.tables import users
 
 # The columns that a partner sets.
 DETAIL_NAMES = ("email", "first_name", "last_name", "birthdate", "region")
 
-
-def _build_upsert(insert: Any) -> Any:
-    statement = insert(users)
-    newest = {name: statement.excluded[name] for name in (*DETAIL_NAMES, "updated_at")}
-    return statement.on_conflict_do_update(index_elements=users.primary_key, set_=newest)
-
-
-_UPSERTS = {
-    "sqlite": _build_upsert(sqlite.insert),
-    "postgresql": _build_upsert(postgresql.insert),
-}
+_UPSERT = upsert(users, (*DETAIL_NAMES, "updated_at"))
 
 
 def upsert_user(tx: Connection, account_id: int, values: Mapping[str, Any], now: datetime) -> None:
@@ -36,4 +26,4 @@ def upsert_user(tx: Connection, account_id: int, values: Mapping[str, Any], now:
         "created_at": moment,
         "updated_at": moment,
     }
-    tx.execute(_UPSERTS[tx.dialect.name], row)
+    tx.execute(_UPSERT, row)

@@ -134,20 +134,12 @@ def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
     told = Told()  # type: ignore[abstract]  # its other RPCs are not called
-    services = pb.DESCRIPTOR.services_by_name
     running = start_server(
-        [
-            (told, rpc.add_SubscriptionServiceServicer_to_server, services["SubscriptionService"]),
-            (
-                told,
-                rpc.add_SubscriptionDeskServiceServicer_to_server,
-                services["SubscriptionDeskService"],
-            ),
-        ],
+        [told],
         database=database,
         idempotency_keys=idempotency_keys,
         authenticate=accounts.basic_authenticator(ReferenceCache(database, changes)),
-        open_rpcs=frozenset({f"/{SERVICES[0]}/ListSubscriptions"}),
+        open_rpcs=["SubscriptionService/ListSubscriptions"],
         listen=listen,
     )
     with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:

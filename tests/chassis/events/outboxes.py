@@ -63,11 +63,10 @@ class Box:
         with self.database.write() as tx:
             return self.outbox.add(tx, event, self.now)
 
-    def lease(self, owner: str, most: int = 10, seconds: float = 60) -> list[Any]:
+    def lease(self, owner: str, limit: int = 10, seconds: float = 60) -> list[Any]:
         """Lease what is due."""
-        until = self.now + timedelta(seconds=seconds)
         with self.database.write() as tx:
-            return list(self.outbox.lease(tx, owner, most, self.now, until))
+            return list(self.outbox.lease(tx, owner, limit, self.now, timedelta(seconds=seconds)))
 
     def settle(self, leased: Any, **values: Any) -> bool:
         """Write what became of a leased event."""

@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import Webhook
 
 from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
-from chassis.events.dispatcher import backoff
+from chassis.events.dispatcher import BACKOFF
 from tests.chassis.events.outboxes import Box
 from tests.chassis.events.receiver import Receiver, hang, redirect, reset, status
 from tests.chassis.logs import capture_log
@@ -78,10 +78,10 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
 
 
 def test_pauses_are_spread() -> None:
-    assert backoff(1, 0) == timedelta(seconds=8)
-    assert backoff(1, 0.5) == timedelta(seconds=10)
-    assert backoff(1, 1) == timedelta(seconds=12)
-    assert backoff(10, 1) == timedelta(hours=14.4)
+    assert BACKOFF.delay(1, 0) == timedelta(seconds=8)
+    assert BACKOFF.delay(1, 0.5) == timedelta(seconds=10)
+    assert BACKOFF.delay(1, 1) == timedelta(seconds=12)
+    assert BACKOFF.delay(10, 1) == timedelta(hours=14.4)
 
 
 def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> None:
