@@ -1,4 +1,4 @@
-"""The journey in sessions_svc/README.md goes as it is written there."""
+"""The examples in sessions_svc/README.md work as written."""
 
 import json
 import re
@@ -26,8 +26,8 @@ STEPS = [
 ]
 
 
-def said(text: str) -> object:
-    """An answer without the moment of the run: as JSON, where it is JSON."""
+def parse_answer(text: str) -> object:
+    """Return an answer without the times of the run; parsed, if it is JSON."""
     text = MOMENT.sub("(then)", text)
     return json.loads(text) if text.startswith("{") else text.split()
 
@@ -40,7 +40,7 @@ def test_every_step_answers_as_written(site: str, sessions: Served) -> None:
         command = ["sh", "-c", here] if language == "sh" else [sys.executable, "-c", here]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        assert said(done.stdout) == said(answer)
+        assert parse_answer(done.stdout) == parse_answer(answer)
 
 
 def test_the_configuration_is_one() -> None:

@@ -1,4 +1,4 @@
-"""What a partner is told of its sessions, as it is kept for delivery, on both engines."""
+"""The events of sessions, as they are stored for delivery, on both engines."""
 
 import json
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ MOMENT = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 
 
 class Partner:
-    """A partner of its own, with a session whose user has the same key."""
+    """A partner with an endpoint and one session."""
 
     def __init__(self, served: Served, name: str, **session: Any) -> None:
         self.served = served
@@ -40,8 +40,8 @@ class Partner:
         with self.served.clock.at(MOMENT):
             move(self.served, rpc, self.name, partner=self.name, **fields)
 
-    def told(self) -> list[Any]:
-        """The bodies of the partner's events in their order."""
+    def read_events(self) -> list[Any]:
+        """Return the bodies of the partner's events, oldest first."""
         with self.served.database.read() as tx:
             rows = tables.outbox.find(tx, 100, owner=self.name)
         for row in rows:
@@ -49,8 +49,8 @@ class Partner:
             assert json.loads(row.body)["type"] == row.type
         return [json.loads(row.body) for row in reversed(rows)]
 
-    def event(self, status: str | None, type: str = "session_updated", **more: Any) -> Any:
-        """The body of an event."""
+    def build_event(self, status: str | None, type: str = "session_updated", **more: Any) -> Any:
+        """Return the expected body of an event."""
         keys = {"user_key": f"u-{self.name}", "session_key": self.name}
         said = {**keys, "type": type, "created_at": "2026-06-15T12:00:00Z", **more}
         return said if status is None else {**said, "status": status}
@@ -68,8 +68,8 @@ def test_it_works(sessions: Served, unique: str) -> None:
         ("Approve", {"dispensed_prescriptions": [dispensed_glasses()]}),
     ):
         partner.move(rpc, **fields)
-    told = partner.told()
-    (dispensed,) = told[-1].pop("dispensed_prescriptions")
+    events = partner.read_events()
+    (dispensed,) = events[-1].pop("dispensed_prescriptions")
     assert isinstance(dispensed.pop("id"), int)
     eye = {"sphere": 0.0, "cylinder": None, "axis": None, "add": 1.5, "pupillary_distance": 30.0}
     assert dispensed == {
@@ -80,14 +80,14 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "left_eye": eye,
         "assets": [],
     }
-    assert told == [
-        partner.event("started"),
-        partner.event("awaiting_checkout"),
-        partner.event("awaiting_confirmation"),
-        partner.event("retake_requested"),
-        partner.event("started"),
-        partner.event("awaiting_review"),
-        partner.event("approved", "session_completed"),
+    assert events == [
+        partner.build_event("started"),
+        partner.build_event("awaiting_checkout"),
+        partner.build_event("awaiting_confirmation"),
+        partner.build_event("retake_requested"),
+        partner.build_event("started"),
+        partner.build_event("awaiting_review"),
+        partner.build_event("approved", "session_completed"),
     ]
 
 
@@ -95,9 +95,9 @@ def test_a_referral_completes(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     partner.move("StartExam")
     partner.move("Refer")
-    assert partner.told() == [
-        partner.event("started"),
-        partner.event("referred", "session_completed"),
+    assert partner.read_events() == [
+        partner.build_event("started"),
+        partner.build_event("referred", "session_completed"),
     ]
 
 
@@ -110,40 +110,40 @@ def test_an_acuity_exam_completes_with_data_and_no_status(sessions: Served, uniq
         "left_eye": {"logmar": None, "snellen": None},
         "correction": "glasses",
     }
-    assert partner.told() == [
-        partner.event("started"),
-        partner.event(None, "session_completed", data={"visual_acuity": found}),
+    assert partner.read_events() == [
+        partner.build_event("started"),
+        partner.build_event(None, "session_completed", data={"visual_acuity": found}),
     ]
 
 
-def test_what_the_partner_does_is_not_told(sessions: Served, unique: str) -> None:
+def test_what_the_partner_does_sends_no_event(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     keys = pb.CancelSessionRequest(user_key=f"u-{unique}", session_key=unique)
     sessions.call("CancelSession", keys, "", authorization=partner.authorization)
-    assert partner.told() == []
+    assert partner.read_events() == []
 
 
-def test_a_refused_move_is_not_told(sessions: Served, unique: str) -> None:
+def test_a_refused_move_sends_no_event(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     partner.move("StartExam")
     expect_refusal(sessions, "StartExam", unique, partner=unique)
     expect_refusal(sessions, "Approve", unique, partner=unique)
-    assert len(partner.told()) == 1
+    assert len(partner.read_events()) == 1
 
 
-def test_a_move_that_is_repeated_is_told_once(sessions: Served, unique: str) -> None:
+def test_a_move_that_is_repeated_sends_one_event(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     request = build_request("StartExam", unique, partner=unique)
     for _ in range(2):
         sessions.call("StartExam", request, "staff", desk=True, idempotency_key=unique)
-    assert len(partner.told()) == 1
+    assert len(partner.read_events()) == 1
 
 
-def test_a_partner_without_an_endpoint_is_told_nothing(sessions: Served, unique: str) -> None:
+def test_a_partner_without_an_endpoint_gets_no_events(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     configure(sessions, unique)
     partner.move("StartExam")
-    assert partner.told() == []
+    assert partner.read_events() == []
 
 
 def test_a_partner_may_ask_for_one_type(sessions: Served, unique: str) -> None:
@@ -151,7 +151,7 @@ def test_a_partner_may_ask_for_one_type(sessions: Served, unique: str) -> None:
     configure(sessions, unique, endpoint={**ENDPOINT, "events": ["session_completed"]})
     partner.move("StartExam")
     partner.move("Refer")
-    assert [each["status"] for each in partner.told()] == ["referred"]
+    assert [each["status"] for each in partner.read_events()] == ["referred"]
 
 
 @pytest.mark.parametrize("field", ["owner", "stream", "type"])

@@ -26,7 +26,7 @@ from tests.sessions_svc.links import (
     open_exam,
 )
 
-AT_ONCE = 16
+CONCURRENT_CALLS = 16
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 DONE = "https://partner.com/thankyou"
 
@@ -53,7 +53,7 @@ def test_an_acuity_exam_ends_with_its_results(sessions: Served, unique: str) -> 
     assert to_dict(kept) == {**RESULTS, "right_eye": right}
 
 
-def test_the_partner_is_told_of_start_and_results(sessions: Served, unique: str) -> None:
+def test_start_and_results_send_events(sessions: Served, unique: str) -> None:
     endpoint = EndpointSchema(EVENT_TYPES).load({"url": "https://partner.example/events"})
     with sessions.database.write() as tx:
         tables.outbox.endpoints.put(tx, "demo-partner", endpoint, NOON)
@@ -62,13 +62,13 @@ def test_the_partner_is_told_of_start_and_results(sessions: Served, unique: str)
         for _ in range(2):
             call_door(sessions, "CompleteExam", exam_token=token, visual_acuity=RESULTS)
     with sessions.database.write() as tx:
-        told = tx.execute(select(tables.outbox.table.c.body)).scalars().all()
+        bodies = tx.execute(select(tables.outbox.table.c.body)).scalars().all()
         tables.outbox.endpoints.put(tx, "demo-partner", None, NOON)
     keys = {"user_key": unique, "session_key": unique}
     moment = {"created_at": "2026-06-15T12:00:00Z"}
     right, left = {"logmar": 0.1, "snellen": "20/25"}, {"logmar": None, "snellen": None}
     found = {**RESULTS, "right_eye": right, "left_eye": left}
-    assert [json.loads(body) for body in told if unique in body] == [
+    assert [json.loads(body) for body in bodies if unique in body] == [
         {**keys, "type": "session_updated", "status": "started", **moment},
         {**keys, "type": "session_completed", **moment, "data": {"visual_acuity": found}},
     ]
@@ -82,9 +82,9 @@ def test_results_are_kept_once(sessions: Served, unique: str) -> None:
         found = {**RESULTS, "right_eye": eye}
         return call_door(sessions, "CompleteExam", exam_token=token, visual_acuity=found)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(complete, range(AT_ONCE)))
-    assert answers == [answers[0]] * AT_ONCE
+    with ThreadPoolExecutor(CONCURRENT_CALLS) as pool:
+        answers = list(pool.map(complete, range(CONCURRENT_CALLS)))
+    assert answers == [answers[0]] * CONCURRENT_CALLS
     before = sessions.rows()
     assert complete(0) == answers[0]
     assert sessions.rows() == before

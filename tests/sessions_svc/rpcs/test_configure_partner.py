@@ -1,4 +1,4 @@
-"""ConfigurePartner: by the rules of the reference file, and seen within a second."""
+"""ConfigurePartner: validated as the reference file, effective within a second, on both engines."""
 
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
@@ -42,8 +42,8 @@ WHOLE: Values = {
 }
 
 
-def configured(served: Served, partner: str) -> Values:
-    """What is stored of a partner."""
+def read_configuration(served: Served, partner: str) -> Values:
+    """Return the stored configuration of a partner."""
     with served.database.read() as tx:
         account_id = find_partner_id(tx, partner)
         of = {
@@ -58,8 +58,8 @@ def configured(served: Served, partner: str) -> Values:
     return {**{name: sorted(rows, key=repr) for name, rows in of.items()}, "endpoints": found}
 
 
-def codes(served: Served, authorization: str, **fields: Any) -> list[str]:
-    """Why a partner does not serve somebody."""
+def check_qualification(served: Served, authorization: str, **fields: Any) -> list[str]:
+    """Return why a person does not qualify with a partner."""
     request = check(**fields)
     answer = served.call("CheckQualification", request, "", authorization=authorization)
     return list(answer.disqualifications)
@@ -68,7 +68,7 @@ def codes(served: Served, authorization: str, **fields: Any) -> list[str]:
 def test_it_works(sessions: Served, unique: str) -> None:
     authorization = create_partner(sessions, unique)
     assert configure(sessions, unique, **WHOLE).endpoint_secret == SECRET
-    assert configured(sessions, unique) == {
+    assert read_configuration(sessions, unique) == {
         "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]},)],
         "stores": [("s1", True), ("s2", False)],
         "products": [("p1",), ("p2",)],
@@ -84,9 +84,11 @@ def test_it_works(sessions: Served, unique: str) -> None:
     }
     young = {"birthdate": "2016-01-01", "region": "CA-ON"}
     strong = [contacts(right_eye={"product_key": "p2", "sphere": -13.0}, left_eye=None)]
-    assert codes(sessions, authorization, user=young, prescriptions=strong) == []
+    assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == []
     strong = [glasses(right_eye={"sphere": 0.25})]
-    assert codes(sessions, authorization, user=young, prescriptions=strong) == ["prescription"]
+    assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == [
+        "prescription"
+    ]
 
 
 def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> None:
@@ -96,13 +98,13 @@ def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> No
     loaded = REFERENCE.load({"accounts": [account], "partners": [{"account": by_file, **WHOLE}]})
     with sessions.database.write() as tx:
         reference.load(tx, loaded)
-    assert configured(sessions, by_file) == configured(sessions, by_rpc)
+    assert read_configuration(sessions, by_file) == read_configuration(sessions, by_rpc)
 
 
 def test_what_is_absent_is_gone(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique, **WHOLE)
     assert configure(sessions, unique).endpoint_secret == ""
-    assert configured(sessions, unique) == {
+    assert read_configuration(sessions, unique) == {
         "partners": [({},)],
         "stores": [],
         "products": [],
@@ -122,19 +124,23 @@ def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None
     authorization = create_partner(sessions, unique, products=["p1"], stores=[{"id": "s1"}])
     lens = [contacts(right_eye={"product_key": "p1", "sphere": -1.0}, left_eye=None)]
 
-    def refusal() -> Any:
+    def create_refused_session() -> Any:
         request = create(session_key="k", store_id="s1", prescriptions=lens)
         metadata = {"authorization": authorization}
         return sessions.refusal("CreateSession", request, "", **metadata)
 
-    assert codes(sessions, authorization, prescriptions=lens) == []
+    assert check_qualification(sessions, authorization, prescriptions=lens) == []
     configure(sessions, unique)
     end = monotonic() + CHECK_SECONDS + 1
-    while codes(sessions, authorization, prescriptions=lens) == []:
+    while check_qualification(sessions, authorization, prescriptions=lens) == []:
         assert monotonic() < end
         sleep(0.05)
-    assert codes(sessions, authorization, prescriptions=lens) == ["unknown_product_key"]
-    assert refusal().faults == (Fault("store_id", "Must be an enabled store of this partner."),)
+    assert check_qualification(sessions, authorization, prescriptions=lens) == [
+        "unknown_product_key"
+    ]
+    assert create_refused_session().faults == (
+        Fault("store_id", "Must be an enabled store of this partner."),
+    )
 
 
 def test_two_at_once_leave_one_of_both(sessions: Served, unique: str) -> None:
@@ -142,7 +148,7 @@ def test_two_at_once_leave_one_of_both(sessions: Served, unique: str) -> None:
     ways = [{"products": [f"{way}{n}" for n in range(20)]} for way in "abcdefgh"]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda way: configure(sessions, unique, **way), ways))
-    products = [key for (key,) in configured(sessions, unique)["products"]]
+    products = [key for (key,) in read_configuration(sessions, unique)["products"]]
     assert sorted(products) in [sorted(way["products"]) for way in ways]
 
 

@@ -23,14 +23,14 @@ ENDED = (Status.APPROVED, Status.REFERRED, Status.CANCELLED, Status.COMPLETED)
 NOT_SAFE = "Must be an https URL, or an http URL on loopback."
 
 
-def asking(key: str, **fields: str) -> CreateAuthenticationRequest:
+def build_request(key: str, **fields: str) -> CreateAuthenticationRequest:
     return CreateAuthenticationRequest(**{"user_key": key, "session_key": key, **fields})
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     with sessions.clock.at(NOON):
-        made = sessions.call("CreateAuthentication", asking(unique))
+        made = sessions.call("CreateAuthentication", build_request(unique))
     assert made.link.startswith("http://127.0.0.1:8080/login?")
     query = dict(parse_qsl(urlsplit(made.link).query))
     assert list(query) == ["session_key", "user_key", "token"]
@@ -51,7 +51,7 @@ def test_a_session_that_has_not_ended_has_links(
 def test_a_session_that_has_ended_has_none(sessions: Served, unique: str, status: Status) -> None:
     bring(sessions, unique, status)
     before = sessions.rows()
-    failure = sessions.refusal("CreateAuthentication", asking(unique))
+    failure = sessions.refusal("CreateAuthentication", build_request(unique))
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
     assert sessions.rows() == before
 
@@ -64,7 +64,9 @@ def test_a_session_of_nobody_or_of_another_is_not_found(sessions: Served, unique
         "client ": {"user_key": "x" + unique},
         "other": {},
     }.items():
-        failure = sessions.refusal("CreateAuthentication", asking(unique, **keys), who.strip())
+        failure = sessions.refusal(
+            "CreateAuthentication", build_request(unique, **keys), who.strip()
+        )
         assert failure.code == StatusCode.NOT_FOUND
     assert sessions.rows() == before
 
@@ -72,7 +74,9 @@ def test_a_session_of_nobody_or_of_another_is_not_found(sessions: Served, unique
 def test_staff_and_strangers_get_none(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     for who, code in {"staff": "PERMISSION_DENIED", "": "UNAUTHENTICATED"}.items():
-        assert sessions.refusal("CreateAuthentication", asking(unique), who).code.name == code
+        assert (
+            sessions.refusal("CreateAuthentication", build_request(unique), who).code.name == code
+        )
 
 
 def test_every_call_makes_a_new_link_and_each_works(sessions: Served, unique: str) -> None:
@@ -84,7 +88,9 @@ def test_every_call_makes_a_new_link_and_each_works(sessions: Served, unique: st
 
 def test_one_key_at_once_makes_one_link(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    ask = partial(sessions.call, "CreateAuthentication", asking(unique), idempotency_key=unique)
+    ask = partial(
+        sessions.call, "CreateAuthentication", build_request(unique), idempotency_key=unique
+    )
     with ThreadPoolExecutor(16) as pool:
         answers = [each.result() for each in [pool.submit(ask) for _ in range(16)]]
     assert len({each.SerializeToString() for each in answers}) == 1
@@ -95,7 +101,9 @@ def test_a_key_gets_its_link_also_when_that_was_used_and_the_session_has_ended(
 ) -> None:
     bring(sessions, unique, Status.CREATED)
     with sessions.clock.at(NOON):
-        ask = partial(sessions.call, "CreateAuthentication", asking(unique), idempotency_key=unique)
+        ask = partial(
+            sessions.call, "CreateAuthentication", build_request(unique), idempotency_key=unique
+        )
         first = ask()
         sessions.call("CancelSession", CancelSessionRequest(user_key=unique, session_key=unique))
     with sessions.clock.at(NOON + timedelta(hours=23)):
@@ -107,11 +115,11 @@ def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique
     create_link(sessions, unique, idempotency_key=unique)
     before = sessions.rows()
     for redirect_url in ("https://example.com/", "http://localhost/"):
-        other = asking(unique, redirect_url=redirect_url)
+        other = build_request(unique, redirect_url=redirect_url)
         failure = sessions.refusal("CreateAuthentication", other, idempotency_key=unique)
         assert failure.reason == IDEMPOTENCY_MISMATCH
     failure = sessions.refusal(
-        "CreateAuthentication", asking(unique), "other", idempotency_key=unique
+        "CreateAuthentication", build_request(unique), "other", idempotency_key=unique
     )
     assert failure.code is StatusCode.NOT_FOUND
     assert sessions.rows() == before

@@ -21,8 +21,8 @@ STORE = Fault("store_id", "Must be an enabled store of this partner.")
 TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
-def kept(served: Served, session_key: str, who: str = "client") -> list[Values]:
-    """The partner's rows of a session, without their ids."""
+def find_rows(served: Served, session_key: str, who: str = "client") -> list[Values]:
+    """Return the partner's rows of a session, without their ids."""
     query = (
         select(tables.sessions)
         .join(tables.accounts.table, tables.accounts.table.c.id == tables.sessions.c.account_id)
@@ -39,8 +39,8 @@ def kept(served: Served, session_key: str, who: str = "client") -> list[Values]:
     ]
 
 
-def refused(served: Served, request: CreateSessionRequest, who: str = "client") -> Failure:
-    """The failure of a request that must leave the store as it was."""
+def expect_refusal(served: Served, request: CreateSessionRequest, who: str = "client") -> Failure:
+    """Return the failure of a request, which must leave the store unchanged."""
     before = served.rows()
     failure = served.refusal("CreateSession", request, who)
     assert served.rows() == before
@@ -57,7 +57,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "status": "created",
         "created_at": "2026-06-15T12:00:00Z",
     }
-    assert kept(sessions, unique) == [
+    assert find_rows(sessions, unique) == [
         {
             "user_key": "u" + unique,
             "session_key": unique,
@@ -80,7 +80,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
 def test_what_is_absent_is_kept_as_absent(sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         sessions.call("CreateSession", create(user_key=unique, session_key=unique, store_id=""))
-    assert kept(sessions, unique) == [
+    assert find_rows(sessions, unique) == [
         {
             "user_key": unique,
             "session_key": unique,
@@ -106,7 +106,7 @@ def test_no_amount_and_zero_stay_different(
 ) -> None:
     order = {"charged_currency": "USD", "charged_amount": amount}
     sessions.call("CreateSession", create(session_key=unique, order=order))
-    assert [row["charged_amount"] for row in kept(sessions, unique)] == [amount]
+    assert [row["charged_amount"] for row in find_rows(sessions, unique)] == [amount]
 
 
 @pytest.mark.parametrize(
@@ -121,14 +121,14 @@ def test_no_amount_and_zero_stay_different(
 )
 def test_partner_info_is_kept_letter_by_letter(sessions: Served, unique: str, text: str) -> None:
     sessions.call("CreateSession", create(session_key=unique, partner_info=text))
-    assert [row["partner_info"] for row in kept(sessions, unique)] == [text]
+    assert [row["partner_info"] for row in find_rows(sessions, unique)] == [text]
 
 
 def test_zeros_in_an_eye_are_kept(sessions: Served, unique: str) -> None:
     eye = {"product_key": "example2", "sphere": 0.0, "cylinder": 0.0}
     prescriptions = [contacts(left_eye=ABSENT, right_eye=eye, verification="unverified")]
     sessions.call("CreateSession", create(session_key=unique, prescriptions=prescriptions))
-    assert [row["prescriptions"] for row in kept(sessions, unique)] == [prescriptions]
+    assert [row["prescriptions"] for row in find_rows(sessions, unique)] == [prescriptions]
 
 
 def test_all_faults_are_named_at_once(sessions: Served, unique: str) -> None:
@@ -140,7 +140,7 @@ def test_all_faults_are_named_at_once(sessions: Served, unique: str) -> None:
             partner_info="[]",
             prescriptions=[contacts(), glasses(left_eye={"axis": 90})],
         )
-        failure = refused(sessions, request)
+        failure = expect_refusal(sessions, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
     assert failure.faults == (
         Fault("user.email", "Must be an e-mail address, such as name@example.com."),
@@ -163,7 +163,9 @@ def test_today_is_the_day_in_utc(
     sessions: Served, unique: str, moment: datetime, birthdate: str, reason: str
 ) -> None:
     with sessions.clock.at(moment):
-        failure = refused(sessions, create(session_key=unique, user=user(birthdate=birthdate)))
+        failure = expect_refusal(
+            sessions, create(session_key=unique, user=user(birthdate=birthdate))
+        )
     assert failure.reason == reason
 
 
@@ -171,12 +173,12 @@ def test_today_is_the_day_in_utc(
 def test_a_store_that_is_not_an_enabled_one_is_refused(
     sessions: Served, unique: str, store_id: str
 ) -> None:
-    failure = refused(sessions, create(session_key=unique, store_id=store_id))
+    failure = expect_refusal(sessions, create(session_key=unique, store_id=store_id))
     assert failure.faults == (STORE,)
 
 
 def test_a_store_of_another_partner_is_refused(sessions: Served, unique: str) -> None:
-    failure = refused(sessions, create(session_key=unique, store_id="store_1234"), "other")
+    failure = expect_refusal(sessions, create(session_key=unique, store_id="store_1234"), "other")
     assert failure.faults == (STORE,)
 
 
@@ -185,7 +187,7 @@ def test_what_is_no_number_is_refused(sessions: Served, unique: str, number: flo
     request = create(session_key=unique, prescriptions=[contacts()])
     request.prescriptions[0].right_eye.sphere = number
     message = "Special numeric values (nan or infinity) are not permitted."
-    assert refused(sessions, request).faults == (
+    assert expect_refusal(sessions, request).faults == (
         Fault("prescriptions.0.right_eye.sphere", message),
     )
 
@@ -213,7 +215,7 @@ def test_what_is_no_number_is_refused(sessions: Served, unique: str, number: flo
 def test_control_characters_are_refused(
     sessions: Served, unique: str, path: str, change: Values
 ) -> None:
-    failure = refused(sessions, create(**{"session_key": unique, **change}))
+    failure = expect_refusal(sessions, create(**{"session_key": unique, **change}))
     assert failure.code is StatusCode.INVALID_ARGUMENT
     assert failure.faults[0] == Fault(path, CONTROL)
     assert {fault.path for fault in failure.faults} == {path}
@@ -233,7 +235,7 @@ BEYOND: Values = {
 
 
 def test_who_does_not_qualify_is_told_every_reason(sessions: Served, unique: str) -> None:
-    failure = refused(sessions, create(session_key=unique, **BEYOND))
+    failure = expect_refusal(sessions, create(session_key=unique, **BEYOND))
     assert failure == Failure(
         StatusCode.PERMISSION_DENIED,
         "DISQUALIFIED",
@@ -251,7 +253,7 @@ def test_the_acuity_service_alone_is_for_everybody(sessions: Served, unique: str
 
 def test_a_product_of_another_partner_is_unknown(sessions: Served, unique: str) -> None:
     request = create(session_key=unique, prescriptions=[contacts()])
-    failure = refused(sessions, request, "other")
+    failure = expect_refusal(sessions, request, "other")
     assert failure.metadata == {"disqualifications": "unknown_product_key"}
     sessions.call("CreateSession", request)
 
@@ -261,15 +263,15 @@ def test_faults_come_before_reasons_and_reasons_before_a_taken_key(
 ) -> None:
     sessions.call("CreateSession", create(session_key=unique))
     request = create(session_key=unique, **BEYOND)
-    assert refused(sessions, request).reason == "DISQUALIFIED"
+    assert expect_refusal(sessions, request).reason == "DISQUALIFIED"
     request.store_id = "nowhere"
-    assert refused(sessions, request).reason == "INVALID"
+    assert expect_refusal(sessions, request).reason == "INVALID"
 
 
 def test_a_session_key_is_used_once(sessions: Served, unique: str) -> None:
     sessions.call("CreateSession", create(session_key=unique))
     again = create(user_key="another", session_key=unique, user=user(first_name="Other"))
-    failure = refused(sessions, again)
+    failure = expect_refusal(sessions, again)
     assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
     assert failure.faults == (TAKEN,)
 
@@ -279,7 +281,9 @@ def test_two_partners_may_use_the_same_keys(sessions: Served, unique: str) -> No
         person = user(first_name=name)
         request = create(user_key=unique, session_key=unique, user=person)
         sessions.call("CreateSession", request, who)
-    assert len(kept(sessions, unique, "client")) == len(kept(sessions, unique, "other")) == 1
+    assert (
+        len(find_rows(sessions, unique, "client")) == len(find_rows(sessions, unique, "other")) == 1
+    )
     rows = sessions.rows()["users"]
     assert [row[3] for row in rows if row[1] == unique] == ["Anna", "Otto"]
 
@@ -296,7 +300,7 @@ def test_of_a_user_the_newest_details_are_kept(sessions: Served, unique: str) ->
             *(WHOLE, WHOLE + timedelta(days=1)),
         )
     ]
-    assert [len(kept(sessions, f"{index}{unique}")) for index in (0, 1)] == [1, 1]
+    assert [len(find_rows(sessions, f"{index}{unique}")) for index in (0, 1)] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""CreateSession repeated, and raced against itself, on both engines."""
+"""CreateSession, repeated and concurrent, on both engines."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,45 +13,49 @@ from protos.sessions_pb2 import CreateSessionRequest
 from tests.serving import Served
 from tests.sessions_svc.bodies import create, user
 
-AT_ONCE = 12
+CONCURRENT_CALLS = 12
 
 
-def at_once(served: Served, requests: list[CreateSessionRequest], **metadata: Any) -> list[Any]:
-    """The answers to requests that are sent together: sessions, or reasons of refusal."""
+def create_at_once(
+    served: Served, requests: list[CreateSessionRequest], **metadata: Any
+) -> list[Any]:
+    """Send the requests at the same time, and return each session or reason of refusal."""
 
-    def call(request: CreateSessionRequest) -> Any:
+    def create_one(request: CreateSessionRequest) -> Any:
         try:
             return served.call("CreateSession", request, **metadata)
         except grpc.RpcError as error:
             return decode(error).reason
 
     with ThreadPoolExecutor(len(requests)) as pool:
-        return list(pool.map(call, requests))
+        return list(pool.map(create_one, requests))
 
 
-def rows_with(served: Served, table: str, key: str) -> list[tuple[Any, ...]]:
+def find_rows(served: Served, table: str, key: str) -> list[tuple[Any, ...]]:
     return [row for row in served.rows()[table] if any(key in str(value) for value in row)]
 
 
 @pytest.fixture
 def count(sessions: Served, unique: str) -> Callable[[], tuple[int, int]]:
-    """Gives how many users and sessions of this test there are."""
+    """Returns a function that counts the users and sessions of this test."""
     return lambda: (
-        len(rows_with(sessions, "users", unique)),
-        len(rows_with(sessions, "sessions", unique)),
+        len(find_rows(sessions, "users", unique)),
+        len(find_rows(sessions, "sessions", unique)),
     )
 
 
 def test_of_sessions_with_one_key_at_once_one_is_kept(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
-    requests = [create(user_key=f"{n}.{unique}", session_key=unique) for n in range(AT_ONCE)]
-    answers = at_once(sessions, requests)
+    requests = [
+        create(user_key=f"{n}.{unique}", session_key=unique) for n in range(CONCURRENT_CALLS)
+    ]
+    answers = create_at_once(sessions, requests)
     created = [answer for answer in answers if not isinstance(answer, str)]
-    assert answers.count("ALREADY_EXISTS") == AT_ONCE - 1
+    assert answers.count("ALREADY_EXISTS") == CONCURRENT_CALLS - 1
     assert [each.session_key for each in created] == [unique]
     assert count() == (1, 1)
-    assert rows_with(sessions, "users", unique)[0][1] == created[0].user_key
+    assert find_rows(sessions, "users", unique)[0][1] == created[0].user_key
 
 
 def test_of_one_user_at_once_one_set_of_details_is_kept(
@@ -59,17 +63,17 @@ def test_of_one_user_at_once_one_set_of_details_is_kept(
 ) -> None:
     people = [
         user(email=f"n{n}@example.com", first_name=f"First {n}", last_name=f"Last {n}")
-        for n in range(AT_ONCE)
+        for n in range(CONCURRENT_CALLS)
     ]
     requests = [
         create(user_key=unique, session_key=f"{n}.{unique}", user=person)
         for n, person in enumerate(people)
     ]
-    answers = at_once(sessions, requests)
+    answers = create_at_once(sessions, requests)
     assert [answer.session_key for answer in answers] == [each.session_key for each in requests]
-    assert count() == (1, AT_ONCE)
+    assert count() == (1, CONCURRENT_CALLS)
     whole = [tuple(person[name] for name in list(person)[:3]) for person in people]
-    assert rows_with(sessions, "users", unique)[0][2:5] in whole
+    assert find_rows(sessions, "users", unique)[0][2:5] in whole
 
 
 def test_a_key_is_replayed(
@@ -85,8 +89,8 @@ def test_a_key_at_once_leaves_one_session(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     request = create(user_key=unique, session_key=unique)
-    answers = at_once(sessions, [request] * AT_ONCE, idempotency_key=unique)
-    assert answers == [answers[0]] * AT_ONCE
+    answers = create_at_once(sessions, [request] * CONCURRENT_CALLS, idempotency_key=unique)
+    assert answers == [answers[0]] * CONCURRENT_CALLS
     assert answers[0].session_key == unique
     assert count() == (1, 1)
 
@@ -98,7 +102,7 @@ def test_a_key_is_not_for_another_request(sessions: Served, unique: str) -> None
     message = "Was used for another request; use a new key."
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, IDEMPOTENCY_MISMATCH)
     assert failure.faults == (Fault("Idempotency-Key", message),)
-    assert rows_with(sessions, "sessions", "x" + unique) == []
+    assert find_rows(sessions, "sessions", "x" + unique) == []
 
 
 def test_a_refusal_is_not_kept_under_its_key(sessions: Served, unique: str) -> None:

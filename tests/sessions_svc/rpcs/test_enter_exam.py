@@ -23,7 +23,7 @@ from tests.sessions_svc.links import (
     open_exam,
 )
 
-AT_ONCE = 16
+CONCURRENT_CALLS = 16
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
 
@@ -45,17 +45,17 @@ def test_of_many_at_once_one_gets_in(sessions: Served, unique: str) -> None:
         except grpc.RpcError as error:
             return decode(error).reason
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(go, range(AT_ONCE)))
-    assert answers.count("WRONG_STATE") == AT_ONCE - 1
+    with ThreadPoolExecutor(CONCURRENT_CALLS) as pool:
+        answers = list(pool.map(go, range(CONCURRENT_CALLS)))
+    assert answers.count("WRONG_STATE") == CONCURRENT_CALLS - 1
     assert get_status(sessions, unique) == "started"
 
 
 def test_a_double_click_gets_one_exam(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     link = create_link(sessions, unique)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        tokens = set(pool.map(lambda _: enter_exam(sessions, link), range(AT_ONCE)))
+    with ThreadPoolExecutor(CONCURRENT_CALLS) as pool:
+        tokens = set(pool.map(lambda _: enter_exam(sessions, link), range(CONCURRENT_CALLS)))
     assert len(tokens) == 1
 
 

@@ -1,4 +1,4 @@
-"""GetSessionRecord: what the partner has said and what came of it, for the staff."""
+"""GetSessionRecord: everything that is stored of a session, on both engines."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -25,8 +25,8 @@ NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 INFO = ' { "n" : 1.0, "big": 12345678901234567890123, "a": "\\u00e9", "a": "李" }\n'
 
 
-def record(served: Served, session_key: str) -> pb.SessionRecord:
-    """What the staff sees of a session."""
+def get_record(served: Served, session_key: str) -> pb.SessionRecord:
+    """Return the record of a session."""
     found: pb.SessionRecord = move(served, "GetSessionRecord", session_key)
     return found
 
@@ -37,7 +37,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         sessions.call("CreateSession", ParseDict(body, pb.CreateSessionRequest()))
     before = sessions.rows()
-    found: Any = MessageToDict(record(sessions, unique), preserving_proto_field_name=True)
+    found: Any = MessageToDict(get_record(sessions, unique), preserving_proto_field_name=True)
     assert found == {
         "session": {
             "user_key": unique,
@@ -56,7 +56,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
 
 def test_what_is_absent_is_absent(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    found = record(sessions, unique)
+    found = get_record(sessions, unique)
     assert found.order == pb.Order()
     assert (found.store_id, found.partner_info, list(found.prescriptions)) == ("", "", [])
 
@@ -67,7 +67,7 @@ def test_no_amount_and_zero_are_different(
 ) -> None:
     order = {"charged_currency": "USD", "charged_amount": amount}
     sessions.call("CreateSession", create(session_key=unique, order=order))
-    found = record(sessions, unique).order
+    found = get_record(sessions, unique).order
     assert found.HasField("charged_amount") == (amount is not None)
     assert found.charged_amount == (amount or 0)
 
@@ -76,9 +76,9 @@ def test_what_is_missing_is_named_while_it_is_awaited(sessions: Served, unique: 
     bring(sessions, unique, Status.STARTED)
     missing = ["contacts_prior", "id_verification"]
     move(sessions, "RequestConfirmation", unique, missing_requirements=missing)
-    assert record(sessions, unique).missing_requirements == missing
+    assert get_record(sessions, unique).missing_requirements == missing
     move(sessions, "SubmitExam", unique)
-    assert not record(sessions, unique).missing_requirements
+    assert not get_record(sessions, unique).missing_requirements
 
 
 @pytest.mark.parametrize("status", [Status.APPROVED, Status.COMPLETED])
@@ -86,7 +86,7 @@ def test_what_came_of_it_is_what_the_partner_gets(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
-    assert record(sessions, unique).session == get_session(sessions, unique)
+    assert get_record(sessions, unique).session == get_session(sessions, unique)
 
 
 def test_a_session_that_there_is_not_is_not_found(sessions: Served, unique: str) -> None:

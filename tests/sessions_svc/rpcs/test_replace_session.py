@@ -18,13 +18,13 @@ NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 LATER = datetime(2026, 6, 16, 12, 0, 0, tzinfo=UTC)
 
 
-def replacing(**fields: Any) -> pb.ReplaceSessionRequest:
-    """`session` as a message."""
+def build_replacement(**fields: Any) -> pb.ReplaceSessionRequest:
+    """Return `session` as a ReplaceSessionRequest."""
     return ParseDict(session(**fields), pb.ReplaceSessionRequest())
 
 
-def kept(served: Served, key: str) -> tuple[Values, Values]:
-    """What is stored of a session and its user, who have the same key, without ids."""
+def read_rows(served: Served, key: str) -> tuple[Values, Values]:
+    """Return the rows of a session and its user, which have the same key, without ids."""
     with served.database.read() as tx:
         found = [
             dict(tx.execute(table.select().where(table.c.user_key == key)).mappings().one())
@@ -48,7 +48,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "status": "created",
         "created_at": "2026-06-15T12:00:00Z",
     }
-    row, person = kept(sessions, unique)
+    row, person = read_rows(sessions, unique)
     assert row == {
         **keys,
         "status": "created",
@@ -72,8 +72,8 @@ def test_what_is_absent_is_cleared(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
     created = ParseDict({**example(), **keys}, pb.CreateSessionRequest())
     sessions.call("CreateSession", created)
-    sessions.call("ReplaceSession", replacing(**keys))
-    row, _ = kept(sessions, unique)
+    sessions.call("ReplaceSession", build_replacement(**keys))
+    row, _ = read_rows(sessions, unique)
     cleared = ("charged_currency", "charged_amount", "products", "store_id", "partner_info")
     assert [row[name] for name in (*cleared, "prescriptions")] == [None, None, [], None, None, []]
 
@@ -82,15 +82,15 @@ def test_another_order_is_another_exam(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
     bring(sessions, unique, Status.CREATED)
     order = {"products": [{"type": "acuity-service"}]}
-    sessions.call("ReplaceSession", replacing(**keys, order=order))
+    sessions.call("ReplaceSession", build_replacement(**keys, order=order))
     move(sessions, "StartExam", unique)
     assert move(sessions, "CompleteAcuity", unique).status == "completed"
 
 
-def refused(served: Served, **fields: Any) -> tuple[StatusCode, str]:
-    """Code and reason of a refusal that leaves the store as it was."""
+def get_refusal(served: Served, **fields: Any) -> tuple[StatusCode, str]:
+    """Return code and reason of a refusal, which must leave the store unchanged."""
     before = served.rows()
-    failure = served.refusal("ReplaceSession", replacing(**fields))
+    failure = served.refusal("ReplaceSession", build_replacement(**fields))
     assert served.rows() == before
     return failure.code, failure.reason
 
@@ -99,15 +99,15 @@ BEYOND: Values = {"user": user(region="CA-ON"), "prescriptions": [contacts()]}
 
 
 def test_refusals_come_in_an_order(sessions: Served, unique: str) -> None:
-    """Faults, then a session that is not there, then one that has begun, then qualification."""
+    """Faults, then an unknown session, then one that has begun, then qualification."""
     bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
     elsewhere = {**keys, "user_key": "another"}
-    assert refused(sessions, **elsewhere, **BEYOND, store_id="nowhere")[1] == "INVALID"
-    assert refused(sessions, **elsewhere, **BEYOND) == (StatusCode.NOT_FOUND, "NOT_FOUND")
-    assert refused(sessions, **keys, **BEYOND)[1] == "DISQUALIFIED"
+    assert get_refusal(sessions, **elsewhere, **BEYOND, store_id="nowhere")[1] == "INVALID"
+    assert get_refusal(sessions, **elsewhere, **BEYOND) == (StatusCode.NOT_FOUND, "NOT_FOUND")
+    assert get_refusal(sessions, **keys, **BEYOND)[1] == "DISQUALIFIED"
     move(sessions, "StartExam", unique)
-    failure = refused(sessions, **keys, **BEYOND)
+    failure = get_refusal(sessions, **keys, **BEYOND)
     assert failure == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
 
 
@@ -115,16 +115,17 @@ def test_the_acuity_service_alone_is_for_everybody(sessions: Served, unique: str
     keys = {"user_key": unique, "session_key": unique}
     bring(sessions, unique, Status.CREATED)
     order = {"products": [{"type": "acuity-service"}]}
-    sessions.call("ReplaceSession", replacing(**keys, **BEYOND, order=order))
+    sessions.call("ReplaceSession", build_replacement(**keys, **BEYOND, order=order))
 
 
 def test_a_replacement_after_a_start_changes_nothing(sessions: Served, unique: str) -> None:
-    """Whatever the order in which they come, what the exam began with stays."""
+    """In whatever order they arrive, the exam keeps what it began with."""
     bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
     infos = [f'{{"n":{number}}}' for number in range(4)]
     calls = [("StartExam", build_request("StartExam", unique), "staff", True)] + [
-        ("ReplaceSession", replacing(**keys, partner_info=info), "client", False) for info in infos
+        ("ReplaceSession", build_replacement(**keys, partner_info=info), "client", False)
+        for info in infos
     ]
 
     def ends(call: tuple[str, Any, str, bool]) -> str:
@@ -135,6 +136,6 @@ def test_a_replacement_after_a_start_changes_nothing(sessions: Served, unique: s
         started, *codes = pool.map(ends, calls)
     assert started == "OK"
     assert set(codes) <= {"OK", "FAILED_PRECONDITION"}
-    row, _ = kept(sessions, unique)
+    row, _ = read_rows(sessions, unique)
     made = [info for info, code in zip(infos, codes, strict=True) if code == "OK"]
     assert row["partner_info"] in made if made else row["partner_info"] is None

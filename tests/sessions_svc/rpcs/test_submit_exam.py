@@ -33,7 +33,7 @@ def test_it_works(sessions: Served, unique: str, status: str, fields: dict[str, 
 
 
 def test_what_is_missing_is_kept_while_it_is(sessions: Served, unique: str) -> None:
-    def missing() -> list[Any]:
+    def read_missing() -> list[Any]:
         return [row[-4] for row in sessions.rows()["sessions"] if unique in row]
 
     bring(sessions, unique, Status.STARTED)
@@ -45,13 +45,13 @@ def test_what_is_missing_is_kept_while_it_is(sessions: Served, unique: str) -> N
         status="awaiting_confirmation",
         missing_requirements=missing_requirements,
     )
-    assert missing() == [missing_requirements]
+    assert read_missing() == [missing_requirements]
     move(sessions, "SubmitExam", unique)
-    assert missing() == [None]
+    assert read_missing() == [None]
     move(sessions, "RequestConfirmation", unique)
-    assert missing() == [["id_verification"]]
+    assert read_missing() == [["id_verification"]]
     move(sessions, "Refer", unique)
-    assert missing() == [None]
+    assert read_missing() == [None]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The rules of sessions: what was ordered and charged."""
+"""The rules of sessions: orders and charges."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rules of sessions: the JSON that a partner adds."""
+"""The rules of partner_info."""
 
 import json
 
@@ -7,11 +7,11 @@ import pytest
 from tests.sessions_svc.bodies import find_faults, load_session, session
 
 
-def object_of(length: int) -> str:
+def build_object(length: int) -> str:
     return json.dumps({"note": "é" * (length - 12)}, ensure_ascii=False)
 
 
-def nested(levels: int) -> str:
+def nest(levels: int) -> str:
     return '{"a":' + "[" * (levels - 1) + "]" * (levels - 1) + "}"
 
 
@@ -24,8 +24,8 @@ def nested(levels: int) -> str:
         '{"tiny": 1e-999, "huge": 1E999}',
         '{"a": [true, false, null, "NaN", {"b": {}}]}',
         '{"a": "\\u0000 \\ud83d"}',
-        nested(100),
-        object_of(19_999),
+        nest(100),
+        build_object(19_999),
     ],
 )
 def test_partner_info_is_kept_as_sent(text: str) -> None:
@@ -35,7 +35,7 @@ def test_partner_info_is_kept_as_sent(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (object_of(20_000), "Must be under 20,000 characters as JSON text."),
+        (build_object(20_000), "Must be under 20,000 characters as JSON text."),
         ("{}" + " " * 19_998, "Must be under 20,000 characters as JSON text."),
         ("[]", "Must be a JSON object."),
         ('"text"', "Must be a JSON object."),
@@ -51,7 +51,7 @@ def test_partner_info_is_kept_as_sent(text: str) -> None:
         ('{"a": 01}', "Must be valid JSON."),
         ('{"a": "\n"}', "Must be valid JSON."),
         ("\ufeff{}", "Must be valid JSON."),
-        (nested(101), "Must not be nested deeper than 100 levels."),
+        (nest(101), "Must not be nested deeper than 100 levels."),
         ('{"a":' * 3900 + "1" + "}" * 3900, "Must be under 20,000 characters as JSON text."),
         ('{"a":' * 3300 + "1" + "}" * 3300, "Must not be nested deeper than 100 levels."),
         ('{"a":' + "[" * 19_000, "Must not be nested deeper than 100 levels."),

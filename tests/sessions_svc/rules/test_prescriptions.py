@@ -1,4 +1,4 @@
-"""The rules of sessions: prescriptions and their eyes."""
+"""The rules of prescriptions and their eyes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The rules of sessions: whom they disqualify."""
+"""The rules of qualification: which persons they disqualify."""
 
 from datetime import date
 from typing import Any
@@ -21,7 +21,7 @@ from tests.sessions_svc.bodies import (
 )
 
 
-def reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
+def find_reasons(limits: Limits | None = None, **fields: Any) -> list[str]:
     return find_disqualifications(load_session(**fields), limits or Limits(), {"example1"}, TODAY)
 
 
@@ -53,12 +53,12 @@ def test_age_is_in_whole_years(birthdate: str, day: str, age: int) -> None:
     ],
 )
 def test_ages_18_to_55_are_served(birthdate: str, expected: list[str]) -> None:
-    assert reasons(user=user(birthdate=birthdate)) == expected
+    assert find_reasons(user=user(birthdate=birthdate)) == expected
 
 
 def test_the_fifty_states_and_dc_are_served() -> None:
     assert len(codes.US_STATES) == 51
-    assert [reasons(user=user(region=region)) for region in codes.US_STATES] == [[]] * 51
+    assert [find_reasons(user=user(region=region)) for region in codes.US_STATES] == [[]] * 51
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_fifty_states_and_dc_are_served() -> None:
     [("DC", []), ("US-IL", []), ("PR", ["region"]), ("ZZ", ["region"]), ("CA-ON", ["region"])],
 )
 def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
-    assert reasons(user=user(region=region)) == expected
+    assert find_reasons(user=user(region=region)) == expected
 
 
 @pytest.mark.parametrize("eye", EYES)
@@ -76,7 +76,7 @@ def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
 )
 def test_a_contacts_eye_names_a_mapped_product(eye: str, key: Any, expected: list[str]) -> None:
     fields = drop_absent({"product_key": key, "sphere": -1.0})
-    assert reasons(prescriptions=[contacts(**{eye: fields})]) == expected
+    assert find_reasons(prescriptions=[contacts(**{eye: fields})]) == expected
 
 
 def test_glasses_name_no_product() -> None:
@@ -106,12 +106,12 @@ def test_a_prescription_is_served_within_its_limits(
     kind: Any, eye: str, fields: Values, served: bool
 ) -> None:
     expected = [] if served else ["prescription"]
-    assert reasons(prescriptions=[kind(**{eye: fields})]) == expected
+    assert find_reasons(prescriptions=[kind(**{eye: fields})]) == expected
 
 
 def test_an_eye_that_is_missing_is_not_judged() -> None:
     for missing in (ABSENT, {}):
-        assert reasons(prescriptions=[contacts(left_eye=missing)]) == []
+        assert find_reasons(prescriptions=[contacts(left_eye=missing)]) == []
 
 
 EVERYTHING: Values = {
@@ -122,7 +122,7 @@ ALL = ["age", "region", "unknown_product_key", "prescription"]
 
 
 def test_all_reasons_are_told_in_their_order() -> None:
-    assert reasons(**EVERYTHING) == ALL
+    assert find_reasons(**EVERYTHING) == ALL
 
 
 def test_a_qualification_gives_the_same_reasons() -> None:
@@ -144,7 +144,7 @@ def test_a_qualification_gives_the_same_reasons() -> None:
 def test_the_acuity_service_alone_needs_no_qualification(
     order: Values, expected: list[str]
 ) -> None:
-    assert reasons(order=order, **EVERYTHING) == expected
+    assert find_reasons(order=order, **EVERYTHING) == expected
 
 
 @pytest.mark.parametrize(
@@ -165,4 +165,6 @@ def test_the_acuity_service_alone_needs_no_qualification(
 def test_each_limit_is_the_partners_own(limits: Limits, expected: list[str]) -> None:
     right = {"product_key": "example1", "sphere": -2.0, "cylinder": -0.75, "axis": 90, "add": 1.5}
     left = {"product_key": "example1"}
-    assert reasons(limits, prescriptions=[contacts(right_eye=right, left_eye=left)]) == expected
+    assert (
+        find_reasons(limits, prescriptions=[contacts(right_eye=right, left_eye=left)]) == expected
+    )

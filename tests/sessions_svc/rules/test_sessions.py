@@ -1,4 +1,4 @@
-"""The rules of sessions: requests as a whole, keys, lists and stores."""
+"""The rules of sessions: whole requests, keys, lists and stores."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ def test_of_the_secrets_only_hashes_are_kept(sessions: Served, unique: str) -> N
 
 
 def test_links_that_are_over_are_forgotten_with_the_next(sessions: Served, unique: str) -> None:
-    def kept() -> int:
+    def count_links() -> int:
         hashes = {hash_secret(each["token"]) for each in (unused, used, link)}
         return sum(row[0] in hashes for row in sessions.rows()["links"])
 
@@ -39,5 +39,5 @@ def test_links_that_are_over_are_forgotten_with_the_next(sessions: Served, uniqu
     }.items():
         with sessions.clock.at(NOON + later):
             link = create_link(sessions, unique)
-            assert kept() == left
+            assert count_links() == left
             sessions.clock.set = NOON + later + timedelta(minutes=1)
