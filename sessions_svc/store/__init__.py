@@ -1,5 +1,5 @@
 """Tables and queries, one file per noun.
 
-`find_*` returns None for a missing row, `get_*` raises NotFound, and a conditional
-update raises WrongState when the status of the row forbids it.
+`get_*` raises NotFound for a missing row, `find_*` does not; a conditional update
+raises WrongState when the status of the row forbids it.
 """

@@ -32,7 +32,7 @@ def parse_answer(text: str) -> object:
     return json.loads(text) if text.startswith("{") else text.split()
 
 
-def test_every_step_answers_as_written(site: str, sessions: Served) -> None:
+def test_every_example_answers_as_written(site: str, sessions: Served) -> None:
     assert [language for language, _, _ in STEPS] == ["sh", "sh", "python", "sh"]
     for language, code, answer in STEPS:
         here = code.replace("http://127.0.0.1:8080", site)
@@ -43,7 +43,7 @@ def test_every_step_answers_as_written(site: str, sessions: Served) -> None:
         assert parse_answer(done.stdout) == parse_answer(answer)
 
 
-def test_the_configuration_is_one() -> None:
+def test_the_configuration_in_the_readme_is_valid() -> None:
     (written,) = [code for language, code in BLOCK.findall(README) if language == "toml"]
     (partner,) = REFERENCE.load(tomllib.loads(written))["partners"]
     assert partner["endpoint"]["url"] == "https://partner.example/events"

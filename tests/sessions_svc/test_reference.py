@@ -48,7 +48,7 @@ def test_loading_twice_changes_nothing(sessions: Served) -> None:
     assert sessions.rows() == before
 
 
-def test_limits_that_a_file_names_are_the_partners(sessions: Served, unique: str) -> None:
+def test_limits_in_a_file_apply_to_its_partner(sessions: Served, unique: str) -> None:
     young = {"birthdate": "2016-01-01", "region": "IL"}
     strong = [glasses(right_eye={"sphere": -13.0})]
     limits = {"min_age": 5, "min_sphere": -20, "regions": ["CA-ON", "IL"]}
@@ -86,7 +86,7 @@ def test_stores_and_products_are_replaced_as_a_whole(sessions: Served, unique: s
     assert list_all_products(sessions, "demo-partner") == ["example1", "example2"]
 
 
-def test_an_endpoint_is_the_partners(sessions: Served, unique: str) -> None:
+def test_an_endpoint_belongs_to_its_partner(sessions: Served, unique: str) -> None:
     url = "https://partner.example/events?for=optigate"
     headers = {"Authorization": "Bearer x"}
     load_partner(sessions, account=unique, endpoint={"url": url, "headers": headers})
@@ -130,13 +130,13 @@ def test_a_partner_needs_an_account(sessions: Served) -> None:
         ({"account": "a", "products": ["p" * 201]}, "partners.0.products.0"),
     ],
 )
-def test_what_a_file_has_wrong_is_named(partner: dict[str, Any], path: str) -> None:
+def test_faults_of_a_file_are_named(partner: dict[str, Any], path: str) -> None:
     with pytest.raises(ValidationError) as caught:
         REFERENCE.load({"partners": [partner]})
     assert [fault.path for fault in flatten(caught.value.messages_dict)] == [path]
 
 
-def test_a_partner_stands_once() -> None:
+def test_duplicate_partners_are_refused() -> None:
     with pytest.raises(ValidationError) as caught:
         REFERENCE.load({"partners": [{"account": "a"}, {"account": "a"}]})
     assert caught.value.messages == {"partners": ["Must not have duplicate accounts."]}

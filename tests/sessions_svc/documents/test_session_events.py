@@ -116,7 +116,7 @@ def test_an_acuity_exam_completes_with_data_and_no_status(sessions: Served, uniq
     ]
 
 
-def test_what_the_partner_does_sends_no_event(sessions: Served, unique: str) -> None:
+def test_a_move_of_the_partner_sends_no_event(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     keys = pb.CancelSessionRequest(user_key=f"u-{unique}", session_key=unique)
     sessions.call("CancelSession", keys, "", authorization=partner.authorization)
@@ -131,7 +131,7 @@ def test_a_refused_move_sends_no_event(sessions: Served, unique: str) -> None:
     assert len(partner.read_events()) == 1
 
 
-def test_a_move_that_is_repeated_sends_one_event(sessions: Served, unique: str) -> None:
+def test_a_repeated_move_sends_one_event(sessions: Served, unique: str) -> None:
     partner = Partner(sessions, unique)
     request = build_request("StartExam", unique, partner=unique)
     for _ in range(2):
@@ -155,7 +155,9 @@ def test_a_partner_may_ask_for_one_type(sessions: Served, unique: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["owner", "stream", "type"])
-def test_the_envelope_names_nobody(sessions: Served, unique: str, field: str) -> None:
+def test_the_envelope_holds_only_the_partners_own_names(
+    sessions: Served, unique: str, field: str
+) -> None:
     partner = Partner(sessions, unique)
     partner.move("StartExam")
     with sessions.database.read() as tx:

@@ -129,7 +129,7 @@ GLASSES_EYE = dispensed_glasses()["right_eye"]
         ),
     ],
 )
-def test_what_is_at_fault_is_named(
+def test_faults_are_named(
     sessions: Served, unique: str, prescription: dict[str, Any], expected: dict[str, str]
 ) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)

@@ -65,7 +65,7 @@ def test_files_of_more_than_five_mib_together_are_refused(sessions: Served, uniq
     assert sessions.rows() == before
 
 
-def test_a_message_of_more_than_sixteen_mib_is_not_read(sessions: Served, unique: str) -> None:
+def test_a_message_of_more_than_16_mib_is_refused_unread(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     request = build_request("Approve", unique, source=b"\0" * (16 * MIB))
     failure = sessions.refusal("Approve", request, "staff", desk=True)

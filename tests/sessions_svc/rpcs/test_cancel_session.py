@@ -50,7 +50,7 @@ def test_a_session_of_another_user_or_partner_is_not_found(sessions: Served, uni
     assert get_status(sessions, unique) == "created"
 
 
-def test_a_repeat_under_its_key_is_replayed(sessions: Served, unique: str) -> None:
+def test_a_repeat_under_an_idempotency_key_is_replayed(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     first, repeated = (
         sessions.call("CancelSession", build_keys(unique), idempotency_key=unique) for _ in range(2)

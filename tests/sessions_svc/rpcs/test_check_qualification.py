@@ -25,7 +25,7 @@ def test_it_works(sessions: Served) -> None:
     assert sessions.rows() == before
 
 
-def test_every_reason_is_told_in_its_order(sessions: Served) -> None:
+def test_every_reason_is_named_in_its_order(sessions: Served) -> None:
     prescriptions = [contacts(left_eye={"product_key": "none", "add": 4.25})]
     person = {"birthdate": "2020-01-01", "region": "CA-ON"}
     answer = sessions.call("CheckQualification", check(user=person, prescriptions=prescriptions))
@@ -47,7 +47,7 @@ def test_each_partner_has_products_of_its_own(sessions: Served) -> None:
         ("1970-06-16", no("age")),
     ],
 )
-def test_age_is_that_of_today(
+def test_age_is_computed_for_today(
     sessions: Served, birthdate: str, answer: CheckQualificationResponse
 ) -> None:
     with sessions.clock.at(MIDNIGHT):
@@ -55,7 +55,7 @@ def test_age_is_that_of_today(
         assert sessions.call("CheckQualification", request) == answer
 
 
-def test_a_check_and_a_session_give_the_same_reasons(sessions: Served, unique: str) -> None:
+def test_a_check_and_a_session_return_the_same_reasons(sessions: Served, unique: str) -> None:
     person = user(birthdate="1950-01-01", region="PR")
     prescriptions = [glasses(right_eye={"sphere": -12.25})]
     request = create(session_key=unique, user=person, prescriptions=prescriptions)
@@ -82,7 +82,7 @@ def test_all_faults_are_named_at_once(sessions: Served) -> None:
     )
 
 
-def test_an_empty_question_is_refused(sessions: Served) -> None:
+def test_an_empty_request_is_refused(sessions: Served) -> None:
     failure = sessions.refusal("CheckQualification", CheckQualificationRequest())
     assert failure.faults == (Fault("user", "Missing data for required field."),)
 
@@ -102,7 +102,7 @@ def test_only_a_partner_may_ask(
     assert sessions.refusal("CheckQualification", check(), who, **sent).code is code
 
 
-def test_an_answer_is_replayed_to_its_key(sessions: Served, unique: str) -> None:
+def test_an_answer_is_replayed_under_its_idempotency_key(sessions: Served, unique: str) -> None:
     with sessions.clock.at(MIDNIGHT):
         first = sessions.call("CheckQualification", check(), idempotency_key=unique)
     with sessions.clock.at(MIDNIGHT.replace(year=2066)):

@@ -48,7 +48,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         ({"left_eye": {"snellen": "20/20"}}, {"left_eye.snellen": "Unknown field."}),
     ],
 )
-def test_what_is_at_fault_is_named(
+def test_faults_are_named(
     sessions: Served, unique: str, changes: dict[str, Any], expected: dict[str, str]
 ) -> None:
     bring(sessions, unique, Status.STARTED, order=ACUITY_ORDER)

@@ -74,7 +74,7 @@ def test_start_and_results_send_events(sessions: Served, unique: str) -> None:
     ]
 
 
-def test_results_are_kept_once(sessions: Served, unique: str) -> None:
+def test_results_are_stored_once(sessions: Served, unique: str) -> None:
     token = open_acuity_exam(sessions, unique)
 
     def complete(number: int) -> Any:
@@ -118,7 +118,7 @@ def test_results_out_of_range_are_refused(
     assert [fault.path for fault in failure.faults] == [path]
 
 
-def test_results_are_of_a_started_acuity_session(sessions: Served, unique: str) -> None:
+def test_only_a_started_acuity_session_takes_results(sessions: Served, unique: str) -> None:
     glasses = open_exam(sessions, unique, order={"products": [{"type": "glasses"}]})
     free = open_exam(sessions, "x" + unique)
     for token in (glasses, free):

@@ -91,7 +91,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     ]
 
 
-def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> None:
+def test_a_file_and_an_rpc_store_the_same_configuration(sessions: Served, unique: str) -> None:
     by_file, by_rpc = f"f-{unique}", f"r-{unique}"
     create_partner(sessions, by_rpc, **WHOLE)
     account = {"name": by_file, "secret": f"{by_file}-secret"}
@@ -101,7 +101,7 @@ def test_a_file_and_an_rpc_lead_to_the_same(sessions: Served, unique: str) -> No
     assert read_configuration(sessions, by_file) == read_configuration(sessions, by_rpc)
 
 
-def test_what_is_absent_is_gone(sessions: Served, unique: str) -> None:
+def test_absent_configuration_is_removed(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique, **WHOLE)
     assert configure(sessions, unique).endpoint_secret == ""
     assert read_configuration(sessions, unique) == {
@@ -112,7 +112,7 @@ def test_what_is_absent_is_gone(sessions: Served, unique: str) -> None:
     }
 
 
-def test_an_endpoint_without_a_secret_gets_one_and_keeps_it(sessions: Served, unique: str) -> None:
+def test_an_endpoint_without_a_secret_gets_one_that_stays(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique)
     first = configure(sessions, unique, endpoint={"url": "https://a.example/"}).endpoint_secret
     assert first.startswith("whsec_")
@@ -120,7 +120,7 @@ def test_an_endpoint_without_a_secret_gets_one_and_keeps_it(sessions: Served, un
     assert again == first
 
 
-def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None:
+def test_a_change_takes_effect_within_a_second(sessions: Served, unique: str) -> None:
     authorization = create_partner(sessions, unique, products=["p1"], stores=[{"id": "s1"}])
     lens = [contacts(right_eye={"product_key": "p1", "sphere": -1.0}, left_eye=None)]
 
@@ -143,7 +143,7 @@ def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None
     )
 
 
-def test_two_at_once_leave_one_of_both(sessions: Served, unique: str) -> None:
+def test_concurrent_configurations_are_stored_as_a_whole(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique)
     ways = [{"products": [f"{way}{n}" for n in range(20)]} for way in "abcdefgh"]
     with ThreadPoolExecutor(8) as pool:
@@ -193,9 +193,7 @@ def test_only_a_partner_is_configured(sessions: Served, name: str) -> None:
         ({"endpoint": {"url": "https://a.example/", "events": ["created"]}}, "endpoint.events"),
     ],
 )
-def test_what_is_at_fault_is_named(
-    sessions: Served, configuration: dict[str, Any], path: str
-) -> None:
+def test_faults_are_named(sessions: Served, configuration: dict[str, Any], path: str) -> None:
     before = sessions.rows()
     request = ParseDict({"partner": "demo-partner", **configuration}, pb.ConfigurePartnerRequest())
     failure = sessions.refusal("ConfigurePartner", request, "staff", desk=True)
@@ -204,7 +202,7 @@ def test_what_is_at_fault_is_named(
     assert sessions.rows() == before
 
 
-def test_a_partner_may_not(sessions: Served) -> None:
+def test_a_partner_may_not_configure_itself(sessions: Served) -> None:
     request = pb.ConfigurePartnerRequest(partner="demo-partner", products=["mine"])
     failure = sessions.refusal("ConfigurePartner", request, "client", desk=True)
     assert failure.code is StatusCode.PERMISSION_DENIED

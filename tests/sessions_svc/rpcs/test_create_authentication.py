@@ -40,7 +40,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
 
 
 @pytest.mark.parametrize("status", [each for each in Status if each not in ENDED])
-def test_a_session_that_has_not_ended_has_links(
+def test_a_session_that_has_not_ended_gets_a_link(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
@@ -48,7 +48,9 @@ def test_a_session_that_has_not_ended_has_links(
 
 
 @pytest.mark.parametrize("status", ENDED)
-def test_a_session_that_has_ended_has_none(sessions: Served, unique: str, status: Status) -> None:
+def test_a_session_that_has_ended_gets_no_link(
+    sessions: Served, unique: str, status: Status
+) -> None:
     bring(sessions, unique, status)
     before = sessions.rows()
     failure = sessions.refusal("CreateAuthentication", build_request(unique))
@@ -56,7 +58,9 @@ def test_a_session_that_has_ended_has_none(sessions: Served, unique: str, status
     assert sessions.rows() == before
 
 
-def test_a_session_of_nobody_or_of_another_is_not_found(sessions: Served, unique: str) -> None:
+def test_an_unknown_session_or_one_of_another_partner_is_not_found(
+    sessions: Served, unique: str
+) -> None:
     bring(sessions, unique, Status.CREATED)
     before = sessions.rows()
     for who, keys in {
@@ -71,7 +75,7 @@ def test_a_session_of_nobody_or_of_another_is_not_found(sessions: Served, unique
     assert sessions.rows() == before
 
 
-def test_staff_and_strangers_get_none(sessions: Served, unique: str) -> None:
+def test_staff_and_strangers_get_no_link(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     for who, code in {"staff": "PERMISSION_DENIED", "": "UNAUTHENTICATED"}.items():
         assert (
@@ -79,14 +83,16 @@ def test_staff_and_strangers_get_none(sessions: Served, unique: str) -> None:
         )
 
 
-def test_every_call_makes_a_new_link_and_each_works(sessions: Served, unique: str) -> None:
+def test_every_call_creates_a_new_link_and_each_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     made = [create_link(sessions, unique) for _ in range(3)]
     assert len({each["token"] for each in made}) == 3
     assert len({enter_exam(sessions, each) for each in made}) == 3
 
 
-def test_one_key_at_once_makes_one_link(sessions: Served, unique: str) -> None:
+def test_concurrent_calls_with_one_idempotency_key_create_one_link(
+    sessions: Served, unique: str
+) -> None:
     bring(sessions, unique, Status.CREATED)
     ask = partial(
         sessions.call, "CreateAuthentication", build_request(unique), idempotency_key=unique
@@ -96,7 +102,7 @@ def test_one_key_at_once_makes_one_link(sessions: Served, unique: str) -> None:
     assert len({each.SerializeToString() for each in answers}) == 1
 
 
-def test_a_key_gets_its_link_also_when_that_was_used_and_the_session_has_ended(
+def test_an_idempotency_key_returns_its_link_even_after_the_session_has_ended(
     sessions: Served, unique: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
@@ -110,7 +116,9 @@ def test_a_key_gets_its_link_also_when_that_was_used_and_the_session_has_ended(
         assert ask() == first
 
 
-def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique: str) -> None:
+def test_an_idempotency_key_is_useless_to_another_request_or_account(
+    sessions: Served, unique: str
+) -> None:
     bring(sessions, unique, Status.CREATED)
     create_link(sessions, unique, idempotency_key=unique)
     before = sessions.rows()
@@ -125,7 +133,7 @@ def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique
     assert sessions.rows() == before
 
 
-def test_every_fault_is_named_and_nothing_is_kept(sessions: Served) -> None:
+def test_every_fault_is_named_and_nothing_is_stored(sessions: Served) -> None:
     before = sessions.rows()
     bad: Values = {"session_key": "a b", "redirect_url": "http://partner.com/"}
     request = ParseDict(bad, CreateAuthenticationRequest())

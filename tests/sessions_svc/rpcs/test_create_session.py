@@ -77,7 +77,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     ]
 
 
-def test_what_is_absent_is_kept_as_absent(sessions: Served, unique: str) -> None:
+def test_absent_fields_are_stored_as_absent(sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         sessions.call("CreateSession", create(user_key=unique, session_key=unique, store_id=""))
     assert find_rows(sessions, unique) == [
@@ -119,12 +119,12 @@ def test_no_amount_and_zero_stay_different(
     ],
     ids=["numbers", "digits", "escapes", "longest"],
 )
-def test_partner_info_is_kept_letter_by_letter(sessions: Served, unique: str, text: str) -> None:
+def test_partner_info_is_stored_exactly_as_sent(sessions: Served, unique: str, text: str) -> None:
     sessions.call("CreateSession", create(session_key=unique, partner_info=text))
     assert [row["partner_info"] for row in find_rows(sessions, unique)] == [text]
 
 
-def test_zeros_in_an_eye_are_kept(sessions: Served, unique: str) -> None:
+def test_zeros_in_an_eye_are_stored(sessions: Served, unique: str) -> None:
     eye = {"product_key": "example2", "sphere": 0.0, "cylinder": 0.0}
     prescriptions = [contacts(left_eye=ABSENT, right_eye=eye, verification="unverified")]
     sessions.call("CreateSession", create(session_key=unique, prescriptions=prescriptions))
@@ -159,7 +159,7 @@ def test_all_faults_are_named_at_once(sessions: Served, unique: str) -> None:
         (datetime(2026, 6, 15, 23, 59, 59, tzinfo=UTC), "2008-06-16", "DISQUALIFIED"),
     ],
 )
-def test_today_is_the_day_in_utc(
+def test_today_is_the_date_in_utc(
     sessions: Served, unique: str, moment: datetime, birthdate: str, reason: str
 ) -> None:
     with sessions.clock.at(moment):
@@ -170,7 +170,7 @@ def test_today_is_the_day_in_utc(
 
 
 @pytest.mark.parametrize("store_id", ["store_9999", "nowhere", "STORE_1234", "x" * 1000, "店"])
-def test_a_store_that_is_not_an_enabled_one_is_refused(
+def test_a_disabled_or_unknown_store_is_refused(
     sessions: Served, unique: str, store_id: str
 ) -> None:
     failure = expect_refusal(sessions, create(session_key=unique, store_id=store_id))
@@ -183,7 +183,7 @@ def test_a_store_of_another_partner_is_refused(sessions: Served, unique: str) ->
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_refused(sessions: Served, unique: str, number: float) -> None:
+def test_nan_and_infinity_are_refused(sessions: Served, unique: str, number: float) -> None:
     request = create(session_key=unique, prescriptions=[contacts()])
     request.prescriptions[0].right_eye.sphere = number
     message = "Special numeric values (nan or infinity) are not permitted."
@@ -221,7 +221,7 @@ def test_control_characters_are_refused(
     assert {fault.path for fault in failure.faults} == {path}
 
 
-def test_names_of_any_script_are_kept(sessions: Served, unique: str) -> None:
+def test_names_of_any_script_are_stored(sessions: Served, unique: str) -> None:
     person = user(first_name="\U0001d49c" * 50, last_name="Żółć\t李")
     sessions.call("CreateSession", create(user_key=unique, session_key=unique, user=person))
     rows = [row for row in sessions.rows()["users"] if unique in row]
@@ -234,7 +234,7 @@ BEYOND: Values = {
 }
 
 
-def test_who_does_not_qualify_is_told_every_reason(sessions: Served, unique: str) -> None:
+def test_a_disqualified_person_is_refused_with_every_reason(sessions: Served, unique: str) -> None:
     failure = expect_refusal(sessions, create(session_key=unique, **BEYOND))
     assert failure == Failure(
         StatusCode.PERMISSION_DENIED,
@@ -245,7 +245,7 @@ def test_who_does_not_qualify_is_told_every_reason(sessions: Served, unique: str
     sessions.call("CreateSession", create(session_key=unique))
 
 
-def test_the_acuity_service_alone_is_for_everybody(sessions: Served, unique: str) -> None:
+def test_the_acuity_service_needs_no_qualification(sessions: Served, unique: str) -> None:
     order = {"products": [{"type": "acuity-service"}]}
     created = sessions.call("CreateSession", create(session_key=unique, order=order, **BEYOND))
     assert created.status == "created"
@@ -258,7 +258,7 @@ def test_a_product_of_another_partner_is_unknown(sessions: Served, unique: str) 
     sessions.call("CreateSession", request)
 
 
-def test_faults_come_before_reasons_and_reasons_before_a_taken_key(
+def test_faults_precede_reasons_and_reasons_precede_a_duplicate_key(
     sessions: Served, unique: str
 ) -> None:
     sessions.call("CreateSession", create(session_key=unique))
@@ -288,7 +288,7 @@ def test_two_partners_may_use_the_same_keys(sessions: Served, unique: str) -> No
     assert [row[3] for row in rows if row[1] == unique] == ["Anna", "Otto"]
 
 
-def test_of_a_user_the_newest_details_are_kept(sessions: Served, unique: str) -> None:
+def test_the_newest_details_of_a_user_are_stored(sessions: Served, unique: str) -> None:
     last = user(email="new@example.com", last_name="New", birthdate="1990-02-28", region="CA")
     for index, person in enumerate([user(), last]):
         with sessions.clock.at(NOON + timedelta(days=index)):
@@ -322,7 +322,7 @@ def test_only_a_partner_may_create(
     assert sessions.rows() == before
 
 
-def test_a_new_partner_serves_by_the_defaults(sessions: Served, unique: str) -> None:
+def test_a_new_partner_has_the_default_limits(sessions: Served, unique: str) -> None:
     with sessions.database.write() as tx:
         new = basic(unique, tables.accounts.add(tx, unique, "client"))
     somewhere = create(session_key=unique, store_id="store_1234")

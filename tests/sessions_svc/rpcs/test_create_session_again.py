@@ -44,7 +44,7 @@ def count(sessions: Served, unique: str) -> Callable[[], tuple[int, int]]:
     )
 
 
-def test_of_sessions_with_one_key_at_once_one_is_kept(
+def test_of_concurrent_sessions_with_one_key_one_is_stored(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     requests = [
@@ -58,7 +58,7 @@ def test_of_sessions_with_one_key_at_once_one_is_kept(
     assert find_rows(sessions, "users", unique)[0][1] == created[0].user_key
 
 
-def test_of_one_user_at_once_one_set_of_details_is_kept(
+def test_concurrent_details_of_one_user_are_stored_as_a_whole(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     people = [
@@ -76,7 +76,7 @@ def test_of_one_user_at_once_one_set_of_details_is_kept(
     assert find_rows(sessions, "users", unique)[0][2:5] in whole
 
 
-def test_a_key_is_replayed(
+def test_a_repeat_under_an_idempotency_key_is_replayed(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     request = create(user_key=unique, session_key=unique)
@@ -85,7 +85,7 @@ def test_a_key_is_replayed(
     assert count() == (1, 1)
 
 
-def test_a_key_at_once_leaves_one_session(
+def test_concurrent_calls_with_one_idempotency_key_create_one_session(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     request = create(user_key=unique, session_key=unique)
@@ -95,7 +95,7 @@ def test_a_key_at_once_leaves_one_session(
     assert count() == (1, 1)
 
 
-def test_a_key_is_not_for_another_request(sessions: Served, unique: str) -> None:
+def test_an_idempotency_key_is_refused_for_another_request(sessions: Served, unique: str) -> None:
     sessions.call("CreateSession", create(session_key=unique), idempotency_key=unique)
     other = create(session_key="x" + unique)
     failure = sessions.refusal("CreateSession", other, idempotency_key=unique)
@@ -105,7 +105,7 @@ def test_a_key_is_not_for_another_request(sessions: Served, unique: str) -> None
     assert find_rows(sessions, "sessions", "x" + unique) == []
 
 
-def test_a_refusal_is_not_kept_under_its_key(sessions: Served, unique: str) -> None:
+def test_a_refusal_is_not_stored_under_its_idempotency_key(sessions: Served, unique: str) -> None:
     child = create(session_key=unique, user=user(birthdate="2020-01-01"))
     failure = sessions.refusal("CreateSession", child, idempotency_key=unique)
     assert failure.reason == "DISQUALIFIED"

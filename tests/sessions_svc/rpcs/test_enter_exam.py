@@ -35,7 +35,7 @@ def test_a_link_opens_once(sessions: Served, unique: str) -> None:
     assert get_refusal(sessions, "EnterExam", **link, visit="w" * 22) == CLOSED
 
 
-def test_of_many_at_once_one_gets_in(sessions: Served, unique: str) -> None:
+def test_of_many_concurrent_visits_one_enters(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     link = create_link(sessions, unique)
 
@@ -59,7 +59,7 @@ def test_a_double_click_gets_one_exam(sessions: Served, unique: str) -> None:
     assert len(tokens) == 1
 
 
-def test_a_link_is_good_for_five_minutes(sessions: Served, unique: str) -> None:
+def test_a_link_expires_after_five_minutes(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     with sessions.clock.at(NOON):
         early, late = create_link(sessions, unique), create_link(sessions, unique)
@@ -71,7 +71,7 @@ def test_a_link_is_good_for_five_minutes(sessions: Served, unique: str) -> None:
 
 
 @pytest.mark.parametrize("visit", ["", "v" * 21, "v" * 129, "v" * 21 + "é", "v" * 22 + "\n"])
-def test_a_visit_has_a_secret_of_its_own(sessions: Served, unique: str, visit: str) -> None:
+def test_a_visit_requires_a_random_value(sessions: Served, unique: str, visit: str) -> None:
     bring(sessions, unique, Status.CREATED)
     failure = expect_refusal_at_door(
         sessions, "EnterExam", **create_link(sessions, unique), visit=visit
@@ -80,7 +80,7 @@ def test_a_visit_has_a_secret_of_its_own(sessions: Served, unique: str, visit: s
     assert [fault.path for fault in failure.faults] == ["visit"]
 
 
-def test_a_session_under_way_is_entered_again_as_it_is(sessions: Served, unique: str) -> None:
+def test_entering_a_session_under_way_keeps_its_status(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.STARTED)
     first = enter_exam(sessions, create_link(sessions, unique))
     move(sessions, "SubmitExam", unique, status="awaiting_checkout")

@@ -48,7 +48,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
 
 @pytest.mark.parametrize("name", ["token", "user_key", "session_key"])
 @pytest.mark.parametrize("value", ["", "x", "é\x00🙂", "x" * 100_000, None])
-def test_a_link_must_be_right_in_every_part(
+def test_a_link_with_any_wrong_part_is_unknown(
     sessions: Served, unique: str, name: str, value: str | None
 ) -> None:
     bring(sessions, unique, Status.CREATED)
@@ -62,9 +62,7 @@ def test_a_link_must_be_right_in_every_part(
 
 
 @pytest.mark.parametrize("status", [Status.REFERRED, Status.CANCELLED, Status.COMPLETED])
-def test_a_link_into_a_session_that_has_ended_since_is_over(
-    sessions: Served, unique: str, status: Status
-) -> None:
+def test_a_link_closes_when_its_session_ends(sessions: Served, unique: str, status: Status) -> None:
     fields = {"order": ACUITY_ORDER} if status == Status.COMPLETED else {}
     bring(sessions, unique, Status.CREATED, **fields)
     link = create_link(sessions, unique)

@@ -25,7 +25,7 @@ NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
 DONE = "https://partner.com/thankyou"
 
 
-def test_an_exam_is_good_for_four_hours(sessions: Served, unique: str) -> None:
+def test_an_exam_expires_after_four_hours(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     with sessions.clock.at(NOON):
         link = create_link(sessions, unique)
@@ -61,7 +61,7 @@ def test_a_wrong_token_opens_no_exam(sessions: Served, token: str) -> None:
         (Status.AWAITING_REVIEW, "return"),
     ],
 )
-def test_an_exam_says_what_comes_next(
+def test_an_exam_names_the_next_step(
     sessions: Served, unique: str, status: Status, next_step: str
 ) -> None:
     token = open_exam(sessions, unique, status)
@@ -69,7 +69,7 @@ def test_an_exam_says_what_comes_next(
     assert (found.status, found.next, found.return_url) == (status, next_step, "")
 
 
-def test_what_is_missing_goes_back_with_the_person(sessions: Served, unique: str) -> None:
+def test_missing_requirements_are_in_the_return_url(sessions: Served, unique: str) -> None:
     token = open_exam(sessions, unique, Status.STARTED, f"{DONE}?a=%5B1%5D#end")
     missing = ["glasses_prior", "id_verification"]
     move(sessions, "RequestConfirmation", unique, missing_requirements=missing)

@@ -54,7 +54,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     assert sessions.rows() == before
 
 
-def test_what_is_absent_is_absent(sessions: Served, unique: str) -> None:
+def test_absent_fields_stay_absent(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     found = get_record(sessions, unique)
     assert found.order == pb.Order()
@@ -72,7 +72,9 @@ def test_no_amount_and_zero_are_different(
     assert found.charged_amount == (amount or 0)
 
 
-def test_what_is_missing_is_named_while_it_is_awaited(sessions: Served, unique: str) -> None:
+def test_missing_requirements_are_shown_while_they_are_awaited(
+    sessions: Served, unique: str
+) -> None:
     bring(sessions, unique, Status.STARTED)
     missing = ["contacts_prior", "id_verification"]
     move(sessions, "RequestConfirmation", unique, missing_requirements=missing)
@@ -82,14 +84,14 @@ def test_what_is_missing_is_named_while_it_is_awaited(sessions: Served, unique: 
 
 
 @pytest.mark.parametrize("status", [Status.APPROVED, Status.COMPLETED])
-def test_what_came_of_it_is_what_the_partner_gets(
+def test_the_outcome_is_the_one_that_the_partner_gets(
     sessions: Served, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
     assert get_record(sessions, unique).session == get_session(sessions, unique)
 
 
-def test_a_session_that_there_is_not_is_not_found(sessions: Served, unique: str) -> None:
+def test_an_unknown_session_is_not_found(sessions: Served, unique: str) -> None:
     configure(sessions, "other-partner")
     bring(sessions, unique, Status.CREATED)
     for request in (

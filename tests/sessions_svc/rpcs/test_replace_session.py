@@ -68,7 +68,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     assert person["updated_at"] == LATER
 
 
-def test_what_is_absent_is_cleared(sessions: Served, unique: str) -> None:
+def test_absent_fields_are_cleared(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
     created = ParseDict({**example(), **keys}, pb.CreateSessionRequest())
     sessions.call("CreateSession", created)
@@ -78,7 +78,7 @@ def test_what_is_absent_is_cleared(sessions: Served, unique: str) -> None:
     assert [row[name] for name in (*cleared, "prescriptions")] == [None, None, [], None, None, []]
 
 
-def test_another_order_is_another_exam(sessions: Served, unique: str) -> None:
+def test_another_order_leads_to_another_exam(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
     bring(sessions, unique, Status.CREATED)
     order = {"products": [{"type": "acuity-service"}]}
@@ -98,7 +98,7 @@ def get_refusal(served: Served, **fields: Any) -> tuple[StatusCode, str]:
 BEYOND: Values = {"user": user(region="CA-ON"), "prescriptions": [contacts()]}
 
 
-def test_refusals_come_in_an_order(sessions: Served, unique: str) -> None:
+def test_refusals_have_an_order(sessions: Served, unique: str) -> None:
     """Faults, then an unknown session, then one that has begun, then qualification."""
     bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
@@ -111,7 +111,7 @@ def test_refusals_come_in_an_order(sessions: Served, unique: str) -> None:
     assert failure == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
 
 
-def test_the_acuity_service_alone_is_for_everybody(sessions: Served, unique: str) -> None:
+def test_the_acuity_service_needs_no_qualification(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
     bring(sessions, unique, Status.CREATED)
     order = {"products": [{"type": "acuity-service"}]}

@@ -20,7 +20,7 @@ def test_it_works(sessions: Served, unique: str, origin: Status) -> None:
     assert move(sessions, "StartExam", unique).status == "started"
 
 
-def test_a_retake_asks_for_nothing_else(sessions: Served, unique: str) -> None:
+def test_a_retake_clears_the_missing_requirements(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_CONFIRMATION)
     move(sessions, "RequestRetake", unique)
     assert not move(sessions, "GetSessionRecord", unique).missing_requirements

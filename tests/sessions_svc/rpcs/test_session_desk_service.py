@@ -51,7 +51,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("origin", list(ALLOWED))
-def test_a_move_is_in_the_table_or_refused(sessions: Served, unique: str, origin: str) -> None:
+def test_a_move_outside_the_table_is_refused(sessions: Served, unique: str, origin: str) -> None:
     for index, (rpc, more, target) in enumerate(LEADS):
         key = f"{unique}-{index}"
         bring(sessions, key, Status(origin))
@@ -79,7 +79,7 @@ def test_an_acuity_session_starts_and_completes(sessions: Served, unique: str, o
             assert expect_refusal(sessions, rpc, key, **more).reason == "WRONG_STATE"
 
 
-def test_of_three_judgements_at_once_one_wins(sessions: Served, unique: str) -> None:
+def test_of_three_concurrent_decisions_one_wins(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     calls: list[Call] = [
         (rpc, build_request(rpc, unique), "staff", True)
@@ -88,7 +88,7 @@ def test_of_three_judgements_at_once_one_wins(sessions: Served, unique: str) -> 
     assert race(sessions, calls * 3) == ["FAILED_PRECONDITION"] * 8 + ["OK"]
 
 
-def test_what_is_dispensed_at_once_is_dispensed_once(sessions: Served, unique: str) -> None:
+def test_concurrent_approvals_dispense_once(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     approve: Call = ("Approve", build_request("Approve", unique), "staff", True)
     assert race(sessions, [approve] * 8) == ["FAILED_PRECONDITION"] * 7 + ["OK"]

@@ -33,7 +33,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     }
 
 
-def test_of_a_start_and_a_cancel_at_once_one_wins(sessions: Served, unique: str) -> None:
+def test_of_a_concurrent_start_and_cancel_one_wins(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     keys = pb.CancelSessionRequest(user_key=unique, session_key=unique)
     start: Call = ("StartExam", build_request("StartExam", unique), "staff", True)
@@ -45,7 +45,7 @@ def test_of_a_start_and_a_cancel_at_once_one_wins(sessions: Served, unique: str)
     ("partner", "session_key"),
     [("nobody", ""), ("other-partner", ""), ("demo-staff", ""), ("demo-partner", "unknown")],
 )
-def test_a_session_that_the_partner_does_not_have_is_not_found(
+def test_a_session_of_another_partner_is_not_found(
     sessions: Served, unique: str, partner: str, session_key: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
@@ -56,7 +56,7 @@ def test_a_session_that_the_partner_does_not_have_is_not_found(
     )
 
 
-def test_a_key_moves_once(sessions: Served, unique: str) -> None:
+def test_an_idempotency_key_moves_a_session_once(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     request = build_request("StartExam", unique)
     first, again = (

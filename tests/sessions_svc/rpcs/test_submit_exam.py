@@ -32,7 +32,9 @@ def test_it_works(sessions: Served, unique: str, status: str, fields: dict[str, 
     assert moved.status == status
 
 
-def test_what_is_missing_is_kept_while_it_is(sessions: Served, unique: str) -> None:
+def test_missing_requirements_are_stored_while_they_are_awaited(
+    sessions: Served, unique: str
+) -> None:
     def read_missing() -> list[Any]:
         return [row[-4] for row in sessions.rows()["sessions"] if unique in row]
 

@@ -79,6 +79,6 @@ def test_another_redirect_url_is_refused(url: str, message: str) -> None:
         ("https://a.b/?u=https://c.d/?e", "https://a.b/?u=https://c.d/?e&S"),
     ],
 )
-def test_what_a_redirect_url_holds_is_kept_byte_for_byte(url: str, whole: str) -> None:
+def test_a_redirect_url_is_kept_byte_for_byte(url: str, whole: str) -> None:
     state = "user_key=u%3A1&session_key=s.1&status=started"
     assert build_return_url(url, "u:1", "s.1", "started", ["x"]) == whole.replace("S", state)

@@ -7,7 +7,7 @@ from tests.sessions_svc.bodies import Values, find_faults, load_session, session
 
 
 @pytest.mark.parametrize("currency", ["USD", "EUR", "JPY", "XOF", "ZWG"])
-def test_an_active_currency_is_taken(currency: str) -> None:
+def test_an_active_currency_is_accepted(currency: str) -> None:
     assert currency in codes.CURRENCIES
     assert find_faults(session(order={"charged_currency": currency, "charged_amount": 1})) == {}
 
@@ -20,12 +20,12 @@ def test_another_currency_is_refused(currency: str) -> None:
 
 
 @pytest.mark.parametrize("order", [{}, {"charged_currency": "USD"}, {"products": []}])
-def test_an_order_without_an_amount_is_taken_as_it_is(order: Values) -> None:
+def test_an_order_without_an_amount_is_accepted(order: Values) -> None:
     assert load_session(order=order)["order"] == order
 
 
 @pytest.mark.parametrize("amount", [0, 1, 6000, 2**63 - 1])
-def test_an_amount_stays_what_it_was(amount: int) -> None:
+def test_an_amount_is_loaded_unchanged(amount: int) -> None:
     order = {"charged_currency": "USD", "charged_amount": amount}
     assert load_session(order=order)["order"] == order
 
@@ -54,7 +54,7 @@ def test_an_amount_below_zero_is_refused() -> None:
         (["acuity-service", "contacts", "glasses", "acuity-service"], [0, 3]),
     ],
 )
-def test_the_acuity_service_stands_alone(kinds: list[str], refused: list[int]) -> None:
+def test_the_acuity_service_cannot_be_combined(kinds: list[str], refused: list[int]) -> None:
     message = ["acuity-service cannot be ordered with glasses or contacts."]
     body = session(order={"products": [{"type": kind} for kind in kinds]})
     assert find_faults(body) == {f"order.products.{index}.type": message for index in refused}

@@ -28,7 +28,7 @@ def nest(levels: int) -> str:
         build_object(19_999),
     ],
 )
-def test_partner_info_is_kept_as_sent(text: str) -> None:
+def test_partner_info_is_loaded_as_sent(text: str) -> None:
     assert load_session(partner_info=text)["partner_info"] == text
 
 
@@ -58,5 +58,5 @@ def test_partner_info_is_kept_as_sent(text: str) -> None:
     ],
     ids=str,
 )
-def test_partner_info_is_a_small_json_object(text: str, message: str) -> None:
+def test_other_partner_info_is_refused(text: str, message: str) -> None:
     assert find_faults(session(partner_info=text)) == {"partner_info": [message]}

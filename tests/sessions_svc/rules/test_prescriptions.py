@@ -51,7 +51,7 @@ def test_prescriptions_without_a_type_are_not_of_one_type() -> None:
         ("Contacts", "Must be one of: contacts, glasses."),
     ],
 )
-def test_a_prescription_names_its_type(kind: Any, message: str) -> None:
+def test_a_prescription_requires_a_known_type(kind: Any, message: str) -> None:
     body = session(prescriptions=[contacts(type=kind)])
     assert find_faults(body) == {"prescriptions.0.type": [message]}
 
@@ -60,7 +60,7 @@ def test_a_prescription_names_its_type(kind: Any, message: str) -> None:
     ("sent", "kept"),
     [(ABSENT, "unverified"), ("unverified", "unverified"), ("verified", "verified")],
 )
-def test_a_prescription_is_unverified_unless_it_says_so(sent: Any, kept: str) -> None:
+def test_a_prescription_is_unverified_by_default(sent: Any, kept: str) -> None:
     values = load_session(prescriptions=[contacts(verification=sent)])
     assert values["prescriptions"] == [contacts(verification=kept)]
 
@@ -87,7 +87,7 @@ def test_a_prescription_expires_after_its_issue(issued: Any, expires: Any, good:
     assert find_faults(body) == ({} if good else expected)
 
 
-def test_an_unreal_day_is_not_compared() -> None:
+def test_an_invalid_date_is_not_compared() -> None:
     body = session(prescriptions=[contacts(issue_date="x", expiration_date="2017-07-04")])
     message = ["Must be a real date as YYYY-MM-DD."]
     assert find_faults(body) == {"prescriptions.0.issue_date": message}
@@ -95,7 +95,7 @@ def test_an_unreal_day_is_not_compared() -> None:
 
 @pytest.mark.parametrize("missing", [ABSENT, {}])
 @pytest.mark.parametrize(("eye", "other"), [EYES, EYES[::-1]])
-def test_one_eye_may_be_missing_in_contacts_alone(missing: Any, eye: str, other: str) -> None:
+def test_only_contacts_may_omit_an_eye(missing: Any, eye: str, other: str) -> None:
     both = ["Required: a glasses prescription has both eyes."]
     some = ["Required: a prescription has at least one eye."]
     nothing = {eye: missing, other: missing}
@@ -160,7 +160,7 @@ NUMBER = "Special numeric values (nan or infinity) are not permitted."
         (glasses, "dominance", "D", "Not a field of glasses."),
     ],
 )
-def test_an_eye_holds_its_own_fields_within_their_ranges(
+def test_an_eye_has_the_fields_of_its_type_within_their_ranges(
     eye: str, kind: Any, field: str, value: Any, message: str | None
 ) -> None:
     fields = {field: value, "axis": 90} if field == "cylinder" else {field: value}
@@ -168,7 +168,7 @@ def test_an_eye_holds_its_own_fields_within_their_ranges(
     assert find_faults(session(prescriptions=[kind(**{eye: fields})])) == expected
 
 
-def test_a_foreign_field_is_not_named_where_the_type_is_unknown() -> None:
+def test_a_foreign_field_is_no_fault_when_the_type_is_unknown() -> None:
     body = session(prescriptions=[glasses(type=ABSENT, right_eye={"diameter": 14.1})])
     assert find_faults(body) == {"prescriptions.0.type": [REQUIRED]}
 
@@ -200,7 +200,7 @@ AXIS = "Must be from 1 to 180 degrees."
         ({"axis": 0}, {"axis": [AXIS, ALONE]}),
     ],
 )
-def test_an_axis_and_a_cylinder_come_together(
+def test_an_axis_requires_a_cylinder_and_a_cylinder_an_axis(
     kind: Any, eye: str, fields: Values, expected: dict[str, list[str]]
 ) -> None:
     body = session(prescriptions=[kind(**{eye: {"sphere": 0.0, **fields}})])

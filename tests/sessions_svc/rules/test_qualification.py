@@ -52,11 +52,11 @@ def test_age_is_in_whole_years(birthdate: str, day: str, age: int) -> None:
         ("0001-01-01", ["age"]),
     ],
 )
-def test_ages_18_to_55_are_served(birthdate: str, expected: list[str]) -> None:
+def test_ages_18_to_55_qualify(birthdate: str, expected: list[str]) -> None:
     assert find_reasons(user=user(birthdate=birthdate)) == expected
 
 
-def test_the_fifty_states_and_dc_are_served() -> None:
+def test_the_fifty_states_and_dc_qualify() -> None:
     assert len(codes.US_STATES) == 51
     assert [find_reasons(user=user(region=region)) for region in codes.US_STATES] == [[]] * 51
 
@@ -65,7 +65,7 @@ def test_the_fifty_states_and_dc_are_served() -> None:
     ("region", "expected"),
     [("DC", []), ("US-IL", []), ("PR", ["region"]), ("ZZ", ["region"]), ("CA-ON", ["region"])],
 )
-def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
+def test_another_region_does_not_qualify(region: str, expected: list[str]) -> None:
     assert find_reasons(user=user(region=region)) == expected
 
 
@@ -74,12 +74,12 @@ def test_another_region_is_not_served(region: str, expected: list[str]) -> None:
     ("key", "expected"),
     [("example1", []), ("example9", ["unknown_product_key"]), (ABSENT, [])],
 )
-def test_a_contacts_eye_names_a_mapped_product(eye: str, key: Any, expected: list[str]) -> None:
+def test_a_contacts_eye_needs_a_mapped_product(eye: str, key: Any, expected: list[str]) -> None:
     fields = drop_absent({"product_key": key, "sphere": -1.0})
     assert find_reasons(prescriptions=[contacts(**{eye: fields})]) == expected
 
 
-def test_glasses_name_no_product() -> None:
+def test_glasses_need_no_product() -> None:
     values = load_session(prescriptions=[glasses()])
     assert find_disqualifications(values, Limits(), (), TODAY) == []
 
@@ -109,7 +109,7 @@ def test_a_prescription_is_served_within_its_limits(
     assert find_reasons(prescriptions=[kind(**{eye: fields})]) == expected
 
 
-def test_an_eye_that_is_missing_is_not_judged() -> None:
+def test_a_missing_eye_has_no_limits() -> None:
     for missing in (ABSENT, {}):
         assert find_reasons(prescriptions=[contacts(left_eye=missing)]) == []
 
@@ -121,11 +121,11 @@ EVERYTHING: Values = {
 ALL = ["age", "region", "unknown_product_key", "prescription"]
 
 
-def test_all_reasons_are_told_in_their_order() -> None:
+def test_all_reasons_are_named_in_their_order() -> None:
     assert find_reasons(**EVERYTHING) == ALL
 
 
-def test_a_qualification_gives_the_same_reasons() -> None:
+def test_a_qualification_request_has_the_same_reasons() -> None:
     person = {name: EVERYTHING["user"][name] for name in ("birthdate", "region")}
     values = CHECK_QUALIFICATION.load({**EVERYTHING, "user": person})
     assert find_disqualifications(values, Limits(), {"example1"}, TODAY) == ALL

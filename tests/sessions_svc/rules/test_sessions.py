@@ -24,7 +24,7 @@ from tests.sessions_svc.bodies import (
 )
 
 
-def test_the_example_loads_and_only_its_region_is_written_out() -> None:
+def test_the_example_loads_with_its_region_expanded() -> None:
     expected = example()
     expected["user"]["region"] = "US-IL"
     values = CREATE_SESSION.load(example())
@@ -41,7 +41,7 @@ def test_the_smallest_qualification_loads() -> None:
     assert CHECK_QUALIFICATION.load(body) == body
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_fields_are_named() -> None:
     assert find_faults({}) == {key: [REQUIRED] for key in ("user_key", "session_key", "user")}
     assert find_faults({}, CHECK_QUALIFICATION) == {"user": [REQUIRED]}
     assert find_faults(session(user={})) == {f"user.{name}": [REQUIRED] for name in user()}
@@ -51,7 +51,7 @@ def test_what_is_missing_is_named() -> None:
     }
 
 
-def test_a_qualification_asks_for_no_more_than_it_needs() -> None:
+def test_a_qualification_request_has_only_the_fields_it_needs() -> None:
     unknown = ["Unknown field."]
     assert find_faults(session(order={}), CHECK_QUALIFICATION) == {
         "user_key": unknown,
@@ -63,7 +63,7 @@ def test_a_qualification_asks_for_no_more_than_it_needs() -> None:
     }
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_named_at_once() -> None:
     body = {
         "user_key": "a b",
         "session_key": "session1",
@@ -134,7 +134,7 @@ def test_no_fault_repeats_what_was_sent() -> None:
 
 @pytest.mark.parametrize("field", ["user_key", "session_key"])
 @pytest.mark.parametrize("key", ["a", "Az09._:-", "k" * 64])
-def test_a_key_of_1_to_64_of_its_alphabet_is_taken(field: str, key: str) -> None:
+def test_a_key_of_1_to_64_allowed_characters_is_accepted(field: str, key: str) -> None:
     assert find_faults(session(**{field: key})) == {}
 
 
@@ -146,7 +146,7 @@ def test_another_key_is_refused(field: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["order.products", "prescriptions"])
-def test_a_list_has_an_end(path: str) -> None:
+def test_a_list_of_more_than_20_items_is_refused(path: str) -> None:
     items: list[Values] = [{}] * 21
     body = session(prescriptions=items) if path == "prescriptions" else session()
     body |= {"order": {"products": items}} if path == "order.products" else {}
@@ -161,18 +161,18 @@ def test_a_list_may_have_20_items() -> None:
     ("store_id", "good"),
     [(ABSENT, True), ("", True), ("store_1234", True), ("store_9999", False), ("x", False)],
 )
-def test_a_store_is_an_enabled_one_of_the_partner(store_id: Any, good: bool) -> None:
+def test_a_store_must_be_enabled_for_the_partner(store_id: Any, good: bool) -> None:
     expected = [] if good else [("store_id", "Must be an enabled store of this partner.")]
     assert rules.find_store_faults(load_session(store_id=store_id), {"store_1234"}) == expected
 
 
 @pytest.mark.parametrize("values", [{}, {"user": {}}, {"user": {"region": "US-IL"}}])
-def test_what_is_missing_is_no_fault_of_its_data(values: Values) -> None:
+def test_missing_values_have_no_faults_of_their_own(values: Values) -> None:
     assert rules.find_date_faults(values, TODAY) == []
     assert rules.find_store_faults(values, ()) == []
 
 
-def test_a_status_is_its_word() -> None:
+def test_statuses_have_the_names_of_the_api() -> None:
     assert [str(status) for status in Status] == [
         "created",
         "started",

@@ -32,7 +32,7 @@ NO_EMAILS = """
         *(f"{'a' * 64}@example.com", f"a@{HOST}.{'c' * 59}.com", f"a@{'b' * 63}.com"),
     ],
 )
-def test_an_email_is_taken(email: str) -> None:
+def test_a_valid_email_is_accepted(email: str) -> None:
     assert find_faults(session(user=user(email=email))) == {}
 
 
@@ -44,13 +44,13 @@ def test_an_email_is_taken(email: str) -> None:
         *(f"{'a' * 65}@example.com", f"a@{HOST}.{'c' * 60}.com", f"a@{'b' * 64}.com"),
     ],
 )
-def test_what_is_no_email_is_refused(email: str) -> None:
+def test_an_invalid_email_is_refused(email: str) -> None:
     message = ["Must be an e-mail address, such as name@example.com."]
     assert find_faults(session(user=user(email=email))) == {"user.email": message}
 
 
 @pytest.mark.parametrize("name", ["X", "李", "Anne Marie", "é" * 50, "\U0001d49c" * 50])
-def test_a_name_of_1_to_50_code_points_is_taken(name: str) -> None:
+def test_a_name_of_1_to_50_code_points_is_accepted(name: str) -> None:
     assert find_faults(session(user=user(first_name=name, last_name=name))) == {}
 
 
@@ -62,7 +62,7 @@ def test_a_long_or_blank_name_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("day", ["1988-01-01", "2024-02-29", "0001-01-01"])
-def test_a_real_day_is_taken(day: str) -> None:
+def test_a_real_date_is_accepted(day: str) -> None:
     prescription = contacts(issue_date=day, expiration_date="2030-01-01")
     assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {}
     assert find_faults(session(prescriptions=[glasses(expiration_date=day)])) == {}
@@ -75,7 +75,7 @@ NO_DAYS = """
 
 
 @pytest.mark.parametrize("day", [*NO_DAYS.split(), "1988-01-01\n", " 1988-01-01"])
-def test_what_is_no_real_day_is_refused(day: str) -> None:
+def test_an_invalid_date_is_refused(day: str) -> None:
     prescription = contacts(issue_date=day, expiration_date=day)
     message = ["Must be a real date as YYYY-MM-DD."]
     assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {
@@ -114,6 +114,6 @@ def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
     "region",
     ["", "I", "il", "us-il", "ILL", "Illinois", "US-", "US-ABCD", "USA-IL", "US_IL", "IL\n", "12"],
 )
-def test_a_region_of_another_form_is_refused(region: str) -> None:
+def test_a_malformed_region_is_refused(region: str) -> None:
     message = "Must be a US state such as IL, or an ISO 3166-2 code such as US-IL or CA-ON."
     assert find_faults(session(user=user(region=region))) == {"user.region": [message]}

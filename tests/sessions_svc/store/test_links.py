@@ -11,7 +11,7 @@ from tests.sessions_svc.links import VISIT, create_link, enter_exam
 NOON = datetime(2026, 6, 15, 12, 0, 0, 900_000, UTC)
 
 
-def test_of_the_secrets_only_hashes_are_kept(sessions: Served, unique: str) -> None:
+def test_secrets_are_stored_as_hashes_only(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     link = create_link(sessions, unique, idempotency_key=unique)
     token = enter_exam(sessions, link)
@@ -23,7 +23,7 @@ def test_of_the_secrets_only_hashes_are_kept(sessions: Served, unique: str) -> N
     assert hash_secret(token) in kept
 
 
-def test_links_that_are_over_are_forgotten_with_the_next(sessions: Served, unique: str) -> None:
+def test_expired_links_are_deleted_when_the_next_is_created(sessions: Served, unique: str) -> None:
     def count_links() -> int:
         hashes = {hash_secret(each["token"]) for each in (unused, used, link)}
         return sum(row[0] in hashes for row in sessions.rows()["links"])
