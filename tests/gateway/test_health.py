@@ -127,7 +127,9 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     with front(subscriptions=slow.address) as client, logged() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500
-    assert told("subscriptions", broken) == [(None, "Something went wrong; its id is crash-1.")]
+    assert told("subscriptions", broken) == [
+        (None, "Something went wrong; the request id is crash-1.")
+    ]
     assert [line["request_id"] for line in lines()] == ["crash-1", "crash-1"]
     assert "Canary" not in json.dumps(lines()) + broken.text
 
@@ -141,7 +143,7 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
         for name in SERVICES:
             broken = client.post(POST[name], data=b"{}", headers={"X-Request-Id": "crash-2"})
             assert (broken.status_code, broken.content_type) == (500, TYPES[name])
-            said = "Something went wrong; its id is crash-2."
+            said = "Something went wrong; the request id is crash-2."
             assert told(name, broken) == [(None, said)]
             assert "Canary" not in broken.text
     crashes = [line for line in lines() if line["event"] == "crash"]
@@ -152,7 +154,7 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
 @pytest.mark.parametrize("seconds", ["soon", "", "10s"])
 def test_a_timeout_that_is_no_number_stops_the_start(monkeypatch: Any, seconds: str) -> None:
     monkeypatch.setenv("GATEWAY_RPC_TIMEOUT", seconds)
-    with pytest.raises(SystemExit, match="GATEWAY_RPC_TIMEOUT is a number of seconds"):
+    with pytest.raises(SystemExit, match="GATEWAY_RPC_TIMEOUT must be a number of seconds"):
         create_app()
 
 

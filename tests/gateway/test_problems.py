@@ -9,7 +9,7 @@ from grpc import StatusCode as Code
 
 from chassis.errors import MISMATCH, Failure, Fault
 from chassis.messages.reader import MALFORMED
-from gateway.problems import answer, of_failure
+from gateway.problems import answer_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, told
 from tests.serving import SERVICES, basic
 
@@ -58,7 +58,7 @@ def plain(http: FlaskClient, failure: Failure, dialect: str) -> Any:
     """The answer to a failed RPC of a dialect's route."""
     with http.application.test_request_context(POST[dialect]):
         http.application.preprocess_request()
-        response = answer(of_failure(failure))
+        response = answer_failure(failure)
         return response, http.application.json.loads(response.data)
 
 
@@ -98,7 +98,7 @@ def test_a_failed_rpc_has_its_status_and_word_in_each_dialect(
         else:
             message = body["errors"][0].pop("title")
             assert body == {"errors": [{"code": word}]}
-        unforeseen = message.startswith("Something went wrong; its id is ")
+        unforeseen = message.startswith("Something went wrong; the request id is ")
         assert unforeseen is (status >= 500 and (reason == "" or status == 500)
                               and code not in again | {Code.DEADLINE_EXCEEDED})  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gateway.sessions import FOREIGN
+from gateway.sessions import SESSION
 from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
 from sessions_svc.rules import Status
 from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
@@ -258,6 +258,7 @@ def test_a_stranger_is_told_nothing(http: FlaskClient, query: str) -> None:
     assert problem(answer, 401, "Unauthorized", detail) == {}
 
 
-def test_gateway_and_service_leave_out_the_same() -> None:
-    """The answer is the gateway's, the event the service's: one dispensed prescription in both."""
-    assert FOREIGN == FOREIGN_TO_DISPENSED
+def test_answers_omit_the_fields_that_the_service_refuses() -> None:
+    """The proto's option `foreign_to` agrees with the service's rules."""
+    refused = {kind: frozenset(names) for kind, names in FOREIGN_TO_DISPENSED.items()}
+    assert SESSION.foreign == refused

@@ -76,6 +76,7 @@ def keys(key: str) -> dict[str, str]:
 # Each RPC of partners: a request that names another's session, the status that the session
 # has, and how the call ends.
 WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
+    "WhoAmI": (lambda key: pb.WhoAmIRequest(), Status.CREATED, "OK"),
     "CheckQualification": (lambda key: check(), Status.CREATED, "OK"),
     "CreateSession": (lambda key: create(**keys(key)), Status.CREATED, "OK"),
     "ListSessions": (lambda key: pb.ListSessionsRequest(user_key=key), Status.APPROVED, "OK"),
@@ -235,6 +236,7 @@ def test_without_a_token_nobody_is_let_in(
 # call of another partner ends.
 Route = tuple[str, str]
 ROUTES: dict[Route, tuple[Callable[[str], Values], Callable[[str], Values], Status, int]] = {
+    ("GET", "/me"): (lambda key: {}, lambda key: {}, Status.CREATED, 200),
     ("POST", "/qualifications"): (
         lambda key: {},
         lambda key: {"user": {"birthdate": "1988-01-01", "region": "IL"}},

@@ -107,7 +107,7 @@ def test_pages_lead_to_older_orders_and_back(
     for number in range(5):
         patient = {"first_name": f"Otto{number}", "last_name": "Pages"}
         make(orders, example(mode="draft", patient=patient))
-    monkeypatch.setattr(pages, "PER_PAGE", 2)
+    monkeypatch.setattr(pages, "ORDERS_PER_PAGE", 2)
     page = open_at(windows, site, "/orders")
     if text:
         search(page, "otto")

@@ -159,7 +159,7 @@ def test_a_number_of_proxies_is_one(
     http: FlaskClient, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     monkeypatch.setenv("GATEWAY_PROXIES", number)
-    with pytest.raises(SystemExit, match="GATEWAY_PROXIES is the number of your proxies"):
+    with pytest.raises(SystemExit, match="GATEWAY_PROXIES must be the number of your own proxies"):
         create_app()
 
 
@@ -234,5 +234,5 @@ def test_without_the_service_the_door_is_out_of_reach(client: FlaskClient) -> No
     app = create_app({"ORDERS_ADDR": "127.0.0.1:1", "RPC_TIMEOUT": 2.0})
     answer = app.test_client().post("/orders/login", data=FORM)
     assert answer.status_code == 503
-    assert "Out of reach for a moment" in answer.text
+    assert "Temporarily unavailable" in answer.text
     app.extensions["backends"].close()

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
-from gateway.pages.orders_sheet import NOTHING
+from gateway.pages.notation import NOTHING
 from orders_svc import store
 from protos.orders_pb2 import GetOrderRequest, UpdateOrderRequest
 from tests.browser import DESK, PHONE, Windows, picture

@@ -13,7 +13,7 @@ def test_it_works(site: str, windows: Windows) -> None:
     answer = page.goto(f"{site}/nothing-here")
     assert answer is not None
     assert answer.status == 404
-    assert page.get_by_role("heading").inner_text() == "There is nothing here"
+    assert page.get_by_role("heading").inner_text() == "Page not found"
     assert page.locator("code").inner_text() == answer.headers["x-request-id"]
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(244, 246, 248)"
