@@ -262,7 +262,7 @@ def test_a_change_that_is_not_possible_any_more_has_a_page(
         end(subscriptions, made.id, "activating")  # as no call does
         answer = http.post(f"/s/{code}?lang=en", data={"terms": "accepted"})
     assert answer.status_code == 409
-    assert "This change is not possible any more" in answer.text
+    assert "This change is no longer possible" in answer.text
 
 
 def test_the_language_is_that_of_link_browser_or_merchant(

@@ -42,7 +42,7 @@ def test_who_is_too_near_for_the_screen_is_sent_back(
     page.get_by_label("Distance").fill("100")
     assert "Be at least 181 cm away (5 ft 11 in)" in told.inner_text()
     page.get_by_label("Distance").fill("700")
-    assert "Come nearer" in told.inner_text()
+    assert "Move closer" in told.inner_text()
     page.get_by_label("Distance").fill("250")
     assert "20/16 (6/4.8)" in told.inner_text()
 
@@ -135,7 +135,7 @@ def test_a_letter_that_fits_no_more_begins_the_eye_anew(
     page.get_by_role("button", name="Begin").click()
     page.set_viewport_size({"width": 320, "height": 300})
     page.clock.run_for(PAUSE)
-    assert "begins anew" in page.locator("#cover-note").inner_text()
+    assert "starts over" in page.locator("#cover-note").inner_text()
     page.set_viewport_size(DESK)  # type: ignore[arg-type]  # a size like any other
     assert read_letters(page, DESK_MM, 3000, 0.1)[0] == pytest.approx(1.0, abs=0.005)
 
@@ -223,6 +223,6 @@ def test_results_that_come_too_late_are_told_so(
     page.context.clear_cookies()
     for _ in range(2):
         read_letters(page, DESK_MM, 3000, 0.2)
-    page.get_by_text("cannot be saved any more").wait_for()
+    page.get_by_text("can no longer be saved").wait_for()
     assert page.get_by_role("button", name="Try again").is_hidden()
     assert status_of(sessions, unique) == "started"

@@ -24,7 +24,7 @@ def shut(answer: Any, status: int) -> None:
     """Want the page of a shut door, which is the same for everybody."""
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert answer.text.count(CLOSED) == 2
-    assert "ask for a new one there" in answer.text
+    assert "ask for a new one" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
@@ -149,7 +149,7 @@ def test_results_are_read_strictly(http: FlaskClient, sessions: Served, unique: 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (Status.AWAITING_REVIEW, "A doctor looks at it next"),
+        (Status.AWAITING_REVIEW, "A doctor will review it next"),
         (Status.RETAKE_REQUESTED, "take the test again"),
         (Status.APPROVED, "prescription has been issued"),
         (Status.REFERRED, "see an eye doctor or optometrist"),
