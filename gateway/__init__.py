@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
-from chassis.context import LONGEST
+from chassis.context import MAX_CALL_SECONDS
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
@@ -75,8 +75,8 @@ def read_seconds(name: str, default: float) -> float:
         number = float(os.environ.get(name, default))
     except ValueError:
         number = 0
-    if not 0 < number <= LONGEST:
+    if not 0 < number <= MAX_CALL_SECONDS:
         raise SystemExit(
-            f"{name} must be a number of seconds, more than 0 and at most {LONGEST:g}."
+            f"{name} must be a number of seconds, more than 0 and at most {MAX_CALL_SECONDS:g}."
         )
     return number

@@ -15,8 +15,8 @@ from flask import Flask, Response, current_app, g, json, request
 from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
-from chassis.errors import MISMATCH, Failure, Fault, Refusal, decode
-from chassis.messages.reader import field_of
+from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal, decode
+from chassis.messages.reader import to_field_name
 from chassis.telemetry import describe, log
 from gateway import pages
 
@@ -32,7 +32,7 @@ STATUS: dict[Code | str, int] = {
     Code.RESOURCE_EXHAUSTED: 503,
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
-    MISMATCH: 422,
+    IDEMPOTENCY_MISMATCH: 422,
 }
 RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
 RETRY_AFTER_SECONDS = "1"
@@ -145,7 +145,7 @@ def answer_failure(failure: Failure) -> Response:
 
 def _rename_faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     """Return the faults under the query string's names of their fields."""
-    names = {field_of(name): name for name in request.args if "[" in name}
+    names = {to_field_name(name): name for name in request.args if "[" in name}
     return tuple(Fault(names.get(each.path, each.path), each.message) for each in faults)
 
 

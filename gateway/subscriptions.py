@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response
 from grpc import StatusCode as Code
 
-from chassis.errors import MISMATCH
+from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from gateway import backends
@@ -100,7 +100,7 @@ ERROR_CODES = {
     "BUSY": ("conflict", None),
     "WRONG_STATE": ("no_confirmed_cart", None),
     "NOT_ALLOWED": ("invalid", None),
-    MISMATCH: ("invalid", None),
+    IDEMPOTENCY_MISMATCH: ("invalid", None),
 }
 
 

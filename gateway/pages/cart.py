@@ -14,7 +14,7 @@ from grpc import StatusCode as Code
 from werkzeug.wrappers import Response as BaseResponse
 
 from chassis.errors import Failure, decode
-from chassis.languages import ENGLISH, LANGUAGES, Languages, preferred
+from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language
 from gateway import backends, problems
 from gateway.backends import attempt, call
 from gateway.pages import render_page
@@ -81,7 +81,9 @@ def render_cart(cart: ShopperCart, status: int = 200) -> Response:
 
 def render_localized(template: str, locale: str, status: int, **values: Any) -> Response:
     """Return a page in the requested language, else the browser's, else that of `locale`."""
-    language = requested_language() or preferred(list(request.accept_languages.values()), locale)
+    language = requested_language() or choose_language(
+        list(request.accept_languages.values()), locale
+    )
     texts = TEXTS.of(language)
 
     def _(text: str, **places: object) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.gateway.front import CALLER, CHALLENGES, POST, TYPES, front, told
 from tests.serving import SERVICES, Served, basic
 
@@ -160,7 +160,7 @@ def test_a_body_that_cannot_be_read_asks_who_calls_and_nothing_else(
     http: FlaskClient, served: dict[str, Served], dialect: str
 ) -> None:
     before = served[dialect].rows()
-    with logged() as lines:
+    with capture_log() as lines:
         refused = http.post(POST[dialect], data=b"{", headers=CALLER[dialect])
     assert (refused.status_code, refused.content_type) == (400, TYPES[dialect])
     assert [line["rpc"].rpartition("/")[2] for line in lines() if "rpc" in line] == ["WhoAmI"]
