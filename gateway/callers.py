@@ -18,6 +18,6 @@ SERVICES: dict[str, tuple[Callable[[], Any], type[Message]]] = {
 
 
 def identify_caller() -> None:
-    """Raise for callers whom the service of this API does not accept; has no effect."""
+    """Raise for callers that the service of this API does not accept; has no effect."""
     service, who_am_i = SERVICES[str(request.blueprint)]
     backends.call(service().WhoAmI, who_am_i())

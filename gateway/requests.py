@@ -53,7 +53,7 @@ def answer(
 
 
 def register(app: Flask) -> None:
-    """Make the application give every request an id and log a line for every answer."""
+    """Make the application assign an id to every request and log every answer."""
 
     @app.before_request
     def begin_request() -> None:

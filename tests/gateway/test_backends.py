@@ -29,7 +29,7 @@ def client(told: Probe) -> Iterator[FlaskClient]:
 
 
 def refusing(told: Probe, times: int, refusal: Refusal) -> list[int]:
-    """Lets the service refuse the next calls; gives a list that grows by one with each."""
+    """Make the service refuse the next calls; return a list that grows by one with each."""
     calls: list[int] = []
 
     def act() -> None:

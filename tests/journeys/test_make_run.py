@@ -51,7 +51,7 @@ class Copy:
         self.groups: list[int] = []
 
     def start(self) -> str:
-        """Start it; gives what it printed up to the curls."""
+        """Start it, and return what it printed up to the curls."""
         self.process = subprocess.Popen(
             ["make", "run"],
             cwd=ROOT,
@@ -93,7 +93,7 @@ class Copy:
         return text
 
     def shell(self, script: str) -> str:
-        """Run a script as a reader would; gives what it printed."""
+        """Run a script as a reader would, and return what it printed."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=ROOT,
@@ -115,7 +115,7 @@ class Copy:
             return answer.status, dict(answer.headers), json.load(answer)
 
     def get(self, path: str, **headers: str) -> Any:
-        """GET JSON; gives the parsed body."""
+        """GET JSON, and return the parsed body."""
         request = urllib.request.Request(
             f"http://{self.addresses['GATEWAY_BIND']}{path}",
             headers={name.replace("_", "-"): value for name, value in headers.items()},

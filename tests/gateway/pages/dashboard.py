@@ -67,7 +67,7 @@ def example(**changes: Any) -> dict[str, Any]:
 
 
 def make(orders: Served, order: dict[str, Any]) -> str:
-    """A new order; gives its id."""
+    """Create an order and return its id."""
     made: str = orders.call("CreateOrder", ParseDict(order, CreateOrderRequest())).id
     return made
 

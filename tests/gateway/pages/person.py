@@ -88,7 +88,7 @@ def read_letters(
 ) -> list[float]:
     """Cover an eye and answer till it is done, with the letters seen down to a logMAR.
 
-    Gives the logMAR of each letter. The page's clock is the test's.
+    Return the logMAR of each letter. The page's clock is the test's.
     """
     page.get_by_role("button", name="Begin").click()
     shown: list[float] = []
