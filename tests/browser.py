@@ -58,17 +58,17 @@ class Windows:
         context.set_default_timeout(15_000)
         self._contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("console", lambda said: self._note_console(said.type, said.text))
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("requestfailed", lambda sent: self._failed(sent.url, sent.failure))
+        page.on("requestfailed", lambda sent: self._note_failure(sent.url, sent.failure))
         return page
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _note_console(self, kind: str, text: str) -> None:
         # A 4xx page is written to the console too; what it says is the test's to check.
         if kind in ("error", "warning") and "server responded with a status of 4" not in text:
             self.wrong.append(f"{kind}: {text}")
 
-    def _failed(self, url: str, why: str | None) -> None:
+    def _note_failure(self, url: str, why: str | None) -> None:
         # Who goes to another page stops what the last one was still loading.
         if why != "net::ERR_ABORTED":
             self.wrong.append(f"failed: {url} {why}")
@@ -81,7 +81,7 @@ class Windows:
 
 
 @contextmanager
-def listening(app: Flask) -> Iterator[str]:
+def serve_app(app: Flask) -> Iterator[str]:
     """The address at which an application answers a browser."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

@@ -46,7 +46,7 @@ def front(**settings: Any) -> Iterator[FlaskClient]:
         app.extensions["backends"].close()
 
 
-def told(dialect: str, answer: Any) -> list[tuple[str | None, str]]:
+def read_faults(dialect: str, answer: Any) -> list[tuple[str | None, str]]:
     """Path and message of each fault in an error body; no path when none is named."""
     body = answer.get_json()
     if dialect == "sessions":

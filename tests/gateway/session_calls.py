@@ -47,6 +47,6 @@ def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> d
     return errors
 
 
-def malformed(answer: TestResponse) -> dict[str, list[str]]:
+def read_malformed(answer: TestResponse) -> dict[str, list[str]]:
     """The faults of a body that could not be read, by path."""
     return faults(answer, "The request is malformed.")

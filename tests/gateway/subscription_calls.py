@@ -29,7 +29,7 @@ def get(http: FlaskClient, url: str, headers: Any = SHOP) -> Any:
     return answer.get_json()
 
 
-def refused(answer: TestResponse, status: int) -> Any:
+def read_refusal(answer: TestResponse, status: int) -> Any:
     """The body of a refusal."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     assert answer.headers["X-Request-Id"]
@@ -40,6 +40,6 @@ def refused(answer: TestResponse, status: int) -> Any:
 
 def violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:
     """Source and title of each violation, all of one code."""
-    errors = refused(answer, status)["errors"]
+    errors = read_refusal(answer, status)["errors"]
     assert {error.pop("code") for error in errors} == {code}
     return sorted((error["source"], error["title"]) for error in errors)

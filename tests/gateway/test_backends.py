@@ -28,7 +28,7 @@ def client(told: Probe) -> Iterator[FlaskClient]:
         yield made
 
 
-def refusing(told: Probe, times: int, refusal: Refusal) -> list[int]:
+def refuse_calls(told: Probe, times: int, refusal: Refusal) -> list[int]:
     """Make the service refuse the next calls; return a list that grows by one with each."""
     calls: list[int] = []
 
@@ -42,19 +42,19 @@ def refusing(told: Probe, times: int, refusal: Refusal) -> list[int]:
 
 
 def test_a_read_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 2, Overloaded("Not now."))
+    calls = refuse_calls(told, 2, Overloaded("Not now."))
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 200
     assert len(calls) == 3
 
 
 def test_a_write_with_a_key_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Overloaded("Not now."))
+    calls = refuse_calls(told, 1, Overloaded("Not now."))
     assert client.post(POST["subscriptions"], headers={**CALLER, **KEY}).status_code == 201
     assert len(calls) == 2
 
 
 def test_a_write_without_a_key_is_never_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Overloaded("Not now."))
+    calls = refuse_calls(told, 1, Overloaded("Not now."))
     refused = client.post(POST["subscriptions"], headers=CALLER)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert refused.get_json() == {"errors": [{"code": "overloaded", "title": "Not now."}]}
@@ -62,13 +62,13 @@ def test_a_write_without_a_key_is_never_repeated(told: Probe, client: FlaskClien
 
 
 def test_repeating_ends(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 99, Overloaded("Not now."))
+    calls = refuse_calls(told, 99, Overloaded("Not now."))
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 503
     assert len(calls) == 4
 
 
 def test_other_refusals_are_not_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Busy("Somebody is at it."))
+    calls = refuse_calls(told, 1, Busy("Somebody is at it."))
     refused = client.get(GET["subscriptions"], headers=CALLER)
     assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
     assert len(calls) == 1

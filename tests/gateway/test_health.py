@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from gateway import create_app
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import Probe, probe
-from tests.gateway.front import CALLER, GET, POST, TYPES, front, told
+from tests.gateway.front import CALLER, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served
 
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -114,7 +114,7 @@ def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
     assert (late.status_code, late.content_type) == (504, "application/json")
-    assert told("subscriptions", late) == [(None, LATE)]
+    assert read_faults("subscriptions", late) == [(None, LATE)]
     front_line = next(line for line in lines() if line["event"] == "request")
     assert (front_line["status"], front_line["reason"]) == (504, "DEADLINE_EXCEEDED")
 
@@ -127,7 +127,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     with front(subscriptions=slow.address) as client, capture_log() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500
-    assert told("subscriptions", broken) == [
+    assert read_faults("subscriptions", broken) == [
         (None, "Something went wrong; the request id is crash-1.")
     ]
     assert [line["request_id"] for line in lines()] == ["crash-1", "crash-1"]
@@ -144,7 +144,7 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
             broken = client.post(POST[name], data=b"{}", headers={"X-Request-Id": "crash-2"})
             assert (broken.status_code, broken.content_type) == (500, TYPES[name])
             said = "Something went wrong; the request id is crash-2."
-            assert told(name, broken) == [(None, said)]
+            assert read_faults(name, broken) == [(None, said)]
             assert "Canary" not in broken.text
     crashes = [line for line in lines() if line["event"] == "crash"]
     assert {(line["error"], line["request_id"]) for line in crashes} == {("KeyError", "crash-2")}

@@ -16,8 +16,8 @@ from tests.gateway.session_calls import (
     PARTNER,
     SESSIONS,
     faults,
-    malformed,
     problem,
+    read_malformed,
 )
 from tests.serving import Served
 from tests.sessions_svc.desk import bring, status_of
@@ -159,7 +159,7 @@ def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
 def test_a_malformed_body_is_refused_by_path(
     http: FlaskClient, method: str, sent: str, expected: dict[str, list[str]]
 ) -> None:
-    assert malformed(send(http, method, sent)) == expected
+    assert read_malformed(send(http, method, sent)) == expected
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])

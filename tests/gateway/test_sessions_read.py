@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from gateway.sessions import SESSION
 from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
 from sessions_svc.rules import Status
-from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
+from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, problem, read_malformed
 from tests.gateway.session_calls import faults as faults_of
 from tests.serving import Served
 from tests.sessions_svc.bodies import create
@@ -248,7 +248,7 @@ def test_a_fault_is_named(http: FlaskClient, query: str, expected: Any) -> None:
     ],
 )
 def test_a_malformed_query_is_refused(http: FlaskClient, query: str, expected: Any) -> None:
-    assert malformed(get(http, query)) == expected
+    assert read_malformed(get(http, query)) == expected
 
 
 @pytest.mark.parametrize("query", ["", "user_key=a", "user_key=a&session_key=b", "colour=red"])

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, refused
+from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, read_refusal
 from tests.serving import Served, basic
 from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirmed, lenses
@@ -89,7 +89,7 @@ def test_another_accounts_things_are_unauthorized_whatever_is_asked(
             continue
         for data in (None, "{", "[]", '{"surplus": 1}') if "<" in route.path else (None,):
             answer = route.call(http, SHOP, *others, data=data)
-            assert (route.name, refused(answer, 401)) == (route.name, UNAUTHORIZED)
+            assert (route.name, read_refusal(answer, 401)) == (route.name, UNAUTHORIZED)
     assert subscriptions.rows() == before
 
 
@@ -110,7 +110,7 @@ def test_who_is_no_shop_is_unauthorized_before_anything_else(
             for where in (others, (UNKNOWN, UNKNOWN), ("x", "x")):
                 for data in (None, "{"):
                     answer = route.call(http, headers, *where, data=data)
-                    assert (route.name, refused(answer, 401)) == (route.name, UNAUTHORIZED)
+                    assert (route.name, read_refusal(answer, 401)) == (route.name, UNAUTHORIZED)
     assert subscriptions.rows() == before
 
 

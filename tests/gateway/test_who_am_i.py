@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.chassis.logs import capture_log
-from tests.gateway.front import CALLER, CHALLENGES, POST, TYPES, front, told
+from tests.gateway.front import CALLER, CHALLENGES, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served, basic
 
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
@@ -103,7 +103,7 @@ def test_unknown_callers_are_unauthorized_whatever_they_ask(
     refused = http.get(ME[dialect] + query, headers=headers)
     assert (refused.status_code, refused.content_type) == (401, TYPES[dialect])
     assert refused.headers["WWW-Authenticate"] == CHALLENGES[dialect]
-    ((path, _),) = told(dialect, refused)
+    ((path, _),) = read_faults(dialect, refused)
     assert path is None
 
 
@@ -135,7 +135,7 @@ def test_the_user_of_an_order_client_must_be_its_own(
 def test_a_query_has_no_fields(http: FlaskClient, dialect: str) -> None:
     refused = http.get(f"{ME[dialect]}?surplus=1", headers=CALLER[dialect])
     assert (refused.status_code, refused.content_type) == (400, TYPES[dialect])
-    assert told(dialect, refused) == [("surplus", "Unknown field.")]
+    assert read_faults(dialect, refused) == [("surplus", "Unknown field.")]
 
 
 @DIALECTS
@@ -152,7 +152,7 @@ def test_a_dead_service_is_unavailable(dialect: str) -> None:
         refused = client.get(ME[dialect], headers=CALLER[dialect])
     assert (refused.status_code, refused.content_type) == (503, TYPES[dialect])
     assert refused.headers["Retry-After"] == "1"
-    assert told(dialect, refused) == [(None, "The service does not answer; try again.")]
+    assert read_faults(dialect, refused) == [(None, "The service does not answer; try again.")]
 
 
 @DIALECTS

@@ -66,7 +66,7 @@ def example(**changes: Any) -> dict[str, Any]:
     return {**json.loads(DEMO.read_text()), **changes}
 
 
-def make(orders: Served, order: dict[str, Any]) -> str:
+def create_order(orders: Served, order: dict[str, Any]) -> str:
     """Create an order and return its id."""
     made: str = orders.call("CreateOrder", ParseDict(order, CreateOrderRequest())).id
     return made

@@ -20,7 +20,7 @@ NAMES = {"0": "Right", "90": "Down", "180": "Left", "270": "Up"}
 PAUSE = 400  # ms, more than there is between letters
 
 
-def door_of(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
+def make_link(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
     """The address of a new link into the session whose keys are `key`."""
     return f"{site}/login?{urlencode(link_of(sessions, key, redirect_url))}"
 
@@ -32,20 +32,20 @@ def start(page: Page, address: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def found(sessions: Served, key: str) -> Any:
+def read_results(sessions: Served, key: str) -> Any:
     """The results that are kept of an exam."""
     request = pb.GetSessionRequest(user_key=key, session_key=key)
     return sessions.call("GetSession", request).data.visual_acuity
 
 
-def at_exam(
+def open_exam(
     windows: Windows, site: str, sessions: Served, key: str, size: dict[str, int], **options: Any
 ) -> Page:
     """A window before the first step of an exam."""
     bring(sessions, key, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(size, **options)
     page.clock.install()
-    start(page, door_of(site, sessions, key))
+    start(page, make_link(site, sessions, key))
     return page
 
 
@@ -62,7 +62,7 @@ def prepare(
     page.get_by_role("button", name="Next: right eye").click()
 
 
-def logmar_shown(page: Page, css_per_mm: float, millimetres: float) -> float:
+def measure_logmar(page: Page, css_per_mm: float, millimetres: float) -> float:
     """The logMAR of the letter on the stage, from what is measured of it."""
     box = page.locator("#letter").bounding_box()
     assert box is not None
@@ -71,7 +71,7 @@ def logmar_shown(page: Page, css_per_mm: float, millimetres: float) -> float:
     return math.log10(math.degrees(math.atan(stroke / millimetres)) * 60)
 
 
-def way_shown(page: Page) -> str:
+def read_direction(page: Page) -> str:
     """Whither the arms of the letter point, in degrees clockwise from the right."""
     turned = page.locator("#letter path").get_attribute("transform") or ""
     return turned.removeprefix("rotate(").split(" ")[0]
@@ -96,8 +96,8 @@ def read_letters(
         page.clock.run_for(PAUSE)
         if not page.locator("#stage").is_visible():
             return shown
-        shown.append(logmar_shown(page, css_per_mm, millimetres))
-        way = way_shown(page)
+        shown.append(measure_logmar(page, css_per_mm, millimetres))
+        way = read_direction(page)
         if name and len(shown) == 1:
             picture(page, name)
         if shown[-1] < sees - 0.01:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from sessions_svc.acuity import snellen, snellen_metres
-from tests.browser import listening
+from tests.browser import serve_app
 from tests.gateway.front import front
 
 MINUTE = math.radians(1 / 60)
@@ -35,7 +35,7 @@ GUESS = """async ([lines, chances]) => {
 @pytest.fixture(scope="module")
 def window(browser: Browser) -> Iterator[Page]:
     """A window of the gateway without services."""
-    with front() as client, listening(client.application) as address:
+    with front() as client, serve_app(client.application) as address:
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"{address}/assets/icon.svg")

@@ -20,7 +20,7 @@ from tests.sessions_svc.visits import FOUND, exam, link_of
 CLOSED = "This link does not open a test"
 
 
-def shut(answer: Any, status: int) -> None:
+def expect_closed(answer: Any, status: int) -> None:
     """Want the page of a shut door, which is the same for everybody."""
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert answer.text.count(CLOSED) == 2
@@ -79,13 +79,13 @@ def test_a_wrong_link_is_404_and_one_that_is_over_410(
         (old, 410),
         (used, 410),
     ):
-        shut(http.get("/login", query_string=link), status)
-        shut(http.post("/login", data={**link, "visit": "w" * 22}), status)
-    shut(http.post("/login", data=good), 404)
-    shut(http.post("/login", data=b"\xff=\xff&%ff", content_type="text/plain"), 404)
+        expect_closed(http.get("/login", query_string=link), status)
+        expect_closed(http.post("/login", data={**link, "visit": "w" * 22}), status)
+    expect_closed(http.post("/login", data=good), 404)
+    expect_closed(http.post("/login", data=b"\xff=\xff&%ff", content_type="text/plain"), 404)
     assert http.get("/login", query_string=good).status_code == 200
     with sessions.clock.at(datetime.now(UTC) + timedelta(minutes=6)):
-        shut(http.get("/login", query_string=good), 410)
+        expect_closed(http.get("/login", query_string=good), 410)
 
 
 def test_an_exam_is_opened_by_its_own_cookie_alone(
@@ -105,12 +105,12 @@ def test_an_exam_is_opened_by_its_own_cookie_alone(
         answer = client.get(path, headers={"Cookie": f"exam={sent}"})
         assert answer.status_code == status
     answer = client.get(path)
-    shut(answer, 404)
+    expect_closed(answer, 404)
     with sessions.clock.at(datetime.now(UTC) + timedelta(hours=5)):
-        shut(client.get(path, headers={"Cookie": f"exam={own}"}), 410)
-        shut(client.post("/exam/return", data={"exam_token": own}), 410)
-    shut(client.post("/exam/return", data={"exam_token": "x"}), 404)
-    shut(client.post("/exam/return"), 404)
+        expect_closed(client.get(path, headers={"Cookie": f"exam={own}"}), 410)
+        expect_closed(client.post("/exam/return", data={"exam_token": own}), 410)
+    expect_closed(client.post("/exam/return", data={"exam_token": "x"}), 404)
+    expect_closed(client.post("/exam/return"), 404)
 
 
 def test_the_cookie_is_secure_where_the_site_is(

@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 from gateway import create_app
 from gateway.pages import orders as pages
 from protos.orders_pb2 import UpdateOrderRequest
-from tests.browser import DESK, PHONE, Windows, listening, picture
-from tests.gateway.pages.dashboard import assert_readable, example, make, open_at
+from tests.browser import DESK, PHONE, Windows, picture, serve_app
+from tests.gateway.pages.dashboard import assert_readable, create_order, example, open_at
 from tests.serving import Served
 
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
@@ -28,7 +28,7 @@ def made(orders: Served) -> list[str]:
         first, last = name.split(" ", 1)
         mode = "draft" if number % 2 else "submit"
         order = example(mode=mode, patient={"first_name": first, "last_name": last})
-        ids.append(make(orders, order))
+        ids.append(create_order(orders, order))
     moves = (
         {"order_id": ids[0], "lab_status": "in_progress", "tray_number": "T-100"},
         {"order_id": ids[2], "lab_status": "cancelled", "invoice_number": "INV-200"},
@@ -106,7 +106,7 @@ def test_pages_lead_to_older_orders_and_back(
 ) -> None:
     for number in range(5):
         patient = {"first_name": f"Otto{number}", "last_name": "Pages"}
-        make(orders, example(mode="draft", patient=patient))
+        create_order(orders, example(mode="draft", patient=patient))
     monkeypatch.setattr(pages, "ORDERS_PER_PAGE", 2)
     page = open_at(windows, site, "/orders")
     if text:
@@ -133,7 +133,7 @@ def test_without_orders_it_says_so(
     start: Callable[[str, str], Served], engine: str, windows: Windows
 ) -> None:
     app = create_app({"ORDERS_ADDR": start("orders", engine).address})
-    with listening(app) as site:
+    with serve_app(app) as site:
         page = open_at(windows, site, "/orders")
         assert page.get_by_text("There are no orders yet.").is_visible()
     app.extensions["backends"].close()

@@ -11,7 +11,14 @@ from playwright.sync_api import expect
 from gateway import create_app
 from orders_svc.dashboard_rules import ATTEMPTS
 from tests.browser import PHONE, Windows, picture
-from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
+from tests.gateway.pages.dashboard import (
+    OPTICIAN,
+    PASSWORD,
+    assert_readable,
+    create_order,
+    example,
+    log_in,
+)
 from tests.serving import Served
 
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
@@ -89,7 +96,7 @@ def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
 
 
 def test_a_login_leads_to_what_was_asked_for(site: str, orders: Served, windows: Windows) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     page = windows.open()
     page.goto(f"{site}/orders/{order_id}")
     page.wait_for_url(f"{site}/orders/login?next=/orders/{order_id}")
@@ -212,7 +219,7 @@ def test_a_form_of_another_site_is_refused(client: FlaskClient, headers: dict[st
 def test_a_form_without_the_seal_of_its_session_is_refused(
     client: FlaskClient, orders: Served
 ) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     client.post("/orders/login", data=FORM)
     old = seal(client)
     client.post("/orders/login", data=FORM)
