@@ -19,6 +19,7 @@ DEFAULT_ADDRESSES = {
     "subscriptions": "127.0.0.1:50053",
 }
 DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
+DIALECTS = (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT)
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_RPC_TIMEOUT_SECONDS = 10.0
 MAX_PROXIES = 9
@@ -40,7 +41,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
-    problems.register(app, (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT))
+    problems.register(app, DIALECTS)
     for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
