@@ -1,4 +1,4 @@
-"""Which calls the gateway repeats by itself while a service is away."""
+"""The calls that the gateway retries while a service is unavailable."""
 
 from collections.abc import Iterator
 
@@ -16,14 +16,14 @@ KEY = {"Idempotency-Key": "k"}
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """A subscriptions service that does what a test tells it."""
+    """A subscriptions service that does what a test wants."""
     with probe(tmp_path_factory.mktemp("probe")) as running:
         yield running
 
 
 @pytest.fixture
 def client(told: Probe) -> Iterator[FlaskClient]:
-    """A client of a gateway before it, whose channels are new."""
+    """A client of a gateway in front of it, with new channels."""
     with front(subscriptions=told.address) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, is ready, and goes on without one of its services."""
+"""Liveness and readiness of the gateway, and its work without one of its services."""
 
 import json
 import threading
@@ -24,7 +24,7 @@ LATE = (
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """A subscriptions service that does what a test tells it."""
+    """A subscriptions service that does what a test wants."""
     with probe(tmp_path_factory.mktemp("slow")) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Orders after they were made: /v1/orders over HTTP, on both engines."""
+"""Existing orders: /v1/orders over HTTP, on both engines."""
 
 import json
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ VISION = "lab=lab_456&account_number=7654321"
 
 @pytest.fixture(scope="module")
 def alone(orders: Served) -> Iterator[FlaskClient]:
-    """A client of a gateway that knows the orders service only."""
+    """A client of a gateway with the orders service only."""
     with front(orders=orders.address) as client:
         yield client
 
 
 def create_order(client: FlaskClient, body: Any) -> str:
-    """The id of a new order."""
+    """Create an order, and return its id."""
     return str(post(client, body, KNOWN).get_json()["id"])
 
 

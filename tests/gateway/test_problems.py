@@ -1,4 +1,4 @@
-"""Every failure in the form of each dialect."""
+"""Every failure in the error form of each dialect."""
 
 import itertools
 from typing import Any
@@ -61,7 +61,7 @@ TYPE_OF = {401: "authentication_error", 403: "permission_error"}
 
 
 def answer_in(http: FlaskClient, failure: Failure, dialect: str) -> Any:
-    """The answer to a failed RPC of a dialect's route."""
+    """Return the answer to a failed RPC of a dialect's route."""
     with http.application.test_request_context(POST[dialect]):
         http.application.preprocess_request()
         response = answer_failure(failure)
@@ -70,7 +70,7 @@ def answer_in(http: FlaskClient, failure: Failure, dialect: str) -> Any:
 
 @pytest.fixture(scope="module")
 def alone() -> Any:
-    """A client of a gateway before dead services."""
+    """A client of a gateway whose services are all dead."""
     with front() as client:
         yield client
 

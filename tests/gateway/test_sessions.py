@@ -32,7 +32,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 
 
 def find_session(sessions: Served, session_key: str) -> Any:
-    """The stored session, or None."""
+    """Return the stored session, or None."""
     query = select(store.sessions).where(store.sessions.c.session_key == session_key)
     with sessions.database.read() as tx:
         return tx.execute(query).one_or_none()
@@ -198,7 +198,7 @@ def test_null_counts_as_absent(http: FlaskClient, sessions: Served, demo: Any, u
 
 
 def with_info(demo: Any, info: str) -> str:
-    """The body with this text as its partner_info."""
+    """Return the body with this text as its partner_info."""
     return json.dumps({**demo, "partner_info": 0}).replace(
         '"partner_info": 0', f'"partner_info": {info}'
     )

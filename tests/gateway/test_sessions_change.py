@@ -39,7 +39,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 def send(
     http: FlaskClient, method: str, sent: Any, headers: dict[str, str] = PARTNER
 ) -> TestResponse:
-    """The answer to a body, which is sent as it is when it is text."""
+    """Return the answer to a body; text is sent unchanged."""
     data = sent if isinstance(sent, str) else json.dumps(sent)
     return http.open(SESSIONS, method=method, data=data, headers=headers)
 

@@ -31,7 +31,7 @@ UNKNOWN = "You have no such session of this user."
 
 
 def get(http: FlaskClient, query: str = "", headers: Any = PARTNER) -> TestResponse:
-    """The answer to a query."""
+    """Return the answer to a query."""
     return http.get(f"{SESSIONS}?{query}", headers=headers)
 
 

@@ -1,4 +1,4 @@
-"""Every RPC and route of sessions, called by who may not: another partner finds nothing.
+"""Every RPC and route of sessions, called without permission: another partner finds nothing.
 
 What there is to call is read from the proto descriptors and the URL map, so
 that a new one cannot be forgotten. The pages behind /login know no accounts:
@@ -27,7 +27,7 @@ from tests.sessions_svc.visits import FOUND, VISIT, link_of
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 PREFIX = "/api/v2/partners"
-MARK = "Sphinx"  # stands in whatever the partner has that another may not see
+MARK = "Sphinx"  # in everything of the partner's that another may not see
 OTHER_NAME = "Otto"
 
 
@@ -37,13 +37,13 @@ def rpcs(service: str) -> set[str]:
 
 
 def mark_fields(**fields: Any) -> Values:
-    """What `bring` needs for a session that shows the mark."""
+    """Return the fields of a session that shows the mark."""
     info = json.dumps({"note": MARK})
     return {"user": user(first_name=MARK), "partner_info": info, **fields}
 
 
 def stage(served: Served, key: str, status: Status) -> None:
-    """The partner's session, marked wherever it can be."""
+    """Create the partner's session, with the mark wherever it can be."""
     if status is Status.APPROVED:
         bring(served, key, Status.AWAITING_REVIEW, **mark_fields())
         eye = {**dispensed_contacts()["right_eye"], "brand_label": MARK}
@@ -54,13 +54,13 @@ def stage(served: Served, key: str, status: Status) -> None:
 
 @dataclass
 class Stranger:
-    """Who calls, and what is found."""
+    """A caller, and what it finds."""
 
     served: Served
     who: str
 
     def call(self, rpc: str, request: Message, *, desk: bool = False) -> tuple[str, bytes]:
-        """The name of the status, and the bytes of the answer."""
+        """Return the name of the status, and the bytes of the answer."""
         try:
             answer = self.served.call(rpc, request, self.who, desk=desk)
         except grpc.RpcError as error:
@@ -150,7 +150,7 @@ DESK = {
 
 
 def stage_for(served: Served, rpc: str, key: str) -> None:
-    """A session for which this RPC of the desk may be called."""
+    """Create a session for which this RPC of the desk may be called."""
     more = {"order": ACUITY_ORDER} if rpc == "CompleteAcuity" else {}
     bring(served, key, DESK[rpc], **mark_fields(**more))
 
@@ -262,7 +262,7 @@ def test_every_route_is_walked(http: FlaskClient) -> None:
 
 
 def send(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, bytes]:
-    """The answer to somebody; a name of no account sends no credentials."""
+    """Return the answer to an account; an empty name sends no credentials."""
     method, path = route
     query, body, _, _ = ROUTES[route]
     answer = http.open(

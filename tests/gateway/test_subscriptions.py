@@ -33,7 +33,7 @@ NO_ACTION = dict.fromkeys(
 
 @pytest.fixture
 def demo(body: Any, unique: str) -> dict[str, Any]:
-    """The demo body under a reference of its own."""
+    """Return the demo body with a reference of its own."""
     changed: dict[str, Any] = {**body("subscription"), "reference": unique}
     return changed
 
@@ -50,7 +50,7 @@ def costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
 
 
 def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
-    """What is told of a lens of the demo body, with the ids that it was given."""
+    """Return the answer for a lens of the demo body, with its new ids."""
     return {
         "id": made["id"],
         "type": "contact_lens_subscription",
@@ -75,7 +75,7 @@ def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
 
 
 def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
-    """What is told of the package of the demo body, with the ids that it was given."""
+    """Return the answer for the package of the demo body, with its new ids."""
     left, right = made["items"]
     return {
         "id": made["id"],
@@ -97,7 +97,7 @@ def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
 
 
 def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
-    """What is told of a draft of the demo body, with the ids that it was given."""
+    """Return the answer for the demo body, with its new ids."""
     cart = made["last_persisted_cart"]
     return {
         "id": made["id"],

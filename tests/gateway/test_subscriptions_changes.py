@@ -1,4 +1,4 @@
-"""What changes a subscription, and what is asked besides, over HTTP on both engines."""
+"""Changes of a subscription and its other calls over HTTP, on both engines."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ DONE = {"success": True}
 
 @pytest.fixture
 def active(http: FlaskClient, subscriptions: Served, body: Any) -> Any:
-    """A paid, active subscription, as it is read; the clock stands a day after its start."""
+    """A paid, active subscription as read; the clock is set to a day after its start."""
     with subscriptions.clock.at(START):
         made = pay(subscriptions, activated(subscriptions, body, START, cart_items=CART).id)
     with subscriptions.clock.at(START + timedelta(days=1)):

@@ -15,7 +15,7 @@ NOT_FOUND = {"errors": [{"code": "not_found", "title": "There is no such subscri
 
 @pytest.fixture
 def demo(body: Any, unique: str) -> dict[str, Any]:
-    """The demo body under a reference of its own."""
+    """Return the demo body with a reference of its own."""
     changed: dict[str, Any] = {**body("subscription"), "reference": unique}
     return changed
 

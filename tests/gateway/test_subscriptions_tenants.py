@@ -1,4 +1,4 @@
-"""Every route of the subscriptions API for whoever may not use it, on both engines.
+"""Every route of the subscriptions API, called without permission, on both engines.
 
 The routes are taken from the application's URL map: one that this walk does not know fails it.
 """
@@ -18,7 +18,7 @@ PREFIX = "/api/public/v1"
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
 SHOPPER = {"nin": "12345678Z", "date_of_birth": "2000-12-20"}
 REFERENCE = {"reference": OTHERS["id"], "store_ref": OTHERS["store_ref"]}
-# What names a merchant in its body: a body that names another's.
+# Routes whose body names a merchant, with a body that names another account's.
 BODIES: dict[str, Any] = {
     "create_subscription": {"merchant": OTHERS, "reference": "r", "cart_items": [material()]},
     "create_pre_approval": {"merchant": REFERENCE, "shopper": SHOPPER},
@@ -48,7 +48,7 @@ class Route(NamedTuple):
     def call(
         self, http: FlaskClient, headers: Any, id_: str = "", item: str = "", data: Any = None
     ) -> TestResponse:
-        """Its answer for a subscription and an item."""
+        """Return its answer for a subscription and an item."""
         path = self.path.replace("<subscription_id>", id_).replace("<reference_uuid>", item)
         if self.method == "GET":
             return http.get(path if data is None else f"{path}?page=x&surplus=1", headers=headers)
@@ -124,7 +124,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
             for data in (None, "{", '{"surplus": 1}'):
                 answer = route.call(http, SHOP, id_, UNKNOWN, data)
                 status, code = 404, "not_found"
-                if route.name in MESSAGES:  # there not to be found is one of the faults
+                if route.name in MESSAGES:  # a missing subscription is one of the faults there
                     status, code = (400, "malformed") if data else (422, "invalid")
                 assert answer.status_code == status, (route, id_, data, answer.get_data())
                 assert {each["code"] for each in answer.get_json()["errors"]} == {code}
@@ -133,7 +133,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
 def test_the_owner_is_let_in(
     http: FlaskClient, routes: list[Route], others: tuple[str, str]
 ) -> None:
-    """So that what is refused above is refused for whose it is."""
+    """Proves that the refusals above are about the owner."""
     for route in routes:
         answer = route.call(http, OTHER, *others)
         assert answer.status_code not in (401, 403, 404, 500), (route, answer.get_data())

@@ -1,4 +1,4 @@
-"""GET /me of each API: who calls, on both engines; and the RPC that is asked before a refusal."""
+"""GET /me of each API on both engines, and the RPC that is called before a refusal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A person before the browser: opens a link, and sees only letters that are large enough."""
+"""A person at the browser: opens a link, and reads only letters that are large enough."""
 
 import math
 from typing import Any
@@ -17,11 +17,11 @@ CARD = {"lying": 85.6, "upright": 53.98}  # mm, ISO/IEC 7810 ID-1
 DESK_MM, PHONE_MM = 3.8, 5.0  # CSS pixels a millimetre
 KEYS = {"0": "ArrowRight", "90": "ArrowDown", "180": "ArrowLeft", "270": "ArrowUp"}
 NAMES = {"0": "Right", "90": "Down", "180": "Left", "270": "Up"}
-PAUSE = 400  # ms, more than there is between letters
+PAUSE = 400  # ms, longer than the blank between letters
 
 
 def make_link(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
-    """The address of a new link into the session whose keys are `key`."""
+    """Return a new link into the session whose keys are `key`."""
     return f"{site}/login?{urlencode(link_of(sessions, key, redirect_url))}"
 
 
@@ -33,7 +33,7 @@ def start(page: Page, address: str) -> None:
 
 
 def read_results(sessions: Served, key: str) -> Any:
-    """The results that are kept of an exam."""
+    """Return the stored results of an exam."""
     request = pb.GetSessionRequest(user_key=key, session_key=key)
     return sessions.call("GetSession", request).data.visual_acuity
 
@@ -41,7 +41,7 @@ def read_results(sessions: Served, key: str) -> Any:
 def open_exam(
     windows: Windows, site: str, sessions: Served, key: str, size: dict[str, int], **options: Any
 ) -> Page:
-    """A window before the first step of an exam."""
+    """Open a window at the first step of an exam."""
     bring(sessions, key, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(size, **options)
     page.clock.install()
@@ -52,7 +52,7 @@ def open_exam(
 def prepare(
     page: Page, css_per_mm: float, centimetres: object, correction: str = "Nothing"
 ) -> None:
-    """The steps of the exam up to the first eye, on a screen of so many CSS pixels a millimetre."""
+    """Take the steps up to the first eye, on a screen of this many CSS pixels per millimetre."""
     page.get_by_label(correction).check()
     page.get_by_role("button", name="Next: measure the screen").click()
     side = CARD[page.locator("#card-way").inner_text()]
@@ -63,7 +63,7 @@ def prepare(
 
 
 def measure_logmar(page: Page, css_per_mm: float, millimetres: float) -> float:
-    """The logMAR of the letter on the stage, from what is measured of it."""
+    """Return the logMAR of the letter on the stage, from its measured size."""
     box = page.locator("#letter").bounding_box()
     assert box is not None
     assert box["width"] == box["height"]
@@ -72,7 +72,7 @@ def measure_logmar(page: Page, css_per_mm: float, millimetres: float) -> float:
 
 
 def read_direction(page: Page) -> str:
-    """Whither the arms of the letter point, in degrees clockwise from the right."""
+    """Return the direction of the letter's arms, in degrees clockwise from the right."""
     turned = page.locator("#letter path").get_attribute("transform") or ""
     return turned.removeprefix("rotate(").split(" ")[0]
 
@@ -86,7 +86,7 @@ def read_letters(
     by: str = "keys",
     name: str = "",
 ) -> list[float]:
-    """Cover an eye and answer till it is done, with the letters seen down to a logMAR.
+    """Cover an eye and answer until it is done, reading letters down to a logMAR.
 
     Return the logMAR of each letter. The page's clock is the test's.
     """

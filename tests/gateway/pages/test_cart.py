@@ -50,12 +50,12 @@ def engine() -> str:
 
 
 def create_cart(served: Served, body: Any, **changes: Any) -> str:
-    """The code of a new cart."""
+    """Create a cart, and return its code."""
     return solicited(served, body, **changes).last_persisted_cart.code
 
 
 def expect_accessible(page: Page) -> None:
-    """What can be measured of WCAG AA: contrast, size, names, language, headings, overflow."""
+    """Assert what can be measured of WCAG AA: contrast, names, language, headings, overflow."""
     assert page.evaluate(CONTRASTS) == []
     width = page.evaluate("document.documentElement.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -182,7 +182,7 @@ def test_a_double_click_is_harmless(
     page.get_by_role("button").dblclick(no_wait_after=True)
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
     page.go_back()
-    windows.wrong.clear()  # of the two requests of a double click the browser drops the first
+    windows.wrong.clear()  # the browser drops the first request of a double click
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
 

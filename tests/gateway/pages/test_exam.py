@@ -1,4 +1,4 @@
-"""The acuity exam, taken in Chromium from the link to the way back, on both engines."""
+"""The acuity exam in Chromium, from the link to the redirect back, on both engines."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ TO_0_4 = "1.0 0.7 0.4 0.1  0.3 0.3 0.4 0.4 0.4  0.6 0.5 0.4  0.3 0.3"
 
 @pytest.fixture(scope="module")
 def partner() -> Iterator[str]:
-    """The address of a partner's page that people come back to."""
+    """The address of the partner's page that people are sent back to."""
     app = Flask("partner")
     app.get("/thankyou")(lambda: '<link rel="icon" href="data:,"><h1>Thank you</h1>')
     with serve_app(app) as address:

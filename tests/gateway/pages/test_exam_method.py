@@ -1,4 +1,4 @@
-"""The exam's geometry and its rule for the next letter, as the browser runs them."""
+"""The exam's geometry and its staircase, as the browser runs them."""
 
 import math
 import random
@@ -13,7 +13,7 @@ from tests.browser import serve_app
 from tests.gateway.front import front
 
 MINUTE = math.radians(1 / 60)
-# Runs a whole test; `reads` says of each line whether its letters are read.
+# Runs a whole test; `reads` has for each line whether its letters are read.
 RUN = """async ([lines, reads]) => {
   const { answer, begin } = await import("/assets/exam/staircase.js");
   let test = begin(lines);

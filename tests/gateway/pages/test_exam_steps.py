@@ -1,4 +1,4 @@
-"""The steps of the acuity exam in Chromium, on one engine: on a phone, done wrong, and broken."""
+"""The steps of the acuity exam in Chromium, on one engine: phones, mistakes, failures."""
 
 import pytest
 from playwright.sync_api import Page
@@ -23,7 +23,7 @@ TOUCHED = {"device_scale_factor": 3, "is_mobile": True, "has_touch": True}
 
 @pytest.fixture(scope="module")
 def engine() -> str:
-    """The engine under test: the browser cannot tell it from another."""
+    """The engine under test: the browser sees no difference."""
     return "sqlite"
 
 
@@ -35,7 +35,7 @@ def test_who_is_too_near_for_the_screen_is_sent_back(
     assert page.get_by_role("alert").inner_text() == "Choose what you will wear."
     prepare_until_distance(page)
     told, onward = page.locator("#distance-told"), page.get_by_role("button", name="Next: right")
-    # 2 pixels a stroke: 2 / 3.8 mm seen under one minute from 1809.4 mm on.
+    # 2 pixels a stroke: 2 / 3.8 mm subtend one minute at 1809.4 mm.
     for centimetres, enough in {"": 0, "0": 0, "-300": 0, "180": 0, "181": 1, "600": 1}.items():
         page.get_by_label("Distance").fill(centimetres)
         assert onward.is_enabled() == bool(enough), centimetres

@@ -1,4 +1,4 @@
-"""The door at /login as a person sees it in Chromium, on one engine."""
+"""The page at /login as a person sees it in Chromium, on one engine."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from tests.sessions_svc.desk import ACUITY_ORDER, bring, move, status_of
 from tests.sessions_svc.visits import FOUND
 
 BOTH = {"products": [{"type": "contacts"}, {"type": "glasses"}]}
-# The contrast of each element's text with the first ground behind it, as WCAG 2 counts.
+# The contrast of each element's text with the background behind it, as in WCAG 2.
 CONTRASTS = """() => {
   const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
   const light = (colour) => {
@@ -44,7 +44,7 @@ CONTRASTS = """() => {
   return found;
 }"""
 
-# Shows a step of the exam with all that may stand in it.
+# Shows a step of the exam with all its optional parts.
 SHOW = """(step) => {
   for (const each of document.querySelectorAll(".step")) each.hidden = each.id !== step;
   for (const each of document.querySelectorAll(`#${step} [hidden]`)) each.hidden = false;
@@ -53,7 +53,7 @@ SHOW = """(step) => {
 
 
 def ensure_legible(page: Page) -> None:
-    """Want the contrast of WCAG AA of every text, and nothing wider than the window."""
+    """Assert that every text has the contrast of WCAG AA and that nothing overflows the window."""
     found = page.evaluate(CONTRASTS)
     assert found
     assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
@@ -67,7 +67,7 @@ def heading(page: Page) -> str:
 
 
 class FrontEnd:
-    """An operator's own exam: shows a page, and remembers what it was asked."""
+    """An operator's own exam: shows a page, and records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []

@@ -1,4 +1,4 @@
-"""What /login and /exam answer over HTTP, on both engines."""
+"""The answers of /login and /exam over HTTP, on both engines."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ CLOSED = "This link does not open a test"
 
 
 def expect_closed(answer: Any, status: int) -> None:
-    """Want the page of a shut door, which is the same for everybody."""
+    """Assert that the answer is the one page of links that open nothing."""
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert answer.text.count(CLOSED) == 2
     assert "ask for a new one" in answer.text

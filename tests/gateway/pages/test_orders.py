@@ -39,7 +39,7 @@ def made(orders: Served) -> list[str]:
 
 
 def rows(page: Page) -> list[str]:
-    """The rows of the list, their words with a blank between them."""
+    """Return the rows of the list, their words joined by spaces."""
     page.wait_for_load_state()
     return [" ".join(each.split()) for each in page.locator("tbody tr").all_inner_texts()]
 

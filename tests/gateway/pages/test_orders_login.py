@@ -1,4 +1,4 @@
-"""The dashboard's door: who may come in, how often one may try, and what a form must carry."""
+"""The dashboard's login: who may log in, how many attempts there are, what a form must carry."""
 
 import re
 from collections.abc import Iterator
@@ -44,14 +44,14 @@ def https(http: FlaskClient) -> Iterator[FlaskClient]:
 
 
 def seal(client: FlaskClient) -> str:
-    """The seal of the client's session, from a page."""
+    """Return the seal of the client's session, as on a page."""
     found = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
     assert found
     return found[1]
 
 
 def location(answer: Any) -> str:
-    """Where a redirect leads; it must be one to be followed with GET."""
+    """Check that a redirect is followed with GET, and return its location."""
     assert answer.status_code == 303
     return str(answer.headers["Location"])
 
@@ -147,7 +147,7 @@ def test_after_ten_attempts_one_waits(
 def test_behind_a_proxy_an_address_is_what_the_proxy_says(
     http: FlaskClient, unique: str, monkeypatch: pytest.MonkeyPatch, proxies: int, status: int
 ) -> None:
-    """Strangers in one shop; the first address is what the caller himself has written."""
+    """Strangers in one shop; the callers wrote the first address themselves."""
     monkeypatch.setitem(ATTEMPTS, "address", 3)
     app = create_app({**http.application.config, "PROXIES": proxies})
     client, peer = app.test_client(), {"REMOTE_ADDR": unique}

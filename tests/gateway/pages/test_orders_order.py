@@ -1,4 +1,4 @@
-"""The review page of an order: what an optician reads, what is missing, and its sheet of paper."""
+"""The review page of an order: what an optician reads, what is missing, and how it prints."""
 
 from typing import Any
 
@@ -44,14 +44,14 @@ FULL: dict[str, Any] = {
 
 
 def row(page: Page, eye: str) -> dict[str, str]:
-    """What stands in the row of an eye, by the names of its columns."""
+    """Return the texts in the row of an eye, by column."""
     names = page.locator(".rx thead th").all_inner_texts()
     cells = page.locator(f"#field-rx-{eye}-eye tr.eye > *").all_inner_texts()
     return dict(zip(names, cells, strict=True))
 
 
 def facts(page: Page, title: str) -> dict[str, str]:
-    """The fields under a heading."""
+    """Return the fields under a heading."""
     section = page.locator("section", has=page.get_by_role("heading", name=title, exact=True))
     terms, said = section.locator("dt"), section.locator("dd")
     return dict(zip(terms.all_inner_texts(), said.all_inner_texts(), strict=True))
