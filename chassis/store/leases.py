@@ -28,7 +28,8 @@ class Backoff:
     def delay(self, attempts: int, chance: float) -> timedelta:
         """The delay after this many failed attempts; `chance` is between 0 and 1."""
         growth = min(self.factor ** (attempts - 1), self.longest / self.first)
-        return self.first * growth * (1 - self.jitter + 2 * self.jitter * chance)
+        delay: timedelta = self.first * growth * (1 - self.jitter + 2 * self.jitter * chance)
+        return delay
 
 
 class Leases:

@@ -248,11 +248,11 @@ def test_a_body_that_cannot_be_read_is_refused(
 @pytest.mark.parametrize(
     ("dialect", "path"), [("sessions", "user_key"), ("orders", "mode"), ("subscriptions", "email")]
 )
-def test_a_key_that_stands_twice_is_refused(http: FlaskClient, dialect: str, path: str) -> None:
+def test_a_duplicate_key_is_refused(http: FlaskClient, dialect: str, path: str) -> None:
     body = f'{{"{path}":"a","{path}":"a"}}'
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert refused.status_code == 400
-    assert read_faults(dialect, refused) == [(path, "The key stands twice in one object.")]
+    assert read_faults(dialect, refused) == [(path, "Duplicate key in one object.")]
 
 
 @SQLITE
