@@ -334,7 +334,7 @@ def test_a_token_wants_both_credentials(
     assert error(alone.post("/v1/oauth/token", json=sent), status, kind) == said
 
 
-def test_all_faults_of_an_order_are_told_at_once(
+def test_all_faults_of_an_order_are_listed_at_once(
     alone: FlaskClient, known: dict[str, str], body: Any, orders: Served
 ) -> None:
     before = orders.rows()

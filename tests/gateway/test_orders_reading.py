@@ -93,7 +93,7 @@ def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
     }
 
 
-def test_warnings_are_told_where_there_are_some(alone: FlaskClient, body: Any) -> None:
+def test_warnings_are_returned_where_there_are_some(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     sent["rx"]["right_eye"]["near_pd"] = 32
     created = post(alone, sent, KNOWN)

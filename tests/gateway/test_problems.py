@@ -110,7 +110,7 @@ def test_a_failed_rpc_has_its_status_and_word_in_each_dialect(
 
 
 @DIALECTS
-def test_a_code_that_is_no_failure_of_ours_tells_nothing(alone: FlaskClient, dialect: str) -> None:
+def test_a_failure_that_is_not_ours_reveals_nothing(alone: FlaskClient, dialect: str) -> None:
     for code in (Code.INVALID_ARGUMENT, Code.NOT_FOUND):
         failure = Failure(code, "", "Exception calling application: Ada Canary")
         assert "Canary" not in str(answer_in(alone, failure, dialect)[1])
@@ -194,7 +194,7 @@ ALLOWED = dict.fromkeys(SERVICES, "GET, HEAD, OPTIONS, POST") | {
 
 @DIALECTS
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "PROPFIND", "FOO"])
-def test_a_wrong_method_is_told_the_right_ones(
+def test_a_wrong_method_is_answered_with_the_allowed_ones(
     alone: FlaskClient, dialect: str, method: str
 ) -> None:
     found = alone.open(POST[dialect], method=method)
@@ -203,7 +203,7 @@ def test_a_wrong_method_is_told_the_right_ones(
     assert read_faults(dialect, found) == [(None, NOT_ALLOWED)]
 
 
-def test_options_tells_the_methods_and_head_is_get_without_a_body(alone: FlaskClient) -> None:
+def test_options_lists_the_methods_and_head_is_get_without_a_body(alone: FlaskClient) -> None:
     asked = alone.options("/v1/labs")
     assert (asked.status_code, asked.data) == (200, b"")
     assert sorted(asked.headers["Allow"].split(", ")) == ["GET", "HEAD", "OPTIONS"]
@@ -319,7 +319,7 @@ WRONG_CREDENTIALS = [
 @SQLITE
 @DIALECTS
 @pytest.mark.parametrize("authorization", WRONG_CREDENTIALS)
-def test_who_is_not_known_is_told_only_that(
+def test_unknown_callers_learn_nothing_else(
     http: FlaskClient, dialect: str, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}

@@ -74,7 +74,7 @@ def test_another_partner_may_use_the_same_keys(http: FlaskClient, demo: Any) -> 
     assert post(http, demo, headers=OTHER).status_code == 201
 
 
-def test_who_does_not_qualify_is_told_every_reason(
+def test_a_user_who_does_not_qualify_gets_every_reason(
     http: FlaskClient, sessions: Served, demo: Any
 ) -> None:
     before = sessions.rows()
@@ -129,7 +129,7 @@ def test_all_faults_are_named_at_once(http: FlaskClient, sessions: Served, demo:
     "authorization",
     ["", "Basic", "Basic !", "Bearer abc", basic("demo-partner", "wrong"), basic("nobody")],
 )
-def test_a_stranger_is_told_nothing(
+def test_strangers_learn_nothing(
     http: FlaskClient, url: str, sent: str, authorization: str
 ) -> None:
     answer = post(http, sent, url, {"Authorization": authorization} if authorization else {})

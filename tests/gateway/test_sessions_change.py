@@ -80,7 +80,7 @@ def test_neither_is_possible_later(
     assert sessions.rows() == before
 
 
-def test_who_does_not_qualify_any_more_is_told_every_reason(
+def test_a_user_who_no_longer_qualifies_gets_every_reason(
     http: FlaskClient, sessions: Served, demo: Any, unique: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
@@ -164,7 +164,7 @@ def test_a_malformed_body_is_refused_by_path(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("sent", ["{}", "{", '{"colour": 1}'])
-def test_a_stranger_is_told_nothing(http: FlaskClient, method: str, sent: str) -> None:
+def test_strangers_learn_nothing(http: FlaskClient, method: str, sent: str) -> None:
     answer = send(http, method, sent, {})
     detail = "Send the name and secret of an account of this service."
     assert problem(answer, 401, "Unauthorized", detail) == {}

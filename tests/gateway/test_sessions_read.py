@@ -252,7 +252,7 @@ def test_a_malformed_query_is_refused(http: FlaskClient, query: str, expected: A
 
 
 @pytest.mark.parametrize("query", ["", "user_key=a", "user_key=a&session_key=b", "colour=red"])
-def test_a_stranger_is_told_nothing(http: FlaskClient, query: str) -> None:
+def test_strangers_learn_nothing(http: FlaskClient, query: str) -> None:
     answer = get(http, query, {})
     detail = "Send the name and secret of an account of this service."
     assert problem(answer, 401, "Unauthorized", detail) == {}

@@ -143,7 +143,7 @@ def test_it_works(http: FlaskClient, subscriptions: Served, demo: Any, unique: s
         assert get(http, answer.headers["Location"]) == made
 
 
-def test_what_nobody_told_is_null(http: FlaskClient, demo: Any) -> None:
+def test_absent_fields_are_null(http: FlaskClient, demo: Any) -> None:
     told = {name: demo[name] for name in ("merchant", "reference")}
     item = {**material(), "subscription_vat_rate": 2100}
     made = send(http, {**told, "email": "", "city": None, "cart_items": [item]}).get_json()

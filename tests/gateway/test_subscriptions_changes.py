@@ -194,7 +194,7 @@ def test_a_price_simulation(http: FlaskClient, body: Any) -> None:
     )
 
 
-def test_the_ledger_tells_who_handed_over_what_and_when(http: FlaskClient, active: Any) -> None:
+def test_the_ledger_lists_who_handed_over_what_and_when(http: FlaskClient, active: Any) -> None:
     left = active["last_persisted_cart"]["cart_items"][1]["items"][0]
     entry = {"cart_item_reference_uuid": left["reference_uuid"], "quantity": 2}
     headers = {**SHOP, "X-Request-Id": "till-7"}

@@ -69,7 +69,7 @@ def test_what_has_the_wrong_shape_is_malformed(
     assert subscriptions.rows() == before
 
 
-def test_all_faults_of_meaning_are_told_at_once(http: FlaskClient, demo: Any) -> None:
+def test_all_faults_of_meaning_are_listed_at_once(http: FlaskClient, demo: Any) -> None:
     demo["merchant"]["store_ref"] = "unknown"
     demo["cart_items"][0] |= {"price_with_tax": 1}
     demo["cart_items"][0]["items"][1]["product_data"]["eye"] = "left"
@@ -118,7 +118,7 @@ def test_another_merchant_is_unauthorized(
         STAFF,
     ],
 )
-def test_who_is_no_shop_is_unauthorized_before_anything_else(
+def test_callers_other_than_shops_are_unauthorized_before_anything_else(
     http: FlaskClient, body: Any, headers: Any
 ) -> None:
     answers = [

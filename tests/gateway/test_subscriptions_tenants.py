@@ -74,7 +74,7 @@ def others(subscriptions: Served, body: Any) -> tuple[str, str]:
     return made.id, lenses(made)[0].reference_uuid
 
 
-def test_the_walk_knows_every_route(routes: list[Route]) -> None:
+def test_the_walk_covers_every_route(routes: list[Route]) -> None:
     assert {route.name for route in routes} == OF_SUBSCRIPTION | OF_CALLER | BODIES.keys()
     for route in routes:
         assert ("<subscription_id>" in route.path) is (route.name in OF_SUBSCRIPTION)
@@ -93,7 +93,7 @@ def test_another_accounts_things_are_unauthorized_whatever_is_asked(
     assert subscriptions.rows() == before
 
 
-def test_who_is_no_shop_is_unauthorized_before_anything_else(
+def test_callers_other_than_shops_are_unauthorized_before_anything_else(
     http: FlaskClient, subscriptions: Served, routes: list[Route], others: tuple[str, str]
 ) -> None:
     nobody: list[Any] = [

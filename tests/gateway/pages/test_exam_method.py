@@ -88,7 +88,7 @@ def test_a_line_has_the_name_that_the_service_gives_it(window: Page) -> None:
         assert optics(window, f"of.snellen({logmar})") == named
 
 
-def test_who_sees_to_a_line_gets_that_line(window: Page) -> None:
+def test_the_result_is_the_smallest_line_that_is_read(window: Page) -> None:
     for lines in (1, 2, 3, 5, 11, 14):
         for best in range(-1, lines):
             ran = window.evaluate(RUN, [lines, [line <= best for line in range(lines)]])

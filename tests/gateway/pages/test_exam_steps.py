@@ -27,7 +27,7 @@ def engine() -> str:
     return "sqlite"
 
 
-def test_who_is_too_near_for_the_screen_is_sent_back(
+def test_a_person_too_near_the_screen_is_sent_back(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, DESK)
@@ -55,7 +55,7 @@ def prepare_until_distance(page: Page) -> None:
     page.get_by_role("button", name="It fits").click()
 
 
-def test_on_a_phone_the_card_stands_upright_and_a_swipe_answers(
+def test_on_a_phone_the_card_is_upright_and_a_swipe_answers(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, PHONE, **TOUCHED)
@@ -215,7 +215,7 @@ def test_results_survive_a_broken_connection(
     assert read_results(sessions, unique).left_eye.logmar == 0.2
 
 
-def test_results_that_come_too_late_are_told_so(
+def test_late_results_are_reported_as_lost(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, DESK)

@@ -155,7 +155,7 @@ def test_results_are_read_strictly(http: FlaskClient, sessions: Served, unique: 
         (Status.REFERRED, "see an eye doctor or optometrist"),
     ],
 )
-def test_who_comes_back_is_told_where_the_test_stands(
+def test_a_returning_person_sees_the_state_of_the_test(
     http: FlaskClient, sessions: Served, unique: str, status: Status, words: str
 ) -> None:
     bring(sessions, unique, Status.STARTED)

@@ -95,7 +95,7 @@ def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
     page.wait_for_url(f"{site}/orders")
 
 
-def test_a_login_leads_to_what_was_asked_for(site: str, orders: Served, windows: Windows) -> None:
+def test_a_login_leads_to_the_requested_page(site: str, orders: Served, windows: Windows) -> None:
     order_id = create_order(orders, example(mode="draft"))
     page = windows.open()
     page.goto(f"{site}/orders/{order_id}")

@@ -148,7 +148,7 @@ def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows
     assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "draft"
 
 
-def test_a_fault_stands_beside_its_field_wherever_it_is(
+def test_a_fault_is_shown_beside_its_field_wherever_it_is(
     site: str, orders: Served, windows: Windows
 ) -> None:
     """A draft from the time when the lab offered more."""
@@ -216,7 +216,7 @@ def test_warnings_stand_beside_what_they_are_about(
     picture(page, "orders-review-warnings")
 
 
-def test_where_the_lab_has_it_is_told(site: str, orders: Served, windows: Windows) -> None:
+def test_the_lab_status_is_shown(site: str, orders: Served, windows: Windows) -> None:
     order_id = create_order(orders, example())
     for state, word in (
         ("on_hold", "On hold"),

@@ -31,7 +31,7 @@ def test_a_page_may_load_and_post_to_nothing_but_this_gateway(http: FlaskClient)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_who_does_not_ask_for_a_page_gets_a_problem(http: FlaskClient) -> None:
+def test_clients_that_do_not_accept_html_get_a_problem(http: FlaskClient) -> None:
     for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
         answer = http.get("/nothing-here", headers=accept)
         assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
@@ -42,7 +42,7 @@ def test_below_an_api_a_browser_gets_its_errors_too(http: FlaskClient) -> None:
     assert (answer.status_code, answer.content_type) == (404, "application/json")
 
 
-def test_an_asset_is_asked_for_again_and_not_sent_again() -> None:
+def test_an_asset_is_revalidated_and_not_sent_again() -> None:
     with front() as client:
         first = client.get("/assets/pages.css", buffered=True)
         assert (first.status_code, first.content_type) == (200, "text/css; charset=utf-8")
