@@ -1,6 +1,6 @@
 """The list of orders: their state, search and pages, on a desk and on a phone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -21,20 +21,35 @@ NAMES = ["Ada Lovelace", "Grace Hopper", "José Núñez", "Mary O'Neill", "<b>Bo
 
 
 @pytest.fixture(scope="module")
-def made(orders: Served) -> list[str]:
+def shop(start: Callable[[str, str], Served], engine: str) -> Served:
+    """An orders service of its own, whose orders can be counted."""
+    return start("orders", engine)
+
+
+@pytest.fixture(scope="module")
+def shop_site(shop: Served) -> Iterator[str]:
+    """The address of a gateway in front of it."""
+    app = create_app({"ORDERS_ADDR": shop.address})
+    with serve_app(app) as address:
+        yield address
+    app.extensions["backends"].close()
+
+
+@pytest.fixture(scope="module")
+def made(shop: Served) -> list[str]:
     """Orders in several states, newest first."""
     ids = []
     for number, name in enumerate(NAMES):
         first, last = name.split(" ", 1)
         mode = "draft" if number % 2 else "submit"
         order = example(mode=mode, patient={"first_name": first, "last_name": last})
-        ids.append(create_order(orders, order))
+        ids.append(create_order(shop, order))
     moves = (
         {"order_id": ids[0], "lab_status": "in_progress", "tray_number": "T-100"},
         {"order_id": ids[2], "lab_status": "cancelled", "invoice_number": "INV-200"},
     )
     for move in moves:
-        orders.call("UpdateOrder", UpdateOrderRequest(**move), "staff", desk=True)
+        shop.call("UpdateOrder", UpdateOrderRequest(**move), "staff", desk=True)
     return ids[::-1]
 
 
@@ -51,8 +66,8 @@ def search(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
-    page = open_at(windows, site, "/orders", size=size)
+def test_it_works(shop_site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
+    page = open_at(windows, shop_site, "/orders", size=size)
     assert_readable(page)
     picture(page, f"orders-list-{size['width']}")
     shown = rows(page)
@@ -70,13 +85,13 @@ def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, 
     ):
         assert all(word in row for word in (*words, "Acme Lab"))
     page.get_by_role("link", name="Grace Hopper").click()
-    page.wait_for_url(f"{site}/orders/{made[3]}")
+    page.wait_for_url(f"{shop_site}/orders/{made[3]}")
 
 
 def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
-    site: str, made: list[str], windows: Windows
+    shop_site: str, made: list[str], windows: Windows
 ) -> None:
-    page = open_at(windows, site, "/orders")
+    page = open_at(windows, shop_site, "/orders")
     for text, name in (
         ("nunez", "José Núñez"),
         ("hopper, gr", "Grace Hopper"),
@@ -85,7 +100,7 @@ def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
         (made[3], "Grace Hopper"),
     ):
         search(page, text)
-        page.wait_for_url(f"{site}/orders")
+        page.wait_for_url(f"{shop_site}/orders")
         assert page.get_by_role("searchbox").input_value() == text
         (row,) = rows(page)
         assert name in row
