@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -27,7 +28,8 @@ MAX_PROXIES = 9
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """Return the WSGI application; `config` overrides the environment."""
-    telemetry.configure("gateway")
+    folder = os.environ.get("LOG_DIR")
+    telemetry.configure("gateway", folder=Path(folder) if folder else None)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
+from chassis.errors import Overloaded
+
 MAX_WRITERS = 32  # writers in one commit
 
 
@@ -93,7 +95,7 @@ class Group:
     def give_up(self) -> NoReturn:
         """Take back all of it: no member's part can be told from the others' any more."""
         self.transaction.rollback()
-        raise RuntimeError("the transaction is gone")
+        raise Overloaded("The database could not be written; try again.")
 
     def result(self) -> None:
         """Wait until it has ended; raises when nothing of it was kept."""

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.chassis.logs import capture_log
 from tests.serving import Served, basic
 from tests.sessions_svc.desk import bring

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from sessions_svc import store
+from sessions_svc.store import tables
 from tests.gateway.session_calls import (
     BEYOND,
     DISQUALIFIED,
@@ -32,8 +32,8 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 
 
 def find_session(sessions: Served, session_key: str) -> Any:
-    """Return the stored session, or None."""
-    query = select(store.sessions).where(store.sessions.c.session_key == session_key)
+    """The stored session, or None."""
+    query = select(tables.sessions).where(tables.sessions.c.session_key == session_key)
     with sessions.database.read() as tx:
         return tx.execute(query).one_or_none()
 

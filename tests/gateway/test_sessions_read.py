@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gateway.sessions import SESSION
-from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
-from sessions_svc.rules import Status
+from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
+from sessions_svc.rules.statuses import Status
 from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, problem, read_malformed
 from tests.gateway.session_calls import faults as faults_of
 from tests.serving import Served
@@ -260,5 +260,5 @@ def test_strangers_learn_nothing(http: FlaskClient, query: str) -> None:
 
 def test_answers_omit_the_fields_that_the_service_refuses() -> None:
     """The proto's option `foreign_to` agrees with the service's rules."""
-    refused = {kind: frozenset(names) for kind, names in FOREIGN_TO_DISPENSED.items()}
+    refused = {kind: frozenset(names) for kind, names in FOREIGN_DISPENSED_FIELDS.items()}
     assert SESSION.foreign == refused

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, update
 
 from chassis.context import Account
 from chassis.store.database import Database
-from chassis.store.migrations import alembic_config, migrate
+from chassis.store.migrations import migrate
 from optics.names import fold
 from orders_svc import searching, store
 from orders_svc.listing import Page
