@@ -1,4 +1,4 @@
-"""`python -m demo`: migrate, load the demo data, start all four processes, say how to call them."""
+"""`python -m demo`: migrate, load the demo data, start all four processes, print a guide."""
 
 import os
 import sys
@@ -23,9 +23,9 @@ LISTEN = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
-STARTING = 60  # seconds
-SETTLING = 1  # second in which the gateway's other worker finds the services too
-manager.KILL_WAIT = 15  # seconds that a process has to drain: more than a service's own grace
+STARTUP_SECONDS = 60
+SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
+manager.KILL_WAIT = 15  # seconds for a process to drain: more than a service's own grace
 
 WELCOME = """
 Optigate is up: {url}      (Ctrl-C drains and stops)
@@ -54,7 +54,7 @@ A contact-lens subscription:
 
 
 def main() -> int:
-    """Run until Ctrl-C; gives the exit code."""
+    """Run until Ctrl-C; returns the exit code."""
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
     for name, address in LISTEN.items():
@@ -73,12 +73,12 @@ def main() -> int:
         processes.add_process(name, command, env=environment)
     threading.Thread(target=welcome, args=(f"http://{bind}", url), daemon=True).start()
     processes.loop()
-    stopped_by_hand = processes.returncode in (130, 143)
-    return 0 if stopped_by_hand else int(processes.returncode or 0)
+    was_stopped_by_user = processes.returncode in (130, 143)
+    return 0 if was_stopped_by_user else int(processes.returncode or 0)
 
 
 def prepare(name: str, url: str) -> None:
-    """Bring a service's store to this version, and load its demo data."""
+    """Migrate a service's store, and load its demo data."""
     service: Service = import_module(f"{name}_svc.__main__").SERVICE
     reference = service.reference.load(tomllib.loads((HERE / f"{name}.toml").read_text()))
     database = Database(url)
@@ -89,8 +89,8 @@ def prepare(name: str, url: str) -> None:
 
 
 def welcome(bound: str, url: str) -> None:
-    """Wait until all of it answers, and say how to call it."""
-    end = time.monotonic() + STARTING
+    """Wait until everything is ready, then print how to call it."""
+    end = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
@@ -98,9 +98,12 @@ def welcome(bound: str, url: str) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.3)
     else:
-        print(f"Not ready after {STARTING} s; {bound}/readyz tells what fails.", file=sys.stderr)
+        print(
+            f"Not ready after {STARTUP_SECONDS} s; {bound}/readyz lists what fails.",
+            file=sys.stderr,
+        )
         return
-    time.sleep(SETTLING)
+    time.sleep(SETTLE_SECONDS)
     print(WELCOME.format(url=url), flush=True)
 
 

@@ -232,9 +232,7 @@ class Outbox:
 
     def _ensure_enabled(self, tx: Connection, owner: str) -> None:
         if self.endpoints.get(tx, owner).disabled_at:
-            raise WrongState(
-                "The endpoint is disabled (it answered 410): run `events enable`."
-            )
+            raise WrongState("The endpoint is disabled (it answered 410): run `events enable`.")
 
     def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete the events whose retention is over; returns how many."""

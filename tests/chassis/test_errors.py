@@ -8,7 +8,15 @@ import pytest
 from grpc import StatusCode
 
 from chassis import errors
-from chassis.errors import MAX_MESSAGE_LENGTH, MAX_PATH_LENGTH, Failure, Fault, Invalid, NotFound, Refusal
+from chassis.errors import (
+    MAX_MESSAGE_LENGTH,
+    MAX_PATH_LENGTH,
+    Failure,
+    Fault,
+    Invalid,
+    NotFound,
+    Refusal,
+)
 from protos.subscriptions_pb2 import OverDeliveredItem, OverDelivery
 from tests.chassis.probe import Probe
 

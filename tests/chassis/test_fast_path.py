@@ -10,17 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-import orders_svc.rules
-import sessions_svc.rules
-import subscriptions_svc.rules
 from chassis.fast_path import Unsure, compile_loader
+from tests.chassis.test_fast_path_of_services import rules_of_services
 from tests.test_any_value import places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"
 SCHEMAS: dict[str, Schema] = {
-    "order": orders_svc.rules.CREATE_ORDER_REQUEST,
-    "session": sessions_svc.rules.CREATE_SESSION,
-    "subscription": subscriptions_svc.rules.CREATE_SUBSCRIPTION,
+    name: rules_of_services()[f"{name}s.CREATE_{name.upper()}"].schema
+    for name in ("order", "session", "subscription")
 }
 
 

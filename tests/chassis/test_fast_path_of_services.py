@@ -23,7 +23,8 @@ from tests.test_any_value import values
 TEXTS = [
     "", " ", "x", "0", "1", "2026-02-28", "2026-02-30", "1990-05-17", "2026-01-31T12:00:00Z",
     "ada@example.com", "https://a.example/x", "7c9e6679-7425-40de-944b-e07fc1e90ae7", "US-CA", "ES",
-    "28001", "12345678Z", "+34600000000", "es-ES", "tok_abc", "left", "right", "\0", "\ud800", "é" * 300,
+    "28001", "12345678Z", "+34600000000", "es-ES", "tok_abc", "left", "right", "\0", "\ud800",
+    "é" * 300,
 ]  # fmt: skip
 NUMBERS = [0, 1, -1, 2, 10, 90, 180, 10**6, 2**31, 2**63, 0.0, 0.25, 1.5, -2.0, 62.5, 1e308]
 UNUSUAL = settings(
@@ -33,17 +34,20 @@ UNUSUAL = settings(
 
 @cache
 def rules_of_services() -> dict[str, Rules]:
-    """Every `Rules` that a module of a service holds, by a name for people."""
-    packages = [importlib.import_module(f"{service}_svc") for service in SERVICES]
-    for package in packages:
+    """Every `Rules` of the services, wherever it is held: "orders.CREATE_ORDER"."""
+    found: dict[str, Rules] = {}
+    for service in SERVICES:
+        package = importlib.import_module(f"{service}_svc")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".migrations" not in module.name and not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
-    found = {}
-    for each in gc.get_objects():
-        if type(each) is Rules and "_svc" in type(each.schema).__module__:
-            schema = type(each.schema)
-            found[f"{schema.__module__.split('.')[0]}.{schema.__qualname__}.{len(found)}"] = each
+                for name, value in vars(importlib.import_module(module.name)).items():
+                    if type(value) is Rules:
+                        found[f"{service}.{name}"] = value
+    named = set(map(id, found.values()))
+    for each in gc.get_objects():  # those that no module holds by a name
+        service = type(each.schema).__module__.partition("_svc")[0] if type(each) is Rules else ""
+        if service in SERVICES and id(each) not in named:
+            found[f"{service}.{type(each.schema).__qualname__}.{len(found)}"] = each
     return found
 
 
@@ -82,7 +86,9 @@ def of_field(field: Any) -> st.SearchStrategy[Any]:
 def of_schema(schema: Schema) -> st.SearchStrategy[Any]:
     """Objects that a schema may accept."""
     required = {name: of_field(each) for name, each in schema.load_fields.items() if each.required}
-    others = {name: of_field(each) for name, each in schema.load_fields.items() if not each.required}
+    others = {
+        name: of_field(each) for name, each in schema.load_fields.items() if not each.required
+    }
     return st.fixed_dictionaries(required, optional=others)
 
 
@@ -95,34 +101,41 @@ def broken(schema: Schema) -> st.SearchStrategy[Any]:
 
 
 def test_every_service_has_rules() -> None:
-    assert {name.split(".")[0] for name in rules_of_services()} == {
-        f"{service}_svc" for service in SERVICES
-    }
+    assert {name.split(".")[0] for name in rules_of_services()} == set(SERVICES)
     assert len(rules_of_services()) >= 30
+
+
+def accepted_by(rules: Rules) -> int:
+    """How many of the tried data the fast path accepted; the schema accepts them all."""
+    accepted: list[Any] = []
+
+    @UNUSUAL
+    @given(of_schema(rules.schema) | broken(rules.schema) | values)
+    def holds(data: Any) -> None:
+        before = deepcopy(data)
+        try:
+            loaded = rules.accept(data)
+        except Unsure:
+            return
+        except Exception as error:  # noqa: BLE001 - no message holds such data, nor does the schema
+            with pytest.raises(type(error)):
+                rules.schema.load(data)
+            return
+        assert data == before
+        try:
+            expected = rules.schema.load(data)
+        except ValidationError as error:
+            raise AssertionError(f"accepted, but refused by the schema: {error}") from None
+        assert loaded == expected
+        accepted.append(data)
+
+    holds()
+    return len(accepted)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_fast_path_accepts_only_what_the_schema_accepts(service: str) -> None:
-    for name, rules in rules_of_services().items():
-        if not name.startswith(service):
-            continue
-        accepted: list[Any] = []
-
-        @UNUSUAL
-        @given(of_schema(rules.schema) | broken(rules.schema) | values)
-        def holds(data: Any, rules: Rules = rules, accepted: list[Any] = accepted) -> None:
-            before = deepcopy(data)
-            try:
-                loaded = rules.accept(data)
-            except Unsure:
-                return
-            assert data == before
-            try:
-                expected = rules.schema.load(data)
-            except ValidationError as error:
-                raise AssertionError(f"accepted, but refused by the schema: {error}") from None
-            assert loaded == expected
-            accepted.append(data)
-
-        holds()
-        print(name, len(accepted))
+    names = [name for name in rules_of_services() if name.startswith(service)]
+    accepted = {name: accepted_by(rules_of_services()[name]) for name in names}
+    # The data are random but the same in each run: enough of them have to get through.
+    assert sum(map(bool, accepted.values())) > len(names) / 2, accepted
