@@ -6,7 +6,7 @@ Commands: serve, dispatch, migrate, load, health, accounts, events.
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,7 @@ from chassis.server.server import (
 from chassis.store.database import Database
 from chassis.store.migrations import is_current, migrate
 from chassis.store.reference_cache import ReferenceCache, invalidate
+from chassis.store.sqlite import hold_for_serving
 from chassis.telemetry import configure, log
 from chassis.validation import find_control_characters, flatten
 
@@ -117,10 +118,28 @@ def command_line(service: Service) -> click.Group:
     @click.option(
         "--database-url", envvar="DATABASE_URL", help="Default: SQLite in the data folder."
     )
+    @click.option(
+        "--prepare/--no-prepare",
+        envvar="DATABASE_PREPARE",
+        default=True,
+        help="Whether PostgreSQL prepares statements: off behind PgBouncer.  [default: on]",
+    )
+    @click.option(
+        "--log-dir",
+        envvar="LOG_DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="A folder for log files.  [default: lines go to standard output]",
+    )
     @click.pass_context
-    def cli(context: click.Context, data_dir: str, database_url: str | None) -> None:
+    def cli(
+        context: click.Context,
+        data_dir: str,
+        database_url: str | None,
+        prepare: bool,
+        log_dir: Path | None,
+    ) -> None:
         default = f"sqlite:///{data_dir}/{service.name}.db"
-        context.obj = context.with_resource(_open_database(database_url or default))
+        context.obj = context.with_resource(_open_database(database_url or default, prepare))
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
@@ -136,6 +155,10 @@ def command_line(service: Service) -> click.Group:
     ):
         cli.add_command(command)
     return cli
+
+
+def _configure_log(service: Service) -> None:
+    configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
 
 
 def _serve_command(service: Service) -> click.Command:
@@ -154,7 +177,8 @@ def _serve_command(service: Service) -> click.Command:
         database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
     ) -> None:
         service.ensure_current(database)
-        configure(service.name)
+        _configure_log(service)
+        click.get_current_context().with_resource(_exclusive_serving(database))
         try:
             running = service.start(database, listen, public_url.rstrip("/"))
         except RuntimeError as error:
@@ -176,7 +200,7 @@ def _dispatch_command(service: Service) -> click.Command:
     @click.pass_obj
     def dispatch(database: Database, private: bool) -> None:
         service.ensure_current(database)
-        configure(service.name)
+        _configure_log(service)
         stopped = catch_stop_signals()
         with _run_background(service, database, private):
             log().info("dispatching")
@@ -244,12 +268,12 @@ def _health_command(service: Service) -> click.Command:
 class _open_database:
     """The database of one command; a refusal is printed and exits with code 1."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, prepare: bool) -> None:
+        self.url, self.prepare = url, prepare
 
     def __enter__(self) -> Database:
         try:
-            self.database = Database(self.url)
+            self.database = Database(self.url, prepare=self.prepare)
         except (ValueError, OSError, ArgumentError) as error:
             raise click.ClickException(f"DATABASE_URL: {error}") from None
         return self.database
@@ -259,6 +283,22 @@ class _open_database:
         if isinstance(error, Refusal):
             click.echo(f"Error: {error.message}", err=True)
             sys.exit(1)
+
+
+@contextmanager
+def _exclusive_serving(database: Database) -> Iterator[None]:
+    """Be the only process that serves a SQLite file; waits for one that drains."""
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process;"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield
 
 
 @contextmanager

@@ -7,7 +7,6 @@ for it would cost each connection 35 us.
 On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` raises Busy.
 """
 
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +22,8 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Dialect,
-    Engine,
     Table,
     TypeDecorator,
-    create_engine,
-    event,
     make_url,
 )
 from sqlalchemy.dialects import postgresql
@@ -37,9 +33,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
+from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
+from chassis.store.sqlite import check_writable, create_sqlite_engine, error_name, is_trouble
 
-LOCK_WAIT_SECONDS = 5
-CONNECT_SECONDS = 5  # an unresponsive host would hold a thread for minutes
 MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -77,59 +73,26 @@ class Instant(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value and value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Database:
     """One store, and the transactions on it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepare: bool = True) -> None:
+        """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgres_engine()
+        options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
+        self.engine = (
+            create_sqlite_engine(self.url, **options)
+            if self.is_sqlite
+            else create_postgres_engine(self.url, prepare=prepare, **options)
+        )
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
-
-    def _sqlite_engine(self) -> Engine:
-        path = Path(self.url.database or "")
-        if not path.name or path.name == ":memory:":
-            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        engine = create_engine(
-            self.url,
-            pool_size=MAX_CONNECTIONS,
-            max_overflow=0,
-            **JSON_OPTIONS,
-            connect_args={
-                "isolation_level": None,
-                "check_same_thread": False,
-                "timeout": LOCK_WAIT_SECONDS,
-            },
-        )
-
-        @event.listens_for(engine, "connect")
-        def set_pragmas(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        return engine
-
-    def _postgres_engine(self) -> Engine:
-        return create_engine(
-            self.url.set(drivername="postgresql+psycopg"),
-            pool_size=MAX_CONNECTIONS,
-            max_overflow=0,
-            **JSON_OPTIONS,
-            connect_args={
-                "autocommit": True,
-                "connect_timeout": CONNECT_SECONDS,
-                "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout=20s "
-                "-c timezone=UTC",
-            },
-        )
 
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
@@ -169,19 +132,30 @@ class Database:
                 wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
-            elif (
-                single and call.seconds_left() > LOCK_WAIT_SECONDS
-            ):  # else it may succeed after the deadline
-                with self.engine.connect() as tx:
-                    call.ensure_awaited()
-                    yield tx
             else:
                 with self.engine.begin() as tx:
-                    tx.exec_driver_sql("BEGIN")
-                    yield tx
-                    call.ensure_awaited()
+                    connection = driver(tx)
+                    # A lone statement could succeed after the deadline, having waited for a lock:
+                    # the session's lock timeout bounds that wait.
+                    alone = single and connection.is_settled
+                    if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
+                        begin(connection, call.seconds_left())
+                        yield tx
+                        call.ensure_awaited()
+                    else:
+                        call.ensure_awaited()
+                        yield tx
         if _commit.wakes:
             self.wakeup.set()
+
+    def check(self) -> None:
+        """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
+        with translate_errors():
+            if self.is_sqlite:
+                check_writable(Path(self.url.database or ""))
+            else:
+                with self.engine.connect() as tx:
+                    tx.exec_driver_sql("SELECT 1")
 
     @property
     def waiting_writers(self) -> int:
@@ -235,10 +209,10 @@ def translate_errors() -> Iterator[None]:
         yield
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
-    except sqlite3.OperationalError as error:  # of BEGIN, which bypasses SQLAlchemy
-        if "locked" not in str(error):
-            raise
-        raise Busy("Another process is writing; try again.") from error
+    except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
+        if refusal := _sqlite_refusal(error):
+            raise refusal from error
+        raise
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:
@@ -248,10 +222,34 @@ def translate_errors() -> Iterator[None]:
 
 
 def _refusal(error: DBAPIError) -> Refusal | None:
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_refusal(error.orig)
     state = getattr(error.orig, "sqlstate", None) or ""
-    if state in ("55P03", "40001", "40P01") or "database is locked" in str(error.orig):
+    if state in ("55P03", "40001", "40P01"):
         return Busy("Another request holds this; try again.")
     unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")
     return None
+
+
+def _sqlite_refusal(error: sqlite3.Error) -> Refusal | None:
+    if error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy("Another process is writing; try again.")
+    if is_trouble(error):
+        return Overloaded("The database cannot be used; try again.")
+    return None
+
+
+def database_error(error: BaseException) -> str:
+    """Return the database's name of what caused an error: SQLITE_FULL, or an SQLSTATE; or "".
+
+    It is for the log: the text of such an error quotes values.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        name = error_name(cause) or getattr(cause, "sqlstate", None)
+        if name:
+            return str(name)
+        cause = cause.orig if isinstance(cause, DBAPIError) else cause.__cause__
+    return ""

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
+from chassis.errors import Overloaded
+
 MAX_WRITERS = 32  # in one commit
 
 
@@ -98,7 +100,7 @@ class Group:
     def fail(self) -> NoReturn:
         """Roll back every member's part: they can no longer be separated."""
         self.transaction.rollback()
-        raise RuntimeError("the transaction is gone")
+        raise Overloaded("The database could not be written; try again.")
 
     def wait_for_end(self) -> None:
         """Wait for the end of the transaction; raises if it was not committed."""

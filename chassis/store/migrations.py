@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
+from chassis.store.postgres import settle_role, unhurried
 
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
@@ -36,12 +37,14 @@ def migrate(database: Database, folder: Path) -> None:
 @contextmanager
 def _exclusive_write(database: Database) -> Iterator[Connection]:
     with database.write() as tx:
-        if not database.is_sqlite:
-            # The limits are for requests: a migration may wait, and rewrites large tables.
-            tx.execute(text("SET LOCAL lock_timeout = 0"))
-            tx.execute(text("SET LOCAL statement_timeout = 0"))
+        if database.is_sqlite:
+            yield tx
+            return
+        # The limits are for requests: a migration may wait, and rewrites large tables.
+        with unhurried(tx):
             tx.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})"))
-        yield tx
+            yield tx
+            settle_role(tx)
 
 
 def run_migrations(metadata: MetaData) -> None:

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.chassis.logs import capture_log
 from tests.serving import Served, basic
 from tests.sessions_svc.desk import bring
@@ -84,7 +84,7 @@ def test_an_unknown_session_is_404_and_an_ended_one_422(
         assert answer.get_json()["title"].startswith(title.split()[0])
 
 
-def test_a_stranger_is_told_nothing(http: FlaskClient) -> None:
+def test_strangers_learn_nothing(http: FlaskClient) -> None:
     for sent in (keys("a"), {}, "{", '{"x": 1}'):
         answer = http.post(URL, data=sent if isinstance(sent, str) else json.dumps(sent))
         assert answer.status_code == 401

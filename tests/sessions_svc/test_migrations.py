@@ -45,7 +45,7 @@ def empty(engine: str, tmp_path: Path) -> Iterator[Database]:
         postgres.drop_database(server, name)
 
 
-def test_it_is_known_which_sessions_are_of_the_acuity_service(empty: Database) -> None:
+def test_sessions_of_the_acuity_service_are_marked(empty: Database) -> None:
     to_version(empty, SERVICE.migrations, "0002")
     with empty.write() as tx:
         tx.execute(text(ACCOUNT))

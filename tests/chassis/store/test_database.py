@@ -13,6 +13,8 @@ from sqlalchemy import func, insert, select, text, update
 
 from chassis.errors import Busy, Overloaded
 from chassis.store import database as module
+from chassis.store import postgres as postgres_store
+from chassis.store import sqlite
 from chassis.store.database import Database
 from tests.chassis.probe import metadata, notes
 from tests.chassis.store.conftest import Open
@@ -71,7 +73,8 @@ def test_a_reader_sees_one_state_and_waits_for_no_writer(opened: Open) -> None:
 
 
 def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_store, "LOCK_WAIT_SECONDS", 0.2)
     first, second = opened(), opened()
     put(first, "held")
     lock = update(notes).values(text="mine")
@@ -104,7 +107,8 @@ def test_a_postgresql_that_is_not_there_is_overload() -> None:
 
 
 def test_a_postgresql_that_never_answers_is_overload(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 2)  # the least that libpq takes
+    least = {"connect_timeout": 2}  # seconds; libpq takes no less
+    monkeypatch.setattr(postgres_store, "TCP_OPTIONS", least)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         database = Database(f"postgresql://postgres@127.0.0.1:{deaf.getsockname()[1]}/nothing")
         with pytest.raises(Overloaded), database.read() as tx:
