@@ -54,8 +54,7 @@ def idempotency_table(metadata: MetaData) -> Table:
 
 def fingerprint(call: Call, request: Message) -> bytes:
     """A digest of what makes two requests equal: their fields and their actor."""
-    actor = call.actor or call.metadata.get("user-email", "")
-    digest = hashlib.sha256(actor.encode() + b"\0")
+    digest = hashlib.sha256(call.actor.encode() + b"\0")
     digest.update(request.SerializeToString(deterministic=True))
     return digest.digest()
 
