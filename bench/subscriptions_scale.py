@@ -33,11 +33,11 @@ from chassis.store.database import JSON, Database
 from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
-from subscriptions_svc import store
 from subscriptions_svc.__main__ import SERVICE
-from subscriptions_svc.searching import words
-from subscriptions_svc.solicitations import new_code
-from subscriptions_svc.years import year_of
+from subscriptions_svc.actions.create_subscription import new_code
+from subscriptions_svc.rules.years import year_of
+from subscriptions_svc.store import tables as store
+from subscriptions_svc.store.words import words
 
 CALLER = (("authorization", basic("demo-merchant")),)
 PAGE = 30  # what both stores have

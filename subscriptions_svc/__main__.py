@@ -9,11 +9,13 @@ import click
 
 from chassis.cli.service import Service, command_line
 from chassis.store.database import Database
-from subscriptions_svc import reference, report, store
-from subscriptions_svc.clockwork import Clockwork
-from subscriptions_svc.messages_ends import ends
-from subscriptions_svc.messages_postman import Postman
-from subscriptions_svc.service import serve
+from subscriptions_svc import reference
+from subscriptions_svc.actions.advance_by_time import Clockwork
+from subscriptions_svc.documents import report
+from subscriptions_svc.notices.channels import ends
+from subscriptions_svc.notices.postman import Postman
+from subscriptions_svc.rpcs.subscription_service import serve
+from subscriptions_svc.store import tables as store
 
 
 def background(database: Database, data_dir: Path) -> AbstractContextManager[None]:

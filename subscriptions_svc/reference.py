@@ -15,9 +15,9 @@ from sqlalchemy import Connection, delete, insert, select, update
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
-from subscriptions_svc import store
-from subscriptions_svc.events import EVENTS
-from subscriptions_svc.rules_shapes import MONEY_MAX
+from subscriptions_svc.documents.events import EVENTS
+from subscriptions_svc.rules.shapes import MONEY_MAX
+from subscriptions_svc.store import tables as store
 
 ID = validate.Length(1, 255)
 

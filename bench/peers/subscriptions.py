@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session, joinedload
 from bench.peers.orders import account_named
 from bench.peers.refusals import of_subscriptions
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
-from subscriptions_svc import years
-from subscriptions_svc.money import money_string
-from subscriptions_svc.rules import PaymentStatus, Status
-from subscriptions_svc.rules_actions import available_actions
-from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
-from subscriptions_svc.rules_ending import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, costs
+from subscriptions_svc.documents.money import money_string
+from subscriptions_svc.rules import years
+from subscriptions_svc.rules.available_actions import available_actions
+from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
+from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, costs
+from subscriptions_svc.rules.subscriptions import PaymentStatus, Status
 
 _SUBSCRIPTION = (
     select(

@@ -7,7 +7,8 @@ from click.testing import CliRunner
 from bench import subscriptions_scale as scale
 from chassis.store.database import Database
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
-from subscriptions_svc import boxes, store
+from subscriptions_svc.store import box_counters as boxes
+from subscriptions_svc.store import tables as store
 
 WORDS = ["--subscriptions", "12", "--deliveries", "120", "--calls", "3"]
 

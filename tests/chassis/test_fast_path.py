@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 import orders_svc.rules
 import sessions_svc.rules
-import subscriptions_svc.rules
+import subscriptions_svc.rules.subscriptions
 from chassis.fast_path import Unsure, acceptor
 from tests.test_any_value import places, put, values
 
@@ -20,7 +20,7 @@ DEMO = Path(__file__).parent.parent.parent / "demo"
 SCHEMAS: dict[str, Schema] = {
     "order": orders_svc.rules.CREATE_ORDER_REQUEST,
     "session": sessions_svc.rules.CREATE_SESSION,
-    "subscription": subscriptions_svc.rules.CREATE_SUBSCRIPTION,
+    "subscription": subscriptions_svc.rules.subscriptions.CREATE_SUBSCRIPTION,
 }
 
 

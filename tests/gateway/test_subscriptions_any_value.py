@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.gateway.subscription_calls import SHOP, URL
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.rpcs.test_cancel_subscription import START
 from tests.subscriptions_svc.shop import activated, pay
-from tests.subscriptions_svc.test_cancel_subscription import START
 from tests.test_any_value import places, put, values
 
 PREFIX = "/api/public/v1"

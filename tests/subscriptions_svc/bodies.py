@@ -8,7 +8,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from subscriptions_svc import rules, rules_cart
+from subscriptions_svc.rules import carts as rules_cart
+from subscriptions_svc.rules import subscriptions as rules
 
 Document = dict[str, Any]
 TODAY = date(2026, 3, 1)

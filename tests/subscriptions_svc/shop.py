@@ -19,7 +19,8 @@ from protos.subscriptions_pb2 import (
     Subscription,
     UpdateProductsRequest,
 )
-from subscriptions_svc import changes, store
+from subscriptions_svc.actions import update_products as changes
+from subscriptions_svc.store import tables as store
 from tests.serving import Served
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

@@ -1,0 +1,339 @@
+"""What is kept: the tables, and how a subscription is found. No rule and no message.
+
+Whoever changes a subscription holds its row: then nobody else changes it, its items, its boxes or
+the cart that pends. Merchants are in `merchants`, new subscriptions in `solicitations`, changes of
+status in `moves`, items in `carts` and `proposals`, boxes in `boxes` and `ledger`, lists in
+`listing`, what is searched in `searching`.
+"""
+
+import re
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    text,
+    true,
+)
+
+from chassis.context import Account
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import Accounts, accounts_table
+from chassis.server.idempotency import Answers, idempotency_table
+from chassis.store.database import NAMING, Instant
+from chassis.store.reference_cache import changes_table
+from subscriptions_svc.rules.subscriptions import Status
+
+WORD_MAX = 64  # letters of a word that are looked at
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+metadata = MetaData(naming_convention=NAMING)
+accounts = Accounts(accounts_table(metadata))
+answers = Answers(idempotency_table(metadata))
+changes = changes_table(metadata)
+outbox = Outbox(metadata)
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("locale", String(35), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("name", String(255)),  # as shoppers know it; without one, the id
+    Column("terms_url", String(2000)),
+    # Whether an exchange may be had before the first anniversary.
+    Column("first_year_exchanges", Boolean, nullable=False, server_default=true()),
+    # What a shopper may owe here, in minor units: see pre-approvals.
+    Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
+)
+stores = Table(
+    "stores",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("store_ref", String(255), primary_key=True),
+)
+account_merchants = Table(
+    "account_merchants",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+)
+_LIVE = text("status NOT IN ('cancelled', 'finished')")
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("store_ref", String(255), nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("operator_ref", String(255)),
+    Column("given_names", String(255)),
+    Column("surnames", String(255)),
+    Column("mobile_phone", String(255)),
+    Column("email", String(255)),
+    Column("date_of_birth", Date),
+    Column("nin", String(255)),
+    Column("nin_control", String(255)),
+    Column("address", String(255)),
+    Column("postal_code", String(255)),
+    Column("city", String(255)),
+    Column("discounts", Text),  # a JSON array, as it was sent
+    Column("status", String(32), nullable=False),
+    Column("payment_status", String(16), nullable=False),
+    Column("contract_number", String(16)),
+    Column("cart_id", String(36), nullable=False),
+    Column("cart_code", String(32), nullable=False, unique=True),
+    Column("total_months", Integer, nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("confirmed_at", Instant()),
+    Column("activated_at", Instant()),
+    Column("renewal_at", Instant()),
+    UniqueConstraint("merchant_id", "contract_number"),
+    Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
+    # All that a list by statuses looks at, so that it is counted without the rows.
+    Index(
+        "ix_subscriptions_status",
+        "merchant_id",
+        "status",
+        "created_at",
+        "id",
+        "renewal_at",
+        "payment_status",
+        "store_ref",
+    ),
+    Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
+    Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
+    # What time alone moves on: see moves.due.
+    Index(
+        "ix_subscriptions_activating",
+        "confirmed_at",
+        sqlite_where=text("status = 'activating'"),
+        postgresql_where=text("status = 'activating'"),
+    ),
+    Index(
+        "ix_subscriptions_active",
+        "renewal_at",
+        sqlite_where=text("status = 'active'"),
+        postgresql_where=text("status = 'active'"),
+    ),
+    Index(
+        "uq_subscriptions_live_reference",
+        "merchant_id",
+        "reference",
+        unique=True,
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
+)
+# What a search looks for: see searching.words. In order of the letters' numbers on both engines.
+WORD = String(WORD_MAX).with_variant(String(WORD_MAX, collation="C"), "postgresql")
+subscription_words = Table(
+    "subscription_words",
+    metadata,
+    Column("merchant_id", String(255), primary_key=True),
+    Column("word", WORD, primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+_IS_DUE = text("due_at IS NOT NULL")
+# How many subscriptions a store has; none ever goes.
+subscription_totals = Table(
+    "subscription_totals",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("store_ref", String(255), primary_key=True),
+    Column("total", Integer, nullable=False),
+)
+cart_items = Table(
+    "cart_items",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("reference_uuid", String(36), nullable=False, unique=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False),
+    # A package stands before its items, a newer cart behind an older one.
+    Column("position", Integer, nullable=False),
+    Column("parent_id", ForeignKey("cart_items.id")),
+    Column("type", String(32), nullable=False),
+    Column("reference", String(255)),
+    Column("name", String(255), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("price_with_tax", BigInteger, nullable=False),
+    Column("subscription_price", BigInteger, nullable=False),
+    Column("subscription_vat_rate", Integer),
+    Column("eye", String(8)),
+    Column("box_count", Integer),
+    Column("exchange_cycle", Integer),
+    Column("activated_at", Instant()),
+    # The carts that brought it in and took it out; null: the first one, and none.
+    Column("added_in", String(36)),
+    Column("removed_in", String(36)),
+    Column("removed_at", Instant()),
+    UniqueConstraint("subscription_id", "position"),
+)
+# Carts that wait for the shopper: at most one a subscription.
+pending_carts = Table(
+    "pending_carts",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("code", String(32), nullable=False, unique=True),
+    Column("cart_items", JSON, nullable=False),  # see proposals.propose
+    Column("proposed_at", Instant(), nullable=False),
+)
+# Boxes of an item handed over in a subscription year; a cap that no statement can pass. Carried
+# are those of the lenses that it has taken the place of, which may be more than its own cap.
+box_counters = Table(
+    "box_counters",
+    metadata,
+    Column("item_id", ForeignKey("cart_items.id"), primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("box_count", Integer, nullable=False),
+    Column("delivered", Integer, nullable=False),  # carried ones included
+    Column("carried", Integer, nullable=False, server_default=text("0")),
+    Column("last_delivered_at", Instant(), nullable=False),
+    CheckConstraint(
+        "carried >= 0 AND delivered BETWEEN carried AND box_count + carried",
+        name="cap",
+    ),
+)
+# Who handed over what and when: rows are added and never changed.
+box_deliveries = Table(
+    "box_deliveries",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False, index=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("year", Integer, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("delivered_at", Instant(), nullable=False, index=True),
+)
+# How a subscription was ended, and what became of its items.
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    Column("reason", String(255), nullable=False),
+    Column("purchase_fee", BigInteger, nullable=False),
+    Column("total_to_pay", BigInteger, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("cancelled_at", Instant(), nullable=False),
+)
+cancelled_items = Table(
+    "cancelled_items",
+    metadata,
+    Column("item_id", ForeignKey("cart_items.id"), primary_key=True),
+    Column("is_kept", Boolean, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+# Repairs and replacements: rows are added and never changed.
+warranty_events = Table(
+    "warranty_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("type", String(16), nullable=False),
+    Column("charged_amount", BigInteger, nullable=False),
+    Column("name", String(255)),
+    Column("description", Text),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("created_at", Instant(), nullable=False),
+)
+# Messages to shoppers; what one says is kept until it is sent or given up.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("cart_id", String(36), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("content", JSON),
+    Column("created_at", Instant(), nullable=False),
+    Column("due_at", Instant()),  # of what is not ended; while it is being sent, when that is over
+    Column("tries", Integer, nullable=False),  # that were begun
+    Column("outcome", String(8)),  # sent or failed
+    Column("ended_at", Instant()),
+    Index("ix_messages_cart_id_channel", "cart_id", "channel"),
+    Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
+)
+
+# As rules.status_at: an active one whose months are over counts as finished at once.
+IS_OVER = and_(
+    subscriptions.c.status == Status.ACTIVE.value, subscriptions.c.renewal_at <= bindparam("now")
+)
+STATUS = case((IS_OVER, Status.FINISHED.value), else_=subscriptions.c.status)
+_OWN = exists().where(
+    account_merchants.c.account_id == bindparam("account_id"),
+    account_merchants.c.merchant_id == subscriptions.c.merchant_id,
+)
+
+
+def _messages(channel: str) -> ColumnElement[int]:
+    """How many messages of a channel the cart that waits has had."""
+    waits = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
+    wanted = (messages.c.cart_id == waits, messages.c.channel == channel)
+    return select(func.count()).where(*wanted).scalar_subquery().label(f"{channel}_count")
+
+
+SUBSCRIPTIONS = (
+    select(
+        *subscriptions.c,
+        merchants.c.locale,
+        merchants.c.currency,
+        merchants.c.country,
+        merchants.c.time_zone,
+        merchants.c.terms_url,
+        merchants.c.first_year_exchanges,
+        func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
+        pending_carts.c.id.label("pending_id"),
+        pending_carts.c.code.label("pending_code"),
+        pending_carts.c.cart_items.label("pending_items"),
+        _messages("email"),
+        _messages("sms"),
+    )
+    .join(merchants)
+    .join(pending_carts, isouter=True)
+)
+_SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_OWN.label("is_own")).where(
+    subscriptions.c.id == bindparam("subscription_id")
+)
+_LOCKED = _SUBSCRIPTION.with_for_update(of=subscriptions)
+
+
+def subscription(
+    tx: Connection, account: Account, subscription_id: str, *, lock: bool = False
+) -> Row[Any] | None:
+    """A subscription with its merchant's ways, whoever the merchant: `is_own` tells.
+
+    With `lock` nobody else changes it in the meantime. What pends is then as it was when the lock
+    was asked for: a change of that says so by its own condition.
+    """
+    if not UUID.fullmatch(subscription_id):
+        return None
+    key = {"account_id": account.id, "subscription_id": subscription_id}
+    return tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
