@@ -34,10 +34,10 @@ from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
 from subscriptions_svc.__main__ import SERVICE
-from subscriptions_svc.actions.create_subscription import new_code
-from subscriptions_svc.rules.years import year_of
+from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.rules.years import compute_year
 from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.words import words
+from subscriptions_svc.store.subscriptions import new_code
 
 CALLER = (("authorization", basic("demo-merchant")),)
 PAGE = 30  # what both stores have
@@ -83,7 +83,7 @@ def rows(
             "renewal_at": activated_at and activated_at + relativedelta(months=24),
         },
     )
-    for word in words(person):
+    for word in find_words(person):
         row = {
             "merchant_id": subscription["merchant_id"],
             "word": word,
@@ -106,7 +106,7 @@ def rows(
     counted: dict[tuple[str, int], list[datetime]] = {}
     for lens, number in zip(lenses, range(deliveries), strict=False):
         at = began + (utc_now() - began) * number / deliveries
-        year = year_of(activated_at, at, MADRID)
+        year = compute_year(activated_at, at, MADRID)
         counted.setdefault((new_ids[lens["id"]], year), []).append(at)
         yield (
             store.box_deliveries,

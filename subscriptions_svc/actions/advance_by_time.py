@@ -1,36 +1,49 @@
 """What time alone does to subscriptions: the first year begins, the months are over.
 
-It may run in any number of processes at once. Each holds the rows that it moves, passes over those
-that another holds, and the move itself is a statement with its condition: nothing happens twice.
+Any number of processes may do it at once. Each locks the rows that it moves and skips those locked
+by others, and each move is a statement with its condition, so that nothing happens twice.
 """
 
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
 
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
-from subscriptions_svc.store import transitions as moves
+from subscriptions_svc.actions.activate_cart_item import activate_subscription
+from subscriptions_svc.rules.statuses import ACTIVATION_PERIOD, Status
+from subscriptions_svc.store.transitions import find_due, finish
 
-EVERY = 30.0  # seconds
+POLL_SECONDS = 30.0
+BATCH = 200  # subscriptions moved in one transaction
 
 
-def turn(database: Database, now: datetime) -> int:
-    """Move whatever is due at `now`, some at a time; gives how many were moved."""
-    moved = 0
+def advance_by_time(database: Database, now: datetime, batch: int = BATCH) -> int:
+    """Move every subscription that is due at `now`, a batch at a time; returns how many moved."""
+    total = 0
     while True:
         with database.write() as tx:
-            due = moves.due(tx, now)
-            now_moved = sum(moves.by_time(tx, subscription, now) for subscription in due)
-        moved += now_moved
-        if len(due) < moves.SOME or not now_moved:
-            return moved
+            due = find_due(tx, now, batch)
+            moved = sum(_advance(tx, subscription, now) for subscription in due)
+        total += moved
+        if len(due) < batch or not moved:
+            return total
+
+
+def _advance(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
+    if subscription.status == Status.ACTIVATING:
+        activated_at = subscription.confirmed_at + ACTIVATION_PERIOD
+        return activate_subscription(tx, subscription, activated_at, now)
+    return finish(tx, subscription.id, now)
 
 
 class Clockwork:
-    """Turns now and then, until it is stopped."""
+    """Advances subscriptions at intervals, until it is stopped."""
 
     def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
         self.database = database
@@ -50,10 +63,10 @@ class Clockwork:
     def _run(self) -> None:
         while True:
             try:
-                turn(self.database, self.now())
+                advance_by_time(self.database, self.now())
             except Refusal as refusal:  # the store is busy or away
                 log().warning("not moved by time", reason=refusal.reason)
             except Exception as error:  # noqa: BLE001 - the thread outlives it
                 log().error("not moved by time", **describe(error))
-            if self._stopped.wait(EVERY):
+            if self._stopped.wait(POLL_SECONDS):
                 return

@@ -1,4 +1,4 @@
-"""Boxes handed over, all or nothing; and the refusal of more than remain."""
+"""CreateBoxDeliveries: registers boxes handed over, all or nothing."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,51 +8,41 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row
 
 from chassis.context import caller, current
-from chassis.errors import Invalid
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc.documents import events
-from subscriptions_svc.documents.carts import delivered_item
-from subscriptions_svc.rules.years import year_of
-from subscriptions_svc.store import box_counters as boxes
-from subscriptions_svc.store import cart_items as carts
+from subscriptions_svc.documents.box_deliveries import build_delivered_item, build_over_delivery
+from subscriptions_svc.documents.events import build_boxes_delivered
+from subscriptions_svc.rules.years import compute_year
+from subscriptions_svc.store.box_deliveries import DeliveryContext, add_deliveries, read_tallies
+from subscriptions_svc.store.cart_items import find_lenses
+from subscriptions_svc.store.subscriptions import ensure_confirmed
+from subscriptions_svc.store.tables import outbox
 
 
-def deliver(
-    tx: Connection, subscription: Row[Any], entries: list[dict[str, Any]], now: datetime
+def create_box_deliveries(
+    tx: Connection, subscription: Row[Any], values: Mapping[str, Any], now: datetime
 ) -> pb.CreateBoxDeliveriesResponse:
-    """Hand over boxes, all or nothing; raises Invalid, over-delivery only when nothing else is."""
-    wanted: dict[str, int] = {}
-    for entry in entries:
-        uuid = entry["cart_item_reference_uuid"]
-        wanted[uuid] = wanted.get(uuid, 0) + entry["quantity"]
-    lenses = carts.lenses(tx, subscription.id, wanted)
+    """Hand over boxes; raises WrongState, or Invalid, for too many boxes only as the last fault.
+
+    The caller holds the subscription's lock.
+    """
+    ensure_confirmed(subscription, now)
+    quantities: dict[str, int] = {}
+    for delivery in values["deliveries"]:
+        uuid = delivery["cart_item_reference_uuid"]
+        quantities[uuid] = quantities.get(uuid, 0) + delivery["quantity"]
+    lenses = find_lenses(tx, subscription.id, quantities)
     refuse(
         (f"deliveries.{index}.cart_item_reference_uuid", "Must be of a contact lens of the cart.")
-        for index, entry in enumerate(entries)
-        if entry["cart_item_reference_uuid"] not in lenses
+        for index, delivery in enumerate(values["deliveries"])
+        if delivery["cart_item_reference_uuid"] not in lenses
     )
-    year = year_of(subscription.activated_at, now, ZoneInfo(subscription.time_zone))
-    delivery = boxes.Delivery(subscription.id, year, caller().id, current().request_id, now)
-    delivered, without_room = boxes.deliver(
-        tx, [(lenses[uuid], quantity) for uuid, quantity in wanted.items()], delivery
-    )
+    year = compute_year(subscription.activated_at, now, ZoneInfo(subscription.time_zone))
+    context = DeliveryContext(subscription.id, year, caller().id, current().request_id, now)
+    deliveries = [(lenses[uuid], quantity) for uuid, quantity in quantities.items()]
+    delivered, without_room = add_deliveries(tx, deliveries, context)
     if without_room:
-        tallies = boxes.tallies(tx, subscription.id, year)
-        raise over_delivery(without_room, tallies)
-    events.boxes_delivered(tx, subscription, wanted, now)
-    items = [
-        delivered_item(subscription, lenses[uuid], delivered[lenses[uuid].id]) for uuid in wanted
-    ]
+        raise build_over_delivery(without_room, read_tallies(tx, subscription.id, year))
+    outbox.add(tx, build_boxes_delivered(subscription, quantities, now), now)
+    items = [build_delivered_item(subscription, lens, delivered[lens.id]) for lens, _ in deliveries]
     return pb.CreateBoxDeliveriesResponse(deliveries=items)
-
-
-def over_delivery(items: list[Row[Any]], tallies: Mapping[str, boxes.Tally]) -> Invalid:
-    """The refusal that tells of each item how many boxes are left."""
-    over = pb.OverDelivery()
-    for item in items:
-        left = max(0, item.box_count - tallies.get(item.id, boxes.Tally()).delivered)
-        over.items.add(cart_item_reference_uuid=item.reference_uuid, remaining_boxes=left)
-    return Invalid(
-        "More boxes than remain in this subscription year.", reason="OVER_DELIVERY", detail=over
-    )

@@ -1,93 +1,49 @@
-"""New subscriptions."""
+"""CreateSubscription: solicits a subscription, which the shopper is then to confirm."""
 
-import secrets
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, bindparam, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection
 
-from chassis.store.database import add_if_absent
-from subscriptions_svc.rules.carts import TOTAL_MONTHS
-from subscriptions_svc.rules.shapes import parsed_day
-from subscriptions_svc.rules.subscriptions import PaymentStatus, Status, bare_nin
-from subscriptions_svc.store.tables import IS_OVER, subscription_totals, subscriptions
+from chassis.errors import AlreadyExists
+from protos import subscriptions_pb2 as pb
+from subscriptions_svc.documents.subscriptions import read_subscription
+from subscriptions_svc.rules.carts import find_eye_faults, find_price_faults
+from subscriptions_svc.rules.shoppers import (
+    find_identity_faults,
+    find_shopper_faults,
+    find_store_faults,
+)
+from subscriptions_svc.rules.years import to_local_day
+from subscriptions_svc.store.cart_items import add_items
+from subscriptions_svc.store.merchants import find_own_merchant, list_store_refs
+from subscriptions_svc.store.subscriptions import add_subscription, count_subscription
 from subscriptions_svc.store.words import add_words
 
-# Fields of a solicitation that are kept as they were sent.
-_OPTIONAL = (
-    "operator_ref",
-    "given_names",
-    "surnames",
-    "mobile_phone",
-    "email",
-    "nin_control",
-    "address",
-    "postal_code",
-    "city",
-    "discounts",
-)
 
-_FINISH = (
-    update(subscriptions)
-    .where(
-        subscriptions.c.merchant_id == bindparam("of_merchant"),
-        subscriptions.c.reference == bindparam("named"),
-        IS_OVER,
-    )
-    .values(status=Status.FINISHED.value)
-)
-
-
-def _count(dialect: Any) -> Any:
-    statement = dialect.insert(subscription_totals).values(total=1)
-    total = subscription_totals.c.total + 1
-    return statement.on_conflict_do_update(
-        index_elements=["merchant_id", "store_ref"], set_={"total": total}
-    )
-
-
-_COUNT = {"sqlite": _count(sqlite), "postgresql": _count(postgresql)}
-
-
-def count(tx: Connection, merchant: Mapping[str, str]) -> None:
-    """Count one more of a merchant's store; the last to do, for others wait for the row."""
-    row = {"merchant_id": merchant["id"], "store_ref": merchant["store_ref"]}
-    tx.execute(_COUNT[tx.dialect.name], row)
-
-
-def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
-    """Keep a solicitation; gives its id, or None when a live one has the reference."""
-    of = {"of_merchant": values["merchant"]["id"], "named": values["reference"]}
-    tx.execute(_FINISH, {**of, "now": now})
-    id_ = str(uuid.uuid4())
-    row = {
-        **dict.fromkeys(_OPTIONAL),
-        **{name: values[name] for name in _OPTIONAL if name in values},
-        "id": id_,
-        "merchant_id": values["merchant"]["id"],
-        "store_ref": values["merchant"]["store_ref"],
-        "reference": values["reference"],
-        "nin": bare_nin(values["nin"]) if "nin" in values else None,
-        "date_of_birth": parsed_day(values.get("date_of_birth", "")),
-        "status": Status.DRAFT.value,
-        "payment_status": PaymentStatus.PENDING.value,
-        "cart_id": str(uuid.uuid4()),
-        "cart_code": new_code(),
-        "total_months": TOTAL_MONTHS,
-        "created_at": now,
-    }
-    if not add_if_absent(tx, subscriptions, row):
-        return None
+def create_subscription(
+    tx: Connection, values: Mapping[str, Any], now: datetime
+) -> pb.Subscription:
+    """Add a solicitation without faults; raises AlreadyExists for the reference of a live one."""
+    id_ = add_subscription(tx, values, now)
+    if id_ is None:
+        raise AlreadyExists("A live subscription of this merchant has this reference.")
     add_words(tx, id_, values)
-    return id_
+    add_items(tx, id_, values["cart_items"])
+    answer = read_subscription(tx, id_, now)
+    count_subscription(tx, values["merchant"])
+    return answer
 
 
-def new_code() -> str:
-    """The code of a cart link: 160 random bits. Who has it may see this cart and confirm it.
-
-    It is kept as it is, for the API answers it again with every read of the subscription.
-    """
-    return secrets.token_urlsafe(20)
+def find_solicitation_faults(
+    tx: Connection, values: Mapping[str, Any], now: datetime
+) -> Iterator[tuple[str, str]]:
+    """Yield the faults of a well-formed solicitation; raises Unauthenticated for the merchant."""
+    merchant = find_own_merchant(tx, values["merchant"]["id"])
+    yield from find_store_faults(values, list_store_refs(tx, merchant.id))
+    yield from find_shopper_faults(values, to_local_day(now, ZoneInfo(merchant.time_zone)))
+    yield from find_identity_faults(values, merchant.country)
+    yield from find_price_faults(values)
+    yield from find_eye_faults(values)

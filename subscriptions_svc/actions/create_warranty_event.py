@@ -1,60 +1,45 @@
-"""Repairs and replacements of what was handed over and is no contact lens."""
+"""CreateWarrantyEvent: registers the repair or replacement of an item."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert
+from sqlalchemy import Connection, Row
 
-from chassis.context import caller, current
 from chassis.errors import Fault
 from chassis.validation import refuse
-from subscriptions_svc.actions.update_products import NOT_ALLOWED
-from subscriptions_svc.rules.carts import CONTACT_LENS
-from subscriptions_svc.rules.settlements import charge_faults
-from subscriptions_svc.store import subscriptions as found
-from subscriptions_svc.store.tables import warranty_events
-from subscriptions_svc.store.views import View, views
+from protos import subscriptions_pb2 as pb
+from subscriptions_svc.notices.phrases import describe_warranty_event
+from subscriptions_svc.rules.warranty_events import (
+    Product,
+    find_charge_faults,
+    find_product_faults,
+)
+from subscriptions_svc.store.subscriptions import ensure_confirmed
+from subscriptions_svc.store.views import NOT_ALLOWED, read_view
+from subscriptions_svc.store.warranty_events import add_warranty_event
 
-_ADD = insert(warranty_events)
 
-
-def register(
+def create_warranty_event(
     tx: Connection,
     subscription: Row[Any],
     values: Mapping[str, Any],
     faults: Iterable[Fault],
     now: datetime,
-) -> None:
-    """Keep an event; raises Invalid with the faults of its form too, or WrongState."""
-    view = views(tx, [subscription], now)[0]
-    refuse(faults, charge_faults(values), product_faults(values, view))
-    found.ensure_confirmed(subscription, now, reason=NOT_ALLOWED)
-    item = next(each for each in view.items if each.reference_uuid == values["product_id"])
-    row = {
-        "item_id": item.id,
-        "type": values["type"],
-        "charged_amount": values["charged_amount"],
-        "name": values.get("name"),
-        "description": values.get("description"),
-        "account_id": caller().id,
-        "request_id": current().request_id,
-        "created_at": now,
-    }
-    tx.execute(_ADD, row)
+) -> pb.CreateWarrantyEventResponse:
+    """Record a warranty event; raises Invalid, with the `faults` of its shape too, or WrongState.
 
-
-def product_faults(values: Mapping[str, Any], view: View) -> Iterable[tuple[str, str]]:
-    """A product that is none of the cart, was not handed over, or is or holds a contact lens."""
-    uuid = values.get("product_id")
-    if uuid is None:
-        return
-    product = next((item for item in view.items if item.reference_uuid == uuid), None)
-    if product is None:
-        yield "product_id", "Must be the reference_uuid of an item of the cart."
-        return
-    whole = [item for item in view.items if product.id in (item.id, item.parent_id)]
-    if any(item.type == CONTACT_LENS for item in whole):
-        yield "product_id", "Must not be a contact lens, or a package with one."
-    elif product.activated_at is None:
-        yield "product_id", "Was not handed over."
+    The caller holds the subscription's lock.
+    """
+    products = [
+        Product(
+            item.id, item.reference_uuid, item.parent_id, item.type, item.activated_at is not None
+        )
+        for item in read_view(tx, subscription, now).items
+    ]
+    refuse(faults, find_charge_faults(values), find_product_faults(values, products))
+    ensure_confirmed(subscription, now, reason=NOT_ALLOWED)
+    product = next(each for each in products if each.reference_uuid == values["product_id"])
+    add_warranty_event(tx, product.id, values, now)
+    message = describe_warranty_event(subscription.locale)
+    return pb.CreateWarrantyEventResponse(success=True, message=message)

@@ -1,24 +1,21 @@
-"""A whole new cart: compared with the one in force, proposed, and confirmed."""
+"""UpdateProducts: proposes a whole new cart for an active subscription."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chassis.errors import WrongState
 from chassis.validation import refuse
-from subscriptions_svc.rules import carts as rules_cart
-from subscriptions_svc.rules import changes as rules_changes
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.rules.carts import PACKAGE
-from subscriptions_svc.store import pending_carts as proposals
-from subscriptions_svc.store import subscriptions as found
-from subscriptions_svc.store import transitions as moves
-from subscriptions_svc.store.views import View, views
+from protos import subscriptions_pb2 as pb
+from subscriptions_svc.notices.phrases import describe_update
+from subscriptions_svc.rules.carts import PACKAGE, find_eye_faults, find_price_faults
+from subscriptions_svc.rules.changes import find_change_faults, find_kept_item_faults, merge_cart
+from subscriptions_svc.store.pending_carts import propose_cart
+from subscriptions_svc.store.views import View, ensure_active, ensure_exchangeable, read_view
 
-NOT_ALLOWED = "NOT_ALLOWED"
-# What an item of the cart has in common with a new one.
-_SENT = (
+# Fields that an item of the cart has in common with a new one.
+_COMMON_FIELDS = (
     "type",
     "reference",
     "name",
@@ -31,84 +28,47 @@ _SENT = (
 )
 
 
-def propose(
-    tx: Connection, subscription: Row[Any], cart: list[dict[str, Any]], now: datetime
-) -> None:
-    """Let a new cart wait for the shopper; raises WrongState or Invalid when it may not."""
-    view = views(tx, [subscription], now)[0]
+def update_products(
+    tx: Connection, subscription: Row[Any], values: Mapping[str, Any], now: datetime
+) -> pb.UpdateProductsResponse:
+    """Let a new cart wait for the shopper; raises WrongState or Invalid when it is not allowed.
+
+    The caller holds the subscription's lock.
+    """
+    view, proposed = read_view(tx, subscription, now), values["cart_items"]
     ensure_active(view)
-    items = as_sent(view)
+    items = _describe_items(view)
     parents = {item.id: item.parent_id for item in view.items}
-    refuse(rules_changes.kept_faults({"cart_items": cart}, items, parents))
-    whole = rules_changes.merged(cart, items)
-    kept = set(ids(whole))
-    values = {"cart_items": whole}
+    refuse(find_kept_item_faults(values, items, parents))
+    cart = merge_cart(proposed, items)
+    kept = set(_list_kept_ids(cart))
+    whole = {"cart_items": cart}
     refuse(
-        rules_cart.price_faults(values),
-        rules_cart.eye_faults(values),
-        rules_changes.change_faults(cart, kept, items),
+        find_price_faults(whole), find_eye_faults(whole), find_change_faults(proposed, kept, items)
     )
     ensure_exchangeable(view, kept)
-    proposals.propose(tx, subscription.id, whole, now)
+    propose_cart(tx, subscription.id, cart, now)
+    message = describe_update(subscription.locale)
+    return pb.UpdateProductsResponse(success=True, message=message)
 
 
-def confirm(
-    tx: Connection, subscription: Row[Any], now: datetime, *, code: str | None = None
-) -> bool:
-    """Confirm what waits for the shopper: the subscription, or the cart that pends.
-
-    The shopper confirms the cart that has the code of the link; without one, staff whatever waits.
-    Gives whether anything has changed. Raises WrongState when the subscription has ended, or the
-    cart that pends is not allowed any more; nothing of it is kept then. The caller holds the
-    subscription's lock.
-    """
-    found.ensure_live(subscription, now)
-    if rules.Status(subscription.status) in rules.UNCONFIRMED:
-        return moves.confirm(tx, subscription, now, by_staff=code is None)
-    proposal = proposals.claim(tx, subscription.id, code)
-    if proposal is None:
-        return False
-    view = views(tx, [subscription], now)[0]
-    ensure_active(view)
-    ensure_exchangeable(view, {row["id"] for row in proposal.items})
-    return proposals.confirm(tx, subscription, proposal, view.year, now)
+def _describe_items(view: View) -> dict[str, dict[str, Any]]:
+    """Return the items of the cart in force as requests describe them, by id, with their id."""
+    described: dict[str, dict[str, Any]] = {}
+    for row in view.items:
+        item = {name: getattr(row, name) for name in _COMMON_FIELDS}
+        item = {"id": row.id} | {name: value for name, value in item.items() if value is not None}
+        if row.eye is not None:
+            item["product_data"] = {"eye": row.eye}
+        if row.type == PACKAGE:
+            item["items"] = []
+        described[row.id] = item
+        if row.parent_id is not None:
+            described[row.parent_id]["items"].append(item)
+    return described
 
 
-def ensure_active(view: View) -> None:
-    """Raise WrongState unless the subscription is active."""
-    if view.status is not rules.Status.ACTIVE:
-        raise WrongState("The subscription is not active.", reason=NOT_ALLOWED)
-
-
-def ensure_exchangeable(view: View, kept: set[str]) -> None:
-    """Raise WrongState unless what is not kept may be taken out now."""
-    taken_out = [item for item in view.items if item.id not in kept and item.type != PACKAGE]
-    if not taken_out:
-        return
-    if view.row.payment_status != rules.PaymentStatus.PAID:
-        raise WrongState("An exchange needs a paid subscription.", reason=NOT_ALLOWED)
-    for item in taken_out:
-        if not view.exchangeable(item):
-            message = f"No exchange of item {item.reference_uuid} is due."
-            raise WrongState(message, reason=NOT_ALLOWED)
-
-
-def as_sent(view: View) -> dict[str, dict[str, Any]]:
-    """The items of the cart in force as they were sent, by id; packages hold their items."""
-    made: dict[str, dict[str, Any]] = {}
-    for item in view.items:
-        values = {name: getattr(item, name) for name in _SENT if getattr(item, name) is not None}
-        if item.eye is not None:
-            values["product_data"] = {"eye": item.eye}
-        if item.type == PACKAGE:
-            values["items"] = []
-        made[item.id] = {"id": item.id, **values}
-        if item.parent_id is not None:
-            made[item.parent_id]["items"].append(made[item.id])
-    return made
-
-
-def ids(cart: list[dict[str, Any]]) -> list[str]:
-    """The ids of a cart's items that stay, those inside packages included."""
-    inside = [each for item in cart for each in ids(item.get("items", []))]
+def _list_kept_ids(cart: list[dict[str, Any]]) -> list[str]:
+    """Return the ids of a cart's kept items, including those inside packages."""
+    inside = [id_ for item in cart for id_ in _list_kept_ids(item.get("items", []))]
     return [item["id"] for item in cart if "id" in item] + inside

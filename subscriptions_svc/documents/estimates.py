@@ -1,104 +1,88 @@
-"""What would be: a shopper's approval, and the price of a cart. Nothing of it is kept."""
+"""Estimates as shops see them: pre-approvals and price simulations."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import Connection, Row
 
 from chassis.context import caller
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc.documents.carts import money
-from subscriptions_svc.rules import carts as rules_cart
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.rules.carts import TOTAL_MONTHS, monthly
-from subscriptions_svc.rules.shapes import parsed_day
-from subscriptions_svc.rules.years import local_day
-from subscriptions_svc.store import merchants
-from subscriptions_svc.store.tables import STATUS, cart_items, subscriptions
-
-_OF_SHOPPER = (
-    subscriptions.c.merchant_id == bindparam("of_merchant"),
-    subscriptions.c.nin == bindparam("of_nin"),
+from subscriptions_svc.documents.money import build_money
+from subscriptions_svc.rules.carts import TOTAL_MONTHS, find_eye_faults, find_price_faults
+from subscriptions_svc.rules.estimates import (
+    compute_approved_amount,
+    compute_cart_totals,
+    compute_item_prices,
 )
-_FAILED = (
-    select(func.count())
-    .select_from(subscriptions)
-    .where(*_OF_SHOPPER, subscriptions.c.payment_status == rules.PaymentStatus.FAILED.value)
+from subscriptions_svc.rules.shoppers import (
+    find_identity_faults,
+    find_shopper_faults,
+    find_store_faults,
 )
-_OWED = (
-    select(func.coalesce(func.sum(cart_items.c.price_with_tax * cart_items.c.quantity), 0))
-    .join(subscriptions)
-    .where(
-        *_OF_SHOPPER,
-        STATUS.in_([status.value for status in rules.LIVE]),
-        cart_items.c.parent_id.is_(None),
-        cart_items.c.removed_in.is_(None),
-    )
-)
+from subscriptions_svc.rules.years import to_local_day
+from subscriptions_svc.store.merchants import find_own_merchant, list_merchants, list_store_refs
+from subscriptions_svc.store.subscriptions import find_credit
 
 
-def pre_approval(tx: Connection, values: Mapping[str, Any], now: datetime) -> pb.PreApproval:
-    """Whether a shopper would be accepted; raises Unauthenticated for the merchant, or Invalid."""
-    merchant, shopper = merchants.own(tx, values["merchant"]["reference"]), values["shopper"]
-    today = local_day(now, ZoneInfo(merchant.time_zone))
-    of_shopper = (
-        *rules.shopper_faults(shopper, today),
-        *rules.identity_faults(shopper, merchant.country),
+def estimate_pre_approval(
+    tx: Connection, values: Mapping[str, Any], now: datetime
+) -> pb.PreApproval:
+    """Return whether a shopper would be accepted; raises Unauthenticated, or Invalid."""
+    merchant, shopper = find_own_merchant(tx, values["merchant"]["reference"]), values["shopper"]
+    today = to_local_day(now, ZoneInfo(merchant.time_zone))
+    shopper_faults = (
+        *find_shopper_faults(shopper, today),
+        *find_identity_faults(shopper, merchant.country),
     )
     refuse(
-        rules.store_faults(values, merchants.store_refs(tx, merchant.id)),
-        ((f"shopper.{path}", message) for path, message in of_shopper),
+        find_store_faults(values, list_store_refs(tx, merchant.id)),
+        ((f"shopper.{path}", message) for path, message in shopper_faults),
     )
-    key = {"of_merchant": merchant.id, "of_nin": rules.bare_nin(shopper["nin"]), "now": now}
-    left = merchant.amount_limit - int(tx.execute(_OWED, key).scalar_one())
-    born = parsed_day(shopper["date_of_birth"])
-    failed: int = tx.execute(_FAILED, key).scalar_one()
-    approved = born is not None and rules.is_adult(born, today) and not failed and left > 0
-    limit = money(merchant, {"amount_limit": left if approved else 0})
-    return pb.PreApproval(approved=approved, **limit)
+    credit = find_credit(tx, merchant, shopper["nin"], now)
+    approved_amount = compute_approved_amount(credit, shopper["date_of_birth"], today)
+    return build_pre_approval(merchant, approved_amount)
 
 
-def price_simulation(tx: Connection, values: Mapping[str, Any]) -> pb.PriceSimulation:
-    """What a cart would cost; raises Unauthenticated for the merchant, or Invalid."""
-    merchant = _merchant(tx, values)
-    refuse(rules_cart.price_faults(values), rules_cart.eye_faults(values))
-    cart = values["cart_items"]
-    totals = {
-        "total_with_tax": sum(item["price_with_tax"] * item["quantity"] for item in cart),
-        "total_subscription_price": sum(monthly(item) * item["quantity"] for item in cart),
-    }
-    return pb.PriceSimulation(
-        cart_items=[_simulated(merchant, item) for item in cart],
-        total_months=TOTAL_MONTHS,
-        **money(merchant, totals),
-    )
+def simulate_price(tx: Connection, values: Mapping[str, Any]) -> pb.PriceSimulation:
+    """Return what a cart would cost; raises Unauthenticated, or Invalid."""
+    merchant = _find_merchant(tx, values)
+    refuse(find_price_faults(values), find_eye_faults(values))
+    return build_price_simulation(merchant, values["cart_items"])
 
 
-def _merchant(tx: Connection, values: Mapping[str, Any]) -> Row[Any]:
+def _find_merchant(tx: Connection, values: Mapping[str, Any]) -> Row[Any]:
     if "merchant_id" in values:
-        return merchants.own(tx, values["merchant_id"])
-    own = merchants.of(tx, caller())
-    if len(own) != 1:
+        return find_own_merchant(tx, values["merchant_id"])
+    merchants = list_merchants(tx, caller())
+    if len(merchants) != 1:
         refuse([("merchant_id", "Required of an account that acts for several merchants.")])
-    return own[0]
+    return merchants[0]
 
 
-def _simulated(merchant: Row[Any], item: Mapping[str, Any]) -> pb.SimulatedItem:
-    price = monthly(item)
-    amounts = {
-        "price_with_tax": item["price_with_tax"],
-        "total_with_tax": item["price_with_tax"] * item["quantity"],
-        "subscription_price": price,
-        "total_subscription_price": price * item["quantity"],
-    }
+def build_pre_approval(merchant: Row[Any], approved_amount: int) -> pb.PreApproval:
+    """Return whether a shopper would be accepted, and up to which amount."""
+    limit = build_money(merchant, {"amount_limit": approved_amount})
+    return pb.PreApproval(approved=approved_amount > 0, **limit)
+
+
+def build_price_simulation(merchant: Row[Any], cart: list[Mapping[str, Any]]) -> pb.PriceSimulation:
+    """Return what a cart would cost in the merchant's currency."""
+    return pb.PriceSimulation(
+        cart_items=[_build_item(merchant, item) for item in cart],
+        total_months=TOTAL_MONTHS,
+        **build_money(merchant, compute_cart_totals(cart)),
+    )
+
+
+def _build_item(merchant: Row[Any], item: Mapping[str, Any]) -> pb.SimulatedItem:
     return pb.SimulatedItem(
         type=item["type"],
         reference=item.get("reference"),
         name=item["name"],
         quantity=item["quantity"],
-        items=[_simulated(merchant, each) for each in item.get("items", ())],
-        **money(merchant, amounts),
+        items=[_build_item(merchant, each) for each in item.get("items", ())],
+        **build_money(merchant, compute_item_prices(item)),
     )

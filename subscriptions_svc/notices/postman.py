@@ -8,10 +8,11 @@ from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
-from subscriptions_svc.notices.channels import End, Undeliverable
+from subscriptions_svc.notices.channels import Channel
+from subscriptions_svc.notices.messages import Undeliverable, build_message
 from subscriptions_svc.store import messages
 
-LOOK = 0.5  # seconds between two looks
+POLL_SECONDS = 0.5
 
 
 class Postman:
@@ -20,11 +21,11 @@ class Postman:
     def __init__(
         self,
         database: Database,
-        ends: Mapping[str, End],
+        channels: Mapping[str, Channel],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
-        self.ends = ends
+        self.channels = channels
         self.now = now
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="postman", daemon=True)
@@ -39,7 +40,7 @@ class Postman:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(LOOK):
+        while not self._stopped.wait(POLL_SECONDS):
             try:
                 while not self._stopped.is_set() and self.send_one():
                     pass
@@ -49,23 +50,23 @@ class Postman:
                 log().error("messages wait", **describe(error))
 
     def send_one(self) -> bool:
-        """Send the message that has waited longest; False when none is due."""
+        """Send the message that has waited longest; returns False when none is due."""
         with self.database.read() as tx:
-            if not messages.any_due(tx, self.now()):
+            if not messages.has_due(tx, self.now()):
                 return False
         with self.database.write() as tx:
-            taken = messages.take(tx, self.now())
-        if taken is None:
+            leased = messages.lease_message(tx, self.now())
+        if leased is None:
             return False
         try:
-            self.ends[taken.channel].send(messages.message(taken))
-        except Exception as error:  # noqa: BLE001 - whatever it was, it was not sent
+            self.channels[leased.channel].send(build_message(leased))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message was not sent
             lasting = isinstance(error, Undeliverable)
-            log().warning("message not sent", method=taken.channel, **describe(error))
+            log().warning("message not sent", method=leased.channel, **describe(error))
             with self.database.write() as tx:
-                messages.failed(tx, taken, self.now(), lasting=lasting)
+                messages.record_failure(tx, leased, self.now(), lasting=lasting)
         else:
-            log().info("message sent", method=taken.channel)
+            log().info("message sent", method=leased.channel)
             with self.database.write() as tx:
-                messages.sent(tx, taken, self.now())
+                messages.record_sent(tx, leased, self.now())
         return True

@@ -1,4 +1,4 @@
-"""What the operator's own staff and systems are answered, whoever the merchant."""
+"""SubscriptionDeskService: what the operator's own staff and systems call, for every merchant."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,17 +11,17 @@ from chassis.store.database import Database
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from subscriptions_svc.actions import update_products as changes
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.store import tables as store
-from subscriptions_svc.store import transitions as moves
-from subscriptions_svc.store.subscriptions import any_merchants, document, ensure_live
+from subscriptions_svc.actions.confirm_subscription import confirm_subscription
+from subscriptions_svc.actions.record_payment import record_payment
+from subscriptions_svc.rules import subscriptions
+from subscriptions_svc.store.subscriptions import find_subscription
+from subscriptions_svc.store.tables import answers
 
-RECORD_PAYMENT = Rules(rules.RECORD_PAYMENT, reason=MALFORMED)
+RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
 
 
 class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
-    """What staff calls."""
+    """The RPCs of staff; their contracts are in protos/subscriptions.proto."""
 
     def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
         self.database = database
@@ -31,21 +31,16 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
         self, request: pb.ConfirmSubscriptionRequest, context: grpc.ServicerContext
     ) -> pb.Subscription:
         with self.database.write() as tx:
-            subscription = any_merchants(tx, request.subscription_id, lock=True)
-            now = self.now()
-            changes.confirm(tx, subscription, now)
-            return store.answers.keep(tx, document(tx, subscription.id, now))
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
+            return answers.keep(tx, confirm_subscription(tx, subscription, self.now()))
 
     def RecordPayment(
         self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
     ) -> pb.Subscription:
         values, faults = RECORD_PAYMENT.examine(request)
         with self.database.write() as tx:
-            subscription = any_merchants(tx, request.subscription_id, lock=True)
-            now = self.now()
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            ensure_live(subscription, now)
             successful = values["successful"]
-            to = rules.PaymentStatus.PAID if successful else rules.PaymentStatus.FAILED
-            moves.record_payment(tx, subscription, to, now)
-            return store.answers.keep(tx, document(tx, subscription.id, now))
+            answer = record_payment(tx, subscription, self.now(), successful=successful)
+            return answers.keep(tx, answer)

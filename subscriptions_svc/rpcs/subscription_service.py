@@ -1,61 +1,59 @@
-"""What shops are answered: one short method per RPC. What staff is answered is in `desk`."""
+"""SubscriptionService: what shops call."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
+from typing import TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.context import caller, current, utc_now
-from chassis.errors import AlreadyExists, NotFound
+from chassis.context import caller, current
 from chassis.messages.reader import MALFORMED
-from chassis.server.server import Running, start
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from subscriptions_svc.actions import cancel_subscription as endings
-from subscriptions_svc.actions import create_subscription as solicitations
-from subscriptions_svc.actions import create_warranty_event as warranty
-from subscriptions_svc.actions import update_products as changes
-from subscriptions_svc.actions.create_box_deliveries import deliver
-from subscriptions_svc.documents import estimates
-from subscriptions_svc.documents import subscriptions as documents
-from subscriptions_svc.notices import cart_links as messages_links
-from subscriptions_svc.notices import phrases
-from subscriptions_svc.notices.channels import EMAIL, SMS
-from subscriptions_svc.rpcs import shopper_service as shopper
-from subscriptions_svc.rpcs.shopper_service import ShopperService
-from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
-from subscriptions_svc.rules import carts as rules_cart
-from subscriptions_svc.rules import changes as rules_changes
-from subscriptions_svc.rules import settlements as rules_ending
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.rules.years import local_day
-from subscriptions_svc.store import box_deliveries as ledger
-from subscriptions_svc.store import cart_items as carts
-from subscriptions_svc.store import listing, merchants
-from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.subscriptions import document, ensure_confirmed, of_one_state, own
+from subscriptions_svc.actions.activate_cart_item import activate_cart_item
+from subscriptions_svc.actions.cancel_subscription import cancel_subscription
+from subscriptions_svc.actions.create_box_deliveries import create_box_deliveries
+from subscriptions_svc.actions.create_subscription import (
+    create_subscription,
+    find_solicitation_faults,
+)
+from subscriptions_svc.actions.create_warranty_event import create_warranty_event
+from subscriptions_svc.actions.send_email import send_email
+from subscriptions_svc.actions.send_sms import send_sms
+from subscriptions_svc.actions.update_products import update_products
+from subscriptions_svc.documents.accounts import build_who_am_i
+from subscriptions_svc.documents.box_deliveries import build_delivery
+from subscriptions_svc.documents.estimates import estimate_pre_approval, simulate_price
+from subscriptions_svc.documents.subscriptions import (
+    build_page_meta,
+    build_subscription,
+)
+from subscriptions_svc.rules import estimates, settlements, subscriptions, warranty_events
+from subscriptions_svc.rules.changes import UPDATE_PRODUCTS
+from subscriptions_svc.store import box_deliveries, listing
+from subscriptions_svc.store.merchants import group_store_refs, list_merchants
+from subscriptions_svc.store.subscriptions import find_own_subscription
+from subscriptions_svc.store.tables import answers
+from subscriptions_svc.store.views import read_snapshot, read_view, read_views
 
 M = TypeVar("M", bound=Message)
-CREATE_SUBSCRIPTION = Rules(rules.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
-LIST_SUBSCRIPTIONS = Rules(rules.LIST_SUBSCRIPTIONS, reason=MALFORMED)
-CREATE_BOX_DELIVERIES = Rules(rules.CREATE_BOX_DELIVERIES, reason=MALFORMED)
-LIST_DELIVERIES = Rules(rules.LIST_DELIVERIES, reason=MALFORMED)
-UPDATE_PRODUCTS = Rules(rules_changes.UPDATE_PRODUCTS, reason=MALFORMED)
-CANCEL_SUBSCRIPTION = Rules(rules_ending.CANCEL_SUBSCRIPTION, reason=MALFORMED)
-CREATE_WARRANTY_EVENT = Rules(rules_ending.CREATE_WARRANTY_EVENT)
-CREATE_PRE_APPROVAL = Rules(rules.CREATE_PRE_APPROVAL, reason=MALFORMED)
-CREATE_PRICE_SIMULATION = Rules(rules.CREATE_PRICE_SIMULATION, reason=MALFORMED)
+CREATE_SUBSCRIPTION = Rules(subscriptions.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
+LIST_SUBSCRIPTIONS = Rules(subscriptions.LIST_SUBSCRIPTIONS, reason=MALFORMED)
+CREATE_BOX_DELIVERIES = Rules(subscriptions.CREATE_BOX_DELIVERIES, reason=MALFORMED)
+LIST_DELIVERIES = Rules(subscriptions.LIST_DELIVERIES, reason=MALFORMED)
+CHANGE_PRODUCTS = Rules(UPDATE_PRODUCTS, reason=MALFORMED)
+CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
+CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT)
+CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
+CREATE_PRICE_SIMULATION = Rules(estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED)
 
 
 class SubscriptionService(rpc.SubscriptionServiceServicer):
-    """What shops call."""
+    """The RPCs of shops; their contracts are in protos/subscriptions.proto."""
 
     def __init__(self, database: Database, now: Callable[[], datetime], public_url: str) -> None:
         self.database = database
@@ -67,15 +65,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
     ) -> pb.Subscription:
         values, now = CREATE_SUBSCRIPTION.check(request), self.now()
         with self.database.read() as tx:
-            refuse(meaning_faults(tx, values, now))
+            refuse(find_solicitation_faults(tx, values, now))
         with self.database.write() as tx:
-            created = solicitations.add_subscription(tx, values, now)
-            if created is None:
-                raise AlreadyExists("A live subscription of this merchant has this reference.")
-            carts.add_items(tx, created, values["cart_items"])
-            answer = document(tx, created, now)
-            solicitations.count(tx, values["merchant"])
-            return store.answers.keep(tx, answer)
+            return answers.keep(tx, create_subscription(tx, values, now))
 
     def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
@@ -83,11 +75,11 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         filters, now = LIST_SUBSCRIPTIONS.check(request), self.now()
 
         def read(tx: Connection) -> pb.ListSubscriptionsResponse:
-            rows, total = listing.page(tx, merchants.of(tx, caller()), filters, now)
-            data = documents.subscriptions(tx, rows, now)
-            return pb.ListSubscriptionsResponse(meta=page_meta(filters, total), data=data)
+            rows, total = listing.read_page(tx, list_merchants(tx, caller()), filters, now)
+            data = map(build_subscription, read_views(tx, rows, now))
+            return pb.ListSubscriptionsResponse(meta=build_page_meta(filters, total), data=data)
 
-        return of_one_state(self.database, read)
+        return read_snapshot(self.database, read)
 
     def GetSubscription(
         self, request: pb.GetSubscriptionRequest, context: grpc.ServicerContext
@@ -95,169 +87,107 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         now = self.now()
 
         def read(tx: Connection) -> pb.Subscription:
-            return documents.subscriptions(tx, [own(tx, request.subscription_id)], now)[0]
+            row = find_own_subscription(tx, request.subscription_id)
+            return build_subscription(read_view(tx, row, now))
 
-        return of_one_state(self.database, read)
+        return read_snapshot(self.database, read)
 
     def CreateBoxDeliveries(
         self, request: pb.CreateBoxDeliveriesRequest, context: grpc.ServicerContext
     ) -> pb.CreateBoxDeliveriesResponse:
         values, faults = CREATE_BOX_DELIVERIES.examine(request)
         with self.database.write() as tx:
-            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            ensure_confirmed(subscription, now)
-            return store.answers.keep(tx, deliver(tx, subscription, values["deliveries"], now))
+            answer = create_box_deliveries(tx, subscription, values, self.now())
+            return answers.keep(tx, answer)
 
     def ActivateCartItem(
         self, request: pb.ActivateCartItemRequest, context: grpc.ServicerContext
     ) -> pb.CartItem:
         with self.database.write() as tx:
-            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
-            item = carts.item(tx, subscription.id, request.reference_uuid)
-            if item is None:
-                raise NotFound("The subscription has no such item.")
-            ensure_confirmed(subscription, now)
-            carts.activate(tx, subscription, item, now)
-            subscription = own(tx, subscription.id)
-            return store.answers.keep(tx, documents.cart_item(tx, subscription, item.id, now))
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            item = activate_cart_item(tx, subscription, request.reference_uuid, self.now())
+            return answers.keep(tx, item)
 
     def UpdateProducts(
         self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
     ) -> pb.UpdateProductsResponse:
-        values, faults = UPDATE_PRODUCTS.examine(request)
+        values, faults = CHANGE_PRODUCTS.examine(request)
         with self.database.write() as tx:
-            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            changes.propose(tx, subscription, values["cart_items"], now)
-            message = phrases.updated(subscription.locale)
-            answer = pb.UpdateProductsResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            return answers.keep(tx, update_products(tx, subscription, values, self.now()))
 
     def CancelSubscription(
         self, request: pb.CancelSubscriptionRequest, context: grpc.ServicerContext
     ) -> pb.CancelSubscriptionResponse:
         values, faults = CANCEL_SUBSCRIPTION.examine(request)
         with self.database.write() as tx:
-            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            endings.cancel(tx, subscription, values, now)
-            message = phrases.cancelled(subscription.locale)
-            answer = pb.CancelSubscriptionResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            return answers.keep(tx, cancel_subscription(tx, subscription, values, self.now()))
 
     def CreateWarrantyEvent(
         self, request: pb.CreateWarrantyEventRequest, context: grpc.ServicerContext
     ) -> pb.CreateWarrantyEventResponse:
         values, faults = CREATE_WARRANTY_EVENT.examine(request)
         with self.database.write() as tx:
-            subscription, now = own(tx, request.subscription_id, lock=True), self.now()
-            warranty.register(tx, subscription, values, faults, now)
-            message = phrases.warranty_event_created(subscription.locale)
-            answer = pb.CreateWarrantyEventResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            answer = create_warranty_event(tx, subscription, values, faults, self.now())
+            return answers.keep(tx, answer)
 
     def CreatePreApproval(
         self, request: pb.CreatePreApprovalRequest, context: grpc.ServicerContext
     ) -> pb.PreApproval:
-        values, now = CREATE_PRE_APPROVAL.check(request), self.now()
+        values = CREATE_PRE_APPROVAL.check(request)
         with self.database.read() as tx:
-            answer = estimates.pre_approval(tx, values, now)
-        return self.kept(answer)
+            answer = estimate_pre_approval(tx, values, self.now())
+        return self._keep_answer(answer)
 
     def CreatePriceSimulation(
         self, request: pb.CreatePriceSimulationRequest, context: grpc.ServicerContext
     ) -> pb.PriceSimulation:
         values = CREATE_PRICE_SIMULATION.check(request)
         with self.database.read() as tx:
-            answer = estimates.price_simulation(tx, values)
-        return self.kept(answer)
+            answer = simulate_price(tx, values)
+        return self._keep_answer(answer)
 
     def ListDeliveries(
         self, request: pb.ListDeliveriesRequest, context: grpc.ServicerContext
     ) -> pb.ListDeliveriesResponse:
         values, faults = LIST_DELIVERIES.examine(request)
         with self.database.read() as tx:
-            subscription = own(tx, request.subscription_id)
+            subscription = find_own_subscription(tx, request.subscription_id)
             refuse(faults, reason=MALFORMED)
-            rows, total = ledger.page(tx, subscription.id, values["page"], values["per_page"])
-        meta = page_meta(values, total)
-        return pb.ListDeliveriesResponse(meta=meta, data=map(ledger.entry, rows))
+            page, per_page = values["page"], values["per_page"]
+            rows, total = box_deliveries.read_page(tx, subscription.id, page, per_page)
+        meta = build_page_meta(values, total)
+        return pb.ListDeliveriesResponse(meta=meta, data=map(build_delivery, rows))
 
     def SendEmail(
         self, request: pb.SendEmailRequest, context: grpc.ServicerContext
     ) -> pb.SendEmailResponse:
         with self.database.write() as tx:
-            message = messages_links.send(
-                tx, request.subscription_id, EMAIL, self.public_url, self.now()
-            )
-            return store.answers.keep(tx, pb.SendEmailResponse(message=message))
+            answer = send_email(tx, request.subscription_id, self.public_url, self.now())
+            return answers.keep(tx, answer)
 
     def SendSms(
         self, request: pb.SendSmsRequest, context: grpc.ServicerContext
     ) -> pb.SendSmsResponse:
         with self.database.write() as tx:
-            message = messages_links.send(
-                tx, request.subscription_id, SMS, self.public_url, self.now()
-            )
-            return store.answers.keep(tx, pb.SendSmsResponse(message=message))
+            answer = send_sms(tx, request.subscription_id, self.public_url, self.now())
+            return answers.keep(tx, answer)
 
-    def kept(self, answer: M) -> M:
-        """The answer to a POST that changes nothing, kept for its idempotency key if it has one."""
+    def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
+        account = caller()
+        with self.database.read() as tx:
+            merchants = list_merchants(tx, account)
+            return build_who_am_i(account, merchants, group_store_refs(tx, account))
+
+    def _keep_answer(self, answer: M) -> M:
+        """Keep the answer to a POST without effect for its idempotency key, if it has one."""
         if not current().idempotency_key:
             return answer
         with self.database.write() as tx:
-            return store.answers.keep(tx, answer)
-
-
-def meaning_faults(
-    tx: Connection, values: Mapping[str, Any], now: datetime
-) -> Iterator[tuple[str, str]]:
-    """What a well-formed solicitation gets wrong; raises Unauthenticated for the merchant."""
-    merchant = merchants.own(tx, values["merchant"]["id"])
-    yield from rules.store_faults(values, merchants.store_refs(tx, merchant.id))
-    yield from rules.shopper_faults(values, local_day(now, ZoneInfo(merchant.time_zone)))
-    yield from rules.identity_faults(values, merchant.country)
-    yield from rules_cart.price_faults(values)
-    yield from rules_cart.eye_faults(values)
-
-
-def page_meta(values: Mapping[str, Any], total: int) -> pb.PageMeta:
-    """Where a page stands."""
-    page, per_page = values["page"], values["per_page"]
-    pages = -(-total // per_page)
-    return pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
-
-
-def serve(
-    database: Database,
-    listen: str,
-    public_url: str,
-    now: Callable[[], datetime] = utc_now,
-) -> Running:
-    """Start the subscriptions service."""
-    of = pb.DESCRIPTOR.services_by_name
-    return start(
-        [
-            (
-                SubscriptionService(database, now, public_url),
-                rpc.add_SubscriptionServiceServicer_to_server,
-                of["SubscriptionService"],
-            ),
-            (
-                SubscriptionDeskService(database, now),
-                rpc.add_SubscriptionDeskServiceServicer_to_server,
-                of["SubscriptionDeskService"],
-            ),
-            (
-                ShopperService(database, now),
-                rpc.add_ShopperServiceServicer_to_server,
-                of["ShopperService"],
-            ),
-        ],
-        database=database,
-        answers=store.answers,
-        authenticate=store.accounts.basic(Memory(database, store.changes)),
-        open_rpcs=shopper.OPEN_RPCS,
-        listen=listen,
-    )
+            return answers.keep(tx, answer)

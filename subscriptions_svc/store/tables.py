@@ -1,13 +1,8 @@
-"""What is kept: the tables, and how a subscription is found. No rule and no message.
+"""The tables of the subscriptions service.
 
-Whoever changes a subscription holds its row: then nobody else changes it, its items, its boxes or
-the cart that pends. Merchants are in `merchants`, new subscriptions in `solicitations`, changes of
-status in `moves`, items in `carts` and `proposals`, boxes in `boxes` and `ledger`, lists in
-`listing`, what is searched in `searching`.
+Whoever changes a subscription locks its row first: then nobody else can change it, its items, its
+boxes or its pending cart.
 """
-
-import re
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -15,38 +10,25 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ColumnElement,
-    Connection,
     Date,
     ForeignKey,
     Index,
     Integer,
     MetaData,
-    Row,
     String,
     Table,
     Text,
     UniqueConstraint,
-    and_,
-    bindparam,
-    case,
-    exists,
-    func,
-    select,
     text,
     true,
 )
 
-from chassis.context import Account
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, accounts_table
 from chassis.server.idempotency import Answers, idempotency_table
 from chassis.store.database import NAMING, Instant
 from chassis.store.reference_cache import changes_table
-from subscriptions_svc.rules.subscriptions import Status
-
-WORD_MAX = 64  # letters of a word that are looked at
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+from subscriptions_svc.rules.words import MAX_WORD_LENGTH
 
 metadata = MetaData(naming_convention=NAMING)
 accounts = Accounts(accounts_table(metadata))
@@ -62,11 +44,11 @@ merchants = Table(
     Column("currency", String(3), nullable=False),
     Column("country", String(2), nullable=False),
     Column("time_zone", String(64), nullable=False),
-    Column("name", String(255)),  # as shoppers know it; without one, the id
+    Column("name", String(255)),  # as shoppers see it; if null, the id
     Column("terms_url", String(2000)),
-    # Whether an exchange may be had before the first anniversary.
+    # Whether exchanges are allowed before the first anniversary.
     Column("first_year_exchanges", Boolean, nullable=False, server_default=true()),
-    # What a shopper may owe here, in minor units: see pre-approvals.
+    # The most that a shopper may owe, in minor units: see pre-approvals.
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
 )
 stores = Table(
@@ -113,7 +95,7 @@ subscriptions = Table(
     Column("renewal_at", Instant()),
     UniqueConstraint("merchant_id", "contract_number"),
     Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
-    # All that a list by statuses looks at, so that it is counted without the rows.
+    # Covers all that a list by status reads, so that it is counted without the rows.
     Index(
         "ix_subscriptions_status",
         "merchant_id",
@@ -126,7 +108,7 @@ subscriptions = Table(
     ),
     Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
-    # What time alone moves on: see moves.due.
+    # What time alone moves: see subscriptions.find_due.
     Index(
         "ix_subscriptions_activating",
         "confirmed_at",
@@ -148,8 +130,8 @@ subscriptions = Table(
         postgresql_where=_LIVE,
     ),
 )
-# What a search looks for: see searching.words. In order of the letters' numbers on both engines.
-WORD = String(WORD_MAX).with_variant(String(WORD_MAX, collation="C"), "postgresql")
+# The words of a search: see rules.words. Both engines order them by code point.
+WORD = String(MAX_WORD_LENGTH).with_variant(String(MAX_WORD_LENGTH, collation="C"), "postgresql")
 subscription_words = Table(
     "subscription_words",
     metadata,
@@ -158,8 +140,7 @@ subscription_words = Table(
     Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
     sqlite_with_rowid=False,
 )
-_IS_DUE = text("due_at IS NOT NULL")
-# How many subscriptions a store has; none ever goes.
+# How many subscriptions a store has; none is ever deleted.
 subscription_totals = Table(
     "subscription_totals",
     metadata,
@@ -173,7 +154,7 @@ cart_items = Table(
     Column("id", String(36), primary_key=True),
     Column("reference_uuid", String(36), nullable=False, unique=True),
     Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False),
-    # A package stands before its items, a newer cart behind an older one.
+    # A package precedes its items, an older cart a newer one.
     Column("position", Integer, nullable=False),
     Column("parent_id", ForeignKey("cart_items.id")),
     Column("type", String(32), nullable=False),
@@ -187,31 +168,31 @@ cart_items = Table(
     Column("box_count", Integer),
     Column("exchange_cycle", Integer),
     Column("activated_at", Instant()),
-    # The carts that brought it in and took it out; null: the first one, and none.
+    # The carts that added and removed it; null means the first cart, and none.
     Column("added_in", String(36)),
     Column("removed_in", String(36)),
     Column("removed_at", Instant()),
     UniqueConstraint("subscription_id", "position"),
 )
-# Carts that wait for the shopper: at most one a subscription.
+# Proposed carts that wait for the shopper: at most one per subscription.
 pending_carts = Table(
     "pending_carts",
     metadata,
     Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
     Column("id", String(36), nullable=False),
     Column("code", String(32), nullable=False, unique=True),
-    Column("cart_items", JSON, nullable=False),  # see proposals.propose
+    Column("cart_items", JSON, nullable=False),  # see pending_carts.propose_cart
     Column("proposed_at", Instant(), nullable=False),
 )
-# Boxes of an item handed over in a subscription year; a cap that no statement can pass. Carried
-# are those of the lenses that it has taken the place of, which may be more than its own cap.
+# Boxes of an item handed over in a subscription year, with a cap that no statement can exceed.
+# `carried` counts the boxes of the lenses that it replaced, which may exceed its own cap.
 box_counters = Table(
     "box_counters",
     metadata,
     Column("item_id", ForeignKey("cart_items.id"), primary_key=True),
     Column("year", Integer, primary_key=True, autoincrement=False),
     Column("box_count", Integer, nullable=False),
-    Column("delivered", Integer, nullable=False),  # carried ones included
+    Column("delivered", Integer, nullable=False),  # including carried ones
     Column("carried", Integer, nullable=False, server_default=text("0")),
     Column("last_delivered_at", Instant(), nullable=False),
     CheckConstraint(
@@ -219,7 +200,7 @@ box_counters = Table(
         name="cap",
     ),
 )
-# Who handed over what and when: rows are added and never changed.
+# The ledger of boxes handed over: rows are added and never changed.
 box_deliveries = Table(
     "box_deliveries",
     metadata,
@@ -232,7 +213,7 @@ box_deliveries = Table(
     Column("request_id", String(128), nullable=False),
     Column("delivered_at", Instant(), nullable=False, index=True),
 )
-# How a subscription was ended, and what became of its items.
+# How a subscription was cancelled, and the settlement of its items.
 cancellations = Table(
     "cancellations",
     metadata,
@@ -265,7 +246,8 @@ warranty_events = Table(
     Column("request_id", String(128), nullable=False),
     Column("created_at", Instant(), nullable=False),
 )
-# Messages to shoppers; what one says is kept until it is sent or given up.
+_IS_DUE = text("due_at IS NOT NULL")
+# Messages to shoppers; the content is deleted once a message is sent or given up.
 messages = Table(
     "messages",
     metadata,
@@ -274,66 +256,10 @@ messages = Table(
     Column("channel", String(8), nullable=False),
     Column("content", JSON),
     Column("created_at", Instant(), nullable=False),
-    Column("due_at", Instant()),  # of what is not ended; while it is being sent, when that is over
-    Column("tries", Integer, nullable=False),  # that were begun
+    Column("due_at", Instant()),  # null once ended; while it is being sent, the end of the lease
+    Column("tries", Integer, nullable=False),  # attempts begun
     Column("outcome", String(8)),  # sent or failed
     Column("ended_at", Instant()),
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
     Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
 )
-
-# As rules.status_at: an active one whose months are over counts as finished at once.
-IS_OVER = and_(
-    subscriptions.c.status == Status.ACTIVE.value, subscriptions.c.renewal_at <= bindparam("now")
-)
-STATUS = case((IS_OVER, Status.FINISHED.value), else_=subscriptions.c.status)
-_OWN = exists().where(
-    account_merchants.c.account_id == bindparam("account_id"),
-    account_merchants.c.merchant_id == subscriptions.c.merchant_id,
-)
-
-
-def _messages(channel: str) -> ColumnElement[int]:
-    """How many messages of a channel the cart that waits has had."""
-    waits = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
-    wanted = (messages.c.cart_id == waits, messages.c.channel == channel)
-    return select(func.count()).where(*wanted).scalar_subquery().label(f"{channel}_count")
-
-
-SUBSCRIPTIONS = (
-    select(
-        *subscriptions.c,
-        merchants.c.locale,
-        merchants.c.currency,
-        merchants.c.country,
-        merchants.c.time_zone,
-        merchants.c.terms_url,
-        merchants.c.first_year_exchanges,
-        func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
-        pending_carts.c.id.label("pending_id"),
-        pending_carts.c.code.label("pending_code"),
-        pending_carts.c.cart_items.label("pending_items"),
-        _messages("email"),
-        _messages("sms"),
-    )
-    .join(merchants)
-    .join(pending_carts, isouter=True)
-)
-_SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_OWN.label("is_own")).where(
-    subscriptions.c.id == bindparam("subscription_id")
-)
-_LOCKED = _SUBSCRIPTION.with_for_update(of=subscriptions)
-
-
-def subscription(
-    tx: Connection, account: Account, subscription_id: str, *, lock: bool = False
-) -> Row[Any] | None:
-    """A subscription with its merchant's ways, whoever the merchant: `is_own` tells.
-
-    With `lock` nobody else changes it in the meantime. What pends is then as it was when the lock
-    was asked for: a change of that says so by its own condition.
-    """
-    if not UUID.fullmatch(subscription_id):
-        return None
-    key = {"account_id": account.id, "subscription_id": subscription_id}
-    return tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()

@@ -8,8 +8,13 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from subscriptions_svc.rules import carts as rules_cart
-from subscriptions_svc.rules import subscriptions as rules
+from subscriptions_svc.rules.carts import find_eye_faults, find_price_faults
+from subscriptions_svc.rules.shoppers import (
+    find_identity_faults,
+    find_shopper_faults,
+    find_store_faults,
+)
+from subscriptions_svc.rules.subscriptions import CREATE_SUBSCRIPTION
 
 Document = dict[str, Any]
 TODAY = date(2026, 3, 1)
@@ -87,7 +92,7 @@ def flat(messages: Any, path: str = "") -> list[str]:
     ]
 
 
-def shape(document: Document, schema: Schema = rules.CREATE_SUBSCRIPTION) -> list[str]:
+def shape(document: Document, schema: Schema = CREATE_SUBSCRIPTION) -> list[str]:
     """The path of each fault, sorted."""
     try:
         schema.load(document)
@@ -97,13 +102,13 @@ def shape(document: Document, schema: Schema = rules.CREATE_SUBSCRIPTION) -> lis
 
 
 def meaning(document: Document, country: str = "ES") -> list[str]:
-    values = rules.CREATE_SUBSCRIPTION.load(document)
+    values = CREATE_SUBSCRIPTION.load(document)
     faults = [
-        *rules.store_faults(values, {"tienda_moderna"}),
-        *rules.shopper_faults(values, TODAY),
-        *rules.identity_faults(values, country),
-        *rules_cart.price_faults(values),
-        *rules_cart.eye_faults(values),
+        *find_store_faults(values, {"tienda_moderna"}),
+        *find_shopper_faults(values, TODAY),
+        *find_identity_faults(values, country),
+        *find_price_faults(values),
+        *find_eye_faults(values),
     ]
     return sorted(path for path, _ in faults)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from chassis.context import Account
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
     CancelSubscriptionRequest,
@@ -19,8 +18,9 @@ from protos.subscriptions_pb2 import (
     Subscription,
     UpdateProductsRequest,
 )
-from subscriptions_svc.actions import update_products as changes
-from subscriptions_svc.store import tables as store
+from subscriptions_svc.actions.confirm_subscription import confirm_waiting_cart
+from subscriptions_svc.store import tables
+from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -105,9 +105,8 @@ def boxes(subscription: Subscription) -> list[tuple[int, int]]:
 def shopper_confirms(served: Served, subscription_id: str, now: datetime) -> Subscription:
     """Confirm the cart in force as the page behind its link does."""
     with served.database.write() as tx:
-        row = store.subscription(tx, Account(0, "", ""), subscription_id, lock=True)
-        assert row is not None
-        changes.confirm(tx, row, now, code=row.cart_code)
+        row = find_subscription(tx, subscription_id, NOBODY, lock=True)
+        confirm_waiting_cart(tx, row, now, code=row.cart_code)
     return get(served, subscription_id)
 
 
@@ -141,6 +140,6 @@ def cancellation(subscription_id: str, **summary: Any) -> CancelSubscriptionRequ
 
 def end(served: Served, subscription_id: str, status: str = "cancelled") -> None:
     """Bring a subscription to a status that no call brings it to yet."""
-    of = store.subscriptions.c.id == subscription_id
+    of = tables.subscriptions.c.id == subscription_id
     with served.database.write() as tx:
-        tx.execute(store.subscriptions.update().where(of).values(status=status))
+        tx.execute(tables.subscriptions.update().where(of).values(status=status))

@@ -1,6 +1,5 @@
 """What time alone does to subscriptions, on both engines, also when several turn at once."""
 
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -10,10 +9,10 @@ import pytest
 
 from chassis.store.database import Database
 from protos.subscriptions_pb2 import Subscription
-from subscriptions_svc.actions import advance_by_time as clockwork
-from subscriptions_svc.actions.advance_by_time import Clockwork, turn
-from subscriptions_svc.store import transitions as moves
+from subscriptions_svc.actions import advance_by_time as module
+from subscriptions_svc.actions.advance_by_time import Clockwork, advance_by_time
 from subscriptions_svc.store.tables import subscriptions as subscriptions_table
+from subscriptions_svc.store.transitions import DUE_SUBSCRIPTIONS
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
@@ -49,9 +48,9 @@ def test_thirty_days_after_the_confirmation_the_first_year_begins(
 ) -> None:
     with subscriptions.clock.at(START):
         made = confirmed(subscriptions, body)
-    turn(subscriptions.database, DUE - MOMENT)
+    advance_by_time(subscriptions.database, DUE - MOMENT)
     assert get(subscriptions, made.id).status == "activating"
-    turn(subscriptions.database, DUE + timedelta(days=3))
+    advance_by_time(subscriptions.database, DUE + timedelta(days=3))
     with subscriptions.clock.at(DUE):
         found = get(subscriptions, made.id)
     # As if somebody had looked in time; the day two years on is Madrid's.
@@ -65,7 +64,7 @@ def test_thirty_days_after_the_confirmation_the_first_year_begins(
 
 def test_what_was_handed_over_before_keeps_its_moment(subscriptions: Served, body: Any) -> None:
     made = activated(subscriptions, body, START)
-    turn(subscriptions.database, DUE)
+    advance_by_time(subscriptions.database, DUE)
     assert get(subscriptions, made.id).activated_at == made.activated_at
 
 
@@ -74,12 +73,12 @@ def test_an_active_one_is_finished_when_its_months_are_over(
 ) -> None:
     made = activated(subscriptions, body, START)
     over = made.renewal_at.ToDatetime(UTC)
-    turn(subscriptions.database, over - MOMENT)
+    advance_by_time(subscriptions.database, over - MOMENT)
     assert written(subscriptions, made.id) == "active"
     with subscriptions.clock.at(over):
         assert get(subscriptions, made.id).status == "finished"
         assert written(subscriptions, made.id) == "active"
-        turn(subscriptions.database, over)
+        advance_by_time(subscriptions.database, over)
         assert get(subscriptions, made.id).status == "finished"
     assert written(subscriptions, made.id) == "finished"
 
@@ -88,43 +87,34 @@ def test_an_active_one_is_finished_when_its_months_are_over(
 def test_all_others_stay_as_they_are(subscriptions: Served, body: Any, status: str) -> None:
     made = solicited(subscriptions, body)
     end(subscriptions, made.id, status)
-    turn(subscriptions.database, START + timedelta(days=4000))
+    advance_by_time(subscriptions.database, START + timedelta(days=4000))
     assert written(subscriptions, made.id) == status
 
 
 def test_a_second_turn_changes_nothing(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
         confirmed(subscriptions, body)
-    assert turn(subscriptions.database, DUE) >= 1
+    assert advance_by_time(subscriptions.database, DUE) >= 1
     before = subscriptions.rows()
-    assert turn(subscriptions.database, DUE) == 0
+    assert advance_by_time(subscriptions.database, DUE) == 0
     assert subscriptions.rows() == before
 
 
-def test_several_turns_at_once_move_each_once(
-    subscriptions: Served, body: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_turns_at_once_move_each_once(subscriptions: Served, body: Any) -> None:
     """Each in a database of its own, as replicas are; a few at a time, so that they meet."""
-    monkeypatch.setattr(moves, "SOME", 3)
-    monkeypatch.setattr(moves, "_DUE", moves._DUE.limit(3))
+    advance_by_time(subscriptions.database, DUE)  # whatever other tests have left
     with subscriptions.clock.at(START):
         made = [confirmed(subscriptions, body).id for _ in range(20)]
     url = subscriptions.database.url.render_as_string(hide_password=False)
     replicas = [subscriptions.database]
     if not subscriptions.database.is_sqlite:  # an SQLite file has one process
         replicas += [Database(url) for _ in range(3)]
-    moved: Counter[str] = Counter()
-    by_time = moves.by_time
 
-    def counted(tx: Any, row: Any, now: datetime) -> bool:
-        done = by_time(tx, row, now)
-        moved[row.id] += done
-        return done
+    def take_turn(index: int) -> int:
+        return advance_by_time(replicas[index % len(replicas)], DUE, batch=3)
 
-    monkeypatch.setattr(moves, "by_time", counted)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda each: turn(replicas[each % len(replicas)], DUE), range(8)))
-    assert {id_: moved[id_] for id_ in made} == dict.fromkeys(made, 1)
+        assert sum(pool.map(take_turn, range(8))) == len(made)
     assert {get(subscriptions, id_).status for id_ in made} == {"active"}
     for replica in replicas[1:]:
         replica.close()
@@ -133,7 +123,7 @@ def test_several_turns_at_once_move_each_once(
 def test_it_turns_by_itself_until_it_is_stopped(
     subscriptions: Served, body: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clockwork, "EVERY", 0.01)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
     with subscriptions.clock.at(START):
         made = confirmed(subscriptions, body)
     looked, fails = Event(), iter([True])
@@ -153,8 +143,8 @@ def test_it_turns_by_itself_until_it_is_stopped(
 
 def test_what_is_due_is_found_by_an_index_for_each_move(subscriptions: Served) -> None:
     database = subscriptions.database
-    compiled = moves._DUE.compile(database.engine)
-    values = {**compiled.params, "now": str(DUE), "confirmed_by": str(START)}
+    compiled = DUE_SUBSCRIPTIONS.compile(database.engine)
+    values = {**compiled.params, "now": str(DUE), "confirmed_by": str(START), "limit": 200}
     with database.write() as tx:
         if database.is_sqlite:
             sent: Any = tuple(values[name] for name in compiled.positiontup or ())

@@ -27,7 +27,7 @@ from protos.subscriptions_pb2 import (
 )
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc import reference
-from subscriptions_svc.actions.advance_by_time import turn
+from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
 from tests.chassis.events.receiver import Receiver, hang, receiving, redirect, status
@@ -341,7 +341,7 @@ def test_ten_retries_and_no_more(
 def test_moments_are_written_as_the_vendor_writes_them(
     moment: datetime, zone: str, told: str
 ) -> None:
-    assert events.written(moment, zone) == told
+    assert events.format_moment(moment, zone) == told
 
 
 @contextmanager
@@ -394,7 +394,7 @@ def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told
     with subscriptions.clock.at(NOON):
         made = confirmed(subscriptions, body)
     for _ in range(2):
-        turn(subscriptions.database, NOON + timedelta(days=31))
+        advance_by_time(subscriptions.database, NOON + timedelta(days=31))
     mine = [each for each in told() if dict(each)["order_ref"] == made.id]
     assert names(mine) == ["subscriptions/created", "subscriptions/activated"]
     assert dict(mine[1])["activated_at"] == "2026-03-31 14:00:00.651999000 CEST +02:00"

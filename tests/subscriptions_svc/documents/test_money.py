@@ -8,7 +8,7 @@ from babel.numbers import format_currency, get_currency_precision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subscriptions_svc.documents.money import money_string
+from subscriptions_svc.documents.money import format_money
 
 LOCALES = ("es-ES", "pt-PT", "de-CH", "de-AT", "en-US", "fr-FR", "hi-IN", "es-MX", "it-IT", "ar-EG")
 CURRENCIES = ("EUR", "USD", "MXN", "JPY", "CLP", "KWD", "INR")
@@ -34,7 +34,7 @@ CURRENCIES = ("EUR", "USD", "MXN", "JPY", "CLP", "KWD", "INR")
     ],
 )
 def test_spanish_euros_are_written_as_the_api_promises(value: int, text: str) -> None:
-    assert money_string(value, "es-ES", "EUR") == text
+    assert format_money(value, "es-ES", "EUR") == text
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_spanish_euros_are_written_as_the_api_promises(value: int, text: str) ->
 def test_a_currency_brings_its_decimals_and_a_locale_its_signs(
     value: int, locale: str, currency: str, text: str
 ) -> None:
-    assert money_string(value, locale, currency) == text
+    assert format_money(value, locale, currency) == text
 
 
 def test_an_unknown_locale_is_told() -> None:
     with pytest.raises(UnknownLocaleError):
-        money_string(1, "xx-XX", "EUR")
+        format_money(1, "xx-XX", "EUR")
 
 
 @settings(deadline=None)
@@ -73,13 +73,13 @@ def test_an_amount_reads_as_babel_writes_it_but_for_the_spaces(
     amount = Decimal(value).scaleb(-get_currency_precision(currency))
     written = format_currency(amount, currency, locale=locale.replace("-", "_"))
     plain = written.replace("\u00a0", " ").replace("\u202f", " ")
-    assert money_string(value, locale, currency) == plain
+    assert format_money(value, locale, currency) == plain
 
 
 @settings(deadline=None)
 @given(value=st.integers(-(10**18), 10**18))
 def test_an_amount_keeps_every_digit(value: int) -> None:
-    text = money_string(value, "es-ES", "EUR")
+    text = format_money(value, "es-ES", "EUR")
     assert int("".join(sign for sign in text if sign.isdigit())) == abs(value)
     assert text.startswith("-") is (value < 0)
     assert text.endswith(" €")

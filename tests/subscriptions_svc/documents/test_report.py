@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import update
 
 from subscriptions_svc.__main__ import commands
-from subscriptions_svc.documents.report import HEADER, safe
+from subscriptions_svc.documents.report import HEADER, escape_formula
 from subscriptions_svc.store.tables import box_counters
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, package
@@ -111,12 +111,12 @@ def test_no_cell_is_a_formula(subscriptions: Served, body: Any) -> None:
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r1", "\n1", " =1", "\uff1d1"])
 def test_what_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(text: str) -> None:
-    assert safe(text) == "'" + text
+    assert escape_formula(text) == "'" + text
 
 
 @pytest.mark.parametrize("text", ["", "a=1", "1-2", "CL-LEFT", "ñ", "a\nb"])
 def test_other_text_stays_as_it_is(text: str) -> None:
-    assert safe(text) == text
+    assert escape_formula(text) == text
 
 
 @pytest.mark.parametrize(

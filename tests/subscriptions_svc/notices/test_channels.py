@@ -1,4 +1,4 @@
-"""The two ends of each channel: a real SMTP server, a real HTTP endpoint, and real files."""
+"""The channels of messages: a real SMTP server, a real HTTP endpoint, and real files."""
 
 import json
 import smtplib
@@ -16,16 +16,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from subscriptions_svc.notices.channels import (
-    EMAIL,
-    SMS,
-    Files,
-    MailServer,
-    Message,
-    SmsGateway,
-    Undeliverable,
-    ends,
-)
+from subscriptions_svc.notices.channels import choose_channels
+from subscriptions_svc.notices.files import Files
+from subscriptions_svc.notices.mail import MailServer
+from subscriptions_svc.notices.messages import EMAIL, SMS, Message, Undeliverable
+from subscriptions_svc.notices.sms import SmsGateway
 from tests.chassis.events.receiver import receiving, status
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
@@ -261,7 +256,7 @@ def test_a_file_per_message(tmp_path: Path) -> None:
 
 def test_files_are_what_nobody_has_chosen_otherwise(tmp_path: Path) -> None:
     files = Files(tmp_path / "messages")
-    assert ends({}, tmp_path) == {EMAIL: files, SMS: files}
+    assert choose_channels({}, tmp_path) == {EMAIL: files, SMS: files}
 
 
 def test_the_environment_chooses(tmp_path: Path) -> None:
@@ -274,12 +269,12 @@ def test_the_environment_chooses(tmp_path: Path) -> None:
         "SMS_URL": "https://sms.example/send",
         "SMS_HEADERS": '{"Authorization": "Bearer abc"}',
     }
-    assert ends(environment, tmp_path) == {
+    assert choose_channels(environment, tmp_path) == {
         EMAIL: MailServer("mail.example", "noreply@optics.example", 465, "tls", "shop", "s3cret"),
         SMS: SmsGateway("https://sms.example/send", {"Authorization": "Bearer abc"}),
     }
-    assert "s3cret" not in repr(ends(environment, tmp_path))
-    assert "abc" not in repr(ends(environment, tmp_path))
+    assert "s3cret" not in repr(choose_channels(environment, tmp_path))
+    assert "abc" not in repr(choose_channels(environment, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -307,4 +302,4 @@ def test_the_environment_chooses(tmp_path: Path) -> None:
 )
 def test_a_wrong_choice_is_named(tmp_path: Path, name: str, environment: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=name):
-        ends(environment, tmp_path)
+        choose_channels(environment, tmp_path)

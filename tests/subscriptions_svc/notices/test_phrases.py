@@ -2,7 +2,11 @@
 
 import pytest
 
-from subscriptions_svc.notices.phrases import cancelled, updated, warranty_event_created
+from subscriptions_svc.notices.phrases import (
+    describe_cancellation,
+    describe_update,
+    describe_warranty_event,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,10 +22,10 @@ from subscriptions_svc.notices.phrases import cancelled, updated, warranty_event
     ],
 )
 def test_the_language_is_that_of_the_locale_or_english(locale: str, told: str) -> None:
-    assert cancelled(locale) == told
+    assert describe_cancellation(locale) == told
 
 
 def test_each_language_has_each_phrase() -> None:
-    for phrase in (cancelled, updated, warranty_event_created):
+    for phrase in (describe_cancellation, describe_update, describe_warranty_event):
         languages = ("en", "es", "pt", "de", "it", "fr")
         assert len({phrase(language) for language in languages}) == 6

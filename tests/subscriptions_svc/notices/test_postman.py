@@ -15,15 +15,23 @@ from typing import Any
 import pytest
 
 from chassis.store.database import Database
-from subscriptions_svc.notices.channels import EMAIL, SMS, Message, Undeliverable
+from subscriptions_svc.notices.messages import (
+    EMAIL,
+    SMS,
+    Message,
+    Undeliverable,
+    build_content,
+)
 from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.store import messages
 from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.messages import LEASE, TRIES, Text
+from subscriptions_svc.store.messages import LEASE, MAX_TRIES
 from tests.chassis.logs import logged
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
-TEXT = Text("john@example.com", "Your subscription", "See http://x/s/abc", "en", "The shop")
+CONTENT = build_content(
+    "john@example.com", "Your subscription", "See http://x/s/abc", "en", "The shop"
+)
 
 
 class Clock:
@@ -37,7 +45,7 @@ class Clock:
 
 
 class Wire:
-    """An end that a test makes fail."""
+    """A channel that a test makes fail."""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
@@ -59,7 +67,7 @@ def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Data
 def add(database: Database, channel: str = EMAIL, now: datetime = MOMENT, **changes: Any) -> str:
     cart_id = str(uuid.uuid4())
     with database.write() as tx:
-        assert messages.add(tx, cart_id, channel, TEXT._replace(**changes), 1, now)
+        assert messages.add_message(tx, cart_id, channel, CONTENT | changes, 1, now)
     return cart_id
 
 
@@ -79,12 +87,12 @@ def test_it_works(database: Database) -> None:
     assert not postman.send_one()
 
     (kept,) = rows(database)
-    assert wire.sent == [Message(kept.id, EMAIL, *TEXT, MOMENT)]
+    assert wire.sent == [Message(id=kept.id, channel=EMAIL, created_at=MOMENT, **CONTENT)]
     assert (kept.outcome, kept.ended_at, kept.due_at) == ("sent", clock.now, None)
     assert (kept.tries, kept.content) == (1, None)
 
 
-def test_each_channel_has_its_end(database: Database) -> None:
+def test_each_message_goes_through_its_channel(database: Database) -> None:
     mail, sms = Wire(), Wire()
     postman = Postman(database, {EMAIL: mail, SMS: sms}, Clock())
     add(database, SMS, to="679959234")
@@ -108,12 +116,12 @@ def test_a_failed_message_is_tried_again_ever_later(database: Database) -> None:
         waits.append(due and (due - clock.now).total_seconds())
         clock.now = due or clock.now
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 1280, None]
-    assert len(waits) == TRIES
+    assert len(waits) == MAX_TRIES
     (kept,) = rows(database)
     assert (kept.outcome, kept.content) == ("failed", None)
 
 
-def test_a_failed_message_is_sent_when_the_end_is_back(database: Database) -> None:
+def test_a_failed_message_is_sent_when_the_channel_is_back(database: Database) -> None:
     wire, clock = Wire(), Clock()
     wire.fails = ConnectionRefusedError()
     postman = Postman(database, {EMAIL: wire}, clock)
@@ -152,7 +160,7 @@ def test_a_message_whose_sender_died_is_sent_by_another(database: Database) -> N
     wire, clock = Wire(), Clock()
     add(database)
     with database.write() as tx:
-        assert messages.take(tx, clock.now) is not None
+        assert messages.lease_message(tx, clock.now) is not None
 
     another = Postman(database, {EMAIL: wire}, clock)
     assert not another.send_one()
@@ -165,12 +173,12 @@ def test_who_was_too_slow_does_not_undo_what_another_did(database: Database) -> 
     clock = Clock()
     add(database)
     with database.write() as tx:
-        slow = messages.take(tx, clock.now)
+        slow = messages.lease_message(tx, clock.now)
     clock.now += LEASE
     assert Postman(database, {EMAIL: Wire()}, clock).send_one()
     assert slow is not None
     with database.write() as tx:
-        messages.failed(tx, slow, clock.now, lasting=False)
+        messages.record_failure(tx, slow, clock.now, lasting=False)
     (kept,) = rows(database)
     assert (kept.outcome, kept.due_at) == ("sent", None)
 

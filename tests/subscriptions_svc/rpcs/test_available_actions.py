@@ -20,7 +20,7 @@ from protos.subscriptions_pb2 import (
     SendSmsRequest,
     Subscription,
 )
-from subscriptions_svc.actions.advance_by_time import turn
+from subscriptions_svc.actions.advance_by_time import advance_by_time
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
@@ -96,7 +96,7 @@ class Story:
     def passes(self, time: timedelta) -> None:
         self.now += time
         self.served.clock.set = self.now
-        turn(self.served.database, self.now)
+        advance_by_time(self.served.database, self.now)
 
     def tried(self, call: Call) -> None:
         if call:

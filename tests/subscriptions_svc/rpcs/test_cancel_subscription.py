@@ -50,7 +50,7 @@ def cart(subscription: Subscription) -> list[CartItem]:
     return list(subscription.last_persisted_cart.cart_items)
 
 
-def costs(item: CartItem) -> tuple[int, int]:
+def read_costs(item: CartItem) -> tuple[int, int]:
     return item.cancellation_cost_kept.value, item.cancellation_cost_returned.value
 
 
@@ -64,9 +64,9 @@ def faults(served: Served, request: CancelSubscriptionRequest) -> list[str]:
 
 def test_it_works(subscriptions: Served, active: Subscription) -> None:
     glasses, lenses_ = cart(active)
-    assert costs(glasses) == (1458 * 20, 1458 * 8)
-    assert [costs(item) for item in lenses_.items] == [(40_000, 16_000), (20_000, 8_000)]
-    assert costs(lenses_) == (60_000, 24_000)
+    assert read_costs(glasses) == (1458 * 20, 1458 * 8)
+    assert [read_costs(item) for item in lenses_.items] == [(40_000, 16_000), (20_000, 8_000)]
+    assert read_costs(lenses_) == (60_000, 24_000)
     summary = {
         "purchase_fee": 500,
         "total_to_pay": 500 + 1458 * 20 + 24_000,
@@ -124,7 +124,7 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
         activate(subscriptions, made.id, left.reference_uuid)
     with subscriptions.clock.at(LATER):
         found = cart(get(subscriptions, made.id))
-        assert [costs(item) for item in (found[0], *found[1].items)] == [
+        assert [read_costs(item) for item in (found[0], *found[1].items)] == [
             (0, 0),
             (48_000, 24_000),  # nothing has begun yet
             (0, 0),
@@ -158,7 +158,7 @@ def test_every_item_that_was_handed_over_is_named_once(
 
 def test_the_sums_have_to_be_right_to_the_cent(subscriptions: Served, active: Subscription) -> None:
     everything = [item.reference_uuid for item in cart(active)]
-    total = sum(costs(item)[1] for item in cart(active))
+    total = sum(read_costs(item)[1] for item in cart(active))
     for fee, paid in ((0, total - 1), (0, total + 1), (1, total), (5, 0), (0, -1), (0, 2**63 - 1)):
         request = cancellation(
             active.id, purchase_fee=fee, total_to_pay=paid, returned_items=everything
@@ -178,7 +178,7 @@ def test_in_the_last_month_nothing_is_left_to_pay(subscriptions: Served, body: A
     with subscriptions.clock.at(made.renewal_at.ToDatetime(UTC) - timedelta(microseconds=1)):
         found = get(subscriptions, made.id)
         assert (found.status, found.current_month) == ("active", 24)
-        assert [costs(item) for item in cart(found)] == [(0, 0), (0, 0)]
+        assert [read_costs(item) for item in cart(found)] == [(0, 0), (0, 0)]
         kept = [item.reference_uuid for item in cart(found)]
         subscriptions.call(RPC, cancellation(made.id, total_to_pay=0, kept_items=kept))
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from protos.subscriptions_pb2 import ListSubscriptionsRequest, ListSubscriptionsResponse
 from subscriptions_svc import reference
-from subscriptions_svc.store import words as searching
+from subscriptions_svc.rules.words import find_search_words
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
@@ -206,8 +206,8 @@ def test_what_is_not_seen_in_a_name_is_not_looked_for(
 
 def test_of_many_words_the_first_of_the_longest_count() -> None:
     words = "ana luz paz eva sol mar rio uno dos"
-    assert [*searching._wanted(words)] == words.split()[:8]
-    assert searching._wanted(f"{words} longest")[0] == "longest"
+    assert [*find_search_words(words)] == words.split()[:8]
+    assert find_search_words(f"{words} longest")[0] == "longest"
 
 
 def test_statuses_are_alternatives(subscriptions: Served, body: Any, mark: str) -> None:

@@ -168,11 +168,11 @@ def test_an_account_may_have_hundreds_of_merchants(
 def test_a_total_that_is_wrong_is_found(subscriptions: Served, body: Any) -> None:
     solicited(subscriptions, body, merchant=THIRD)
     with subscriptions.database.read() as tx:
-        assert listing.miscounted(tx) == []
+        assert listing.find_wrong_totals(tx) == []
     real = there_are(subscriptions, THIRD)
     of_third = store.subscription_totals.c.store_ref == THIRD["store_ref"]
     with subscriptions.database.write() as tx:
         tx.execute(store.subscription_totals.update().where(of_third).values(total=real + 2))
-        found = listing.miscounted(tx)
+        found = listing.find_wrong_totals(tx)
         tx.execute(store.subscription_totals.update().where(of_third).values(total=real))
     assert found == [(THIRD["id"], THIRD["store_ref"], real + 2, real)]

@@ -8,8 +8,8 @@ import pytest
 from grpc import StatusCode
 
 from protos.subscriptions_pb2 import RecordPaymentRequest, Subscription
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.store import transitions as moves
+from subscriptions_svc.rules.statuses import Status
+from subscriptions_svc.store.transitions import move_forward
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
@@ -70,12 +70,12 @@ def test_an_unconfirmed_one_moves_forward_only(subscriptions: Served, body: Any)
     moved = []
     for to in ("in_progress", "sent", "in_progress", "waiting_for_payment", "sent"):
         with subscriptions.database.write() as tx:
-            moved.append(moves.forward(tx, made.id, rules.Status(to)))
+            moved.append(move_forward(tx, made.id, Status(to)))
     assert moved == [True, False, False, True, False]
     assert get(subscriptions, made.id).status == "waiting_for_payment"
     confirm(subscriptions, made.id)
     with subscriptions.database.write() as tx:
-        assert not moves.forward(tx, made.id, rules.Status.SENT)
+        assert not move_forward(tx, made.id, Status.SENT)
 
 
 def test_a_payment_changes_no_date_of_an_active_one(subscriptions: Served, body: Any) -> None:

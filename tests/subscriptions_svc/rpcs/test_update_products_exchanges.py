@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 
 from protos.subscriptions_pb2 import Subscription
 from subscriptions_svc import reference
-from subscriptions_svc.store import box_counters as counters
+from subscriptions_svc.store.box_deliveries import find_wrong_counters
 from subscriptions_svc.store.tables import box_counters, box_deliveries
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
@@ -79,7 +79,7 @@ def room(served: Served, made: Subscription, eye: int) -> int:
 def agree(served: Served) -> None:
     """Counters and ledger say the same."""
     with served.database.read() as tx:
-        assert counters.disagreements(tx) == []
+        assert find_wrong_counters(tx) == []
 
 
 def test_one_exchange_of_glasses_belongs_to_each_year(subscriptions: Served, body: Any) -> None:
@@ -259,7 +259,7 @@ def test_a_counter_that_the_ledger_does_not_bear_out_is_found(
         tx.execute(update(box_counters).where(box_counters.c.item_id == left).values(delivered=3))
         tx.execute(delete(box_counters).where(box_counters.c.item_id == right))
     with subscriptions.database.read() as tx:
-        assert sorted(counters.disagreements(tx)) == sorted([(left, 1, 3, 2), (right, 1, 0, 1)])
+        assert sorted(find_wrong_counters(tx)) == sorted([(left, 1, 3, 2), (right, 1, 0, 1)])
     with subscriptions.database.write() as tx:
         tx.execute(delete(box_deliveries).where(box_deliveries.c.subscription_id == made.id))
         tx.execute(delete(box_counters).where(box_counters.c.item_id == left))

@@ -19,8 +19,8 @@ from sqlalchemy import select
 from chassis.errors import decode
 from protos.subscriptions_pb2 import Subscription
 from subscriptions_svc import reference
-from subscriptions_svc.rules.years import anniversary, start_of_day
-from subscriptions_svc.store import box_counters as boxes
+from subscriptions_svc.rules.years import compute_anniversary, to_start_of_day
+from subscriptions_svc.store.box_deliveries import find_wrong_counters
 from subscriptions_svc.store.tables import box_counters, box_deliveries, cart_items, merchants
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, package
@@ -101,14 +101,14 @@ def prove(served: Served, made: Subscription, tz: ZoneInfo) -> dict[tuple[int, s
     began = made.activated_at.ToDatetime(UTC)
     handed_over: dict[tuple[int, str], int] = {}
     with served.database.read() as tx:
-        assert boxes.disagreements(tx) == []
+        assert find_wrong_counters(tx) == []
         ledger = select(box_deliveries, cart_items.c.eye).join(
             cart_items, cart_items.c.id == box_deliveries.c.item_id
         )
         of = box_deliveries.c.subscription_id == made.id
         for row in tx.execute(ledger.where(of)):
-            first = start_of_day(anniversary(began, row.year - 1, tz), tz)
-            after = start_of_day(anniversary(began, row.year, tz), tz)
+            first = to_start_of_day(compute_anniversary(began, row.year - 1, tz), tz)
+            after = to_start_of_day(compute_anniversary(began, row.year, tz), tz)
             assert row.delivered_at < after, row
             assert row.year == 1 or first <= row.delivered_at, row
             key = (row.year, row.eye)
@@ -127,7 +127,7 @@ def test_the_year_changes_at_midnight_of_the_merchants_zone(
 ) -> None:
     tz = zone_of(subscriptions)
     made = activated(subscriptions, body, anchor, cart_items=[eyes()])
-    midnight = start_of_day(anniversary(anchor, 1, tz), tz)
+    midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     left = lenses(made)[0].reference_uuid
     told = []
     for moment in (midnight - timedelta(microseconds=1), midnight):
@@ -145,7 +145,7 @@ def test_the_year_changes_while_boxes_are_handed_over(
 ) -> None:
     tz = zone_of(subscriptions)
     made = activated(subscriptions, body, anchor, cart_items=[eyes()])
-    midnight = start_of_day(anniversary(anchor, 1, tz), tz)
+    midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     # Some 25 boxes of an eye are asked for on either side.
     moving(subscriptions, midnight - timedelta(seconds=100))
     with ThreadPoolExecutor(8) as pool:
@@ -161,7 +161,7 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
     anchor = datetime(2028, 2, 29, 23, 30, tzinfo=UTC)  # 1 March in Madrid
     tz = zone_of(subscriptions)
     made = activated(subscriptions, body, anchor, cart_items=[eyes()])
-    midnight = start_of_day(anniversary(anchor, 1, tz), tz)
+    midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     pay(subscriptions, made.id)
     moving(subscriptions, midnight - timedelta(seconds=100))
 

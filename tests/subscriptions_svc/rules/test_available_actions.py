@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from subscriptions_svc.rules import subscriptions as rules
-from subscriptions_svc.rules.available_actions import available_actions
+from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.statuses import LIVE, PaymentStatus, Status
 from tests.subscriptions_svc.bodies import Document
 
 
 def test_live_is_every_status_but_the_two_ends() -> None:
-    assert set(rules.Status) - set(rules.LIVE) == {"cancelled", "finished"}
+    assert set(Status) - set(LIVE) == {"cancelled", "finished"}
 
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ALL: Document = {
-    "payment_status": rules.PaymentStatus.PAID,
+    "payment_status": PaymentStatus.PAID,
     "country": "ES",
     "has_email": True,
     "has_phone": True,
@@ -33,7 +33,7 @@ ALL: Document = {
 
 def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
     confirmed_at = None if hours is None else NOW - timedelta(hours=hours)
-    allowed = available_actions(rules.Status(status), confirmed_at, NOW, **(ALL | facts))
+    allowed = find_available_actions(State(Status(status), confirmed_at, **(ALL | facts)), NOW)
     assert len(allowed) == 10
     return {name for name, yes in allowed.items() if yes}
 
@@ -73,7 +73,7 @@ def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
             1000,
             {
                 "pending_items": 0,
-                "payment_status": rules.PaymentStatus.FAILED,
+                "payment_status": PaymentStatus.FAILED,
                 "active_materials": 0,
                 "remaining_boxes": 0,
             },

@@ -2,7 +2,7 @@
 
 import pytest
 
-from subscriptions_svc.rules import carts as rules_cart
+from subscriptions_svc.rules import carts
 from tests.subscriptions_svc.bodies import (
     FIRST,
     LEFT,
@@ -98,4 +98,4 @@ def test_the_quantity_of_a_contact_lens_is_one() -> None:
     [(35000, 24, 1458), (12, 24, 1), (11, 24, 0), (36, 24, 2), (0, 24, 0), (25000, 24, 1042)],
 )
 def test_the_monthly_price_is_rounded_half_up(price: int, months: int, monthly: int) -> None:
-    assert rules_cart.subscription_price(price, months) == monthly
+    assert carts.compute_subscription_price(price, months) == monthly

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subscriptions_svc.rules.changes import EYES_OF, Exchanges, carried
+from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges, carry_boxes
 
 GLASSES = ("material_subscription", None, None)
 
@@ -16,7 +16,7 @@ def exchanges(
 
 
 def due(months: int, period: int, *, first: bool) -> int:
-    return exchanges(months, first=first).due(period)
+    return exchanges(months, first=first).count_due(period)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_boxes_of_lenses_that_are_gone_count_at_the_eyes_of_those_that_stay(
     own: dict[str, int],
     expected: dict[str, int],
 ) -> None:
-    assert carried(lenses, gone, own) == expected
+    assert carry_boxes(lenses, gone, own) == expected
 
 
 eyes = st.sampled_from(["left", "right"])
@@ -97,8 +97,8 @@ def test_no_exchange_gives_an_eye_more_than_its_cap(
 ) -> None:
     lenses = [(str(index), eye, cap) for index, (eye, cap) in enumerate(caps)]
     delivered = {id_: min(own[int(id_)], cap) for id_, _, cap in lenses}
-    taken = carried(lenses, gone, delivered)
-    for eye in EYES_OF["both"]:
+    taken = carry_boxes(lenses, gone, delivered)
+    for eye in COVERED_EYES["both"]:
         here = [(id_, cap) for id_, of, cap in lenses if of == eye]
         if not here:
             continue

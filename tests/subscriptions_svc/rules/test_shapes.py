@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from subscriptions_svc.rules import subscriptions as rules
+from subscriptions_svc.rules import shoppers, subscriptions
 from tests.subscriptions_svc.bodies import (
     EXAMPLE,
     FIRST,
@@ -24,7 +24,7 @@ from tests.subscriptions_svc.bodies import (
 
 
 def test_the_example_loads_as_it_is() -> None:
-    assert rules.CREATE_SUBSCRIPTION.load(example()) == EXAMPLE
+    assert subscriptions.CREATE_SUBSCRIPTION.load(example()) == EXAMPLE
 
 
 def test_the_example_means_nothing_wrong() -> None:
@@ -149,7 +149,7 @@ def test_an_exchange_cycle_may_be_zero_but_not_less(months: int, taken: bool) ->
 
 
 def test_the_exchange_cycle_of_a_contact_lens_is_twelve_months_unless_told() -> None:
-    loaded = rules.CREATE_SUBSCRIPTION.load(
+    loaded = subscriptions.CREATE_SUBSCRIPTION.load(
         cart(package(lens("left"), lens("right", exchange_cycle=0), material()))
     )
     assert [item.get("exchange_cycle") for item in loaded["cart_items"][0]["items"]] == [
@@ -210,7 +210,7 @@ def test_a_list_holds_a_hundred_items_and_no_more() -> None:
     ],
 )
 def test_discounts_are_a_json_array_kept_as_text(text: str) -> None:
-    assert rules.CREATE_SUBSCRIPTION.load(changed("discounts", text))["discounts"] == text
+    assert subscriptions.CREATE_SUBSCRIPTION.load(changed("discounts", text))["discounts"] == text
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_no_message_repeats_what_was_sent() -> None:
     document = changed("discounts", "secret") | {"reference": "secret" * 50}
     document["cart_items"] = [material(type="secret"), package(lens("secret"))]
     with pytest.raises(ValidationError) as refusal:
-        rules.CREATE_SUBSCRIPTION.load(document)
+        subscriptions.CREATE_SUBSCRIPTION.load(document)
     told = str(refusal.value.messages)
     values = {
         "email": "secret",
@@ -277,5 +277,7 @@ def test_no_message_repeats_what_was_sent() -> None:
         "nin": "secret",
         "nin_control": "secret",
     }
-    told += str([*rules.shopper_faults(values, TODAY), *rules.identity_faults(values, "ES")])
+    told += str(
+        [*shoppers.find_shopper_faults(values, TODAY), *shoppers.find_identity_faults(values, "ES")]
+    )
     assert "secret" not in told

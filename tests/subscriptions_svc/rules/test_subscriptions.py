@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from subscriptions_svc.rules import carts as rules_cart
-from subscriptions_svc.rules import subscriptions as rules
+from subscriptions_svc.rules import carts, shoppers, subscriptions
 from tests.subscriptions_svc.bodies import TODAY, Document, lens, package, shape
 
 
@@ -25,14 +24,14 @@ def test_meaning_passes_over_what_the_shape_has_refused() -> None:
         ],
     }
     with pytest.raises(ValidationError) as refusal:
-        rules.CREATE_SUBSCRIPTION.load(document)
+        subscriptions.CREATE_SUBSCRIPTION.load(document)
     values = refusal.value.valid_data
     assert isinstance(values, dict)
-    assert [path for path, _ in rules.shopper_faults(values, TODAY)] == ["date_of_birth"]
-    assert list(rules.store_faults(values, ())) == []
-    assert list(rules.identity_faults(values, "ES")) == []
-    assert [path for path, _ in rules_cart.price_faults(values)] == ["cart_items.0.price_with_tax"]
-    assert [path for path, _ in rules_cart.eye_faults(values)] == [
+    assert [path for path, _ in shoppers.find_shopper_faults(values, TODAY)] == ["date_of_birth"]
+    assert list(shoppers.find_store_faults(values, ())) == []
+    assert list(shoppers.find_identity_faults(values, "ES")) == []
+    assert [path for path, _ in carts.find_price_faults(values)] == ["cart_items.0.price_with_tax"]
+    assert [path for path, _ in carts.find_eye_faults(values)] == [
         "cart_items.1.items.2.quantity",
         "cart_items.1.items.2.product_data.eye",
     ]
@@ -45,7 +44,7 @@ def deliveries(*entries: Document) -> Document:
 def test_the_example_of_deliveries_loads_as_it_is() -> None:
     text = (Path(__file__).parents[3] / "demo" / "box_deliveries.json").read_text(encoding="utf-8")
     document = json.loads(text) | {"subscription_id": "any text"}
-    assert rules.CREATE_BOX_DELIVERIES.load(document) == document
+    assert subscriptions.CREATE_BOX_DELIVERIES.load(document) == document
 
 
 @pytest.mark.parametrize(
@@ -78,11 +77,11 @@ def test_the_example_of_deliveries_loads_as_it_is() -> None:
 def test_deliveries_name_items_and_positive_quantities(
     document: Document, faulty: list[str]
 ) -> None:
-    assert shape(document, rules.CREATE_BOX_DELIVERIES) == faulty
+    assert shape(document, subscriptions.CREATE_BOX_DELIVERIES) == faulty
 
 
 def test_a_list_without_filters_is_its_first_page_of_thirty() -> None:
-    assert rules.LIST_SUBSCRIPTIONS.load({}) == {"page": 1, "per_page": 30}
+    assert subscriptions.LIST_SUBSCRIPTIONS.load({}) == {"page": 1, "per_page": 30}
 
 
 def test_a_list_takes_every_filter_at_once() -> None:
@@ -101,7 +100,7 @@ def test_a_list_takes_every_filter_at_once() -> None:
         "page": 2,
         "per_page": 100,
     }
-    assert rules.LIST_SUBSCRIPTIONS.load(asked) == asked | {
+    assert subscriptions.LIST_SUBSCRIPTIONS.load(asked) == asked | {
         "status": ["draft", "active"],
         "payment_status": ["paid"],
         "merchant_id": ["a", "b"],
@@ -133,4 +132,4 @@ def test_a_list_takes_every_filter_at_once() -> None:
     ],
 )
 def test_a_filter_of_another_form_is_refused(name: str, value: Any) -> None:
-    assert shape({name: value}, rules.LIST_SUBSCRIPTIONS) == [name]
+    assert shape({name: value}, subscriptions.LIST_SUBSCRIPTIONS) == [name]

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from subscriptions_svc.rules.years import (
     Boxes,
-    anniversary,
-    current_month,
-    local_day,
-    next_delivery_date,
-    renewal_at,
-    start_of_day,
-    year_of,
+    compute_anniversary,
+    compute_month,
+    compute_next_delivery_date,
+    compute_renewal,
+    compute_year,
+    to_local_day,
+    to_start_of_day,
 )
 
 MADRID = ZoneInfo("Europe/Madrid")
@@ -101,23 +101,23 @@ def utc(text: str) -> datetime:
 def test_a_year_begins_with_the_local_day_of_its_anniversary(
     activated_at: str, zone: str, now: str, year: int
 ) -> None:
-    assert year_of(utc(activated_at), utc(now), ZoneInfo(zone)) == year
+    assert compute_year(utc(activated_at), utc(now), ZoneInfo(zone)) == year
 
 
 def test_before_the_activation_it_is_year_one() -> None:
-    assert year_of(None, utc("2026-01-01"), MADRID) == 1
+    assert compute_year(None, utc("2026-01-01"), MADRID) == 1
 
 
 def test_an_anniversary_is_counted_from_the_activation_and_not_from_the_last_one() -> None:
     leap_day = utc("2024-02-29T12:00")
-    assert [anniversary(leap_day, years, MADRID) for years in range(5)] == [
+    assert [compute_anniversary(leap_day, years, MADRID) for years in range(5)] == [
         date(2024, 2, 29),
         date(2025, 2, 28),
         date(2026, 2, 28),
         date(2027, 2, 28),
         date(2028, 2, 29),
     ]
-    assert anniversary(utc("1896-02-29T12:00"), 4, ZoneInfo("UTC")) == date(1900, 2, 28)
+    assert compute_anniversary(utc("1896-02-29T12:00"), 4, ZoneInfo("UTC")) == date(1900, 2, 28)
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_an_anniversary_is_counted_from_the_activation_and_not_from_the_last_one
 def test_months_are_counted_from_one_up_to_the_last(
     activated_at: str, now: str, month: int
 ) -> None:
-    assert current_month(utc(activated_at), utc(now), MADRID, 24) == month
+    assert compute_month(utc(activated_at), utc(now), MADRID, 24) == month
 
 
 def test_before_the_activation_it_is_month_zero_without_a_renewal() -> None:
-    assert current_month(None, utc("2026-01-01"), MADRID, 24) == 0
-    assert renewal_at(None, 24, MADRID) is None
+    assert compute_month(None, utc("2026-01-01"), MADRID, 24) == 0
+    assert compute_renewal(None, 24, MADRID) is None
 
 
 @pytest.mark.parametrize(
@@ -160,14 +160,14 @@ def test_before_the_activation_it_is_month_zero_without_a_renewal() -> None:
 def test_the_months_are_over_where_a_local_day_begins(
     activated_at: str, months: int, renewal: str
 ) -> None:
-    assert renewal_at(utc(activated_at), months, MADRID) == utc(renewal)
+    assert compute_renewal(utc(activated_at), months, MADRID) == utc(renewal)
 
 
 def test_an_instant_of_any_zone_is_understood_but_a_naive_one_is_refused() -> None:
     late = datetime(2025, 1, 14, 20, tzinfo=timezone(timedelta(hours=-5)))
-    assert local_day(late, MADRID) == date(2025, 1, 15)
+    assert to_local_day(late, MADRID) == date(2025, 1, 15)
     with pytest.raises(ValueError, match="time zone"):
-        local_day(late.replace(tzinfo=None), MADRID)
+        to_local_day(late.replace(tzinfo=None), MADRID)
 
 
 @given(activated_at=instants, span=spans, tz=zones)
@@ -175,9 +175,11 @@ def test_every_instant_belongs_to_exactly_one_year(
     activated_at: datetime, span: timedelta, tz: ZoneInfo
 ) -> None:
     now = activated_at + span
-    starts = [start_of_day(anniversary(activated_at, years, tz), tz) for years in range(13)]
+    starts = [
+        to_start_of_day(compute_anniversary(activated_at, years, tz), tz) for years in range(13)
+    ]
     owners = [years for years in range(1, 13) if starts[years - 1] <= now < starts[years]]
-    assert owners == [year_of(activated_at, now, tz)]
+    assert owners == [compute_year(activated_at, now, tz)]
 
 
 @given(activated_at=instants, span=spans, later=spans, tz=zones)
@@ -185,8 +187,8 @@ def test_years_and_months_never_decrease_with_time(
     activated_at: datetime, span: timedelta, later: timedelta, tz: ZoneInfo
 ) -> None:
     now = activated_at + span
-    assert year_of(activated_at, now, tz) <= year_of(activated_at, now + later, tz)
-    assert current_month(activated_at, now, tz, 200) <= current_month(
+    assert compute_year(activated_at, now, tz) <= compute_year(activated_at, now + later, tz)
+    assert compute_month(activated_at, now, tz, 200) <= compute_month(
         activated_at, now + later, tz, 200
     )
 
@@ -194,15 +196,15 @@ def test_years_and_months_never_decrease_with_time(
 @given(activated_at=instants, span=spans, tz=zones)
 def test_a_year_has_twelve_months(activated_at: datetime, span: timedelta, tz: ZoneInfo) -> None:
     now = activated_at + span
-    month = current_month(activated_at, now, tz, 200)
-    assert year_of(activated_at, now, tz) == (month - 1) // 12 + 1
+    month = compute_month(activated_at, now, tz, 200)
+    assert compute_year(activated_at, now, tz) == (month - 1) // 12 + 1
 
 
 @given(activated_at=instants, years=st.integers(1, 20), tz=zones)
 def test_a_year_turns_at_one_microsecond(activated_at: datetime, years: int, tz: ZoneInfo) -> None:
-    turn = start_of_day(anniversary(activated_at, years, tz), tz)
-    assert year_of(activated_at, turn, tz) == years + 1
-    assert year_of(activated_at, turn - timedelta(microseconds=1), tz) == years
+    turn = to_start_of_day(compute_anniversary(activated_at, years, tz), tz)
+    assert compute_year(activated_at, turn, tz) == years + 1
+    assert compute_year(activated_at, turn - timedelta(microseconds=1), tz) == years
 
 
 ACTIVATED = utc("2025-03-01T12:00")
@@ -215,7 +217,7 @@ def due(
     now: datetime = NOW,
     ended: bool = False,
 ) -> date | None:
-    return next_delivery_date(lenses, activated_at, now, MADRID, 24, ended=ended)
+    return compute_next_delivery_date(lenses, activated_at, now, MADRID, 24, ended=ended)
 
 
 @pytest.mark.parametrize(
