@@ -32,7 +32,7 @@ SERVICES = {
 CLIENT, DESK = SERVICES["SubscriptionService"], SERVICES["SubscriptionDeskService"]
 # What asks for a merchant in its body, and what is of the caller's alone.
 OF_MERCHANT = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
-OF_CALLER = ("ListSubscriptions",)
+OF_CALLER = ("ListSubscriptions", "WhoAmI")
 # These tell of all that they refuse as invalid, also of what is not found.
 MESSAGES = ("SendEmail", "SendSms")
 OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLER]
@@ -68,6 +68,7 @@ def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
         "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
         "SendSms": pb.SendSmsRequest(subscription_id=of.id),
+        "WhoAmI": pb.WhoAmIRequest(),
         "ConfirmSubscription": pb.ConfirmSubscriptionRequest(subscription_id=of.id),
         "RecordPayment": pb.RecordPaymentRequest(subscription_id=of.id, successful=True),
     }
