@@ -11,9 +11,9 @@ import click
 
 from chassis.cli.service import Service, command_line
 from chassis.context import utc_now
-from chassis.server.server import Running, start
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc import reference
@@ -36,10 +36,10 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the subscriptions service."""
     of = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
                 SubscriptionService(database, now, public_url),
@@ -58,8 +58,8 @@ def serve(
             ),
         ],
         database=database,
-        answers=tables.answers,
-        authenticate=tables.accounts.basic(Memory(database, tables.changes)),
+        idempotency_keys=tables.idempotency_keys,
+        authenticate=tables.accounts.basic_authenticator(ReferenceCache(database, tables.changes)),
         open_rpcs=OPEN_RPCS,
         listen=listen,
     )
@@ -87,7 +87,7 @@ SERVICE = Service(
     listen="127.0.0.1:50053",
     metadata=tables.metadata,
     accounts=tables.accounts,
-    answers=tables.answers,
+    idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
     outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",

@@ -15,7 +15,7 @@ from subscriptions_svc.actions.confirm_subscription import confirm_subscription
 from subscriptions_svc.actions.record_payment import record_payment
 from subscriptions_svc.rules import subscriptions
 from subscriptions_svc.store.subscriptions import find_subscription
-from subscriptions_svc.store.tables import answers
+from subscriptions_svc.store.tables import idempotency_keys
 
 RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
 
@@ -32,7 +32,7 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
     ) -> pb.Subscription:
         with self.database.write() as tx:
             subscription = find_subscription(tx, request.subscription_id, lock=True)
-            return answers.keep(tx, confirm_subscription(tx, subscription, self.now()))
+            return idempotency_keys.save(tx, confirm_subscription(tx, subscription, self.now()))
 
     def RecordPayment(
         self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
@@ -43,4 +43,4 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             refuse(faults, reason=MALFORMED)
             successful = values["successful"]
             answer = record_payment(tx, subscription, self.now(), successful=successful)
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)

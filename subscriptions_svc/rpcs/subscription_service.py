@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from chassis.messages.reader import MALFORMED
 from chassis.store.database import Database
 from chassis.validation import Rules, refuse
@@ -37,7 +37,7 @@ from subscriptions_svc.rules.changes import UPDATE_PRODUCTS
 from subscriptions_svc.store import box_deliveries, listing
 from subscriptions_svc.store.merchants import group_store_refs, list_merchants
 from subscriptions_svc.store.subscriptions import find_own_subscription
-from subscriptions_svc.store.tables import answers
+from subscriptions_svc.store.tables import idempotency_keys
 from subscriptions_svc.store.views import read_snapshot, read_view, read_views
 
 M = TypeVar("M", bound=Message)
@@ -67,7 +67,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.read() as tx:
             refuse(find_solicitation_faults(tx, values, now))
         with self.database.write() as tx:
-            return answers.keep(tx, create_subscription(tx, values, now))
+            return idempotency_keys.save(tx, create_subscription(tx, values, now))
 
     def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
@@ -100,7 +100,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
             answer = create_box_deliveries(tx, subscription, values, self.now())
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)
 
     def ActivateCartItem(
         self, request: pb.ActivateCartItemRequest, context: grpc.ServicerContext
@@ -108,7 +108,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.write() as tx:
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             item = activate_cart_item(tx, subscription, request.reference_uuid, self.now())
-            return answers.keep(tx, item)
+            return idempotency_keys.save(tx, item)
 
     def UpdateProducts(
         self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
@@ -117,7 +117,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.write() as tx:
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            return answers.keep(tx, update_products(tx, subscription, values, self.now()))
+            return idempotency_keys.save(tx, update_products(tx, subscription, values, self.now()))
 
     def CancelSubscription(
         self, request: pb.CancelSubscriptionRequest, context: grpc.ServicerContext
@@ -126,7 +126,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.write() as tx:
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)
-            return answers.keep(tx, cancel_subscription(tx, subscription, values, self.now()))
+            return idempotency_keys.save(
+                tx, cancel_subscription(tx, subscription, values, self.now())
+            )
 
     def CreateWarrantyEvent(
         self, request: pb.CreateWarrantyEventRequest, context: grpc.ServicerContext
@@ -135,7 +137,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.write() as tx:
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             answer = create_warranty_event(tx, subscription, values, faults, self.now())
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)
 
     def CreatePreApproval(
         self, request: pb.CreatePreApprovalRequest, context: grpc.ServicerContext
@@ -170,14 +172,14 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
     ) -> pb.SendEmailResponse:
         with self.database.write() as tx:
             answer = send_email(tx, request.subscription_id, self.public_url, self.now())
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)
 
     def SendSms(
         self, request: pb.SendSmsRequest, context: grpc.ServicerContext
     ) -> pb.SendSmsResponse:
         with self.database.write() as tx:
             answer = send_sms(tx, request.subscription_id, self.public_url, self.now())
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
         account = caller()
@@ -187,7 +189,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
 
     def _keep_answer(self, answer: M) -> M:
         """Keep the answer to a POST without effect for its idempotency key, if it has one."""
-        if not current().idempotency_key:
+        if not current_call().idempotency_key:
             return answer
         with self.database.write() as tx:
-            return answers.keep(tx, answer)
+            return idempotency_keys.save(tx, answer)

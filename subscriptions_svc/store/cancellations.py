@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from subscriptions_svc.rules.settlements import Settlement
 from subscriptions_svc.store.tables import cancellations, cancelled_items
 
@@ -30,7 +30,7 @@ def add_cancellation(
         "purchase_fee": amounts["purchase_fee"],
         "total_to_pay": amounts["total_to_pay"],
         "account_id": caller().id,
-        "request_id": current().request_id,
+        "request_id": current_call().request_id,
         "cancelled_at": now,
     }
     tx.execute(_ADD, row)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from subscriptions_svc.store.tables import warranty_events
 
 _ADD = insert(warranty_events)
@@ -23,7 +23,7 @@ def add_warranty_event(
         "name": values.get("name"),
         "description": values.get("description"),
         "account_id": caller().id,
-        "request_id": current().request_id,
+        "request_id": current_call().request_id,
         "created_at": now,
     }
     tx.execute(_ADD, row)

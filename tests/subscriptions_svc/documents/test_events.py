@@ -30,7 +30,7 @@ from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
-from tests.chassis.events.receiver import Receiver, hang, receiving, redirect, status
+from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver, status
 from tests.serving import Served
 from tests.subscriptions_svc.rpcs.test_confirm_cart_by_code import propose
 from tests.subscriptions_svc.shop import (
@@ -53,7 +53,7 @@ MERCHANT = {"id": "tienda_moderna", "name": "Tienda Moderna", "store_refs": ["ti
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
     """A merchant's endpoint."""
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         yield receiver
 
 
@@ -85,8 +85,8 @@ def deliver(served: Served, now: datetime | None = None) -> None:
     at_work = Dispatcher(
         served.database, store.outbox, courier, now=lambda: now or datetime.now(UTC)
     )
-    while at_work.begin():
-        at_work.finish()
+    while at_work.dispatch_due():
+        at_work.wait_until_idle()
 
 
 def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:

@@ -26,7 +26,7 @@ from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.store import messages
 from subscriptions_svc.store import tables as store
 from subscriptions_svc.store.messages import LEASE, MAX_TRIES
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 CONTENT = build_content(
@@ -214,7 +214,7 @@ def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> N
 def test_what_is_sent_takes_no_word_of_it_to_the_log(database: Database) -> None:
     wire = Wire()
     postman = Postman(database, {EMAIL: wire}, Clock())
-    with logged() as lines:
+    with capture_log() as lines:
         add(database)
         postman.send_one()
         wire.fails = RuntimeError("john@example.com is no good")
