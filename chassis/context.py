@@ -11,10 +11,10 @@ import grpc
 
 from chassis.errors import Fault, Invalid, TooLate
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-LONGEST = 30.0  # seconds; a call without a deadline reads as 9.2e18
+MAX_CALL_SECONDS = 30.0  # seconds; a call without a deadline reads as 9.2e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Call:
     metadata: dict[str, str]
     context: grpc.ServicerContext | None = None
     account: Account | None = None
+    actor: str = ""  # whom of the account's users the call acts for; set by authentication
     idempotency_key: str = ""
     fingerprint: bytes = b""
     replayed: bool = False
@@ -43,7 +44,7 @@ class Call:
     def seconds_left(self) -> float:
         """How long the caller still waits, at most `LONGEST`."""
         asked = self.context.time_remaining() if self.context else None
-        ours = self.started + LONGEST - time.monotonic()
+        ours = self.started + MAX_CALL_SECONDS - time.monotonic()
         return ours if asked is None else min(asked, ours)
 
     def ensure_awaited(self) -> None:
@@ -57,24 +58,24 @@ class Call:
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def current() -> Call:
+def current_call() -> Call:
     """The call that this thread serves; outside of one, a call of nobody."""
     return _current.get() or Call("", "", {})
 
 
-def begin(call: Call) -> None:
+def begin_call(call: Call) -> None:
     """Make `call` the one that this thread serves."""
     _current.set(call)
 
 
-def end() -> None:
+def end_call() -> None:
     """This thread serves no call any more."""
     _current.set(None)
 
 
 def caller() -> Account:
     """The account of the call that this thread serves."""
-    account = current().account
+    account = current_call().account
     if account is None:
         raise LookupError("this RPC has no caller")
     return account
@@ -92,6 +93,6 @@ def new_request_id() -> str:
 
 def check_idempotency_key(key: str) -> None:
     """Raise Invalid unless the key is 1-255 visible ASCII characters."""
-    if not IDEMPOTENCY_KEY.fullmatch(key):
+    if not IDEMPOTENCY_KEY_PATTERN.fullmatch(key):
         fault = Fault(IDEMPOTENCY_HEADER, "Must be 1-255 visible ASCII characters.")
         raise Invalid("The idempotency key is malformed.", faults=[fault])

@@ -29,11 +29,11 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 DOMAIN = "optigate"
-MISMATCH = "IDEMPOTENCY_MISMATCH"
-STATUS_KEY = "grpc-status-details-bin"
+IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
-ROOM = 4600  # bytes of faults, after which no other is listed
-LONGEST_PATH, LONGEST_MESSAGE = 200, 300  # characters
+MAX_FAULT_BYTES = 4600  # bytes of faults, after which no other is listed
+MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH = 200, 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,12 @@ def encode(refusal: Refusal) -> Status:
     if refusal.faults:
         bad = error_details_pb2.BadRequest()
         for index, fault in enumerate(refusal.faults):
-            if bad.ByteSize() > ROOM:
+            if bad.ByteSize() > MAX_FAULT_BYTES:
                 rest = len(refusal.faults) - index
                 bad.field_violations.add(description=f"{rest} more faults are not listed.")
                 break
             bad.field_violations.add(
-                field=fault.path[:LONGEST_PATH], description=fault.message[:LONGEST_MESSAGE]
+                field=fault.path[:MAX_PATH_LENGTH], description=fault.message[:MAX_MESSAGE_LENGTH]
             )
         status.details.add().Pack(bad)
     if refusal.detail is not None:
@@ -169,7 +169,7 @@ def decode(error: grpc.RpcError) -> Failure:
     """The Failure behind a failed call; without ErrorInfo the reason is ''."""
     call: grpc.Call = error  # type: ignore[assignment]  # grpcio raises calls as errors
     trailers = dict(call.trailing_metadata() or ())
-    packed = trailers.get(STATUS_KEY)
+    packed = trailers.get(STATUS_TRAILER)
     if not isinstance(packed, bytes):
         return Failure(call.code(), "", call.details() or "")
     status = Status.FromString(packed)

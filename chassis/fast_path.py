@@ -27,7 +27,7 @@ class Unsure(Exception):
     """This may break a rule: ask the schema."""
 
 
-def acceptor(schema: Schema) -> Load:
+def compile_loader(schema: Schema) -> Load:
     """What `schema.load` does with valid data; raises Unsure for any other."""
     load = _of_schema(schema)
 

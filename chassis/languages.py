@@ -24,7 +24,7 @@ def language_of(locale: str) -> str:
     return language if language in LANGUAGES else ENGLISH
 
 
-def preferred(accepted: list[str], otherwise: str) -> str:
+def choose_language(accepted: list[str], otherwise: str) -> str:
     """The language of the first accepted locale that has one, best first; else of `otherwise`."""
     wanted = [locale.replace("-", "_") for locale in accepted]
     return negotiate_locale(wanted, LANGUAGES, sep="_") or language_of(otherwise)

@@ -5,32 +5,50 @@ Patient data has no field here, so it cannot be logged by mistake.
 
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 
 _bound: structlog.typing.FilteringBoundLogger | None = None
-FIELDS = frozenset(
+LOG_FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
     "rpc method route status code reason replayed ms error where "
     "event_id type attempt outcome".split()
 )
 
 
+class _Lines(TextIOBase):
+    """A stream to which a line that cannot be written is lost: logging never breaks a call."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            return self.stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self.stream.flush()
+
+
 def configure(service: str, to: TextIO | None = None) -> None:
     """Log as JSON lines on standard output, or elsewhere."""
 
     def written(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
-        kept = {name: value for name, value in event.items() if name in FIELDS}
+        kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
         line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
         return msgspec.json.encode(line).decode()
 
     structlog.configure(
         processors=[written],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(to or sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lines(to or sys.stdout))),
     )
     global _bound
     _bound = structlog.get_logger().bind()

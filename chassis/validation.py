@@ -8,8 +8,8 @@ from google.protobuf.message import Message
 from marshmallow import Schema, ValidationError
 
 from chassis.errors import Fault, Invalid
-from chassis.fast_path import Unsure, acceptor
-from chassis.messages.plain import plain
+from chassis.fast_path import Unsure, compile_loader
+from chassis.messages.plain import to_dict
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -25,16 +25,16 @@ class Rules:
         self, schema: Schema, *, reason: str = "INVALID", raw: Collection[str] = ()
     ) -> None:
         self.schema = schema
-        self.accept = acceptor(schema)
+        self.accept = compile_loader(schema)
         self.reason = reason
         self.raw = frozenset(raw)
 
     def examine(self, request: Message) -> tuple[dict[str, Any], list[Fault]]:
         """What is valid in the request, and what is at fault in the rest."""
-        values = plain(request)
+        values = to_dict(request)
         faults: list[Fault] = []
         if not _is_clean(values):
-            faults += control_characters(values, "", self.raw)
+            faults += find_control_characters(values, "", self.raw)
             values = _storable(values) if faults else values
         try:
             return self.accept(values), faults
@@ -71,17 +71,19 @@ def flatten(messages: Mapping[Any, Any] | list[str], path: str = "") -> Iterator
         yield from (Fault(path, text) for text in messages)
 
 
-def control_characters(value: Any, path: str = "", raw: Collection[str] = ()) -> Iterator[Fault]:
+def find_control_characters(
+    value: Any, path: str = "", raw: Collection[str] = ()
+) -> Iterator[Fault]:
     """Every text that holds a control character other than tab, LF and CR."""
     if isinstance(value, str):
         if _CONTROL.search(value) and (path not in raw or "\0" in value):
             yield Fault(path, "Control characters are not allowed.")
     elif isinstance(value, dict):
         for name, each in value.items():
-            yield from control_characters(each, f"{path}.{name}" if path else name, raw)
+            yield from find_control_characters(each, f"{path}.{name}" if path else name, raw)
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from control_characters(each, f"{path}.{index}", raw)
+            yield from find_control_characters(each, f"{path}.{index}", raw)
 
 
 def _is_clean(values: Mapping[Any, Any]) -> bool:

@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
-from chassis.context import LONGEST
+from chassis.context import MAX_CALL_SECONDS
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
@@ -72,6 +72,8 @@ def seconds(name: str, default: float) -> float:
         number = float(os.environ.get(name, default))
     except ValueError:
         number = 0
-    if not 0 < number <= LONGEST:
-        raise SystemExit(f"{name} is a number of seconds, more than 0 and at most {LONGEST:g}.")
+    if not 0 < number <= MAX_CALL_SECONDS:
+        raise SystemExit(
+            f"{name} is a number of seconds, more than 0 and at most {MAX_CALL_SECONDS:g}."
+        )
     return number

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from chassis.context import utc_now
 from chassis.errors import NotFound
 from chassis.store.database import Database
-from chassis.store.reference_cache import changed
+from chassis.store.reference_cache import invalidate
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
@@ -79,10 +79,10 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
             if account_id is None:
                 raise NotFound("There is no such partner.")
             reference.put_partner(tx, account_id, name, values, now)
-            changed(tx, store.changes)
+            invalidate(tx, store.changes)
             if values["endpoint"]:
                 configured.endpoint_secret = store.outbox.endpoints.get(tx, name).secret
-            return store.answers.keep(tx, configured)
+            return store.idempotency_keys.save(tx, configured)
 
     def move(self, check: Rules, request: Message, to: Status | None = None) -> pb.Session:
         """Move a partner's session as asked: to the given status, or to the one in the request."""
@@ -91,7 +91,7 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         status = to or Status(values.pop("status"))
         with self.database.write() as tx:
             session = known(store.partners_session(tx, partner, session_key))
-            return store.answers.keep(tx, journey.move(tx, session, status, now, **values))
+            return store.idempotency_keys.save(tx, journey.move(tx, session, status, now, **values))
 
 
 def known(session: Row[Any] | None) -> Row[Any]:

@@ -8,13 +8,13 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row
 
-from chassis.context import Call, caller, current, utc_now
+from chassis.context import Call, caller, current_call, utc_now
 from chassis.errors import AlreadyExists, Fault, Forbidden, NotFound, WrongState
 from chassis.server.accounts import basic_credentials
-from chassis.server.idempotency import mismatch, new_secret
-from chassis.server.server import Running, start
+from chassis.server.idempotency import derive_secret, key_mismatch
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
@@ -37,12 +37,12 @@ class SessionService(rpc.SessionServiceServicer):
     def __init__(
         self,
         database: Database,
-        memory: Memory,
+        cache: ReferenceCache,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
-        self.memory = memory
+        self.cache = cache
         self.public_url = public_url
         self.now = now
 
@@ -54,10 +54,10 @@ class SessionService(rpc.SessionServiceServicer):
         refuse(faults, rules.date_faults(values, today))
         codes = self.disqualifications(values, today)
         checked = pb.CheckQualificationResponse(qualifies=not codes, disqualifications=codes)
-        if not current().idempotency_key:
+        if not current_call().idempotency_key:
             return checked
         with self.database.write() as tx:
-            return store.answers.keep(tx, checked)
+            return store.idempotency_keys.save(tx, checked)
 
     def CreateSession(
         self, request: pb.CreateSessionRequest, context: grpc.ServicerContext
@@ -69,7 +69,7 @@ class SessionService(rpc.SessionServiceServicer):
             row = store.add_session(tx, caller(), values, now)
             if row is None:
                 raise AlreadyExists("A session has this session_key.", faults=[TAKEN])
-            return store.answers.keep(tx, documents.session(row))
+            return store.idempotency_keys.save(tx, documents.session(row))
 
     def ListSessions(
         self, request: pb.ListSessionsRequest, context: grpc.ServicerContext
@@ -101,7 +101,7 @@ class SessionService(rpc.SessionServiceServicer):
                 raise WrongState("The exam has begun, or the session has ended.")
             qualify(codes)
             store.put_user(tx, caller(), values, now)
-            return store.answers.keep(tx, documents.session(row))
+            return store.idempotency_keys.save(tx, documents.session(row))
 
     def CancelSession(
         self, request: pb.CancelSessionRequest, context: grpc.ServicerContext
@@ -109,13 +109,13 @@ class SessionService(rpc.SessionServiceServicer):
         keys, now = KEYS.check(request), self.now()
         with self.database.write() as tx:
             session = journey.move(tx, own(tx, keys), Status.CANCELLED, now)
-            return store.answers.keep(tx, session)
+            return store.idempotency_keys.save(tx, session)
 
     def CreateAuthentication(
         self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
     ) -> pb.Authentication:
-        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current()
-        token = new_secret(own_secret(call), call.idempotency_key)
+        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current_call()
+        token = derive_secret(own_secret(call), call.idempotency_key)
         wanted = (values.get("redirect_url"), token, call.fingerprint)
         with self.database.write() as tx:
             session = own(tx, values)
@@ -123,7 +123,7 @@ class SessionService(rpc.SessionServiceServicer):
             if kept is None and visits.has_ended(session.status):
                 raise WrongState("The session has ended.")
         if kept and kept.fingerprint != call.fingerprint:
-            raise mismatch()
+            raise key_mismatch()
         call.replayed, expires_at = kept is not None, kept.expires_at if kept else links.expiry(now)
         link = visits.link(self.public_url, values["user_key"], values["session_key"], token)
         until = Timestamp(seconds=int(expires_at.timestamp()))
@@ -135,7 +135,7 @@ class SessionService(rpc.SessionServiceServicer):
         """The values of a valid request; raises Invalid with every fault."""
         values, faults = CREATE_SESSION.examine(request)
         account, chosen = caller(), values.get("store_id")
-        enabled = self.memory.recall(
+        enabled = self.cache.get(
             ("store", account.id, chosen), lambda tx: store.enabled_stores(tx, account, chosen)
         )
         refuse(faults, rules.date_faults(values, today), rules.store_faults(values, enabled))
@@ -144,8 +144,8 @@ class SessionService(rpc.SessionServiceServicer):
     def disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Why this partner may not serve a valid request's person."""
         account, keys = caller(), frozenset(qualification.product_keys(values))
-        limits = self.memory.recall(("limits", account.id), lambda tx: store.limits_of(tx, account))
-        mapped = self.memory.recall(
+        limits = self.cache.get(("limits", account.id), lambda tx: store.limits_of(tx, account))
+        mapped = self.cache.get(
             ("products", account.id, keys), lambda tx: store.mapped_products(tx, account, keys)
         )
         return qualification.disqualifications(values, limits, mapped, today)
@@ -179,14 +179,14 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the sessions service; its links begin with the public URL."""
-    memory = Memory(database, store.changes)
+    cache = ReferenceCache(database, store.changes)
     of = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
-                SessionService(database, memory, public_url, now),
+                SessionService(database, cache, public_url, now),
                 rpc.add_SessionServiceServicer_to_server,
                 of["SessionService"],
             ),
@@ -202,9 +202,9 @@ def serve(
             ),
         ],
         database=database,
-        answers=store.answers,
-        authenticate=store.accounts.basic(memory),
+        idempotency_keys=store.idempotency_keys,
+        authenticate=store.accounts.basic_authenticator(cache),
         open_rpcs=door.OPEN_RPCS,
-        largest=LARGEST,
+        max_request_bytes=LARGEST,
         listen=listen,
     )

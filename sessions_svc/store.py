@@ -40,15 +40,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 from chassis.context import Account
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import CLIENT, Accounts, accounts_table
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.store.database import NAMING, Instant
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant
 from chassis.store.reference_cache import changes_table
 from sessions_svc.qualification import Limits
 from sessions_svc.rules import ACUITY, Status
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(accounts_table(metadata))
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 outbox = Outbox(metadata)
 

@@ -6,7 +6,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
-def plain(message: Message) -> dict[str, Any]:
+def to_dict(message: Message) -> dict[str, Any]:
     """The fields that are set, as dicts, lists and scalars."""
     plan = _PLANS.get(message.DESCRIPTOR.full_name) or _plan(message.DESCRIPTOR)
     values: dict[str, Any] = {}
@@ -14,10 +14,10 @@ def plain(message: Message) -> dict[str, Any]:
         if has_presence:
             if message.HasField(name):
                 value = getattr(message, name)
-                values[name] = plain(value) if is_message else value
+                values[name] = to_dict(value) if is_message else value
         elif value := getattr(message, name):
             if repeats:
-                value = [plain(each) for each in value] if is_message else list(value)
+                value = [to_dict(each) for each in value] if is_message else list(value)
             elif is_message:  # a map, since it has no presence
                 value = dict(value)
             values[name] = value

@@ -19,7 +19,7 @@ from chassis.errors import Fault, Invalid
 
 MALFORMED = "MALFORMED"
 TOO_DEEP = "The body is nested too deep."
-MOST_FAULTS = 100  # a body of 1 MiB has room for 500,000
+MAX_FAULTS = 100  # a body of 1 MiB has room for 500,000
 F = FieldDescriptor
 _SCALARS: dict[int, Any] = {
     F.TYPE_STRING: str,
@@ -82,7 +82,7 @@ class Reader(Generic[M]):
         flat: dict[str, str] = {}
         faults: list[Fault] = []
         for name, given in query.items():
-            field = field_of(name)
+            field = to_field_name(name)
             if len(given) > 1 or field in flat:
                 faults.append(Fault(name, "Given more than once."))
             flat[field] = given[0]
@@ -99,9 +99,9 @@ class Reader(Generic[M]):
         """Everything that is wrong with a body that cannot be read."""
         try:
             every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
-            faults = list(islice(every, MOST_FAULTS + 1))
-            if len(faults) > MOST_FAULTS:
-                faults[MOST_FAULTS] = Fault("", "More faults are not listed.")
+            faults = list(islice(every, MAX_FAULTS + 1))
+            if len(faults) > MAX_FAULTS:
+                faults[MAX_FAULTS] = Fault("", "More faults are not listed.")
             return faults
         except RecursionError:
             return [Fault("", TOO_DEEP)]
@@ -109,7 +109,7 @@ class Reader(Generic[M]):
             return [Fault("", "The body is not JSON in UTF-8.")]
 
 
-def field_of(name: str) -> str:
+def to_field_name(name: str) -> str:
     """The field that a name in a query string fills: created_gt for `created[gt]`."""
     return _OPERATOR.sub(r"_\1", name)
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
-MOST = 32  # writers in one commit
+MAX_WRITERS = 32  # writers in one commit
 
 
 class FairLock:
@@ -67,7 +67,7 @@ def _held() -> threading.Lock:
     return lock
 
 
-def driver_of(connection: Connection) -> Any:
+def driver_connection(connection: Connection) -> Any:
     """The connection as the database's own driver knows it."""
     return connection.connection.driver_connection
 
@@ -78,7 +78,7 @@ class Group:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.transaction = connection.begin()
-        self.driver = driver_of(connection)
+        self.driver = driver_connection(connection)
         self.driver.execute("BEGIN IMMEDIATE")
         self.members = 0
         self.going_on = _held()
@@ -191,7 +191,7 @@ class GroupCommit:
             self._leave(group)
 
     def _leave(self, group: Group) -> None:
-        if group.members >= MOST or not self.turn.pass_on():
+        if group.members >= MAX_WRITERS or not self.turn.pass_on():
             self._end(group, group.commit)
 
     def _end(self, group: Group, how: Callable[[], None]) -> None:

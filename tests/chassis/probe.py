@@ -11,17 +11,17 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.errors import Failure, decode
 from chassis.server.accounts import STAFF, Accounts, accounts_table
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.server.server import Running, start
-from chassis.store.database import NAMING, Database, Instant
-from chassis.store.reference_cache import Memory, changes_table
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.server import RunningServer, start_server
+from chassis.store.database import NAMING_CONVENTION, Database, Instant
+from chassis.store.reference_cache import ReferenceCache, changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from tests.serving import basic
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(accounts_table(metadata))
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 notes = Table(
     "notes",
@@ -71,7 +71,7 @@ class Probe:
 
     told: Told
     database: Database
-    running: Running
+    running: RunningServer
     channel: grpc.Channel
 
     @property
@@ -134,20 +134,12 @@ def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
     told = Told()  # type: ignore[abstract]  # its other RPCs are not called
-    services = pb.DESCRIPTOR.services_by_name
-    running = start(
-        [
-            (told, rpc.add_SubscriptionServiceServicer_to_server, services["SubscriptionService"]),
-            (
-                told,
-                rpc.add_SubscriptionDeskServiceServicer_to_server,
-                services["SubscriptionDeskService"],
-            ),
-        ],
+    running = start_server(
+        [told],
         database=database,
-        answers=answers,
-        authenticate=accounts.basic(Memory(database, changes)),
-        open_rpcs=frozenset({f"/{SERVICES[0]}/ListSubscriptions"}),
+        idempotency_keys=idempotency_keys,
+        authenticate=accounts.basic_authenticator(ReferenceCache(database, changes)),
+        open_rpcs=["SubscriptionService/ListSubscriptions"],
         listen=listen,
     )
     with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:

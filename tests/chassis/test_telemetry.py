@@ -3,11 +3,11 @@
 import pytest
 
 from chassis.telemetry import describe, log
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 
 def test_a_field_that_is_not_on_the_list_is_not_written() -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         log().info("rpc", rpc="R", patient="Ada", email="ada@example.com", body={"a": 1})
     (line,) = lines()
     assert sorted(line) == ["event", "level", "rpc", "service", "timestamp"]

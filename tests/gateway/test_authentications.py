@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from sessions_svc.rules import Status
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.serving import Served, basic
 from tests.sessions_svc.desk import bring
 
@@ -112,7 +112,7 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
 
 def test_no_link_is_logged(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
+    with capture_log() as lines:
         link = post(http, keys(unique)).get_json()["link"]
     said = repr(lines())
     assert URL in said

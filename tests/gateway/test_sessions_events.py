@@ -14,7 +14,7 @@ from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
 from sessions_svc import store
 from sessions_svc.events import SESSION_EVENT
-from tests.chassis.events.receiver import Receiver, receiving, status
+from tests.chassis.events.receiver import Receiver, run_receiver, status
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served
 from tests.sessions_svc.desk import (
@@ -38,7 +38,7 @@ def dispatcher(sessions: Served) -> Iterator[None]:
 
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         receiver.answers = [status(201)]
         yield receiver
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, update
 
 from chassis.context import Account
 from chassis.store.database import Database
-from chassis.store.migrations import config, migrate
+from chassis.store.migrations import alembic_config, migrate
 from orders_svc import searching, store
 from orders_svc.listing import Page
 from orders_svc.names import LONGEST, fold, searched
@@ -213,7 +213,7 @@ def test_orders_of_before_are_found_after_the_migration(
         database = shop.orders.database
         with database.write() as tx:
             tx.execute(update(store.orders).values(first_last=None, last_first=None))
-            made_config = config(of.migrations)
+            made_config = alembic_config(of.migrations)
             made_config.attributes["connection"] = tx
             command.downgrade(made_config, "0004")
         migrate(database, of.migrations)

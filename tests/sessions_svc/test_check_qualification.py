@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from grpc import StatusCode
 
-from chassis.errors import MISMATCH, Fault
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from protos.sessions_pb2 import CheckQualificationRequest, CheckQualificationResponse
 from tests.serving import Served, basic
 from tests.sessions_svc.bodies import check, contacts, create, glasses, user
@@ -110,4 +110,4 @@ def test_an_answer_is_replayed_to_its_key(sessions: Served, unique: str) -> None
         assert sessions.call("CheckQualification", check(), idempotency_key=unique) == first
     other = check(prescriptions=[glasses()])
     failure = sessions.refusal("CheckQualification", other, idempotency_key=unique)
-    assert failure.reason == MISMATCH
+    assert failure.reason == IDEMPOTENCY_MISMATCH

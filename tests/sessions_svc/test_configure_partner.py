@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
 from chassis.errors import Fault
-from chassis.store.reference_cache import LOOK
+from chassis.store.reference_cache import CHECK_SECONDS
 from protos import sessions_pb2 as pb
 from sessions_svc import reference, store
 from sessions_svc.reference import REFERENCE
@@ -127,7 +127,7 @@ def test_a_change_is_seen_within_a_second(sessions: Served, unique: str) -> None
 
     assert codes(sessions, authorization, prescriptions=lens) == []
     configure(sessions, unique)
-    end = monotonic() + LOOK + 1
+    end = monotonic() + CHECK_SECONDS + 1
     while codes(sessions, authorization, prescriptions=lens) == []:
         assert monotonic() < end
         sleep(0.05)

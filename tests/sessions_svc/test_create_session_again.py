@@ -8,7 +8,7 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from chassis.errors import MISMATCH, Fault, decode
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, decode
 from protos.sessions_pb2 import CreateSessionRequest
 from tests.serving import Served
 from tests.sessions_svc.bodies import create, user
@@ -96,7 +96,7 @@ def test_a_key_is_not_for_another_request(sessions: Served, unique: str) -> None
     other = create(session_key="x" + unique)
     failure = sessions.refusal("CreateSession", other, idempotency_key=unique)
     message = "Was used for another request; use a new key."
-    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, MISMATCH)
+    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, IDEMPOTENCY_MISMATCH)
     assert failure.faults == (Fault("Idempotency-Key", message),)
     assert rows_with(sessions, "sessions", "x" + unique) == []
 

@@ -20,7 +20,7 @@ from chassis.store.database import Database
 from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
 from sessions_svc import reference, store
 from sessions_svc.reference import REFERENCE
-from tests.chassis.events.receiver import Receiver, hang, receiving, status
+from tests.chassis.events.receiver import Receiver, hang, run_receiver, status
 from tests.serving import basic
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import asking
@@ -74,7 +74,7 @@ def kept(database: Database) -> list[Any]:
 
 
 def test_every_event_arrives_with_its_id(database: Database) -> None:
-    with receiving() as partner:
+    with run_receiver() as partner:
         partner.answers = [hang]
         configure(database, partner)
         with serving(database) as channel:

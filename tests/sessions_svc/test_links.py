@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
-from chassis.errors import MISMATCH, Fault
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from chassis.server.accounts import hash_secret
 from protos.sessions_pb2 import CancelSessionRequest, CreateAuthenticationRequest
 from sessions_svc.rules import Status
@@ -114,7 +114,7 @@ def test_a_key_of_another_request_or_account_is_no_help(sessions: Served, unique
     for redirect_url in ("https://example.com/", "http://localhost/"):
         other = asking(unique, redirect_url=redirect_url)
         failure = sessions.refusal("CreateAuthentication", other, idempotency_key=unique)
-        assert failure.reason == MISMATCH
+        assert failure.reason == IDEMPOTENCY_MISMATCH
     failure = sessions.refusal(
         "CreateAuthentication", asking(unique), "other", idempotency_key=unique
     )

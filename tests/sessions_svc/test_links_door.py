@@ -18,7 +18,7 @@ from sessions_svc import store
 from sessions_svc.reference import EVENTS
 from sessions_svc.rules import ACUITY, Status
 from sessions_svc.visits import return_url
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values
 from tests.sessions_svc.desk import ACUITY_ORDER, bring, move, status_of
@@ -342,7 +342,7 @@ def test_results_are_of_a_started_acuity_session(sessions: Served, unique: str) 
 
 def test_no_secret_is_logged(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
+    with capture_log() as lines:
         link = link_of(sessions, unique)
         token = enter(sessions, link)
         why(sessions, "GetExam", exam_token="x" + token)

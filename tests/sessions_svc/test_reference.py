@@ -21,7 +21,7 @@ def load(served: Served, **partner: Any) -> str:
     with served.database.write() as tx:
         values = REFERENCE.load({"accounts": [account], "partners": [partner]})
         reference.load(tx, values)
-    served.forget()
+    served.refresh_cache()
     return basic(account["name"])
 
 

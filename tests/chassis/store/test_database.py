@@ -131,7 +131,7 @@ def test_a_reader_sees_one_state_and_waits_for_no_writer(opened: Open) -> None:
 
 
 def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT", 0.2)
+    monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.2)
     first, second = opened(), opened()
     put(first, "held")
     lock = update(notes).values(text="mine")
@@ -146,7 +146,7 @@ def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any
 
 
 def test_a_write_that_gets_no_turn_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.1)
     database = Database(f"sqlite:///{tmp_path}/probe.db")
     with database.write(), ThreadPoolExecutor(1) as pool, pytest.raises(Overloaded):
         pool.submit(lambda: database.write().__enter__()).result()
@@ -164,7 +164,7 @@ def test_a_postgresql_that_is_not_there_is_overload() -> None:
 
 
 def test_a_postgresql_that_never_answers_is_overload(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "CONNECT_WAIT", 2)  # the least that libpq takes
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 2)  # the least that libpq takes
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         database = Database(f"postgresql://postgres@127.0.0.1:{deaf.getsockname()[1]}/nothing")
         with pytest.raises(Overloaded), database.read() as tx:

@@ -247,7 +247,7 @@ def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> No
 def test_a_file_that_another_process_writes_is_busy(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "LOCK_WAIT", 0.2)
+    monkeypatch.setattr(database_module, "LOCK_WAIT_SECONDS", 0.2)
     impatient = Database(str(database.url))
     with database.write() as tx:
         put(1)(tx)

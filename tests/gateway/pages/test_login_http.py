@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from gateway import create_app
 from sessions_svc.rules import Status
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.gateway.front import front
 from tests.serving import Served
 from tests.sessions_svc.bodies import user
@@ -196,7 +196,7 @@ def test_every_answer_keeps_to_itself(http: FlaskClient, sessions: Served, uniqu
 
 def test_no_secret_is_logged(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
+    with capture_log() as lines:
         link = link_of(sessions, unique)
         http.get("/login", query_string=link)
         entered = http.post("/login", data={**link, "visit": "v" * 22})
