@@ -2,26 +2,23 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from chassis.background import BackgroundLoop
 from chassis.cli.service import Service, command_line
-from chassis.context import utc_now
-from chassis.server.server import RunningServer, start_server
+from chassis.server.server import Resources
 from chassis.store.database import Database
-from chassis.store.reference_cache import ReferenceCache
-from protos import subscriptions_pb2 as pb
-from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc import reference
-from subscriptions_svc.actions.advance_by_time import Clockwork
+from subscriptions_svc.actions.advance_by_time import create_time_loop
 from subscriptions_svc.documents.report import write_report
 from subscriptions_svc.notices.channels import choose_channels
 from subscriptions_svc.notices.postman import Postman
-from subscriptions_svc.rpcs.shopper_service import OPEN_RPCS, ShopperService
+from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
 from subscriptions_svc.store import tables
@@ -31,55 +28,28 @@ from subscriptions_svc.store.listing import find_wrong_totals
 DAY = click.DateTime(["%Y-%m-%d"])
 
 
-def serve(
-    database: Database,
-    listen: str,
-    public_url: str,
-    now: Callable[[], datetime] = utc_now,
-) -> RunningServer:
-    """Start the subscriptions service."""
-    of = pb.DESCRIPTOR.services_by_name
-    return start_server(
-        [
-            (
-                SubscriptionService(database, now, public_url),
-                rpc.add_SubscriptionServiceServicer_to_server,
-                of["SubscriptionService"],
-            ),
-            (
-                SubscriptionDeskService(database, now),
-                rpc.add_SubscriptionDeskServiceServicer_to_server,
-                of["SubscriptionDeskService"],
-            ),
-            (
-                ShopperService(database, now),
-                rpc.add_ShopperServiceServicer_to_server,
-                of["ShopperService"],
-            ),
-        ],
-        database=database,
-        idempotency_keys=tables.idempotency_keys,
-        authenticate=tables.accounts.basic_authenticator(ReferenceCache(database, tables.changes)),
-        open_rpcs=OPEN_RPCS,
-        listen=listen,
-    )
+def create_servicers(resources: Resources) -> list[object]:
+    """Return the gRPC services of this process."""
+    database, now = resources.database, resources.now
+    return [
+        SubscriptionService(database, now, resources.public_url),
+        SubscriptionDeskService(database, now),
+        ShopperService(database, now),
+    ]
 
 
-def background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
+def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
-    channels = choose_channels(os.environ, data_dir)
-    return _run_workers(Postman(database, channels), Clockwork(database))
+    postman = Postman(database, choose_channels(os.environ, data_dir))
+    return _run_loops(postman.create_loop(), create_time_loop(database))
 
 
 @contextmanager
-def _run_workers(*workers: Postman | Clockwork) -> Iterator[None]:
-    for worker in workers:
-        worker.start()
-    try:
+def _run_loops(*loops: BackgroundLoop) -> Iterator[None]:
+    with ExitStack() as stack:
+        for loop in loops:
+            stack.enter_context(loop)
         yield
-    finally:
-        for worker in workers:
-            worker.stop()
 
 
 SERVICE = Service(
@@ -93,8 +63,9 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
-    start=serve,
-    background=background,
+    servicers=create_servicers,
+    open_rpcs=["ShopperService"],
+    background=run_in_background,
 )
 
 

@@ -4,17 +4,15 @@ Any number of processes may do it at once. Each locks the rows that it moves and
 by others, and each move is a statement with its condition, so that nothing happens twice.
 """
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from chassis.background import BackgroundLoop
 from chassis.context import utc_now
-from chassis.errors import Refusal
 from chassis.store.database import Database
-from chassis.telemetry import describe, log
 from subscriptions_svc.actions.activate_cart_item import activate_subscription
 from subscriptions_svc.rules.statuses import ACTIVATION_PERIOD, Status
 from subscriptions_svc.store.transitions import find_due, finish
@@ -42,31 +40,8 @@ def _advance(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     return finish(tx, subscription.id, now)
 
 
-class Clockwork:
-    """Advances subscriptions at intervals, until it is stopped."""
-
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
-        self.database = database
-        self.now = now
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="clockwork", daemon=True)
-
-    def start(self) -> None:
-        """Begin to turn."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the turn at hand, and no other."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                advance_by_time(self.database, self.now())
-            except Refusal as refusal:  # the store is busy or away
-                log().warning("not moved by time", reason=refusal.reason)
-            except Exception as error:  # noqa: BLE001 - the thread outlives it
-                log().error("not moved by time", **describe(error))
-            if self._stopped.wait(POLL_SECONDS):
-                return
+def create_time_loop(
+    database: Database, now: Callable[[], datetime] = utc_now, seconds: float = POLL_SECONDS
+) -> BackgroundLoop:
+    """Return a loop that advances subscriptions at intervals."""
+    return BackgroundLoop("advance by time", lambda: advance_by_time(database, now()), seconds)

@@ -1,6 +1,5 @@
 """Subscriptions as shops see them. Their carts are in `carts`."""
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -45,13 +44,6 @@ def build_subscription(view: View) -> pb.Subscription:
         last_persisted_cart=build_cart(view),
         pending_cart=build_pending_cart(view),
     )
-
-
-def build_page_meta(values: Mapping[str, Any], total: int) -> pb.PageMeta:
-    """Return the counts of a paged list."""
-    page, per_page = values["page"], values["per_page"]
-    pages = -(-total // per_page)
-    return pb.PageMeta(page=page, per_page=per_page, total_count=total, total_pages=pages)
 
 
 def _build_customer(row: Row[Any]) -> pb.Customer:

@@ -1,11 +1,10 @@
-"""The thread that sends messages to shoppers, outside of any transaction."""
+"""The sending of messages to shoppers, outside of any transaction."""
 
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from chassis.background import BackgroundLoop
 from chassis.context import utc_now
-from chassis.errors import Refusal
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
 from subscriptions_svc.notices.channels import Channel
@@ -16,7 +15,7 @@ POLL_SECONDS = 0.5
 
 
 class Postman:
-    """Sends what is due, until it is stopped; any number of them may share a store."""
+    """Sends messages that are due; any number of postmen may share a store."""
 
     def __init__(
         self,
@@ -27,27 +26,10 @@ class Postman:
         self.database = database
         self.channels = channels
         self.now = now
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="postman", daemon=True)
 
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Finish the message at hand, and no other."""
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(POLL_SECONDS):
-            try:
-                while not self._stopped.is_set() and self.send_one():
-                    pass
-            except Refusal as refusal:  # the store is busy or away
-                log().warning("messages wait", reason=refusal.reason)
-            except Exception as error:  # noqa: BLE001 - the thread outlives it
-                log().error("messages wait", **describe(error))
+    def create_loop(self, seconds: float = POLL_SECONDS) -> BackgroundLoop:
+        """Return a loop that sends what is due, one message after the other."""
+        return BackgroundLoop("send messages", self.send_one, seconds)
 
     def send_one(self) -> bool:
         """Send the message that has waited longest; returns False when none is due."""

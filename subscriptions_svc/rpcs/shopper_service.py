@@ -16,9 +16,6 @@ from subscriptions_svc.store.subscriptions import find_subscription_by_code
 from subscriptions_svc.store.transitions import move_forward
 from subscriptions_svc.store.views import View, read_snapshot, read_view
 
-_SERVICE = pb.DESCRIPTOR.services_by_name["ShopperService"]
-OPEN_RPCS = frozenset(f"/{_SERVICE.full_name}/{method.name}" for method in _SERVICE.methods)
-
 
 class ShopperService(rpc.ShopperServiceServicer):
     """The RPCs of shoppers, who have no account."""

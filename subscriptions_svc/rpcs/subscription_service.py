@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from chassis.context import caller, current_call
 from chassis.messages.reader import MALFORMED
+from chassis.pages import page_meta
 from chassis.store.database import Database
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
@@ -29,7 +30,6 @@ from subscriptions_svc.documents.accounts import build_who_am_i
 from subscriptions_svc.documents.box_deliveries import build_delivery
 from subscriptions_svc.documents.estimates import estimate_pre_approval, simulate_price
 from subscriptions_svc.documents.subscriptions import (
-    build_page_meta,
     build_subscription,
 )
 from subscriptions_svc.rules import estimates, settlements, subscriptions, warranty_events
@@ -77,7 +77,8 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         def read(tx: Connection) -> pb.ListSubscriptionsResponse:
             rows, total = listing.read_page(tx, list_merchants(tx, caller()), filters, now)
             data = map(build_subscription, read_views(tx, rows, now))
-            return pb.ListSubscriptionsResponse(meta=build_page_meta(filters, total), data=data)
+            meta = page_meta(filters["page"], filters["per_page"], total)
+            return pb.ListSubscriptionsResponse(meta=pb.PageMeta(**meta), data=data)
 
         return read_snapshot(self.database, read)
 
@@ -164,7 +165,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             refuse(faults, reason=MALFORMED)
             page, per_page = values["page"], values["per_page"]
             rows, total = box_deliveries.read_page(tx, subscription.id, page, per_page)
-        meta = build_page_meta(values, total)
+        meta = pb.PageMeta(**page_meta(page, per_page, total))
         return pb.ListDeliveriesResponse(meta=meta, data=map(build_delivery, rows))
 
     def SendEmail(

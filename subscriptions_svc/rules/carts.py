@@ -5,15 +5,14 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load, pre_load, validates_schema
 from marshmallow.fields import Field, Integer, List, Nested, Raw, String
-from marshmallow.validate import OneOf, Range
+from marshmallow.validate import OneOf
 
+from optics.fields import ONE_OF, between, one_of
 from subscriptions_svc.rules.shapes import (
     COUNT_RANGE,
     FILLED_LIST,
     FILLED_TEXT,
     MAX_MONEY,
-    ONE_OF_MESSAGE,
-    RANGE_MESSAGE,
     Faults,
     Values,
     enumerate_entries,
@@ -39,13 +38,13 @@ FIELDS_BY_TYPE = {
     "product_data": (CONTACT_LENS, True),
 }
 
-_INSIDE_MESSAGE = ONE_OF_MESSAGE + " A package holds no package."
+_INSIDE_MESSAGE = ONE_OF + " A package holds no package."
 
 
 class ProductDataSchema(Schema):
     """The eye that a contact lens is for."""
 
-    eye = String(required=True, validate=OneOf(EYES, error=ONE_OF_MESSAGE))
+    eye = String(required=True, validate=one_of(*EYES))
 
 
 def _find_misplaced_fields(item: Values) -> list[str]:
@@ -66,10 +65,10 @@ class ItemSchema(Schema):
     price_with_tax = Integer(strict=True, required=True)
     subscription_price = Integer(strict=True)
     subscription_vat_rate = Integer(strict=True)
-    subscription_period = String(validate=OneOf((f"{TOTAL_MONTHS} months",), error=ONE_OF_MESSAGE))
+    subscription_period = String(validate=one_of(f"{TOTAL_MONTHS} months"))
     items: Field[Any] = Raw()
     box_count = Integer(strict=True, validate=COUNT_RANGE)
-    exchange_cycle = Integer(strict=True, validate=Range(0, MAX_MONTHS, error=RANGE_MESSAGE))
+    exchange_cycle = Integer(strict=True, validate=between(0, MAX_MONTHS))
     product_data = Nested(ProductDataSchema)
 
     # A field of another type is refused as a whole, without the faults inside it.
@@ -103,7 +102,7 @@ class ItemSchema(Schema):
 class CartItemSchema(ItemSchema):
     """An item of the cart, outside of any package."""
 
-    type = String(required=True, validate=OneOf(ITEM_TYPES, error=ONE_OF_MESSAGE))
+    type = String(required=True, validate=one_of(*ITEM_TYPES))
     items = List(Nested(ItemSchema), validate=FILLED_LIST)
 
 

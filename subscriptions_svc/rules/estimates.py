@@ -7,8 +7,9 @@ from typing import NamedTuple
 from marshmallow import Schema
 from marshmallow.fields import List, Nested, String
 
+from optics.fields import parse_day
 from subscriptions_svc.rules.carts import CartItemSchema, compute_monthly_price
-from subscriptions_svc.rules.shapes import FILLED_LIST, FILLED_TEXT, SHORT_TEXT, Values, parse_day
+from subscriptions_svc.rules.shapes import FILLED_LIST, FILLED_TEXT, SHORT_TEXT, Values
 from subscriptions_svc.rules.shoppers import is_adult
 
 

@@ -1,14 +1,14 @@
 """Field shapes shared by the schemas: texts, days, counts, and their limits."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from typing import Any, TypeAlias
 
 from marshmallow import ValidationError
 from marshmallow.fields import Field
-from marshmallow.validate import Length, Range
+from marshmallow.validate import Length
+
+from optics.fields import at_most, between, check_not_blank, parse_day
 
 Values: TypeAlias = Mapping[str, Any]
 Faults: TypeAlias = Iterator[tuple[str, str]]  # path, message
@@ -19,22 +19,6 @@ MAX_MONEY = 10**12
 MAX_COUNT = 10**6
 MAX_ITEMS = 100
 MAX_TEXT_LENGTH = 255
-
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-
-
-def parse_day(text: str) -> date | None:
-    """Return a real day written as YYYY-MM-DD, and None for any other text."""
-    try:
-        return date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
-def check_not_blank(text: str) -> None:
-    """Raise ValidationError for a blank text."""
-    if not text.strip():
-        raise ValidationError("Must not be blank.")
 
 
 def check_day(text: str) -> None:
@@ -63,14 +47,11 @@ def check_json_array(text: str) -> None:
         raise ValidationError("Must be a JSON array.")
 
 
-AT_MOST_MESSAGE = "Must be at most {max} characters."
-SHORT_TEXT = Length(max=MAX_TEXT_LENGTH, error=AT_MOST_MESSAGE)
+SHORT_TEXT = at_most(MAX_TEXT_LENGTH)
 FILLED_TEXT = (check_not_blank, SHORT_TEXT)
-ONE_OF_MESSAGE = "Must be one of: {choices}."
 ANY_OF_MESSAGE = "Must be one or more, joined by commas, of: {choices}."
 FILLED_LIST = Length(1, MAX_ITEMS, error="Must have {min} to {max} entries.")
-RANGE_MESSAGE = "Must be from {min} to {max}."
-COUNT_RANGE = Range(1, MAX_COUNT, error=RANGE_MESSAGE)
+COUNT_RANGE = between(1, MAX_COUNT)
 
 
 class CommaSeparated(Field[list[str]]):

@@ -9,7 +9,8 @@ from marshmallow import ValidationError
 from marshmallow.validate import Email
 from stdnum.es import dni, nie
 
-from subscriptions_svc.rules.shapes import Faults, Values, parse_day
+from optics.fields import parse_day
+from subscriptions_svc.rules.shapes import Faults, Values
 
 ADULT_YEARS = 18
 

@@ -8,16 +8,15 @@ refused. Loaded days stay "YYYY-MM-DD" and money stays in minor units.
 
 from marshmallow import Schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
-from marshmallow.validate import ContainsOnly, Length, Range
+from marshmallow.validate import ContainsOnly
 
+from optics.fields import at_most, between
 from subscriptions_svc.rules.carts import CartItemSchema
 from subscriptions_svc.rules.shapes import (
     ANY_OF_MESSAGE,
-    AT_MOST_MESSAGE,
     COUNT_RANGE,
     FILLED_LIST,
     FILLED_TEXT,
-    RANGE_MESSAGE,
     SHORT_TEXT,
     CommaSeparated,
     check_day,
@@ -27,6 +26,7 @@ from subscriptions_svc.rules.shapes import (
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
 MAX_DISCOUNTS_LENGTH = 20_000
+MAX_PAGE = 100  # rows of a page
 
 
 class MerchantSchema(Schema):
@@ -52,9 +52,7 @@ class CreateSubscriptionSchema(Schema):
     address = String(validate=SHORT_TEXT)
     postal_code = String(validate=SHORT_TEXT)
     city = String(validate=SHORT_TEXT)
-    discounts = String(
-        validate=(Length(max=MAX_DISCOUNTS_LENGTH, error=AT_MOST_MESSAGE), check_json_array)
-    )
+    discounts = String(validate=(at_most(MAX_DISCOUNTS_LENGTH), check_json_array))
     cart_items = List(Nested(CartItemSchema), required=True, validate=FILLED_LIST)
 
 
@@ -75,7 +73,7 @@ class ListSubscriptionsSchema(Schema):
     merchant_id = CommaSeparated()
     store_ref = CommaSeparated()
     page = Integer(strict=True, load_default=1, validate=COUNT_RANGE)
-    per_page = Integer(strict=True, load_default=30, validate=Range(1, 100, error=RANGE_MESSAGE))
+    per_page = Integer(strict=True, load_default=30, validate=between(1, MAX_PAGE))
 
 
 class NewDeliverySchema(Schema):
@@ -97,7 +95,7 @@ class ListDeliveriesSchema(Schema):
 
     subscription_id = String(required=True)
     page = Integer(strict=True, load_default=1, validate=COUNT_RANGE)
-    per_page = Integer(strict=True, load_default=30, validate=Range(1, 100, error=RANGE_MESSAGE))
+    per_page = Integer(strict=True, load_default=30, validate=between(1, MAX_PAGE))
 
 
 class RecordPaymentSchema(Schema):

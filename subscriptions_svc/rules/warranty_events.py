@@ -5,14 +5,12 @@ from typing import NamedTuple
 
 from marshmallow import Schema
 from marshmallow.fields import Integer, String
-from marshmallow.validate import Length, OneOf
 
+from optics.fields import at_most, one_of
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.shapes import (
-    AT_MOST_MESSAGE,
     FILLED_TEXT,
     MAX_MONEY,
-    ONE_OF_MESSAGE,
     SHORT_TEXT,
     Faults,
     Values,
@@ -26,11 +24,11 @@ class CreateWarrantyEventSchema(Schema):
     """A repair or a replacement."""
 
     subscription_id = String(required=True)
-    type = String(required=True, validate=OneOf(WARRANTY_TYPES, error=ONE_OF_MESSAGE))
+    type = String(required=True, validate=one_of(*WARRANTY_TYPES))
     charged_amount = Integer(strict=True, required=True)
     product_id = String(required=True, validate=FILLED_TEXT)
     name = String(validate=SHORT_TEXT)
-    description = String(validate=Length(max=MAX_DESCRIPTION_LENGTH, error=AT_MOST_MESSAGE))
+    description = String(validate=at_most(MAX_DESCRIPTION_LENGTH))
 
 
 CREATE_WARRANTY_EVENT = CreateWarrantyEventSchema()

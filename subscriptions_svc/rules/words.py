@@ -1,20 +1,20 @@
 """Search words: what a subscription is found by, and what a search looks for.
 
 A subscription is found by the words of the customer's name, phone and reference. Each word of a
-search is the beginning of one of them, in any order, regardless of case, accents and punctuation.
+search is the beginning of one of them, in any order, regardless of case, accents, punctuation and
+script.
 A phone is also found by its last digits.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from optics.names import fold_words
 
 MAX_WORD_LENGTH = 64  # letters of a word that count
 MAX_PHONE_DIGITS = 15  # of an international phone number (E.164)
 MIN_PHONE_DIGITS = 3  # shortest ending of a phone that is indexed
 MAX_SEARCH_WORDS = 8
-_ACCENT = "\u00b4"  # an apostrophe on Spanish keyboards, which decomposes to a blank
-_APOSTROPHES = "'`\u2019\u02bc"
 
 
 def find_words(person: Mapping[str, Any]) -> set[str]:
@@ -34,14 +34,5 @@ def find_search_words(search: str) -> Sequence[str]:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the folded words of a text."""
-    text = text.replace(_ACCENT, "")
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    parts = "".join(each if each.isalnum() else _replace(each) for each in plain).split()
-    return [part[:MAX_WORD_LENGTH] for part in parts]
-
-
-def _replace(character: str) -> str:
-    """Return nothing for a mark inside a word, visible or not, and a blank for a separator."""
-    inside = unicodedata.combining(character) or unicodedata.category(character) == "Cf"
-    return "" if inside or character in _APOSTROPHES else " "
+    """Return the folded words of a text, each cut to its first letters."""
+    return [word[:MAX_WORD_LENGTH] for word in fold_words(text)]

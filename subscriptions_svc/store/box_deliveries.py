@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from chassis.pages import page_offset
+from chassis.store.database import upsert
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.changes import carry_boxes
 from subscriptions_svc.store.tables import (
@@ -30,28 +31,15 @@ _COUNTERS = (
     .join(cart_items)
     .where(cart_items.c.subscription_id == bindparam("subscription_id"))
 )
-
-
-def _count(dialect: Any) -> Any:
-    statement = dialect.insert(box_counters)
-    delivered = box_counters.c.delivered + statement.excluded.delivered
-    return statement.on_conflict_do_update(
-        index_elements=["item_id", "year"],
-        set_={"delivered": delivered, "last_delivered_at": statement.excluded.last_delivered_at},
-        where=delivered <= box_counters.c.box_count,
-    ).returning(box_counters.c.delivered)
-
-
-def _carry(dialect: Any) -> Any:
-    statement = dialect.insert(box_counters)
-    names = ("delivered", "carried", "last_delivered_at")
-    return statement.on_conflict_do_update(
-        index_elements=["item_id", "year"], set_={name: statement.excluded[name] for name in names}
-    )
-
-
-_CARRY = {"sqlite": _carry(sqlite), "postgresql": _carry(postgresql)}
-_COUNT = {"sqlite": _count(sqlite), "postgresql": _count(postgresql)}
+_COUNT = upsert(
+    box_counters,
+    lambda new: {
+        "delivered": box_counters.c.delivered + new.delivered,
+        "last_delivered_at": new.last_delivered_at,
+    },
+    where=lambda new: box_counters.c.delivered + new.delivered <= box_counters.c.box_count,
+).returning(box_counters.c.delivered)
+_CARRY = upsert(box_counters, ["delivered", "carried", "last_delivered_at"])
 _ADD = insert(box_deliveries)
 _OF_YEAR = (
     select(
@@ -196,7 +184,6 @@ def add_deliveries(
 
     If any item is without room the caller raises, which rolls back all of it.
     """
-    count = _COUNT[tx.dialect.name]
     delivered: dict[str, int] = {}
     without_room: list[Row[Any]] = []
     entries: list[dict[str, Any]] = []
@@ -210,7 +197,7 @@ def add_deliveries(
         }
         # The first row of a year meets no WHERE, only the constraint.
         fits = quantity <= item.box_count
-        after = tx.execute(count, counter).scalar() if fits else None
+        after = tx.execute(_COUNT, counter).scalar() if fits else None
         if after is None:
             without_room.append(item)
         else:
@@ -249,7 +236,7 @@ def carry_over(tx: Connection, subscription_id: str, cart_id: str, year: int) ->
         if row.last_delivered_at or newest
     ]
     if counters:
-        tx.execute(_CARRY[tx.dialect.name], counters)
+        tx.execute(_CARRY, counters)
 
 
 def find_wrong_counters(tx: Connection) -> list[tuple[str, int, int, int]]:
@@ -262,7 +249,7 @@ def read_page(
 ) -> tuple[Sequence[Any], int]:
     """Return one page of a subscription's ledger, newest first, and the total of entries."""
     key = {"subscription_id": subscription_id}
-    window = {"per_page": per_page, "offset": (page - 1) * per_page}
+    window = {"per_page": per_page, "offset": page_offset(page, per_page)}
     total: int = tx.execute(_TOTAL, key).scalar_one()
     return tx.execute(_PAGE, {**key, **window}).all(), total
 

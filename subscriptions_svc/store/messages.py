@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, null, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, null, select
 
+from chassis.store.leases import Backoff, Leases
 from subscriptions_svc.store.tables import messages
 
 MAX_TRIES = 10
 LEASE = timedelta(minutes=5)
-FIRST_BACKOFF = timedelta(seconds=5)
-MAX_BACKOFF = timedelta(hours=1)
+BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=1), jitter=0)
 
+_LEASES = Leases(messages.c.id, messages.c.tries)
 _OF_CART = (messages.c.cart_id == bindparam("cart_id"), messages.c.channel == bindparam("channel"))
 _COUNT = select(func.count()).where(*_OF_CART)
 _COLUMNS = ("id", "cart_id", "channel", "content", "created_at", "due_at", "tries")
@@ -32,19 +33,7 @@ _ADD = (
     )
     .execution_options(preserve_rowcount=True)
 )
-_IS_DUE = messages.c.due_at <= bindparam("now")
-_ANY_DUE = select(messages.c.id).where(_IS_DUE).limit(1)
-_NEXT = select(messages.c.id).where(_IS_DUE).order_by(messages.c.due_at).limit(1)
-# With "=" instead of "IN", PostgreSQL evaluates the subquery once, whatever its plan.
-_LEASE = (
-    update(messages)
-    .where(messages.c.id == _NEXT.with_for_update(skip_locked=True).scalar_subquery(), _IS_DUE)
-    .values(due_at=bindparam("leased_until"), tries=messages.c.tries + 1)
-    .returning(messages)
-)
-_SETTLE = update(messages).where(
-    messages.c.id == bindparam("where_id"), messages.c.due_at == bindparam("where_due_at")
-)
+_ANY_DUE = select(messages.c.id).where(messages.c.due_at <= bindparam("now")).limit(1)
 
 
 def count_messages(tx: Connection, cart_id: str, channel: str) -> int:
@@ -85,7 +74,7 @@ def has_due(tx: Connection, now: datetime) -> bool:
 
 def lease_message(tx: Connection, now: datetime) -> Row[Any] | None:
     """Return the message that has waited longest, for this sender alone until the lease ends."""
-    return tx.execute(_LEASE, {"now": now, "leased_until": now + LEASE}).first()
+    return next(iter(_LEASES.take(tx, 1, now, LEASE)), None)
 
 
 def record_sent(tx: Connection, leased: Row[Any], now: datetime) -> None:
@@ -98,14 +87,9 @@ def record_failure(tx: Connection, leased: Row[Any], now: datetime, *, lasting: 
     if lasting or leased.tries >= MAX_TRIES:
         _end(tx, leased, "failed", now)
     else:
-        backoff = min(FIRST_BACKOFF * 2 ** (leased.tries - 1), MAX_BACKOFF)
-        _settle(tx, leased, due_at=now + backoff)
+        _LEASES.settle(tx, leased, {"due_at": now + BACKOFF.delay(leased.tries, 0)})
 
 
 def _end(tx: Connection, leased: Row[Any], outcome: str, now: datetime) -> None:
-    _settle(tx, leased, due_at=null(), content=null(), outcome=outcome, ended_at=now)
-
-
-def _settle(tx: Connection, leased: Row[Any], **values: Any) -> None:
-    key = {"where_id": leased.id, "where_due_at": leased.due_at}
-    tx.execute(_SETTLE.values(values), key)
+    ended = {"due_at": null(), "content": null(), "outcome": outcome, "ended_at": now}
+    _LEASES.settle(tx, leased, ended)

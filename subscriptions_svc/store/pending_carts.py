@@ -11,23 +11,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func
-from sqlalchemy.dialects import postgresql, sqlite
 
+from chassis.store.database import upsert
 from subscriptions_svc.store.cart_items import make_rows
 from subscriptions_svc.store.subscriptions import new_code
 from subscriptions_svc.store.tables import pending_carts
 
-
-def _propose(dialect: Any) -> Any:
-    statement = dialect.insert(pending_carts)
-    names = ("id", "code", "cart_items", "proposed_at")
-    return statement.on_conflict_do_update(
-        index_elements=["subscription_id"],
-        set_={name: statement.excluded[name] for name in names},
-    )
-
-
-_PROPOSE = {"sqlite": _propose(sqlite), "postgresql": _propose(postgresql)}
+_PROPOSE = upsert(pending_carts, ["id", "code", "cart_items", "proposed_at"])
 _CLAIM = (
     delete(pending_carts)
     .where(
@@ -57,7 +47,7 @@ def propose_cart(
         "cart_items": list(make_rows(cart)),
         "proposed_at": now,
     }
-    tx.execute(_PROPOSE[tx.dialect.name], row)
+    tx.execute(_PROPOSE, row)
 
 
 def claim_cart(tx: Connection, subscription_id: str, code: str | None = None) -> PendingCart | None:

@@ -20,14 +20,13 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from chassis.context import Account, caller
 from chassis.errors import NotFound, Unauthenticated, WrongState
-from chassis.store.database import add_if_absent
+from chassis.store.database import add_if_absent, upsert
+from optics.fields import parse_day
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
 from subscriptions_svc.rules.estimates import Credit
-from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.shoppers import normalize_nin
 from subscriptions_svc.rules.statuses import (
     LIVE,
@@ -198,15 +197,7 @@ _FINISH_REFERENCE = (
 )
 
 
-def _count_subscription(dialect: Any) -> Any:
-    statement = dialect.insert(subscription_totals).values(total=1)
-    total = subscription_totals.c.total + 1
-    return statement.on_conflict_do_update(
-        index_elements=["merchant_id", "store_ref"], set_={"total": total}
-    )
-
-
-_COUNT = {"sqlite": _count_subscription(sqlite), "postgresql": _count_subscription(postgresql)}
+_COUNT = upsert(subscription_totals, lambda new: {"total": subscription_totals.c.total + new.total})
 
 
 def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
@@ -235,8 +226,8 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
 
 def count_subscription(tx: Connection, merchant: Mapping[str, str]) -> None:
     """Count one more subscription of a store. Comes last, for others wait for the row."""
-    row = {"merchant_id": merchant["id"], "store_ref": merchant["store_ref"]}
-    tx.execute(_COUNT[tx.dialect.name], row)
+    row = {"merchant_id": merchant["id"], "store_ref": merchant["store_ref"], "total": 1}
+    tx.execute(_COUNT, row)
 
 
 def new_code() -> str:

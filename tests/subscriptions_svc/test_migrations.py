@@ -46,3 +46,20 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
     assert schema_differences(subscriptions.database, SERVICE.metadata) == []
     assert subscriptions.rows()["subscription_words"] == words
     assert found(subscriptions, unique) == wanted
+
+
+def test_letters_of_other_scripts_are_found_in_latin(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    made = solicited(subscriptions, body, given_names="Łukasz Иван", surnames=unique)
+    words = subscriptions.rows()["subscription_words"]
+    assert found(subscriptions, f"{unique} lukasz ivan") == [made.id]
+    to_version(subscriptions.database, SERVICE.migrations, "0007", down=True)
+    older = {row[1] for row in subscriptions.rows()["subscription_words"] if row[2] == made.id}
+    assert {"łukasz", "иван", unique} <= older
+    assert older.isdisjoint({"lukasz", "ivan"})
+    migrate(subscriptions.database, SERVICE.migrations)
+    migrate(subscriptions.database, SERVICE.migrations)
+    assert subscriptions.rows()["subscription_words"] == words
+    for search in ("lukasz", "Łukasz", "иван", "ivan"):
+        assert found(subscriptions, f"{unique} {search}") == [made.id]

@@ -9,8 +9,7 @@ import pytest
 
 from chassis.store.database import Database
 from protos.subscriptions_pb2 import Subscription
-from subscriptions_svc.actions import advance_by_time as module
-from subscriptions_svc.actions.advance_by_time import Clockwork, advance_by_time
+from subscriptions_svc.actions.advance_by_time import advance_by_time, create_time_loop
 from subscriptions_svc.store.tables import subscriptions as subscriptions_table
 from subscriptions_svc.store.transitions import DUE_SUBSCRIPTIONS
 from tests.serving import Served
@@ -120,10 +119,7 @@ def test_several_turns_at_once_move_each_once(subscriptions: Served, body: Any) 
         replica.close()
 
 
-def test_it_turns_by_itself_until_it_is_stopped(
-    subscriptions: Served, body: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+def test_it_turns_by_itself_until_it_is_stopped(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
         made = confirmed(subscriptions, body)
     looked, fails = Event(), iter([True])
@@ -134,7 +130,7 @@ def test_it_turns_by_itself_until_it_is_stopped(
         looked.set()
         return DUE
 
-    works = Clockwork(subscriptions.database, now)
+    works = create_time_loop(subscriptions.database, now, seconds=0.01)
     works.start()
     assert looked.wait(10)
     works.stop()

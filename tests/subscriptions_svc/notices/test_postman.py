@@ -185,18 +185,18 @@ def test_who_was_too_slow_does_not_undo_what_another_did(database: Database) -> 
 
 def test_several_postmen_send_each_message_once(database: Database) -> None:
     wire = Wire()
-    postmen = [Postman(database, {EMAIL: wire}) for _ in range(4)]
+    loops = [Postman(database, {EMAIL: wire}).create_loop() for _ in range(4)]
     for _ in range(30):
         add(database)
-    for postman in postmen:
-        postman.start()
+    for loop in loops:
+        loop.start()
     end = threading.Event()
     for _ in range(200):
         if all(row.outcome for row in rows(database)):
             break
         end.wait(0.05)
-    for postman in postmen:
-        postman.stop()
+    for loop in loops:
+        loop.stop()
     assert len(wire.sent) == len({message.id for message in wire.sent}) == 30
     assert {row.outcome for row in rows(database)} == {"sent"}
 
