@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 import orders_svc.rules
 import sessions_svc.rules
 import subscriptions_svc.rules.subscriptions
-from chassis.fast_path import Unsure, acceptor
+from chassis.fast_path import Unsure, compile_loader
 from tests.test_any_value import places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"

@@ -22,6 +22,7 @@ from subscriptions_svc.actions.confirm_subscription import confirm_waiting_cart
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
+from tests.subscriptions_svc.bodies import material
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 OTHERS = {"id": "otra_tienda", "store_ref": "otra_tienda"}
@@ -122,6 +123,15 @@ def new_cart(subscription_id: str, *cart: Any) -> UpdateProductsRequest:
     kept = [{"id": item} if isinstance(item, str) else item for item in cart]
     values = {"subscription_id": subscription_id, "cart_items": kept}
     return ParseDict(values, UpdateProductsRequest())
+
+
+def propose(served: Served, made: Subscription, name: str = "Sunglasses") -> str:
+    """Propose to add an item to the package that there is; return the code of the pending cart."""
+    request = UpdateProductsRequest(subscription_id=made.id)
+    request.cart_items.add(id=made.last_persisted_cart.cart_items[0].id)
+    request.cart_items.add(**material(name=name))
+    served.call("UpdateProducts", request)
+    return get(served, made.id).pending_cart.code
 
 
 def change(served: Served, subscription_id: str, *cart: Any) -> Subscription:

@@ -13,8 +13,8 @@ from subscriptions_svc import reference
 from tests.browser import DESK, PHONE, Windows, picture
 from tests.gateway.front import front
 from tests.serving import Served
-from tests.subscriptions_svc.rpcs.test_confirm_cart_by_code import NOON, pay, propose
-from tests.subscriptions_svc.shop import activated, end, get, solicited
+from tests.subscriptions_svc.shop import activated, end, get, pay, propose, solicited
+from tests.subscriptions_svc.shopper import NOON
 
 HTML = {"Accept": "text/html"}
 # Relative luminance and contrast of WCAG 2 of every text on the page.

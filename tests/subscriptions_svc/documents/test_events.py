@@ -32,7 +32,6 @@ from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
 from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver, status
 from tests.serving import Served
-from tests.subscriptions_svc.rpcs.test_confirm_cart_by_code import propose
 from tests.subscriptions_svc.shop import (
     activate,
     activated,
@@ -42,6 +41,7 @@ from tests.subscriptions_svc.shop import (
     end,
     get,
     lenses,
+    propose,
     solicited,
 )
 

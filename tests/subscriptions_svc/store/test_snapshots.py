@@ -9,8 +9,8 @@ from sqlalchemy import event
 
 from protos.subscriptions_pb2 import GetSubscriptionRequest, ListSubscriptionsRequest
 from tests.serving import Served
-from tests.subscriptions_svc.rpcs.test_confirm_cart_by_code import look, propose
-from tests.subscriptions_svc.shop import activate, activated, confirm, confirmed, get
+from tests.subscriptions_svc.shop import activate, activated, confirm, confirmed, get, propose
+from tests.subscriptions_svc.shopper import look
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
