@@ -29,6 +29,11 @@ class BackgroundLoop:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called: long work may ask, and end early."""
+        return self._stopped.is_set()
+
     def start(self) -> None:
         """Start the thread; its first round begins at once."""
         self._thread.start()

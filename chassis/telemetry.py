@@ -1,6 +1,6 @@
-"""One structured log line per request; its fields are an allow-list.
+"""Structured logging: JSON lines whose fields are an allow-list.
 
-Patient data has no field here, so it cannot be logged by mistake.
+Personal data has no field here, so it cannot be logged by mistake.
 """
 
 import logging
@@ -22,7 +22,7 @@ LOG_FIELDS = frozenset(
 
 
 class _Lines(TextIOBase):
-    """A stream to which a line that cannot be written is lost: logging never breaks a call."""
+    """A stream that drops lines it cannot write: logging never breaks a call."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -38,15 +38,15 @@ class _Lines(TextIOBase):
 
 
 def configure(service: str, to: TextIO | None = None) -> None:
-    """Log as JSON lines on standard output, or elsewhere."""
+    """Log JSON lines to standard output, or to the stream `to`."""
 
-    def written(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
+    def render(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
         kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
         line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
         return msgspec.json.encode(line).decode()
 
     structlog.configure(
-        processors=[written],
+        processors=[render],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lines(to or sys.stdout))),
     )
@@ -61,9 +61,9 @@ def log() -> structlog.typing.FilteringBoundLogger:
 
 
 def describe(error: BaseException) -> dict[str, str]:
-    """An unforeseen error for the log: its type and place, never its text.
+    """Describe an unforeseen error for the log: its type and place, never its text.
 
-    The text of a database error quotes the values that it failed on.
+    The text of a database error quotes the values that caused it.
     """
     trace = error.__traceback__
     places = []

@@ -7,8 +7,8 @@ from google.protobuf.message import Message
 
 
 def to_dict(message: Message) -> dict[str, Any]:
-    """The fields that are set, as dicts, lists and scalars."""
-    plan = _PLANS.get(message.DESCRIPTOR.full_name) or _plan(message.DESCRIPTOR)
+    """Convert the fields that are set to dicts, lists and scalars."""
+    plan = _PLANS.get(message.DESCRIPTOR.full_name) or _make_plan(message.DESCRIPTOR)
     values: dict[str, Any] = {}
     for name, repeats, is_message, has_presence in plan:
         if has_presence:
@@ -18,7 +18,7 @@ def to_dict(message: Message) -> dict[str, Any]:
         elif value := getattr(message, name):
             if repeats:
                 value = [to_dict(each) for each in value] if is_message else list(value)
-            elif is_message:  # a map, since it has no presence
+            elif is_message:  # a map: messages have presence
                 value = dict(value)
             values[name] = value
     return values
@@ -27,7 +27,7 @@ def to_dict(message: Message) -> dict[str, Any]:
 _PLANS: dict[str, list[tuple[str, bool, bool, bool]]] = {}
 
 
-def _plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
+def _make_plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
     plan = _PLANS[descriptor.full_name] = [
         (
             each.name,

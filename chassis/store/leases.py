@@ -27,8 +27,9 @@ class Backoff:
 
     def delay(self, attempts: int, chance: float) -> timedelta:
         """The delay after this many failed attempts; `chance` is between 0 and 1."""
-        usual: timedelta = min(self.first * self.factor ** (attempts - 1), self.longest)
-        return usual * (1 - self.jitter + 2 * self.jitter * chance)
+        growth = min(self.factor ** (attempts - 1), self.longest / self.first)
+        delay: timedelta = self.first * growth * (1 - self.jitter + 2 * self.jitter * chance)
+        return delay
 
 
 class Leases:

@@ -1,7 +1,10 @@
 """Log lines: what they may hold, and what an error tells them."""
 
+import io
+
 import pytest
 
+from chassis import telemetry
 from chassis.telemetry import describe, log
 from tests.chassis.logs import capture_log
 
@@ -26,3 +29,13 @@ def test_an_error_is_its_type_and_its_place() -> None:
     assert (first.startswith("test_telemetry.py:"), first.endswith(":inner")) == (True, True)
     assert second.endswith(f":{here}")
     assert "Ada" not in str(said)
+
+
+def test_a_line_that_cannot_be_written_is_lost_without_an_error() -> None:
+    closed = io.StringIO()
+    closed.close()
+    try:
+        telemetry.configure("tests", closed)
+        log().info("rpc", rpc="R")
+    finally:
+        telemetry.configure("tests")

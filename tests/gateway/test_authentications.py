@@ -104,7 +104,7 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
         "redirect": ["Unknown field."],
     }
     twice = '{"user_key": "a", "user_key": "b", "session_key": "c"}'
-    assert errors(post(http, twice)) == {"user_key": ["The key stands twice in one object."]}
+    assert errors(post(http, twice)) == {"user_key": ["Duplicate key in one object."]}
     assert list(errors(post(http, {**keys(unique), "redirect_url": "https://a.b/\0"}))) == [
         "redirect_url"
     ]

@@ -252,7 +252,7 @@ def test_a_key_that_stands_twice_is_refused(http: FlaskClient, dialect: str, pat
     body = f'{{"{path}":"a","{path}":"a"}}'
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert refused.status_code == 400
-    assert told(dialect, refused) == [(path, "The key stands twice in one object.")]
+    assert told(dialect, refused) == [(path, "Duplicate key in one object.")]
 
 
 @SQLITE

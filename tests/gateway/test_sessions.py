@@ -248,7 +248,7 @@ def test_partner_info_is_a_small_json_object(
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 NOT_JSON = {"": ["The body is not JSON in UTF-8."]}
 TOO_DEEP = {"": ["The body is nested too deep."]}
-TWICE = ["The key stands twice in one object."]
+TWICE = ["Duplicate key in one object."]
 UNKNOWN = ["Unknown field."]
 
 

@@ -23,7 +23,7 @@ from tests.serving import Served
 from tests.sessions_svc.desk import bring, status_of
 
 BEGUN = "The exam has begun, or the session has ended."
-TWICE = "The key stands twice in one object."
+TWICE = "Duplicate key in one object."
 UNKNOWN = "You have no such session of this user."
 CREATED = "2026-06-15T12:00:00Z"
 LATER = [each for each in Status if each is not Status.CREATED]
@@ -151,7 +151,7 @@ def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
         ('{"user_key": 1}', {"user_key": ["Expected `str`, got `int`"]}),
         (
             '{"user_key": "a", "user_key": "a"}',
-            {"user_key": ["The key stands twice in one object."]},
+            {"user_key": ["Duplicate key in one object."]},
         ),
         ('{"status": "approved"}', {"status": ["Unknown field."]}),
     ],

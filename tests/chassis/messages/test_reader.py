@@ -20,7 +20,7 @@ ORDER = Reader(CreateOrderRequest)
 SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
 NOT_JSON = Fault("", "The body is not JSON in UTF-8.")
 DEEP = Fault("", TOO_DEEP)
-TWICE = "The key stands twice in one object."
+TWICE = "Duplicate key in one object."
 
 
 def faults(read: Callable[[], Any]) -> list[Fault]:
