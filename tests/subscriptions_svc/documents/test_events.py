@@ -59,7 +59,7 @@ def partner() -> Iterator[Receiver]:
 
 @pytest.fixture
 def told(subscriptions: Served, partner: Receiver) -> Iterator[Callable[[], list[Any]]]:
-    """Delivers what is due to the endpoint, and gives the forms that have come there."""
+    """Deliver what is due to the endpoint, and return the forms that it has received."""
     listen(subscriptions, partner)
 
     def forms() -> list[Any]:

@@ -204,7 +204,7 @@ def test_several_postmen_send_each_message_once(database: Database) -> None:
 def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> None:
     class Slow:
         def send(self, message: Message) -> None:
-            add(database, SMS)  # would wait for the turn, and on SQLite for ever
+            add(database, SMS)  # would wait for its turn, on SQLite without end
 
     add(database)
     assert Postman(database, {EMAIL: Slow()}, Clock()).send_one()

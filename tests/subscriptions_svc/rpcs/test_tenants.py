@@ -30,10 +30,10 @@ SERVICES = {
     for service in pb.DESCRIPTOR.services_by_name.values()
 }
 CLIENT, DESK = SERVICES["SubscriptionService"], SERVICES["SubscriptionDeskService"]
-# What asks for a merchant in its body, and what is of the caller's alone.
+# RPCs with a merchant in the request, and RPCs about the caller alone.
 OF_MERCHANT = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
 OF_CALLER = ("ListSubscriptions", "WhoAmI")
-# These tell of all that they refuse as invalid, also of what is not found.
+# These answer every refusal as invalid, even for what is not found.
 MESSAGES = ("SendEmail", "SendSms")
 OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLER]
 

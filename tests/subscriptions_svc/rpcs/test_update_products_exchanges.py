@@ -227,6 +227,17 @@ def test_a_second_package_has_boxes_of_its_own_until_the_first_goes(
     agree(subscriptions)
 
 
+def test_boxes_of_lenses_taken_out_count_against_new_lenses_first(
+    subscriptions: Served, body: Any
+) -> None:
+    made = deliver(subscriptions, of(subscriptions, body, eyes(), eyes()), 2, 3, 0, 0)
+    kept = made.last_persisted_cart.cart_items[1]
+    made = change(subscriptions, made.id, kept.id, eyes())
+    assert boxes(made) == [(0, 4), (0, 4), (2, 2), (3, 1)]
+    assert [room(subscriptions, made, eye) for eye in range(4)] == [4, 4, 2, 1]
+    agree(subscriptions)
+
+
 def test_boxes_for_both_eyes_count_for_each_and_back(subscriptions: Served, body: Any) -> None:
     both = package(lens("both", exchange_cycle=1))
     made = deliver(subscriptions, of(subscriptions, body, both), 3)

@@ -55,6 +55,12 @@ def test_quantities_count_in_the_sum_of_a_package_but_its_own_does_not() -> None
     assert meaning(cart(package(*items, price_with_tax=350))) == [f"{FIRST}.price_with_tax"]
 
 
+def test_a_package_costs_at_most_the_bound_a_month_times_its_quantity() -> None:
+    item = material(price_with_tax=100, subscription_price=10**12)
+    assert meaning(cart(package(item, quantity=1))) == []
+    assert meaning(cart(package(item, quantity=2))) == [f"{FIRST}.items"]
+
+
 @pytest.mark.parametrize(
     ("eyes", "faulty"),
     [

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges, carry_boxes
+from subscriptions_svc.rules.changes import (
+    COVERED_EYES,
+    Exchanges,
+    carry_boxes,
+    find_kept_item_faults,
+)
 
 GLASSES = ("material_subscription", None, None)
 
@@ -17,6 +22,18 @@ def exchanges(
 
 def due(months: int, period: int, *, first: bool) -> int:
     return exchanges(months, first=first).count_due(period)
+
+
+def test_a_package_is_not_kept_inside_a_package() -> None:
+    items = {"package": {"items": [{"id": "lens"}]}, "lens": {}}
+    parents = {"package": None, "lens": "package"}
+
+    def find_paths(*inside: str) -> list[str]:
+        new = {"type": "subscription_package", "items": [{"id": id_} for id_ in inside]}
+        return [path for path, _ in find_kept_item_faults({"cart_items": [new]}, items, parents)]
+
+    assert find_paths("lens") == []
+    assert find_paths("package") == ["cart_items.0.items.0.id"]
 
 
 @pytest.mark.parametrize(
