@@ -12,9 +12,9 @@ from subscriptions_svc import reference
 from subscriptions_svc.store import tables as store
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
-    end,
     get,
-    solicited,
+    set_status,
+    solicit,
 )
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -44,8 +44,8 @@ def read_messages(served: Served, cart_id: str) -> list[Any]:
 
 def wait_for_payment(served: Served, body: Any, **changes: Any) -> Subscription:
     """A subscription that waits for its payment: the state in which e-mails are sent."""
-    made = solicited(served, body, **changes)
-    end(served, made.id, "waiting_for_payment")
+    made = solicit(served, body, **changes)
+    set_status(served, made.id, "waiting_for_payment")
     return made
 
 

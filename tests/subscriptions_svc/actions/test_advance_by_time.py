@@ -15,11 +15,11 @@ from subscriptions_svc.store.transitions import DUE_SUBSCRIPTIONS
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
-    activated,
-    confirmed,
-    end,
+    create_activated,
+    create_confirmed,
     get,
-    solicited,
+    set_status,
+    solicit,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def state(made: Subscription) -> tuple[str, Any, Any]:
     )
 
 
-def written(served: Served, subscription_id: str) -> str:
+def read_status(served: Served, subscription_id: str) -> str:
     """The status as somebody has written it."""
     columns = [column.name for column in subscriptions_table.columns]
     rows = (dict(zip(columns, row, strict=True)) for row in served.rows()["subscriptions"])
@@ -46,7 +46,7 @@ def test_thirty_days_after_the_confirmation_the_first_year_begins(
     subscriptions: Served, body: Any
 ) -> None:
     with subscriptions.clock.at(START):
-        made = confirmed(subscriptions, body)
+        made = create_confirmed(subscriptions, body)
     advance_by_time(subscriptions.database, DUE - MOMENT)
     assert get(subscriptions, made.id).status == "activating"
     advance_by_time(subscriptions.database, DUE + timedelta(days=3))
@@ -62,7 +62,7 @@ def test_thirty_days_after_the_confirmation_the_first_year_begins(
 
 
 def test_what_was_handed_over_before_keeps_its_moment(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, START)
+    made = create_activated(subscriptions, body, START)
     advance_by_time(subscriptions.database, DUE)
     assert get(subscriptions, made.id).activated_at == made.activated_at
 
@@ -70,29 +70,29 @@ def test_what_was_handed_over_before_keeps_its_moment(subscriptions: Served, bod
 def test_an_active_one_is_finished_when_its_months_are_over(
     subscriptions: Served, body: Any
 ) -> None:
-    made = activated(subscriptions, body, START)
+    made = create_activated(subscriptions, body, START)
     over = made.renewal_at.ToDatetime(UTC)
     advance_by_time(subscriptions.database, over - MOMENT)
-    assert written(subscriptions, made.id) == "active"
+    assert read_status(subscriptions, made.id) == "active"
     with subscriptions.clock.at(over):
         assert get(subscriptions, made.id).status == "finished"
-        assert written(subscriptions, made.id) == "active"
+        assert read_status(subscriptions, made.id) == "active"
         advance_by_time(subscriptions.database, over)
         assert get(subscriptions, made.id).status == "finished"
-    assert written(subscriptions, made.id) == "finished"
+    assert read_status(subscriptions, made.id) == "finished"
 
 
 @pytest.mark.parametrize("status", ["draft", "sent", "waiting_for_payment", "cancelled"])
 def test_all_others_stay_as_they_are(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     advance_by_time(subscriptions.database, START + timedelta(days=4000))
-    assert written(subscriptions, made.id) == status
+    assert read_status(subscriptions, made.id) == status
 
 
 def test_a_second_turn_changes_nothing(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        confirmed(subscriptions, body)
+        create_confirmed(subscriptions, body)
     assert advance_by_time(subscriptions.database, DUE) >= 1
     before = subscriptions.rows()
     assert advance_by_time(subscriptions.database, DUE) == 0
@@ -103,7 +103,7 @@ def test_several_turns_at_once_move_each_once(subscriptions: Served, body: Any) 
     """Each in a database of its own, as replicas are; a few at a time, so that they meet."""
     advance_by_time(subscriptions.database, DUE)  # whatever other tests have left
     with subscriptions.clock.at(START):
-        made = [confirmed(subscriptions, body).id for _ in range(20)]
+        made = [create_confirmed(subscriptions, body).id for _ in range(20)]
     url = subscriptions.database.url.render_as_string(hide_password=False)
     replicas = [subscriptions.database]
     if not subscriptions.database.is_sqlite:  # an SQLite file has one process
@@ -121,7 +121,7 @@ def test_several_turns_at_once_move_each_once(subscriptions: Served, body: Any) 
 
 def test_it_turns_by_itself_until_it_is_stopped(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        made = confirmed(subscriptions, body)
+        made = create_confirmed(subscriptions, body)
     looked, fails = Event(), iter([True])
 
     def now() -> datetime:

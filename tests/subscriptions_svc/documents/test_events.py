@@ -34,15 +34,15 @@ from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
-    activated,
+    build_delivery,
     confirm,
-    confirmed,
-    delivery,
-    end,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
+    list_lenses,
     propose,
-    solicited,
+    set_status,
+    solicit,
 )
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)
@@ -116,7 +116,7 @@ def cancel(served: Served, subscription_id: str) -> None:
 
 def test_it_works(subscriptions: Served, body: Any, told: Any, partner: Receiver) -> None:
     with subscriptions.clock.at(NOON):
-        made = confirmed(subscriptions, body)
+        made = create_confirmed(subscriptions, body)
     (got,) = told()
     (received,) = partner.received
     assert (received.method, received.path) == ("POST", "/events")
@@ -130,14 +130,14 @@ def test_it_works(subscriptions: Served, body: Any, told: Any, partner: Receiver
 
 
 def test_a_solicitation_is_no_event(subscriptions: Served, body: Any, told: Any) -> None:
-    solicited(subscriptions, body)
+    solicit(subscriptions, body)
     assert told() == []
 
 
 def test_the_shoppers_confirmation_is_told_when_it_is_paid(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     request = ConfirmCartByCodeRequest(code=made.last_persisted_cart.code, terms_accepted=True)
     ShopperServiceStub(subscriptions.channel).ConfirmCartByCode(request, timeout=20)
     assert told() == []
@@ -156,7 +156,7 @@ def test_the_shoppers_confirmation_is_told_when_it_is_paid(
 
 
 def test_a_failed_payment_is_told(subscriptions: Served, body: Any, told: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     pay(subscriptions, made.id, successful=False)
     pay(subscriptions, made.id, successful=False)
     assert [dict(each)["successful"] for each in told()] == ["false"]
@@ -165,7 +165,7 @@ def test_a_failed_payment_is_told(subscriptions: Served, body: Any, told: Any) -
 def test_the_activation_is_told_with_its_moment(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     created, activation = told()
     assert dict(created)["event"] == "subscriptions/created"
     assert activation == form(
@@ -177,7 +177,7 @@ def test_the_activation_is_told_with_its_moment(
 
 
 def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     with subscriptions.clock.at(NOON):
         cancel(subscriptions, made.id)
     (got,) = told()
@@ -188,7 +188,7 @@ def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> 
 def test_a_cart_is_told_when_it_comes_into_force(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     before = len(told())
     with subscriptions.clock.at(NOON):
         propose(subscriptions, made)
@@ -202,14 +202,14 @@ def test_a_cart_is_told_when_it_comes_into_force(
 def test_boxes_are_told_of_when_asked_for(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
-    made = confirmed(subscriptions, body)
-    left, right = (lens.reference_uuid for lens in lenses(made))
-    subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left, 1)))
+    made = create_confirmed(subscriptions, body)
+    left, right = (lens.reference_uuid for lens in list_lenses(made))
+    subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
     assert names(told()) == ["subscriptions/created"]
 
     listen(subscriptions, partner, events=["subscriptions/boxes_delivered"])
     with subscriptions.clock.at(NOON):
-        request = delivery(made.id, (left, 1), (right, 2), (left, 1))
+        request = build_delivery(made.id, (left, 1), (right, 2), (left, 1))
         subscriptions.call("CreateBoxDeliveries", request)
     cancel(subscriptions, made.id)
     got = told()[1:]
@@ -228,7 +228,7 @@ def test_boxes_are_told_of_when_asked_for(
 
 
 def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, told: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         confirm(subscriptions, made.id)
         for item in made.last_persisted_cart.cart_items:
@@ -247,17 +247,17 @@ def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, tol
 
 
 def test_what_is_refused_is_not_told(subscriptions: Served, body: Any, told: Any) -> None:
-    made = confirmed(subscriptions, body)
-    listen_for = lenses(made)[0].reference_uuid
-    subscriptions.refusal("CreateBoxDeliveries", delivery(made.id, (listen_for, 5)))
-    end(subscriptions, made.id)
+    made = create_confirmed(subscriptions, body)
+    listen_for = list_lenses(made)[0].reference_uuid
+    subscriptions.refusal("CreateBoxDeliveries", build_delivery(made.id, (listen_for, 5)))
+    set_status(subscriptions, made.id)
     request = ConfirmSubscriptionRequest(subscription_id=made.id)
     subscriptions.refusal("ConfirmSubscription", request, "staff", desk=True)
     assert names(told()) == ["subscriptions/created"]
 
 
 def test_many_at_once_are_told_once(subscriptions: Served, body: Any, told: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: confirm(subscriptions, made.id), range(8)))
     assert names(told()) == ["subscriptions/created"]
@@ -266,7 +266,7 @@ def test_many_at_once_are_told_once(subscriptions: Served, body: Any, told: Any)
 def test_a_key_used_twice_is_told_once(
     subscriptions: Served, body: Any, told: Any, unique: str
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     for _ in range(2):
         subscriptions.call("CancelSubscription", request, idempotency_key=unique)
@@ -274,7 +274,7 @@ def test_a_key_used_twice_is_told_once(
 
 
 def test_a_reference_of_any_kind_arrives_whole(subscriptions: Served, body: Any, told: Any) -> None:
-    made = solicited(subscriptions, body, reference="ref&event=x+ñ %00 €😀")
+    made = solicit(subscriptions, body, reference="ref&event=x+ñ %00 €😀")
     cancel(subscriptions, made.id)
     (got,) = told()
     assert dict(got)["order_ref_1"] == "ref&event=x+ñ %00 €😀"
@@ -282,7 +282,7 @@ def test_a_reference_of_any_kind_arrives_whole(subscriptions: Served, body: Any,
 
 
 def test_without_an_endpoint_nothing_is_kept(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
+    made = create_confirmed(subscriptions, body)
     with subscriptions.database.read() as tx:
         assert store.outbox.find(tx, 10, stream=made.id) == []
 
@@ -291,7 +291,7 @@ def test_a_type_that_is_not_wanted_is_not_sent_again(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
     partner.answers = [status(501)]
-    made = confirmed(subscriptions, body)
+    made = create_confirmed(subscriptions, body)
     assert len(told()) == 1
     deliver(subscriptions, datetime.now(UTC) + timedelta(days=3))
     assert len(partner.received) == 1
@@ -303,7 +303,7 @@ def test_a_redirect_is_followed_with_the_form(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
     partner.answers = [redirect(307, "/moved"), redirect(308, "/moved/again"), status(200)]
-    confirmed(subscriptions, body)
+    create_confirmed(subscriptions, body)
     told()
     assert [each.path for each in partner.received] == ["/events", "/moved", "/moved/again"]
     assert len({each.body for each in partner.received}) == 1
@@ -313,7 +313,7 @@ def test_ten_retries_and_no_more(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
     partner.answers = [status(500)]
-    made = confirmed(subscriptions, body)
+    made = create_confirmed(subscriptions, body)
     now = datetime.now(UTC)
     for _ in range(15):
         deliver(subscriptions, now)
@@ -373,7 +373,7 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
 ) -> None:
     served: Served = start("subscriptions", engine)  # without a dispatcher of its own
     listen(served, partner)
-    made = solicited(served, body)
+    made = solicit(served, body)
     partner.answers = [hang, status(200)]
     url = served.database.url.render_as_string(hide_password=False)
     confirm(served, made.id)
@@ -392,7 +392,7 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
 
 def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told: Any) -> None:
     with subscriptions.clock.at(NOON):
-        made = confirmed(subscriptions, body)
+        made = create_confirmed(subscriptions, body)
     for _ in range(2):
         advance_by_time(subscriptions.database, NOON + timedelta(days=31))
     mine = [each for each in told() if dict(each)["order_ref"] == made.id]

@@ -19,11 +19,11 @@ from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, package
 from tests.subscriptions_svc.shop import (
     OTHERS,
-    activated,
-    change,
-    confirmed,
-    delivery,
-    lenses,
+    build_delivery,
+    change_cart,
+    create_activated,
+    create_confirmed,
+    list_lenses,
     pay,
 )
 
@@ -44,15 +44,15 @@ def report(served: Served, first: str, last: str) -> list[dict[str, str]]:
 
 
 def deliver(served: Served, made: Any, at: datetime, quantity: int, who: str = "client") -> None:
-    request = delivery(made.id, (lenses(made)[0].reference_uuid, quantity))
+    request = build_delivery(made.id, (list_lenses(made)[0].reference_uuid, quantity))
     with served.clock.at(at):
         served.call("CreateBoxDeliveries", request, who, x_request_id="till-7")
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
     start = datetime(2030, 3, 1, 12, tzinfo=UTC)
-    made = activated(subscriptions, body, start)
-    left = lenses(made)[0]
+    made = create_activated(subscriptions, body, start)
+    left = list_lenses(made)[0]
     deliver(subscriptions, made, start + timedelta(seconds=1.5), 2)
     lines = report(subscriptions, "2030-03-01", "2030-03-01")
     assert lines == [
@@ -81,8 +81,8 @@ def test_days_are_the_merchants_and_both_ends_are_included(
 ) -> None:
     start = datetime(2031, 1, 1, 12, tzinfo=UTC)
     whole = [package(lens("left", box_count=9))]
-    made = activated(subscriptions, body, start, cart_items=whole)
-    others = confirmed(subscriptions, body, "other", merchant=OTHERS, cart_items=whole)
+    made = create_activated(subscriptions, body, start, cart_items=whole)
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS, cart_items=whole)
     # Midnight in Madrid is 22:00 UTC in summer.
     for minutes, quantity in ((-1, 1), (0, 2), (2 * 24 * 60 - 1, 3), (2 * 24 * 60, 4)):
         at = datetime(2031, 6, 9, 22, tzinfo=UTC) + timedelta(minutes=minutes)
@@ -102,7 +102,7 @@ def test_no_cell_is_a_formula(subscriptions: Served, body: Any) -> None:
     start = datetime(2032, 1, 1, 12, tzinfo=UTC)
     name = '=HYPERLINK("http://example.com";"a,b")'
     whole = package(lens("left", name=name, reference="@SUM(1)"))
-    made = activated(subscriptions, body, start, cart_items=[whole], reference="+1")
+    made = create_activated(subscriptions, body, start, cart_items=[whole], reference="+1")
     deliver(subscriptions, made, start, 1)
     (line,) = report(subscriptions, "2032-01-01", "2032-01-01")
     told = [line[each] for each in ("item_name", "item_reference", "subscription_reference")]
@@ -143,12 +143,12 @@ def test_check_tells_a_counter_that_is_not_what_the_ledger_says(
 ) -> None:
     start = datetime(2033, 1, 1, 12, tzinfo=UTC)
     with subscriptions.clock.at(start):
-        made = pay(subscriptions, activated(subscriptions, body, start).id)
+        made = pay(subscriptions, create_activated(subscriptions, body, start).id)
         deliver(subscriptions, made, start, 2)
-        change(subscriptions, made.id, package(lens("left")))
+        change_cart(subscriptions, made.id, package(lens("left")))
     ran = run(subscriptions, "check")
     assert (ran.exit_code, ran.stdout) == (0, "")
-    left = lenses(made)[0].id
+    left = list_lenses(made)[0].id
     of = box_counters.c.item_id == left
     with subscriptions.database.write() as tx:
         tx.execute(update(box_counters).where(of).values(delivered=1))

@@ -13,16 +13,16 @@ from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
     activate,
-    activated,
-    activation,
-    boxes,
+    build_activation,
+    build_delivery,
     confirm,
-    confirmed,
-    delivery,
-    end,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
-    solicited,
+    list_boxes,
+    list_lenses,
+    set_status,
+    solicit,
 )
 
 RPC = "ActivateCartItem"
@@ -40,7 +40,7 @@ def states(served: Served, subscription_id: str) -> tuple[str, list[Any]]:
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
+    made = create_confirmed(subscriptions, body)
     whole = made.last_persisted_cart.cart_items[0]
     with subscriptions.clock.at(utc("2026-03-01T12:00:00.651")):
         answer = activate(subscriptions, made.id, whole.reference_uuid)
@@ -62,7 +62,7 @@ def test_the_last_item_activates_the_subscription(subscriptions: Served, body: A
         package(lens("left"), material(reference="B")),
         material(reference="C"),
     ]
-    made = confirmed(subscriptions, body, cart_items=cart)
+    made = create_confirmed(subscriptions, body, cart_items=cart)
     first, whole, last = made.last_persisted_cart.cart_items
     seen = []
     for item in (first, whole.items[0], last, whole.items[1]):
@@ -79,7 +79,7 @@ def test_the_last_item_activates_the_subscription(subscriptions: Served, body: A
 
 
 def test_a_repeated_call_changes_nothing(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, utc("2026-03-01T12:00"))
+    made = create_activated(subscriptions, body, utc("2026-03-01T12:00"))
     before = subscriptions.rows()
     with subscriptions.clock.at(utc("2026-03-05T12:00")):
         item = get(subscriptions, made.id).last_persisted_cart.cart_items[0]
@@ -92,7 +92,7 @@ def test_a_repeated_call_changes_nothing(subscriptions: Served, body: Any) -> No
 def test_a_package_keeps_the_moments_of_what_was_handed_over_before(
     subscriptions: Served, body: Any
 ) -> None:
-    made = confirmed(subscriptions, body)
+    made = create_confirmed(subscriptions, body)
     whole = made.last_persisted_cart.cart_items[0]
     with subscriptions.clock.at(utc("2026-03-01T12:00")):
         activate(subscriptions, made.id, whole.items[0].reference_uuid)
@@ -106,12 +106,12 @@ def test_a_package_keeps_the_moments_of_what_was_handed_over_before(
 
 
 def test_the_answer_tells_the_boxes_of_a_lens(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    left = lenses(made)[0]
-    subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left.reference_uuid, 3)))
+    made = create_confirmed(subscriptions, body)
+    left = list_lenses(made)[0]
+    subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left.reference_uuid, 3)))
     answer = activate(subscriptions, made.id, left.reference_uuid)
     assert (answer.delivered_boxes, answer.remaining_boxes) == (3, 1)
-    assert boxes(get(subscriptions, made.id)) == [(3, 1), (0, 4)]
+    assert list_boxes(get(subscriptions, made.id)) == [(3, 1), (0, 4)]
 
 
 def test_the_last_two_items_at_once_activate_once(subscriptions: Served, body: Any) -> None:
@@ -120,7 +120,7 @@ def test_the_last_two_items_at_once_activate_once(subscriptions: Served, body: A
             package(lens("left"), lens("right")),
             *(material(reference=str(i)) for i in range(6)),
         ]
-        made = confirmed(subscriptions, body, cart_items=cart)
+        made = create_confirmed(subscriptions, body, cart_items=cart)
         items = made.last_persisted_cart.cart_items
         uuids = [item.reference_uuid for item in (*items[0].items, *items[1:])]
         with ThreadPoolExecutor(8) as pool:
@@ -137,13 +137,13 @@ def test_the_last_two_items_at_once_activate_once(subscriptions: Served, body: A
 def test_items_wait_for_the_confirmation_and_stop_at_the_end(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
-    request = activation(made.id, made.last_persisted_cart.cart_items[0].reference_uuid)
+    made = solicit(subscriptions, body)
+    request = build_activation(made.id, made.last_persisted_cart.cart_items[0].reference_uuid)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
     confirm(subscriptions, made.id)
     for status in ("cancelled", "finished"):
-        end(subscriptions, made.id, status)
+        set_status(subscriptions, made.id, status)
         before = subscriptions.rows()
         assert subscriptions.refusal(RPC, request).message == "The subscription has ended."
         assert subscriptions.rows() == before
@@ -151,27 +151,30 @@ def test_items_wait_for_the_confirmation_and_stop_at_the_end(
 
 @pytest.mark.parametrize("wrong", [UNKNOWN, "", "7", "\0", "x" * 5000])
 def test_what_is_not_there_is_not_found(subscriptions: Served, body: Any, wrong: str) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     other = made.last_persisted_cart.cart_items[0]
-    for request in (activation(wrong, other.reference_uuid), activation(made.id, wrong)):
+    for request in (
+        build_activation(wrong, other.reference_uuid),
+        build_activation(made.id, wrong),
+    ):
         assert subscriptions.refusal(RPC, request).code is StatusCode.NOT_FOUND
 
 
 def test_an_item_of_another_subscription_or_version_is_not_found(
     subscriptions: Served, body: Any
 ) -> None:
-    made, other = confirmed(subscriptions, body), confirmed(subscriptions, body)
+    made, other = create_confirmed(subscriptions, body), create_confirmed(subscriptions, body)
     item = other.last_persisted_cart.cart_items[0]
     for uuid in (item.reference_uuid, made.last_persisted_cart.cart_items[0].id):
-        failure = subscriptions.refusal(RPC, activation(made.id, uuid))
+        failure = subscriptions.refusal(RPC, build_activation(made.id, uuid))
         assert failure.code is StatusCode.NOT_FOUND
 
 
 def test_another_merchants_item_is_unauthenticated(subscriptions: Served, body: Any) -> None:
-    others = confirmed(subscriptions, body, "other", merchant=OTHERS)
-    request = activation(others.id, others.last_persisted_cart.cart_items[0].reference_uuid)
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    request = build_activation(others.id, others.last_persisted_cart.cart_items[0].reference_uuid)
     before = subscriptions.rows()
     assert subscriptions.refusal(RPC, request).reason == "UNAUTHENTICATED"
-    assert subscriptions.refusal(RPC, activation(others.id, "x")).reason == "UNAUTHENTICATED"
+    assert subscriptions.refusal(RPC, build_activation(others.id, "x")).reason == "UNAUTHENTICATED"
     assert subscriptions.refusal(RPC, request, "staff").reason == "FORBIDDEN"
     assert subscriptions.rows() == before

@@ -24,16 +24,16 @@ from subscriptions_svc.actions.advance_by_time import advance_by_time
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
-    activation,
-    cancellation,
+    build_activation,
+    build_cancellation,
+    build_cart_update,
+    build_delivery,
     confirm,
-    delivery,
+    confirm_as_shopper,
     get,
-    lenses,
-    new_cart,
+    list_lenses,
     pay,
-    shopper_confirms,
-    solicited,
+    solicit,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,7 +51,7 @@ class Story:
         cart = [material(), package(lens("left", exchange_cycle=3), lens("right", box_count=1))]
         if self.chance.random() < 0.3:
             cart = cart[self.chance.randrange(2) :][:1]
-        self.id = solicited(served, body, cart_items=cart).id
+        self.id = solicit(served, body, cart_items=cart).id
         for _ in range(self.chance.randrange(9)):
             self.happens()
 
@@ -84,14 +84,14 @@ class Story:
         try:
             happens()
         except RpcError as error:
-            expected(error)
+            check_refusal(error)
 
     def activation(self, items: list[Any]) -> Message:
-        return activation(self.id, self.chance.choice(items).reference_uuid)
+        return build_activation(self.id, self.chance.choice(items).reference_uuid)
 
     def shopper_confirms(self) -> None:
         if self.found.status in ("draft", "sent"):
-            shopper_confirms(self.served, self.id, self.now)
+            confirm_as_shopper(self.served, self.id, self.now)
 
     def passes(self, time: timedelta) -> None:
         self.now += time
@@ -112,12 +112,12 @@ class Story:
         try:
             self.call(*call)
         except RpcError as error:
-            expected(error)
+            check_refusal(error)
             return False
         return True
 
 
-def expected(error: RpcError) -> None:
+def check_refusal(error: RpcError) -> None:
     """Fail unless a refusal is one of a state."""
     assert decode(error).reason in REFUSED, decode(error)
 
@@ -132,16 +132,18 @@ def cancel(found: Subscription) -> Call:
     ]
     total = sum(item.cancellation_cost_returned.value for item in items)
     named = [item.reference_uuid for item in items]
-    return "CancelSubscription", cancellation(found.id, total_to_pay=total, returned_items=named)
+    return "CancelSubscription", build_cancellation(
+        found.id, total_to_pay=total, returned_items=named
+    )
 
 
 def withdraw(found: Subscription) -> Call:
-    return "CancelSubscription", cancellation(found.id)
+    return "CancelSubscription", build_cancellation(found.id)
 
 
 def add_product(found: Subscription) -> Call:
     kept = [item.id for item in found.last_persisted_cart.cart_items]
-    return "UpdateProducts", new_cart(found.id, *kept, material(reference="ADDED"))
+    return "UpdateProducts", build_cart_update(found.id, *kept, material(reference="ADDED"))
 
 
 def change_item(found: Subscription, turn: int) -> Call:
@@ -162,7 +164,7 @@ def change_item(found: Subscription, turn: int) -> Call:
             other = sum(item.price_with_tax.value for item in whole.items if item is not gone)
             one = lens(gone.product_data.eye, reference="CHANGED")
             new.append(package(one, *kept, price_with_tax=100 + other))
-    return "UpdateProducts", new_cart(found.id, *new)
+    return "UpdateProducts", build_cart_update(found.id, *new)
 
 
 def activate_product(found: Subscription) -> Call:
@@ -173,7 +175,9 @@ def activate_product(found: Subscription) -> Call:
         if item.status == "pending"
     ]
     return (
-        ("ActivateCartItem", activation(found.id, pending[0].reference_uuid)) if pending else None
+        ("ActivateCartItem", build_activation(found.id, pending[0].reference_uuid))
+        if pending
+        else None
     )
 
 
@@ -197,10 +201,10 @@ def use_warranty(found: Subscription) -> Call:
 
 
 def deliver_boxes(found: Subscription) -> Call:
-    eyes = sorted(lenses(found), key=lambda item: -item.remaining_boxes)
+    eyes = sorted(list_lenses(found), key=lambda item: -item.remaining_boxes)
     if not eyes:
         return None
-    return "CreateBoxDeliveries", delivery(found.id, (eyes[0].reference_uuid, 1))
+    return "CreateBoxDeliveries", build_delivery(found.id, (eyes[0].reference_uuid, 1))
 
 
 def send_sms(found: Subscription) -> Call:

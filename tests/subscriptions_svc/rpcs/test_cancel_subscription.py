@@ -15,16 +15,16 @@ from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
     activate,
-    activated,
-    cancellation,
+    build_cancellation,
+    build_cart_update,
+    build_delivery,
     confirm,
-    confirmed,
-    delivery,
-    end,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
-    new_cart,
-    solicited,
+    list_lenses,
+    set_status,
+    solicit,
 )
 
 RPC = "CancelSubscription"
@@ -41,7 +41,7 @@ CART = [
 @pytest.fixture
 def active(subscriptions: Served, body: Any) -> Any:
     """An active subscription in its fourth month, where the clock stands."""
-    made = activated(subscriptions, body, START, cart_items=CART)
+    made = create_activated(subscriptions, body, START, cart_items=CART)
     with subscriptions.clock.at(LATER):
         yield get(subscriptions, made.id)
 
@@ -73,7 +73,7 @@ def test_it_works(subscriptions: Served, active: Subscription) -> None:
         "kept_items": [glasses.reference_uuid],
         "returned_items": [lenses_.reference_uuid],
     }
-    answer = subscriptions.call(RPC, cancellation(active.id, **summary))
+    answer = subscriptions.call(RPC, build_cancellation(active.id, **summary))
     assert answer.success is True
     assert answer.message == "Suscripción cancelada exitosamente"
     found = get(subscriptions, active.id)
@@ -93,24 +93,27 @@ def test_it_works(subscriptions: Served, active: Subscription) -> None:
 
 @pytest.mark.parametrize("status", ["draft", "sent", "in_progress", "waiting_for_payment"])
 def test_before_the_confirmation_it_is_free(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     assert get(subscriptions, made.id).available_actions.withdraw
-    assert faults(subscriptions, cancellation(made.id, total_to_pay=0)) == ["summary"]
-    assert subscriptions.call(RPC, cancellation(made.id)).success
+    assert faults(subscriptions, build_cancellation(made.id, total_to_pay=0)) == ["summary"]
+    assert subscriptions.call(RPC, build_cancellation(made.id)).success
     assert get(subscriptions, made.id).status == "cancelled"
 
 
 def test_for_24_hours_after_the_confirmation_it_is_free(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        made, other = confirmed(subscriptions, body), activated(subscriptions, body, START)
+        made, other = (
+            create_confirmed(subscriptions, body),
+            create_activated(subscriptions, body, START),
+        )
     with subscriptions.clock.at(START + timedelta(hours=24) - timedelta(microseconds=1)):
-        assert faults(subscriptions, cancellation(other.id, total_to_pay=0)) == ["summary"]
-        subscriptions.call(RPC, cancellation(other.id))
+        assert faults(subscriptions, build_cancellation(other.id, total_to_pay=0)) == ["summary"]
+        subscriptions.call(RPC, build_cancellation(other.id))
     with subscriptions.clock.at(START + timedelta(hours=24)):
         assert get(subscriptions, made.id).available_actions.cancel
-        assert faults(subscriptions, cancellation(made.id)) == ["summary"]
-        subscriptions.call(RPC, cancellation(made.id, purchase_fee=7, total_to_pay=7))
+        assert faults(subscriptions, build_cancellation(made.id)) == ["summary"]
+        subscriptions.call(RPC, build_cancellation(made.id, purchase_fee=7, total_to_pay=7))
     assert [get(subscriptions, each.id).status for each in (made, other)] == ["cancelled"] * 2
 
 
@@ -118,7 +121,7 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
     subscriptions: Served, body: Any
 ) -> None:
     with subscriptions.clock.at(START):
-        made = confirmed(subscriptions, body, cart_items=CART)
+        made = create_confirmed(subscriptions, body, cart_items=CART)
         glasses, whole = cart(made)
         left, right = whole.items
         activate(subscriptions, made.id, left.reference_uuid)
@@ -131,10 +134,10 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
         ]
         named = {"total_to_pay": 24_000, "returned_items": [left.reference_uuid]}
         for kept in (glasses, right, whole):
-            request = cancellation(made.id, **named, kept_items=[kept.reference_uuid])
+            request = build_cancellation(made.id, **named, kept_items=[kept.reference_uuid])
             assert "summary.kept_items.0" in faults(subscriptions, request)
         everything = [glasses.reference_uuid, whole.reference_uuid]
-        request = cancellation(made.id, total_to_pay=24_000, returned_items=everything)
+        request = build_cancellation(made.id, total_to_pay=24_000, returned_items=everything)
         subscriptions.call(RPC, request)
 
 
@@ -153,41 +156,43 @@ def test_every_item_that_was_handed_over_is_named_once(
         ({"kept_items": [cart(active)[0].id, whole, glasses]}, ["summary.kept_items.0"]),
     ]
     for named, paths in wrong:
-        assert faults(subscriptions, cancellation(active.id, total_to_pay=0, **named)) == paths
+        assert (
+            faults(subscriptions, build_cancellation(active.id, total_to_pay=0, **named)) == paths
+        )
 
 
 def test_the_sums_have_to_be_right_to_the_cent(subscriptions: Served, active: Subscription) -> None:
     everything = [item.reference_uuid for item in cart(active)]
     total = sum(read_costs(item)[1] for item in cart(active))
     for fee, paid in ((0, total - 1), (0, total + 1), (1, total), (5, 0), (0, -1), (0, 2**63 - 1)):
-        request = cancellation(
+        request = build_cancellation(
             active.id, purchase_fee=fee, total_to_pay=paid, returned_items=everything
         )
         assert faults(subscriptions, request) == ["summary.total_to_pay"]
     for fee in (-1, 10**12 + 1, -(2**63)):
-        request = cancellation(
+        request = build_cancellation(
             active.id, purchase_fee=fee, total_to_pay=total + 1, returned_items=everything
         )
         assert faults(subscriptions, request) == ["summary.purchase_fee"]
     largest = {"purchase_fee": 10**12, "total_to_pay": 10**12 + total}
-    subscriptions.call(RPC, cancellation(active.id, **largest, returned_items=everything))
+    subscriptions.call(RPC, build_cancellation(active.id, **largest, returned_items=everything))
 
 
 def test_in_the_last_month_nothing_is_left_to_pay(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, START, cart_items=CART)
+    made = create_activated(subscriptions, body, START, cart_items=CART)
     with subscriptions.clock.at(made.renewal_at.ToDatetime(UTC) - timedelta(microseconds=1)):
         found = get(subscriptions, made.id)
         assert (found.status, found.current_month) == ("active", 24)
         assert [read_costs(item) for item in cart(found)] == [(0, 0), (0, 0)]
         kept = [item.reference_uuid for item in cart(found)]
-        subscriptions.call(RPC, cancellation(made.id, total_to_pay=0, kept_items=kept))
+        subscriptions.call(RPC, build_cancellation(made.id, total_to_pay=0, kept_items=kept))
 
 
 @pytest.mark.parametrize("status", ["cancelled", "finished"])
 def test_what_has_ended_does_not_end_again(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
-    failure = subscriptions.refusal(RPC, cancellation(made.id))
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
+    failure = subscriptions.refusal(RPC, build_cancellation(made.id))
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "CONFLICT")
 
 
@@ -195,26 +200,26 @@ def test_what_is_over_without_anybody_having_written_so_has_ended(
     subscriptions: Served, active: Subscription
 ) -> None:
     with subscriptions.clock.at(active.renewal_at.ToDatetime(UTC)):
-        assert subscriptions.refusal(RPC, cancellation(active.id)).reason == "CONFLICT"
+        assert subscriptions.refusal(RPC, build_cancellation(active.id)).reason == "CONFLICT"
 
 
 def test_after_the_end_nothing_is_done_any_more(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    uuid = lenses(made)[0].reference_uuid
-    subscriptions.call(RPC, cancellation(made.id))
+    made = create_confirmed(subscriptions, body)
+    uuid = list_lenses(made)[0].reference_uuid
+    subscriptions.call(RPC, build_cancellation(made.id))
     for rpc, request in (
-        ("CreateBoxDeliveries", delivery(made.id, (uuid, 1))),
-        ("UpdateProducts", new_cart(made.id, material())),
+        ("CreateBoxDeliveries", build_delivery(made.id, (uuid, 1))),
+        ("UpdateProducts", build_cart_update(made.id, material())),
     ):
         assert subscriptions.refusal(rpc, request).code is StatusCode.FAILED_PRECONDITION
 
 
 def test_a_cart_that_pends_goes_with_it(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        made = activated(subscriptions, body, START)
+        made = create_activated(subscriptions, body, START)
         kept = cart(made)[0].id
-        subscriptions.call("UpdateProducts", new_cart(made.id, kept, material()))
-        subscriptions.call(RPC, cancellation(made.id))
+        subscriptions.call("UpdateProducts", build_cart_update(made.id, kept, material()))
+        subscriptions.call(RPC, build_cancellation(made.id))
         assert not get(subscriptions, made.id).HasField("pending_cart")
 
 
@@ -236,7 +241,7 @@ def test_a_cart_that_pends_goes_with_it(subscriptions: Served, body: Any) -> Non
 def test_a_wrong_shape_is_malformed(
     subscriptions: Served, body: Any, values: Any, path: str
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(
         **{"subscription_id": made.id, "reason": "Customer request", **values}
     )
@@ -247,7 +252,7 @@ def test_a_wrong_shape_is_malformed(
 def test_not_found_and_another_merchants_come_before_the_shape(
     subscriptions: Served, body: Any
 ) -> None:
-    others = solicited(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHERS)
     wrong = CancelSubscriptionRequest(subscription_id=others.id)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = CancelSubscriptionRequest(subscription_id=UNKNOWN)
@@ -256,29 +261,30 @@ def test_not_found_and_another_merchants_come_before_the_shape(
 
 
 def test_a_key_ends_once(subscriptions: Served, body: Any, unique: str) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     answers = [
-        subscriptions.call(RPC, cancellation(made.id), idempotency_key=unique) for _ in range(2)
+        subscriptions.call(RPC, build_cancellation(made.id), idempotency_key=unique)
+        for _ in range(2)
     ]
     assert answers[0] == answers[1]
 
 
 def test_a_reference_is_free_again_after_the_end(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
-    subscriptions.call(RPC, cancellation(made.id))
-    assert solicited(subscriptions, body, reference=made.reference).id != made.id
+    made = solicit(subscriptions, body)
+    subscriptions.call(RPC, build_cancellation(made.id))
+    assert solicit(subscriptions, body, reference=made.reference).id != made.id
 
 
 def test_of_two_ends_at_once_and_a_confirmation_one_wins(subscriptions: Served, body: Any) -> None:
     for _ in range(5):
-        made = solicited(subscriptions, body)
+        made = solicit(subscriptions, body)
 
         def work(turn: int, of: Subscription = made) -> str:
             try:
                 if turn % 3 == 0:
                     confirm(subscriptions, of.id)
                 else:
-                    subscriptions.call(RPC, cancellation(of.id))
+                    subscriptions.call(RPC, build_cancellation(of.id))
             except RpcError as error:
                 return decode(error).reason
             return "confirmed" if turn % 3 == 0 else "cancelled"

@@ -15,7 +15,7 @@ from protos.subscriptions_pb2 import (
 )
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import material
-from tests.subscriptions_svc.shop import activated, get, pay, propose, solicited
+from tests.subscriptions_svc.shop import create_activated, get, pay, propose, solicit
 from tests.subscriptions_svc.shopper import (
     DRAFT,
     LATE,
@@ -28,7 +28,7 @@ from tests.subscriptions_svc.shopper import (
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     code = made.last_persisted_cart.code
     assert to_document(look(subscriptions, code)) == DRAFT
 
@@ -48,14 +48,14 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 
 
 def test_a_paid_one_is_confirmed_at_once(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     pay(subscriptions, made.id)
     assert accept(subscriptions, made.last_persisted_cart.code).state == "confirmed"
     assert get(subscriptions, made.id).status == "activating"
 
 
 def test_without_the_terms_nothing_is_confirmed(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     before = subscriptions.rows()
     failure = refusal(accept, subscriptions, made.last_persisted_cart.code, accepted=False)
     assert (failure.reason, [fault.path for fault in failure.faults]) == (
@@ -75,7 +75,7 @@ def test_an_unknown_code_is_not_found(subscriptions: Served, code: str) -> None:
 
 
 def test_two_at_once_confirm_once(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     pay(subscriptions, made.id)
     with ThreadPoolExecutor(8) as pool:
         told = list(
@@ -92,7 +92,7 @@ def test_two_at_once_confirm_once(subscriptions: Served, body: Any) -> None:
 def test_the_link_of_the_cart_in_force_does_not_confirm_another(
     subscriptions: Served, body: Any
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         code = propose(subscriptions, made)
         assert accept(subscriptions, made.last_persisted_cart.code).state == "confirmed"
@@ -100,7 +100,7 @@ def test_the_link_of_the_cart_in_force_does_not_confirm_another(
 
 
 def test_a_link_dies_with_its_cart(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         first = propose(subscriptions, made)
         second = propose(subscriptions, made, "Other glasses")
@@ -114,7 +114,7 @@ def test_a_link_dies_with_its_cart(subscriptions: Served, body: Any) -> None:
 
 
 def test_two_at_once_confirm_a_change_once(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON), ThreadPoolExecutor(8) as pool:
         code = propose(subscriptions, made)
         told = list(pool.map(lambda _: accept(subscriptions, code).state, range(8)))
@@ -126,11 +126,11 @@ def test_a_shopper_who_confirms_while_the_shop_proposes_gets_what_was_seen(
     subscriptions: Served, body: Any
 ) -> None:
     for _ in range(5):
-        made = activated(subscriptions, body, NOON)
+        made = create_activated(subscriptions, body, NOON)
         pay(subscriptions, made.id)
         with subscriptions.clock.at(NOON), ThreadPoolExecutor(2) as pool:
             code = propose(subscriptions, made, "Seen")
-            confirming = pool.submit(refused_or_state, subscriptions, code)
+            confirming = pool.submit(accept_or_find_reason, subscriptions, code)
             proposing = pool.submit(propose, subscriptions, made, "Not seen")
             told = confirming.result()
             proposing.result()
@@ -141,7 +141,7 @@ def test_a_shopper_who_confirms_while_the_shop_proposes_gets_what_was_seen(
         assert ("Seen" in names) == (told == "confirmed")
 
 
-def refused_or_state(served: Served, code: str) -> str:
+def accept_or_find_reason(served: Served, code: str) -> str:
     try:
         return accept(served, code).state
     except grpc.RpcError as error:
@@ -151,7 +151,7 @@ def refused_or_state(served: Served, code: str) -> str:
 def test_a_change_that_is_not_possible_any_more_is_refused(
     subscriptions: Served, body: Any
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
     request.cart_items.add(**material())
@@ -166,7 +166,7 @@ def test_a_change_that_is_not_possible_any_more_is_refused(
 
 
 def test_a_cancelled_one_tells_that_it_has_ended(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     subscriptions.call("CancelSubscription", request)
     assert accept(subscriptions, made.last_persisted_cart.code).state == "ended"

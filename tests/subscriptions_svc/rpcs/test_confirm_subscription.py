@@ -13,11 +13,11 @@ from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activated,
     confirm,
-    end,
+    create_activated,
     get,
-    solicited,
+    set_status,
+    solicit,
 )
 
 RPC = "ConfirmSubscription"
@@ -25,7 +25,7 @@ CONFIRMED_AT = datetime(2026, 3, 1, 12, 0, 0, 651_000, tzinfo=UTC)
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     with subscriptions.clock.at(CONFIRMED_AT):
         answer = confirm(subscriptions, made.id)
         assert answer == get(subscriptions, made.id)
@@ -38,18 +38,18 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 
 @pytest.mark.parametrize("status", ["sent", "in_progress", "waiting_for_payment"])
 def test_whatever_is_not_confirmed_can_be(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     assert confirm(subscriptions, made.id).status == "activating"
 
 
 def test_a_confirmed_one_stays_as_it_is(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     with subscriptions.clock.at(CONFIRMED_AT):
         first = confirm(subscriptions, made.id)
         before = subscriptions.rows()
         assert confirm(subscriptions, made.id) == first
-    active = activated(subscriptions, body, CONFIRMED_AT)
+    active = create_activated(subscriptions, body, CONFIRMED_AT)
     assert confirm(subscriptions, active.id).status == "active"
     assert {tuple(row) for row in before["subscriptions"]} <= {
         tuple(row) for row in subscriptions.rows()["subscriptions"]
@@ -58,8 +58,8 @@ def test_a_confirmed_one_stays_as_it_is(subscriptions: Served, body: Any) -> Non
 
 @pytest.mark.parametrize("status", ["cancelled", "finished"])
 def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     before = subscriptions.rows()
     request = ConfirmSubscriptionRequest(subscription_id=made.id)
     failure = subscriptions.refusal(RPC, request, "staff", desk=True)
@@ -68,7 +68,7 @@ def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) 
 
 
 def test_staff_confirms_for_every_merchant(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body, "other", merchant=OTHERS)
+    made = solicit(subscriptions, body, "other", merchant=OTHERS)
     confirm(subscriptions, made.id)
     assert get(subscriptions, made.id, "other").status == "activating"
 
@@ -81,7 +81,7 @@ def test_an_id_of_nothing_is_not_found(subscriptions: Served, wrong: str) -> Non
 
 
 def test_only_staff_may_confirm(subscriptions: Served, body: Any) -> None:
-    request = ConfirmSubscriptionRequest(subscription_id=solicited(subscriptions, body).id)
+    request = ConfirmSubscriptionRequest(subscription_id=solicit(subscriptions, body).id)
     assert subscriptions.refusal(RPC, request, desk=True).reason == "FORBIDDEN"
     assert subscriptions.refusal(RPC, request, "", desk=True).reason == "UNAUTHENTICATED"
 
@@ -90,7 +90,7 @@ def test_two_confirmations_at_once_give_one_contract_number(
     subscriptions: Served, body: Any
 ) -> None:
     for _ in range(5):
-        made = solicited(subscriptions, body)
+        made = solicit(subscriptions, body)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _, of=made: confirm(subscriptions, of.id), range(8)))
         told = {(each.contract_number, each.confirmed_at.ToJsonString()) for each in answers}

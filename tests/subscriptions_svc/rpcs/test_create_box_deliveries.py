@@ -22,14 +22,14 @@ from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
     activate,
-    activated,
-    boxes,
-    confirmed,
-    delivery,
-    end,
+    build_delivery,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
-    solicited,
+    list_boxes,
+    list_lenses,
+    set_status,
+    solicit,
 )
 
 RPC = "CreateBoxDeliveries"
@@ -54,9 +54,9 @@ def ledger(served: Served, subscription_id: str) -> list[tuple[Any, ...]]:
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    left, right = lenses(made)
-    request = delivery(made.id, (right.reference_uuid, 1), (left.reference_uuid, 2))
+    made = create_confirmed(subscriptions, body)
+    left, right = list_lenses(made)
+    request = build_delivery(made.id, (right.reference_uuid, 1), (left.reference_uuid, 2))
     answer = subscriptions.call(RPC, request)
     money = {"value": "25000", "string": "250,00 €"}
     assert MessageToDict(answer, preserving_proto_field_name=True) == {
@@ -78,21 +78,21 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
             for item, eye, delivered in ((right, "right", 1), (left, "left", 2))
         ]
     }
-    assert boxes(get(subscriptions, made.id)) == [(2, 2), (1, 3)]
+    assert list_boxes(get(subscriptions, made.id)) == [(2, 2), (1, 3)]
 
 
 def test_equal_calls_accumulate(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    request = delivery(made.id, (lenses(made)[0].reference_uuid, 2))
+    made = create_confirmed(subscriptions, body)
+    request = build_delivery(made.id, (list_lenses(made)[0].reference_uuid, 2))
     answers = [subscriptions.call(RPC, request).deliveries[0] for _ in range(2)]
     assert [(each.delivered_boxes, each.remaining_boxes) for each in answers] == [(2, 2), (4, 0)]
     failure = subscriptions.refusal(RPC, request)
-    assert remaining(failure) == [(lenses(made)[0].reference_uuid, 0)]
+    assert remaining(failure) == [(list_lenses(made)[0].reference_uuid, 0)]
 
 
 def test_an_idempotency_key_delivers_once(subscriptions: Served, body: Any, unique: str) -> None:
-    made = confirmed(subscriptions, body)
-    request = delivery(made.id, (lenses(made)[0].reference_uuid, 1))
+    made = create_confirmed(subscriptions, body)
+    request = build_delivery(made.id, (list_lenses(made)[0].reference_uuid, 1))
 
     def attempt(_: int) -> CreateBoxDeliveriesResponse:
         answer: CreateBoxDeliveriesResponse = subscriptions.call(
@@ -103,47 +103,47 @@ def test_an_idempotency_key_delivers_once(subscriptions: Served, body: Any, uniq
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(attempt, range(12)))
     assert answers == [answers[0]] * 12
-    assert boxes(get(subscriptions, made.id)) == [(1, 3), (0, 4)]
+    assert list_boxes(get(subscriptions, made.id)) == [(1, 3), (0, 4)]
 
 
 def test_an_item_named_twice_is_summed_before_the_cap(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    left, right = (item.reference_uuid for item in lenses(made))
-    answer = subscriptions.call(RPC, delivery(made.id, (left, 1), (right, 1), (left, 2)))
+    made = create_confirmed(subscriptions, body)
+    left, right = (item.reference_uuid for item in list_lenses(made))
+    answer = subscriptions.call(RPC, build_delivery(made.id, (left, 1), (right, 1), (left, 2)))
     assert [(each.reference_uuid, each.delivered_boxes) for each in answer.deliveries] == [
         (left, 3),
         (right, 1),
     ]
-    failure = subscriptions.refusal(RPC, delivery(made.id, (right, 2), (right, 2)))
+    failure = subscriptions.refusal(RPC, build_delivery(made.id, (right, 2), (right, 2)))
     assert remaining(failure) == [(right, 3)]
 
 
 def test_a_call_is_all_or_nothing_and_names_every_offending_eye(
     subscriptions: Served, body: Any
 ) -> None:
-    made = confirmed(
+    made = create_confirmed(
         subscriptions,
         body,
         cart_items=[package(lens("left"), lens("right")), package(lens("both", box_count=9))],
     )
-    left, right, both = (item.reference_uuid for item in lenses(made))
-    subscriptions.call(RPC, delivery(made.id, (left, 3)))
+    left, right, both = (item.reference_uuid for item in list_lenses(made))
+    subscriptions.call(RPC, build_delivery(made.id, (left, 3)))
     before = subscriptions.rows()
-    failure = subscriptions.refusal(RPC, delivery(made.id, (right, 5), (both, 1), (left, 2)))
+    failure = subscriptions.refusal(RPC, build_delivery(made.id, (right, 5), (both, 1), (left, 2)))
     assert remaining(failure) == [(right, 4), (left, 1)]
-    failure = subscriptions.refusal(RPC, delivery(made.id, (both, 9), (both, 1)))
+    failure = subscriptions.refusal(RPC, build_delivery(made.id, (both, 9), (both, 1)))
     assert remaining(failure) == [(both, 9)]
-    failure = subscriptions.refusal(RPC, delivery(made.id, (both, 1_000_000), (left, 1)))
+    failure = subscriptions.refusal(RPC, build_delivery(made.id, (both, 1_000_000), (left, 1)))
     assert remaining(failure) == [(both, 9)]
     assert subscriptions.rows() == before
 
 
 def test_the_ledger_tells_who_when_and_how_many(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body)
-    left, right = (item.reference_uuid for item in lenses(made))
+    made = create_confirmed(subscriptions, body)
+    left, right = (item.reference_uuid for item in list_lenses(made))
     moment = utc("2026-03-01T12:00:00.123456")
     with subscriptions.clock.at(moment):
-        request = delivery(made.id, (left, 1), (right, 2), (left, 1))
+        request = build_delivery(made.id, (left, 1), (right, 2), (left, 1))
         subscriptions.call(RPC, request, x_request_id="till-7")
     account = next(row[0] for row in subscriptions.rows()["accounts"] if row[1] == "demo-merchant")
     assert ledger(subscriptions, made.id) == [
@@ -154,14 +154,14 @@ def test_the_ledger_tells_who_when_and_how_many(subscriptions: Served, body: Any
 
 def test_what_is_no_contact_lens_of_the_cart_is_invalid(subscriptions: Served, body: Any) -> None:
     cart = [*body("subscription")["cart_items"], material()]
-    made = confirmed(subscriptions, body, cart_items=cart)
-    foreign = lenses(confirmed(subscriptions, body))[0].reference_uuid
+    made = create_confirmed(subscriptions, body, cart_items=cart)
+    foreign = list_lenses(create_confirmed(subscriptions, body))[0].reference_uuid
     whole, sunglasses = (each.reference_uuid for each in made.last_persisted_cart.cart_items)
-    left = lenses(made)[0]
+    left = list_lenses(made)[0]
     named = [left.reference_uuid, whole, sunglasses, foreign, UNKNOWN, "x", left.id]
     named.append(left.reference_uuid.upper())
     before = subscriptions.rows()
-    failure = subscriptions.refusal(RPC, delivery(made.id, *((uuid, 99) for uuid in named)))
+    failure = subscriptions.refusal(RPC, build_delivery(made.id, *((uuid, 99) for uuid in named)))
     assert failure.reason == "INVALID"
     assert {fault.message for fault in failure.faults} == {"Must be of a contact lens of the cart."}
     assert [fault.path for fault in failure.faults] == [
@@ -185,14 +185,14 @@ def test_a_wrong_shape_is_malformed(
     subscriptions: Served, body: Any, entries: list[tuple[str, int]], paths: list[str]
 ) -> None:
     # Also before the confirmation: shape comes before state.
-    request = delivery(solicited(subscriptions, body).id, *entries)
+    request = build_delivery(solicit(subscriptions, body).id, *entries)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "MALFORMED")
     assert [fault.path for fault in failure.faults] == paths
 
 
 def test_a_quantity_is_not_assumed(subscriptions: Served, body: Any) -> None:
-    request = CreateBoxDeliveriesRequest(subscription_id=confirmed(subscriptions, body).id)
+    request = CreateBoxDeliveriesRequest(subscription_id=create_confirmed(subscriptions, body).id)
     request.deliveries.add(cart_item_reference_uuid=UNKNOWN)
     failure = subscriptions.refusal(RPC, request)
     assert [fault.path for fault in failure.faults] == ["deliveries.0.quantity"]
@@ -200,13 +200,13 @@ def test_a_quantity_is_not_assumed(subscriptions: Served, body: Any) -> None:
 
 @pytest.mark.parametrize("wrong", [UNKNOWN, "", "7", "\0"])
 def test_not_found_comes_before_the_shape(subscriptions: Served, wrong: str) -> None:
-    assert subscriptions.refusal(RPC, delivery(wrong)).code is StatusCode.NOT_FOUND
+    assert subscriptions.refusal(RPC, build_delivery(wrong)).code is StatusCode.NOT_FOUND
 
 
 def test_the_merchant_comes_before_the_shape(subscriptions: Served, body: Any) -> None:
-    others = confirmed(subscriptions, body, "other", merchant=OTHERS)
-    assert subscriptions.refusal(RPC, delivery(others.id)).reason == "UNAUTHENTICATED"
-    good = delivery(others.id, (lenses(others)[0].reference_uuid, 1))
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    assert subscriptions.refusal(RPC, build_delivery(others.id)).reason == "UNAUTHENTICATED"
+    good = build_delivery(others.id, (list_lenses(others)[0].reference_uuid, 1))
     before = subscriptions.rows()
     assert subscriptions.refusal(RPC, good).reason == "UNAUTHENTICATED"
     assert subscriptions.refusal(RPC, good, "staff").reason == "FORBIDDEN"
@@ -217,20 +217,20 @@ def test_the_merchant_comes_before_the_shape(subscriptions: Served, body: Any) -
 def test_boxes_wait_for_the_confirmation_and_stop_at_the_end(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
-    request = delivery(made.id, (UNKNOWN, 1))  # state comes before meaning
+    made = solicit(subscriptions, body)
+    request = build_delivery(made.id, (UNKNOWN, 1))  # state comes before meaning
     for status in ("draft", "sent", "in_progress", "waiting_for_payment"):
-        end(subscriptions, made.id, status)
+        set_status(subscriptions, made.id, status)
         failure = subscriptions.refusal(RPC, request)
         assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
         assert failure.message == "The shopper has not confirmed the cart."
     for status in ("cancelled", "finished"):
-        end(subscriptions, made.id, status)
+        set_status(subscriptions, made.id, status)
         failure = subscriptions.refusal(RPC, request)
         assert (failure.reason, failure.message) == ("WRONG_STATE", "The subscription has ended.")
-    over = activated(subscriptions, body, utc("2024-01-01T12:00"))
+    over = create_activated(subscriptions, body, utc("2024-01-01T12:00"))
     with subscriptions.clock.at(utc("2025-12-31T23:00")):
-        late = delivery(over.id, (lenses(over)[0].reference_uuid, 1))
+        late = build_delivery(over.id, (list_lenses(over)[0].reference_uuid, 1))
         assert subscriptions.refusal(RPC, late).reason == "WRONG_STATE"
 
 
@@ -251,40 +251,46 @@ def test_a_new_year_begins_with_all_boxes(
     last_of_year_one: str,
     first_of_year_two: str,
 ) -> None:
-    made = activated(subscriptions, body, utc(activated_at))
-    left = lenses(made)[0].reference_uuid
+    made = create_activated(subscriptions, body, utc(activated_at))
+    left = list_lenses(made)[0].reference_uuid
     with subscriptions.clock.at(utc(last_of_year_one)):
-        subscriptions.call(RPC, delivery(made.id, (left, 4)))
-        assert remaining(subscriptions.refusal(RPC, delivery(made.id, (left, 1)))) == [(left, 0)]
-        assert boxes(get(subscriptions, made.id)) == [(4, 0), (0, 4)]
+        subscriptions.call(RPC, build_delivery(made.id, (left, 4)))
+        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 1)))) == [
+            (left, 0)
+        ]
+        assert list_boxes(get(subscriptions, made.id)) == [(4, 0), (0, 4)]
     with subscriptions.clock.at(utc(first_of_year_two)):
-        assert boxes(get(subscriptions, made.id)) == [(0, 4), (0, 4)]
-        answer = subscriptions.call(RPC, delivery(made.id, (left, 3))).deliveries[0]
+        assert list_boxes(get(subscriptions, made.id)) == [(0, 4), (0, 4)]
+        answer = subscriptions.call(RPC, build_delivery(made.id, (left, 3))).deliveries[0]
         assert (answer.delivered_boxes, answer.remaining_boxes) == (3, 1)
-        assert remaining(subscriptions.refusal(RPC, delivery(made.id, (left, 2)))) == [(left, 1)]
+        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
+            (left, 1)
+        ]
     assert [row[:2] for row in ledger(subscriptions, made.id)] == [(1, 4), (2, 3)]
 
 
 def test_29_february_comes_back_in_the_fourth_year(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, utc("2024-02-29T12:00"))
-    left = lenses(made)[0].reference_uuid
+    made = create_activated(subscriptions, body, utc("2024-02-29T12:00"))
+    left = list_lenses(made)[0].reference_uuid
     with subscriptions.database.write() as tx:  # no call extends a subscription yet
         of = store.subscriptions.c.id == made.id
         tx.execute(update(store.subscriptions).where(of).values(renewal_at=utc("2034-01-01")))
     for moment in ("2027-02-27T23:00", "2028-02-28T22:59", "2028-02-28T23:00"):
         with subscriptions.clock.at(utc(moment)):
-            subscriptions.call(RPC, delivery(made.id, (left, 1)))
+            subscriptions.call(RPC, build_delivery(made.id, (left, 1)))
     assert [row[:2] for row in ledger(subscriptions, made.id)] == [(4, 1), (4, 1), (5, 1)]
 
 
 def test_boxes_before_the_activation_count_in_year_one(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(utc("2025-01-10T12:00")):
-        made = confirmed(subscriptions, body)
-        left = lenses(made)[0].reference_uuid
-        subscriptions.call(RPC, delivery(made.id, (left, 3)))
+        made = create_confirmed(subscriptions, body)
+        left = list_lenses(made)[0].reference_uuid
+        subscriptions.call(RPC, build_delivery(made.id, (left, 3)))
     with subscriptions.clock.at(utc("2025-03-01T12:00")):
         activate(subscriptions, made.id, made.last_persisted_cart.cart_items[0].reference_uuid)
-        assert boxes(get(subscriptions, made.id)) == [(3, 1), (0, 4)]
-        assert remaining(subscriptions.refusal(RPC, delivery(made.id, (left, 2)))) == [(left, 1)]
+        assert list_boxes(get(subscriptions, made.id)) == [(3, 1), (0, 4)]
+        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
+            (left, 1)
+        ]
     with subscriptions.clock.at(utc("2026-02-28T23:00")):
-        assert boxes(get(subscriptions, made.id)) == [(0, 4), (0, 4)]
+        assert list_boxes(get(subscriptions, made.id)) == [(0, 4), (0, 4)]

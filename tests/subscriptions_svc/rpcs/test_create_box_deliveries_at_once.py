@@ -11,7 +11,13 @@ from typing import Any
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, package
 from tests.subscriptions_svc.box_client import CALLS, DEADLINE, THREADS, Outcome, attempts
-from tests.subscriptions_svc.shop import boxes, confirmed, delivery, get, lenses
+from tests.subscriptions_svc.shop import (
+    build_delivery,
+    create_confirmed,
+    get,
+    list_boxes,
+    list_lenses,
+)
 
 ROOT = Path(__file__).parents[3]
 PROCESSES = 3
@@ -40,8 +46,8 @@ def at_once(address: str, subscription_id: str, reference_uuid: str) -> list[Out
 
 def test_no_more_boxes_leave_than_the_cap(subscriptions: Served, body: Any) -> None:
     cart = [package(lens("left", box_count=CAP), lens("right", box_count=CAP))]
-    made = confirmed(subscriptions, body, cart_items=cart)
-    eye = lenses(made)[0]
+    made = create_confirmed(subscriptions, body, cart_items=cart)
+    eye = list_lenses(made)[0]
 
     outcomes = at_once(subscriptions.address, made.id, eye.reference_uuid)
 
@@ -55,7 +61,7 @@ def test_no_more_boxes_leave_than_the_cap(subscriptions: Served, body: Any) -> N
         range(1, CAP + 1)
     )
     assert max(seconds for _, _, seconds in outcomes) < DEADLINE
-    assert boxes(get(subscriptions, made.id)) == [(CAP, 0), (0, CAP)]
+    assert list_boxes(get(subscriptions, made.id)) == [(CAP, 0), (0, CAP)]
     rows = subscriptions.rows()
     assert [row[1:4] for row in rows["box_counters"] if row[0] == eye.id] == [(1, CAP, CAP)]
     assert sum(row[4] for row in rows["box_deliveries"] if row[2] == eye.id) == CAP
@@ -65,13 +71,13 @@ def test_two_eyes_in_either_order_do_not_wait_for_each_other_in_a_ring(
     subscriptions: Served, body: Any
 ) -> None:
     cart = [package(lens("left", box_count=CAP), lens("right", box_count=CAP))]
-    made = confirmed(subscriptions, body, cart_items=cart)
-    left, right = (item.reference_uuid for item in lenses(made))
+    made = create_confirmed(subscriptions, body, cart_items=cart)
+    left, right = (item.reference_uuid for item in list_lenses(made))
 
     def deliver(turn: int) -> None:
         pair = [(left, 1), (right, 1)][:: 1 if turn % 2 else -1]
-        subscriptions.call("CreateBoxDeliveries", delivery(made.id, *pair), timeout=DEADLINE)
+        subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, *pair), timeout=DEADLINE)
 
     with ThreadPoolExecutor(24) as pool:
         list(pool.map(deliver, range(CAP)))
-    assert boxes(get(subscriptions, made.id)) == [(CAP, 0), (CAP, 0)]
+    assert list_boxes(get(subscriptions, made.id)) == [(CAP, 0), (CAP, 0)]

@@ -10,12 +10,12 @@ from protos.subscriptions_pb2 import CreatePriceSimulationRequest
 from subscriptions_svc import reference
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
-from tests.subscriptions_svc.shop import solicited
+from tests.subscriptions_svc.shop import solicit
 
 RPC = "CreatePriceSimulation"
 
 
-def asked(*cart: Any, **more: Any) -> CreatePriceSimulationRequest:
+def build_request(*cart: Any, **more: Any) -> CreatePriceSimulationRequest:
     return ParseDict({"cart_items": list(cart), **more}, CreatePriceSimulationRequest())
 
 
@@ -26,7 +26,7 @@ def money(value: int, string: str) -> dict[str, str]:
 def test_it_works(subscriptions: Served) -> None:
     whole = package(lens("left"), lens("right", subscription_price=1000), name="Lenses")
     before = subscriptions.rows()
-    answer = subscriptions.call(RPC, asked(material(quantity=3), whole))
+    answer = subscriptions.call(RPC, build_request(material(quantity=3), whole))
     assert subscriptions.rows() == before
     lenses = [
         {
@@ -72,8 +72,8 @@ def test_it_works(subscriptions: Served) -> None:
 
 def test_it_tells_what_the_subscription_then_costs(subscriptions: Served, body: Any) -> None:
     demo = body("subscription")["cart_items"]
-    told = subscriptions.call(RPC, asked(*demo)).cart_items[0]
-    made = solicited(subscriptions, body).last_persisted_cart.cart_items[0]
+    told = subscriptions.call(RPC, build_request(*demo)).cart_items[0]
+    made = solicit(subscriptions, body).last_persisted_cart.cart_items[0]
     for name in ("price_with_tax", "total_with_tax", "subscription_price"):
         assert getattr(told, name) == getattr(made, name)
         for each, item in zip(told.items, made.items, strict=True):
@@ -95,10 +95,10 @@ def test_an_account_of_several_merchants_says_in_whose_currency(subscriptions: S
         ("yen", ("￥1,234,567", "￥51,440")),
         ("dinar", ("KWD1,234.567", "KWD51.440")),
     ):
-        answer = subscriptions.call(RPC, asked(item, merchant_id=id_), "other")
+        answer = subscriptions.call(RPC, build_request(item, merchant_id=id_), "other")
         told = (answer.total_with_tax.string, answer.total_subscription_price.string)
         assert told == texts
-    failure = subscriptions.refusal(RPC, asked(item), "other")
+    failure = subscriptions.refusal(RPC, build_request(item), "other")
     assert (failure.reason, [fault.path for fault in failure.faults]) == (
         "INVALID",
         ["merchant_id"],
@@ -107,7 +107,7 @@ def test_an_account_of_several_merchants_says_in_whose_currency(subscriptions: S
 
 @pytest.mark.parametrize("id_", ["yen", "unknown", "otra_tienda"])
 def test_another_merchant_is_unauthenticated(subscriptions: Served, id_: str) -> None:
-    request = asked(material(), merchant_id=id_)
+    request = build_request(material(), merchant_id=id_)
     assert subscriptions.refusal(RPC, request).reason == "UNAUTHENTICATED"
 
 
@@ -134,22 +134,22 @@ def test_another_merchant_is_unauthenticated(subscriptions: Served, id_: str) ->
 def test_faults_are_those_of_a_new_subscription(
     subscriptions: Served, body: Any, cart: Any, reason: str, paths: list[str]
 ) -> None:
-    failure = subscriptions.refusal(RPC, asked(*cart))
+    failure = subscriptions.refusal(RPC, build_request(*cart))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, reason)
     assert sorted(fault.path for fault in failure.faults) == paths
 
 
 def test_the_largest_cart_is_summed_exactly(subscriptions: Served) -> None:
     dear = material(price_with_tax=10**12, subscription_price=10**12)
-    answer = subscriptions.call(RPC, asked(*[dear] * 100))
+    answer = subscriptions.call(RPC, build_request(*[dear] * 100))
     assert answer.total_with_tax.value == answer.total_subscription_price.value == 10**14
     assert answer.total_with_tax.string == "1.000.000.000.000,00 €"
 
 
 def test_a_key_keeps_the_answer(subscriptions: Served, unique: str) -> None:
-    request = asked(material())
+    request = build_request(material())
     first = subscriptions.call(RPC, request, idempotency_key=unique)
     assert subscriptions.call(RPC, request, idempotency_key=unique) == first
-    other = asked(material(quantity=2))
+    other = build_request(material(quantity=2))
     failure = subscriptions.refusal(RPC, other, idempotency_key=unique)
     assert failure.reason == "IDEMPOTENCY_MISMATCH"

@@ -14,7 +14,14 @@ from chassis.errors import Failure, Fault, decode
 from protos.subscriptions_pb2 import CreateSubscriptionRequest, Subscription
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
-from tests.subscriptions_svc.shop import OTHERS, activated, end, get, solicitation, solicited
+from tests.subscriptions_svc.shop import (
+    OTHERS,
+    build_solicitation,
+    create_activated,
+    get,
+    set_status,
+    solicit,
+)
 
 UUID = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 
@@ -23,12 +30,12 @@ def paths(failure: Failure) -> list[str]:
     return [fault.path for fault in failure.faults]
 
 
-def without_ids(value: Any) -> Any:
+def remove_ids(value: Any) -> Any:
     """A document whose ids are all alike."""
     if isinstance(value, dict):
         ids = ("id", "reference_uuid", "code")
-        return {name: UUID if name in ids else without_ids(each) for name, each in value.items()}
-    return [without_ids(each) for each in value] if isinstance(value, list) else value
+        return {name: UUID if name in ids else remove_ids(each) for name, each in value.items()}
+    return [remove_ids(each) for each in value] if isinstance(value, list) else value
 
 
 NOTHING = {"string": "0,00 €"}
@@ -59,12 +66,13 @@ def lens_answer(eye: str) -> dict[str, Any]:
 def test_it_works(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(datetime(2026, 3, 1, 12, 0, 0, 651_000, tzinfo=UTC)):
         created = subscriptions.call(
-            "CreateSubscription", solicitation(body, reference="ref001-5", discounts='[{"a": 1}]')
+            "CreateSubscription",
+            build_solicitation(body, reference="ref001-5", discounts='[{"a": 1}]'),
         )
     for item in created.last_persisted_cart.cart_items:
         assert str(uuid.UUID(item.id)) == item.id
         assert str(uuid.UUID(item.reference_uuid)) == item.reference_uuid
-    told = without_ids(MessageToDict(created, preserving_proto_field_name=True))
+    told = remove_ids(MessageToDict(created, preserving_proto_field_name=True))
     assert told == {
         "id": UUID,
         "created_at": "2026-03-01T12:00:00.651Z",
@@ -111,7 +119,7 @@ def test_a_monthly_price_is_a_twenty_fourth_half_up_unless_told(
 ) -> None:
     told = {**material(reference="TOLD"), "subscription_price": 0, "subscription_vat_rate": 0}
     cart = [{**material(), "quantity": 3}, told, package(material(), {**told, "quantity": 2})]
-    created = solicited(subscriptions, body, cart_items=cart)
+    created = solicit(subscriptions, body, cart_items=cart)
     items = created.last_persisted_cart.cart_items
     assert [item.subscription_price.value for item in items] == [1458, 0, 1458]
     assert items[0].total_with_tax.string == "1.050,00 €"
@@ -122,22 +130,22 @@ def test_a_monthly_price_is_a_twenty_fourth_half_up_unless_told(
 def test_amounts_may_be_the_largest_that_rules_allow(subscriptions: Served, body: Any) -> None:
     dear = {**material(), "price_with_tax": 10**12, "subscription_price": 10**12}
     cart = [package(*(dear for _ in range(100)))]
-    failure = subscriptions.refusal("CreateSubscription", solicitation(body, cart_items=cart))
+    failure = subscriptions.refusal("CreateSubscription", build_solicitation(body, cart_items=cart))
     assert sorted(paths(failure)) == ["cart_items.0.items", "cart_items.0.price_with_tax"]
-    created = solicited(subscriptions, body, cart_items=[dear, {**material(), "quantity": 10**6}])
+    created = solicit(subscriptions, body, cart_items=[dear, {**material(), "quantity": 10**6}])
     assert created.last_persisted_cart.cart_items[0].price_with_tax.value == 10**12
 
 
 def test_texts_may_be_long_and_in_any_script(subscriptions: Served, body: Any) -> None:
     names = {"given_names": "Ł" * 255, "surnames": "ﷺ" * 255, "address": "🏠" * 255}
-    created = solicited(subscriptions, body, **names, reference="ß" * 223 + uuid.uuid4().hex)
+    created = solicit(subscriptions, body, **names, reference="ß" * 223 + uuid.uuid4().hex)
     assert get(subscriptions, created.id).customer.surnames == "ﷺ" * 255
 
 
 def test_all_faults_of_shape_are_malformed_at_once(subscriptions: Served, body: Any) -> None:
     before = subscriptions.rows()
     cart = [{**material(), "quantity": 0}, package(lens("up"))]
-    wrong = solicitation(body, merchant=None, reference="", cart_items=cart)
+    wrong = build_solicitation(body, merchant=None, reference="", cart_items=cart)
     failure = subscriptions.refusal("CreateSubscription", wrong)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "MALFORMED")
     assert sorted(paths(failure)) == [
@@ -151,7 +159,7 @@ def test_all_faults_of_shape_are_malformed_at_once(subscriptions: Served, body: 
 
 def test_all_faults_of_meaning_are_invalid_at_once(subscriptions: Served, body: Any) -> None:
     before = subscriptions.rows()
-    wrong = solicitation(
+    wrong = build_solicitation(
         body,
         merchant={"id": "tienda_moderna", "store_ref": "otra_tienda"},
         email="john",
@@ -189,15 +197,15 @@ def test_a_merchant_of_another_account_is_unauthenticated(
     subscriptions: Served, body: Any, merchant_id: str
 ) -> None:
     merchant = {"id": merchant_id, "store_ref": "tienda_moderna"}
-    request = solicitation(body, merchant=merchant, email="also wrong")
+    request = build_solicitation(body, merchant=merchant, email="also wrong")
     failure = subscriptions.refusal("CreateSubscription", request)
     assert (failure.code, failure.reason) == (StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
-    shapeless = solicitation(body, merchant=merchant, reference=None)
+    shapeless = build_solicitation(body, merchant=merchant, reference=None)
     assert subscriptions.refusal("CreateSubscription", shapeless).reason == "MALFORMED"
 
 
 def test_a_control_character_is_refused(subscriptions: Served, body: Any) -> None:
-    request = solicitation(body, city="Barce\0lona", given_names="\x1b[31m", address="a\tb")
+    request = build_solicitation(body, city="Barce\0lona", given_names="\x1b[31m", address="a\tb")
     failure = subscriptions.refusal("CreateSubscription", request)
     assert sorted(paths(failure)) == ["city", "given_names"]
 
@@ -205,20 +213,20 @@ def test_a_control_character_is_refused(subscriptions: Served, body: Any) -> Non
 def test_a_live_reference_is_a_merchants_own_and_used_once(
     subscriptions: Served, body: Any
 ) -> None:
-    first = solicited(subscriptions, body)
-    again = solicitation(body, reference=first.reference)
+    first = solicit(subscriptions, body)
+    again = build_solicitation(body, reference=first.reference)
     before = subscriptions.rows()
     failure = subscriptions.refusal("CreateSubscription", again)
     assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
     assert subscriptions.rows() == before
-    solicited(subscriptions, body, "other", merchant=OTHERS, reference=first.reference)
-    end(subscriptions, first.id)
+    solicit(subscriptions, body, "other", merchant=OTHERS, reference=first.reference)
+    set_status(subscriptions, first.id)
     assert subscriptions.call("CreateSubscription", again).reference == first.reference
 
 
 def test_a_finished_subscription_gives_its_reference_back(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, datetime(2024, 1, 1, tzinfo=UTC))
-    again = solicitation(body, reference=made.reference)
+    made = create_activated(subscriptions, body, datetime(2024, 1, 1, tzinfo=UTC))
+    again = build_solicitation(body, reference=made.reference)
     with subscriptions.clock.at(datetime(2025, 12, 31, 22, 59, tzinfo=UTC)):
         assert subscriptions.refusal("CreateSubscription", again).reason == "ALREADY_EXISTS"
     with subscriptions.clock.at(datetime(2025, 12, 31, 23, tzinfo=UTC)):
@@ -227,7 +235,7 @@ def test_a_finished_subscription_gives_its_reference_back(subscriptions: Served,
 
 
 def test_one_of_many_equal_solicitations_at_once_is_taken(subscriptions: Served, body: Any) -> None:
-    request = solicitation(body)
+    request = build_solicitation(body)
 
     def attempt(_: int) -> str:
         try:
@@ -242,7 +250,7 @@ def test_one_of_many_equal_solicitations_at_once_is_taken(subscriptions: Served,
 
 
 def test_one_idempotency_key_has_one_effect(subscriptions: Served, body: Any, unique: str) -> None:
-    request = solicitation(body)
+    request = build_solicitation(body)
 
     def attempt(_: int) -> Subscription:
         answer: Subscription = subscriptions.call(
@@ -253,7 +261,9 @@ def test_one_idempotency_key_has_one_effect(subscriptions: Served, body: Any, un
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(attempt, range(8)))
     assert answers == [answers[0]] * 8
-    other = subscriptions.refusal("CreateSubscription", solicitation(body), idempotency_key=unique)
+    other = subscriptions.refusal(
+        "CreateSubscription", build_solicitation(body), idempotency_key=unique
+    )
     assert other.reason == "IDEMPOTENCY_MISMATCH"
     assert other.faults == (
         Fault("Idempotency-Key", "Was used for another request; use a new key."),
@@ -261,6 +271,6 @@ def test_one_idempotency_key_has_one_effect(subscriptions: Served, body: Any, un
 
 
 def test_staff_and_nobody_may_not_solicit(subscriptions: Served, body: Any) -> None:
-    request = solicitation(body)
+    request = build_solicitation(body)
     assert subscriptions.refusal("CreateSubscription", request, "staff").reason == "FORBIDDEN"
     assert subscriptions.refusal("CreateSubscription", request, "").reason == "UNAUTHENTICATED"

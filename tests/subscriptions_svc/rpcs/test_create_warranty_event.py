@@ -13,13 +13,13 @@ from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
     activate,
-    change,
+    change_cart,
     confirm,
-    confirmed,
-    end,
+    create_confirmed,
     get,
     pay,
-    solicited,
+    set_status,
+    solicit,
 )
 
 RPC = "CreateWarrantyEvent"
@@ -35,7 +35,7 @@ CART = [
 def active(subscriptions: Served, body: Any) -> Any:
     """A paid, active subscription of glasses, of lenses with a case, and of a set."""
     with subscriptions.clock.at(START):
-        made = confirmed(subscriptions, body, cart_items=CART)
+        made = create_confirmed(subscriptions, body, cart_items=CART)
         for item in made.last_persisted_cart.cart_items:
             activate(subscriptions, made.id, item.reference_uuid)
         yield pay(subscriptions, made.id)
@@ -124,7 +124,7 @@ def test_the_largest_charge_is_kept(subscriptions: Served, active: Subscription)
 
 
 def test_what_was_not_handed_over_has_none(subscriptions: Served, body: Any) -> None:
-    made = confirmed(subscriptions, body, cart_items=CART)
+    made = create_confirmed(subscriptions, body, cart_items=CART)
     glasses = made.last_persisted_cart.cart_items[0]
     assert not made.available_actions.use_warranty
     failure = subscriptions.refusal(RPC, event(made, glasses))
@@ -136,20 +136,20 @@ def test_what_was_not_handed_over_has_none(subscriptions: Served, body: Any) -> 
 
 def test_what_was_taken_out_has_none(subscriptions: Served, active: Subscription) -> None:
     first, *rest = active.last_persisted_cart.cart_items
-    change(subscriptions, active.id, *(item.id for item in rest))
+    change_cart(subscriptions, active.id, *(item.id for item in rest))
     failure = subscriptions.refusal(RPC, event(active, first))
     assert [fault.path for fault in failure.faults] == ["product_id"]
 
 
 def test_it_ends_with_the_subscription(subscriptions: Served, active: Subscription) -> None:
     request = event(active, active.last_persisted_cart.cart_items[0])
-    end(subscriptions, active.id)
+    set_status(subscriptions, active.id)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "NOT_ALLOWED")
 
 
 def test_not_found_and_another_merchants_come_first(subscriptions: Served, body: Any) -> None:
-    others = solicited(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHERS)
     wrong = CreateWarrantyEventRequest(subscription_id=others.id)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = CreateWarrantyEventRequest(subscription_id=UNKNOWN)

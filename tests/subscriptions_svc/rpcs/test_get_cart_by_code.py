@@ -9,7 +9,15 @@ from protos.subscriptions_pb2 import (
 )
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import material
-from tests.subscriptions_svc.shop import activated, confirm, end, get, pay, propose, solicited
+from tests.subscriptions_svc.shop import (
+    confirm,
+    create_activated,
+    get,
+    pay,
+    propose,
+    set_status,
+    solicit,
+)
 from tests.subscriptions_svc.shopper import (
     DRAFT,
     NOON,
@@ -23,15 +31,15 @@ from tests.subscriptions_svc.shopper import (
 
 @pytest.mark.parametrize("status", ["draft", "sent", "in_progress"])
 def test_the_first_look_opens_it(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     for _ in range(2):
         assert look(subscriptions, made.last_persisted_cart.code).state == "open"
         assert get(subscriptions, made.id).status == "in_progress"
 
 
 def test_a_look_moves_nothing_that_is_further(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     for status, state in [
         ("waiting_for_payment", "waiting_for_payment"),
         ("activating", "confirmed"),
@@ -39,20 +47,20 @@ def test_a_look_moves_nothing_that_is_further(subscriptions: Served, body: Any) 
         ("cancelled", "ended"),
         ("finished", "ended"),
     ]:
-        end(subscriptions, made.id, status)
+        set_status(subscriptions, made.id, status)
         assert look(subscriptions, made.last_persisted_cart.code).state == state
         assert accept(subscriptions, made.last_persisted_cart.code).state == state
         assert get(subscriptions, made.id).status == status
 
 
 def test_what_is_known_of_an_account_does_not_matter(subscriptions: Served, body: Any) -> None:
-    code = solicited(subscriptions, body).last_persisted_cart.code
+    code = solicit(subscriptions, body).last_persisted_cart.code
     assert look(subscriptions, code, authorization="Basic nonsense").state == "open"
     assert look(subscriptions, code, **{"idempotency-key": "k"}).state == "open"
 
 
 def test_a_change_is_shown_beside_what_there_is(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         code = propose(subscriptions, made)
         cart = look(subscriptions, code)
@@ -85,7 +93,7 @@ def test_a_change_is_shown_beside_what_there_is(subscriptions: Served, body: Any
 
 
 def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
     request.cart_items.add(**material())
@@ -98,7 +106,7 @@ def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
 
 
 def test_staff_confirms_and_the_page_tells(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     confirm(subscriptions, made.id)
     assert look(subscriptions, made.last_persisted_cart.code).state == "confirmed"
 
@@ -106,7 +114,7 @@ def test_staff_confirms_and_the_page_tells(subscriptions: Served, body: Any) -> 
 def test_pieces_count_in_the_price(subscriptions: Served, body: Any) -> None:
     glasses = material(quantity=3, price_with_tax=35000)
     cart = [*body("subscription")["cart_items"], glasses]
-    made = solicited(subscriptions, body, cart_items=cart)
+    made = solicit(subscriptions, body, cart_items=cart)
     found = look(subscriptions, made.last_persisted_cart.code)
     assert found.items[1].monthly.string == "43,74 €"
     assert found.monthly.string == "63,74 €"

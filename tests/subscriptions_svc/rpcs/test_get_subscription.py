@@ -14,13 +14,13 @@ from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activated,
-    boxes,
-    confirmed,
-    delivery,
+    build_delivery,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
-    solicited,
+    list_boxes,
+    list_lenses,
+    solicit,
 )
 
 ACTIONS = {
@@ -49,21 +49,21 @@ def actions(subscription: Any) -> dict[str, bool]:
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    created = solicited(subscriptions, body)
+    created = solicit(subscriptions, body)
     assert get(subscriptions, created.id) == created
 
 
 def test_a_moment_is_told_to_the_millisecond(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)):
-        created = solicited(subscriptions, body)
+        created = solicit(subscriptions, body)
     assert created.created_at.ToJsonString() == "2026-03-01T12:00:00.651Z"
 
 
 def test_what_nobody_told_is_absent(subscriptions: Served, body: Any) -> None:
     names: Any = dict.fromkeys(("given_names", "surnames", "email", "mobile_phone"))
-    created = solicited(subscriptions, body, **names)
+    created = solicit(subscriptions, body, **names)
     assert not created.customer.ListFields()
-    one = solicited(subscriptions, body, given_names=None)
+    one = solicit(subscriptions, body, given_names=None)
     assert one.customer.full_name == "Doe Jr"
 
 
@@ -79,15 +79,15 @@ def test_an_id_of_nothing_is_not_found(subscriptions: Served, wrong: str) -> Non
 
 
 def test_an_id_in_capitals_is_not_found(subscriptions: Served, body: Any) -> None:
-    request = GetSubscriptionRequest(subscription_id=solicited(subscriptions, body).id.upper())
+    request = GetSubscriptionRequest(subscription_id=solicit(subscriptions, body).id.upper())
     assert subscriptions.refusal("GetSubscription", request).code is StatusCode.NOT_FOUND
 
 
 def test_another_merchants_subscription_is_unauthenticated(
     subscriptions: Served, body: Any
 ) -> None:
-    mine = GetSubscriptionRequest(subscription_id=solicited(subscriptions, body).id)
-    others = solicited(subscriptions, body, "other", merchant=OTHERS)
+    mine = GetSubscriptionRequest(subscription_id=solicit(subscriptions, body).id)
+    others = solicit(subscriptions, body, "other", merchant=OTHERS)
     theirs = GetSubscriptionRequest(subscription_id=others.id)
     assert subscriptions.refusal("GetSubscription", mine, "other").reason == "UNAUTHENTICATED"
     assert subscriptions.refusal("GetSubscription", theirs).reason == "UNAUTHENTICATED"
@@ -112,21 +112,21 @@ def test_who_is_no_client_is_refused(
 
 
 def test_the_dates_of_deliveries_are_local_days(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, utc("2025-03-01T12:00"))
+    made = create_activated(subscriptions, body, utc("2025-03-01T12:00"))
     assert (made.HasField("last_delivery_date"), made.HasField("next_delivery_date")) == (
         False,
         False,
     )
-    left, right = lenses(made)
+    left, right = list_lenses(made)
     with subscriptions.clock.at(utc("2025-06-09T22:30")):  # the tenth in Madrid
-        request = delivery(made.id, (left.reference_uuid, 1), (right.reference_uuid, 4))
+        request = build_delivery(made.id, (left.reference_uuid, 1), (right.reference_uuid, 4))
         subscriptions.call("CreateBoxDeliveries", request)
         after = get(subscriptions, made.id)
-    assert boxes(after) == [(1, 3), (4, 0)]
+    assert list_boxes(after) == [(1, 3), (4, 0)]
     assert (after.last_delivery_date, after.next_delivery_date) == ("2025-06-10", "2025-09-10")
     with subscriptions.clock.at(utc("2026-03-02T12:00")):
         second_year = get(subscriptions, made.id)
-    assert boxes(second_year) == [(0, 4), (0, 4)]
+    assert list_boxes(second_year) == [(0, 4), (0, 4)]
     assert (second_year.last_delivery_date, second_year.next_delivery_date) == (
         "2025-06-10",
         "2026-03-01",
@@ -134,7 +134,7 @@ def test_the_dates_of_deliveries_are_local_days(subscriptions: Served, body: Any
 
 
 def test_months_are_counted_and_the_last_one_ends_it(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, utc("2024-02-29T12:00"))
+    made = create_activated(subscriptions, body, utc("2024-02-29T12:00"))
     assert made.renewal_at.ToJsonString() == "2026-02-27T23:00:00Z"
     seen = []
     for moment in ("2024-02-29T12:00", "2025-02-27T22:59", "2025-02-27T23:00", "2026-02-27T22:59"):
@@ -152,8 +152,8 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
     cart = [*body("subscription")["cart_items"], material()]
     now = utc("2026-03-01T12:00")
     with subscriptions.clock.at(now):
-        draft = solicited(subscriptions, body, cart_items=cart)
-        waiting = confirmed(subscriptions, body, cart_items=cart)
+        draft = solicit(subscriptions, body, cart_items=cart)
+        waiting = create_confirmed(subscriptions, body, cart_items=cart)
     assert actions(draft) == {**ACTIONS, "withdraw": True, "send_sms": True}
     assert actions(waiting) == {
         **ACTIONS,
@@ -161,7 +161,7 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
         "activate_product": True,
         "deliver_boxes": True,
     }
-    made = activated(subscriptions, body, now, cart_items=cart)
+    made = create_activated(subscriptions, body, now, cart_items=cart)
     with subscriptions.clock.at(utc("2026-03-02T12:00")):
         later = get(subscriptions, made.id)
     assert actions(later) == {
@@ -174,6 +174,6 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
 
 
 def test_the_cart_has_an_unguessable_code(subscriptions: Served, body: Any) -> None:
-    codes = {solicited(subscriptions, body).last_persisted_cart.code for _ in range(3)}
+    codes = {solicit(subscriptions, body).last_persisted_cart.code for _ in range(3)}
     assert len(codes) == 3
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{27}", code) for code in codes)

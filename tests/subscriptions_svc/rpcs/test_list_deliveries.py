@@ -12,20 +12,20 @@ from tests.subscriptions_svc.bodies import lens, package
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activated,
-    change,
-    delivery,
-    end,
-    lenses,
+    build_delivery,
+    change_cart,
+    create_activated,
+    list_lenses,
     pay,
-    solicited,
+    set_status,
+    solicit,
 )
 
 RPC = "ListDeliveries"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def listed(
+def list_deliveries(
     served: Served, subscription_id: str, who: str = "client", **page: int
 ) -> ListDeliveriesResponse:
     request = ListDeliveriesRequest(subscription_id=subscription_id, **page)
@@ -33,7 +33,7 @@ def listed(
     return answer
 
 
-def told(entry: Delivery) -> tuple[Any, ...]:
+def to_tuple(entry: Delivery) -> tuple[Any, ...]:
     return (
         entry.delivered_at.ToJsonString(),
         entry.reference,
@@ -44,15 +44,15 @@ def told(entry: Delivery) -> tuple[Any, ...]:
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, START)
-    left, right = lenses(made)
-    request = delivery(made.id, (left.reference_uuid, 2), (right.reference_uuid, 1))
+    made = create_activated(subscriptions, body, START)
+    left, right = list_lenses(made)
+    request = build_delivery(made.id, (left.reference_uuid, 2), (right.reference_uuid, 1))
     with subscriptions.clock.at(datetime(2026, 4, 1, 8, 30, 0, 651_999, tzinfo=UTC)):
         subscriptions.call("CreateBoxDeliveries", request, x_request_id="till-7")
     with subscriptions.clock.at(datetime(2027, 2, 28, 23, tzinfo=UTC)):
-        subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left.reference_uuid, 1)))
-    answer = listed(subscriptions, made.id)
-    assert [told(entry) for entry in answer.data] == [
+        subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left.reference_uuid, 1)))
+    answer = list_deliveries(subscriptions, made.id)
+    assert [to_tuple(entry) for entry in answer.data] == [
         ("2027-02-28T23:00:00Z", "CL-LEFT-001", "left", 1, 2),
         ("2026-04-01T08:30:00.651Z", "CL-RIGHT-001", "right", 1, 1),
         ("2026-04-01T08:30:00.651Z", "CL-LEFT-001", "left", 2, 1),
@@ -69,28 +69,30 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 
 
 def test_it_has_pages(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, START, cart_items=[package(lens("both", box_count=9))])
+    made = create_activated(
+        subscriptions, body, START, cart_items=[package(lens("both", box_count=9))]
+    )
     for quantity in range(1, 4):
-        request = delivery(made.id, (lenses(made)[0].reference_uuid, quantity))
+        request = build_delivery(made.id, (list_lenses(made)[0].reference_uuid, quantity))
         subscriptions.call("CreateBoxDeliveries", request)
-    pages = [listed(subscriptions, made.id, page=page, per_page=2) for page in (1, 2, 3)]
+    pages = [list_deliveries(subscriptions, made.id, page=page, per_page=2) for page in (1, 2, 3)]
     assert [[entry.quantity for entry in page.data] for page in pages] == [[3, 2], [1], []]
     assert {(page.meta.total_count, page.meta.total_pages) for page in pages} == {(3, 2)}
 
 
 def test_what_was_taken_out_stays_in_the_ledger(subscriptions: Served, body: Any) -> None:
-    made = pay(subscriptions, activated(subscriptions, body, START).id)
-    left = lenses(made)[0].reference_uuid
+    made = pay(subscriptions, create_activated(subscriptions, body, START).id)
+    left = list_lenses(made)[0].reference_uuid
     with subscriptions.clock.at(START):
-        subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left, 1)))
-        change(subscriptions, made.id, package(lens("left", reference="NEW")))
-        end(subscriptions, made.id)
-    answer = listed(subscriptions, made.id)
+        subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
+        change_cart(subscriptions, made.id, package(lens("left", reference="NEW")))
+        set_status(subscriptions, made.id)
+    answer = list_deliveries(subscriptions, made.id)
     assert [entry.cart_item_reference_uuid for entry in answer.data] == [left]
 
 
 def test_a_ledger_may_be_empty(subscriptions: Served, body: Any) -> None:
-    answer = listed(subscriptions, solicited(subscriptions, body).id)
+    answer = list_deliveries(subscriptions, solicit(subscriptions, body).id)
     assert (list(answer.data), answer.meta.total_pages) == ([], 0)
 
 
@@ -100,13 +102,13 @@ def test_a_ledger_may_be_empty(subscriptions: Served, body: Any) -> None:
 def test_a_page_out_of_bounds_is_malformed(
     subscriptions: Served, body: Any, page: dict[str, int]
 ) -> None:
-    request = ListDeliveriesRequest(subscription_id=solicited(subscriptions, body).id, **page)
+    request = ListDeliveriesRequest(subscription_id=solicit(subscriptions, body).id, **page)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.reason, [fault.path for fault in failure.faults]) == ("MALFORMED", list(page))
 
 
 def test_not_found_and_another_merchants_come_first(subscriptions: Served, body: Any) -> None:
-    others = solicited(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHERS)
     wrong = ListDeliveriesRequest(subscription_id=others.id, page=0)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = ListDeliveriesRequest(subscription_id=UNKNOWN, page=0)

@@ -16,14 +16,14 @@ from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
     activate,
-    activated,
-    boxes,
-    confirmed,
-    delivery,
-    end,
+    build_delivery,
+    create_activated,
+    create_confirmed,
     get,
-    lenses,
-    solicited,
+    list_boxes,
+    list_lenses,
+    set_status,
+    solicit,
 )
 
 RPC = "ListSubscriptions"
@@ -60,22 +60,24 @@ def mark(unique: str) -> str:
     return unique
 
 
-def listed(served: Served, who: str = "client", **filters: Any) -> ListSubscriptionsResponse:
+def list_subscriptions(
+    served: Served, who: str = "client", **filters: Any
+) -> ListSubscriptionsResponse:
     answer: ListSubscriptionsResponse = served.call(RPC, ListSubscriptionsRequest(**filters), who)
     return answer
 
 
-def ids(served: Served, **filters: Any) -> list[str]:
-    return [each.id for each in listed(served, **filters).data]
+def list_ids(served: Served, **filters: Any) -> list[str]:
+    return [each.id for each in list_subscriptions(served, **filters).data]
 
 
 def test_it_works(subscriptions: Served, body: Any, mark: str) -> None:
-    made = confirmed(subscriptions, body, surnames=mark)
-    left = lenses(made)[0].reference_uuid
-    subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left, 3)))
-    answer = listed(subscriptions, search=mark)
+    made = create_confirmed(subscriptions, body, surnames=mark)
+    left = list_lenses(made)[0].reference_uuid
+    subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 3)))
+    answer = list_subscriptions(subscriptions, search=mark)
     assert answer.data[0] == get(subscriptions, made.id)
-    assert boxes(answer.data[0]) == [(3, 1), (0, 4)]
+    assert list_boxes(answer.data[0]) == [(3, 1), (0, 4)]
     assert MessageToDict(answer.meta, preserving_proto_field_name=True) == {
         "page": 1,
         "per_page": 30,
@@ -90,9 +92,12 @@ def test_pages_are_newest_first_and_true_past_the_end(
     made = []
     for minute in range(5):
         with subscriptions.clock.at(utc("2026-03-01T12:00") + timedelta(minutes=minute)):
-            made.append(solicited(subscriptions, body, surnames=mark).id)
+            made.append(solicit(subscriptions, body, surnames=mark).id)
     made.reverse()
-    pages = [listed(subscriptions, search=mark, page=page, per_page=2) for page in (1, 2, 3, 4)]
+    pages = [
+        list_subscriptions(subscriptions, search=mark, page=page, per_page=2)
+        for page in (1, 2, 3, 4)
+    ]
     assert [[each.id for each in page.data] for page in pages] == [
         made[:2],
         made[2:4],
@@ -100,8 +105,8 @@ def test_pages_are_newest_first_and_true_past_the_end(
         [],
     ]
     assert {(page.meta.total_count, page.meta.total_pages) for page in pages} == {(5, 3)}
-    assert not listed(subscriptions, search=mark, page=10**6, per_page=100).data
-    nothing = listed(subscriptions, search=f"{mark}x")
+    assert not list_subscriptions(subscriptions, search=mark, page=10**6, per_page=100).data
+    nothing = list_subscriptions(subscriptions, search=f"{mark}x")
     assert (nothing.meta.total_count, nothing.meta.total_pages) == (0, 0)
 
 
@@ -109,20 +114,24 @@ def test_equal_moments_have_an_order_of_their_own(
     subscriptions: Served, body: Any, mark: str
 ) -> None:
     with subscriptions.clock.at(utc("2026-03-01T12:00")):
-        made = [solicited(subscriptions, body, surnames=mark).id for _ in range(4)]
-    found = [ids(subscriptions, search=mark, page=page, per_page=1)[0] for page in (1, 2, 3, 4)]
+        made = [solicit(subscriptions, body, surnames=mark).id for _ in range(4)]
+    found = [
+        list_ids(subscriptions, search=mark, page=page, per_page=1)[0] for page in (1, 2, 3, 4)
+    ]
     assert found == sorted(made, reverse=True)
 
 
 def test_only_the_accounts_merchants_are_listed(
     subscriptions: Served, body: Any, mark: str
 ) -> None:
-    mine = solicited(subscriptions, body, surnames=mark).id
-    theirs = solicited(subscriptions, body, "other", merchant=OTHERS, surnames=mark).id
-    assert ids(subscriptions, search=mark) == [mine]
-    assert ids(subscriptions, search=mark, merchant_id="tienda_moderna,otra_tienda") == [mine]
-    assert ids(subscriptions, search=mark, merchant_id="otra_tienda") == []
-    assert [each.id for each in listed(subscriptions, "other", search=mark).data] == [theirs]
+    mine = solicit(subscriptions, body, surnames=mark).id
+    theirs = solicit(subscriptions, body, "other", merchant=OTHERS, surnames=mark).id
+    assert list_ids(subscriptions, search=mark) == [mine]
+    assert list_ids(subscriptions, search=mark, merchant_id="tienda_moderna,otra_tienda") == [mine]
+    assert list_ids(subscriptions, search=mark, merchant_id="otra_tienda") == []
+    assert [each.id for each in list_subscriptions(subscriptions, "other", search=mark).data] == [
+        theirs
+    ]
     request = ListSubscriptionsRequest()
     assert subscriptions.refusal(RPC, request, "staff").reason == "FORBIDDEN"
     assert subscriptions.refusal(RPC, request, "").reason == "UNAUTHENTICATED"
@@ -163,7 +172,7 @@ def test_only_the_accounts_merchants_are_listed(
 def test_a_search_is_words_of_name_phone_or_reference(
     subscriptions: Served, body: Any, mark: str, needle: str, found: bool
 ) -> None:
-    made = solicited(
+    made = solicit(
         subscriptions,
         body,
         given_names="Iván",
@@ -172,9 +181,9 @@ def test_a_search_is_words_of_name_phone_or_reference(
         reference=f"Ref_50% {mark}",
         email="hidden@example.com",
     )
-    assert (made.id in ids(subscriptions, search=needle, per_page=1)) is found
-    assert ids(subscriptions, search=mark.upper()) == [made.id]
-    assert made.id not in ids(subscriptions, search="hidden@")
+    assert (made.id in list_ids(subscriptions, search=needle, per_page=1)) is found
+    assert list_ids(subscriptions, search=mark.upper()) == [made.id]
+    assert made.id not in list_ids(subscriptions, search="hidden@")
 
 
 @pytest.mark.parametrize("reference", ["---", "%", "\U0001f600", "'", "\u200b", "\u0301"])
@@ -183,9 +192,9 @@ def test_what_has_no_word_is_kept_and_listed(
 ) -> None:
     nameless = {"given_names": "", "surnames": "", "mobile_phone": ""}
     named = f"{reference}{reference if reference != '%' else '%%'}"
-    made = solicited(subscriptions, body, reference=named, **nameless)
-    assert ids(subscriptions, per_page=1) == [made.id]
-    end(subscriptions, made.id)
+    made = solicit(subscriptions, body, reference=named, **nameless)
+    assert list_ids(subscriptions, per_page=1) == [made.id]
+    set_status(subscriptions, made.id)
 
 
 @pytest.mark.parametrize(
@@ -200,8 +209,8 @@ def test_what_has_no_word_is_kept_and_listed(
 def test_what_is_not_seen_in_a_name_is_not_looked_for(
     subscriptions: Served, body: Any, mark: str, name: str, needle: str
 ) -> None:
-    made = solicited(subscriptions, body, given_names=mark, surnames=name)
-    assert ids(subscriptions, search=f"{mark} {needle}") == [made.id]
+    made = solicit(subscriptions, body, given_names=mark, surnames=name)
+    assert list_ids(subscriptions, search=f"{mark} {needle}") == [made.id]
 
 
 def test_of_many_words_the_first_of_the_longest_count() -> None:
@@ -211,14 +220,14 @@ def test_of_many_words_the_first_of_the_longest_count() -> None:
 
 
 def test_statuses_are_alternatives(subscriptions: Served, body: Any, mark: str) -> None:
-    draft = solicited(subscriptions, body, surnames=mark).id
-    waiting = confirmed(subscriptions, body, surnames=mark).id
-    ended = solicited(subscriptions, body, surnames=mark).id
-    end(subscriptions, ended)
-    over = activated(subscriptions, body, utc("2020-01-01T12:00"), surnames=mark).id
-    at_work = activated(subscriptions, body, datetime.now(UTC), surnames=mark).id
+    draft = solicit(subscriptions, body, surnames=mark).id
+    waiting = create_confirmed(subscriptions, body, surnames=mark).id
+    ended = solicit(subscriptions, body, surnames=mark).id
+    set_status(subscriptions, ended)
+    over = create_activated(subscriptions, body, utc("2020-01-01T12:00"), surnames=mark).id
+    at_work = create_activated(subscriptions, body, datetime.now(UTC), surnames=mark).id
     assert {
-        status: set(ids(subscriptions, search=mark, status=status))
+        status: set(list_ids(subscriptions, search=mark, status=status))
         for status in ("draft", "activating", "cancelled", "finished", "active", "draft, finished")
     } == {
         "draft": {draft},
@@ -228,18 +237,18 @@ def test_statuses_are_alternatives(subscriptions: Served, body: Any, mark: str) 
         "active": {at_work},
         "draft, finished": {draft, over},
     }
-    assert len(ids(subscriptions, search=mark, payment_status="pending")) == 5
-    assert ids(subscriptions, search=mark, payment_status="paid,failed") == []
+    assert len(list_ids(subscriptions, search=mark, payment_status="pending")) == 5
+    assert list_ids(subscriptions, search=mark, payment_status="paid,failed") == []
 
 
 def test_merchants_and_stores_are_alternatives(subscriptions: Served, body: Any, mark: str) -> None:
-    first = solicited(subscriptions, body, surnames=mark).id
-    second = solicited(subscriptions, body, surnames=mark, merchant=SECOND).id
+    first = solicit(subscriptions, body, surnames=mark).id
+    second = solicit(subscriptions, body, surnames=mark, merchant=SECOND).id
     store = {**SECOND, "store_ref": "calle_2"}
-    third = solicited(subscriptions, body, surnames=mark, merchant=store).id
+    third = solicit(subscriptions, body, surnames=mark, merchant=store).id
 
     def found(**filters: str) -> set[str]:
-        return set(ids(subscriptions, search=mark, **filters))
+        return set(list_ids(subscriptions, search=mark, **filters))
 
     assert found(merchant_id="tienda_del_este") == {second, third}
     assert found(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
@@ -278,12 +287,12 @@ def test_days_are_those_of_the_merchants_zone(
     hawaii: bool,
 ) -> None:
     with subscriptions.clock.at(utc("2026-02-28T23:30")):
-        here = confirmed(subscriptions, body, surnames=mark)
-        far = solicited(subscriptions, body, surnames=mark, merchant=FAR)
+        here = create_confirmed(subscriptions, body, surnames=mark)
+        far = solicit(subscriptions, body, surnames=mark, merchant=FAR)
     with subscriptions.clock.at(utc("2026-03-09T23:00")):
         activate(subscriptions, here.id, here.last_persisted_cart.cart_items[0].reference_uuid)
     with subscriptions.clock.at(utc("2026-03-31T12:00")):
-        found = ids(subscriptions, search=mark, **filters)
+        found = list_ids(subscriptions, search=mark, **filters)
     assert (here.id in found, far.id in found) == (madrid, hawaii)
 
 
@@ -326,9 +335,9 @@ def test_a_longer_page_needs_no_more_statements(
     event.listen(subscriptions.database.engine, "before_cursor_execute", note)
     for size in (1, 6):
         for _ in range(size):
-            solicited(subscriptions, body, surnames=mark, reference=uuid.uuid4().hex)
+            solicit(subscriptions, body, surnames=mark, reference=uuid.uuid4().hex)
         statements.clear()
-        listed(subscriptions, search=mark)
+        list_subscriptions(subscriptions, search=mark)
         counts.append(len(statements))
     event.remove(subscriptions.database.engine, "before_cursor_execute", note)
     assert counts[0] == counts[1]

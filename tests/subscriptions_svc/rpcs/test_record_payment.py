@@ -14,13 +14,13 @@ from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activated,
     confirm,
-    end,
+    confirm_as_shopper,
+    create_activated,
     get,
     pay,
-    shopper_confirms,
-    solicited,
+    set_status,
+    solicit,
 )
 
 RPC = "RecordPayment"
@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     assert made.payment_status == "pending"
     answer = pay(subscriptions, made.id)
     assert (answer.status, answer.payment_status) == ("draft", "paid")
@@ -40,10 +40,10 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 def test_what_the_shopper_has_confirmed_waits_for_its_payment(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
-    waiting = shopper_confirms(subscriptions, made.id, NOW)
+    made = solicit(subscriptions, body)
+    waiting = confirm_as_shopper(subscriptions, made.id, NOW)
     assert (waiting.status, waiting.HasField("confirmed_at")) == ("waiting_for_payment", False)
-    assert shopper_confirms(subscriptions, made.id, NOW) == waiting
+    assert confirm_as_shopper(subscriptions, made.id, NOW) == waiting
     assert pay(subscriptions, made.id, successful=False).status == "waiting_for_payment"
     with subscriptions.clock.at(NOW):
         paid = pay(subscriptions, made.id)
@@ -52,21 +52,21 @@ def test_what_the_shopper_has_confirmed_waits_for_its_payment(
 
 
 def test_what_is_paid_before_is_confirmed_at_once(subscriptions: Served, body: Any) -> None:
-    made = pay(subscriptions, solicited(subscriptions, body).id)
-    found = shopper_confirms(subscriptions, made.id, NOW)
+    made = pay(subscriptions, solicit(subscriptions, body).id)
+    found = confirm_as_shopper(subscriptions, made.id, NOW)
     assert (found.status, found.confirmed_at.ToDatetime(UTC)) == ("activating", NOW)
 
 
 def test_staff_confirms_without_a_payment(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
-    shopper_confirms(subscriptions, made.id, NOW)
+    made = solicit(subscriptions, body)
+    confirm_as_shopper(subscriptions, made.id, NOW)
     found = confirm(subscriptions, made.id)
     assert (found.status, found.payment_status) == ("activating", "pending")
     assert pay(subscriptions, made.id).confirmed_at == found.confirmed_at
 
 
 def test_an_unconfirmed_one_moves_forward_only(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     moved = []
     for to in ("in_progress", "sent", "in_progress", "waiting_for_payment", "sent"):
         with subscriptions.database.write() as tx:
@@ -79,7 +79,7 @@ def test_an_unconfirmed_one_moves_forward_only(subscriptions: Served, body: Any)
 
 
 def test_a_payment_changes_no_date_of_an_active_one(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOW)
+    made = create_activated(subscriptions, body, NOW)
     with subscriptions.clock.at(NOW):
         before, paid = get(subscriptions, made.id), pay(subscriptions, made.id)
     before.payment_status = "paid"
@@ -88,7 +88,7 @@ def test_a_payment_changes_no_date_of_an_active_one(subscriptions: Served, body:
 
 
 def test_the_same_again_changes_nothing(subscriptions: Served, body: Any) -> None:
-    made = pay(subscriptions, solicited(subscriptions, body).id)
+    made = pay(subscriptions, solicit(subscriptions, body).id)
     before = subscriptions.rows()
     assert pay(subscriptions, made.id) == made
     assert subscriptions.rows() == before
@@ -96,8 +96,8 @@ def test_the_same_again_changes_nothing(subscriptions: Served, body: Any) -> Non
 
 @pytest.mark.parametrize("status", ["cancelled", "finished"])
 def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     request = RecordPaymentRequest(subscription_id=made.id, successful=True)
     failure = subscriptions.refusal(RPC, request, "staff", desk=True)
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
@@ -107,7 +107,7 @@ def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) 
 def test_staff_records_for_every_merchant_and_nobody_else_may(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body, "other", merchant=OTHERS)
+    made = solicit(subscriptions, body, "other", merchant=OTHERS)
     request = RecordPaymentRequest(subscription_id=made.id, successful=True)
     assert subscriptions.refusal(RPC, request, "other", desk=True).reason == "FORBIDDEN"
     assert subscriptions.refusal(RPC, request, "", desk=True).reason == "UNAUTHENTICATED"
@@ -121,7 +121,7 @@ def test_an_id_of_nothing_is_not_found_and_how_it_went_is_required(
         request = RecordPaymentRequest(subscription_id=wrong)
         failure = subscriptions.refusal(RPC, request, "staff", desk=True)
         assert failure.code is StatusCode.NOT_FOUND
-    request = RecordPaymentRequest(subscription_id=solicited(subscriptions, body).id)
+    request = RecordPaymentRequest(subscription_id=solicit(subscriptions, body).id)
     failure = subscriptions.refusal(RPC, request, "staff", desk=True)
     assert (failure.reason, [fault.path for fault in failure.faults]) == (
         "MALFORMED",
@@ -131,13 +131,13 @@ def test_an_id_of_nothing_is_not_found_and_how_it_went_is_required(
 
 def test_payments_and_confirmations_at_once_confirm_once(subscriptions: Served, body: Any) -> None:
     for _ in range(5):
-        made = solicited(subscriptions, body)
+        made = solicit(subscriptions, body)
 
         def work(turn: int, of: Subscription = made) -> None:
             if turn % 2:
                 pay(subscriptions, of.id)
             else:
-                shopper_confirms(subscriptions, of.id, NOW)
+                confirm_as_shopper(subscriptions, of.id, NOW)
 
         with ThreadPoolExecutor(6) as pool:
             list(pool.map(work, range(6)))

@@ -22,12 +22,12 @@ from tests.subscriptions_svc.links import (
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activated,
-    confirmed,
-    end,
+    create_activated,
+    create_confirmed,
     get,
     propose,
-    solicited,
+    set_status,
+    solicit,
 )
 
 
@@ -73,14 +73,14 @@ def test_a_cart_has_five_emails_and_the_actions_tell(subscriptions: Served, body
 def test_an_email_before_payment_is_for_mexico(
     subscriptions: Served, body: Any, status: str
 ) -> None:
-    spanish = solicited(subscriptions, body)
-    end(subscriptions, spanish.id, status)
+    spanish = solicit(subscriptions, body)
+    set_status(subscriptions, spanish.id, status)
     assert refuse_to_send(subscriptions, "SendEmail", spanish.id) == (
         "INVALID",
         "Email not allowed for subscription in current status",
     )
-    made = solicited(subscriptions, body, merchant=load_mexican_merchant(subscriptions))
-    end(subscriptions, made.id, status)
+    made = solicit(subscriptions, body, merchant=load_mexican_merchant(subscriptions))
+    set_status(subscriptions, made.id, status)
     send(subscriptions, "SendEmail", made.id)
 
 
@@ -89,8 +89,8 @@ def test_an_email_before_payment_is_for_mexico(
 def test_what_waits_for_nobody_is_not_sent(
     subscriptions: Served, body: Any, rpc: str, status: str
 ) -> None:
-    made = confirmed(subscriptions, body)
-    end(subscriptions, made.id, status)
+    made = create_confirmed(subscriptions, body)
+    set_status(subscriptions, made.id, status)
     before = subscriptions.rows()
     name = {"SendEmail": "Email", "SendSms": "SMS"}[rpc]
     assert refuse_to_send(subscriptions, rpc, made.id) == (
@@ -120,7 +120,7 @@ def test_an_unknown_subscription_is_invalid_and_anothers_unauthorized(
 ) -> None:
     assert refuse_to_send(subscriptions, rpc, UNKNOWN)[0] == "INVALID"
     assert refuse_to_send(subscriptions, rpc, "no-uuid\0")[0] == "INVALID"
-    others = solicited(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHERS)
     assert refuse_to_send(subscriptions, rpc, others.id)[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "")[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "staff")[0] == "FORBIDDEN"
@@ -145,7 +145,7 @@ def test_the_merchants_language_is_written(
         subscriptions, {**merchant, "country": "MX"}
     )  # where e-mails are sent to confirm, too
     of = {"id": merchant["id"], "store_ref": "x"}
-    made = solicited(subscriptions, body, merchant=of)
+    made = solicit(subscriptions, body, merchant=of)
     send(subscriptions, "SendEmail", made.id)
     (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
     assert message.content["subject"] == subject
@@ -154,7 +154,7 @@ def test_the_merchants_language_is_written(
 
 
 def test_a_cart_that_is_to_change_has_messages_of_its_own(subscriptions: Served, body: Any) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         subscriptions.call(
             "RecordPayment",

@@ -14,14 +14,14 @@ from tests.subscriptions_svc.links import (
     send,
 )
 from tests.subscriptions_svc.shop import (
-    end,
     get,
-    solicited,
+    set_status,
+    solicit,
 )
 
 
 def test_an_sms_is_short_and_holds_the_link(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     told = send(subscriptions, "SendSms", made.id)
     assert told == "SMS con el enlace del carrito enviado correctamente"
     (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
@@ -36,16 +36,16 @@ def test_an_sms_is_short_and_holds_the_link(subscriptions: Served, body: Any) ->
 
 
 def test_the_first_message_makes_a_draft_sent(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     send(subscriptions, "SendSms", made.id)
     assert get(subscriptions, made.id).status == "sent"
-    end(subscriptions, made.id, "in_progress")
+    set_status(subscriptions, made.id, "in_progress")
     send(subscriptions, "SendSms", made.id)
     assert get(subscriptions, made.id).status == "in_progress"
 
 
 def test_a_cart_has_three_sms_and_the_actions_tell(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     told = [list_message_actions(subscriptions, made.id)]
     for _ in range(3):
         send(subscriptions, "SendSms", made.id)
@@ -60,7 +60,7 @@ def test_a_cart_has_three_sms_and_the_actions_tell(subscriptions: Served, body: 
 
 
 def test_callers_at_once_do_not_pass_the_limit(subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
 
     def attempt(_: int) -> str:
         try:
@@ -75,7 +75,7 @@ def test_callers_at_once_do_not_pass_the_limit(subscriptions: Served, body: Any)
 
 
 def test_one_key_sends_once(subscriptions: Served, body: Any, unique: str) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     told = {send(subscriptions, "SendSms", made.id, idempotency_key=unique) for _ in range(3)}
     assert len(told) == 1
     assert len(read_messages(subscriptions, made.last_persisted_cart.id)) == 1

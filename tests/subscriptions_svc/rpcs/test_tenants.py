@@ -15,14 +15,14 @@ from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
-    activation,
-    cancellation,
-    confirmed,
-    delivery,
-    lenses,
-    new_cart,
-    solicitation,
-    solicited,
+    build_activation,
+    build_cancellation,
+    build_cart_update,
+    build_delivery,
+    build_solicitation,
+    create_confirmed,
+    list_lenses,
+    solicit,
 )
 
 SERVICES = {
@@ -41,23 +41,25 @@ OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLE
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> pb.Subscription:
     """A confirmed subscription of another account's merchant."""
-    return confirmed(subscriptions, body, "other", merchant=OTHERS)
+    return create_confirmed(subscriptions, body, "other", merchant=OTHERS)
 
 
 def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
     """A request of each RPC that would succeed for whoever may."""
-    left = lenses(of)[0].reference_uuid
+    left = list_lenses(of)[0].reference_uuid
     shopper = pb.Shopper(nin="12345678Z", date_of_birth="2000-12-20")
     merchant = pb.PreApprovalMerchant(reference=OTHERS["id"], store_ref=OTHERS["store_ref"])
-    cart = solicitation(body).cart_items
+    cart = build_solicitation(body).cart_items
     return {
-        "CreateSubscription": solicitation(body, merchant=OTHERS),
+        "CreateSubscription": build_solicitation(body, merchant=OTHERS),
         "ListSubscriptions": pb.ListSubscriptionsRequest(),
         "GetSubscription": pb.GetSubscriptionRequest(subscription_id=of.id),
-        "CreateBoxDeliveries": delivery(of.id, (left, 1)),
-        "ActivateCartItem": activation(of.id, left),
-        "UpdateProducts": new_cart(of.id, of.last_persisted_cart.cart_items[0].id, material()),
-        "CancelSubscription": cancellation(of.id),
+        "CreateBoxDeliveries": build_delivery(of.id, (left, 1)),
+        "ActivateCartItem": build_activation(of.id, left),
+        "UpdateProducts": build_cart_update(
+            of.id, of.last_persisted_cart.cart_items[0].id, material()
+        ),
+        "CancelSubscription": build_cancellation(of.id),
         "CreateWarrantyEvent": pb.CreateWarrantyEventRequest(
             subscription_id=of.id, type="repair", charged_amount=1, product_id=left
         ),
@@ -106,7 +108,7 @@ def test_another_accounts_things_are_unauthenticated_whatever_is_asked(
 def test_lists_hold_the_callers_own_alone(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    own = solicited(subscriptions, body)
+    own = solicit(subscriptions, body)
     for request in (
         pb.ListSubscriptionsRequest(search=others.reference),
         pb.ListSubscriptionsRequest(merchant_id=OTHERS["id"]),
@@ -179,7 +181,7 @@ def test_the_code_of_a_cart_opens_this_cart_and_no_other(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
     """The shopper's calls have no account: an unguessed code is all, and it is one cart's."""
-    own = solicited(subscriptions, body)
+    own = solicit(subscriptions, body)
     assert own.last_persisted_cart.code != others.last_persisted_cart.code
     before = subscriptions.rows()
     for code in ("", "x", "\0", others.id, others.last_persisted_cart.id, "A" * 27):

@@ -15,15 +15,15 @@ from tests.subscriptions_svc.shop import (
     OTHERS,
     UNKNOWN,
     activate,
-    activated,
-    change,
+    build_cart_update,
+    change_cart,
     confirm,
-    confirmed,
-    end,
+    create_activated,
+    create_confirmed,
     get,
-    new_cart,
     pay,
-    solicited,
+    set_status,
+    solicit,
 )
 
 RPC = "UpdateProducts"
@@ -35,7 +35,7 @@ MIXED = [material(), package(lens("left"), lens("right"))]
 def active(subscriptions: Served, body: Any) -> Any:
     """A paid, active subscription of glasses and two lenses; the clock stands at its start."""
     with subscriptions.clock.at(START):
-        made = activated(subscriptions, body, START, cart_items=MIXED)
+        made = create_activated(subscriptions, body, START, cart_items=MIXED)
         yield pay(subscriptions, made.id)
 
 
@@ -56,7 +56,7 @@ def paths(failure: Any) -> list[str]:
 
 def test_it_works(subscriptions: Served, active: Subscription) -> None:
     glasses, lenses = cart(active)
-    request = new_cart(active.id, lenses.id, material(reference="SUN-2"))
+    request = build_cart_update(active.id, lenses.id, material(reference="SUN-2"))
     answer = subscriptions.call(RPC, request)
     assert answer.success is True
     assert answer.message == "Productos de suscripción actualizados exitosamente"
@@ -83,7 +83,9 @@ def test_it_works(subscriptions: Served, active: Subscription) -> None:
 def test_a_new_item_is_handed_over_like_any_other(
     subscriptions: Served, active: Subscription
 ) -> None:
-    new = cart(change(subscriptions, active.id, *(item.id for item in cart(active)), material()))[2]
+    new = cart(
+        change_cart(subscriptions, active.id, *(item.id for item in cart(active)), material())
+    )[2]
     assert activate(subscriptions, active.id, new.reference_uuid).status == "active"
     assert get(subscriptions, active.id).activated_at == active.activated_at
 
@@ -94,7 +96,7 @@ def test_one_lens_of_a_package_is_exchanged_and_the_other_stays(
     glasses, lenses = cart(active)
     left, right = lenses.items
     whole = package(lens("left", reference="NEW"), {"id": right.id}, price_with_tax=200)
-    found = change(subscriptions, active.id, glasses.id, whole)
+    found = change_cart(subscriptions, active.id, glasses.id, whole)
     assert names(found) == ["SUN-1", ["NEW", "CL-right"]]
     new_left, kept = cart(found)[1].items
     assert kept == right
@@ -109,7 +111,7 @@ def test_a_package_of_what_was_handed_over_is_active_at_once(
 ) -> None:
     glasses, lenses = cart(active)
     whole = package({"id": glasses.id}, *({"id": item.id} for item in lenses.items))
-    found = change(subscriptions, active.id, {**whole, "price_with_tax": 35200}, material())
+    found = change_cart(subscriptions, active.id, {**whole, "price_with_tax": 35200}, material())
     assert names(found) == [["SUN-1", "CL-left", "CL-right"], "SUN-1"]
     assert [item.status for item in cart(found)] == ["active", "pending"]
 
@@ -119,7 +121,7 @@ def test_a_later_proposal_takes_the_place_of_an_earlier_one(
 ) -> None:
     kept = [item.id for item in cart(active)]
     for reference in ("FIRST", "SECOND"):
-        subscriptions.call(RPC, new_cart(active.id, *kept, material(reference=reference)))
+        subscriptions.call(RPC, build_cart_update(active.id, *kept, material(reference=reference)))
     assert names(confirm(subscriptions, active.id))[2] == "SECOND"
     assert confirm(subscriptions, active.id) == get(subscriptions, active.id)
 
@@ -128,7 +130,7 @@ def test_a_cart_may_change_many_times(subscriptions: Served, active: Subscriptio
     found = active
     for turn in range(5):
         ids = [item.id for item in cart(found)]
-        found = change(subscriptions, active.id, material(reference=str(turn)), *ids[::-1])
+        found = change_cart(subscriptions, active.id, material(reference=str(turn)), *ids[::-1])
     assert names(found) == ["4", "2", "0", ["CL-left", "CL-right"], "SUN-1", "1", "3"]
     assert [item.id for item in cart(found)] == [
         item.id for item in cart(get(subscriptions, active.id))
@@ -142,7 +144,7 @@ def test_all_ids_that_are_none_are_told_at_once(
     inner = lenses.items[0]
     before = subscriptions.rows()
     whole = package({"id": lenses.id}, {"id": inner.id}, {"id": UNKNOWN}, price_with_tax=0)
-    request = new_cart(active.id, glasses.id, glasses.id, UNKNOWN, lenses.id, whole)
+    request = build_cart_update(active.id, glasses.id, glasses.id, UNKNOWN, lenses.id, whole)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
     assert paths(failure) == [
@@ -159,10 +161,10 @@ def test_ids_of_what_was_taken_out_name_nothing(
     subscriptions: Served, active: Subscription
 ) -> None:
     glasses, lenses = cart(active)
-    change(subscriptions, active.id, lenses.id)
-    assert paths(subscriptions.refusal(RPC, new_cart(active.id, glasses.id, lenses.id))) == [
-        "cart_items.0.id"
-    ]
+    change_cart(subscriptions, active.id, lenses.id)
+    assert paths(
+        subscriptions.refusal(RPC, build_cart_update(active.id, glasses.id, lenses.id))
+    ) == ["cart_items.0.id"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_ids_of_what_was_taken_out_name_nothing(
 def test_a_wrong_shape_is_malformed(
     subscriptions: Served, active: Subscription, items: Any, faults: list[str]
 ) -> None:
-    failure = subscriptions.refusal(RPC, new_cart(active.id, *items))
+    failure = subscriptions.refusal(RPC, build_cart_update(active.id, *items))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "MALFORMED")
     assert sorted(path.removeprefix("cart_items.0.") for path in paths(failure)) == [
         path.removeprefix("cart_items.0.") for path in faults
@@ -198,27 +200,27 @@ def test_the_whole_new_cart_has_to_make_sense(subscriptions: Served, active: Sub
         "cart_items": [lenses.id, glasses.id],
     }
     for path, items in wrong.items():
-        failure = subscriptions.refusal(RPC, new_cart(active.id, *items))
+        failure = subscriptions.refusal(RPC, build_cart_update(active.id, *items))
         assert (failure.reason, paths(failure)) == ("INVALID", [path])
 
 
 @pytest.mark.parametrize("status", ["draft", "sent", "waiting_for_payment", "cancelled"])
 def test_only_an_active_one_changes(subscriptions: Served, body: Any, status: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, status)
-    failure = subscriptions.refusal(RPC, new_cart(made.id, material()))
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
+    failure = subscriptions.refusal(RPC, build_cart_update(made.id, material()))
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "NOT_ALLOWED")
 
 
 def test_one_that_is_activating_or_over_does_not_change(
     subscriptions: Served, body: Any, active: Subscription
 ) -> None:
-    request = new_cart(confirmed(subscriptions, body).id, material())
+    request = build_cart_update(create_confirmed(subscriptions, body).id, material())
     assert subscriptions.refusal(RPC, request).reason == "NOT_ALLOWED"
     kept = [item.id for item in cart(active)]
-    subscriptions.call(RPC, new_cart(active.id, *kept, material()))
+    subscriptions.call(RPC, build_cart_update(active.id, *kept, material()))
     with subscriptions.clock.at(active.renewal_at.ToDatetime(UTC)):
-        request = new_cart(active.id, *kept, material())
+        request = build_cart_update(active.id, *kept, material())
         assert subscriptions.refusal(RPC, request).reason == "NOT_ALLOWED"
 
 
@@ -227,15 +229,15 @@ def test_an_exchange_needs_a_paid_subscription_and_an_addition_does_not(
 ) -> None:
     glasses, lenses = cart(active)
     pay(subscriptions, active.id, successful=False)
-    failure = subscriptions.refusal(RPC, new_cart(active.id, lenses.id))
+    failure = subscriptions.refusal(RPC, build_cart_update(active.id, lenses.id))
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "NOT_ALLOWED")
-    subscriptions.call(RPC, new_cart(active.id, glasses.id, lenses.id, material()))
+    subscriptions.call(RPC, build_cart_update(active.id, glasses.id, lenses.id, material()))
 
 
 def test_what_is_not_allowed_any_more_is_not_confirmed(
     subscriptions: Served, active: Subscription
 ) -> None:
-    subscriptions.call(RPC, new_cart(active.id, cart(active)[1].id))
+    subscriptions.call(RPC, build_cart_update(active.id, cart(active)[1].id))
     pay(subscriptions, active.id, successful=False)
     before = subscriptions.rows()
     request = ConfirmSubscriptionRequest(subscription_id=active.id)
@@ -249,13 +251,13 @@ def test_what_is_not_allowed_any_more_is_not_confirmed(
 def test_not_found_and_another_merchants_come_before_the_shape(
     subscriptions: Served, body: Any
 ) -> None:
-    others = confirmed(subscriptions, body, "other", merchant=OTHERS)
-    assert subscriptions.refusal(RPC, new_cart(others.id)).reason == "UNAUTHENTICATED"
-    assert subscriptions.refusal(RPC, new_cart(UNKNOWN)).code is StatusCode.NOT_FOUND
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    assert subscriptions.refusal(RPC, build_cart_update(others.id)).reason == "UNAUTHENTICATED"
+    assert subscriptions.refusal(RPC, build_cart_update(UNKNOWN)).code is StatusCode.NOT_FOUND
 
 
 def test_a_key_proposes_once(subscriptions: Served, active: Subscription, unique: str) -> None:
-    request = new_cart(active.id, *(item.id for item in cart(active)), material())
+    request = build_cart_update(active.id, *(item.id for item in cart(active)), material())
     subscriptions.call(RPC, request, idempotency_key=unique)
     code = get(subscriptions, active.id).pending_cart.code
     subscriptions.call(RPC, request, idempotency_key=unique)
@@ -267,7 +269,7 @@ def test_confirmations_at_once_put_one_cart_into_force_once(
 ) -> None:
     for turn in range(4):
         kept = [item.id for item in cart(get(subscriptions, active.id))]
-        request = new_cart(active.id, *kept, material(reference=str(turn)))
+        request = build_cart_update(active.id, *kept, material(reference=str(turn)))
         subscriptions.call(RPC, request)
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(lambda _: confirm(subscriptions, active.id), range(8)))
@@ -284,7 +286,7 @@ def test_proposals_and_confirmations_at_once_leave_one_whole_cart(
         if turn % 2:
             confirm(subscriptions, active.id)
             return ""
-        request = new_cart(active.id, *kept, material(reference=str(turn)))
+        request = build_cart_update(active.id, *kept, material(reference=str(turn)))
         try:
             subscriptions.call(RPC, request)
         except RpcError as error:  # it would take out what another has brought in: an exchange
@@ -301,12 +303,12 @@ def test_proposals_and_confirmations_at_once_leave_one_whole_cart(
 def test_a_full_cart_has_room_for_nothing(subscriptions: Served, body: Any) -> None:
     full = [material(reference=str(index)) for index in range(100)]
     with subscriptions.clock.at(START):
-        made = pay(subscriptions, activated(subscriptions, body, START, cart_items=full).id)
+        made = pay(subscriptions, create_activated(subscriptions, body, START, cart_items=full).id)
         assert not made.available_actions.add_product
         kept = [item.id for item in cart(made)]
-        failure = subscriptions.refusal(RPC, new_cart(made.id, *kept, material()))
+        failure = subscriptions.refusal(RPC, build_cart_update(made.id, *kept, material()))
         assert (failure.reason, paths(failure)) == ("MALFORMED", ["cart_items"])
-        found = change(subscriptions, made.id, *kept[1:], material(reference="NEW"))
+        found = change_cart(subscriptions, made.id, *kept[1:], material(reference="NEW"))
     assert len(cart(found)) == 100
 
 
@@ -314,7 +316,7 @@ def test_a_period_is_that_of_every_subscription(
     subscriptions: Served, active: Subscription
 ) -> None:
     kept = [item.id for item in cart(active)]
-    wrong = new_cart(active.id, *kept, material(subscription_period="12 months"))
+    wrong = build_cart_update(active.id, *kept, material(subscription_period="12 months"))
     failure = subscriptions.refusal(RPC, wrong)
     assert (failure.reason, paths(failure)) == ("MALFORMED", ["cart_items.2.subscription_period"])
-    change(subscriptions, active.id, *kept, material(subscription_period="24 months"))
+    change_cart(subscriptions, active.id, *kept, material(subscription_period="24 months"))

@@ -15,14 +15,14 @@ from subscriptions_svc.store.tables import box_counters, box_deliveries
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
-    activated,
-    boxes,
-    change,
+    build_cart_update,
+    build_delivery,
+    change_cart,
     confirm,
-    delivery,
+    create_activated,
     get,
-    lenses,
-    new_cart,
+    list_boxes,
+    list_lenses,
     pay,
 )
 
@@ -39,12 +39,12 @@ def at_the_start(subscriptions: Served) -> Iterator[None]:
 
 def of(served: Served, body: Any, *cart: Any) -> Subscription:
     """A paid, active subscription of a cart."""
-    return pay(served, activated(served, body, START, cart_items=list(cart)).id)
+    return pay(served, create_activated(served, body, START, cart_items=list(cart)).id)
 
 
-def refused(served: Served, id_: str, *cart: Any) -> bool:
+def is_refused(served: Served, id_: str, *cart: Any) -> bool:
     """Whether a new cart is refused for what it takes out."""
-    failure = served.refusal("UpdateProducts", new_cart(id_, *cart))
+    failure = served.refusal("UpdateProducts", build_cart_update(id_, *cart))
     return failure.reason == "NOT_ALLOWED"
 
 
@@ -56,18 +56,18 @@ def deliver(served: Served, made: Subscription, *quantities: int) -> Subscriptio
     """Hand over boxes of each lens, in the order of the cart."""
     entries = [
         (item.reference_uuid, quantity)
-        for item, quantity in zip(lenses(made), quantities, strict=True)
+        for item, quantity in zip(list_lenses(made), quantities, strict=True)
         if quantity
     ]
-    served.call("CreateBoxDeliveries", delivery(made.id, *entries))
+    served.call("CreateBoxDeliveries", build_delivery(made.id, *entries))
     return get(served, made.id)
 
 
 def room(served: Served, made: Subscription, eye: int) -> int:
     """How many more boxes of an eye really can be handed over: tried one by one."""
-    uuid, given = lenses(made)[eye].reference_uuid, 0
+    uuid, given = list_lenses(made)[eye].reference_uuid, 0
     while True:
-        request = delivery(made.id, (uuid, 1))
+        request = build_delivery(made.id, (uuid, 1))
         try:
             served.call("CreateBoxDeliveries", request)
         except RpcError:
@@ -85,35 +85,35 @@ def agree(served: Served) -> None:
 def test_one_exchange_of_glasses_belongs_to_each_year(subscriptions: Served, body: Any) -> None:
     made = of(subscriptions, body, material())
     assert made.available_actions.change_item
-    found = change(subscriptions, made.id, material(reference="A"))
+    found = change_cart(subscriptions, made.id, material(reference="A"))
     assert not found.available_actions.change_item
-    assert refused(subscriptions, made.id, material(reference="B"))
+    assert is_refused(subscriptions, made.id, material(reference="B"))
     with subscriptions.clock.at(FIRST_ANNIVERSARY - timedelta(microseconds=1)):
-        assert refused(subscriptions, made.id, material(reference="B"))
+        assert is_refused(subscriptions, made.id, material(reference="B"))
     with subscriptions.clock.at(FIRST_ANNIVERSARY):
         assert get(subscriptions, made.id).available_actions.change_item
-        change(subscriptions, made.id, material(reference="B"))
-        assert refused(subscriptions, made.id, material(reference="C"))
+        change_cart(subscriptions, made.id, material(reference="B"))
+        assert is_refused(subscriptions, made.id, material(reference="C"))
 
 
 def test_unused_exchanges_stay_and_none_is_had_twice(subscriptions: Served, body: Any) -> None:
     made = of(subscriptions, body, eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2027, 9, 1, 12, tzinfo=UTC)):  # 18 months: four
         for turn in range(4):
-            change(subscriptions, made.id, eyes(exchange_cycle=6, reference=str(turn)))
-        assert refused(subscriptions, made.id, eyes(exchange_cycle=6))
+            change_cart(subscriptions, made.id, eyes(exchange_cycle=6, reference=str(turn)))
+        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2028, 2, 28, 12, tzinfo=UTC)):
-        assert refused(subscriptions, made.id, eyes(exchange_cycle=6))
+        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
 
 
 def test_the_window_of_a_lens_opens_with_its_cycle(subscriptions: Served, body: Any) -> None:
     made = of(subscriptions, body, eyes(exchange_cycle=6))
-    change(subscriptions, made.id, eyes(exchange_cycle=6))
+    change_cart(subscriptions, made.id, eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2026, 8, 31, 21, 59, tzinfo=UTC)):
-        assert refused(subscriptions, made.id, eyes(exchange_cycle=6))
+        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2026, 8, 31, 22, tzinfo=UTC)):  # midnight in Madrid
-        change(subscriptions, made.id, eyes(exchange_cycle=0))
-        assert refused(subscriptions, made.id, eyes())
+        change_cart(subscriptions, made.id, eyes(exchange_cycle=0))
+        assert is_refused(subscriptions, made.id, eyes())
         assert not get(subscriptions, made.id).available_actions.change_item
 
 
@@ -123,10 +123,10 @@ def test_a_cycle_of_zero_closes_the_window_of_this_lens_alone(
     whole = package(lens("left", exchange_cycle=0), lens("right"), material())
     made = of(subscriptions, body, whole)
     left, right, glasses = made.last_persisted_cart.cart_items[0].items
-    assert refused(subscriptions, made.id, eyes())
+    assert is_refused(subscriptions, made.id, eyes())
     keep_left = package({"id": left.id}, lens("right", reference="NEW"), price_with_tax=200)
-    found = change(subscriptions, made.id, keep_left)
-    assert [item.reference for item in lenses(found)] == ["CL-left", "NEW"]
+    found = change_cart(subscriptions, made.id, keep_left)
+    assert [item.reference for item in list_lenses(found)] == ["CL-left", "NEW"]
     assert glasses.id != right.id
 
 
@@ -145,12 +145,12 @@ def test_a_merchant_may_forbid_exchanges_in_the_first_year(
     made = of(subscriptions, body, eyes(exchange_cycle=1), material())
     allow(False)
     try:
-        assert refused(subscriptions, made.id, material())
-        assert refused(subscriptions, made.id, eyes())
+        assert is_refused(subscriptions, made.id, material())
+        assert is_refused(subscriptions, made.id, eyes())
         assert not get(subscriptions, made.id).available_actions.change_item
         with subscriptions.clock.at(FIRST_ANNIVERSARY):
-            change(subscriptions, made.id, eyes(), material(reference="NEW"))
-            assert refused(subscriptions, made.id, eyes(), material())
+            change_cart(subscriptions, made.id, eyes(), material(reference="NEW"))
+            assert is_refused(subscriptions, made.id, eyes(), material())
     finally:
         allow(True)
 
@@ -160,15 +160,17 @@ def test_a_proposal_uses_no_exchange_until_it_is_confirmed(
 ) -> None:
     made = of(subscriptions, body, material())
     for turn in range(3):
-        subscriptions.call("UpdateProducts", new_cart(made.id, material(reference=str(turn))))
+        subscriptions.call(
+            "UpdateProducts", build_cart_update(made.id, material(reference=str(turn)))
+        )
     found = confirm(subscriptions, made.id)
     assert found.last_persisted_cart.cart_items[0].reference == "2"
 
 
 def test_delivered_boxes_count_against_the_new_lens(subscriptions: Served, body: Any) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes(exchange_cycle=1)), 3, 1)
-    found = change(subscriptions, made.id, eyes())
-    assert boxes(found) == [(3, 1), (1, 3)]
+    found = change_cart(subscriptions, made.id, eyes())
+    assert list_boxes(found) == [(3, 1), (1, 3)]
     assert found.last_delivery_date == made.last_delivery_date
     assert [room(subscriptions, found, eye) for eye in (0, 1)] == [1, 3]
     agree(subscriptions)
@@ -179,11 +181,11 @@ def test_boxes_count_from_exchange_to_exchange(subscriptions: Served, body: Any)
     with subscriptions.clock.at(datetime(2026, 9, 1, 12, tzinfo=UTC)):
         for delivered in range(1, 5):
             made = deliver(subscriptions, made, 1, 0)
-            made = change(subscriptions, made.id, eyes(exchange_cycle=1))
-            assert boxes(made) == [(delivered, 4 - delivered), (0, 4)]
+            made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+            assert list_boxes(made) == [(delivered, 4 - delivered), (0, 4)]
         assert [room(subscriptions, made, eye) for eye in (0, 1)] == [0, 4]
-        made = change(subscriptions, made.id, eyes(exchange_cycle=1))
-        assert boxes(made) == [(4, 0), (4, 0)]
+        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+        assert list_boxes(made) == [(4, 0), (4, 0)]
     agree(subscriptions)
 
 
@@ -192,11 +194,11 @@ def test_a_smaller_cap_leaves_nothing_and_a_larger_one_the_difference(
 ) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes(exchange_cycle=1)), 3, 0)
     with subscriptions.clock.at(datetime(2026, 6, 1, 12, tzinfo=UTC)):
-        made = change(subscriptions, made.id, eyes(exchange_cycle=1, box_count=2))
-        assert boxes(made) == [(3, 0), (0, 2)]
+        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1, box_count=2))
+        assert list_boxes(made) == [(3, 0), (0, 2)]
         assert room(subscriptions, made, 0) == 0
-        made = change(subscriptions, made.id, eyes(exchange_cycle=1, box_count=6))
-        assert boxes(made) == [(3, 3), (0, 6)]
+        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1, box_count=6))
+        assert list_boxes(made) == [(3, 3), (0, 6)]
         assert room(subscriptions, made, 0) == 3
     agree(subscriptions)
 
@@ -206,11 +208,11 @@ def test_a_lens_taken_out_and_brought_in_again_later_is_the_same_eye(
 ) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes(), material()), 4, 4)
     glasses = made.last_persisted_cart.cart_items[1]
-    made = change(subscriptions, made.id, glasses.id)
-    assert lenses(made) == []
+    made = change_cart(subscriptions, made.id, glasses.id)
+    assert list_lenses(made) == []
     assert made.HasField("last_delivery_date")
-    made = change(subscriptions, made.id, glasses.id, eyes())
-    assert boxes(made) == [(4, 0), (4, 0)]
+    made = change_cart(subscriptions, made.id, glasses.id, eyes())
+    assert list_boxes(made) == [(4, 0), (4, 0)]
     assert [room(subscriptions, made, eye) for eye in (0, 1)] == [0, 0]
 
 
@@ -219,11 +221,11 @@ def test_a_second_package_has_boxes_of_its_own_until_the_first_goes(
 ) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes()), 4, 4)
     first = made.last_persisted_cart.cart_items[0]
-    made = change(subscriptions, made.id, first.id, eyes())
-    assert boxes(made) == [(4, 0), (4, 0), (0, 4), (0, 4)]
+    made = change_cart(subscriptions, made.id, first.id, eyes())
+    assert list_boxes(made) == [(4, 0), (4, 0), (0, 4), (0, 4)]
     second = made.last_persisted_cart.cart_items[1]
-    made = change(subscriptions, made.id, second.id)
-    assert boxes(made) == [(4, 0), (4, 0)]
+    made = change_cart(subscriptions, made.id, second.id)
+    assert list_boxes(made) == [(4, 0), (4, 0)]
     agree(subscriptions)
 
 
@@ -232,8 +234,8 @@ def test_boxes_of_lenses_taken_out_count_against_new_lenses_first(
 ) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes(), eyes()), 2, 3, 0, 0)
     kept = made.last_persisted_cart.cart_items[1]
-    made = change(subscriptions, made.id, kept.id, eyes())
-    assert boxes(made) == [(0, 4), (0, 4), (2, 2), (3, 1)]
+    made = change_cart(subscriptions, made.id, kept.id, eyes())
+    assert list_boxes(made) == [(0, 4), (0, 4), (2, 2), (3, 1)]
     assert [room(subscriptions, made, eye) for eye in range(4)] == [4, 4, 2, 1]
     agree(subscriptions)
 
@@ -242,21 +244,21 @@ def test_boxes_for_both_eyes_count_for_each_and_back(subscriptions: Served, body
     both = package(lens("both", exchange_cycle=1))
     made = deliver(subscriptions, of(subscriptions, body, both), 3)
     with subscriptions.clock.at(datetime(2026, 6, 1, 12, tzinfo=UTC)):
-        made = change(subscriptions, made.id, eyes(exchange_cycle=1))
-        assert boxes(made) == [(3, 1), (3, 1)]
+        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+        assert list_boxes(made) == [(3, 1), (3, 1)]
         made = deliver(subscriptions, made, 1, 0)
-        made = change(subscriptions, made.id, package(lens("both", box_count=8)))
-        assert boxes(made) == [(4, 4)]
+        made = change_cart(subscriptions, made.id, package(lens("both", box_count=8)))
+        assert list_boxes(made) == [(4, 4)]
     agree(subscriptions)
 
 
 def test_a_new_year_begins_without_what_was_carried(subscriptions: Served, body: Any) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes()), 4, 4)
-    made = change(subscriptions, made.id, eyes())
-    assert boxes(made) == [(4, 0), (4, 0)]
+    made = change_cart(subscriptions, made.id, eyes())
+    assert list_boxes(made) == [(4, 0), (4, 0)]
     with subscriptions.clock.at(FIRST_ANNIVERSARY):
         made = get(subscriptions, made.id)
-        assert boxes(made) == [(0, 4), (0, 4)]
+        assert list_boxes(made) == [(0, 4), (0, 4)]
         assert [room(subscriptions, made, eye) for eye in (0, 1)] == [4, 4]
     agree(subscriptions)
 
@@ -265,7 +267,7 @@ def test_a_counter_that_the_ledger_does_not_bear_out_is_found(
     subscriptions: Served, body: Any
 ) -> None:
     made = deliver(subscriptions, of(subscriptions, body, eyes()), 2, 1)
-    left, right = (item.id for item in lenses(made))
+    left, right = (item.id for item in list_lenses(made))
     with subscriptions.database.write() as tx:
         tx.execute(update(box_counters).where(box_counters.c.item_id == left).values(delivered=3))
         tx.execute(delete(box_counters).where(box_counters.c.item_id == right))

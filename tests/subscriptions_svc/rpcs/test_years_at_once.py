@@ -25,11 +25,11 @@ from subscriptions_svc.store.tables import box_counters, box_deliveries, cart_it
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, package
 from tests.subscriptions_svc.shop import (
-    activated,
-    change,
-    delivery,
+    build_delivery,
+    change_cart,
+    create_activated,
     get,
-    lenses,
+    list_lenses,
     pay,
 )
 
@@ -86,8 +86,8 @@ def eyes(**changes: Any) -> Any:
 
 def hand_over(served: Served, subscription_id: str) -> None:
     """Boxes of whatever lens is in the cart now; refusals are of the cap, or of an old lens."""
-    for item in lenses(get(served, subscription_id)):
-        request = delivery(subscription_id, (item.reference_uuid, 1))
+    for item in list_lenses(get(served, subscription_id)):
+        request = build_delivery(subscription_id, (item.reference_uuid, 1))
         try:
             served.call("CreateBoxDeliveries", request)
         except RpcError as error:
@@ -126,15 +126,15 @@ def test_the_year_changes_at_midnight_of_the_merchants_zone(
     subscriptions: Served, body: Any, anchor: datetime
 ) -> None:
     tz = zone_of(subscriptions)
-    made = activated(subscriptions, body, anchor, cart_items=[eyes()])
+    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
-    left = lenses(made)[0].reference_uuid
+    left = list_lenses(made)[0].reference_uuid
     told = []
     for moment in (midnight - timedelta(microseconds=1), midnight):
         with subscriptions.clock.at(moment):
-            answer = subscriptions.call("CreateBoxDeliveries", delivery(made.id, (left, 1)))
+            answer = subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
             found = get(subscriptions, made.id)
-        assert lenses(found)[0].delivered_boxes == answer.deliveries[0].delivered_boxes
+        assert list_lenses(found)[0].delivered_boxes == answer.deliveries[0].delivered_boxes
         told.append((answer.deliveries[0].delivered_boxes, found.current_month))
     assert told == [(1, 12), (1, 13)]
     assert prove(subscriptions, made, tz) == {(1, "left"): 1, (2, "left"): 1}
@@ -144,10 +144,10 @@ def test_the_year_changes_while_boxes_are_handed_over(
     subscriptions: Served, body: Any, anchor: datetime
 ) -> None:
     tz = zone_of(subscriptions)
-    made = activated(subscriptions, body, anchor, cart_items=[eyes()])
+    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     # Some 25 boxes of an eye are asked for on either side.
-    moving(subscriptions, midnight - timedelta(seconds=100))
+    start_moving_clock(subscriptions, midnight - timedelta(seconds=100))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: hand_over(subscriptions, made.id), range(50)))
     subscriptions.clock.moves = None
@@ -160,15 +160,15 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
 ) -> None:
     anchor = datetime(2028, 2, 29, 23, 30, tzinfo=UTC)  # 1 March in Madrid
     tz = zone_of(subscriptions)
-    made = activated(subscriptions, body, anchor, cart_items=[eyes()])
+    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     pay(subscriptions, made.id)
-    moving(subscriptions, midnight - timedelta(seconds=100))
+    start_moving_clock(subscriptions, midnight - timedelta(seconds=100))
 
     def work(turn: int) -> None:
         if turn % 6 == 5:
             try:
-                change(subscriptions, made.id, eyes(reference=str(turn)))
+                change_cart(subscriptions, made.id, eyes(reference=str(turn)))
             except RpcError as error:  # no exchange is due any more, or another came first
                 if decode(error).reason not in ("NOT_ALLOWED", "INVALID"):
                     raise
@@ -183,10 +183,10 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
     with subscriptions.clock.at(midnight + timedelta(days=1)):
         found = get(subscriptions, made.id)
     assert len({row[0] for row in subscriptions.rows()["cart_items"] if row[2] == made.id}) > 3
-    for item in lenses(found):
+    for item in list_lenses(found):
         assert item.delivered_boxes == handed_over.get((2, item.product_data.eye), 0)
 
 
-def moving(served: Served, start: datetime) -> None:
+def start_moving_clock(served: Served, start: datetime) -> None:
     """Let the clock move on by a second with every look."""
     served.clock.moves = MovingClock(start, timedelta(seconds=1))

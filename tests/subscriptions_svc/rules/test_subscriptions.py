@@ -8,7 +8,7 @@ import pytest
 from marshmallow import ValidationError
 
 from subscriptions_svc.rules import carts, shoppers, subscriptions
-from tests.subscriptions_svc.bodies import TODAY, Document, lens, package, shape
+from tests.subscriptions_svc.bodies import TODAY, Document, find_shape_faults, lens, package
 
 
 def test_meaning_passes_over_what_the_shape_has_refused() -> None:
@@ -77,7 +77,7 @@ def test_the_example_of_deliveries_loads_as_it_is() -> None:
 def test_deliveries_name_items_and_positive_quantities(
     document: Document, faulty: list[str]
 ) -> None:
-    assert shape(document, subscriptions.CREATE_BOX_DELIVERIES) == faulty
+    assert find_shape_faults(document, subscriptions.CREATE_BOX_DELIVERIES) == faulty
 
 
 def test_a_list_without_filters_is_its_first_page_of_thirty() -> None:
@@ -132,4 +132,4 @@ def test_a_list_takes_every_filter_at_once() -> None:
     ],
 )
 def test_a_filter_of_another_form_is_refused(name: str, value: Any) -> None:
-    assert shape({name: value}, subscriptions.LIST_SUBSCRIPTIONS) == [name]
+    assert find_shape_faults({name: value}, subscriptions.LIST_SUBSCRIPTIONS) == [name]

@@ -9,7 +9,14 @@ from sqlalchemy import event
 
 from protos.subscriptions_pb2 import GetSubscriptionRequest, ListSubscriptionsRequest
 from tests.serving import Served
-from tests.subscriptions_svc.shop import activate, activated, confirm, confirmed, get, propose
+from tests.subscriptions_svc.shop import (
+    activate,
+    confirm,
+    create_activated,
+    create_confirmed,
+    get,
+    propose,
+)
 from tests.subscriptions_svc.shopper import look
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -48,7 +55,7 @@ def read_while(served: Served, change: Callable[[], Any], read: Callable[[], Any
 @pytest.mark.parametrize("read", [read_one, read_list, read_page])
 def test_it_works(subscriptions: Served, body: Any, read: Callable[..., Any]) -> None:
     with subscriptions.clock.at(NOON):
-        made = activated(subscriptions, body, NOON)
+        made = create_activated(subscriptions, body, NOON)
         of = (subscriptions, made.id, propose(subscriptions, made))
         before = read(*of)
         found = read_while(
@@ -61,7 +68,7 @@ def test_it_works(subscriptions: Served, body: Any, read: Callable[..., Any]) ->
 
 def test_costs_are_those_of_the_month(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(NOON):
-        made = confirmed(subscriptions, body)
+        made = create_confirmed(subscriptions, body)
         item = made.last_persisted_cart.cart_items[0].reference_uuid
         found = read_while(
             subscriptions,
