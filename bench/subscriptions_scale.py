@@ -37,7 +37,7 @@ from subscriptions_svc.__main__ import SERVICE
 from subscriptions_svc.rules.words import find_words
 from subscriptions_svc.rules.years import compute_year
 from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.subscriptions import new_code
+from subscriptions_svc.store.subscriptions import generate_code
 
 CALLER = (("authorization", basic("demo-merchant")),)
 PAGE = 30  # what both stores have
@@ -76,7 +76,7 @@ def rows(
             "payment_status": random.choice(("pending", "paid", "paid", "failed")),
             "contract_number": id_[:12] if is_confirmed else None,
             "cart_id": str(uuid.uuid4()),
-            "cart_code": new_code(),
+            "cart_code": generate_code(),
             "created_at": began - timedelta(minutes=30),
             "confirmed_at": began if is_confirmed else None,
             "activated_at": activated_at,

@@ -39,19 +39,22 @@ def build_activated(subscription: Row[Any], activated_at: datetime) -> Event:
 
 def build_cancelled(subscription: Row[Any], now: datetime) -> Event:
     """Return the event of a cancellation."""
-    return _build_event(subscription, CANCELLED, [_updated_at(subscription, now)])
+    return _build_event(subscription, CANCELLED, [_build_updated_at(subscription, now)])
 
 
 def build_updated(subscription: Row[Any], now: datetime) -> Event:
     """Return the event of a changed cart that has come into force."""
-    return _build_event(subscription, UPDATED, [_updated_at(subscription, now)])
+    return _build_event(subscription, UPDATED, [_build_updated_at(subscription, now)])
 
 
 def build_payment_status_changed(
     subscription: Row[Any], now: datetime, *, successful: bool
 ) -> Event:
     """Return the event of a payment that was made, or has failed."""
-    fields = [_updated_at(subscription, now), ("successful", "true" if successful else "false")]
+    fields = [
+        _build_updated_at(subscription, now),
+        ("successful", "true" if successful else "false"),
+    ]
     return _build_event(subscription, PAYMENT_STATUS_CHANGED, fields)
 
 
@@ -73,7 +76,7 @@ def format_moment(moment: datetime, time_zone: str) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S.%f}000 {local:%Z} {offset[:3]}:{offset[3:5]}"
 
 
-def _updated_at(subscription: Row[Any], now: datetime) -> tuple[str, str]:
+def _build_updated_at(subscription: Row[Any], now: datetime) -> tuple[str, str]:
     return "updated_at", format_moment(now, subscription.time_zone)
 
 

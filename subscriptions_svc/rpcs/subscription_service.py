@@ -32,8 +32,7 @@ from subscriptions_svc.documents.estimates import estimate_pre_approval, simulat
 from subscriptions_svc.documents.subscriptions import (
     build_subscription,
 )
-from subscriptions_svc.rules import estimates, settlements, subscriptions, warranty_events
-from subscriptions_svc.rules.changes import UPDATE_PRODUCTS
+from subscriptions_svc.rules import changes, estimates, settlements, subscriptions, warranty_events
 from subscriptions_svc.store import box_deliveries, listing
 from subscriptions_svc.store.merchants import group_store_refs, list_merchants
 from subscriptions_svc.store.subscriptions import find_own_subscription
@@ -45,7 +44,7 @@ CREATE_SUBSCRIPTION = Rules(subscriptions.CREATE_SUBSCRIPTION, reason=MALFORMED,
 LIST_SUBSCRIPTIONS = Rules(subscriptions.LIST_SUBSCRIPTIONS, reason=MALFORMED)
 CREATE_BOX_DELIVERIES = Rules(subscriptions.CREATE_BOX_DELIVERIES, reason=MALFORMED)
 LIST_DELIVERIES = Rules(subscriptions.LIST_DELIVERIES, reason=MALFORMED)
-CHANGE_PRODUCTS = Rules(UPDATE_PRODUCTS, reason=MALFORMED)
+UPDATE_PRODUCTS = Rules(changes.UPDATE_PRODUCTS, reason=MALFORMED)
 CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
 CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT)
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
@@ -114,7 +113,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
     def UpdateProducts(
         self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
     ) -> pb.UpdateProductsResponse:
-        values, faults = CHANGE_PRODUCTS.examine(request)
+        values, faults = UPDATE_PRODUCTS.examine(request)
         with self.database.write() as tx:
             subscription = find_own_subscription(tx, request.subscription_id, lock=True)
             refuse(faults, reason=MALFORMED)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func
 
 from chassis.store.database import upsert
 from subscriptions_svc.store.cart_items import make_rows
-from subscriptions_svc.store.subscriptions import new_code
+from subscriptions_svc.store.subscriptions import generate_code
 from subscriptions_svc.store.tables import pending_carts
 
 _PROPOSE = upsert(pending_carts, ["id", "code", "cart_items", "proposed_at"])
@@ -43,7 +43,7 @@ def propose_cart(
     row = {
         "subscription_id": subscription_id,
         "id": str(uuid.uuid4()),
-        "code": new_code(),
+        "code": generate_code(),
         "cart_items": list(make_rows(cart)),
         "proposed_at": now,
     }

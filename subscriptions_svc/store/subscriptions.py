@@ -217,7 +217,7 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "status": Status.DRAFT.value,
         "payment_status": PaymentStatus.PENDING.value,
         "cart_id": str(uuid.uuid4()),
-        "cart_code": new_code(),
+        "cart_code": generate_code(),
         "total_months": TOTAL_MONTHS,
         "created_at": now,
     }
@@ -230,9 +230,10 @@ def count_subscription(tx: Connection, merchant: Mapping[str, str]) -> None:
     tx.execute(_COUNT, row)
 
 
-def new_code() -> str:
-    """Return a code for a cart link: 160 random bits. Whoever has it may see and confirm the cart.
+def generate_code() -> str:
+    """Generate a code for a cart link: 160 random bits.
 
-    It is stored as it is, since the API returns it with every read of the subscription.
+    Whoever has it may see and confirm the cart. It is stored as it is, since the API
+    returns it with every read of the subscription.
     """
     return secrets.token_urlsafe(20)

@@ -108,7 +108,7 @@ subscriptions = Table(
     ),
     Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
-    # What time alone moves: see subscriptions.find_due.
+    # What time alone moves: see transitions.find_due.
     Index(
         "ix_subscriptions_activating",
         "confirmed_at",

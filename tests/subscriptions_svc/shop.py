@@ -123,14 +123,14 @@ def pay(served: Served, subscription_id: str, *, successful: bool = True) -> Sub
 
 
 def build_cart_update(subscription_id: str, *cart: Any) -> UpdateProductsRequest:
-    """The request for a new cart: items as they are sent, kept ones by their id alone."""
+    """The request for a new cart, with kept items by their id alone."""
     kept = [{"id": item} if isinstance(item, str) else item for item in cart]
     values = {"subscription_id": subscription_id, "cart_items": kept}
     return ParseDict(values, UpdateProductsRequest())
 
 
 def propose(served: Served, made: Subscription, name: str = "Sunglasses") -> str:
-    """Propose to add an item to the package that there is; return the code of the pending cart."""
+    """Propose to add an item to the package of a cart; return the code of the pending cart."""
     request = UpdateProductsRequest(subscription_id=made.id)
     request.cart_items.add(id=made.last_persisted_cart.cart_items[0].id)
     request.cart_items.add(**material(name=name))
@@ -145,7 +145,7 @@ def change_cart(served: Served, subscription_id: str, *cart: Any) -> Subscriptio
 
 
 def build_cancellation(subscription_id: str, **summary: Any) -> CancelSubscriptionRequest:
-    """The request to end a subscription, with a summary if anything of it is given."""
+    """The request to cancel a subscription, with a summary if any part of it is given."""
     values: dict[str, Any] = {"subscription_id": subscription_id, "reason": "Customer request"}
     if summary:
         values["summary"] = {"purchase_fee": 0, **summary}
@@ -153,7 +153,7 @@ def build_cancellation(subscription_id: str, **summary: Any) -> CancelSubscripti
 
 
 def set_status(served: Served, subscription_id: str, status: str = "cancelled") -> None:
-    """Bring a subscription to a status that no call brings it to yet."""
+    """Set the status of a subscription in the store."""
     of = tables.subscriptions.c.id == subscription_id
     with served.database.write() as tx:
         tx.execute(tables.subscriptions.update().where(of).values(status=status))

@@ -1,4 +1,4 @@
-"""What a merchant's endpoint is told: each change once, in its transaction, as a form."""
+"""Events for a merchant's endpoint: each change once, in its transaction, as a form."""
 
 import os
 import signal

@@ -42,7 +42,7 @@ def message(channel: str = EMAIL, to: str = "john@example.com", **changes: Any) 
 
 
 class Mailbox:
-    """What a mail server was given, and what it says to a recipient."""
+    """The mail that a server has received, and its answer to recipients."""
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []

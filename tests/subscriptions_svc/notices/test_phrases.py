@@ -1,4 +1,4 @@
-"""What shops are answered, in the language of the merchant."""
+"""Phrases for shops, in the language of the merchant."""
 
 import pytest
 

@@ -123,7 +123,7 @@ def check_refusal(error: RpcError) -> None:
 
 
 def cancel(found: Subscription) -> Call:
-    """An end with the sums that are asked for: everything is returned."""
+    """A cancellation with the required amounts: everything is returned."""
     items = [
         item
         for whole in found.last_persisted_cart.cart_items

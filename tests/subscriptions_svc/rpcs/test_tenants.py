@@ -45,7 +45,7 @@ def others(subscriptions: Served, body: Any) -> pb.Subscription:
 
 
 def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
-    """A request of each RPC that would succeed for whoever may."""
+    """A request of each RPC that succeeds for its owner."""
     left = list_lenses(of)[0].reference_uuid
     shopper = pb.Shopper(nin="12345678Z", date_of_birth="2000-12-20")
     merchant = pb.PreApprovalMerchant(reference=OTHERS["id"], store_ref=OTHERS["store_ref"])
@@ -121,7 +121,7 @@ def test_lists_hold_the_callers_own_alone(
 def test_the_owner_may_and_so_may_staff_at_the_desk(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    """So that what is refused above is refused for whose it is."""
+    """Proves that the refusals above are about ownership."""
     walk = requests(body, others)
     for name in ("GetSubscription", "ListDeliveries", "CreateBoxDeliveries", "ActivateCartItem"):
         subscriptions.call(name, walk[name], "other")

@@ -1,4 +1,4 @@
-"""Exchanges of an active subscription: when they are due, and that they give no box twice."""
+"""Exchanges: when they are due, and that they yield no additional boxes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ def deliver(served: Served, made: Subscription, *quantities: int) -> Subscriptio
 
 
 def room(served: Served, made: Subscription, eye: int) -> int:
-    """How many more boxes of an eye really can be handed over: tried one by one."""
+    """How many more boxes of an eye can be handed over, tried one by one."""
     uuid, given = list_lenses(made)[eye].reference_uuid, 0
     while True:
         request = build_delivery(made.id, (uuid, 1))
@@ -77,7 +77,7 @@ def room(served: Served, made: Subscription, eye: int) -> int:
 
 
 def agree(served: Served) -> None:
-    """Counters and ledger say the same."""
+    """Check that the counters match the ledger."""
     with served.database.read() as tx:
         assert find_wrong_counters(tx) == []
 

@@ -47,7 +47,7 @@ ANCHORS = [
 
 
 class MovingClock:
-    """A clock that every look moves on."""
+    """A clock that advances with every reading."""
 
     def __init__(self, start: datetime, step: timedelta) -> None:
         self.start, self.step, self.looks, self.lock = start, step, count(), threading.Lock()
@@ -97,7 +97,7 @@ def hand_over(served: Served, subscription_id: str) -> None:
 
 
 def prove(served: Served, made: Subscription, tz: ZoneInfo) -> dict[tuple[int, str], int]:
-    """Check the ledger against the calendar; gives boxes by year and eye."""
+    """Check the ledger against the calendar; returns boxes by year and eye."""
     began = made.activated_at.ToDatetime(UTC)
     handed_over: dict[tuple[int, str], int] = {}
     with served.database.read() as tx:
@@ -188,5 +188,5 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
 
 
 def start_moving_clock(served: Served, start: datetime) -> None:
-    """Let the clock move on by a second with every look."""
+    """Let the clock advance by a second with every reading."""
     served.clock.moves = MovingClock(start, timedelta(seconds=1))

@@ -1,4 +1,4 @@
-"""The rules of subscriptions: what a state allows."""
+"""The actions that a state allows."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The rules of subscriptions: amounts and eyes."""
+"""Carts: amounts and eyes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Amounts of carts and of their end: parts sum to wholes, whatever the numbers."""
+"""Amounts of carts and settlements: parts add up to the whole, whatever the numbers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The rules of subscriptions: what a solicitation looks like."""
+"""The shape of a solicitation."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The rules of subscriptions: the store and the shopper."""
+"""The store and the shopper of a solicitation."""
 
 import pytest
 

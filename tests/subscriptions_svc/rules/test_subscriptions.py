@@ -1,4 +1,4 @@
-"""The rules of subscriptions: lists, deliveries, and what a bad shape leaves."""
+"""Requests for lists and deliveries, and what is checked of a malformed one."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A document is of one state of its subscription, also when that changes while it is read."""
+"""A document shows one snapshot of its subscription, even if that changes meanwhile."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def read_page(served: Served, subscription_id: str, code: str) -> Any:
 
 
 def read_while(served: Served, change: Callable[[], Any], read: Callable[[], Any]) -> Any:
-    """What is read while a change is made between the row of a subscription and its items."""
+    """Read while a change is made between the row of a subscription and its items."""
     waits = [change]
 
     def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
