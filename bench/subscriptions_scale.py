@@ -33,11 +33,11 @@ from chassis.store.database import JSON_OPTIONS, Database
 from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
-from subscriptions_svc import store
 from subscriptions_svc.__main__ import SERVICE
-from subscriptions_svc.searching import words
-from subscriptions_svc.solicitations import new_code
-from subscriptions_svc.years import year_of
+from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.rules.years import compute_year
+from subscriptions_svc.store import tables as store
+from subscriptions_svc.store.subscriptions import generate_code
 
 CALLER = (("authorization", basic("demo-merchant")),)
 PAGE = 30  # what both stores have
@@ -76,14 +76,14 @@ def rows(
             "payment_status": random.choice(("pending", "paid", "paid", "failed")),
             "contract_number": id_[:12] if is_confirmed else None,
             "cart_id": str(uuid.uuid4()),
-            "cart_code": new_code(),
+            "cart_code": generate_code(),
             "created_at": began - timedelta(minutes=30),
             "confirmed_at": began if is_confirmed else None,
             "activated_at": activated_at,
             "renewal_at": activated_at and activated_at + relativedelta(months=24),
         },
     )
-    for word in words(person):
+    for word in find_words(person):
         row = {
             "merchant_id": subscription["merchant_id"],
             "word": word,
@@ -106,7 +106,7 @@ def rows(
     counted: dict[tuple[str, int], list[datetime]] = {}
     for lens, number in zip(lenses, range(deliveries), strict=False):
         at = began + (utc_now() - began) * number / deliveries
-        year = year_of(activated_at, at, MADRID)
+        year = compute_year(activated_at, at, MADRID)
         counted.setdefault((new_ids[lens["id"]], year), []).append(at)
         yield (
             store.box_deliveries,

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session, joinedload
 from bench.peers.orders import account_named
 from bench.peers.refusals import of_subscriptions
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
-from subscriptions_svc import years
-from subscriptions_svc.money import money_string
-from subscriptions_svc.rules import PaymentStatus, Status
-from subscriptions_svc.rules_actions import available_actions
-from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
-from subscriptions_svc.rules_ending import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, costs
+from subscriptions_svc.documents.money import format_money
+from subscriptions_svc.rules import years
+from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
+from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, compute_costs
+from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
 _SUBSCRIPTION = (
     select(
@@ -71,11 +71,11 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     status = Status(subscription.status)
     if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
         status = Status.FINISHED
-    year = years.year_of(activated_at, now, zone)
-    month = years.current_month(activated_at, now, zone, months)
+    year = years.compute_year(activated_at, now, zone)
+    month = years.compute_month(activated_at, now, zone, months)
     boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
     deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
-    due = years.next_delivery_date(
+    due = years.compute_next_delivery_date(
         list(boxes.values()),
         activated_at,
         now,
@@ -84,10 +84,9 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         ended=status in (Status.CANCELLED, Status.FINISHED),
     )
     names = [name for name in (subscription.given_names, subscription.surnames) if name]
-    actions = available_actions(
+    state = State(
         status,
         subscription.confirmed_at,
-        now,
         payment_status=PaymentStatus(subscription.payment_status),
         country=merchant.country,
         has_email=bool(subscription.email),
@@ -104,6 +103,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         ),
         remaining_boxes=sum(each.box_count - each.delivered_boxes for each in boxes.values()),
     )
+    actions = find_available_actions(state, now)
     return {
         "id": subscription.id,
         "created_at": subscription.created_at,
@@ -140,7 +140,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
 def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     delivered = sum(each.delivered for each in item.counters if each.year == year)
     last = max((each.last_delivered_at for each in item.counters), default=None)
-    return years.Boxes(item.box_count or 0, delivered, last and years.local_day(last, zone))
+    return years.Boxes(item.box_count or 0, delivered, last and years.to_local_day(last, zone))
 
 
 @dataclass
@@ -155,7 +155,7 @@ class _Cart:
     months: int
 
     def money(self, value: int) -> dict[str, Any]:
-        string = money_string(value, self.merchant.locale, self.merchant.currency)
+        string = format_money(value, self.merchant.locale, self.merchant.currency)
         return {"value": value, "string": string}
 
     def costs(self, item: CartItem, packages: int) -> Costs:
@@ -163,7 +163,7 @@ class _Cart:
         if item.activated_at is None:
             return Costs(0, 0)
         monthly = item.subscription_price * item.quantity * packages
-        return costs(monthly, self.month, self.year, self.months)
+        return compute_costs(monthly, self.month, self.year, self.months)
 
     def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
         """The items of a package, or those in none."""

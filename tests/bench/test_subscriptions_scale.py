@@ -7,7 +7,8 @@ from click.testing import CliRunner
 from bench import subscriptions_scale as scale
 from chassis.store.database import Database
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
-from subscriptions_svc import boxes, store
+from subscriptions_svc.store import tables as store
+from subscriptions_svc.store.box_deliveries import find_wrong_counters
 
 WORDS = ["--subscriptions", "12", "--deliveries", "120", "--calls", "3"]
 
@@ -29,7 +30,7 @@ def test_what_is_put_in_agrees_with_itself(
     try:
         side.ids += scale.fill(url, side.ids[0], 20, 200)
         with side.database.read() as tx:
-            assert boxes.disagreements(tx) == []
+            assert find_wrong_counters(tx) == []
             rows = {
                 table.name: len(tx.execute(table.select()).all())
                 for table in (store.subscriptions, store.cart_items, store.box_deliveries)
