@@ -1,10 +1,10 @@
 """A service's own store: SQLite in one file, or PostgreSQL.
 
-SQLite writes take turns (`chassis.store.group_commit`) and begin with BEGIN IMMEDIATE: a
-deferred transaction that reads and then writes fails at once when another has
-written. Drivers are in autocommit and BEGIN is said here: a listener of SQLAlchemy's
+Writes to SQLite take turns (`chassis.store.group_commit`) and begin with BEGIN IMMEDIATE: a
+deferred transaction that reads and then writes fails at once if another has written
+meanwhile. The drivers run in autocommit and this module issues BEGIN: SQLAlchemy's event
 for it would cost each connection 35 us.
-On PostgreSQL whoever waits for a row longer than `LOCK_WAIT_SECONDS` is told Busy.
+On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` raises Busy.
 """
 
 import sqlite3
@@ -36,7 +36,13 @@ from chassis.store.group_commit import GroupCommit, driver_connection
 from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
 from chassis.store.sqlite import check_writable, create_sqlite_engine, error_name, is_trouble
 
+<<<<<<< HEAD
 MAX_CONNECTIONS = 16  # more than a server has threads
+=======
+LOCK_WAIT_SECONDS = 5
+CONNECT_SECONDS = 5  # an unresponsive host would hold a thread for minutes
+MAX_CONNECTIONS = 16  # more than the threads of a server
+>>>>>>> room-chassis
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -64,7 +70,7 @@ JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": m
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC: aware on both engines, in the order of time on both."""
+    """A point in time in UTC: timezone-aware and correctly ordered on both engines."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -79,12 +85,13 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Database:
-    """Transactions on one store."""
+    """One store, and the transactions on it."""
 
     def __init__(self, url: str, *, prepare: bool = True) -> None:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+<<<<<<< HEAD
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
         self.engine = (
             create_sqlite_engine(self.url, **options)
@@ -94,12 +101,59 @@ class Database:
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
 
+=======
+        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgres_engine()
+        self._commits = GroupCommit(self.engine)
+        self.wakeup = threading.Event()
+
+    def _sqlite_engine(self) -> Engine:
+        path = Path(self.url.database or "")
+        if not path.name or path.name == ":memory:":
+            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        engine = create_engine(
+            self.url,
+            pool_size=MAX_CONNECTIONS,
+            max_overflow=0,
+            **JSON_OPTIONS,
+            connect_args={
+                "isolation_level": None,
+                "check_same_thread": False,
+                "timeout": LOCK_WAIT_SECONDS,
+            },
+        )
+
+        @event.listens_for(engine, "connect")
+        def set_pragmas(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                cursor.execute(f"PRAGMA {pragma}")
+            cursor.close()
+
+        return engine
+
+    def _postgres_engine(self) -> Engine:
+        return create_engine(
+            self.url.set(drivername="postgresql+psycopg"),
+            pool_size=MAX_CONNECTIONS,
+            max_overflow=0,
+            **JSON_OPTIONS,
+            connect_args={
+                "autocommit": True,
+                "connect_timeout": CONNECT_SECONDS,
+                "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout=20s "
+                "-c timezone=UTC",
+            },
+        )
+
+>>>>>>> room-chassis
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
-        """For reading: on SQLite one state of the store, on PostgreSQL that of each statement.
+        """A connection for reading: one snapshot on SQLite, one per statement on PostgreSQL.
 
-        READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
-        A `single` statement sees one state by itself.
+        READ COMMITTED promises no more, and BEGIN and ROLLBACK would be two round trips.
+        A `single` statement needs no transaction for its snapshot.
         """
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite and not single:
@@ -108,7 +162,7 @@ class Database:
 
     @contextmanager
     def stream(self) -> Iterator[Connection]:
-        """For reading much: one state of the store, whose rows may come as they are asked for."""
+        """A connection for large reads: one snapshot on both engines; rows may be streamed."""
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite:
                 driver_connection(tx).execute("BEGIN")
@@ -118,12 +172,12 @@ class Database:
 
     @contextmanager
     def write(self, *, single: bool = False) -> Iterator[Connection]:
-        """A transaction that is durable when the block has ended without an error.
+        """A transaction that is durable once the block has ended without an error.
 
-        Nothing is committed for a caller who has stopped waiting (TooLate). A block that is one
-        `single` statement, with nothing after it that could fail, needs no more than that
-        statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
-        and SQLite a savepoint. Its caller's patience is asked before it.
+        Nothing is committed for a caller who has given up (TooLate). A block with one `single`
+        statement, and nothing after it that may fail, relies on that statement's own
+        transaction: it saves PostgreSQL two round trips, and SQLite a savepoint. Its caller's
+        deadline is checked before the statement.
         """
         call = current_call()
         _commit.wakes = False
@@ -132,6 +186,15 @@ class Database:
                 wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
+<<<<<<< HEAD
+=======
+            elif (
+                single and call.seconds_left() > LOCK_WAIT_SECONDS
+            ):  # else it may succeed after the deadline
+                with self.engine.connect() as tx:
+                    call.ensure_awaited()
+                    yield tx
+>>>>>>> room-chassis
             else:
                 with self.engine.begin() as tx:
                     connection = driver(tx)
@@ -148,6 +211,7 @@ class Database:
         if _commit.wakes:
             self.wakeup.set()
 
+<<<<<<< HEAD
     def check(self) -> None:
         """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
         with translate_errors():
@@ -156,9 +220,15 @@ class Database:
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
+=======
+    @property
+    def waiting_writers(self) -> int:
+        """How many writers wait for their turn on SQLite."""
+        return self._commits.turn.waiters
+>>>>>>> room-chassis
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self._commits.close()
         self.engine.dispose()
 
@@ -199,15 +269,22 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Database trouble that passes by itself becomes Busy or Overloaded."""
+    """Turn transient database errors into Busy or Overloaded."""
     try:
         yield
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
+<<<<<<< HEAD
     except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
         if refusal := _sqlite_refusal(error):
             raise refusal from error
         raise
+=======
+    except sqlite3.OperationalError as error:  # of BEGIN, which bypasses SQLAlchemy
+        if "locked" not in str(error):
+            raise
+        raise Busy("Another process is writing; try again.") from error
+>>>>>>> room-chassis
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:
