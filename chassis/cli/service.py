@@ -6,7 +6,7 @@ Commands: serve, dispatch, migrate, load, health, accounts, events.
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +36,8 @@ from chassis.server.server import (
 )
 from chassis.store.database import Database
 from chassis.store.migrations import is_current, migrate
-from chassis.store.reference_cache import ReferenceCache, invalidate
 from chassis.store.sqlite import hold_for_serving
+from chassis.store.reference_cache import ReferenceCache, invalidate
 from chassis.telemetry import configure, log
 from chassis.validation import find_control_characters, flatten
 
@@ -78,6 +78,8 @@ class Service:
         listen: str,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
+        *,
+        reflection: bool = False,
     ) -> RunningServer:
         """Serve on `listen`; the caller stops the server."""
         assert self.servicers is not None
@@ -93,6 +95,7 @@ class Service:
             authenticate=authenticate,
             open_rpcs=self.open_rpcs,
             max_request_bytes=self.max_request_bytes,
+            reflection=reflection,
             listen=listen,
         )
 
@@ -139,29 +142,11 @@ def command_line(service: Service) -> click.Group:
         log_dir: Path | None,
     ) -> None:
         default = f"sqlite:///{data_dir}/{service.name}.db"
-<<<<<<< HEAD
-        context.obj = context.with_resource(_opened(database_url or default, prepare))
-=======
-        context.obj = context.with_resource(_open_database(database_url or default))
->>>>>>> room-chassis
+        context.obj = context.with_resource(_open_database(database_url or default, prepare))
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-<<<<<<< HEAD
-    def configure_log() -> None:
-        configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
-
-    @contextmanager
-    def working(database: Database, private: bool) -> Iterator[None]:
-        data_dir = Path(click.get_current_context().find_root().params["data_dir"])
-        try:
-            beside = service.background(database, data_dir)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
-        with run_dispatcher(database, service.outbox, private), beside:
-            yield
-=======
     for command in (
         serve,
         _dispatch_command(service),
@@ -173,7 +158,6 @@ def command_line(service: Service) -> click.Group:
     ):
         cli.add_command(command)
     return cli
->>>>>>> room-chassis
 
 
 def _serve_command(service: Service) -> click.Command:
@@ -186,16 +170,29 @@ def _serve_command(service: Service) -> click.Command:
         default=True,
         help="Whether this process delivers events (else run `dispatch`).  [default: on]",
     )
+    @click.option(
+        "--reflection/--no-reflection",
+        envvar="REFLECTION",
+        default=False,
+        help="Whether the server describes its services to tools.  [default: off]",
+    )
     @private_targets_option
     @click.pass_obj
     def serve(
-        database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
+        database: Database,
+        listen: str,
+        public_url: str,
+        dispatcher: bool,
+        reflection: bool,
+        private: bool,
     ) -> None:
         service.ensure_current(database)
-        configure_log()
-        click.get_current_context().with_resource(_serving_alone(database))
+        _configure_log(service)
+        click.get_current_context().with_resource(_serve_alone(database))
         try:
-            running = service.start(database, listen, public_url.rstrip("/"))
+            running = service.start(
+                database, listen, public_url.rstrip("/"), reflection=reflection
+            )
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         stopped = catch_stop_signals()
@@ -215,7 +212,7 @@ def _dispatch_command(service: Service) -> click.Command:
     @click.pass_obj
     def dispatch(database: Database, private: bool) -> None:
         service.ensure_current(database)
-        configure(service.name)
+        _configure_log(service)
         stopped = catch_stop_signals()
         with _run_background(service, database, private):
             log().info("dispatching")
@@ -277,25 +274,28 @@ def _health_command(service: Service) -> click.Command:
         if response.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
 
-<<<<<<< HEAD
-    @cli.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
-    @private_targets_option
-    @click.pass_obj
-    def dispatch(database: Database, private: bool) -> None:
-        service.ensure_current(database)
-        configure_log()
-        stopped = catch_stop_signals()
-        with working(database, private):
-            log().info("dispatching")
-            wait_until_stopped(stopped, database, service.outbox.delete_expired)
-        log().info("stopped")
-
-    cli.add_command(_accounts(service))
-    cli.add_command(event_commands(service.outbox, service.ensure_current))
-    return cli
-=======
     return health
->>>>>>> room-chassis
+
+
+def _configure_log(service: Service) -> None:
+    """Log into the folder of --log-dir, else to standard output."""
+    configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
+
+
+@contextmanager
+def _serve_alone(database: Database) -> Iterator[None]:
+    """Be the only process that serves a SQLite file; wait for one that drains."""
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process:"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield
 
 
 class _open_database:
@@ -319,29 +319,8 @@ class _open_database:
 
 
 @contextmanager
-<<<<<<< HEAD
-def _serving_alone(database: Database) -> Iterator[None]:
-    """Be the only process that serves a SQLite file; waits for one that drains."""
-    with ExitStack() as held:
-        if database.is_sqlite:
-            path = Path(database.url.database or "")
-            try:
-                held.enter_context(hold_for_serving(path))
-            except BlockingIOError:
-                raise click.ClickException(
-                    f"Another process serves {path}. On SQLite a service is one process;"
-                    " stop the other one, or use PostgreSQL for several."
-                ) from None
-        yield
-
-
-@contextmanager
-def _faults_of(file: Path) -> Iterator[None]:
-    """Name file, table and field of what a reference file has wrong."""
-=======
 def _report_faults(file: Path) -> Iterator[None]:
     """Report the faults of a reference file with its name, and their tables and fields."""
->>>>>>> room-chassis
     try:
         yield
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
