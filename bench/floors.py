@@ -25,13 +25,13 @@ from bench.bodies import ORDER
 from chassis.context import Account
 from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
 from chassis.store.database import Database
-from orders_svc import orders, store
-from orders_svc.warnings import Review
+from orders_svc.rules.warnings import Review
+from orders_svc.store import orders, tables
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'
 NULL_RPC = "/bench.Floor/Null"
 RAW, CORE = "raw", "core"  # the ways to insert: the driver alone, or SQLAlchemy Core
-COLUMNS = [column.name for column in store.orders.c]
+COLUMNS = [column.name for column in tables.orders.c]
 
 
 def create_app() -> Flask:
@@ -75,14 +75,14 @@ def insert(url: str, seconds: float, way: str) -> dict[str, float]:
     """Insert orders one by one, each durable before the next; gives how many and at what cost."""
     database = Database(url)
     with database.read() as tx:
-        ids = store.accounts.ids(tx)
-        user = tx.execute(select(store.users.c.id)).scalars().first()
+        ids = tables.accounts.ids(tx)
+        user = tx.execute(select(tables.users.c.id)).scalars().first()
     assert user is not None
     account = Account(ids["demo-client"], "demo-client", "client")
 
     def core() -> None:
         with database.write() as tx:
-            orders.add(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
+            orders.add_order(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
 
     work = core if way == CORE else _raw(url, account.id, user)
     work()

@@ -21,10 +21,10 @@ from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
-from orders_svc import orders, store
 from orders_svc.__main__ import SERVICE
-from orders_svc.service import CREATE_ORDER
-from orders_svc.warnings import Review
+from orders_svc.rpcs.order_service import CREATE_ORDER
+from orders_svc.rules.warnings import Review
+from orders_svc.store import catalogs, orders, tables, users
 from protos.orders_pb2 import CreateOrderRequest
 
 DEMO = Path(__file__).parent.parent / "demo"
@@ -58,19 +58,19 @@ def translate() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = orders_store(folder)
         with database.read() as tx:
-            account = Account(store.accounts.ids(tx)["demo-client"], "demo-client", "client")
-            user = store.user_id(tx, account, "optician@example.com")
+            account = Account(tables.accounts.ids(tx)["demo-client"], "demo-client", "client")
+            user = users.find_user_id(tx, account, "optician@example.com")
             assert user is not None
 
         def offer() -> None:
             with database.read() as tx:
-                lens = store.Lens.of(values["lab"], values["lens"])
-                store.settings_of(tx, user, values["lab"], values["account_number"])
-                store.found(tx, lens)
+                lens = catalogs.LensIds.of(values["lab"], values["lens"])
+                users.find_settings(tx, user, values["lab"], values["account_number"])
+                catalogs.find_lens_parts(tx, lens)
 
         def insert() -> None:
             with database.write() as tx:
-                orders.add(tx, account, user, values, Review([], {}), now)
+                orders.add_order(tx, account, user, values, Review([], {}), now)
 
         rows: list[tuple[str, Callable[[], Any], int]] = [
             ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),
