@@ -24,14 +24,8 @@ LISTEN = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
-<<<<<<< HEAD
-STARTING = 60  # seconds
-SETTLING = 1  # second in which the gateway's other worker finds the services too
-=======
 STARTUP_SECONDS = 60
 SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
-manager.KILL_WAIT = 15  # seconds for a process to drain: more than a service's own grace
->>>>>>> room-chassis
 
 WELCOME = """
 Optigate is up: {url}      (Ctrl-C drains and stops)
@@ -59,13 +53,8 @@ A contact-lens subscription:
 """
 
 
-<<<<<<< HEAD
 def main(arguments: Sequence[str]) -> int:
     """Run until Ctrl-C; returns the exit code. `reset` loads the demo data anew and ends."""
-=======
-def main() -> int:
-    """Run until Ctrl-C; returns the exit code."""
->>>>>>> room-chassis
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
@@ -102,21 +91,11 @@ def serve(environment: dict[str, str], data: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())
     threading.Thread(target=welcome, args=(f"http://{bind}", url), daemon=True).start()
-<<<<<<< HEAD
     return supervisor.run()
 
 
 def prepare(name: str, url: str, *, reset: bool = False) -> None:
     """Bring a store to this version; load the demo data where there is none, or at a `reset`."""
-=======
-    processes.loop()
-    was_stopped_by_user = processes.returncode in (130, 143)
-    return 0 if was_stopped_by_user else int(processes.returncode or 0)
-
-
-def prepare(name: str, url: str) -> None:
-    """Migrate a service's store, and load its demo data."""
->>>>>>> room-chassis
     service: Service = import_module(f"{name}_svc.__main__").SERVICE
     reference = service.reference.load(tomllib.loads((HERE / f"{name}.toml").read_text()))
     database = Database(url)

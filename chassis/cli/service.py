@@ -6,7 +6,7 @@ Commands: serve, dispatch, migrate, load, health, accounts, events.
 import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,8 +36,8 @@ from chassis.server.server import (
 )
 from chassis.store.database import Database
 from chassis.store.migrations import is_current, migrate
-from chassis.store.sqlite import hold_for_serving
 from chassis.store.reference_cache import ReferenceCache, invalidate
+from chassis.store.sqlite import hold_for_serving
 from chassis.telemetry import configure, log
 from chassis.validation import find_control_characters, flatten
 
@@ -190,9 +190,7 @@ def _serve_command(service: Service) -> click.Command:
         _configure_log(service)
         click.get_current_context().with_resource(_serve_alone(database))
         try:
-            running = service.start(
-                database, listen, public_url.rstrip("/"), reflection=reflection
-            )
+            running = service.start(database, listen, public_url.rstrip("/"), reflection=reflection)
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         stopped = catch_stop_signals()

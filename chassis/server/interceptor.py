@@ -24,7 +24,7 @@ from chassis.context import (
     end_call,
     new_request_id,
 )
-from chassis.errors import Invalid, Overloaded, Refusal, encode
+from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
@@ -58,7 +58,9 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.admitted = 0  # calls at work or waiting for a thread
         self._counting = threading.Lock()
         self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
-        self._refusing = grpc.stream_unary_rpc_method_handler(_refusing_in(self.refusals))
+        self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
+            _refusing_in(self.refusals)
+        )
         self.roles: dict[str, str] = {}
         self.responses: dict[str, type[Message]] = {}
         self.handlers: dict[
@@ -189,7 +191,7 @@ def _refusing_in(pool: ThreadPoolExecutor) -> Callable[[Any, grpc.ServicerContex
     """Return what refuses a call in a pool of its own: not behind what it is refused for."""
 
     def refuse(_requests: Any, context: grpc.ServicerContext) -> NoReturn:
-        _abort(context, Overloaded("Too many calls are waiting; try again."))
+        _abort(context, TooManyCalls("Too many calls are waiting; try again."))
 
     refuse.experimental_thread_pool = pool  # type: ignore[attr-defined]  # where grpcio looks
     return refuse

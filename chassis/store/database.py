@@ -36,13 +36,7 @@ from chassis.store.group_commit import GroupCommit, driver_connection
 from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
 from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
 
-<<<<<<< HEAD
-MAX_CONNECTIONS = 16  # more than a server has threads
-=======
-LOCK_WAIT_SECONDS = 5
-CONNECT_SECONDS = 5  # an unresponsive host would hold a thread for minutes
 MAX_CONNECTIONS = 16  # more than the threads of a server
->>>>>>> room-chassis
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -91,7 +85,6 @@ class Database:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-<<<<<<< HEAD
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
         self.engine = (
             create_sqlite_engine(self.url, **options)
@@ -101,53 +94,6 @@ class Database:
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
 
-=======
-        self.engine = self._sqlite_engine() if self.is_sqlite else self._postgres_engine()
-        self._commits = GroupCommit(self.engine)
-        self.wakeup = threading.Event()
-
-    def _sqlite_engine(self) -> Engine:
-        path = Path(self.url.database or "")
-        if not path.name or path.name == ":memory:":
-            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        engine = create_engine(
-            self.url,
-            pool_size=MAX_CONNECTIONS,
-            max_overflow=0,
-            **JSON_OPTIONS,
-            connect_args={
-                "isolation_level": None,
-                "check_same_thread": False,
-                "timeout": LOCK_WAIT_SECONDS,
-            },
-        )
-
-        @event.listens_for(engine, "connect")
-        def set_pragmas(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        return engine
-
-    def _postgres_engine(self) -> Engine:
-        return create_engine(
-            self.url.set(drivername="postgresql+psycopg"),
-            pool_size=MAX_CONNECTIONS,
-            max_overflow=0,
-            **JSON_OPTIONS,
-            connect_args={
-                "autocommit": True,
-                "connect_timeout": CONNECT_SECONDS,
-                "options": f"-c lock_timeout={LOCK_WAIT_SECONDS}s -c statement_timeout=20s "
-                "-c timezone=UTC",
-            },
-        )
-
->>>>>>> room-chassis
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
         """A connection for reading: one snapshot on SQLite, one per statement on PostgreSQL.
@@ -186,15 +132,6 @@ class Database:
                 wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
-<<<<<<< HEAD
-=======
-            elif (
-                single and call.seconds_left() > LOCK_WAIT_SECONDS
-            ):  # else it may succeed after the deadline
-                with self.engine.connect() as tx:
-                    call.ensure_awaited()
-                    yield tx
->>>>>>> room-chassis
             else:
                 with self.engine.begin() as tx:
                     connection = driver(tx)
@@ -211,7 +148,6 @@ class Database:
         if _commit.wakes:
             self.wakeup.set()
 
-<<<<<<< HEAD
     def check(self) -> None:
         """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
         with translate_errors():
@@ -221,12 +157,11 @@ class Database:
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
-=======
+
     @property
     def waiting_writers(self) -> int:
         """How many writers wait for their turn on SQLite."""
         return self._commits.turn.waiters
->>>>>>> room-chassis
 
     def _check_writable(self) -> None:
         try:
@@ -283,17 +218,10 @@ def translate_errors() -> Iterator[None]:
         yield
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
-<<<<<<< HEAD
     except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
         if refusal := _sqlite_refusal(error):
             raise refusal from error
         raise
-=======
-    except sqlite3.OperationalError as error:  # of BEGIN, which bypasses SQLAlchemy
-        if "locked" not in str(error):
-            raise
-        raise Busy("Another process is writing; try again.") from error
->>>>>>> room-chassis
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:

@@ -16,13 +16,9 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
-<<<<<<< HEAD
 from chassis.errors import Overloaded
 
-MAX_WRITERS = 32  # writers in one commit
-=======
 MAX_WRITERS = 32  # in one commit
->>>>>>> room-chassis
 
 
 class FairLock:

@@ -37,18 +37,11 @@ def migrate(database: Database, folder: Path) -> None:
 @contextmanager
 def _exclusive_write(database: Database) -> Iterator[Connection]:
     with database.write() as tx:
-<<<<<<< HEAD
         if database.is_sqlite:
             yield tx
             return
-        # A request may not take long, a migration may: it waits, and rewrites large tables.
+        # The limits are for requests: a migration may wait, and rewrites large tables.
         with unhurried(tx):
-=======
-        if not database.is_sqlite:
-            # The limits are for requests: a migration may wait, and rewrites large tables.
-            tx.execute(text("SET LOCAL lock_timeout = 0"))
-            tx.execute(text("SET LOCAL statement_timeout = 0"))
->>>>>>> room-chassis
             tx.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})"))
             yield tx
             settle_role(tx)
