@@ -18,8 +18,13 @@ from google.protobuf.message import Message
 from chassis.errors import Fault, Invalid
 
 MALFORMED = "MALFORMED"
+NOT_JSON = "The body is not JSON in UTF-8."
 TOO_DEEP = "The body is nested too deep."
 MOST_FAULTS = 100  # a body of 1 MiB has room for 500,000
+MORE_FAULTS = "More faults are not listed."
+MAX_NODES = 20_000  # objects, arrays and keys; 1 MiB of them would take a third of a second
+TOO_MANY = f"The body has more than {MAX_NODES} objects, arrays and keys."
+TWICE = "The key stands twice in one object."
 F = FieldDescriptor
 _SCALARS: dict[int, Any] = {
     F.TYPE_STRING: str,
@@ -32,6 +37,8 @@ _TIMESTAMP = "google.protobuf.Timestamp"
 _RAW = (msgspec.Raw,)
 _OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+_CHUNK_ITEMS = 100
 
 # A message's shape: field name -> (leaf type or shape, whether it repeats).
 Shape = dict[str, tuple[Any, bool]]
@@ -65,6 +72,9 @@ class Reader(Generic[M]):
 
     def read(self, body: bytes, **path: str) -> M:
         """The message in a body; raises Invalid with every fault."""
+        keys = body.count(b":")
+        if keys + body.count(b"{") + body.count(b"[") > MAX_NODES:
+            raise self._refusal(_overfull(body))
         try:
             known = self.decoder.decode(body)
             values = msgspec.to_builtins(known, builtin_types=_RAW)
@@ -75,7 +85,7 @@ class Reader(Generic[M]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._refusal(self._explain(body)) from None
         # A key that stands twice is one colon that did not come through.
-        suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
+        suspect = keys != _encode(known).count(b":") or b"\\u003" in body
         if suspect and (repeated := _repeated_keys(body, self.raw)):
             raise self._refusal(repeated)
         return self.message(**values, **path)
@@ -101,15 +111,11 @@ class Reader(Generic[M]):
     def _explain(self, body: bytes) -> list[Fault]:
         """Everything that is wrong with a body that cannot be read."""
         try:
-            every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
-            faults = list(islice(every, MOST_FAULTS + 1))
-            if len(faults) > MOST_FAULTS:
-                faults[MOST_FAULTS] = Fault("", "More faults are not listed.")
-            return faults
+            return _capped(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
         except RecursionError:
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return [Fault("", "The body is not JSON in UTF-8.")]
+            return [Fault("", NOT_JSON)]
 
 
 def field_of(name: str) -> str:
@@ -164,36 +170,66 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
                 yield from _faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
                 yield Fault(where, "Expected an array.")
-            else:
+            elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
                     yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+            else:
+                yield from _scalar_faults(each, leaf, where, strict=strict)
+
+
+def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """The items that are not of a scalar kind; a chunk without any is passed over at once."""
+    for start in range(0, len(items), _CHUNK_ITEMS):
+        chunk = items[start : start + _CHUNK_ITEMS]
+        try:
+            msgspec.convert(chunk, list[kind], strict=strict)
+        except msgspec.ValidationError:
+            for index, item in enumerate(chunk, start):
+                yield from _faults(item, kind, f"{path}.{index}", strict=strict)
+
+
+def _capped(faults: Iterator[Fault]) -> list[Fault]:
+    """The first faults, and whether there are more."""
+    first = list(islice(faults, MOST_FAULTS))
+    return first + [Fault("", MORE_FAULTS) for _ in islice(faults, 1)]
+
+
+def _overfull(body: bytes) -> list[Fault]:
+    """What is wrong with a body of too many nodes: its form, its depth or their number."""
+    try:
+        _skim(body)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [Fault("", NOT_JSON)]
+    return [Fault("", TOO_MANY)]
 
 
 def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
-    """The paths of keys that stand twice in one object of a well-formed body."""
-    found: list[Fault] = []
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, list) and value and isinstance(value[0], tuple):
-            seen: set[str] = set()
-            for name, each in value:
-                where = f"{path}.{name}" if path else name
-                if name in seen:
-                    found.append(Fault(where, "The key stands twice in one object."))
-                seen.add(name)
-                if where not in raw:
-                    walk(each, where)
-        elif isinstance(value, list):
-            for index, each in enumerate(value):
-                walk(each, f"{path}.{index}")
-
+    """The duplicate keys of the objects in a body that is well-formed and of the right types."""
     try:
-        # Numbers stay text: Python refuses to read an integer of 4301 digits.
-        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+        # What numbers say is of no use here, and Python refuses to read one of 4301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=bool, parse_float=bool)
     except RecursionError:
         return [Fault("", TOO_DEEP)]
-    walk(pairs, "")
-    return found
+    return _capped(_duplicates(pairs, "", raw))
+
+
+def _duplicates(value: list[Any], path: str, raw: Collection[str]) -> Iterator[Fault]:
+    """Every key that its object, a list of pairs, had before; `value` may be an array, too."""
+    first = value[0] if value else None
+    if isinstance(first, tuple):
+        names: set[str] = set()
+        for name, each in value:
+            where = f"{path}.{name}" if path else name
+            if name in names:
+                yield Fault(where, TWICE)
+            names.add(name)
+            if isinstance(each, list) and where not in raw:
+                yield from _duplicates(each, where, raw)
+    elif isinstance(first, list):  # an array of scalars holds no key
+        for index, each in enumerate(value):
+            yield from _duplicates(each, f"{path}.{index}", raw)
 
 
 def plain(message: Message) -> dict[str, Any]:
