@@ -3,13 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.backends import STUBS, Backends, backends
 
 bp = Blueprint("health", __name__)
 PATIENCE = 0.3  # seconds
+# In a WSGI environment: set while the worker drains.
+DRAINING = "gateway.draining"
 
 
 @bp.get("/livez")
@@ -19,6 +21,8 @@ def live() -> Response:
 
 @bp.get("/readyz")
 def ready() -> tuple[Response, int]:
+    if DRAINING in request.environ:
+        return jsonify(status="draining"), 503
     behind = backends()
     with ThreadPoolExecutor(len(STUBS)) as pool:
         states = dict(zip(STUBS, pool.map(lambda name: _state(behind, name), STUBS), strict=True))

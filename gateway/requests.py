@@ -5,12 +5,19 @@ from time import monotonic
 
 from flask import Flask, Response, g, request
 from google.protobuf.message import Message
-from werkzeug.exceptions import LengthRequired
 
 from chassis.calls import REQUEST_ID, new_request_id
 from chassis.errors import Invalid
 from chassis.messages import M, Reader, Writer
 from chassis.telemetry import log
+from gateway.bodies import read_body
+
+# In a WSGI environment: the HTTPException with which the server refuses the request.
+REFUSAL = "gateway.refusal"
+FORWARDED_FOR = (
+    "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
+    "yours, everybody behind that counts as one address."
+)
 
 
 def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
@@ -19,10 +26,8 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
     Of a body that cannot be read `ahead` is asked first: it raises for callers
     who may not even know what is wrong with it.
     """
-    if "Transfer-Encoding" in request.headers:
-        raise LengthRequired("Send the body with a Content-Length.")
     try:
-        return reader.read(request.get_data(cache=False) or b"{}", **path)
+        return reader.read(read_body() or b"{}", **path)
     except Invalid:
         if ahead is not None:
             ahead()
@@ -53,12 +58,19 @@ def answer(
 
 def register(app: Flask) -> None:
     """Give every request an id, and every answer a log line."""
+    warned = app.config["PROXIES"] > 0
 
     @app.before_request
     def begin() -> None:
+        nonlocal warned
         asked = request.headers.get("X-Request-Id", "")
         g.request_id = asked if REQUEST_ID.fullmatch(asked) else new_request_id()
         g.started = monotonic()
+        if REFUSAL in request.environ:
+            raise request.environ[REFUSAL]
+        if not warned and "X-Forwarded-For" in request.headers:
+            warned = True
+            log().warning(FORWARDED_FOR)
 
     @app.after_request
     def finish(response: Response) -> Response:
