@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 MIB = 1024 * 1024
+JOINED_BYTES = 64 * 1024  # of an answer, that leave in one packet with its head
 OTHER_FILES = 100  # descriptors of a worker besides its clients'
 TOO_FEW_FILES = (
     "RLIMIT_NOFILE is too low: a worker takes %s connections instead of the %s of "

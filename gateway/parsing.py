@@ -8,10 +8,11 @@ from gunicorn.http import errors, message
 from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.wsgi import base_environ
-from gunicorn.util import unquote_to_wsgi_str
+from gunicorn.util import http_date, unquote_to_wsgi_str
 from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
+    HTTPException,
     RequestTimeout,
     default_exceptions,
 )
@@ -108,6 +109,20 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
     """Reads one request after the other."""
 
     mesg_class = Request
+    proxy: Any = None  # what the PROXY line before the first request said
+
+    def __next__(self) -> Any:
+        request = super().__next__()
+        self.proxy = request.proxy_protocol_info = request.proxy_protocol_info or self.proxy
+        return request
+
+    def skip_body(self) -> bool:
+        """Throw away what is left of a body; whether another request may follow."""
+        try:
+            whole: bool = self.finish_body(max_bytes=KEPT_BYTES + 1)
+        except HTTPException:
+            return False
+        return whole
 
     def buffered(self) -> int:
         """How many bytes of the next request were read with this one."""
@@ -139,3 +154,17 @@ def refusal_environ(
         "wsgi.input": io.BytesIO(),
         REFUSAL: default_exceptions[status](text),
     }
+
+
+def refusal(app: Any, environ: dict[str, Any]) -> bytes:
+    """The application's answer in that environment, as it goes over the wire."""
+    sent: list[bytes] = []
+
+    def start_response(line: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+        head = [f"HTTP/1.1 {line}", f"Date: {http_date()}", "Connection: close"]
+        head += [f"{name}: {value}" for name, value in headers]
+        sent.append("\r\n".join([*head, "", ""]).encode("latin-1"))
+        return sent.append
+
+    answer = app(environ, start_response)
+    return b"".join([*sent, *answer])

@@ -28,7 +28,6 @@ from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn.http import errors
 from gunicorn.sock import ssl_context
-from gunicorn.util import http_date
 from gunicorn.workers.ggevent import GeventWorker
 
 from chassis.telemetry import describe, log
@@ -36,13 +35,14 @@ from gateway import limits
 from gateway.handover import Board
 from gateway.health import DRAINING
 from gateway.output import Natives, Output
-from gateway.parsing import KEPT_BYTES, Parser, refusal_environ
+from gateway.parsing import Parser, refusal, refusal_environ
 
 CROWDED = 0.9  # of the connections; beyond, the one that has waited longest must go
 HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
 LATE_SECONDS = 0.5  # for a client that was too slow to see why its connection ends
+NATIVES = (("_thread", "start_new_thread"), ("queue", "SimpleQueue"), ("time", "sleep"))
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops what nobody reads
 
 
@@ -60,6 +60,7 @@ class Connection:
         self.reading: Any = None  # the request whose head is being read
         self.request: Any = None  # the request that is being answered
         self._body_bytes = 0
+        self._head: bytes | None = b""  # of the answer, until its body comes; None after that
         self._running_since = monotonic()
 
     def shake_hands(self, context: ssl.SSLContext) -> None:
@@ -93,7 +94,7 @@ class Connection:
 
     def begin_body(self) -> None:
         """What comes from now on is the body of a request."""
-        self.in_body, self._body_bytes = True, 0
+        self.in_body, self._body_bytes, self._head = True, 0, b""
         self.deadline = monotonic() + self.bounds.body_seconds
 
     def recv(self, size: int) -> bytes:
@@ -115,6 +116,22 @@ class Connection:
                 return data
 
     def sendall(self, data: bytes) -> None:
+        """Send a piece of an answer; its head waits for the next piece and leaves with it."""
+        if self._head == b"":
+            self._head = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        """Send the head of an answer, if it waits, and what follows."""
+        head, self._head = self._head or b"", None
+        if len(data) > limits.JOINED_BYTES:
+            self.send(head)
+            self.send(data)
+        else:
+            self.send(head + data)
+
+    def send(self, data: bytes) -> None:
         """Send all; a client that takes nothing for too long loses the connection."""
         rest = memoryview(data)
         while rest:
@@ -131,15 +148,8 @@ class Connection:
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     raise
 
-    send = sendall
-
-    def shutdown(self, how: int) -> None:
-        """What gunicorn does where an answer breaks off."""
-        self.sock.shutdown(how)
-
-    def close(self) -> None:
-        """Close it; twice does no harm."""
-        self.sock.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)  # close, and what gunicorn does where an answer breaks off
 
     def linger(self, *, late: bool) -> None:
         """Throw away what the client still sends, so that it comes to read its answer."""
@@ -168,6 +178,8 @@ class Connection:
             raise TimeoutError
         until(self.sock.fileno(), left)
         self._running_since = monotonic()
+        if self.ended:
+            raise ConnectionAbortedError
 
     def _share(self) -> None:
         """Let the others run; a client that sends fast would have the loop for itself."""
@@ -206,11 +218,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def patch(self) -> None:
         """Make everything cooperative, but for what writes the logs."""
         super().patch()
-        natives = Natives(
-            monkey.get_original("_thread", "start_new_thread"),
-            monkey.get_original("queue", "SimpleQueue"),
-            monkey.get_original("time", "sleep"),
-        )
+        natives = Natives(*(monkey.get_original(*name) for name in NATIVES))
         sys.stdout, sys.stderr = outputs = Output(1, natives), Output(2, natives)
         for output in outputs:
             atexit.register(output.close)
@@ -346,7 +354,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             self.waiting[connection] = monotonic()
             patience = self.cfg.keepalive
-            if not parser.finish_body(max_bytes=KEPT_BYTES + 1):
+            if not parser.skip_body():
                 return
 
     def _answer(self, listener: Any, connection: Connection, address: Any, request: Any) -> bool:
@@ -358,6 +366,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             self.handle_request(listener, request, connection, address)
         except StopIteration:
+            connection.flush()
             return False
         except OSError:
             raise
@@ -367,23 +376,15 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             return False
         finally:
             connection.request = None
+        connection.flush()
         return True
 
     def _refuse(
         self, listener: Any, connection: Connection, address: Any, error: Exception
     ) -> None:
-        """Answer in the place of gunicorn, in the application's words."""
-        sent: list[bytes] = []
-
-        def start_response(line: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
-            head = [f"HTTP/1.1 {line}", f"Date: {http_date()}", "Connection: close"]
-            head += [f"{name}: {value}" for name, value in headers]
-            sent.append("\r\n".join([*head, "", ""]).encode("latin-1"))
-            return sent.append
-
+        """Answer what gunicorn cannot read or serve, and end the connection."""
         environ = refusal_environ(self.cfg, listener, address, connection.reading, error)
-        answer = self.wsgi(environ, start_response)
-        connection.sendall(b"".join([*sent, *answer]))
+        connection.send(refusal(self.wsgi, environ))
         connection.linger(late=isinstance(error, TimeoutError))
 
 
