@@ -77,21 +77,23 @@ def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
 
 def answer(client: socket.socket, before: bytes = b"") -> Answer:
     """Read one response with a Content-Length; raises EOFError where none comes."""
-    data = before
+    data = bytearray(before)
     while b"\r\n\r\n" not in data:
-        more = client.recv(65536)
-        if not more:
-            raise EOFError(data)
-        data += more
-    head, body = data.split(b"\r\n\r\n", 1)
-    first, *rest = head.decode("latin-1").split("\r\n")
-    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in rest)}
+        _receive(client, data)
+    head, _, rest = bytes(data).partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    body = bytearray(rest)
     while len(body) < int(headers["content-length"]):
-        more = client.recv(65536)
-        if not more:
-            raise EOFError(data)
-        body += more
-    return Answer(int(first.split(" ")[1]), headers, body)
+        _receive(client, body)
+    return Answer(int(first.split(" ")[1]), headers, bytes(body))
+
+
+def _receive(client: socket.socket, into: bytearray) -> None:
+    more = client.recv(65536)
+    if not more:
+        raise EOFError(bytes(into))
+    into += more
 
 
 def has_answered(client: socket.socket, seconds: float = 0) -> bool:
