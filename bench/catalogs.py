@@ -22,8 +22,8 @@ from google.protobuf.json_format import ParseDict
 from bench.contenders import stores
 from bench.measure import machine
 from bench.single import ENGINE
-from chassis.database import Database
-from chassis.migrations import migrate
+from chassis.store.database import Database
+from chassis.store.migrations import migrate
 from orders_svc.__main__ import SERVICE
 from protos import orders_pb2 as pb
 from protos.orders_pb2_grpc import OrderServiceStub

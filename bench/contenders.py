@@ -14,13 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from honcho.environ import parse_procfile
 from sqlalchemy import make_url
 
 from bench.bodies import basic
 from bench.load import Address
 from bench.works import ask, subscription_with_boxes
 from demo.__main__ import prepare
+from demo.supervisor import read_procfile
 from tests import postgres
 
 ROOT = Path(__file__).parent.parent
@@ -106,8 +106,7 @@ def text(address: Address) -> str:
 
 def procfile() -> dict[str, str]:
     """The commands that `make run` starts."""
-    commands = parse_procfile((ROOT / "Procfile").read_text()).processes
-    return dict(commands)
+    return read_procfile(ROOT / "Procfile")
 
 
 def _shell(name: str, command: str, env: Mapping[str, str]) -> Process:

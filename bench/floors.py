@@ -22,9 +22,9 @@ from flask import Flask, Response
 from sqlalchemy import make_url, select
 
 from bench.bodies import ORDER
-from chassis.calls import Account
-from chassis.database import Database
-from chassis.server import MAX_CONCURRENT, OPTIONS, THREADS
+from chassis.context import Account
+from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
+from chassis.store.database import Database
 from orders_svc import orders, store
 from orders_svc.warnings import Review
 
@@ -55,11 +55,11 @@ def create_app() -> Flask:
 
 
 def serve(address: str, engine: str) -> None:
-    """A server as chassis.server.start builds it, without accounts and without a store."""
+    """A server as chassis.server.server.start builds it, without accounts and without a store."""
     server = grpc.server(
         ThreadPoolExecutor(THREADS[engine == "sqlite"]),
-        options=OPTIONS,
-        maximum_concurrent_rpcs=MAX_CONCURRENT,
+        options=GRPC_OPTIONS,
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: ANSWER)
     service, method = NULL_RPC[1:].split("/")

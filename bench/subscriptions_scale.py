@@ -28,8 +28,8 @@ from bench.contenders import stores
 from bench.measure import machine
 from bench.single import ENGINE
 from bench.works import BIG, confirmed, delivery
-from chassis.calls import utc_now
-from chassis.database import JSON, Database
+from chassis.context import utc_now
+from chassis.store.database import JSON_OPTIONS, Database
 from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
@@ -136,7 +136,7 @@ def rows(
 
 def fill(url: str, pattern: str, subscriptions: int, deliveries: int) -> list[str]:
     """Put in subscriptions like one that is there; gives the ids of some."""
-    engine, sample = create_engine(url, **JSON), list[str]()
+    engine, sample = create_engine(url, **JSON_OPTIONS), list[str]()
     with engine.begin() as tx:
         made, items, account_id = _pattern(tx, pattern)
     each = deliveries // subscriptions

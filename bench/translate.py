@@ -15,10 +15,12 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from chassis.calls import Account
-from chassis.database import Database
-from chassis.messages import Reader, Writer, plain
-from chassis.migrations import migrate
+from chassis.context import Account
+from chassis.messages.plain import to_dict
+from chassis.messages.reader import Reader
+from chassis.messages.writer import Writer
+from chassis.store.database import Database
+from chassis.store.migrations import migrate
 from orders_svc import orders, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.service import CREATE_ORDER
@@ -73,7 +75,7 @@ def translate() -> None:
         rows: list[tuple[str, Callable[[], Any], int]] = [
             ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),
             ("json_format.Parse", lambda: json_format.Parse(body, CreateOrderRequest()), 300),
-            ("message -> dict", lambda: plain(request), 2000),
+            ("message -> dict", lambda: to_dict(request), 2000),
             ("message -> dict, marshmallow rules", lambda: CREATE_ORDER.check(request), 500),
             ("message -> bytes", lambda: writer.write(request), 2000),
             ("json_format.MessageToJson", lambda: json_format.MessageToJson(request), 300),

@@ -15,7 +15,7 @@ import grpc
 from flask import current_app, g, request
 from google.protobuf.message import Message
 
-from chassis.calls import IDEMPOTENCY_HEADER
+from chassis.context import IDEMPOTENCY_HEADER
 from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
 from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
 from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub

@@ -7,7 +7,7 @@ from flask import current_app, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from chassis.errors import Fault, Invalid
-from chassis.messages import MALFORMED
+from chassis.messages.reader import MALFORMED
 
 PLAIN = ("", "identity")
 GZIP = ("gzip", "x-gzip")

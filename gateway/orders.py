@@ -2,7 +2,8 @@
 
 from flask import Blueprint, Response
 
-from chassis.messages import Reader, Writer, field_names
+from chassis.messages.reader import Reader, field_names
+from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
 from gateway.requests import answer, read, read_query

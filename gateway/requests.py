@@ -6,9 +6,10 @@ from time import monotonic
 from flask import Flask, Response, g, request
 from google.protobuf.message import Message
 
-from chassis.calls import REQUEST_ID, new_request_id
+from chassis.context import REQUEST_ID_PATTERN, new_request_id
 from chassis.errors import Invalid
-from chassis.messages import M, Reader, Writer
+from chassis.messages.reader import M, Reader
+from chassis.messages.writer import Writer
 from chassis.telemetry import log
 from gateway.bodies import read_body
 
@@ -64,7 +65,7 @@ def register(app: Flask) -> None:
     def begin() -> None:
         nonlocal warned
         asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if REQUEST_ID.fullmatch(asked) else new_request_id()
+        g.request_id = asked if REQUEST_ID_PATTERN.fullmatch(asked) else new_request_id()
         g.started = monotonic()
         if REFUSAL in request.environ:
             raise request.environ[REFUSAL]

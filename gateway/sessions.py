@@ -6,7 +6,8 @@ import grpc
 from flask import Blueprint, Response
 from flask import request as asked
 
-from chassis.messages import Reader, Writer
+from chassis.messages.reader import Reader
+from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
 from gateway.requests import answer, read, read_query

@@ -6,7 +6,8 @@ from flask import Blueprint, Response
 from grpc import RpcError, StatusCode
 
 from chassis.errors import decode
-from chassis.messages import Reader, Writer
+from chassis.messages.reader import Reader
+from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
 from gateway.requests import answer, read, read_query

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from chassis.command import Service, command_line
+from chassis.cli.service import Service, command_line
 from orders_svc import reference, store
 from orders_svc.service import serve
 
@@ -11,7 +11,7 @@ SERVICE = Service(
     listen="127.0.0.1:50052",
     metadata=store.metadata,
     accounts=store.accounts,
-    answers=store.answers,
+    idempotency_keys=store.idempotency_keys,
     changes=store.changes,
     outbox=store.outbox,
     migrations=Path(__file__).parent / "migrations",

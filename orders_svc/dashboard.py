@@ -9,11 +9,12 @@ import grpc
 from sqlalchemy import Connection, Row
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from chassis.calls import caller, current, utc_now
-from chassis.database import Database
+from chassis.context import caller, current_call, utc_now
 from chassis.errors import NotFound, Unauthenticated
+from chassis.store.database import Database
 from chassis.validation import Rules
-from orders_svc import dashboard_rules, documents, logins, optics, orders, searching, store
+from optics import powers as optics
+from orders_svc import dashboard_rules, documents, logins, orders, searching, store
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
@@ -62,7 +63,7 @@ class DashboardService(rpc.DashboardServiceServicer):
         return pb.DashboardSession(token=token, expires=documents.unix(end))
 
     def LogOut(self, request: pb.LogOutRequest, context: grpc.ServicerContext) -> pb.LogOutResponse:
-        token = current().metadata["authorization"].partition(" ")[2]
+        token = current_call().metadata["authorization"].partition(" ")[2]
         with self.database.write() as tx:
             logins.end(tx, token)
         return pb.LogOutResponse()

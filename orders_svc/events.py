@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, RowMapping
 
-from chassis.outbox import Event
+from chassis.events.outbox import Event
 from orders_svc.store import outbox
 
 SUBMITTED, STATUS_CHANGED = "order.submitted", "order.status_changed"

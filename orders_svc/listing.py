@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, select, tuple_
 
-from chassis.calls import Account
+from chassis.context import Account
 from chassis.errors import Fault, Invalid
 from orders_svc.statuses import LabStatus
 from orders_svc.store import orders

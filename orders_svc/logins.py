@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from chassis.accounts import CLIENT, hash_secret
-from chassis.calls import Account
-from chassis.database import Database
+from chassis.context import Account
 from chassis.errors import Unauthenticated
+from chassis.server.accounts import CLIENT, hash_secret
+from chassis.store.database import Database
 from orders_svc.dashboard_rules import ATTEMPTS, SESSION_LIFE, WINDOW
 from orders_svc.store import accounts_rows, dashboard_sessions, login_attempts, users
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, select, update
 
-from chassis.calls import Account
+from chassis.context import Account
 from orders_svc.names import searched
 from orders_svc.statuses import SENT, LabStatus
 from orders_svc.store import orders, user_labs

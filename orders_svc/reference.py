@@ -11,9 +11,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from sqlalchemy import Connection, delete, insert, update
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from chassis.accounts import AccountSchema
-from chassis.calls import utc_now
-from chassis.endpoints import endpoint_field
+from chassis.context import utc_now
+from chassis.events.endpoints import endpoint_field
+from chassis.server.accounts import AccountSchema
 from orders_svc import logins, store
 from orders_svc.events import EVENTS
 from orders_svc.rules import LENS_TYPES, RX

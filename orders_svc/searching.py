@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
 
-from chassis.calls import Account
+from chassis.context import Account
 from chassis.errors import Fault, Invalid
+from optics.names import fold
 from orders_svc.listing import Page
-from orders_svc.names import fold
 from orders_svc.orders import SEEN
 from orders_svc.store import labs, labs_of, orders
 

@@ -95,6 +95,11 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.OrderJob.FromString,
                 _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/WhoAmI',
+                request_serializer=protos_dot_orders__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
 
 
 class OrderServiceServicer:
@@ -194,6 +199,14 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhoAmI(self, request, context):
+        """Returns who calls: the client of the credentials, the user that "user-email"
+        names, and the labs of this user. Has no effect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrderServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -256,6 +269,11 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.GetOrderJob,
                     request_deserializer=protos_dot_orders__pb2.GetOrderJobRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.OrderJob.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=protos_dot_orders__pb2.WhoAmIRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.WhoAmIResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -583,6 +601,33 @@ class OrderService:
             '/optigate.orders.v1.OrderService/GetOrderJob',
             protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
             protos_dot_orders__pb2.OrderJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/WhoAmI',
+            protos_dot_orders__pb2.WhoAmIRequest.SerializeToString,
+            protos_dot_orders__pb2.WhoAmIResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,10 @@ class OrderServiceStub:
     """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
     """
+    WhoAmI: _grpc.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]
+    """Returns who calls: the client of the credentials, the user that "user-email"
+    names, and the labs of this user. Has no effect.
+    """
 
 @_typing.type_check_only
 class OrderServiceAsyncStub(OrderServiceStub):
@@ -138,6 +142,10 @@ class OrderServiceAsyncStub(OrderServiceStub):
     GetOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
     """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
+    """
+    WhoAmI: _aio.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]  # type: ignore[assignment]
+    """Returns who calls: the client of the credentials, the user that "user-email"
+    names, and the labs of this user. Has no effect.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -253,6 +261,16 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
         """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
         GetOrder.
+        """
+
+    @_abc_1.abstractmethod
+    def WhoAmI(
+        self,
+        request: _orders_pb2.WhoAmIRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.WhoAmIResponse, _abc.Awaitable[_orders_pb2.WhoAmIResponse]]:
+        """Returns who calls: the client of the credentials, the user that "user-email"
+        names, and the labs of this user. Has no effect.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

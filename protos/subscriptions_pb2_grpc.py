@@ -100,6 +100,11 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
                 _registered_method=True)
+        self.WhoAmI = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/WhoAmI',
+                request_serializer=protos_dot_subscriptions__pb2.WhoAmIRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.WhoAmIResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionServiceServicer:
@@ -243,6 +248,14 @@ class SubscriptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WhoAmI(self, request, context):
+        """Returns who calls: the account of the credentials, and the merchants that it
+        acts for. Has no effect.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubscriptionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -310,6 +323,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.SendSms,
                     request_deserializer=protos_dot_subscriptions__pb2.SendSmsRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.SendSmsResponse.SerializeToString,
+            ),
+            'WhoAmI': grpc.unary_unary_rpc_method_handler(
+                    servicer.WhoAmI,
+                    request_deserializer=protos_dot_subscriptions__pb2.WhoAmIRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.WhoAmIResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -664,6 +682,33 @@ class SubscriptionService:
             '/optigate.subscriptions.v1.SubscriptionService/SendSms',
             protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
             protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WhoAmI(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/WhoAmI',
+            protos_dot_subscriptions__pb2.WhoAmIRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.WhoAmIResponse.FromString,
             options,
             channel_credentials,
             insecure,

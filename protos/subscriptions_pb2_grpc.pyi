@@ -132,6 +132,10 @@ class SubscriptionServiceStub:
     """
     SendSms: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]
     """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
+    WhoAmI: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]
+    """Returns who calls: the account of the credentials, and the merchants that it
+    acts for. Has no effect.
+    """
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
@@ -220,6 +224,10 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """
     SendSms: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]  # type: ignore[assignment]
     """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
+    WhoAmI: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]  # type: ignore[assignment]
+    """Returns who calls: the account of the credentials, and the merchants that it
+    acts for. Has no effect.
+    """
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     """What shops call. Needs an account with role "client"."""
@@ -383,6 +391,16 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.SendSmsResponse, _abc.Awaitable[_subscriptions_pb2.SendSmsResponse]]:
         """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
+
+    @_abc_1.abstractmethod
+    def WhoAmI(
+        self,
+        request: _subscriptions_pb2.WhoAmIRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.WhoAmIResponse, _abc.Awaitable[_subscriptions_pb2.WhoAmIResponse]]:
+        """Returns who calls: the account of the credentials, and the merchants that it
+        acts for. Has no effect.
+        """
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

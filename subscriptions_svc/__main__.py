@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from chassis.command import Service, command_line
-from chassis.database import Database
+from chassis.cli.service import Service, command_line
+from chassis.store.database import Database
 from subscriptions_svc import reference, report, store
 from subscriptions_svc.clockwork import Clockwork
 from subscriptions_svc.messages_ends import ends
@@ -37,7 +37,7 @@ SERVICE = Service(
     listen="127.0.0.1:50053",
     metadata=store.metadata,
     accounts=store.accounts,
-    answers=store.answers,
+    idempotency_keys=store.idempotency_keys,
     changes=store.changes,
     outbox=store.outbox,
     migrations=Path(__file__).parent / "migrations",

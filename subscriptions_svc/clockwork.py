@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 
-from chassis.calls import utc_now
-from chassis.database import Database
+from chassis.context import utc_now
 from chassis.errors import Refusal
+from chassis.store.database import Database
 from chassis.telemetry import describe, log
 from subscriptions_svc import moves
 

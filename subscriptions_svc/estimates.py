@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, bindparam, func, select
 
-from chassis.calls import caller
+from chassis.context import caller
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc import merchants, rules, rules_cart

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.outbox import Event, new_event_id
+from chassis.events.outbox import Event, new_event_id
 from subscriptions_svc.store import outbox
 
 CREATED = "subscriptions/created"

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
 
-from chassis.calls import caller
-from chassis.database import Database
+from chassis.context import caller
 from chassis.errors import NotFound, Unauthenticated, WrongState
+from chassis.store.database import Database
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc import documents, rules, store
 from subscriptions_svc.views import Torn

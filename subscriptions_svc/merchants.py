@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
 
-from chassis.calls import Account, caller
+from chassis.context import Account, caller
 from chassis.errors import Unauthenticated
 from subscriptions_svc.store import account_merchants, merchants, stores
 

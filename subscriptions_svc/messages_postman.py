@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from chassis.calls import utc_now
-from chassis.database import Database
+from chassis.context import utc_now
 from chassis.errors import Refusal
+from chassis.store.database import Database
 from chassis.telemetry import describe, log
 from subscriptions_svc import messages
 from subscriptions_svc.messages_ends import End, Undeliverable

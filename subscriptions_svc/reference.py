@@ -12,9 +12,9 @@ from babel.numbers import is_currency
 from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy import Connection, delete, insert, select, update
 
-from chassis.accounts import AccountSchema
-from chassis.calls import utc_now
-from chassis.endpoints import endpoint_field
+from chassis.context import utc_now
+from chassis.events.endpoints import endpoint_field
+from chassis.server.accounts import AccountSchema
 from subscriptions_svc import store
 from subscriptions_svc.events import EVENTS
 from subscriptions_svc.rules_shapes import MONEY_MAX

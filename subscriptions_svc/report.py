@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import click
 from sqlalchemy import Connection, bindparam, select
 
-from chassis.database import Database
+from chassis.store.database import Database
 from subscriptions_svc import boxes, listing
 from subscriptions_svc.store import accounts, box_deliveries, cart_items, merchants, subscriptions
 from subscriptions_svc.years import local_day

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 from sqlalchemy import Connection
 
-from chassis.calls import Account
-from chassis.database import Database
+from chassis.context import Account
 from chassis.errors import NotFound
+from chassis.store.database import Database
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc

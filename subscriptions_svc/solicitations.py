@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from chassis.database import add_if_absent
+from chassis.store.database import add_if_absent
 from subscriptions_svc.rules import PaymentStatus, Status, bare_nin
 from subscriptions_svc.rules_cart import TOTAL_MONTHS
 from subscriptions_svc.rules_shapes import parsed_day

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from hypothesis import settings
 from playwright.sync_api import Browser
 
-from chassis.database import Database
+from chassis.store.database import Database
 from gateway import create_app
 from tests import postgres
 from tests.browser import Windows, chromium, listening

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from tests import postgres
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+PACKAGING = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 SERVICES = ["sessions", "orders", "subscriptions"]
 
 
@@ -40,9 +40,16 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_every_package_is_installed() -> None:
-    found = [*ROOT.glob("*/__init__.py"), *ROOT.glob("gateway/*/__init__.py")]
-    held = {".".join(path.relative_to(ROOT).parent.parts) for path in found}
-    assert held - {"bench", "demo", "tests"} == set(PACKAGES)
+    held = {
+        path.relative_to(ROOT).parts[0]
+        for path in ROOT.glob("[a-z]*/__init__.py")
+        if path.parent.name not in {"bench", "demo", "tests"}
+    }
+    assert {f"{name}*" for name in held} == set(PACKAGING["find"]["include"])
+    for name in held:
+        folders = {path.parent for path in (ROOT / name).rglob("*.py")}
+        bare = {folder for folder in folders if not (folder / "__init__.py").exists()}
+        assert all("migrations" in folder.parts for folder in bare)
 
 
 @pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
@@ -64,7 +71,7 @@ def test_the_tests_run_on_the_pins_that_ship() -> None:
 def test_the_image_holds_every_package_and_what_the_demo_needs() -> None:
     lines = (ROOT / "Containerfile").read_text().splitlines()
     copied = {line.split()[1].rstrip("/") for line in lines if line.startswith("COPY ")}
-    top = {package for package in PACKAGES if "." not in package}
+    top = {name.rstrip("*") for name in PACKAGING["find"]["include"]}
     assert copied == {*top, "demo", "requirements/run.txt"}
 
     allowed = (ROOT / ".dockerignore").read_text().splitlines()

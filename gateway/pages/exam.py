@@ -18,7 +18,7 @@ from grpc import StatusCode as Code
 from werkzeug.datastructures import Headers
 
 from chassis.errors import decode
-from chassis.messages import Reader
+from chassis.messages.reader import Reader
 from gateway import backends
 from gateway.backends import call
 from gateway.pages import page

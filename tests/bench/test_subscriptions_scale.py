@@ -5,7 +5,7 @@ from collections.abc import Callable
 from click.testing import CliRunner
 
 from bench import subscriptions_scale as scale
-from chassis.database import Database
+from chassis.store.database import Database
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc import boxes, store
 

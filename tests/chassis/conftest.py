@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chassis.database import Database
-from tests.chassis.events import Box
+from chassis.store.database import Database
+from tests.chassis.events.outboxes import Box
+from tests.chassis.events.receiver import Receiver, run_receiver
 from tests.chassis.probe import Probe, probe
-from tests.chassis.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="module")
@@ -36,5 +36,5 @@ def box(stored: Database) -> Iterator[Box]:
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
     """The endpoint of somebody."""
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         yield receiver

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from chassis.errors import Invalid
-from chassis.messages import MAX_NODES, Reader
+from chassis.messages.reader import MAX_NODES, Reader
 from gateway import MAX_BODY, orders, sessions, subscriptions
 from gateway.bodies import read_body
 from tests.gateway.front import POST, TYPES, front, told

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from orders_svc import store
 from tests.gateway.front import front
 from tests.serving import Served, basic

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from chassis.errors import Fault
 from orders_svc import store
 from protos import orders_pb2 as pb
@@ -115,7 +115,7 @@ def test_the_token_of_a_revoked_client_is_refused(orders: Served) -> None:
     denied = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     with orders.database.write() as tx:
         store.accounts.revoke(tx, "leaving-client", utc_now())
-    orders.forget()
+    orders.refresh_cache()
     failure = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     assert (denied.code, failure.code) == (
         StatusCode.PERMISSION_DENIED,

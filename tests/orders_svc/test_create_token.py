@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from grpc import StatusCode
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from chassis.errors import Fault
 from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest, Token
 from tests.serving import Served

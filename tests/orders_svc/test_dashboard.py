@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 from werkzeug.security import generate_password_hash
 
-from chassis.calls import utc_now
+from chassis.context import utc_now
 from chassis.errors import Failure
 from orders_svc import dashboard, reference, store
 from orders_svc.dashboard_rules import ATTEMPTS, SESSION_LIFE, WINDOW

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from chassis.calls import Account
+from chassis.context import Account
 from orders_svc import listing
 from tests.orders_svc.bodies import LAB, Body
 from tests.orders_svc.test_get_order import made

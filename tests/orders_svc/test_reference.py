@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import URL
 
-from chassis.command import command_line
+from chassis.cli.service import command_line
 from orders_svc import reference, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE

@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from chassis.calls import Account
+from chassis.context import Account
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
     CancelSubscriptionRequest,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chassis.database import Database
+from chassis.store.database import Database
 from protos.subscriptions_pb2 import Subscription
 from subscriptions_svc import clockwork, moves
 from subscriptions_svc.clockwork import Clockwork, turn

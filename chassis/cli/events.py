@@ -1,0 +1,128 @@
+"""The part of the command line that is about events: look at them, deliver them again."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from chassis.events.courier import Courier
+from chassis.events.dispatcher import Dispatcher
+from chassis.events.outbox import CANCELLED, DEAD, STATES, Outbox
+from chassis.store.database import Database
+
+private_targets_option: Callable[[Any], Any] = click.option(
+    "--private-targets/--public-targets",
+    "private",
+    envvar="WEBHOOK_PRIVATE_TARGETS",
+    default=False,
+    help="Whether events may go to private addresses and this machine.  [default: off]",
+)
+
+
+@contextmanager
+def run_dispatcher(database: Database, outbox: Outbox, private: bool) -> Iterator[None]:
+    """A dispatcher at work."""
+    dispatcher = Dispatcher(database, outbox, Courier(private=private))
+    dispatcher.start()
+    try:
+        yield
+    finally:
+        dispatcher.stop()
+
+
+def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -> click.Group:
+    """The commands of an outbox."""
+    endpoints = outbox.endpoints
+
+    @click.group("events", help="What endpoints are told, and whether they have heard.")
+    @click.pass_obj
+    def group(database: Database) -> None:
+        ensure_current(database)
+
+    @group.command(
+        "list", help="Newest first: id, age, owner, stream, type, state, attempts, last answer."
+    )
+    @click.option("--owner")
+    @click.option("--stream", help="Such as one session or one order.")
+    @click.option("--type")
+    @click.option("--state", type=click.Choice(STATES))
+    @click.option("--most", type=click.IntRange(1), default=50, show_default=True)
+    @click.pass_obj
+    def list_(
+        database: Database,
+        most: int,
+        owner: str | None,
+        stream: str | None,
+        type: str | None,
+        state: str | None,
+    ) -> None:
+        now = datetime.now(UTC)
+        with database.read() as tx:
+            for row in outbox.find(tx, most, owner=owner, stream=stream, type=type, state=state):
+                last = row.last_status or row.last_error or "-"
+                columns = (row.id, _span(now - row.created_at), row.owner, row.stream, row.type)
+                click.echo("\t".join(map(str, (*columns, row.state, row.attempts, last))))
+
+    @group.command(help="Deliver an event, or all of an owner's in a state, under the same id.")
+    @click.argument("id", required=False)
+    @click.option("--owner")
+    @click.option(
+        "--state",
+        "states",
+        type=click.Choice(STATES),
+        multiple=True,
+        default=(DEAD, CANCELLED),
+        show_default=True,
+        help="With --owner; may stand more than once.",
+    )
+    @click.pass_obj
+    def replay(
+        database: Database, id: str | None, owner: str | None, states: tuple[str, ...]
+    ) -> None:
+        if (id is None) is (owner is None):
+            raise click.UsageError("Name an event's id or an --owner.")
+        now = datetime.now(UTC)
+        with database.write() as tx:
+            if id is not None:
+                outbox.replay(tx, id, now)
+                count = 1
+            else:
+                count = outbox.replay_all(tx, str(owner), states, now)
+        click.echo(f"{count} to be delivered")
+
+    @group.command("endpoints", help="Owner, where its events go, and whether they do.")
+    @click.pass_obj
+    def endpoints_(database: Database) -> None:
+        with database.read() as tx:
+            for row in endpoints.all(tx):
+                url = urlsplit(row.url)._replace(query="").geturl()
+                ended = f"disabled {row.disabled_at:%Y-%m-%d}" if row.disabled_at else "enabled"
+                click.echo(f"{row.owner}\t{url}\t{ended}")
+
+    @group.command(help="Deliver again to an endpoint that answered 410.")
+    @click.argument("owner")
+    @click.pass_obj
+    def enable(database: Database, owner: str) -> None:
+        with database.write() as tx:
+            endpoints.enable(tx, owner)
+
+    @group.command(help="Print the secret with which an owner checks signatures.")
+    @click.argument("owner")
+    @click.pass_obj
+    def secret(database: Database, owner: str) -> None:
+        with database.read() as tx:
+            click.echo(endpoints.get(tx, owner).secret)
+
+    return group
+
+
+def _span(age: timedelta) -> str:
+    """An age in its largest unit, such as 5m."""
+    seconds = int(age.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

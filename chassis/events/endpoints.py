@@ -1,0 +1,217 @@
+"""Where the events of an owner are sent: one address each, in the owner's reference data.
+
+An endpoint that answers 410 is disabled. Another url in the owner's file enables
+it again, or `events enable`; what happens meanwhile is kept as cancelled events,
+which `events replay` delivers. An endpoint without a secret in the file gets one.
+"""
+
+import base64
+import binascii
+import re
+import secrets
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+
+from chassis.errors import NotFound
+from chassis.store.database import Instant, wake_on_commit
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_VALUE = re.compile(r"[!-~]([ \t!-~]{0,998}[!-~])?\Z")
+_TYPE = re.compile(r"[!-~]{1,100}\Z")
+# What a delivery says itself.
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+    }
+)
+
+
+def endpoints_table(metadata: MetaData) -> Table:
+    """The table of endpoints, the same in each service."""
+    return Table(
+        "endpoints",
+        metadata,
+        Column("owner", String(255), primary_key=True),
+        Column("url", String(2000), nullable=False),
+        Column("headers", JSON, nullable=False),
+        Column("secret", String(128), nullable=False),
+        Column("events", Text),  # the types that it asks for, " one two "; nothing: the usual ones
+        Column("disabled_at", Instant()),  # when it answered 410
+    )
+
+
+class Endpoints:
+    """The endpoints in one service's database."""
+
+    def __init__(self, table: Table, outbox: Table) -> None:
+        self.table = table
+        self.outbox = outbox
+        self._find = select(table).where(table.c.owner == bindparam("of"))
+
+    def put(
+        self, tx: Connection, owner: str, endpoint: dict[str, Any] | None, now: datetime
+    ) -> None:
+        """Add, change or (None) remove an owner's endpoint; another url enables it."""
+        table = self.table
+        if endpoint is None:
+            if tx.execute(delete(table).where(table.c.owner == owner)).rowcount:
+                self._cancel(tx, owner, now)
+            return
+        values = dict(endpoint)
+        if values["events"] is not None:
+            values["events"] = f" {' '.join(values['events'])} "
+        if values["secret"] is None:
+            del values["secret"]
+        found = self.find(tx, owner)
+        if found is None:
+            tx.execute(
+                insert(table).values({"secret": new_signing_secret(), **values, "owner": owner})
+            )
+            return
+        if found.url != values["url"]:
+            values["disabled_at"] = None
+        tx.execute(update(table).where(table.c.owner == owner).values(values))
+        wake_on_commit()
+
+    def find(self, tx: Connection, owner: str) -> Row[Any] | None:
+        """An owner's endpoint, if there is one."""
+        return tx.execute(self._find, {"of": owner}).first()
+
+    def get(self, tx: Connection, owner: str) -> Row[Any]:
+        """An owner's endpoint; raises NotFound."""
+        found = self.find(tx, owner)
+        if found is None:
+            raise NotFound("This owner has no endpoint.")
+        return found
+
+    def all(self, tx: Connection) -> Sequence[Row[Any]]:
+        """Every endpoint, by owner."""
+        return tx.execute(select(self.table).order_by(self.table.c.owner)).all()
+
+    def enable(self, tx: Connection, owner: str) -> None:
+        """Deliver again to an endpoint that answered 410; raises NotFound."""
+        own = self.table.c.owner == owner
+        if not tx.execute(update(self.table).where(own).values(disabled_at=None)).rowcount:
+            raise NotFound("This owner has no endpoint.")
+
+    def disable(self, tx: Connection, owner: str, url: str, now: datetime) -> None:
+        """Deliver no more to this url, and cancel what waits for it."""
+        live = (
+            (self.table.c.owner == owner)
+            & (self.table.c.url == url)
+            & self.table.c.disabled_at.is_(None)
+        )
+        if tx.execute(update(self.table).where(live).values(disabled_at=now)).rowcount:
+            self._cancel(tx, owner, now)
+
+    def _cancel(self, tx: Connection, owner: str, now: datetime) -> None:
+        waits = (self.outbox.c.owner == owner) & (self.outbox.c.state == "pending")
+        tx.execute(update(self.outbox).where(waits).values(state="cancelled", ended_at=now))
+
+
+def new_signing_secret() -> str:
+    """A secret for signing, as Standard Webhooks writes it."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def decode_secret(secret: str) -> bytes:
+    """The key in a secret; raises ValueError."""
+    prefix, _, packed = secret.partition("_")
+    if prefix != "whsec":
+        raise ValueError("no whsec_ before it")
+    return base64.b64decode(packed, validate=True)
+
+
+def check_url(url: str) -> None:
+    """Raise ValidationError unless an event can be sent there."""
+    try:
+        parts = urlsplit(url)
+        _port = parts.port
+    except ValueError:
+        raise ValidationError("Must be a URL.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValidationError("Must be an http or https URL.")
+    if not re.fullmatch(r"[!-~]{1,2000}", url) or "\\" in url:
+        raise ValidationError("Must be at most 2000 visible ASCII characters, without backslash.")
+    if "@" in parts.netloc:
+        raise ValidationError("Must hold no user and password: use a header.")
+    if parts.fragment:
+        raise ValidationError("Must have no fragment.")
+
+
+def _check_secret(secret: str) -> None:
+    try:
+        length = len(decode_secret(secret))
+    except (ValueError, binascii.Error):
+        length = 0
+    if not 24 <= length <= 64:
+        raise ValidationError("Must be whsec_ and the base64 of 24 to 64 bytes.")
+
+
+def _check_headers(headers: dict[str, str]) -> None:
+    if len(headers) > 20 or len({name.lower() for name in headers}) < len(headers):
+        raise ValidationError("Must be at most 20 headers, each once.")
+    if ours := sorted(name for name in headers if name.lower() in _OURS):
+        raise ValidationError(f"A delivery sets these itself: {', '.join(ours)}.")
+
+
+class EndpointSchema(Schema):
+    """An endpoint of reference data; `types` are the events that the service has."""
+
+    def __init__(self, types: Collection[str]) -> None:
+        super().__init__()
+        self.types = frozenset(types)
+
+    url = fields.String(required=True, validate=check_url)
+    headers = fields.Dict(
+        keys=fields.String(validate=validate.Regexp(_TOKEN)),
+        values=fields.String(validate=validate.Regexp(_VALUE)),
+        load_default=dict,
+        validate=_check_headers,
+    )
+    secret = fields.String(load_default=None, validate=_check_secret)
+    events = fields.List(fields.String(validate=validate.Regexp(_TYPE)), load_default=None)
+
+    @post_load
+    def check_types(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Want types that there are: one with a slip in it would never arrive."""
+        if unknown := sorted(set(data["events"] or ()) - self.types):
+            known = ", ".join(sorted(self.types))
+            raise ValidationError({"events": [f"No such type: {unknown[0]}. There are {known}."]})
+        return data
+
+
+def endpoint_field(types: Collection[str]) -> fields.Nested:
+    """The field `endpoint` of an owner: absent, the owner has none."""
+    return fields.Nested(EndpointSchema(types), load_default=None)

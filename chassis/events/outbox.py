@@ -1,0 +1,243 @@
+"""Events that are written with the change they tell of, and kept until they are delivered.
+
+How a service uses it:
+
+1. `store.py`: `outbox = Outbox(metadata)`. An owner is an account's name, or a merchant's id.
+2. In the transaction of the change, after the stream's row is locked or changed:
+   `store.outbox.add(tx, Event(owner, stream, type, body), now)`. For an owner without an
+   endpoint it writes nothing. A body that tells the event's id takes `new_event_id()` first.
+3. `reference.py`: `endpoint = endpoint_field(EVENTS)` in the owner's schema, and on load
+   `store.outbox.endpoints.put(tx, owner, endpoint, now)`.
+
+Events of one stream (a session, an order) are delivered in the order in which they were added:
+a change locks its row, so of two transactions on one stream the later one adds later. An event
+waits while an earlier one of its stream does. `chassis.events.dispatcher` delivers.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    false,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from chassis.errors import NotFound, WrongState
+from chassis.events.endpoints import Endpoints, endpoints_table
+from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.leases import Leases
+
+PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
+DEAD, CANCELLED = "dead", "cancelled"
+STATES = (PENDING, DELIVERED, DECLINED, DEAD, CANCELLED)
+# How long an event is kept that waits no more.
+RETENTION = {
+    DELIVERED: timedelta(days=7),
+    DECLINED: timedelta(days=7),
+    DEAD: timedelta(days=30),
+    CANCELLED: timedelta(days=30),
+}
+# In the statement itself: a plan that is made without the parameters finds the indexes too.
+_PENDING: ColumnElement[str] = literal_column("'pending'")
+_WHERE = text("state = 'pending'")
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """The table of events, the same in each service."""
+    where: dict[str, Any] = {"sqlite_where": _WHERE, "postgresql_where": _WHERE}
+    return Table(
+        "outbox",
+        metadata,
+        # The order within a stream.
+        Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("id", String(64), nullable=False, unique=True),
+        Column("owner", String(255), nullable=False),
+        Column("stream", String(100), nullable=False),
+        Column("type", String(100), nullable=False),
+        Column("content_type", String(100), nullable=False),
+        Column("body", Text, nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("attempts", Integer, nullable=False),  # that were begun
+        Column("created_at", Instant(), nullable=False),
+        Column("due_at", Instant(), nullable=False),  # while it is leased, when the lease ends
+        Column("ended_at", Instant(), index=True),  # when it ceased to be pending
+        Column("last_status", Integer),
+        Column("last_error", String(32)),  # one of the words of chassis.events.courier
+        Index("ix_outbox_due", "owner", "due_at", **where),
+        Index("ix_outbox_stream", "owner", "stream", "sequence", **where),
+    )
+
+
+def new_event_id() -> str:
+    """A random id for an event."""
+    return "evt_" + secrets.token_hex(12)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, as its owner's endpoint is told of it."""
+
+    owner: str
+    stream: str
+    type: str
+    body: str
+    content_type: str = "application/json"
+    on_request: bool = False  # sent only to endpoints that name its type
+    id: str = field(default_factory=new_event_id)
+
+
+class Outbox:
+    """The events in one service's database."""
+
+    def __init__(self, metadata: MetaData) -> None:
+        self.table = outbox_table(metadata)
+        endpoints = endpoints_table(metadata)
+        self.endpoints = Endpoints(endpoints, self.table)
+        self._add = self._insert(endpoints)
+        columns, earlier = self.table.c, self.table.alias("earlier")
+        first = ~exists().where(
+            earlier.c.state == _PENDING,
+            earlier.c.owner == columns.owner,
+            earlier.c.stream == columns.stream,
+            earlier.c.sequence < columns.sequence,
+        )
+        deliverable = and_(columns.state == _PENDING, first)
+        self._owners = select(endpoints.c.owner).where(
+            endpoints.c.disabled_at.is_(None),
+            exists().where(
+                columns.owner == endpoints.c.owner,
+                deliverable,
+                columns.due_at <= bindparam("now"),
+            ),
+        )
+        self._leases = Leases(
+            columns.sequence,
+            columns.attempts,
+            columns.owner == bindparam("where_owner"),
+            deliverable,
+        )
+
+    def _insert(self, endpoints: Table) -> Any:
+        live = endpoints.c.disabled_at.is_(None)
+        now: ColumnElement[Any] = bindparam("now", type_=Instant())
+        given = ("id", "owner", "stream", "type", "content_type", "body")
+        values: dict[str, ColumnElement[Any]] = {
+            **{name: bindparam(name, type_=self.table.c[name].type) for name in given},
+            "state": case((live, PENDING), else_=CANCELLED),
+            "attempts": bindparam("attempts", 0, type_=Integer()),
+            "created_at": now,
+            "due_at": now,
+            "ended_at": case((live, null()), else_=now),
+        }
+        usual = and_(endpoints.c.events.is_(None), bindparam("on_request") == false())
+        asked = endpoints.c.events.like(bindparam("asked", type_=Text()), escape="!")
+        chosen = select(*values.values()).where(
+            endpoints.c.owner == bindparam("owner", type_=String()), or_(usual, asked)
+        )
+        statement = insert(self.table).from_select(list(values), chosen)
+        return statement.execution_options(**COUNTED)
+
+    def add(self, tx: Connection, event: Event, now: datetime) -> str | None:
+        """Write the event in the transaction of its change; gives its id.
+
+        None, and nothing is written, when the owner has no endpoint or it has
+        not asked for this type. While the endpoint is disabled the event is
+        written as cancelled.
+        """
+        name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
+        row = {**asdict(event), "now": now, "asked": f"% {name} %"}
+        if tx.execute(self._add, row).rowcount != 1:
+            return None
+        wake_on_commit()
+        return event.id
+
+    def owners_due(self, tx: Connection, now: datetime) -> list[str]:
+        """Whose events can be delivered now."""
+        return list(tx.execute(self._owners, {"now": now}).scalars())
+
+    def lease(
+        self, tx: Connection, owner: str, limit: int, now: datetime, lease: timedelta
+    ) -> Sequence[Row[Any]]:
+        """Lease the events of an owner that are due, oldest first; it counts as an attempt."""
+        leased = self._leases.take(tx, limit, now, lease, where_owner=owner)
+        return sorted(leased, key=lambda row: row.sequence)
+
+    def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
+        """Write the outcome of an attempt; False when its lease was lost to another dispatcher.
+
+        An event cancelled during the attempt may have arrived all the same, but is not retried.
+        """
+        before = (PENDING,) if values["state"] == PENDING else (PENDING, CANCELLED)
+        return self._leases.settle(tx, leased, values, self.table.c.state.in_(before))
+
+    def find(
+        self,
+        tx: Connection,
+        most: int,
+        owner: str | None = None,
+        state: str | None = None,
+        type: str | None = None,
+        stream: str | None = None,
+    ) -> Sequence[Row[Any]]:
+        """The newest events, newest first."""
+        asked = {"owner": owner, "state": state, "type": type, "stream": stream}
+        wanted = [self.table.c[name] == value for name, value in asked.items() if value]
+        newest = self.table.c.sequence.desc()
+        return tx.execute(select(self.table).where(*wanted).order_by(newest).limit(most)).all()
+
+    def replay(self, tx: Connection, event_id: str, now: datetime) -> None:
+        """Deliver an event again under the same id; raises NotFound, WrongState."""
+        one = self.table.c.id == event_id
+        found = tx.execute(select(self.table.c.owner).where(one)).first()
+        if found is None:
+            raise NotFound("No such event; it may be forgotten.")
+        self._ensure_enabled(tx, found.owner)
+        tx.execute(update(self.table).where(one).values(self._anew(now)))
+        wake_on_commit()
+
+    def replay_all(self, tx: Connection, owner: str, states: Sequence[str], now: datetime) -> int:
+        """Deliver an owner's events in these states again; gives how many."""
+        self._ensure_enabled(tx, owner)
+        some = (self.table.c.owner == owner) & self.table.c.state.in_(states)
+        wake_on_commit()
+        return tx.execute(update(self.table).where(some).values(self._anew(now))).rowcount
+
+    def _anew(self, now: datetime) -> dict[str, Any]:
+        return {"state": PENDING, "attempts": 0, "due_at": now, "ended_at": None}
+
+    def _ensure_enabled(self, tx: Connection, owner: str) -> None:
+        if self.endpoints.get(tx, owner).disabled_at:
+            raise WrongState("The endpoint answered 410: `events enable` comes first.")
+
+    def delete_expired(self, tx: Connection, now: datetime) -> int:
+        """Delete the events that have waited no more for long; gives how many."""
+        old = [
+            and_(self.table.c.state == state, self.table.c.ended_at <= now - kept)
+            for state, kept in RETENTION.items()
+        ]
+        return tx.execute(delete(self.table).where(or_(*old))).rowcount

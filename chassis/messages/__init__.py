@@ -1,0 +1,1 @@
+"""JSON to protobuf messages and back, by plans made once per message type."""

@@ -1,0 +1,244 @@
+"""JSON to protobuf messages, by a decoder made once per message type.
+
+The msgspec decoder built from the descriptor is stricter than json_format: it
+refuses unknown fields, numbers in strings, booleans for numbers, fractions for
+integers, NaN, invalid UTF-8 and trailing text. Null counts as absent.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from itertools import islice
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from chassis.errors import Fault, Invalid
+
+MALFORMED = "MALFORMED"
+NOT_JSON = "The body is not JSON in UTF-8."
+TOO_DEEP = "The body is nested too deep."
+MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
+MORE_FAULTS = "More faults are not listed."
+MAX_NODES = 20_000  # objects, arrays and keys; 1 MiB of them would take a third of a second
+TOO_MANY = f"The body has more than {MAX_NODES} objects, arrays and keys."
+DUPLICATE = "Duplicate key in one object."
+F = FieldDescriptor
+_SCALARS: dict[int, Any] = {
+    F.TYPE_STRING: str,
+    F.TYPE_BOOL: bool,
+    F.TYPE_DOUBLE: float,
+    F.TYPE_INT32: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)],
+    F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
+}
+_RAW = (msgspec.Raw,)
+_OPERATOR = re.compile(r"\[(\w+)\]\Z")
+_encode = msgspec.json.Encoder().encode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+_CHUNK_ITEMS = 100
+
+# A message's shape: field name -> (leaf type or shape, whether it repeats).
+Shape = dict[str, tuple[Any, bool]]
+M = TypeVar("M", bound=Message)
+
+
+class Reader(Generic[M]):
+    """Reads messages of one type from JSON bodies or query strings.
+
+    `raw` names fields of arbitrary JSON, kept as text; `path` names fields taken
+    from the URL, which are unknown in a body. A recursive message may nest once.
+    `reason` is the reason of its refusals.
+    """
+
+    def __init__(
+        self,
+        message: type[M],
+        *,
+        raw: Collection[str] = (),
+        path: Collection[str] = (),
+        reason: str = MALFORMED,
+    ) -> None:
+        self.message = message
+        self.reason = reason
+        self.raw = tuple(raw)
+        self.shape = _make_shape(message.DESCRIPTOR, raw, path)
+        self.struct = _make_struct(message.DESCRIPTOR.name, self.shape)
+        self.decoder = msgspec.json.Decoder(self.struct)
+
+    def read(self, body: bytes, **path: str) -> M:
+        """Read a body; raises Invalid with every fault."""
+        keys = body.count(b":")
+        if keys + body.count(b"{") + body.count(b"[") > MAX_NODES:
+            raise self._refusal(_explain_overfull(body))
+        try:
+            known = self.decoder.decode(body)
+            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            for name in self.raw:
+                if name in values:
+                    text = bytes(values[name]).decode()
+                    values[name] = None if text == "null" else text
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise self._refusal(self._explain(body)) from None
+        # A duplicate key shows as a colon that is missing from the values.
+        suspect = keys != _encode(known).count(b":") or b"\\u003" in body
+        if suspect and (duplicates := _duplicate_keys(body, self.raw)):
+            raise self._refusal(duplicates)
+        return self.message(**values, **path)
+
+    def read_query(self, query: dict[str, list[str]], **path: str) -> M:
+        """Read a query string; `created[gt]` sets the field created_gt."""
+        flat: dict[str, str] = {}
+        faults: list[Fault] = []
+        for name, given in query.items():
+            field = to_field_name(name)
+            if len(given) > 1 or field in flat:
+                faults.append(Fault(name, "Given more than once."))
+            flat[field] = given[0]
+        faults += _faults(flat, self.shape, "", strict=False)
+        if faults:
+            raise self._refusal(faults)
+        values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
+        return self.message(**values, **path)
+
+    def _refusal(self, faults: list[Fault]) -> Invalid:
+        return Invalid("The request is malformed.", reason=self.reason, faults=faults)
+
+    def _explain(self, body: bytes) -> list[Fault]:
+        """List the faults of a body that cannot be read."""
+        try:
+            return _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+        except RecursionError:
+            return [Fault("", TOO_DEEP)]
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return [Fault("", NOT_JSON)]
+
+
+def to_field_name(name: str) -> str:
+    """The field that a query parameter sets: created_gt for `created[gt]`."""
+    return _OPERATOR.sub(r"_\1", name)
+
+
+def _make_shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:
+    shape: Shape = {}
+    for field in descriptor.fields:
+        if field.name in absent:
+            continue
+        kind: Any = _SCALARS.get(field.type)
+        if field.name in raw:
+            kind = msgspec.Raw
+        elif field.type == F.TYPE_MESSAGE:
+            inside_itself = field.message_type is descriptor
+            kind = _make_shape(field.message_type, (), (field.name,) if inside_itself else ())
+        shape[field.name] = (kind, field.is_repeated)
+    return shape
+
+
+def _make_struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+    fields: list[tuple[str, Any, Any]] = []
+    for field, (leaf, repeats) in shape.items():
+        kind = _make_struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
+        absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
+        fields.append((field, kind | absent, msgspec.UNSET))
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """Yield a fault for each place where a decoded value does not fit the shape."""
+    if not isinstance(kind, dict):
+        try:
+            if kind is not msgspec.Raw:
+                msgspec.convert(value, kind, strict=strict)
+        except msgspec.ValidationError as error:
+            yield Fault(path, str(error))
+        return
+    if not isinstance(value, dict):
+        yield Fault(path, "Expected an object.")
+        return
+    for name, each in value.items():
+        where = f"{path}.{name}" if path else name
+        if name not in kind:
+            yield Fault(where, "Unknown field.")
+        elif each is not None:
+            leaf, repeats = kind[name]
+            if not repeats:
+                yield from _faults(each, leaf, where, strict=strict)
+            elif not isinstance(each, list):
+                yield Fault(where, "Expected an array.")
+            elif isinstance(leaf, dict):
+                for index, item in enumerate(each):
+                    yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+            else:
+                yield from _scalar_faults(each, leaf, where, strict=strict)
+
+
+def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """Yield a fault for each item that is not of a scalar kind, checking whole chunks first."""
+    for start in range(0, len(items), _CHUNK_ITEMS):
+        chunk = items[start : start + _CHUNK_ITEMS]
+        try:
+            msgspec.convert(chunk, list[kind], strict=strict)
+        except msgspec.ValidationError:
+            for index, item in enumerate(chunk, start):
+                yield from _faults(item, kind, f"{path}.{index}", strict=strict)
+
+
+def _cap(faults: Iterator[Fault]) -> list[Fault]:
+    """List the first faults, and whether there are more."""
+    first = list(islice(faults, MAX_FAULTS))
+    return first + [Fault("", MORE_FAULTS) for _ in islice(faults, 1)]
+
+
+def _explain_overfull(body: bytes) -> list[Fault]:
+    """Return what is wrong with a body of too many nodes: its form, its depth or their number."""
+    try:
+        _skim(body)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [Fault("", NOT_JSON)]
+    return [Fault("", TOO_MANY)]
+
+
+def _duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+    """Return a fault for each duplicate key of a well-formed body of the right types."""
+    try:
+        # The numbers do not matter, and Python refuses to parse an integer of 4301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=bool, parse_float=bool)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    return _cap(_find_duplicates(pairs, "", raw))
+
+
+def _find_duplicates(value: list[Any], path: str, raw: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault for each duplicate key in an object, which is a list of pairs, or an array."""
+    first = value[0] if value else None
+    if isinstance(first, tuple):
+        names: set[str] = set()
+        for name, each in value:
+            where = f"{path}.{name}" if path else name
+            if name in names:
+                yield Fault(where, DUPLICATE)
+            names.add(name)
+            if isinstance(each, list) and where not in raw:
+                yield from _find_duplicates(each, where, raw)
+    elif isinstance(first, list):  # an array of scalars holds no key
+        for index, each in enumerate(value):
+            yield from _find_duplicates(each, f"{path}.{index}", raw)
+
+
+def field_names(message: type[Message]) -> set[str]:
+    """The names of a message's fields and of all fields of the messages in it."""
+    every: dict[str, Any] = {}
+
+    def walk(descriptor: Any) -> None:
+        if descriptor.full_name not in every:
+            every[descriptor.full_name] = descriptor
+            for field in descriptor.fields:
+                if field.type == F.TYPE_MESSAGE:
+                    walk(field.message_type)
+
+    walk(message.DESCRIPTOR)
+    return {field.name for each in every.values() for field in each.fields}

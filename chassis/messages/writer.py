@@ -1,0 +1,100 @@
+"""Protobuf messages to JSON, by a plan made once per message type."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+_TIMESTAMP = "google.protobuf.Timestamp"
+
+# For each field: its name; whether it repeats, has presence, is omitted when empty; a converter.
+Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None]
+
+
+class Writer:
+    """Writes messages of one type as JSON.
+
+    A field that is not set is omitted, or written as null with `nulls`; the
+    fields in `optional` are omitted either way. Texts and lists are always
+    written, except empty ones in `optional`. `raw` names fields that hold JSON
+    text. `foreign` maps a message's `type` to the fields that the messages in it
+    do not have and therefore omit.
+    """
+
+    def __init__(
+        self,
+        message: type[Message],
+        *,
+        nulls: bool = False,
+        optional: Collection[str] = (),
+        raw: Collection[str] = (),
+        foreign: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self.nulls = nulls
+        self.optional = frozenset(optional)
+        self.foreign = {kind: frozenset(names) for kind, names in (foreign or {}).items()}
+        self.raw = frozenset(raw)
+        self.plans: dict[str, list[Plan]] = {}
+        self._add_plan(message.DESCRIPTOR)
+        self.root = self.plans[message.DESCRIPTOR.full_name]
+
+    def write(self, message: Message) -> bytes:
+        """Write a message as a JSON object."""
+        return msgspec.json.encode(self._object(self.root, message))
+
+    def _add_plan(self, descriptor: Any) -> None:
+        plan = self.plans[descriptor.full_name] = []
+        for field in descriptor.fields:
+            convert: Callable[[Any], Any] | None = None
+            if field.name in self.raw:
+                convert = _raw
+            elif field.type == FieldDescriptor.TYPE_MESSAGE:
+                convert = self._make_converter(field.message_type)
+            texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
+            omits_empty = field.name in self.optional and texts and not field.has_presence
+            plan.append((field.name, field.is_repeated, field.has_presence, omits_empty, convert))
+
+    def _make_converter(self, descriptor: Any) -> Callable[[Any], Any]:
+        if descriptor.full_name == _TIMESTAMP:
+            return _timestamp
+        if descriptor.full_name not in self.plans:
+            self._add_plan(descriptor)
+        plan = self.plans[descriptor.full_name]
+        return lambda message: self._object(plan, message)
+
+    def _object(self, plan: Any, message: Message) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, repeats, has_presence, omits_empty, convert in plan:
+            if has_presence and not message.HasField(name):
+                if self.nulls and name not in self.optional:
+                    values[name] = None
+                continue
+            value = getattr(message, name)
+            if omits_empty and not value:
+                continue
+            if repeats:
+                value = list(value) if convert is None else [convert(each) for each in value]
+            elif convert is not None:
+                value = convert(value)
+            values[name] = value
+        if self.foreign and "type" in values:
+            self._omit(values, self.foreign.get(values["type"], ()))
+        return values
+
+    @staticmethod
+    def _omit(values: dict[str, Any], foreign: Collection[str]) -> None:
+        for inner in values.values():
+            if isinstance(inner, dict):
+                for name in foreign:
+                    inner.pop(name, None)
+
+
+def _raw(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text)
+
+
+def _timestamp(message: Any) -> str:
+    text: str = message.ToJsonString()
+    return text

@@ -1,0 +1,1 @@
+"""What surrounds an RPC: the gRPC server, health, accounts and idempotency keys."""

@@ -1,0 +1,163 @@
+"""API accounts of one service: who may call, with what secret, in which role.
+
+Secrets are random, shown once and kept as SHA-256: with 160 bits of chance a
+slow hash would protect nothing more.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+from chassis.context import Account, Call
+from chassis.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.store.database import Instant
+from chassis.store.reference_cache import ReferenceCache
+
+CLIENT, STAFF = "client", "staff"
+ROLES = (CLIENT, STAFF)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME_WHOLE = re.compile(rf"{_NAME.pattern}\Z")
+_WRONG = "Send the name and secret of an account of this service."
+
+Authenticate = Callable[[Call], Account | None]
+
+
+def accounts_table(metadata: MetaData) -> Table:
+    """The table of accounts, the same in each service."""
+    return Table(
+        "accounts",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("name", String(64), nullable=False, unique=True),
+        Column("secret_hash", String(64), nullable=False),
+        Column("role", String(16), nullable=False),
+        Column("created_at", Instant(), nullable=False),
+        Column("revoked_at", Instant()),
+    )
+
+
+def hash_secret(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Accounts:
+    """The accounts in one service's database."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._by_name = select(table.c.id, table.c.name, table.c.role, table.c.secret_hash).where(
+            table.c.name == bindparam("name"), table.c.revoked_at.is_(None)
+        )
+
+    def add(self, tx: Connection, name: str, role: str, secret: str | None = None) -> str:
+        """Add an account and give its secret, which is kept nowhere."""
+        check_account(name, role)
+        if tx.execute(select(self.table.c.id).where(self.table.c.name == name)).first():
+            raise AlreadyExists("An account has this name; revoked names are not used again.")
+        secret = secret or secrets.token_urlsafe(32)
+        row = {"name": name, "role": role, "secret_hash": hash_secret(secret)}
+        tx.execute(insert(self.table).values(**row, created_at=datetime.now(UTC)))
+        return secret
+
+    def put(self, tx: Connection, name: str, role: str, secret: str) -> None:
+        """Add or change an account of reference data; a revoked one stays revoked."""
+        values = {"role": role, "secret_hash": hash_secret(secret)}
+        known = self.table.c.name == name
+        if not tx.execute(update(self.table).where(known).values(**values)).rowcount:
+            self.add(tx, name, role, secret)
+
+    def ids(self, tx: Connection) -> dict[str, int]:
+        """Account ids by name."""
+        return {name: id_ for id_, name in tx.execute(select(self.table.c.id, self.table.c.name))}
+
+    def name(self, tx: Connection, account_id: int) -> str:
+        """The name of an account."""
+        named = select(self.table.c.name).where(self.table.c.id == account_id)
+        name: str = tx.execute(named).scalar_one()
+        return name
+
+    def all(self, tx: Connection) -> Sequence[Row[Any]]:
+        """Every account, revoked ones included, by name."""
+        return tx.execute(select(self.table).order_by(self.table.c.name)).all()
+
+    def revoke(self, tx: Connection, name: str, now: datetime) -> None:
+        """End an account; its next call is refused."""
+        live = (self.table.c.name == name) & self.table.c.revoked_at.is_(None)
+        if not tx.execute(update(self.table).where(live).values(revoked_at=now)).rowcount:
+            raise NotFound("No live account has this name.")
+
+    def authenticate(self, tx: Connection, name: str, secret: str) -> Account:
+        """The live account with this name and secret; raises Unauthenticated."""
+        row = tx.execute(self._by_name, {"name": name}).first() if _NAME.fullmatch(name) else None
+        known = row.secret_hash if row else hash_secret("")
+        if not hmac.compare_digest(known, hash_secret(secret)) or row is None:
+            raise Unauthenticated(_WRONG)
+        return Account(row.id, row.name, row.role)
+
+    def basic_authenticator(self, cache: ReferenceCache) -> Authenticate:
+        """Authentication by HTTP Basic in the metadata `authorization`."""
+
+        def authenticate(call: Call) -> Account:
+            sent = call.metadata.get("authorization", "")
+            return cache.get(
+                ("basic", hash_secret(sent)),
+                lambda tx: self.authenticate(tx, *basic_credentials(sent)),
+            )
+
+        return authenticate
+
+
+class AccountSchema(Schema):
+    """An account of reference data, whose secret is in the file."""
+
+    name = fields.String(required=True, validate=validate.Regexp(_NAME_WHOLE))
+    secret = fields.String(required=True, validate=validate.Length(16, 255))
+    role = fields.String(load_default=CLIENT, validate=validate.OneOf(ROLES))
+
+
+def basic_credentials(authorization: str) -> tuple[str, str]:
+    """Name and secret of an HTTP Basic header; raises Unauthenticated."""
+    scheme, _, packed = authorization.partition(" ")
+    try:
+        name, colon, secret = base64.b64decode(packed, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise Unauthenticated(_WRONG) from None
+    if scheme.lower() != "basic" or not colon:
+        raise Unauthenticated(_WRONG)
+    return name, secret
+
+
+def check_account(name: str, role: str) -> None:
+    """Raise Invalid for a name or role that no account may have."""
+    if not _NAME.fullmatch(name):
+        raise Invalid("An account name is 1-64 of A-Z a-z 0-9 . _ -")
+    if role not in ROLES:
+        raise Invalid(f"A role is one of {', '.join(ROLES)}.")
+
+
+def require_role(account: Account, role: str) -> None:
+    """Raise Forbidden for an account of another role."""
+    if account.role != role:
+        raise Forbidden(f"This needs an account with role {role}.")

@@ -1,0 +1,134 @@
+"""One idempotency key, one effect.
+
+The answer is kept in the transaction that makes the effect, as its last
+statement. A twin that was under way at the same time meets the key there, is
+rolled back whole, and gets the answer that was kept.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    delete,
+    select,
+)
+
+from chassis.context import IDEMPOTENCY_HEADER, Call, current_call
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
+from chassis.store.database import Database, Instant, upsert
+
+KEY_LIFETIME = timedelta(hours=24)
+M = TypeVar("M", bound=Message)
+
+
+class KeyTaken(Refusal):
+    """The key was taken while this request was at work."""
+
+
+def idempotency_table(metadata: MetaData) -> Table:
+    """The table of kept answers, the same in each service."""
+    return Table(
+        "idempotency_keys",
+        metadata,
+        Column("account_id", Integer, primary_key=True, autoincrement=False),
+        Column("rpc", String(120), primary_key=True),
+        Column("key", String(255), primary_key=True),
+        Column("fingerprint", LargeBinary, nullable=False),
+        Column("response", LargeBinary, nullable=False),
+        Column("expires_at", Instant(), nullable=False, index=True),
+    )
+
+
+def fingerprint(call: Call, request: Message) -> bytes:
+    """A digest of what makes two requests the same: their fields, and for whom they act."""
+    actor = call.actor or call.metadata.get("user-email", "")
+    digest = hashlib.sha256(actor.encode() + b"\0")
+    digest.update(request.SerializeToString(deterministic=True))
+    return digest.digest()
+
+
+class IdempotencyKeys:
+    """The kept answers of one service."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        scope = (
+            (table.c.account_id == bindparam("account_id"))
+            & (table.c.rpc == bindparam("rpc"))
+            & (table.c.key == bindparam("key"))
+        )
+        live = table.c.expires_at > bindparam("now")
+        self._find = select(table.c.fingerprint, table.c.response).where(scope, live)
+        self._save = upsert(
+            table,
+            ("fingerprint", "response", "expires_at"),
+            where=lambda _: table.c.expires_at <= bindparam("now"),
+        )
+
+    def find(self, database: Database, call: Call, response: type[M]) -> M | None:
+        """The answer kept for this call; raises Invalid for another request's key."""
+        scope = _scope(call) | {"now": datetime.now(UTC)}
+        with database.read(single=True) as tx:
+            row = tx.execute(self._find, scope).first()
+        if row is None:
+            return None
+        if row.fingerprint != call.fingerprint:
+            raise key_mismatch()
+        return response.FromString(row.response)
+
+    def save(self, tx: Connection, response: M) -> M:
+        """Keep the answer with its effect, if the caller sent a key; raises Taken."""
+        call, now = current_call(), datetime.now(UTC)
+        if not call.idempotency_key:
+            return response
+        row = _scope(call) | {
+            "fingerprint": call.fingerprint,
+            "response": response.SerializeToString(),
+            "expires_at": now + KEY_LIFETIME,
+            "now": now,
+        }
+        if tx.execute(self._save, row).rowcount != 1:
+            raise KeyTaken("The key was taken a moment ago.")
+        return response
+
+    def delete_expired(self, tx: Connection, now: datetime) -> int:
+        """Delete the answers whose life is over; gives how many."""
+        return tx.execute(delete(self.table).where(self.table.c.expires_at <= now)).rowcount
+
+
+def derive_secret(callers_secret: str, key: str) -> str:
+    """A secret that is told once and kept as a hash only.
+
+    With an idempotency key it is the same each time, as it follows from the
+    key and from what only the caller has.
+    """
+    if not key:
+        return secrets.token_urlsafe(32)
+    digest = hmac.digest(callers_secret.encode(), key.encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def key_mismatch() -> Invalid:
+    """What is raised for a key that stood for another request."""
+    fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
+    return Invalid(
+        "The idempotency key was used before.", reason=IDEMPOTENCY_MISMATCH, faults=[fault]
+    )
+
+
+def _scope(call: Call) -> dict[str, object]:
+    account_id = call.account.id if call.account else 0
+    return {"account_id": account_id, "rpc": call.rpc, "key": call.idempotency_key}

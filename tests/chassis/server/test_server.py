@@ -1,0 +1,338 @@
+"""What happens around every RPC: the caller, the deadline, the one log line, the end."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc import StatusCode
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # compiled
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from sqlalchemy import insert
+
+from chassis import context as calls
+from chassis.context import Account, caller, current_call
+from chassis.errors import NotFound
+from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
+from tests.chassis.logs import capture_log
+from tests.chassis.probe import SERVICES, Probe, notes, probe
+from tests.serving import basic
+
+GET = f"/{SERVICES[0]}/GetSubscription"
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def health(told: Probe, service: str = "", timeout: float = 2) -> Any:
+    stub = health_pb2_grpc.HealthStub(told.channel)
+    return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status
+
+
+@contextmanager
+def held(told: Probe, calls_held: int) -> Iterator[list[Any]]:
+    """Calls that the service does not end until the block does."""
+    go = threading.Event()
+    told.told.act = lambda: go.wait(10)
+    get: Any = told.channel.unary_unary(GET)
+    metadata = [("authorization", basic("somebody"))]
+    try:
+        yield [get.future(b"", timeout=15, metadata=metadata) for _ in range(calls_held)]
+    finally:
+        go.set()
+        told.told.act = lambda: None
+
+
+def test_it_works(told: Probe) -> None:
+    with capture_log() as lines:
+        answer, trailers = told.call(act=lambda: None, x_request_id="req-1")
+    assert answer.id == "s1"
+    assert "idempotent-replayed" not in trailers
+    (line,) = lines()
+    assert (line.pop("ms") >= 0, line.pop("timestamp")[-1]) == (True, "Z")
+    assert line == {
+        "event": "rpc",
+        "level": "info",
+        "service": "tests",
+        "rpc": GET,
+        "request_id": "req-1",
+        "code": "OK",
+        "account": "somebody",
+    }
+
+
+def test_a_servicer_knows_its_caller(told: Probe) -> None:
+    seen: list[Any] = []
+    told.call(act=lambda: seen.extend([caller(), current_call().rpc]))
+    assert seen == [Account(1, "somebody", "client"), GET]
+    with pytest.raises(LookupError):
+        caller()
+
+
+@pytest.mark.parametrize("asked", ["A.b_c-9", "x" * 128, "0"])
+def test_a_request_id_from_outside_is_kept(told: Probe, asked: str) -> None:
+    with capture_log() as lines:
+        told.call(act=lambda: None, x_request_id=asked)
+    assert lines()[0]["request_id"] == asked
+
+
+@pytest.mark.parametrize("asked", ["", "a b", "x" * 129, "a/b", '"', "{}"])
+def test_a_request_id_of_another_form_is_replaced(told: Probe, asked: str) -> None:
+    with capture_log() as lines:
+        told.call(act=lambda: None, x_request_id=asked)
+    made = lines()[0]["request_id"]
+    assert made != asked
+    assert calls.REQUEST_ID_PATTERN.fullmatch(made)
+
+
+def test_an_unforeseen_error_tells_its_caller_only_an_id(told: Probe) -> None:
+    def crash() -> None:
+        raise KeyError("Ada Canary")
+
+    with capture_log() as lines:
+        failure = told.refusal(act=crash, x_request_id="req-2")
+    assert failure.code is StatusCode.INTERNAL
+    assert failure.message == "Something went wrong; its id is req-2."
+    (line,) = lines()
+    assert (line["code"], line["request_id"], line["error"]) == ("INTERNAL", "req-2", "KeyError")
+    assert line["where"].startswith("test_server.py:")
+    assert "crash" in line["where"]
+    assert "Canary" not in str(line)
+
+
+def test_a_database_error_does_not_log_its_values(told: Probe) -> None:
+    def crash() -> None:
+        with told.database.write() as tx:
+            tx.execute(insert(notes).values(id="Ada Canary", text="Ada Canary"))
+
+    with capture_log() as lines:
+        failure = told.refusal(act=crash)
+    assert failure.code is StatusCode.INTERNAL
+    assert "Canary" not in f"{failure}{lines()}"
+    assert lines()[0]["error"] == "IntegrityError"
+
+
+def test_a_refusal_is_logged_with_its_reason_and_without_its_text(told: Probe) -> None:
+    def refuse() -> None:
+        raise NotFound("No such Canary.")
+
+    with capture_log() as lines:
+        told.refusal(act=refuse)
+    assert (lines()[0]["code"], lines()[0]["reason"]) == ("NOT_FOUND", "NOT_FOUND")
+    assert "Canary" not in str(lines())
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic c29tZWJvZHk=",
+        "Basic /w==",
+        "Basic AA==",
+        "Bearer c29tZWJvZHk6c29tZWJvZHktc2VjcmV0",
+        basic("somebody", "wrong"),
+        basic("nobody"),
+        basic("SOMEBODY", "somebody-secret"),
+        "Basic c29tZWJvZHk6",
+        "Basic bm9ib2R5Og==",
+        basic("some body"),
+        basic("x" * 65),
+        basic("é"),
+        basic("somebody") + " x",
+    ],
+)
+def test_a_caller_without_name_and_secret_is_refused(told: Probe, authorization: str) -> None:
+    told.told.act = lambda: pytest.fail("was served")
+    failure = told.refusal(authorization=authorization)
+    assert (failure.code, failure.reason) == (StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
+
+
+def test_the_scheme_may_be_written_in_any_case(told: Probe) -> None:
+    told.call(act=lambda: None, authorization=basic("somebody").replace("Basic", "bAsIc"))
+
+
+def test_only_staff_may_call_the_desk_and_only_clients_the_rest(told: Probe) -> None:
+    assert told.call("ConfirmSubscription", "staff", act=lambda: None)[0].id == "s1"
+    for rpc_name, who, role in [
+        ("ConfirmSubscription", "somebody", "staff"),
+        ("GetSubscription", "staff", "client"),
+    ]:
+        failure = told.refusal(rpc_name, who)
+        assert (failure.code, failure.reason) == (StatusCode.PERMISSION_DENIED, "FORBIDDEN")
+        assert failure.message == f"This needs an account with role {role}."
+
+
+def test_an_open_rpc_asks_for_nobody(told: Probe) -> None:
+    with capture_log() as lines:
+        told.call("ListSubscriptions", "", act=lambda: None)
+        told.call("ListSubscriptions", authorization="Basic !!!")
+    assert [line["account"] for line in lines()] == [None, None]
+
+
+def test_who_outlives_his_deadline_commits_nothing(told: Probe) -> None:
+    def late() -> None:
+        with told.database.write() as tx:
+            tx.execute(insert(notes).values(text="late"))
+            time.sleep(0.4)
+
+    with capture_log() as lines:
+        failure = told.refusal(act=late, timeout=0.2)
+        assert failure.code is StatusCode.DEADLINE_EXCEEDED
+        for _ in range(50):
+            if lines():
+                break
+            time.sleep(0.02)
+    assert lines()[0]["reason"] == "DEADLINE_EXCEEDED"
+    assert "late" not in told.notes()
+
+
+def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
+    started, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with told.database.write() as tx:
+            tx.execute(insert(notes).values(text="cancelled"))
+            started.set()
+            go.wait(5)
+
+    told.told.act = work
+    metadata = [("authorization", basic("somebody"))]
+    with capture_log() as lines:
+        get: Any = told.channel.unary_unary(GET)
+        future = get.future(b"", metadata=metadata)
+        assert started.wait(5)
+        future.cancel()
+        time.sleep(0.1)
+        go.set()
+        for _ in range(50):
+            if lines():
+                break
+            time.sleep(0.02)
+    assert lines()[0]["reason"] == "DEADLINE_EXCEEDED"
+    assert "cancelled" not in told.notes()
+
+
+def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> None:
+    seen: list[float] = []
+    told.call(act=lambda: seen.append(current_call().seconds_left()), timeout=None)
+    told.call(timeout=1000)
+    told.call(timeout=5)
+    assert [round(left, 0) for left in seen] == [30, 30, 5]
+
+    monkeypatch.setattr(calls, "MAX_CALL_SECONDS", 0.1)
+
+    def late() -> None:
+        with told.database.write() as tx:
+            tx.execute(insert(notes).values(text="without a deadline"))
+            time.sleep(0.15)
+
+    failure = told.refusal(act=late, timeout=None)
+    assert (failure.code, failure.reason) == (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    assert "without a deadline" not in told.notes()
+
+
+def test_health_is_told_for_each_service_by_its_full_name(told: Probe) -> None:
+    assert [health(told, name) for name in ("", *SERVICES)] == [SERVING] * 3
+    with pytest.raises(grpc.RpcError) as raised:
+        health(told, "SubscriptionService")
+    assert raised.value.code() is StatusCode.NOT_FOUND
+
+
+def test_health_answers_while_all_threads_are_at_work(told: Probe) -> None:
+    with held(told, THREADS[True] * 3) as futures:
+        assert health(told) == SERVING
+        watch = health_pb2_grpc.HealthStub(told.channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(iter(watch)).status == SERVING
+        watch.cancel()
+        assert not any(future.done() for future in futures)
+    assert all(future.exception() is None for future in futures)
+
+
+def test_who_watches_holds_no_thread_of_the_callers(told: Probe) -> None:
+    stub = health_pb2_grpc.HealthStub(told.channel)
+    watches = [iter(stub.Watch(health_pb2.HealthCheckRequest())) for _ in range(10)]
+    assert {next(watch).status for watch in watches} == {SERVING}
+    assert told.call(act=lambda: None, timeout=2)[0].id == "s1"
+    for watch in watches:
+        watch.cancel()
+
+
+def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> None:
+    stub, name = health_pb2_grpc.HealthStub(told.channel), SERVICES[0]
+    request = health_pb2.HealthCheckRequest(service=name)
+    for _ in range(20):
+        watches = [iter(stub.Watch(request, timeout=30)) for _ in range(10)]
+        assert {next(watch).status for watch in watches} == {SERVING}
+        going = threading.Thread(target=lambda all_: [one.cancel() for one in all_], args=[watches])
+        going.start()
+        for _ in range(10):
+            told.running.health.set(name, SERVING)
+        going.join()
+    assert health(told, name) == SERVING
+
+
+def test_grpc_knows_every_option_that_it_is_given() -> None:
+    # It passes over one that it does not know. What that does shows after minutes only: a gateway
+    # that pings while nobody calls is cut off, and the call of that moment with it.
+    library = Path(cygrpc.__file__).read_bytes()
+    assert [name for name, _ in GRPC_OPTIONS if name.encode() + b"\0" not in library] == []
+
+
+def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(told.channel)
+    ask = reflection_pb2.ServerReflectionRequest
+    questions = [ask(list_services=""), ask(file_containing_symbol=SERVICES[0])]
+    listed, file = stub.ServerReflectionInfo(iter(questions), timeout=5)
+    assert {each.name for each in listed.list_services_response.service} == {
+        *SERVICES,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    found = FileDescriptorProto.FromString(file.file_descriptor_response.file_descriptor_proto[0])
+    assert found.name == "protos/subscriptions.proto"
+
+
+def test_beyond_the_bound_calls_are_refused_and_none_hangs(told: Probe) -> None:
+    with held(told, MAX_CONCURRENT_RPCS + 20) as futures:
+        soon = time.monotonic() + 5
+        while sum(future.done() for future in futures) < 20 and time.monotonic() < soon:
+            time.sleep(0.01)
+        refused = [future for future in futures if future.done()]
+        assert [future.code() for future in refused] == [StatusCode.RESOURCE_EXHAUSTED] * 20
+    assert {future.exception() for future in futures if future not in refused} == {None}
+
+
+def test_a_stop_waits_for_the_call_at_work_and_refuses_new_ones(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(DRAIN_SECONDS + 0.4)
+        told.note("done")
+
+    with probe(tmp_path) as told, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(told.call, act=work)
+        assert begun.wait(5)
+        stopping = pool.submit(told.running.stop, 5)
+        time.sleep(0.2)
+        assert health(told) == NOT_SERVING
+        assert first.result()[0].id == "s1"
+        stopping.result()
+        failure = told.refusal(act=lambda: None, timeout=1)
+        assert failure.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
+        assert told.notes() == ["done"]
+
+
+def test_a_port_has_one_server(told: Probe, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), probe(tmp_path, told.address):
+        pass
+    assert told.call(act=lambda: None)[0].id == "s1"

@@ -1,0 +1,60 @@
+"""Lookups are remembered until somebody says that the data have changed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from time import sleep
+
+import pytest
+from sqlalchemy import MetaData
+
+from chassis.store.database import Database
+from chassis.store.reference_cache import (
+    CHECK_SECONDS,
+    MAX_ENTRIES,
+    ReferenceCache,
+    changes_table,
+    invalidate,
+)
+
+metadata = MetaData()
+changes = changes_table(metadata)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    made = Database(f"sqlite:///{tmp_path}/memory.db")
+    metadata.create_all(made.engine)
+    yield made
+    made.close()
+
+
+def test_it_asks_once(database: Database) -> None:
+    cache, asked = ReferenceCache(database, changes), iter([1, 2])
+    assert [cache.get("key", lambda _: next(asked)) for _ in range(3)] == [1, 1, 1]
+    assert cache.get("other key", lambda _: next(asked)) == 2
+
+
+def test_it_asks_again_within_a_second_of_a_change_by_another_process(database: Database) -> None:
+    cache, asked = ReferenceCache(database, changes), iter([1, 2])
+    assert cache.get("key", lambda _: next(asked)) == 1
+    with database.write() as tx:
+        invalidate(tx, changes)
+    sleep(CHECK_SECONDS)
+    assert cache.get("key", lambda _: next(asked)) == 2
+
+
+def test_nothing_and_refusals_are_not_remembered(database: Database) -> None:
+    cache, asked = ReferenceCache(database, changes), iter([None, 1])
+    assert cache.get("key", lambda _: next(asked)) is None
+    assert cache.get("key", lambda _: next(asked)) == 1
+    with pytest.raises(ZeroDivisionError):
+        cache.get("bad", lambda _: 1 // 0)
+    assert cache.get("bad", lambda _: 2) == 2
+
+
+def test_it_has_an_end(database: Database) -> None:
+    cache = ReferenceCache(database, changes)
+    for key in range(MAX_ENTRIES + 1):
+        cache._kept[key] = key
+    cache.get("key", lambda _: 1)
+    assert len(cache._kept) == 1
