@@ -81,7 +81,7 @@ class Output:
                 lost, self.dropped = self.dropped, 0
                 lines.append(
                     '{"service":"gateway","level":"warning",'
-                    f'"event":"{lost} log lines were dropped"}}\n'
+                    f'"event":"{lost} log lines dropped"}}\n'
                 )
             text = "".join(line for line in lines if line is not None)
             _write(self.fd, text.encode(errors="backslashreplace"))
