@@ -81,7 +81,9 @@ class Address:
         if connection := self.connection:
             connection.close()
         until = monotonic() + JOIN_SECONDS
-        for thread in list(self._threads):
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(max(until - monotonic(), 0))
 
     def _spawn(self, work: Callable[[], None]) -> None:
@@ -89,11 +91,13 @@ class Address:
             try:
                 work()
             finally:
-                self._threads.discard(thread)
+                with self._lock:
+                    self._threads.discard(thread)
 
         thread = threading.Thread(target=run, name=f"channel-{self.endpoint}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
+        with self._lock:
+            self._threads.add(thread)
+            thread.start()
 
     def _keep(self, delay: float) -> None:
         """Connect, however often it takes, and read until the connection ends."""
