@@ -241,7 +241,6 @@ class Connection:
                 self._acks += frames.frame(frames.PING, frames.ACK, 0, payload)
         elif not flags & frames.ACK:
             self._settle(frames.read_settings(payload))
-            self._acks += frames.frame(frames.SETTINGS, frames.ACK, 0)
 
     def _settle(self, settings: list[tuple[int, int]]) -> None:
         self._settled = True
@@ -252,6 +251,8 @@ class Connection:
                 grown, self._initial_window = value - self._initial_window, value
                 for stream in self._streams.values():
                     stream.window = _widened(stream.window, grown)
+        # The server counts with its new windows from here on: nothing may use them before.
+        self._wire.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self._fill()
         self._pump()
 
