@@ -28,6 +28,7 @@ class Options:
 
     tls: Tls | None = None
     keepalive_seconds: float = 30.0
+    ping_seconds: float = 10.0  # for the answer to a keepalive PING
     connect_seconds: float = 3.0  # for the handshakes of TCP, TLS and HTTP/2 together
     breaker_deadlines: int = 5
     probe: str | None = None  # a method; None: no breaker
@@ -138,8 +139,13 @@ class Address:
         except BaseException:
             made.close()
             raise
-        keepalive_seconds = self.options.keepalive_seconds * self._calmed
-        connection = Connection(wire, self.endpoint.authority, keepalive_seconds, self._retire)
+        connection = Connection(
+            wire,
+            self.endpoint.authority,
+            self.options.keepalive_seconds * self._calmed,
+            self.options.ping_seconds,
+            self._retire,
+        )
         connection.open(deadline)
         return connection
 

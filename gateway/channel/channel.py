@@ -75,6 +75,7 @@ class Channel:
         *,
         tls: Tls | None = None,
         keepalive_seconds: float = 30.0,
+        ping_seconds: float = 10.0,
         connect_seconds: float = 3.0,
         max_receive_bytes: int = 64 * 2**20,
         max_waiting: int | None = None,
@@ -84,7 +85,9 @@ class Channel:
         """`max_waiting` calls wait at a time; after `breaker_deadlines` deadlines without an
         answer from an address, `probe` ("/package.Service/Method") asks whether it lives."""
         self._target = Target(target)
-        self._options = Options(tls, keepalive_seconds, connect_seconds, breaker_deadlines, probe)
+        self._options = Options(
+            tls, keepalive_seconds, ping_seconds, connect_seconds, breaker_deadlines, probe
+        )
         self._max_receive_bytes, self._max_waiting = max_receive_bytes, max_waiting
         self._waiting, self._counting = 0, threading.Lock()
         self._changed = threading.Condition()
@@ -133,7 +136,7 @@ class Channel:
         return Answer(message, stream.metadata, str(address.endpoint))
 
     def methods(self, service: ServiceDescriptor) -> dict[str, Callable[..., Answer[Any]]]:
-        """The methods of a service by name: `(message, timeout=…, metadata=…, repeatable=…)`."""
+        """The unary methods of a service by name; each takes a message and the options of `unary`."""
         return {
             method.name: partial(
                 _call_with,
@@ -142,6 +145,7 @@ class Channel:
                 GetMessageClass(method.output_type),
             )
             for method in service.methods
+            if not method.client_streaming and not method.server_streaming
         }
 
     def states(self) -> dict[str, str]:

@@ -23,7 +23,6 @@ from gateway.channel.streams import Stream
 from gateway.channel.wire import Wire
 
 CREDIT_BYTES = 2**20  # received, after which the server may send as much again
-PING_SECONDS = 10.0  # for the answer to a keepalive PING
 LAST_STREAM = 2**30  # a new connection is made long before the numbers run out
 ASSUMED_STREAMS = 100  # at a time, until the server says how many
 OUR_SETTINGS = frames.settings_frame(
@@ -50,12 +49,13 @@ class Connection:
         wire: Wire,
         authority: str,
         keepalive_seconds: float,
+        ping_seconds: float,
         retire: Callable[["Connection"], None],
     ) -> None:
         self.born = monotonic()
         self.told_to_calm_down = self.retired = False
         self._wire, self._lock, self._send = wire, wire.lock, wire.send
-        self._authority, self._keepalive_seconds = authority, keepalive_seconds
+        self._authority, self._patience = authority, (keepalive_seconds, ping_seconds)
         self._retire = retire
         self._settled = self._pinged = False
         self._end_code = Code.UNAVAILABLE
@@ -139,7 +139,7 @@ class Connection:
     def _receive(self) -> bytes:
         """The next bytes; a silent peer is sent a PING, and a mute one raises TimeoutError."""
         try:
-            data = self._wire.recv(PING_SECONDS if self._pinged else self._keepalive_seconds)
+            data = self._wire.recv(self._patience[self._pinged])
         except TimeoutError:
             if self._pinged:
                 raise TimeoutError("a keepalive PING was not answered") from None
@@ -174,7 +174,8 @@ class Connection:
             self._close_if_idle()
 
     def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if self._block_of[0] and (kind != frames.CONTINUATION or number != self._block_of[0]):
+        begun = self._block_of[0]
+        if (kind == frames.CONTINUATION) != (begun > 0) or (begun and number != begun):
             raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
         if not self._settled and kind != frames.SETTINGS:
             raise ProtocolError(frames.PROTOCOL_ERROR, "the server did not begin with SETTINGS")
@@ -186,13 +187,12 @@ class Connection:
             self._block, self._block_of = b"", (number, flags & frames.END_STREAM)
             self._take_block(flags, frames.unpad(kind, flags, payload))
         elif kind == frames.CONTINUATION:
-            if not number:
-                raise ProtocolError(frames.PROTOCOL_ERROR, "CONTINUATION of nothing")
             self._take_block(flags, payload)
         elif kind == frames.RST_STREAM:
             self._expect_stream(number)
+            error = frames.read_number(payload)
             if stream := self._drop(number):
-                stream.take_reset(frames.read_number(payload))
+                stream.take_reset(error)
                 self._fill()
         elif kind == frames.WINDOW_UPDATE and number:
             self._widen_stream(number, frames.read_number(payload))

@@ -77,11 +77,11 @@ class Referee:
             answer, call = rpc.with_call(BytesValue(value=value), timeout, metadata)
         except grpc.RpcError as failed:
             error: Any = failed
-            trailers = tuple((each.key, each.value) for each in error.trailing_metadata() or ())
+            trailers = tuple((key, value) for key, value in error.trailing_metadata() or ())
             details = dict(trailers).get("grpc-status-details-bin")
             code = Code(error.code().value[0])
             return Outcome(code, error.details() or "", b"", trailers, details)
-        trailers = tuple((each.key, each.value) for each in call.trailing_metadata())
+        trailers = tuple((key, value) for key, value in call.trailing_metadata() or ())
         return Outcome(Code.OK, "", answer.value, trailers)
 
     def states(self) -> dict[str, str]:

@@ -63,7 +63,7 @@ class Server:
         trailers = [(name, value) for name, value in asked.get("trailers", ())]
         if "details" in asked:
             trailers.append(("grpc-status-details-bin", asked["details"].encode()))
-        context.set_trailing_metadata(trailers)
+        context.set_trailing_metadata(tuple(trailers))
         code = next(each for each in grpc.StatusCode if each.value[0] == asked["code"])
         context.abort(code, asked["message"])
         raise AssertionError
@@ -207,7 +207,7 @@ class Peer:
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.target = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        self.target = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.links = 0
         self.broken: list[BaseException] = []
         self._open: list[socket.socket] = []

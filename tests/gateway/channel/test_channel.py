@@ -1,0 +1,424 @@
+"""Addresses in turn, repeats, the bulkhead, the breaker, and the end of a channel."""
+
+import base64
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.any_pb2 import Any as Packed
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from chassis.status import Code
+from gateway.channel import Channel, RpcError, connection, frames
+from gateway.channel import channel as channels
+from tests.gateway.channel.callers import OnThreads, Outcome
+from tests.gateway.channel.conftest import Connect
+from tests.gateway.channel.peers import (
+    HEAD,
+    OK,
+    PATIENCE_SECONDS,
+    Link,
+    Server,
+    echo,
+    literal,
+    message,
+    peer,
+    server,
+)
+
+PROBE = "/test.Test/WhoAmI"
+DEAD = "127.0.0.1:1"
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until a condition holds."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@contextmanager
+def opened(target: str, **options: Any) -> Iterator[OnThreads]:
+    """A channel on threads."""
+    made = OnThreads(target, **options)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+# Addresses.
+
+
+def test_nothing_is_opened_before_the_first_call(connect: Connect) -> None:
+    with peer(echo) as at:
+        caller = connect(at.target)
+        assert (at.links, caller.states()) == (0, {})
+        assert caller.call("Echo")
+        assert (at.links, caller.states()) == (1, {at.target: "ready"})
+
+
+def test_calls_take_turns_over_the_live_addresses(connect: Connect) -> None:
+    with server() as one, server() as two:
+        caller = connect(f"{one.target}, {DEAD},{two.target}")
+        wait_for(lambda: caller.call("Echo") and len(one.calls) and len(two.calls))
+        one.calls.clear()
+        two.calls.clear()
+        for _ in range(20):
+            assert caller.call("Echo")
+        assert (len(one.calls), len(two.calls)) == (10, 10)
+        assert caller.states()[DEAD] == "failing"
+
+
+def test_a_lost_address_leaves_the_turn_and_comes_back(connect: Connect) -> None:
+    one = Server()
+    with server() as two:
+        caller = connect(f"{one.target},{two.target}")
+        wait_for(lambda: caller.call("Echo") and one.calls and two.calls)
+        one.stop()
+        wait_for(lambda: caller.states()[one.target] == "failing")
+        for _ in range(10):
+            assert caller.call("Echo")
+        with server(one.target) as again:
+            wait_for(lambda: caller.call("Echo") and again.calls)
+
+
+class Names:
+    """A name server: what getaddrinfo answers for "service.test", or raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hosts: list[str] = []
+        self.asked = 0
+        self._real = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+        monkeypatch.setattr(channels, "LOOK_UP_SECONDS", 0.1)
+        monkeypatch.setattr(channels, "LOOK_UP_AGAIN_SECONDS", 0.05)
+
+    def _answer(self, host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        if host != "service.test":
+            return self._real(host, port, *more, **options)
+        self.asked += 1
+        if not self.hosts:
+            raise socket.gaierror("nobody of that name")
+        found = [socket.SOCK_STREAM, 6, ""]
+        return [(socket.AF_INET, *found, (each, port)) for each in self.hosts]
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[Server, Server, int]]:
+    """Two servers with one port on two loopback addresses."""
+    with server("127.0.0.1:0") as one, server(f"127.0.0.2:{one.port}") as two:
+        yield one, two, one.port
+
+
+def test_a_name_is_all_its_addresses_and_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    with two_hosts() as (one, two, port), opened(f"dns:///service.test:{port}") as caller:
+        names.hosts = ["127.0.0.1"]
+        for _ in range(6):
+            assert caller.call("Echo")
+        assert (len(one.calls), len(two.calls)) == (6, 0)
+        names.hosts = ["127.0.0.1", "127.0.0.2"]
+        wait_for(lambda: caller.call("Echo") and two.calls)
+        names.hosts = ["127.0.0.2"]
+        wait_for(lambda: list(caller.states()) == [f"127.0.0.2:{port}"])
+        one.calls.clear()
+        for _ in range(6):
+            assert caller.call("Echo")
+        assert not one.calls
+
+
+def test_the_old_answer_stands_while_names_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    with server() as at, opened(f"service.test:{at.port}") as caller:
+        assert caller.call("Echo").code is Code.UNAVAILABLE
+        names.hosts = ["127.0.0.1"]
+        wait_for(lambda: caller.call("Echo"))
+        names.hosts = []
+        asked = names.asked
+        wait_for(lambda: names.asked > asked + 2)
+        assert caller.call("Echo")
+
+
+def test_localhost_is_a_name(connect: Connect) -> None:
+    with server() as at:
+        assert connect(f"localhost:{at.port}").call("Echo")
+
+
+@pytest.mark.parametrize("target", ["", "host", "host:", "host:x", ":1", "host:99999", "a:1,,b:2"])
+def test_a_malformed_target_is_refused_at_once(target: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        Channel(target)
+
+
+def test_a_connection_is_replaced_long_before_its_numbers_run_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "LAST_STREAM", 10)
+    with server() as at, opened(at.target) as caller:
+        for _ in range(20):
+            assert caller.call("Echo")
+        assert len(at.peers) == 4
+
+
+# Repeats.
+
+
+class Failing:
+    """A script that fails calls with UNAVAILABLE until it has done so `times` times."""
+
+    def __init__(self, times: int, *trailers: bytes) -> None:
+        self.left, self.calls = times, 0
+        self._block = literal("grpc-status", "14") + b"".join(trailers)
+
+    def __call__(self, link: Link) -> None:
+        link.greet()
+        while True:
+            number, _ = link.request()
+            self.calls += 1
+            if self.left:
+                self.left -= 1
+                link.send(frames.frame(1, 5, number, HEAD + self._block))
+            else:
+                link.answer(number, b"done")
+
+
+def overloaded() -> bytes:
+    info = Packed()
+    info.Pack(ErrorInfo(reason="OVERLOADED", domain="optigate"))
+    packed = Status(code=14, details=[info]).SerializeToString()
+    return literal("grpc-status-details-bin", base64.b64encode(packed).rstrip(b"="))
+
+
+@pytest.mark.parametrize(
+    ("trailers", "times", "repeatable", "code", "calls"),
+    [
+        ([], 2, True, Code.OK, 3),
+        ([], 4, True, Code.UNAVAILABLE, 4),
+        ([], 1, False, Code.UNAVAILABLE, 1),
+        ([literal("grpc-retry-pushback-ms", "-1")], 1, True, Code.UNAVAILABLE, 1),
+        ([literal("grpc-retry-pushback-ms", "5")], 1, True, Code.UNAVAILABLE, 1),
+        ("overloaded", 1, True, Code.UNAVAILABLE, 1),
+    ],
+)
+def test_only_what_is_safe_is_repeated(
+    connect: Connect, trailers: Any, times: int, repeatable: bool, code: Code, calls: int
+) -> None:
+    script = Failing(times, *([overloaded()] if trailers == "overloaded" else trailers))
+    with peer(script) as at:
+        assert connect(at.target).call("Echo", repeatable=repeatable).code is code
+        assert script.calls == calls
+
+
+def test_other_codes_are_never_repeated(connect: Connect) -> None:
+    with server() as at:
+        caller = connect(at.target)
+        for code in list(Code)[1:]:
+            if code is not Code.UNAVAILABLE:
+                asked = json.dumps({"code": code, "message": ""}).encode()
+                assert caller.call("Fail", asked, repeatable=True).code is code
+        assert len(at.calls) == 15
+
+
+def test_a_failing_service_is_soon_not_asked_twice(connect: Connect) -> None:
+    script = Failing(1000)
+    with peer(script) as at:
+        caller = connect(at.target)
+        for _ in range(5):
+            caller.call("Echo", repeatable=True)
+        before = script.calls
+        for _ in range(5):
+            assert caller.call("Echo", repeatable=True).code is Code.UNAVAILABLE
+        assert script.calls == before + 5
+
+
+def test_no_repeat_goes_past_the_deadline(connect: Connect) -> None:
+    with peer(Failing(9)) as at:
+        outcome = connect(at.target).call("Echo", timeout=0.04, repeatable=True)
+        assert outcome.code in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED)
+
+
+# The bulkhead and the breaker.
+
+
+def test_no_more_calls_wait_than_may(connect: Connect) -> None:
+    with server() as at, ThreadPoolExecutor(2) as pool:
+        caller = connect(at.target, max_waiting=2)
+        assert caller.call("Echo")
+        waiting = [pool.submit(caller.call, "Wait") for _ in range(2)]
+        wait_for(lambda: at.calls.count("wait") == 2)
+        outcome = caller.call("Echo", repeatable=True)
+        assert (outcome.code, outcome.refused) == (Code.UNAVAILABLE, True)
+        at.may_end.set()
+        assert all(each.result() for each in waiting)
+        assert caller.call("Echo")
+
+
+class Hung:
+    """A script that answers nothing while `hung`, and tells WhoAmI from other calls."""
+
+    def __init__(self) -> None:
+        self.hung = threading.Event()
+        self.hung.set()
+        self.seen: Counter[str] = Counter()
+
+    def __call__(self, link: Link) -> None:
+        link.greet()
+        while True:
+            number, block = link.request()
+            probe = b"WhoAmI" in block
+            assert not probe or b"authorization" not in block
+            self.seen["probe" if probe else "call"] += 1
+            if not self.hung.is_set():
+                status = literal("grpc-status", "16") if probe else OK
+                answer = frames.frame(0, 0, number, message(b"")) if not probe else b""
+                link.send(
+                    frames.frame(1, 4, number, HEAD), answer, frames.frame(1, 5, number, status)
+                )
+
+
+def test_a_hung_service_is_refused_at_once_until_it_answers_a_probe(connect: Connect) -> None:
+    script = Hung()
+    with peer(script) as at:
+        caller = connect(at.target, breaker_deadlines=3, probe=PROBE)
+        for _ in range(3):
+            assert caller.states() in ({}, {at.target: "ready"})
+            assert caller.call("Echo", timeout=0.1).code is Code.DEADLINE_EXCEEDED
+        assert caller.states() == {at.target: "hung"}
+        outcome = caller.call("Echo", repeatable=True, metadata=(("authorization", "x"),))
+        assert (outcome.code, outcome.refused) == (Code.UNAVAILABLE, True)
+        wait_for(lambda: script.seen["probe"] >= 2)
+        assert caller.call("Echo").refused
+        assert script.seen["call"] == 3
+        script.hung.clear()
+        wait_for(lambda: caller.states() == {at.target: "ready"})
+        assert caller.call("Echo")
+
+
+def test_an_answer_of_any_kind_between_keeps_the_breaker_closed(connect: Connect) -> None:
+    with server() as at:
+        caller = connect(at.target, breaker_deadlines=2, probe=PROBE)
+        for _ in range(3):
+            assert caller.call("Wait", timeout=0.05).code is Code.DEADLINE_EXCEEDED
+            asked = json.dumps({"code": 13, "message": ""}).encode()
+            assert caller.call("Fail", asked).code is Code.INTERNAL
+        assert caller.states() == {at.target: "ready"}
+
+
+def test_one_hung_address_leaves_the_others_alone(connect: Connect) -> None:
+    script = Hung()
+    with server() as live, peer(script) as at:
+        caller = connect(f"{live.target},{at.target}", breaker_deadlines=2, probe=PROBE)
+        while caller.states().get(at.target) != "hung":
+            caller.call("Echo", timeout=0.1)
+        for _ in range(10):
+            assert caller.call("Echo")
+
+
+def test_without_a_probe_there_is_no_breaker(connect: Connect) -> None:
+    with peer(Hung()) as at:
+        caller = connect(at.target, breaker_deadlines=1)
+        for _ in range(3):
+            assert caller.call("Echo", timeout=0.05).code is Code.DEADLINE_EXCEEDED
+        assert caller.states() == {at.target: "ready"}
+
+
+# What else it promises.
+
+
+def test_calls_fail_fast_while_it_connects_again(connect: Connect) -> None:
+    caller = connect(DEAD)
+    for _ in range(3):
+        assert caller.call("Echo", timeout=20).code is Code.UNAVAILABLE
+    assert caller.states() == {DEAD: "failing"}
+
+
+def test_attempts_to_connect_back_off(connect: Connect) -> None:
+    with peer(lambda link: None) as at:
+        caller = connect(at.target)
+        caller.call("Echo")
+        time.sleep(1)
+        assert at.links < 12
+
+
+def test_methods_come_from_the_descriptors() -> None:
+    at = grpc.server(ThreadPoolExecutor(2))
+    servicer = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, at)
+    port = at.add_insecure_port("127.0.0.1:0")
+    at.start()
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    channel = Channel(f"127.0.0.1:{port}")
+    try:
+        methods = channel.methods(health_pb2.DESCRIPTOR.services_by_name["Health"])
+        assert "Watch" not in methods
+        answer = methods["Check"](health_pb2.HealthCheckRequest(), timeout=20, repeatable=True)
+        assert answer.message == health_pb2.HealthCheckResponse(status="SERVING")
+        assert answer.address == f"127.0.0.1:{port}"
+        with pytest.raises(RpcError, match="NOT_FOUND"):
+            methods["Check"](health_pb2.HealthCheckRequest(service="x"), timeout=20)
+    finally:
+        channel.close()
+        at.stop(0).wait()
+
+
+def test_closing_cancels_what_waits() -> None:
+    before = set(threading.enumerate())
+    script = Hung()
+    with peer(script) as at, ThreadPoolExecutor(3) as pool:
+        caller = OnThreads(at.target)
+        waiting = [pool.submit(caller.call, "Echo") for _ in range(3)]
+        wait_for(lambda: script.seen["call"] == 3)
+        caller.close()
+        assert {each.result(PATIENCE_SECONDS).code for each in waiting} == {Code.CANCELLED}
+        assert caller.call("Echo").code is Code.CANCELLED
+        caller.close()
+    wait_for(lambda: set(threading.enumerate()) <= before)
+
+
+def test_metadata_that_cannot_travel_is_refused_before_anything_is_sent() -> None:
+    with peer(echo) as at, opened(at.target) as caller:
+        with pytest.raises(ValueError, match="metadata"):
+            caller.call("Echo", metadata=(("x", "two\nlines"),))
+        assert at.links == 0
+
+
+def test_many_threads_with_deadlines_of_all_lengths_end_well() -> None:
+    def call(number: int) -> Outcome:
+        body = b"%d" % number * (number % 97 * 50)
+        outcome = caller.call("Echo", body, timeout=(0.0, 0.002, 0.01, 20)[number % 4])
+        assert outcome.value == body or outcome.code is Code.DEADLINE_EXCEEDED
+        return outcome
+
+    with server() as at, opened(at.target) as caller, ThreadPoolExecutor(24) as pool:
+        assert caller.call("Echo")
+        outcomes = list(pool.map(call, range(2000)))
+        assert all(each for number, each in enumerate(outcomes) if number % 4 == 3)
+        assert caller.call("Echo")
+
+
+def test_neither_grpc_nor_gevent_nor_flask_is_imported() -> None:
+    # The package itself, without what gateway/__init__.py brings.
+    code = """
+import sys, types
+gateway = types.ModuleType("gateway")
+gateway.__path__ = ["gateway"]
+sys.modules["gateway"] = gateway
+import gateway.channel
+print({"grpc", "gevent", "flask", "asyncio"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
