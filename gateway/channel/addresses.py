@@ -19,7 +19,6 @@ FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 0.5
 STEADY_SECONDS = 1.0  # a connection that lived as long is made anew at once
 PROBE_SECONDS = 1.0  # between probes, and for the answer to one
 ALIVE = {Code.OK, Code.UNAUTHENTICATED}
-JOIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Address:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _threads: set[threading.Thread] = field(default_factory=set)
+    _connections: set[Connection] = field(default_factory=set)  # with those that are left
 
     @property
     def takes_calls(self) -> bool:
@@ -76,16 +76,14 @@ class Address:
         if connection := self.connection:
             connection.leave()
 
-    def close(self) -> None:
-        """Cancel all calls and close; returns within about a second."""
+    def close(self) -> list[threading.Thread]:
+        """Cancel all calls and close; returns the threads that end with it."""
         self._stopped.set()
-        if connection := self.connection:
-            connection.close()
-        until = monotonic() + JOIN_SECONDS
         with self._lock:
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(max(until - monotonic(), 0))
+            connections, threads = list(self._connections), list(self._threads)
+        for connection in connections:
+            connection.close()
+        return threads
 
     def _spawn(self, work: Callable[[], None]) -> None:
         def run() -> None:
@@ -110,6 +108,8 @@ class Address:
                 self.changed()
                 delay = self._next_backoff()
                 continue
+            with self._lock:
+                self._connections.add(connection)
             self.connection, self.failure = connection, ""
             if self._stopped.is_set():
                 connection.close()
@@ -117,6 +117,7 @@ class Address:
             if connection.retired:  # before it was known here
                 self._retire(connection)
             connection.serve()
+            self._connections.discard(connection)
             return
 
     def _next_backoff(self) -> float:

@@ -136,7 +136,7 @@ class Channel:
         return Answer(message, stream.metadata, str(address.endpoint))
 
     def methods(self, service: ServiceDescriptor) -> dict[str, Callable[..., Answer[Any]]]:
-        """The unary methods of a service by name; each takes a message and the options of `unary`."""
+        """The unary methods of a service by name: they take a message and `unary`'s options."""
         return {
             method.name: partial(
                 _call_with,
@@ -153,16 +153,16 @@ class Channel:
         return {str(each.endpoint): each.state for each in self._addresses}
 
     def close(self) -> None:
-        """Cancel all calls and close; returns within seconds."""
+        """Cancel all calls and close; returns within about a second."""
         with self._changed:
             self._closed.set()
             self._look_again.set()
             addresses, self._live = self._addresses, ()
             self._changed.notify_all()
-        for address in addresses:
-            address.close()
-        if self._watcher:
-            self._watcher.join(JOIN_SECONDS)
+        threads = [thread for address in addresses for thread in address.close()]
+        until = monotonic() + JOIN_SECONDS
+        for thread in (*threads, *filter(None, [self._watcher])):
+            thread.join(max(until - monotonic(), 0))
 
     # How a call is made.
 

@@ -24,6 +24,7 @@ from gateway.channel.wire import Wire
 
 CREDIT_BYTES = 2**20  # received, after which the server may send as much again
 LAST_STREAM = 2**30  # a new connection is made long before the numbers run out
+MAX_IDLE_FRAMES = 10_000  # a second
 ASSUMED_STREAMS = 100  # at a time, until the server says how many
 OUR_SETTINGS = frames.settings_frame(
     {
@@ -66,8 +67,9 @@ class Connection:
         self._starts: dict[str, bytes] = {}
         self._max_streams = ASSUMED_STREAMS
         self._window = self._initial_window = frames.WINDOW_BYTES
-        self._blocks, self._block, self._block_of = BlockReader(), b"", (0, 0)
-        self._rest, self._acks, self._owed = b"", b"", 0
+        self._blocks, self._block, self._unfinished = BlockReader(), bytearray(), (0, 0)
+        self._rest, self._acks, self._owed = b"", bytearray(), 0
+        self._idle_frames, self._idle_since = 0, monotonic()
 
     # What callers do.
 
@@ -95,6 +97,8 @@ class Connection:
                 self._reset(stream.number)
                 stream.end(code, message)
                 self._fill()
+            if self.retired:
+                self._close_if_idle()
 
     def leave(self) -> None:
         """Take no more calls; the connection closes when those on it have ended."""
@@ -168,26 +172,53 @@ class Connection:
             self._acks += frames.frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
             self._owed = 0
         if self._acks:
-            self._wire.acknowledge(self._acks)
-            self._acks = b""
+            self._wire.acknowledge(bytes(self._acks))
+            self._acks.clear()
         if self.retired:
             self._close_if_idle()
 
     def _take(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        begun = self._block_of[0]
-        if (kind == frames.CONTINUATION) != (begun > 0) or (begun and number != begun):
-            raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
-        if not self._settled and kind != frames.SETTINGS:
+        if self._unfinished[0] or kind == frames.CONTINUATION:
+            self._continue(kind, flags, number, payload)
+        elif not self._settled and kind != frames.SETTINGS:
             raise ProtocolError(frames.PROTOCOL_ERROR, "the server did not begin with SETTINGS")
-        if kind == frames.DATA:
-            self._owed += len(payload)
-            self._take_data(flags, number, payload)
         elif kind == frames.HEADERS:
             self._expect_stream(number)
-            self._block, self._block_of = b"", (number, flags & frames.END_STREAM)
-            self._take_block(flags, frames.unpad(kind, flags, payload))
-        elif kind == frames.CONTINUATION:
-            self._take_block(flags, payload)
+            payload = frames.unpad(kind, flags, payload)
+            if flags & frames.END_HEADERS:
+                self._take_headers(number, payload, flags & frames.END_STREAM != 0)
+            else:
+                self._block[:], self._unfinished = payload, (number, flags)
+        elif kind == frames.DATA and payload:
+            self._owed += len(payload)
+            self._take_data(flags, number, payload)
+        else:
+            self._count_idle_frame()
+            self._take_other(kind, flags, number, payload)
+
+    def _count_idle_frame(self) -> None:
+        """Raise when too much comes that brings no answer nearer."""
+        self._idle_frames += 1
+        if self._idle_frames > MAX_IDLE_FRAMES:
+            if monotonic() - self._idle_since < 1:
+                raise ProtocolError(frames.ENHANCE_YOUR_CALM, "a flood of frames")
+            self._idle_frames, self._idle_since = 0, monotonic()
+
+    def _continue(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        """Take the next part of an unfinished header block."""
+        begun, first_flags = self._unfinished
+        if kind != frames.CONTINUATION or number != begun or not begun:
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
+        self._block += payload
+        if len(self._block) > MAX_HEADER_LIST_BYTES:
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "a header block without an end")
+        if flags & frames.END_HEADERS:
+            self._unfinished = (0, 0)
+            self._take_headers(number, bytes(self._block), first_flags & frames.END_STREAM != 0)
+
+    def _take_other(self, kind: int, flags: int, number: int, payload: bytes) -> None:
+        if kind == frames.DATA:
+            self._take_data(flags, number, payload)
         elif kind == frames.RST_STREAM:
             self._expect_stream(number)
             error = frames.read_number(payload)
@@ -216,16 +247,10 @@ class Connection:
         if stream and stream.take_data(payload, last=last):
             self._end(number, last=last)
 
-    def _take_block(self, flags: int, part: bytes) -> None:
-        self._block += part
-        if len(self._block) > MAX_HEADER_LIST_BYTES:
-            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "a header block without an end")
-        if not flags & frames.END_HEADERS:
-            return
-        (number, last), self._block_of = self._block_of, (0, 0)
+    def _take_headers(self, number: int, block: bytes, last: bool) -> None:
         stream = self._streams.get(number)
-        if stream and stream.take_headers(self._blocks.read(self._block), last=last != 0):
-            self._end(number, last=last != 0)
+        if stream and stream.take_headers(self._blocks.read(block), last=last):
+            self._end(number, last=last)
 
     def _take_control(self, kind: int, flags: int, payload: bytes) -> None:
         """Act on a frame that is about the connection."""

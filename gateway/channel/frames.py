@@ -104,6 +104,8 @@ def read_number(payload: bytes, size: int = 4) -> int:
 
 def unpad(kind: int, flags: int, payload: bytes) -> bytes:
     """The payload of DATA or HEADERS without padding and priority."""
+    if not flags & (PADDED | WITH_PRIORITY):
+        return payload
     start, end = 0, len(payload)
     if flags & PADDED:
         if not payload:

@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from hpack import Decoder, HPACKError
@@ -118,17 +119,19 @@ def request_metadata(metadata: Metadata) -> bytes:
 
 
 def _field(name: str, value: str | bytes) -> bytes:
-    if name.endswith("-bin"):
-        packed = base64.b64encode(value.encode() if isinstance(value, str) else value).rstrip(b"=")
-    elif isinstance(value, str) and value.isascii() and value.isprintable():
-        packed = value.encode("ascii")
-    else:
-        raise ValueError(f"metadata {name!r} must be printable ASCII")
-    if (index := NEVER_INDEXED.get(name)) is not None:
-        return index + _string(packed)
+    if isinstance(value, str) and value.isascii() and value.isprintable():
+        return _name(name) + _string(value.encode("ascii"))
+    if isinstance(value, bytes) and name.endswith("-bin"):
+        return _name(name) + _string(base64.b64encode(value).rstrip(b"="))
+    raise ValueError(f"metadata {name!r} must be printable ASCII, or bytes of a -bin name")
+
+
+@lru_cache
+def _name(name: str) -> bytes:
+    """How a field of that name begins."""
     if not _KEY.fullmatch(name) or _RESERVED.match(name):
         raise ValueError(f"metadata cannot be named {name!r}")
-    return _literal(name.encode("ascii"), packed)
+    return NEVER_INDEXED.get(name) or b"\0" + _string(name.encode("ascii"))
 
 
 def timeout_field(seconds: float) -> bytes:

@@ -44,7 +44,7 @@ class Target:
                 continue
             try:
                 self._found[part] = _look_up(part) or self._found[part]
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # the latter for names of no DNS
                 trouble = f"{part}: {error}"
         endpoints = (each for found in self._found.values() for each in found)
         return list(dict.fromkeys(endpoints)), trouble

@@ -389,6 +389,25 @@ def test_closing_cancels_what_waits() -> None:
     wait_for(lambda: set(threading.enumerate()) <= before)
 
 
+def test_closing_ends_connections_that_the_server_is_leaving_too() -> None:
+    left = threading.Event()
+
+    def leaving(link: Link) -> None:
+        link.greet()
+        number, _ = link.request()
+        link.send(frames.frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        left.set()
+        link.drain()
+
+    with peer(leaving, echo) as at, ThreadPoolExecutor(1) as pool:
+        caller = OnThreads(at.target)
+        waiting = pool.submit(caller.call, "Echo")
+        assert left.wait(PATIENCE_SECONDS)
+        wait_for(lambda: at.links == 2)
+        caller.close()
+        assert waiting.result(PATIENCE_SECONDS).code is Code.CANCELLED
+
+
 def test_metadata_that_cannot_travel_is_refused_before_anything_is_sent() -> None:
     with peer(echo) as at, opened(at.target) as caller:
         with pytest.raises(ValueError, match="metadata"):

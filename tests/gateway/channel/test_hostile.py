@@ -315,17 +315,6 @@ def test_a_body_that_never_ends_is_cut_at_its_length(connect: Connect) -> None:
         assert connect(at.target).call("Echo").code is Code.INTERNAL
 
 
-def test_empty_frames_without_end_last_until_the_deadline(connect: Connect) -> None:
-    def endless(link: Link, number: int) -> None:
-        link.send(head(number))
-        while True:
-            link.send(data(b"")(number) * 100)
-
-    with peer(attacked(endless)) as at:
-        caller = connect(at.target)
-        assert caller.call("Echo", timeout=0.5).code is Code.DEADLINE_EXCEEDED
-
-
 def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
     received = threading.Event()
 
@@ -355,6 +344,37 @@ def test_a_flood_of_pings_that_reads_nothing_ends_the_connection(connect: Connec
         caller = connect(at.target)
         assert caller.call("Echo").code is Code.UNAVAILABLE
         assert caller.call("Echo")
+
+
+FLOODS = {
+    "PING": frame(frames.PING, 0, 0, b"12345678"),
+    "SETTINGS": frame(frames.SETTINGS, 0, 0),
+    "empty DATA": frame(frames.DATA, 0, 1),
+    "PRIORITY": frame(frames.PRIORITY, 0, 1, bytes(5)),
+    "unknown": frame(0xEE, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_that_reads_its_answers_ends_and_leaves_other_calls_alone(
+    connect: Connect, name: str
+) -> None:
+    def flood(link: Link, number: int) -> None:
+        reading = threading.Thread(target=link.drain)
+        reading.start()
+        link.send(head(number))
+        try:
+            while True:
+                link.send(FLOODS[name] * 1000)
+        finally:
+            reading.join()
+
+    with peer(attacked(flood), echo) as at, peer(echo) as other, ThreadPoolExecutor(1) as pool:
+        flooded = pool.submit(connect(at.target).call, "Echo")
+        caller = connect(other.target)
+        for _ in range(20):
+            assert caller.call("Echo")
+        assert flooded.result().code is Code.UNAVAILABLE
 
 
 def test_a_peer_that_reads_nothing_holds_no_call_over_its_deadline(connect: Connect) -> None:
@@ -456,6 +476,21 @@ def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: 
         assert caller.call("Echo").value == b""
         new.set()
         assert old.result().value == b"old"
+
+
+def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Connect) -> None:
+    closed = threading.Event()
+
+    def leaving(link: Link) -> None:
+        link.greet()
+        number, _ = link.request()
+        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.drain()
+        closed.set()
+
+    with peer(leaving, echo) as at:
+        assert connect(at.target).call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
+        assert closed.wait(20)
 
 
 # Keepalive.
