@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from time import monotonic
 
 from chassis.status import Code
@@ -51,6 +52,11 @@ class Address:
     _threads: set[threading.Thread] = field(default_factory=set)
     _connections: set[Connection] = field(default_factory=set)  # with those that are left
 
+    @cached_property
+    def name(self) -> str:
+        """`host:port`, or `unix:path`."""
+        return str(self.endpoint)
+
     @property
     def takes_calls(self) -> bool:
         """Whether calls may be made here now."""
@@ -93,7 +99,7 @@ class Address:
                 with self._lock:
                     self._threads.discard(thread)
 
-        thread = threading.Thread(target=run, name=f"channel-{self.endpoint}", daemon=True)
+        thread = threading.Thread(target=run, name=f"channel-{self.name}", daemon=True)
         with self._lock:
             self._threads.add(thread)
             thread.start()
@@ -104,7 +110,7 @@ class Address:
             try:
                 connection = self._connect()
             except (OSError, ProtocolError) as error:
-                self.failure = f"{self.endpoint}: {error}"
+                self.failure = f"{self.name}: {error}"
                 self.changed()
                 delay = self._next_backoff()
                 continue

@@ -27,7 +27,8 @@ BACKOFF_SECONDS = (0.05, 0.1, 0.2)  # before the second, third and fourth attemp
 RETRY_TOKENS, RETRY_TOKEN_RATIO = 10.0, 0.1  # repeats stop while half of the tokens are gone
 PUSHBACK = "grpc-retry-pushback-ms"
 OVERLOADED = "OVERLOADED"  # reason of our own services' refusals
-LOOK_UP_SECONDS, LOOK_UP_AGAIN_SECONDS = 30.0, 1.0  # while all is well, and while it is not
+LOOK_UP_SECONDS = 30.0  # between look-ups while all addresses are ready
+LOOK_UP_AGAIN_SECONDS, LOOK_UP_SOON_SECONDS = 5.0, 1.0  # while some fail, while all do
 JOIN_SECONDS = 1.0
 
 
@@ -133,7 +134,7 @@ class Channel:
             message = response_type.FromString(stream.body())
         except DecodeError as error:
             raise RpcError(Code.INTERNAL, "The answer cannot be read.") from error
-        return Answer(message, stream.metadata, str(address.endpoint))
+        return Answer(message, stream.metadata, address.name)
 
     def methods(self, service: ServiceDescriptor) -> dict[str, Callable[..., Answer[Any]]]:
         """The unary methods of a service by name: they take a message and `unary`'s options."""
@@ -150,7 +151,7 @@ class Channel:
 
     def states(self) -> dict[str, str]:
         """By address: "ready", "hung", "connecting" or "failing"; empty before the first call."""
-        return {str(each.endpoint): each.state for each in self._addresses}
+        return {each.name: each.state for each in self._addresses}
 
     def close(self) -> None:
         """Cancel all calls and close; returns within about a second."""
@@ -264,10 +265,11 @@ class Channel:
     def _watch(self) -> None:
         while not self._closed.is_set():
             self._look_up()
-            well = all(each.state == "ready" for each in self._addresses) and not self._trouble
             self._look_again.clear()
-            if not self._closed.wait(LOOK_UP_AGAIN_SECONDS) and well:
-                self._look_again.wait(LOOK_UP_SECONDS - LOOK_UP_AGAIN_SECONDS)
+            pause = LOOK_UP_AGAIN_SECONDS if self._live else LOOK_UP_SOON_SECONDS
+            well = all(each.connection for each in self._addresses) and not self._trouble
+            if not self._closed.wait(pause) and well:
+                self._look_again.wait(LOOK_UP_SECONDS)
 
     def _look_up(self) -> None:
         endpoints, trouble = self._target.look_up()

@@ -5,13 +5,14 @@ import http.client
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from chassis.status import Code
-from gateway.channel import Channel, Refused, RpcError
+from gateway.channel import Channel, Refused, RpcError, Tls
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 CALL_SECONDS = 20.0
@@ -92,10 +93,14 @@ class Referee:
 
 
 class OnThreads:
-    """The channel in this process."""
+    """The channel in this process; `tls` names its files, for they travel as JSON too."""
 
-    def __init__(self, target: str, **options: Any) -> None:
-        self.channel = Channel(target, **options)
+    def __init__(self, target: str, tls: dict[str, str] | None = None, **options: Any) -> None:
+        files: dict[str, Any] = {
+            name: value if name == "hostname" else Path(value)
+            for name, value in (tls or {}).items()
+        }
+        self.channel = Channel(target, tls=Tls(**files) if files else None, **options)
 
     def call(
         self,

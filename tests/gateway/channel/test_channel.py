@@ -106,6 +106,7 @@ class Names:
         monkeypatch.setattr(socket, "getaddrinfo", self._answer)
         monkeypatch.setattr(channels, "LOOK_UP_SECONDS", 0.1)
         monkeypatch.setattr(channels, "LOOK_UP_AGAIN_SECONDS", 0.05)
+        monkeypatch.setattr(channels, "LOOK_UP_SOON_SECONDS", 0.05)
 
     def _answer(self, host: Any, port: Any, *more: Any, **options: Any) -> Any:
         if host != "service.test":
