@@ -1,7 +1,8 @@
 """Unary gRPC over HTTP/2, on plain sockets: as much as the gateway needs.
 
 It uses sockets, threads and locks, which are gevent's in the gateway's worker and
-the system's elsewhere; neither gevent nor grpc is imported.
+the system's elsewhere; neither gevent nor grpc is imported. A channel is made where
+it is used: after gevent has patched, and in the process that calls.
 
     channel     a call: which address, how long, how often
      addresses  one address: its connection, its backoff, its breaker

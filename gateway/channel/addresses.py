@@ -109,7 +109,7 @@ class Address:
         while not self._stopped.wait(delay):
             try:
                 connection = self._connect()
-            except (OSError, ProtocolError) as error:
+            except (OSError, ProtocolError, ValueError) as error:  # ValueError: of a name, by ssl
                 self.failure = f"{self.name}: {error}"
                 self.changed()
                 delay = self._next_backoff()

@@ -305,16 +305,13 @@ class Connection:
 
     def _begin(self, stream: Stream) -> None:
         request = stream.request
+        timeout = timeout_field(request.deadline - monotonic())
+        block = self._start_of(request.method) + timeout + request.metadata
+        head = frames.header_frames(self._next, block)
         stream.number, stream.window = self._next, self._initial_window
         self._next += 2
         self.retired |= self._next > LAST_STREAM
         self._streams[stream.number] = stream
-        block = (
-            self._start_of(request.method)
-            + timeout_field(request.deadline - monotonic())
-            + request.metadata
-        )
-        head = frames.header_frames(stream.number, block)
         if not self._send(head + self._take_from(stream, request.message)):
             self._drop(stream.number)
             stream.unprocessed = True

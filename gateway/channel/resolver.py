@@ -1,8 +1,11 @@
 """Where a target's servers are: `host:port`, `[v6]:port` and `unix:path`, comma-separated."""
 
 import ipaddress
+import re
 import socket
 from typing import NamedTuple
+
+_HOST_PORT = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[!-9;-~]+)):(?P<port>[0-9]{1,5})")
 
 
 class Endpoint(NamedTuple):
@@ -60,10 +63,10 @@ def _look_up(part: str) -> list[Endpoint]:
 
 
 def _split(part: str) -> tuple[str, int]:
-    host, colon, port = part.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+    found = _HOST_PORT.fullmatch(part)
+    if not found or not 0 < int(found["port"]) < 65_536:
         raise ValueError(f"{part!r} is no host:port")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    return found["v6"] or found["host"], int(found["port"])
 
 
 def _is_literal(host: str) -> bool:

@@ -277,14 +277,18 @@ def test_a_window_may_become_negative(connect: Connect) -> None:
 
 def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect: Connect) -> None:
     def closed(link: Link) -> None:
-        link.greet({frames.INITIAL_WINDOW_SIZE: 0})
-        assert link.next(frames.RST_STREAM)[2:] == (1, frames.CANCEL.to_bytes(4))
+        link.greet()
+        number, _ = link.request()
+        link.send(frames.settings_frame({frames.INITIAL_WINDOW_SIZE: 0}))
+        link.answer(number)
+        assert link.next(frames.RST_STREAM)[2:] == (3, frames.CANCEL.to_bytes(4))
         link.send(frames.settings_frame({frames.INITIAL_WINDOW_SIZE: 1000}))
         link.answer(link.request()[0], b"next")
         link.drain()
 
     with peer(closed) as at:
         caller = connect(at.target)
+        assert caller.call("Echo")
         assert caller.call("Echo", b"x", timeout=0.5).code is Code.DEADLINE_EXCEEDED
         assert caller.call("Echo", b"x").value == b"next"
 
@@ -320,6 +324,7 @@ def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
 
     def late(link: Link) -> None:
         link.greet()
+        link.answer(link.request()[0])
         number, _ = link.request()
         link.next(frames.RST_STREAM)
         for _ in range(200):
@@ -331,7 +336,9 @@ def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
         link.drain()
 
     with peer(late) as at:
-        assert connect(at.target).call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
+        caller = connect(at.target)
+        assert caller.call("Echo")
+        assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
         assert received.wait(20)
 
 
@@ -483,13 +490,16 @@ def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Con
 
     def leaving(link: Link) -> None:
         link.greet()
+        link.answer(link.request()[0])
         number, _ = link.request()
         link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.drain()
         closed.set()
 
     with peer(leaving, echo) as at:
-        assert connect(at.target).call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
+        caller = connect(at.target)
+        assert caller.call("Echo")  # the deadline is not for connecting
+        assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
         assert closed.wait(20)
 
 
