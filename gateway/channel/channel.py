@@ -89,8 +89,10 @@ class Channel:
         self._options = Options(
             tls, keepalive_seconds, ping_seconds, connect_seconds, breaker_deadlines, probe
         )
-        self._max_receive_bytes, self._max_waiting = max_receive_bytes, max_waiting
-        self._waiting, self._counting = 0, threading.Lock()
+        self._max_receive_bytes = max_receive_bytes
+        self._max_waiting = max_waiting
+        # A list gives and takes atomically, which costs less than a lock.
+        self._places = [None] * (max_waiting or 0)
         self._changed = threading.Condition()
         self._addresses: list[Address] = []
         self._live: tuple[Address, ...] = ()  # those that take calls
@@ -124,12 +126,10 @@ class Channel:
             monotonic() + timeout,
             self._max_receive_bytes,
         )
-        self._enter()
-        try:
+        if self._max_waiting is None:
             address, stream = self._call(call, repeatable)
-        finally:
-            with self._counting:
-                self._waiting -= 1
+        else:
+            address, stream = self._call_bounded(call, repeatable)
         try:
             message = response_type.FromString(stream.body())
         except DecodeError as error:
@@ -167,11 +167,17 @@ class Channel:
 
     # How a call is made.
 
-    def _enter(self) -> None:
-        with self._counting:
-            if self._max_waiting is not None and self._waiting >= self._max_waiting:
-                raise Refused(Code.UNAVAILABLE, f"{self._waiting} calls wait for the service.")
-            self._waiting += 1
+    def _call_bounded(self, call: Request, repeatable: bool) -> tuple[Address, Stream]:
+        """The same where there is a place to wait, and refused at once where there is none."""
+        try:
+            place = self._places.pop()
+        except IndexError:
+            text = f"{self._max_waiting} calls wait for the service."
+            raise Refused(Code.UNAVAILABLE, text) from None
+        try:
+            return self._call(call, repeatable)
+        finally:
+            self._places.append(place)
 
     def _call(self, call: Request, repeatable: bool) -> tuple[Address, Stream]:
         """Make attempts until one is answered with OK."""

@@ -305,8 +305,11 @@ class Connection:
 
     def _begin(self, stream: Stream) -> None:
         request = stream.request
-        timeout = timeout_field(request.deadline - monotonic())
-        block = self._start_of(request.method) + timeout + request.metadata
+        if (start := self._starts.get(request.method)) is None:
+            scheme = "https" if self._wire.secure else "http"
+            start = request_start(scheme, self._authority, request.method)
+            self._starts[request.method] = start
+        block = start + timeout_field(request.deadline - monotonic()) + request.metadata
         head = frames.header_frames(self._next, block)
         stream.number, stream.window = self._next, self._initial_window
         self._next += 2
@@ -316,12 +319,6 @@ class Connection:
             self._drop(stream.number)
             stream.unprocessed = True
             stream.end(Code.UNAVAILABLE, "The connection was lost.")
-
-    def _start_of(self, method: str) -> bytes:
-        if (found := self._starts.get(method)) is None:
-            scheme = "https" if self._wire.secure else "http"
-            found = self._starts[method] = request_start(scheme, self._authority, method)
-        return found
 
     def _take_from(self, stream: Stream, data: bytes | memoryview) -> bytes:
         """DATA of as much as the windows allow; the rest is left with the stream."""

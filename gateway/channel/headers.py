@@ -25,7 +25,8 @@ NEVER_INDEXED = {"authorization": b"\x1f\x08"}  # the static table's 23, never t
 _SCHEMES = {"http": b"\x83\x86", "https": b"\x83\x87"}  # with `:method: POST` ahead
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _RESERVED = re.compile(r"grpc-|te$|content-type$|user-agent$")
-_UNITS = (("u", 1e6), ("m", 1e3), ("S", 1.0))
+_UNITS = ((b"u", 1e6), (b"m", 1e3), (b"S", 1.0))
+_TIMEOUT = b"\0\x0cgrpc-timeout"  # a value follows
 MOST_UNITS = 99_999_999
 
 
@@ -138,8 +139,9 @@ def timeout_field(seconds: float) -> bytes:
     """The `grpc-timeout` header: at most 8 digits and a unit, never more than what is left."""
     for unit, scale in _UNITS:
         if seconds * scale <= MOST_UNITS:
-            return _literal(b"grpc-timeout", b"%d%s" % (max(seconds * scale, 1), unit.encode()))
-    return _literal(b"grpc-timeout", b"%dS" % MOST_UNITS)
+            value = b"%d%s" % (max(seconds * scale, 1), unit)
+            return _TIMEOUT + bytes((len(value),)) + value
+    return _TIMEOUT + b"\x09%dS" % MOST_UNITS
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
