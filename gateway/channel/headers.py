@@ -70,7 +70,7 @@ class BlockReader:
 
 def _headers(fields: list[tuple[bytes, bytes]]) -> Headers:
     texts = [(_text(name), _text(value)) for name, value in fields]
-    known = dict(texts)
+    by_name = dict(texts)
     own = {"content-type", "grpc-status", "grpc-message", "grpc-encoding", "grpc-accept-encoding"}
     metadata = [
         (name, _binary(value) if name.endswith("-bin") else value)
@@ -79,10 +79,10 @@ def _headers(fields: list[tuple[bytes, bytes]]) -> Headers:
     ]
     details = dict(metadata).get(DETAILS)
     return Headers(
-        known.get(":status", ""),
-        known.get("content-type", ""),
-        known.get("grpc-status"),
-        _text(unquote_to_bytes(known.get("grpc-message", ""))),
+        by_name.get(":status", ""),
+        by_name.get("content-type", ""),
+        by_name.get("grpc-status"),
+        _text(unquote_to_bytes(by_name.get("grpc-message", ""))),
         details if isinstance(details, bytes) else None,
         tuple(metadata),
     )

@@ -4,6 +4,8 @@ import base64
 import http.client
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -199,3 +201,13 @@ def pack_outcome(outcome: Outcome) -> list[Any]:
         None if outcome.details is None else _pack(outcome.details),
         outcome.refused,
     ]
+
+
+@contextmanager
+def opened(target: str, **options: Any) -> Iterator[OnThreads]:
+    """A channel on threads."""
+    made = OnThreads(target, **options)
+    try:
+        yield made
+    finally:
+        made.close()

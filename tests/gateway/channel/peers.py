@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -12,7 +13,9 @@ import grpc
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from gateway.channel import frames
+from gateway.channel.frames import END_HEADERS, END_STREAM, frame
 
+DEAD = "127.0.0.1:1"
 PATIENCE_SECONDS = 20.0  # for what must happen, on however busy a machine
 
 
@@ -271,3 +274,48 @@ def echo(link: Link) -> None:
     while True:
         number, _ = link.request()
         link.answer(number)
+
+
+LAST = END_HEADERS | END_STREAM
+Attack = Callable[[Link, int], None]
+
+
+def attacked(attack: Attack, settings: dict[int, int] | None = None) -> Script:
+    """A peer that answers its first call with an attack, then reads until the channel closes."""
+
+    def script(link: Link) -> None:
+        link.greet(settings)
+        number, _ = link.request()
+        attack(link, number)
+        link.drain()
+
+    return script
+
+
+def sends(*parts: bytes | Callable[[int], bytes]) -> Attack:
+    """An attack that sends frames; what depends on the stream's number is made of it."""
+
+    def attack(link: Link, number: int) -> None:
+        link.send(*(part if isinstance(part, bytes) else part(number) for part in parts))
+
+    return attack
+
+
+def head(number: int) -> bytes:
+    return frame(frames.HEADERS, END_HEADERS, number, HEAD)
+
+
+def headers(block: bytes, flags: int = LAST) -> Callable[[int], bytes]:
+    return lambda number: frame(frames.HEADERS, flags, number, block)
+
+
+def data(body: bytes, flags: int = 0) -> Callable[[int], bytes]:
+    return lambda number: frame(frames.DATA, flags, number, body)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until a condition holds."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
