@@ -87,6 +87,7 @@ def serve(environment: dict[str, str], data: str) -> int:
     url = environment.setdefault("GATEWAY_PUBLIC_URL", f"http://{bind}")
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment.setdefault("LOG_DIR", f"{data}/logs")
+    environment.setdefault("REFLECTION", "on")
     supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())

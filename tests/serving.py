@@ -14,9 +14,11 @@ from typing import Any
 import grpc
 from alembic import command
 
+from chassis import errors
 from chassis.cli.service import Service
-from chassis.errors import Failure, decode
+from chassis.errors import Fault
 from chassis.server.server import RunningServer
+from chassis.status import Code
 from chassis.store.database import Database
 from chassis.store.migrations import alembic_config, migrate
 from chassis.store.reference_cache import CHECK_SECONDS, invalidate
@@ -53,6 +55,34 @@ class Clock:
             yield
         finally:
             self.set = before
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed call as its caller sees it, with grpc's own status code."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    faults: tuple[Fault, ...] = ()
+    metadata: dict[str, str] | None = None
+    details: tuple[Any, ...] = ()
+
+
+def decode(error: grpc.RpcError) -> Failure:
+    """Decode what grpc's client raised."""
+    call: grpc.Call = error  # type: ignore[assignment]  # grpcio raises calls as errors
+    packed = dict(call.trailing_metadata() or ()).get(errors.STATUS_TRAILER)
+    details = packed if isinstance(packed, bytes) else None
+    failure = errors.decode(Code(call.code().value[0]), call.details() or "", details)
+    return Failure(
+        call.code(),
+        failure.reason,
+        failure.message,
+        failure.faults,
+        failure.metadata,
+        failure.details,
+    )
 
 
 @dataclass

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from grpc import StatusCode as Code
 
 from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault
 from chassis.messages.reader import MALFORMED
+from chassis.status import Code
 from gateway.problems import answer_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, basic

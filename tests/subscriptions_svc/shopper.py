@@ -6,14 +6,13 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import MessageToDict
 
-from chassis.errors import Failure, decode
 from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
     GetCartByCodeRequest,
     ShopperCart,
 )
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
-from tests.serving import Served
+from tests.serving import Failure, Served, decode
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)  # the 2nd of March in Madrid

@@ -13,7 +13,6 @@ import pytest
 from google.protobuf.message import Message
 from grpc import RpcError
 
-from chassis.errors import decode
 from protos.subscriptions_pb2 import (
     CreateWarrantyEventRequest,
     SendEmailRequest,
@@ -21,7 +20,7 @@ from protos.subscriptions_pb2 import (
     Subscription,
 )
 from subscriptions_svc.actions.advance_by_time import advance_by_time
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
     build_activation,

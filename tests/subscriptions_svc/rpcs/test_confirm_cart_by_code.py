@@ -7,13 +7,12 @@ from typing import Any
 import grpc
 import pytest
 
-from chassis.errors import decode
 from protos.subscriptions_pb2 import (
     CancelSubscriptionRequest,
     RecordPaymentRequest,
     UpdateProductsRequest,
 )
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import create_activated, get, pay, propose, solicit
 from tests.subscriptions_svc.shopper import (

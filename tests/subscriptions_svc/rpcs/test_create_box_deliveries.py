@@ -9,14 +9,13 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 from sqlalchemy import update
 
-from chassis.errors import Failure
 from protos.subscriptions_pb2 import (
     CreateBoxDeliveriesRequest,
     CreateBoxDeliveriesResponse,
     OverDelivery,
 )
 from subscriptions_svc.store import tables as store
-from tests.serving import Served
+from tests.serving import Failure, Served
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
     OTHERS,

@@ -10,9 +10,9 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 
-from chassis.errors import Failure, Fault, decode
+from chassis.errors import Fault
 from protos.subscriptions_pb2 import CreateSubscriptionRequest, Subscription
-from tests.serving import Served
+from tests.serving import Failure, Served, decode
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
     OTHERS,

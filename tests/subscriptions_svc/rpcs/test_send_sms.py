@@ -5,8 +5,7 @@ from typing import Any
 
 import grpc
 
-from chassis.errors import decode
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.subscriptions_svc.links import (
     list_message_actions,
     read_messages,

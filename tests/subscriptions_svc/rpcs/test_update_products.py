@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from grpc import RpcError, StatusCode
 
-from chassis.errors import decode
 from protos.subscriptions_pb2 import CartItem, ConfirmSubscriptionRequest, Subscription
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import (
     OTHERS,

@@ -16,13 +16,12 @@ import pytest
 from grpc import RpcError
 from sqlalchemy import select
 
-from chassis.errors import decode
 from protos.subscriptions_pb2 import Subscription
 from subscriptions_svc import reference
 from subscriptions_svc.rules.years import compute_anniversary, to_start_of_day
 from subscriptions_svc.store.box_deliveries import find_wrong_counters
 from subscriptions_svc.store.tables import box_counters, box_deliveries, cart_items, merchants
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.subscriptions_svc.bodies import lens, package
 from tests.subscriptions_svc.shop import (
     build_delivery,
