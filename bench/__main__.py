@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from bench import catalogs, contenders, scale, single, subscriptions_scale
-from bench.compare import Plan, compare
-from bench.page import page
-from bench.report import table
-from bench.translate import translate as translate_
+from bench.experiments import catalogs, contenders, scale, single, subscriptions_scale
+from bench.experiments.compare import Plan, compare
+from bench.experiments.translate import translate as translate_
+from bench.report.page import page
+from bench.report.tables import table
 
 BOTH = "both"
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from bench.compare import (
+from bench.experiments.compare import (
     FLOORS,
     GET_ORDER,
     GET_SUBSCRIPTION,
@@ -13,10 +13,10 @@ from bench.compare import (
     POST_ORDER,
     Outcome,
 )
-from bench.floors import CORE
-from bench.load import PERCENTILES
-from bench.measure import Row, Rows
-from bench.report import (
+from bench.experiments.floors import CORE
+from bench.load.generator import PERCENTILES
+from bench.report.measure import Row, Rows
+from bench.report.tables import (
     MEGABYTE,
     TITLES,
     Cells,

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from bench.http2 import LOST, status
-from bench.load import Address, Load
-from bench.works import MakingByGrpc
+from bench.load.generator import Address, Load
+from bench.load.grpc import LOST, status
+from bench.scenarios.works import MakingByGrpc
 
 LONG = "x" * 300
 

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.contenders import Contender, Process, end, free_address, gunicorn, procfile, running
-from bench.processes import Meter, descendants, usage
+from bench.experiments.contenders import (
+    Contender,
+    Process,
+    end,
+    free_address,
+    gunicorn,
+    procfile,
+    running,
+)
+from bench.report.processes import Meter, descendants, usage
 
 SERVER = """
 import http.server, subprocess, sys
@@ -54,7 +62,7 @@ def test_what_does_not_start_is_told_with_its_log(tmp_path: Path) -> None:
 
 
 def test_a_process_that_will_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.contenders.STOPPING", 0.3)
+    monkeypatch.setattr("bench.experiments.contenders.STOPPING", 0.3)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(600)"
     stubborn = subprocess.Popen(
         [sys.executable, "-uc", code], stdout=subprocess.PIPE, start_new_session=True
@@ -100,9 +108,9 @@ def test_a_meter_counts_between_its_two_moments() -> None:
 
 def test_another_application_runs_under_the_gateways_command_line() -> None:
     ours = shlex.split(procfile()["gateway"])
-    other = shlex.split(gunicorn("bench.floors:create_app()", "127.0.0.1:1"))
+    other = shlex.split(gunicorn("bench.experiments.floors:create_app()", "127.0.0.1:1"))
     assert "--bind" in ours
     assert [(old, new) for old, new in zip(ours, other, strict=True) if old != new] == [
         ("${GATEWAY_BIND:-127.0.0.1:8080}", "127.0.0.1:1"),
-        ("gateway:create_app()", "bench.floors:create_app()"),
+        ("gateway:create_app()", "bench.experiments.floors:create_app()"),
     ]

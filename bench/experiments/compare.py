@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 
-from bench import contenders, works
-from bench.bodies import http_request
-from bench.contenders import ROOT, Contender, Stores, running, stores, subscription_of
-from bench.floors import CORE, NULL_RPC, RAW
-from bench.measure import Rows, Sample, machine, sample
-from bench.processes import Meter, resident
+from bench.experiments import contenders
+from bench.experiments.contenders import ROOT, Contender, Stores, running, stores, subscription_of
+from bench.experiments.floors import CORE, NULL_RPC, RAW
+from bench.report.measure import Rows, Sample, machine, sample
+from bench.report.processes import Meter, resident
+from bench.scenarios import works
+from bench.scenarios.bodies import http_request
 from demo.__main__ import prepare
 
 POST_ORDER = "POST /v1/orders"
@@ -179,7 +180,15 @@ class Comparison:
             meter = Meter(self.stores.processes)
             meter.begin()
             told = subprocess.run(
-                [sys.executable, "-m", "bench.floors", "insert", store, str(seconds), way],
+                [
+                    sys.executable,
+                    "-m",
+                    "bench.experiments.floors",
+                    "insert",
+                    store,
+                    str(seconds),
+                    way,
+                ],
                 cwd=ROOT,
                 check=True,
                 capture_output=True,

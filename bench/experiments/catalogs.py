@@ -19,16 +19,16 @@ import click
 import grpc
 from google.protobuf.json_format import ParseDict
 
-from bench.contenders import stores
-from bench.measure import machine
-from bench.single import ENGINE
+from bench.experiments.contenders import stores
+from bench.experiments.single import ENGINE
+from bench.report.measure import machine
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from orders_svc.__main__ import SERVICE
 from protos import orders_pb2 as pb
 from protos.orders_pb2_grpc import OrderServiceStub
 
-DEMO = Path(__file__).parent.parent / "demo"
+DEMO = Path(__file__).parents[2] / "demo"
 STYLES, GROUPS, MATERIALS, COATS = 2_000, 10, 300, 500
 NUMBER = {"account_number": "1234567"}
 BASIC = "Basic " + base64.b64encode(b"demo-client:demo-client-secret").decode()

@@ -8,7 +8,7 @@ HTTP/2 (RFC 9113) and its header compression (RFC 7541) for unary calls.
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from bench.load import Address, Answered, connected, received, send_all
+from bench.load.generator import Address, Answered, connected, received, send_all
 
 DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, WINDOW = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, END_HEADERS, ACK = 1, 4, 1

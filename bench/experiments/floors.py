@@ -1,7 +1,7 @@
 """Floors: what the pieces cost when they do nothing, under the same servers.
 
-`python -m bench.floors rpc ADDRESS ENGINE` serves a null RPC;
-`python -m bench.floors insert URL SECONDS WAY` inserts and commits in a loop.
+`python -m bench.experiments.floors rpc ADDRESS ENGINE` serves a null RPC;
+`python -m bench.experiments.floors insert URL SECONDS WAY` inserts and commits in a loop.
 """
 
 import json
@@ -21,7 +21,7 @@ import psycopg
 from flask import Flask, Response
 from sqlalchemy import make_url, select
 
-from bench.bodies import ORDER
+from bench.scenarios.bodies import ORDER
 from chassis.context import Account
 from chassis.server.server import MAX_CONCURRENT, OPTIONS, THREADS
 from chassis.store.database import Database

@@ -17,13 +17,13 @@ from pathlib import Path
 from honcho.environ import parse_procfile
 from sqlalchemy import make_url
 
-from bench.bodies import basic
-from bench.load import Address
-from bench.works import ask, subscription_with_boxes
+from bench.load.generator import Address
+from bench.scenarios.bodies import basic
+from bench.scenarios.works import ask, subscription_with_boxes
 from demo.__main__ import prepare
 from tests import postgres
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SERVICES = ("sessions", "orders", "subscriptions")
 STARTING, STOPPING = 60, 10  # seconds
@@ -181,7 +181,7 @@ def gunicorn(app: str, bind: str) -> str:
 def null_flask(rpc: Address) -> Contender:
     """Null routes under the gateway's gunicorn; /hop calls the null RPC at `rpc`."""
     http = free_address()
-    command = gunicorn("bench.floors:create_app()", text(http))
+    command = gunicorn("bench.experiments.floors:create_app()", text(http))
     process = _shell("null flask", command, {"BENCH_RPC": text(rpc)})
     return Contender("null flask", "", (process,), http, "/null")
 
@@ -189,7 +189,7 @@ def null_flask(rpc: Address) -> Contender:
 def null_rpc(engine: str) -> Contender:
     """A null RPC on the server of the services."""
     address = free_address()
-    argv = (sys.executable, "-m", "bench.floors", "rpc", text(address), engine)
+    argv = (sys.executable, "-m", "bench.experiments.floors", "rpc", text(address), engine)
     return Contender("null rpc", engine, (Process("null rpc", argv),), grpc={"null": address})
 
 

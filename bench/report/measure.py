@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.load import PERCENTILES, Load, Work
-from bench.processes import Meter
+from bench.load.generator import PERCENTILES, Load, Work
+from bench.report.processes import Meter
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ import structlog
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import Connection, Table, create_engine, insert, select, text, update
 
-from bench.bodies import basic
-from bench.contenders import stores
-from bench.measure import machine
-from bench.single import ENGINE
-from bench.works import BIG, confirmed, delivery
+from bench.experiments.contenders import stores
+from bench.experiments.single import ENGINE
+from bench.report.measure import machine
+from bench.scenarios.bodies import basic
+from bench.scenarios.works import BIG, confirmed, delivery
 from chassis.context import utc_now
 from chassis.store.database import JSON, Database
 from demo.__main__ import prepare

@@ -5,12 +5,20 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bench.compare import DIRECT, HOP, INSERT, NULL_CALL, NULL_ROUTE, POST_ORDER, Outcome
-from bench.floors import CORE, RAW
-from bench.load import PERCENTILES
-from bench.measure import Rows, Sample
-from bench.page import page
-from bench.report import own_cost, ratios, table
+from bench.experiments.compare import (
+    DIRECT,
+    HOP,
+    INSERT,
+    NULL_CALL,
+    NULL_ROUTE,
+    POST_ORDER,
+    Outcome,
+)
+from bench.experiments.floors import CORE, RAW
+from bench.load.generator import PERCENTILES
+from bench.report.measure import Rows, Sample
+from bench.report.page import page
+from bench.report.tables import own_cost, ratios, table
 
 
 def sample(throughput: float, milliseconds: float, **cpu: float) -> Sample:

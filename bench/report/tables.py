@@ -1,6 +1,6 @@
 """What a comparison has shown, as tables in plain text; `page` makes HTML of it."""
 
-from bench.compare import (
+from bench.experiments.compare import (
     DIRECT,
     FLOORS,
     HOP,
@@ -11,9 +11,9 @@ from bench.compare import (
     POST_ORDER,
     Outcome,
 )
-from bench.floors import CORE, RAW
-from bench.load import PERCENTILES
-from bench.measure import Row, Rows
+from bench.experiments.floors import CORE, RAW
+from bench.load.generator import PERCENTILES
+from bench.report.measure import Row, Rows
 
 TITLES = {"sqlite": "SQLite, synchronous=FULL", "postgresql": "PostgreSQL, fsync on"}
 MEGABYTE = 1e6

@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from bench import load
-from bench.bodies import http_request
-from bench.load import Load, Result, content_length
-from bench.works import PLACE, Making, Reading
-from tests.bench.servers import CLOSE, serving
+from bench.load import generator as load
+from bench.load.generator import Load, Result, content_length
+from bench.scenarios.bodies import http_request
+from bench.scenarios.works import PLACE, Making, Reading
+from tests.bench.load.servers import CLOSE, serving
 
 GET = http_request("GET", "/")
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 from sqlalchemy import create_engine, text
 
-from bench import contenders, works
-from bench.contenders import Contender, running, stores, subscription_of
-from bench.measure import machine, sample
-from bench.processes import resident
-from bench.single import ENGINE, finish, http_of, memory, optigate, own, tell
+from bench.experiments import contenders
+from bench.experiments.contenders import Contender, running, stores, subscription_of
+from bench.experiments.single import ENGINE, finish, http_of, memory, optigate, own, tell
+from bench.report.measure import machine, sample
+from bench.report.processes import resident
+from bench.scenarios import works
 
 KNEE = 250.0  # ms of p99
 PRODUCTS = {

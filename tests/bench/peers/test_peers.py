@@ -24,7 +24,7 @@ from gateway import create_app
 from tests import postgres
 from tests.serving import Served, basic
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SERVERS = {
     "fastapi": ["uvicorn", "bench.peers.fastapi_app:app", "--port", "{port}", "--no-access-log"],
     "smorest": [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from click.testing import CliRunner
 
-from bench import subscriptions_scale as scale
+from bench.experiments import subscriptions_scale as scale
 from chassis.store.database import Database
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc import boxes, store

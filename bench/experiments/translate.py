@@ -27,7 +27,7 @@ from orders_svc.service import CREATE_ORDER
 from orders_svc.warnings import Review
 from protos.orders_pb2 import CreateOrderRequest
 
-DEMO = Path(__file__).parent.parent / "demo"
+DEMO = Path(__file__).parents[2] / "demo"
 REPEATS = 7
 
 

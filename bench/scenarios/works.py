@@ -16,9 +16,9 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from bench.bodies import CLIENT, ORDER, USER_EMAIL, basic, demo, http_request
-from bench.http2 import Grpc
-from bench.load import Address, Http, Wire
+from bench.load.generator import Address, Http, Wire
+from bench.load.grpc import Grpc
+from bench.scenarios.bodies import CLIENT, ORDER, USER_EMAIL, basic, demo, http_request
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 from protos.orders_pb2_grpc import OrderServiceStub
 from protos.subscriptions_pb2_grpc import SubscriptionDeskServiceStub, SubscriptionServiceStub

@@ -12,11 +12,12 @@ from typing import Any
 
 import click
 
-from bench import contenders, works
-from bench.contenders import SERVICES, Contender, running, stores, subscription_of
-from bench.load import Address
-from bench.measure import Sample, machine, sample
-from bench.processes import resident
+from bench.experiments import contenders
+from bench.experiments.contenders import SERVICES, Contender, running, stores, subscription_of
+from bench.load.generator import Address
+from bench.report.measure import Sample, machine, sample
+from bench.report.processes import resident
+from bench.scenarios import works
 
 Made = Callable[[Contender], works.Asking]
 DIRECT: dict[str, Made] = {
