@@ -1,75 +1,82 @@
 """The comparison: all contenders up at once, loaded one after the other, round by round."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from bench.experiments import contenders
-from bench.experiments.contenders import ROOT, Contender, Stores, running, stores, subscription_of
-from bench.experiments.floors import CORE, NULL_RPC, RAW
-from bench.report.measure import Rows, Sample, machine, sample
-from bench.report.processes import Meter, resident
-from bench.scenarios import works
+from bench.experiments.contenders import PRODUCTS, Stores, find_subscription, open_stores
+from bench.experiments.floors import CORE, DRIVER, NULL_RPC
+from bench.experiments.launcher import Contender, run_command, run_contender
+from bench.load.sockets import Address
+from bench.report.measure import Sample, describe_machine, take_sample
+from bench.report.outcome import (
+    CORE_INSERT,
+    DIRECT,
+    DRIVER_INSERT,
+    GET_ORDER,
+    GET_SUBSCRIPTION,
+    HOP,
+    NULL_CALL,
+    NULL_ROUTE,
+    OPTIGATE,
+    POST_ORDER,
+    Memory,
+    Outcome,
+)
+from bench.report.processes import Meter, read_memory
+from bench.scenarios import orders
 from bench.scenarios.bodies import http_request
-from demo.__main__ import prepare
+from bench.scenarios.scenario import HttpScenario, ReadOverGrpc, ReadOverHttp
+from bench.scenarios.subscriptions import read_subscription
 
-POST_ORDER = "POST /v1/orders"
-GET_ORDER = "GET /v1/orders/:id"
-GET_SUBSCRIPTION = "GET /api/public/v1/subscriptions/:id"
-DIRECT = "CreateOrder by gRPC directly"
-NULL_ROUTE, HOP, NULL_CALL = "null Flask route", "null Flask route + null RPC", "null RPC"
-INSERT = {RAW: "insert + commit, driver alone", CORE: "insert + commit, SQLAlchemy Core"}
-FLOORS = (NULL_ROUTE, HOP, NULL_CALL, *INSERT.values())
-OPTIGATE = "optigate"
-PRODUCTS = (OPTIGATE, "fastapi", "smorest")
-SHARE = 0.6  # of the slowest contender's throughput: the rate of the open loop
-QUIET = 0.1  # of the machine's CPU time may go elsewhere without a word
-SHORT = 0.5  # of the seconds: for reads and floors, which vary less
+MAX_FOREIGN_SHARE = 0.1  # of the machine's CPU time may go elsewhere without a note
+SHORT_SHARE = 0.5  # of the seconds: for reads and floors, which vary less
+MAX_OPEN_ROUNDS = 3
+MEGABYTE, MICROSECOND = 1e6, 1e6
+SQLITE_ONLY = ("fastapi-1",)
 
 
 @dataclass
 class Plan:
-    """How much of it."""
+    """How much is measured."""
 
     engines: tuple[str, ...] = contenders.ENGINES
     rounds: int = 5
     seconds: float = 3.5
     connections: int = 32
+    rate: float = 200.0  # of the open loop
     warmup: float = 0.4
+    contenders: tuple[str, ...] = tuple(PRODUCTS)
 
 
-@dataclass
-class Outcome:
-    """What a run has shown."""
+@dataclass(frozen=True)
+class Job:
+    """One kind of request to one contender."""
 
-    machine: str = ""
-    rows: Rows = field(default_factory=Rows)
-    memory: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # bytes
-    notes: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-
-
-Job = tuple[str, str, float, Callable[[float], Sample]]  # work, contender, share of the seconds
+    work: str
+    contender: str
+    share: float  # of the plan's seconds
+    measure: Callable[[float], Sample]  # of seconds
 
 
 def compare(plan: Plan) -> Outcome:
     """Run it all; whatever was started has ended when this returns."""
-    outcome = Outcome()
+    outcome = Outcome(rate=plan.rate)
     with tempfile.TemporaryDirectory(prefix="optigate-bench-") as name:
         folder = Path(name)
-        outcome.machine = machine(folder)
-        click.echo(outcome.machine)
+        outcome.machine = describe_machine(folder)
+        click.echo(outcome.machine, err=True)
         for engine in plan.engines:
-            with ExitStack() as stack:
-                Comparison(plan, outcome, stack.enter_context(stores(engine, folder)), stack).run()
-    if (foreign := outcome.rows.foreign()) > QUIET:
+            with open_stores(engine, folder) as make_store, ExitStack() as stack:
+                Comparison(plan, outcome, make_store, stack).run()
+    if (foreign := outcome.rows.foreign()) > MAX_FOREIGN_SHARE:
         outcome.notes.append(
             f"not a quiet machine: {foreign:.0%} of its CPU time went to other processes"
         )
@@ -80,145 +87,170 @@ class Comparison:
     """The rounds on one engine."""
 
     def __init__(self, plan: Plan, outcome: Outcome, make_store: Stores, stack: ExitStack) -> None:
-        self.plan, self.outcome, self.stores, self.stack = plan, outcome, make_store, stack
+        self.plan, self.outcome, self.make_store, self.stack = plan, outcome, make_store, stack
         self.engine = make_store.engine
+        self.products = [
+            name for name in plan.contenders if name not in SQLITE_ONLY or self.engine == "sqlite"
+        ]
         self.roots: dict[str, dict[str, int]] = {}
-        self.works: dict[str, list[works.Asking]] = {}
+        self.scenarios: dict[str, dict[str, HttpScenario]] = {}  # by contender and work
         self.jobs: list[Job] = []
-        self.fields: dict[str, set[str]] = {}  # by what is read, as Optigate, the first, answers
+        self.fields: dict[str, set[str]] = {}  # by work, of what Optigate, the first, answers
 
     def run(self) -> None:
         """Start everything, do the rounds, check the promises."""
-        for make in (contenders.optigate, contenders.fastapi, contenders.smorest):
-            self._enter(make)
-        self._floors()
-        for number in range(self.plan.rounds):
-            click.echo(f"{self.engine}: round {number + 1} of {self.plan.rounds}", err=True)
-            self._round(number, self.jobs)
-        self._open_loop()
         self.outcome.memory[self.engine] = {
-            name: resident(roots) for name, roots in self.roots.items() if name in self.works
+            name: self._measure_memory(name) for name in self.products
         }
-        for name, every in self.works.items():
-            faults = [fault for work in every for fault in work.broken()]
+        for name in self.products:
+            self._enter(name)
+        self._add_floors()
+        for number in range(self.plan.rounds):
+            self._tell(f"round {number + 1} of {self.plan.rounds}")
+            self._do_round(number, self.jobs)
+        open_loop = self._build_open_loop()
+        for number in range(min(self.plan.rounds, MAX_OPEN_ROUNDS)):
+            self._do_round(number, open_loop)
+        self._collect_faults()
+
+    def _tell(self, what: str) -> None:
+        click.echo(f"{self.engine}: {what}", err=True)
+
+    def _measure_memory(self, name: str) -> Memory:
+        """Run a product alone: what others map as well would count in part only."""
+        self._tell(f"memory of {name}")
+        contender = PRODUCTS[name](self.make_store)
+        with run_contender(contender, self.make_store.folder) as roots:
+            at_rest = read_memory(roots)
+            address = contender.http_address
+            for scenario in (
+                orders.create_orders(address),
+                orders.read_order(address),
+                read_subscription(address, find_subscription(contender)),
+            ):
+                self._take(scenario, roots, self.plan.seconds)
+            after_load = read_memory(roots)
+        return Memory(*(
+            {process: size / MEGABYTE for process, size in sizes.items()}
+            for sizes in (at_rest, after_load)
+        ))  # fmt: skip
+
+    def _start(self, contender: Contender) -> None:
+        self.roots[contender.name] = self.stack.enter_context(
+            run_contender(contender, self.make_store.folder)
+        )
+
+    def _enter(self, name: str) -> None:
+        contender = PRODUCTS[name](self.make_store)
+        self._start(contender)
+        address = contender.http_address
+        less = [f"it accepts {fault}" for fault in orders.find_accepted_faults(address)]
+        if orders.ignores_keys(address):
+            less.append("it makes a second order of a repeated Idempotency-Key")
+        subscription = find_subscription(contender)
+        reads = {
+            GET_SUBSCRIPTION: read_subscription(address, subscription),
+            GET_ORDER: orders.read_order(address),
+        }
+        self._add(POST_ORDER, name, orders.create_orders(address))
+        for work, scenario in reads.items():
+            self._add(work, name, scenario, SHORT_SHARE)
+            if missing := sorted(self.fields.setdefault(work, scenario.fields) - scenario.fields):
+                less.append(f"{work} has no {', '.join(missing)}")
+        if "orders" in contender.grpc:
+            direct = orders.create_orders_over_grpc(contender.grpc["orders"])
+            self._add(DIRECT, name, direct)
+        self.outcome.notes += [f"{self.engine}, {name} does less work: {what}" for what in less]
+
+    def _add(self, work: str, name: str, scenario: HttpScenario, share: float = 1.0) -> None:
+        if name in self.products:
+            self.scenarios.setdefault(name, {})[work] = scenario
+        self.jobs.append(Job(work, name, share, self._load(name, scenario)))
+
+    def _add_floors(self) -> None:
+        rpc = contenders.null_rpc(self.engine)
+        self._start(rpc)
+        rpc_address: Address = rpc.grpc["null"]
+        route, hop = contenders.null_route(), contenders.null_hop(rpc_address)
+        for contender, path in ((route, "/null"), (hop, "/hop")):
+            self._start(contender)
+            scenario = ReadOverHttp(contender.http_address, http_request("GET", path))
+            self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
+        self.roots[hop.name] |= self.roots[rpc.name]
+        self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
+        store = self.make_store("floor")
+        contenders.prepare_store("orders", store)
+        for way, work in ((DRIVER, DRIVER_INSERT), (CORE, CORE_INSERT)):
+            self.jobs.append(Job(work, work, SHORT_SHARE, self._insert(store, way)))
+
+    def _load(
+        self, name: str, scenario: HttpScenario, rate: float | None = None
+    ) -> Callable[[float], Sample]:
+        """Return what loads a contender for some seconds."""
+        return lambda seconds: self._take(
+            scenario, {**self.roots[name], **self.make_store.processes}, seconds, rate
+        )
+
+    def _take(
+        self,
+        scenario: HttpScenario,
+        roots: dict[str, int],
+        seconds: float,
+        rate: float | None = None,
+    ) -> Sample:
+        return take_sample(
+            scenario,
+            roots,
+            connections=self.plan.connections,
+            seconds=seconds,
+            rate=rate,
+            warmup=self.plan.warmup,
+        )
+
+    def _insert(self, store: str, way: str) -> Callable[[float], Sample]:
+        """Return what inserts orders for some seconds, in a process of its own."""
+        module = "bench.experiments.floors"
+
+        def measure(seconds: float) -> Sample:
+            meter = Meter(self.make_store.processes)
+            meter.begin()
+            command = [sys.executable, "-m", module, "insert", store, str(seconds), way]
+            told = json.loads(run_command(command))
+            meter.end()
+            spent = {"loop": told["cpu"], **meter.cpu}
+            each = {name: cpu / told["count"] * MICROSECOND for name, cpu in spent.items()}
+            return Sample(told["count"] / told["seconds"], {}, {}, each, 0.0)
+
+        return measure
+
+    def _do_round(self, number: int, jobs: list[Job]) -> None:
+        """Do each work in turn with each contender; who goes first changes with the round."""
+        for work in dict.fromkeys(job.work for job in jobs):
+            turns = [job for job in jobs if job.work == work]
+            first = number % len(turns)
+            for job in turns[first:] + turns[:first]:
+                sample = job.measure(self.plan.seconds * job.share)
+                self.outcome.rows.add(self.engine, work, job.contender, sample)
+
+    def _build_open_loop(self) -> list[Job]:
+        """Return orders at a fixed rate."""
+        return [
+            Job(
+                self.outcome.open_loop,
+                name,
+                1.0,
+                self._load(name, scenarios[POST_ORDER], self.plan.rate),
+            )
+            for name, scenarios in self.scenarios.items()
+        ]
+
+    def _collect_faults(self) -> None:
+        for name, scenarios in self.scenarios.items():
+            faults = [fault for each in scenarios.values() for fault in each.broken_promises()]
             self.outcome.broken += [f"{self.engine}, {name}: {fault}" for fault in faults]
         for work in self.outcome.rows.works(self.engine):
             for row in self.outcome.rows.of(self.engine, work):
                 if row.errors:
                     what = f"{self.engine}, {row.contender}, {work}: {dict(row.errors)}"
-                    told = self.outcome.broken if row.contender == OPTIGATE else self.outcome.notes
-                    told.append(what)
-
-    def _start(self, contender: Contender) -> None:
-        self.roots[contender.name] = self.stack.enter_context(
-            running(contender, self.stores.folder)
-        )
-
-    def _enter(self, make: Callable[[Stores], Contender]) -> None:
-        contender = make(self.stores)
-        self._start(contender)
-        name, address = contender.name, contender.http
-        assert address is not None
-        self.outcome.notes += [
-            f"{self.engine}, {name} does less work: it accepts {fault}"
-            for fault in works.accepted_faults(address)
-        ]
-        self._add(POST_ORDER, name, works.create_orders(address))
-        reads = {
-            GET_SUBSCRIPTION: works.read_subscription(address, subscription_of(contender)),
-            GET_ORDER: works.read_order(address),
-        }
-        for title, work in reads.items():
-            self._add(title, name, work, SHORT)
-            if missing := sorted(self.fields.setdefault(title, work.fields) - work.fields):
-                self.outcome.notes.append(
-                    f"{self.engine}, {name} does less work: {title} has no {', '.join(missing)}"
-                )
-        if "orders" in contender.grpc:
-            self._add(DIRECT, name, works.grpc_create_orders(contender.grpc["orders"]))
-
-    def _floors(self) -> None:
-        rpc = contenders.null_rpc(self.engine)
-        self._start(rpc)
-        flask = contenders.null_flask(rpc.grpc["null"])
-        self._start(flask)
-        assert flask.http is not None
-        both = {**self.roots[flask.name], **self.roots[rpc.name]}
-        self.roots[HOP] = both
-        get = [http_request("GET", path) for path in ("/null", "/hop")]
-        self._add(NULL_ROUTE, flask.name, works.Reading(flask.http, get[0], 200), SHORT)
-        self._add(HOP, HOP, works.Reading(flask.http, get[1], 200), SHORT)
-        call = works.ReadingByGrpc(rpc.grpc["null"], NULL_RPC, {}, b"")
-        self._add(NULL_CALL, rpc.name, call, SHORT)
-        store = self.stores("floor")
-        prepare("orders", store)
-        for way, title in INSERT.items():
-            self.jobs.append((title, title, SHORT, self._inserting(store, way)))
-
-    def _add(self, title: str, name: str, work: works.Asking, share: float = 1.0) -> None:
-        if name in PRODUCTS:
-            self.works.setdefault(name, []).append(work)
-        self.jobs.append((title, name, share, self._loading(name, work)))
-
-    def _loading(
-        self, name: str, work: works.Asking, rate: float | None = None
-    ) -> Callable[[float], Sample]:
-        def measured(seconds: float) -> Sample:
-            return sample(
-                work,
-                {**self.roots[name], **self.stores.processes},
-                connections=self.plan.connections,
-                seconds=seconds,
-                rate=rate,
-                warmup=self.plan.warmup,
-            )
-
-        return measured
-
-    def _inserting(self, store: str, way: str) -> Callable[[float], Sample]:
-        def measured(seconds: float) -> Sample:
-            meter = Meter(self.stores.processes)
-            meter.begin()
-            told = subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "bench.experiments.floors",
-                    "insert",
-                    store,
-                    str(seconds),
-                    way,
-                ],
-                cwd=ROOT,
-                check=True,
-                capture_output=True,
-            ).stdout
-            meter.end()
-            told = json.loads(told)
-            cpu = {"loop": told["cpu"], **meter.cpu}
-            each = {name: spent / told["count"] * 1e6 for name, spent in cpu.items()}
-            return Sample(told["count"] / told["seconds"], {}, {}, each, 0.0)
-
-        return measured
-
-    def _round(self, number: int, jobs: list[Job]) -> None:
-        """Each work in turn, each contender at it; who goes first changes with the round."""
-        for title in dict.fromkeys(job[0] for job in jobs):
-            of = [job for job in jobs if job[0] == title]
-            turn = number % len(of)
-            for _, name, share, measured in of[turn:] + of[:turn]:
-                taken = measured(self.plan.seconds * share)
-                self.outcome.rows.add(self.engine, title, name, taken)
-
-    def _open_loop(self) -> None:
-        """Latency at a rate that all of them can serve."""
-        rows = self.outcome.rows.of(self.engine, POST_ORDER)
-        rate = SHARE * min(row.throughput for row in rows)
-        title = f"{POST_ORDER}, open loop at {rate:.0f}/s"
-        jobs: list[Job] = [
-            (title, row.contender, 1.0, self._loading(row.contender, work, rate))
-            for row in rows
-            for work in self.works[row.contender][:1]
-        ]
-        for number in range(min(self.plan.rounds, 3)):
-            self._round(number, jobs)
+                    is_ours = row.contender == OPTIGATE
+                    (self.outcome.broken if is_ours else self.outcome.notes).append(what)

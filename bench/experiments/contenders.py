@@ -1,59 +1,41 @@
-"""What can be measured: processes with their stores, started on free loopback ports and ended."""
+"""What can be measured: Optigate, its peers, and the floors, each on fresh stores."""
 
 import json
-import os
 import shlex
-import signal
-import socket
-import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from honcho.environ import parse_procfile
 from sqlalchemy import make_url
 
-from bench.load.generator import Address
-from bench.scenarios.bodies import basic
-from bench.scenarios.works import ask, subscription_with_boxes
-from demo.__main__ import prepare
+from bench.experiments.launcher import (
+    ROOT,
+    Contender,
+    Process,
+    find_free_address,
+    format_address,
+    run_command,
+)
+from bench.load.sockets import Address
+from bench.scenarios.subscriptions import PATH as SUBSCRIPTIONS
+from bench.scenarios.subscriptions import create_delivered_subscription
 from tests import postgres
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 SERVICES = ("sessions", "orders", "subscriptions")
-STARTING, STOPPING = 60, 10  # seconds
-# So often in a row must all of it be ready: each worker of a gateway finds its services by itself,
-# and tries again a second after it has found none.
-SURE = 12
+GATEWAY = "gateway"
 ENGINES = ("sqlite", "postgresql")
-
-
-@dataclass(frozen=True)
-class Process:
-    """One command, with what it needs in its environment beyond ours."""
-
-    name: str
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Contender:
-    """Processes that do the job together."""
-
-    name: str
-    engine: str
-    processes: tuple[Process, ...]
-    http: Address | None = None
-    ready: str = ""  # the path that answers 200 when all of it serves
-    grpc: Mapping[str, Address] = field(default_factory=dict)  # by service
-    urls: Mapping[str, str] = field(default_factory=dict)  # databases by service
-    subscription: str = ""  # to read; Optigate's is made when it runs
+OPTIGATE = "optigate"
+# A path of each API that the gateway can answer only with its service; of any status below 500.
+ONE_SERVICE_READY = {
+    "sessions": "/api/v2/partners/sessions/none",
+    "orders": "/v1/labs",
+    "subscriptions": f"{SUBSCRIPTIONS}/none",
+}
+# gunicorn's threaded worker, as the gateway had it at first: what the peers run under.
+GTHREAD = "--worker-class gthread --workers 2 --threads 4 --no-control-socket"
 
 
 @dataclass(frozen=True)
@@ -66,6 +48,7 @@ class Stores:
     postmaster: int = 0
 
     def __call__(self, name: str) -> str:
+        """Make a store; return its URL."""
         unique = f"{name}_{uuid.uuid4().hex[:8]}"
         if self.engine == "sqlite":
             return f"sqlite:///{self.folder / unique}.db"
@@ -73,13 +56,13 @@ class Stores:
 
     @property
     def processes(self) -> dict[str, int]:
-        """What works for every contender on this engine."""
+        """The processes that work for every contender on this engine."""
         return {"postgres": self.postmaster} if self.postmaster else {}
 
 
 @contextmanager
-def stores(engine: str, folder: Path) -> Iterator[Stores]:
-    """Stores on an engine; PostgreSQL is started for them, and stopped."""
+def open_stores(engine: str, folder: Path) -> Iterator[Stores]:
+    """Yield stores on an engine; a PostgreSQL server is started for them, and stopped."""
     if engine == "sqlite":
         yield Stores(engine, folder)
         return
@@ -92,181 +75,179 @@ def stores(engine: str, folder: Path) -> Iterator[Stores]:
         stop()
 
 
-def free_address() -> Address:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return "127.0.0.1", probe.getsockname()[1]
+def read_procfile() -> dict[str, str]:
+    """Return the commands that `make run` starts, by process."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    named = (line.split(":", 1) for line in lines if line and not line.startswith("#"))
+    return {name: command.strip() for name, command in named}
 
 
-def text(address: Address) -> str:
-    """host:port."""
-    return f"{address[0]}:{address[1]}"
+def prepare_store(service: str, url: str) -> None:
+    """Migrate the store of a service and load its demo data."""
+    command = [sys.executable, "-m", f"{service}_svc"]
+    for words in (["migrate"], ["load", f"demo/{service}.toml"]):
+        run_command([*command, *words], {"DATABASE_URL": url})
 
 
-def procfile() -> dict[str, str]:
-    """The commands that `make run` starts."""
-    commands = parse_procfile((ROOT / "Procfile").read_text()).processes
-    return dict(commands)
+def optigate(
+    make_store: Stores, services: Collection[str] = SERVICES, *, has_gateway: bool = True
+) -> Contender:
+    """Return Optigate as `make run` starts it, or some of its services with or without gateway."""
+    listen = {name: find_free_address() for name in services}
+    http = find_free_address()
+    urls = {name: make_store(name) for name in services}
+    env = {
+        "GATEWAY_BIND": format_address(http),
+        "GATEWAY_PUBLIC_URL": f"http://{format_address(http)}",
+    }
+    for name in services:
+        prepare_store(name, urls[name])
+        address = format_address(listen[name])
+        env[f"{name.upper()}_LISTEN"] = env[f"GATEWAY_{name.upper()}_ADDR"] = address
+        env[f"{name.upper()}_DATABASE_URL"] = urls[name]
+    names = [*services, GATEWAY] if has_gateway else [*services]
+    processes = tuple(
+        run_in_shell(name, command, env)
+        for name, command in read_procfile().items()
+        if name in names
+    )
+    ready = ONE_SERVICE_READY[next(iter(services))] if len(services) == 1 else "/readyz"
+    return Contender(
+        OPTIGATE, make_store.engine, processes, http if has_gateway else None, ready, listen, urls
+    )
 
 
-def _shell(name: str, command: str, env: Mapping[str, str]) -> Process:
+def run_in_shell(name: str, command: str, env: Mapping[str, str]) -> Process:
+    """Return a process that a shell command becomes."""
     return Process(name, ("sh", "-c", command), env)
 
 
-def optigate(make_store: Stores) -> Contender:
-    """Optigate as `make run` starts it."""
-    listen = {name: free_address() for name in SERVICES}
-    http = free_address()
-    urls = {name: make_store(name) for name in SERVICES}
-    env = {"GATEWAY_BIND": text(http), "GATEWAY_PUBLIC_URL": f"http://{text(http)}"}
-    for name in SERVICES:
-        prepare(name, urls[name])
-        env[f"{name.upper()}_LISTEN"] = env[f"GATEWAY_{name.upper()}_ADDR"] = text(listen[name])
-        env[f"{name.upper()}_DATABASE_URL"] = urls[name]
-    processes = tuple(_shell(name, command, env) for name, command in procfile().items())
-    return Contender("optigate", make_store.engine, processes, http, "/readyz", listen, urls)
-
-
-def peer(name: str, argv: Callable[[str, str], list[str]], make_store: Stores) -> Contender:
-    """A peer on a prepared store; `argv` makes its command of host and port."""
-    url, http = make_store(name), free_address()
-    env = {"DATABASE_URL": url}
-    made = subprocess.run(
-        [sys.executable, "-m", "bench.peers.prepare"],
-        cwd=ROOT,
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        check=False,
+def orders_replicas(make_store: Stores, count: int) -> tuple[Contender, list[Address]]:
+    """Return processes of the orders service on one PostgreSQL store, and where they listen."""
+    url, command = make_store("orders"), read_procfile()["orders"]
+    prepare_store("orders", url)
+    listen = {f"orders {number + 1}": find_free_address() for number in range(count)}
+    processes = tuple(
+        run_in_shell(
+            name,
+            command,
+            {"ORDERS_LISTEN": format_address(address), "ORDERS_DATABASE_URL": url},
+        )
+        for name, address in listen.items()
     )
-    if made.returncode:
-        raise RuntimeError(f"bench.peers.prepare failed:\n{made.stderr}")
-    process = Process(name, tuple(argv(http[0], str(http[1]))), env)
-    subscription = json.loads(made.stdout)["subscription_id"]
-    path = f"/api/public/v1/subscriptions/{subscription}"
-    return Contender(
-        name, make_store.engine, (process,), http, path, {}, {"": url}, str(subscription)
-    )
+    contender = Contender(f"{count} x orders", make_store.engine, processes, grpc=listen)
+    return contender, list(listen.values())
 
 
-def fastapi(make_store: Stores) -> Contender:
-    """The FastAPI peer on uvicorn, two workers."""
+def prepare_peer(url: str) -> str:
+    """Fill an empty store of a peer; return the id of its subscription."""
+    printed = run_command([sys.executable, "-m", "bench.peers.prepare"], {"DATABASE_URL": url})
+    return str(json.loads(printed)["subscription_id"])
 
-    def argv(host: str, port: str) -> list[str]:
+
+def monolith(name: str, argv: Callable[[str, str], list[str]], make_store: Stores) -> Contender:
+    """Return a peer of one application; `argv` makes its command of host and port."""
+    url, http = make_store(name), find_free_address()
+    subscription = prepare_peer(url)
+    process = Process(name, tuple(argv(http[0], str(http[1]))), {"DATABASE_URL": url})
+    path = f"{SUBSCRIPTIONS}/{subscription}"
+    return Contender(name, make_store.engine, (process,), http, path, {}, {"": url}, subscription)
+
+
+def fastapi(make_store: Stores, workers: int = 2) -> Contender:
+    """Return the FastAPI peer on uvicorn."""
+
+    def build_argv(host: str, port: str) -> list[str]:
         app = "bench.peers.fastapi_app:app"
         quiet = ["--no-access-log", "--log-level", "warning"]
-        command = ["uvicorn", app, "--workers", "2", "--host", host, "--port", port, *quiet]
-        return [sys.executable, "-m", *command, "--loop", "uvloop", "--http", "httptools"]
+        command = ["uvicorn", app, "--workers", str(workers), "--host", host, "--port", port]
+        return [sys.executable, "-m", *command, *quiet, "--loop", "uvloop", "--http", "httptools"]
 
-    return peer("fastapi", argv, make_store)
+    return monolith("fastapi" if workers > 1 else "fastapi-1", build_argv, make_store)
+
+
+def fastapi_one_worker(make_store: Stores) -> Contender:
+    """Return the FastAPI peer with one worker: on SQLite, writers of two wait for each other."""
+    return fastapi(make_store, workers=1)
 
 
 def smorest(make_store: Stores) -> Contender:
-    """The flask-smorest peer, under the gateway's gunicorn command line."""
+    """Return the flask-smorest peer under gunicorn's threads."""
 
-    def argv(host: str, port: str) -> list[str]:
-        return ["sh", "-c", gunicorn("bench.peers.smorest_app:create_app()", f"{host}:{port}")]
+    def build_argv(host: str, port: str) -> list[str]:
+        return [
+            "sh",
+            "-c",
+            under_gthread("bench.peers.smorest_app:create_app()", (host, int(port))),
+        ]
 
-    return peer("smorest", argv, make_store)
+    return monolith("smorest", build_argv, make_store)
 
 
-def gunicorn(app: str, bind: str) -> str:
-    """The gateway's command line for another application."""
-    words = shlex.split(procfile()["gateway"])
-    words[-1], words[words.index("--bind") + 1] = app, bind
+def by_the_book(make_store: Stores) -> Contender:
+    """Return the peer of Optigate's shape: a gateway, an orders and a subscriptions service."""
+    http, listen, urls = find_free_address(), {}, {}
+    processes, subscription = [], ""
+    for service in ("orders", "subscriptions"):
+        url = urls[service] = make_store(f"book_{service}")
+        subscription = prepare_peer(url)
+        listen[service] = find_free_address()
+        argv = (sys.executable, "-m", "bench.peers.by_the_book", service)
+        env = {"DATABASE_URL": url, "LISTEN": format_address(listen[service])}
+        processes.append(Process(service, argv, env))
+    command = under_gthread("bench.peers.by_the_book.gateway:create_app()", http)
+    env = {f"{name.upper()}_ADDR": format_address(address) for name, address in listen.items()}
+    processes.append(run_in_shell(GATEWAY, command, env))
+    path = f"{SUBSCRIPTIONS}/{subscription}"
+    return Contender(
+        "by_the_book", make_store.engine, tuple(processes), http, path, {}, urls, subscription
+    )
+
+
+PRODUCTS: dict[str, Callable[[Stores], Contender]] = {
+    OPTIGATE: optigate,
+    "fastapi": fastapi,
+    "fastapi-1": fastapi_one_worker,
+    "smorest": smorest,
+    "by_the_book": by_the_book,
+}
+
+
+def under_gthread(app: str, bind: Address) -> str:
+    """Return the command that serves an application with gunicorn's threads."""
+    return f"exec python -m gunicorn --bind {format_address(bind)} {GTHREAD} '{app}'"
+
+
+def under_gateway_command(app: str, bind: Address) -> str:
+    """Return the gateway's command line for another application."""
+    words = shlex.split(read_procfile()[GATEWAY])
+    words[-1], words[words.index("--bind") + 1] = app, format_address(bind)
     return shlex.join(words)
 
 
-def null_flask(rpc: Address) -> Contender:
-    """Null routes under the gateway's gunicorn; /hop calls the null RPC at `rpc`."""
-    http = free_address()
-    command = gunicorn("bench.experiments.floors:create_app()", text(http))
-    process = _shell("null flask", command, {"BENCH_RPC": text(rpc)})
-    return Contender("null flask", "", (process,), http, "/null")
+def null_route() -> Contender:
+    """Return a null route under the gateway's command line."""
+    http = find_free_address()
+    command = under_gateway_command("bench.experiments.floors:create_app()", http)
+    return Contender("null route", "", (run_in_shell("null route", command, {}),), http, "/null")
+
+
+def null_hop(rpc: Address) -> Contender:
+    """Return a route that calls the null RPC at `rpc` with the grpc package, under threads."""
+    http = find_free_address()
+    command = under_gthread("bench.experiments.floors:create_app()", http)
+    process = run_in_shell("null hop", command, {"BENCH_RPC": format_address(rpc)})
+    return Contender("null hop", "", (process,), http, "/hop")
 
 
 def null_rpc(engine: str) -> Contender:
-    """A null RPC on the server of the services."""
-    address = free_address()
-    argv = (sys.executable, "-m", "bench.experiments.floors", "rpc", text(address), engine)
+    """Return a null RPC on the server of the services."""
+    address = find_free_address()
+    module = "bench.experiments.floors"
+    argv = (sys.executable, "-m", module, "rpc", format_address(address), engine)
     return Contender("null rpc", engine, (Process("null rpc", argv),), grpc={"null": address})
 
 
-@contextmanager
-def running(contender: Contender, logs: Path) -> Iterator[dict[str, int]]:
-    """Start it, wait until it serves, give the processes' ids by name; end it at last."""
-    with ExitStack() as stack:
-        started: dict[str, subprocess.Popen[bytes]] = {}
-        for process in contender.processes:
-            log = logs / f"{contender.name}-{process.name}.log".replace(" ", "-")
-            started[process.name] = stack.enter_context(_started(process, log))
-        _wait(contender, started, logs)
-        yield {name: process.pid for name, process in started.items()}
-
-
-@contextmanager
-def _started(process: Process, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **process.env}
-    with log.open("ab") as output:
-        made = subprocess.Popen(
-            process.argv,
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield made
-    finally:
-        end(made)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its whole session, by force if need be."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(STOPPING)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
-
-
-def _wait(contender: Contender, started: Mapping[str, subprocess.Popen[bytes]], logs: Path) -> None:
-    end_at = time.monotonic() + STARTING
-    ready = 0
-    while ready < SURE:
-        ready = ready + 1 if _serves(contender) else 0
-        ended = [name for name, process in started.items() if process.poll() is not None]
-        if ended or time.monotonic() > end_at:
-            told = "".join(
-                f"{path.name}:\n{path.read_text(errors='replace')[-3000:]}\n"
-                for path in sorted(logs.glob(f"{contender.name.replace(' ', '-')}-*.log"))
-            )
-            why = f"ended: {', '.join(ended)}" if ended else f"not ready after {STARTING} s"
-            raise RuntimeError(f"{contender.name} on {contender.engine}: {why}\n{told}")
-        time.sleep(0.1)
-
-
-def _serves(contender: Contender) -> bool:
-    try:
-        if contender.http is None:
-            for address in contender.grpc.values():
-                socket.create_connection(address, timeout=1).close()
-            return True
-        status, _ = ask(
-            contender.http, "GET", contender.ready, {"Authorization": basic("demo-merchant")}
-        )
-    except OSError:
-        return False
-    return status == 200
-
-
-def subscription_of(contender: Contender) -> str:
-    """The subscription to read from a running contender."""
-    return contender.subscription or subscription_with_boxes(contender.grpc["subscriptions"])
+def find_subscription(contender: Contender) -> str:
+    """Return the id of a subscription to read from a running contender."""
+    return contender.subscription or create_delivered_subscription(contender.grpc["subscriptions"])

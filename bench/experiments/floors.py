@@ -12,50 +12,45 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import grpc
 import psycopg
 from flask import Flask, Response
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url
 
-from bench.scenarios.bodies import ORDER
-from chassis.context import Account
+from bench.experiments.service_code import OrderStore
 from chassis.server.server import MAX_CONCURRENT, OPTIONS, THREADS
 from chassis.store.database import Database
-from orders_svc import orders, store
-from orders_svc.warnings import Review
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'
 NULL_RPC = "/bench.Floor/Null"
-RAW, CORE = "raw", "core"  # the ways to insert: the driver alone, or SQLAlchemy Core
-COLUMNS = [column.name for column in store.orders.c]
+DRIVER, CORE = "driver", "core"  # the ways to insert: the driver alone, or SQLAlchemy Core
 
 
 def create_app() -> Flask:
-    """A Flask application with two null routes: one answers, one calls the null RPC first."""
+    """Return an application with two null routes: one answers, one calls the null RPC first."""
     app = Flask(__name__, static_folder=None)
 
     @cache
-    def call() -> Callable[..., bytes]:
+    def open_call() -> Callable[..., bytes]:
         channel = grpc.insecure_channel(os.environ["BENCH_RPC"])
         return channel.unary_unary(NULL_RPC)
 
     @app.get("/null")
-    def null() -> Response:
+    def answer() -> Response:
         return Response(ANSWER, 200, content_type="application/json")
 
     @app.get("/hop")
     def hop() -> Response:
-        return Response(call()(b"", timeout=10), 200, content_type="application/json")
+        return Response(open_call()(b"", timeout=10), 200, content_type="application/json")
 
     return app
 
 
 def serve(address: str, engine: str) -> None:
-    """A server as chassis.server.server.start builds it, without accounts and without a store."""
+    """Serve a null RPC as a service's server does, without accounts and without a store."""
     server = grpc.server(
         ThreadPoolExecutor(THREADS[engine == "sqlite"]),
         options=OPTIONS,
@@ -72,19 +67,11 @@ def serve(address: str, engine: str) -> None:
 
 
 def insert(url: str, seconds: float, way: str) -> dict[str, float]:
-    """Insert orders one by one, each durable before the next; gives how many and at what cost."""
+    """Insert orders one by one, each durable before the next; return how many, at what cost."""
     database = Database(url)
-    with database.read() as tx:
-        ids = store.accounts.ids(tx)
-        user = tx.execute(select(store.users.c.id)).scalars().first()
-    assert user is not None
-    account = Account(ids["demo-client"], "demo-client", "client")
-
-    def core() -> None:
-        with database.write() as tx:
-            orders.add(tx, account, user, ORDER, Review([], {}), datetime.now(UTC))
-
-    work = core if way == CORE else _raw(url, account.id, user)
+    store = OrderStore(database)
+    store.insert()  # a warm-up, and the pattern of the driver's rows
+    work = store.insert if way == CORE else _insert_by_driver(url)
     work()
     start, cpu = time.perf_counter(), time.process_time()
     count = 0
@@ -97,41 +84,32 @@ def insert(url: str, seconds: float, way: str) -> dict[str, float]:
     return {"count": count, "seconds": taken, "cpu": spent}
 
 
-def _raw(url: str, account: int, user: int) -> Callable[[], None]:
-    """The same row through the driver alone."""
+def _insert_by_driver(url: str) -> Callable[[], None]:
+    """Return a function that repeats a row of `orders` under a new id, by the driver alone."""
     parsed = make_url(url)
-    execute: Callable[[str, list[Any]], Any]
-    commit: Callable[[], Any]
+    connection: Any
     if parsed.get_backend_name() == "sqlite":
-        files = sqlite3.connect(parsed.database or "", isolation_level=None)
+        connection = sqlite3.connect(parsed.database or "", isolation_level=None)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            files.execute(f"PRAGMA {pragma}")
-        execute, commit, mark = files.execute, files.commit, "?"
+            connection.execute(f"PRAGMA {pragma}")
+        begin, mark = "BEGIN IMMEDIATE", "?"
     else:
-        server = psycopg.connect(
-            parsed.set(drivername="postgresql").render_as_string(hide_password=False)
-        )
-        execute, commit, mark = server.execute, server.commit, "%s"
-    marks = ", ".join([mark] * len(COLUMNS))
-    statement = f"INSERT INTO orders ({', '.join(COLUMNS)}) VALUES ({marks})"
+        plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection, begin, mark = psycopg.connect(plain), "", "%s"
+    found = connection.execute("SELECT * FROM orders LIMIT 1")
+    names = [column[0] for column in found.description]
+    row = [json.dumps(value) if isinstance(value, dict) else value for value in found.fetchone()]
+    connection.commit()
+    id_at = names.index("id")
+    marks = ", ".join([mark] * len(names))
+    statement = f"INSERT INTO orders ({', '.join(names)}) VALUES ({marks})"
 
     def work() -> None:
-        now = datetime.now(UTC).isoformat(" ")
-        row = {
-            "id": "ord_" + secrets.token_hex(12),
-            "account_id": account,
-            "user_id": user,
-            "lab_id": ORDER["lab"],
-            "account_number": ORDER["account_number"],
-            "lab_status": "submitted",
-            "document": json.dumps(ORDER),
-            "created_at": now,
-            "updated_at": now,
-        }
-        if mark == "?":
-            execute("BEGIN IMMEDIATE", [])
-        execute(statement, [row.get(name) for name in COLUMNS])
-        commit()
+        row[id_at] = "ord_" + secrets.token_hex(12)
+        if begin:
+            connection.execute(begin)
+        connection.execute(statement, row)
+        connection.commit()
 
     return work
 

@@ -1,130 +1,225 @@
 """`python -m bench orders|sessions|subscriptions`: one service alone, directly over gRPC.
 
 `python -m bench http orders|sessions|subscriptions`: the same through the gateway.
+With `--target HOST:PORT` both load what already runs there, and start nothing.
 """
 
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench.experiments import contenders
-from bench.experiments.contenders import SERVICES, Contender, running, stores, subscription_of
-from bench.load.generator import Address
-from bench.report.measure import Sample, machine, sample
-from bench.report.processes import resident
-from bench.scenarios import works
+from bench.experiments.contenders import SERVICES, find_subscription
+from bench.experiments.launcher import Contender
+from bench.experiments.options import (
+    CONNECTIONS,
+    ENGINE,
+    exit_with_faults,
+    format_memory,
+    list_errors,
+    print_sample,
+    run_optigate,
+)
+from bench.load.sockets import Address
+from bench.report.measure import Sample, take_sample
+from bench.report.processes import read_memory
+from bench.scenarios import orders, sessions, subscriptions
+from bench.scenarios.bodies import DEMO_CALLERS, Caller
+from bench.scenarios.scenario import HttpScenario
 
-Made = Callable[[Contender], works.Asking]
-DIRECT: dict[str, Made] = {
-    "orders": lambda of: works.grpc_create_orders(of.grpc["orders"]),
-    "sessions": lambda of: works.grpc_create_sessions(of.grpc["sessions"]),
-    "subscriptions": lambda of: works.DeliveringByGrpc(of.grpc["subscriptions"]),
+Build = Callable[[Contender], HttpScenario]
+BuildForTarget = Callable[["Target"], HttpScenario]
+GRPC: dict[str, Build] = {
+    "orders": lambda of: orders.create_orders_over_grpc(of.grpc["orders"]),
+    "sessions": lambda of: sessions.create_sessions_over_grpc(of.grpc["sessions"]),
+    "subscriptions": lambda of: subscriptions.DeliverOverGrpc(of.grpc["subscriptions"]),
 }
-DIRECT_READ: dict[str, Made] = {
-    "subscriptions": lambda of: works.grpc_read_subscription(
-        of.grpc["subscriptions"], subscription_of(of)
+GRPC_READ: dict[str, Build] = {
+    "subscriptions": lambda of: subscriptions.read_subscription_over_grpc(
+        of.grpc["subscriptions"], find_subscription(of)
+    ),
+}
+HTTP: dict[str, Build] = {
+    "orders": lambda of: orders.create_orders(of.http_address),
+    "sessions": lambda of: sessions.create_sessions(of.http_address),
+    "subscriptions": lambda of: subscriptions.DeliverOverHttp(
+        of.http_address, of.grpc["subscriptions"]
+    ),
+}
+HTTP_READ: dict[str, Build] = {
+    "orders": lambda of: orders.read_order(of.http_address),
+    "subscriptions": lambda of: subscriptions.read_subscription(
+        of.http_address, find_subscription(of)
     ),
 }
 
 
-def http_of(of: Contender) -> Address:
-    """Where its HTTP is served."""
-    assert of.http is not None
-    return of.http
+@dataclass(frozen=True)
+class Target:
+    """A deployment that already runs, and what its owner says of it."""
+
+    address: Address
+    caller: Caller
+    body: dict[str, Any] | None = None  # of an order, where the demo data is not loaded
+    subscription: str = ""  # the id of one to read
+
+    @property
+    def subscription_id(self) -> str:
+        """The subscription to read."""
+        if not self.subscription:
+            raise click.UsageError("--read of subscriptions needs --id with --target.")
+        return self.subscription
 
 
-HTTP: dict[str, Made] = {
-    "orders": lambda of: works.create_orders(http_of(of)),
-    "sessions": lambda of: works.create_sessions(http_of(of)),
-    "subscriptions": lambda of: works.Delivering(http_of(of), of.grpc["subscriptions"]),
+GRPC_TARGET: dict[str, BuildForTarget] = {
+    "orders": lambda of: orders.create_orders_over_grpc(of.address, of.caller, of.body),
+    "sessions": lambda of: sessions.create_sessions_over_grpc(of.address, of.caller),
+    "subscriptions": lambda of: subscriptions.create_subscriptions_over_grpc(of.address, of.caller),
 }
-HTTP_READ: dict[str, Made] = {
-    "orders": lambda of: works.read_order(http_of(of)),
-    "subscriptions": lambda of: works.read_subscription(http_of(of), subscription_of(of)),
+GRPC_TARGET_READ: dict[str, BuildForTarget] = {
+    "subscriptions": lambda of: subscriptions.read_subscription_over_grpc(
+        of.address, of.subscription_id, of.caller
+    ),
 }
-ENGINE = click.option(
-    "--engine", type=click.Choice(contenders.ENGINES), default="sqlite", show_default=True
-)
+HTTP_TARGET: dict[str, BuildForTarget] = {
+    "orders": lambda of: orders.create_orders(of.address, of.caller, of.body),
+    "sessions": lambda of: sessions.create_sessions(of.address, of.caller),
+    "subscriptions": lambda of: subscriptions.create_subscriptions(of.address, of.caller),
+}
+HTTP_TARGET_READ: dict[str, BuildForTarget] = {
+    "orders": lambda of: orders.read_order(of.address, of.caller, of.body),
+    "subscriptions": lambda of: subscriptions.read_subscription(
+        of.address, of.subscription_id, of.caller
+    ),
+}
 
 
-@contextmanager
-def optigate(engine: str) -> Iterator[tuple[Contender, dict[str, int]]]:
-    """Optigate on fresh stores: what it is, and its processes with those of PostgreSQL."""
-    with (
-        tempfile.TemporaryDirectory(prefix="optigate-bench-") as name,
-        stores(engine, Path(name)) as make_store,
-    ):
-        click.echo(machine(Path(name)))
-        contender = contenders.optigate(make_store)
-        with running(contender, Path(name)) as roots:
-            yield contender, {**roots, **make_store.processes}
+@dataclass(frozen=True)
+class Pressure:
+    """How hard a service is loaded, and how that is told."""
 
+    rate: float
+    seconds: float
+    connections: int
+    closed: bool
+    as_json: bool
+    max_p99: float | None
 
-def tell(taken: Sample) -> None:
-    """Print a measurement."""
-    latencies = ", ".join(f"{name} {value:.1f}" for name, value in taken.latencies.items())
-    spent = {name: us for name, us in taken.cpu.items() if us >= 1}
-    cpu = ", ".join(f"{name} {us:.0f}" for name, us in spent.items())
-    click.echo(f"  {taken.throughput:.0f} requests/s; ms: {latencies}")
-    click.echo(f"  CPU us a request: {cpu}; this client {taken.client:.0f}")
-    if taken.errors:
-        click.echo(f"  errors: {dict(taken.errors)}")
-
-
-def own(rss: dict[str, int]) -> float:
-    """Megabytes of our own processes, without those of PostgreSQL."""
-    return sum(of for name, of in rss.items() if name != "postgres") / 1e6
-
-
-def memory(rss: dict[str, int]) -> str:
-    """Megabytes by process, and of ours together."""
-    each = ", ".join(f"{name} {of / 1e6:.1f}" for name, of in rss.items())
-    return f"MB RSS: {own(rss):.1f} ({each})"
-
-
-def finish(broken: list[str]) -> None:
-    """Exit 1 with what was broken, if anything was."""
-    for fault in broken:
-        click.echo(f"BROKEN: {fault}", err=True)
-    sys.exit(1 if broken else 0)
-
-
-def _measure(
-    made: Made, engine: str, rate: float | None, seconds: float, connections: int, closed: bool
-) -> None:
-    with optigate(engine) as (contender, roots):
-        work = made(contender)
-        taken = sample(
-            work,
-            roots,
-            connections=connections,
-            seconds=seconds,
-            rate=None if closed else rate,
+    def take_sample(self, scenario: HttpScenario, roots: Mapping[str, int]) -> Sample:
+        """Run the load."""
+        rate = None if self.closed else self.rate
+        return take_sample(
+            scenario, roots, connections=self.connections, seconds=self.seconds, rate=rate
         )
-        tell(taken)
-        click.echo(f"  {memory(resident(roots))}")
-        broken = work.broken() + [f"{count} x {what}" for what, count in taken.errors.items()]
-    finish(broken)
+
+    def find_faults(self, scenario: HttpScenario, sample: Sample) -> list[str]:
+        """Return what went wrong: broken promises, errors, a p99 above the threshold."""
+        faults = scenario.broken_promises() + list_errors(sample)
+        p99 = sample.latencies["p99"]
+        if self.max_p99 is not None and p99 > self.max_p99:
+            faults.append(f"p99 is {p99:.1f} ms, above {self.max_p99:g}")
+        return faults
+
+    def report(self, sample: Sample, memory: Mapping[str, int], faults: list[str]) -> None:
+        """Print the figures, and exit with 1 where something went wrong."""
+        if self.as_json:
+            figures = asdict(sample) | {
+                "errors": dict(sample.errors),
+                "error_count": sum(sample.errors.values()),
+                "memory": dict(memory),
+                "faults": faults,
+            }
+            click.echo(json.dumps(figures))
+        else:
+            print_sample(sample)
+            if memory:
+                click.echo(f"  {format_memory(memory)}")
+        exit_with_faults(faults)
 
 
-def _command(name: str, making: dict[str, Made], reading: dict[str, Made], way: str) -> Any:
-    @click.command(name, help=f"Load the {name} service {way}.")
+def load_own(service: str, build: Build, engine: str, pressure: Pressure, *, http: bool) -> None:
+    """Start one service, and the gateway if it is asked for, and load it."""
+    with run_optigate(engine, (service,), has_gateway=http) as (contender, roots):
+        scenario = build(contender)
+        sample = pressure.take_sample(scenario, roots)
+        memory, faults = read_memory(roots), pressure.find_faults(scenario, sample)
+    pressure.report(sample, memory, faults)
+
+
+def load_target(build: BuildForTarget, target: Target, pressure: Pressure) -> None:
+    """Load a deployment that already runs."""
+    try:
+        scenario = build(target)
+        sample = pressure.take_sample(scenario, {})
+    except (OSError, RuntimeError) as error:
+        raise click.ClickException(f"{target.address[0]}:{target.address[1]}: {error}") from None
+    pressure.report(sample, {}, pressure.find_faults(scenario, sample))
+
+
+def parse_target(_context: click.Context, _option: click.Parameter, text: str) -> Address | None:
+    """Return the address of --target."""
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise click.BadParameter("Write HOST:PORT.")
+    return host.strip("[]"), int(port)
+
+
+def _build_command(service: str, way: str, *, http: bool) -> click.Command:
+    own, own_read = (HTTP, HTTP_READ) if http else (GRPC, GRPC_READ)
+    far, far_read = (HTTP_TARGET, HTTP_TARGET_READ) if http else (GRPC_TARGET, GRPC_TARGET_READ)
+    caller = DEMO_CALLERS[service]
+
+    @click.command(service, help=f"Load the {service} service {way}.")
     @ENGINE
     @click.option("--rate", type=float, default=200.0, show_default=True, help="Requests/s.")
     @click.option("--seconds", type=float, default=10.0, show_default=True)
-    @click.option("--connections", type=int, default=32, show_default=True, help="At once.")
+    @CONNECTIONS
     @click.option("--closed", is_flag=True, help="As fast as it answers, instead of --rate.")
-    @click.option("--read", is_flag=True, help="Read one thing, instead of making new ones.")
-    def command(read: bool, **options: Any) -> None:
-        made = (reading if read else making).get(name)
-        if made is None:
-            raise click.UsageError(f"There is nothing to read in {name} this way.")
-        _measure(made, **options)
+    @click.option("--read", is_flag=True, help="Read one thing, instead of creating new ones.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+    @click.option("--max-p99", type=float, help="Exit with 1 where p99 is above so many ms.")
+    @click.option(
+        "--target",
+        callback=parse_target,
+        default="",
+        metavar="HOST:PORT",
+        help="Load what already runs there, without TLS, and start nothing.",
+    )
+    @click.option("--client", default=caller.name, show_default=True, help="With --target.")
+    @click.option(
+        "--secret",
+        envvar="BENCH_SECRET",
+        default=caller.secret,
+        help="With --target; better in BENCH_SECRET.",
+    )
+    @click.option("--user-email", default=caller.user_email, help="With --target, for orders.")
+    @click.option(
+        "--body",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="With --target: a JSON file with the order to send.",
+    )
+    @click.option("--id", "id_", default="", help="With --target: the subscription to read.")
+    def command(
+        engine: str, read: bool, target: Address | None, client: str, secret: str,
+        user_email: str, body: Path | None, id_: str, **pressure: Any,
+    ) -> None:  # fmt: skip
+        if target is not None:
+            build_far = (far_read if read else far).get(service)
+            order = None if body is None else json.loads(body.read_text())
+            caller = Caller(client, secret, user_email)
+            if build_far is None:
+                raise click.UsageError(f"There is nothing to read in {service} this way.")
+            load_target(build_far, Target(target, caller, order, id_), Pressure(**pressure))
+            return
+        build = (own_read if read else own).get(service)
+        if build is None:
+            raise click.UsageError(f"There is nothing to read in {service} this way.")
+        load_own(service, build, engine, Pressure(**pressure), http=http)
 
     return command
 
@@ -135,5 +230,5 @@ def through_http() -> None:
 
 
 for each in SERVICES:
-    through_http.add_command(_command(each, HTTP, HTTP_READ, "through the gateway"))
-COMMANDS = [*(_command(each, DIRECT, DIRECT_READ, "by gRPC") for each in SERVICES), through_http]
+    through_http.add_command(_build_command(each, "through the gateway", http=True))
+COMMANDS = [*(_build_command(each, "by gRPC", http=False) for each in SERVICES), through_http]

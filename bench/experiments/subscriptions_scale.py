@@ -7,12 +7,11 @@ Calls go to both in turn, over gRPC, one at a time: medians in milliseconds, and
 import itertools
 import logging
 import random
-import tempfile
+import secrets
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,42 +22,49 @@ import structlog
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import Connection, Table, create_engine, insert, select, text, update
 
-from bench.experiments.contenders import stores
-from bench.experiments.single import ENGINE
-from bench.report.measure import machine
-from bench.scenarios.bodies import basic
-from bench.scenarios.works import BIG, confirmed, delivery
-from chassis.context import utc_now
+from bench.experiments.contenders import prepare_store
+from bench.experiments.options import ENGINE, open_fresh_stores
+from bench.experiments.service_code import (
+    SUBSCRIPTION_ACCOUNTS,
+    SUBSCRIPTION_TABLES,
+    SUBSCRIPTIONS,
+    search_words,
+    year_of,
+)
+from bench.report.measure import time_call
+from bench.scenarios.subscriptions import (
+    HUGE_CAP_BOXES,
+    MERCHANT,
+    build_deliveries,
+    call_options,
+    confirm_subscription,
+)
 from chassis.store.database import JSON, Database
-from demo.__main__ import prepare
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
-from subscriptions_svc import store
-from subscriptions_svc.__main__ import SERVICE
-from subscriptions_svc.searching import words
-from subscriptions_svc.solicitations import new_code
-from subscriptions_svc.years import year_of
 
-CALLER = (("authorization", basic("demo-merchant")),)
-PAGE = 30  # what both stores have
-BATCH = 1_000  # subscriptions that are put in at a time
-EVERY = 20  # of so many reads each has a subscription of its own
-ALLOWED = 1.5
+PAGE_SIZE = 30  # subscriptions that both stores have
+BATCH_SIZE = 1_000  # subscriptions inserted at a time
+READ_PER_BATCH, MAX_READ = 20, 200  # subscriptions that reads ask for
+WARM_UP_CALLS = 10
+MAX_RATIO = 1.5
 MADRID = ZoneInfo("Europe/Madrid")
-GIVEN = ("Ana", "Luis", "Carmen", "Javier", "Lucía", "Pablo", "Elena", "Marcos", "Inés", "Hugo")
+GIVEN_NAMES = (
+    "Ana", "Luis", "Carmen", "Javier", "Lucía", "Pablo", "Elena", "Marcos", "Inés", "Hugo",
+)  # fmt: skip
 SURNAMES = ("García", "Pérez", "López", "Núñez", "Serra", "Vidal", "Ortega", "Ibáñez", "Soler")
 STATUSES = ("draft", "sent", "activating", "active", "active", "active", "active", "cancelled")
-Asks = Callable[[], Any]
+Call = Callable[[], Any]
 
 
-def rows(
+def generate_rows(
     subscription: dict[str, Any], items: list[dict[str, Any]], deliveries: int, account_id: int
 ) -> Iterator[tuple[Table, dict[str, Any]]]:
-    """A subscription like another one, of another shopper and another time, with its ledger."""
+    """Yield the rows of a subscription like another one, at another time, with its ledger."""
     id_, status = str(uuid.uuid4()), random.choice(STATUSES)
-    began = utc_now() - timedelta(minutes=random.randrange(60, 700 * 24 * 60))
+    began = datetime.now(UTC) - timedelta(minutes=random.randrange(60, 700 * 24 * 60))
     person = {
-        "given_names": random.choice(GIVEN),
+        "given_names": random.choice(GIVEN_NAMES),
         "surnames": " ".join(random.sample(SURNAMES, 2)),
         "mobile_phone": f"6{random.randrange(10**8):08}",
         "reference": f"full-{id_}",
@@ -67,7 +73,7 @@ def rows(
     activated_at = began if status == "active" else None
     new_ids = {item["id"]: str(uuid.uuid4()) for item in items}
     yield (
-        store.subscriptions,
+        SUBSCRIPTION_TABLES["subscriptions"],
         {
             **subscription,
             **person,
@@ -76,23 +82,23 @@ def rows(
             "payment_status": random.choice(("pending", "paid", "paid", "failed")),
             "contract_number": id_[:12] if is_confirmed else None,
             "cart_id": str(uuid.uuid4()),
-            "cart_code": new_code(),
+            "cart_code": secrets.token_urlsafe(20),
             "created_at": began - timedelta(minutes=30),
             "confirmed_at": began if is_confirmed else None,
             "activated_at": activated_at,
             "renewal_at": activated_at and activated_at + relativedelta(months=24),
         },
     )
-    for word in words(person):
+    for word in search_words(person):
         row = {
             "merchant_id": subscription["merchant_id"],
             "word": word,
             "subscription_id": id_,
         }
-        yield store.subscription_words, row
+        yield SUBSCRIPTION_TABLES["subscription_words"], row
     for item in items:
         yield (
-            store.cart_items,
+            SUBSCRIPTION_TABLES["cart_items"],
             {
                 **item,
                 "id": new_ids[item["id"]],
@@ -105,11 +111,11 @@ def rows(
     lenses = itertools.cycle(item for item in items if item["eye"])
     counted: dict[tuple[str, int], list[datetime]] = {}
     for lens, number in zip(lenses, range(deliveries), strict=False):
-        at = began + (utc_now() - began) * number / deliveries
+        at = began + (datetime.now(UTC) - began) * number / deliveries
         year = year_of(activated_at, at, MADRID)
         counted.setdefault((new_ids[lens["id"]], year), []).append(at)
         yield (
-            store.box_deliveries,
+            SUBSCRIPTION_TABLES["box_deliveries"],
             {
                 "subscription_id": id_,
                 "item_id": new_ids[lens["id"]],
@@ -122,7 +128,7 @@ def rows(
         )
     for (item_id, year), moments in counted.items():
         yield (
-            store.box_counters,
+            SUBSCRIPTION_TABLES["box_counters"],
             {
                 "item_id": item_id,
                 "year": year,
@@ -134,110 +140,104 @@ def rows(
         )
 
 
-def fill(url: str, pattern: str, subscriptions: int, deliveries: int) -> list[str]:
-    """Put in subscriptions like one that is there; gives the ids of some."""
-    engine, sample = create_engine(url, **JSON), list[str]()
+def fill_store(url: str, pattern: str, subscriptions: int, deliveries: int) -> list[str]:
+    """Insert subscriptions like one that is there; return the ids of some."""
+    engine, some = create_engine(url, **JSON), list[str]()
     with engine.begin() as tx:
-        made, items, account_id = _pattern(tx, pattern)
+        subscription, items, account_id = _read_pattern(tx, pattern)
     each = deliveries // subscriptions
-    for first in range(0, subscriptions, BATCH):
-        tables: dict[Table, list[dict[str, Any]]] = {}
-        for _ in range(min(BATCH, subscriptions - first)):
-            for table, row in rows(made, items, each, account_id):
-                tables.setdefault(table, []).append(row)
+    for first in range(0, subscriptions, BATCH_SIZE):
+        batches: dict[Table, list[dict[str, Any]]] = {}
+        for _ in range(min(BATCH_SIZE, subscriptions - first)):
+            for table, row in generate_rows(subscription, items, each, account_id):
+                batches.setdefault(table, []).append(row)
         with engine.begin() as tx:
-            for table, batch in tables.items():
+            for table, batch in batches.items():
                 tx.execute(insert(table), batch)
-        sample += [row["id"] for row in tables[store.subscriptions][:EVERY]]
+        inserted = batches[SUBSCRIPTION_TABLES["subscriptions"]]
+        some += [row["id"] for row in inserted[:READ_PER_BATCH]]
+    totals = SUBSCRIPTION_TABLES["subscription_totals"]
     with engine.begin() as tx:
-        totals = update(store.subscription_totals)
-        tx.execute(totals.values(total=store.subscription_totals.c.total + subscriptions))
+        tx.execute(update(totals).values(total=totals.c.total + subscriptions))
     # What the engine does by itself in the life of a store.
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tx:
         tx.execute(text("ANALYZE" if engine.dialect.name == "sqlite" else "VACUUM ANALYZE"))
     engine.dispose()
-    return random.sample(sample, min(200, len(sample)))
+    return random.sample(some, min(MAX_READ, len(some)))
 
 
-def _pattern(tx: Connection, id_: str) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
-    table, parts = store.subscriptions, store.cart_items
-    made = tx.execute(select(table).where(table.c.id == id_)).one()
-    items = tx.execute(
-        select(parts).where(parts.c.subscription_id == id_).order_by(parts.c.position)
-    )
-    accounts = store.accounts.table
-    account = select(accounts.c.id).where(accounts.c.name == "demo-merchant")
+def _read_pattern(tx: Connection, id_: str) -> tuple[dict[str, Any], list[dict[str, Any]], int]:
+    """Return the rows of a subscription and its items, and the id of its account."""
+    table, items = SUBSCRIPTION_TABLES["subscriptions"], SUBSCRIPTION_TABLES["cart_items"]
+    accounts = SUBSCRIPTION_ACCOUNTS
+    subscription = tx.execute(select(table).where(table.c.id == id_)).one()
+    of_cart = select(items).where(items.c.subscription_id == id_).order_by(items.c.position)
+    account = select(accounts.c.id).where(accounts.c.name == MERCHANT.name)
     return (
-        dict(made._mapping),
-        [dict(item._mapping) for item in items],
+        dict(subscription._mapping),
+        [dict(item._mapping) for item in tx.execute(of_cart)],
         tx.execute(account).scalar_one(),
     )
 
 
 class Side:
-    """One service with its store, and what is asked of it."""
+    """One service with its store, and the calls to it."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.running = SERVICE.start(database, "127.0.0.1:0", "http://127.0.0.1:8080")
+        self.running = SUBSCRIPTIONS.start(database, "127.0.0.1:0", "http://127.0.0.1:8080")
         self.channel = grpc.insecure_channel(f"127.0.0.1:{self.running.port}")
         self.stub = SubscriptionServiceStub(self.channel)
         address = ("127.0.0.1", self.running.port)
-        self.made = [confirmed(address, BIG) for _ in range(PAGE)]
-        self.ids = [id_ for id_, _ in self.made]
+        self.confirmed = [confirm_subscription(address, HUGE_CAP_BOXES) for _ in range(PAGE_SIZE)]
+        self.ids = [id_ for id_, _ in self.confirmed]
 
-    def asks(self) -> dict[str, Asks]:
-        """Each call, by name."""
-        some, deliveries = itertools.cycle(self.ids), itertools.cycle(self.made)
+    def build_calls(self) -> dict[str, Call]:
+        """Return each call, by name."""
+        ids, deliveries = itertools.cycle(self.ids), itertools.cycle(self.confirmed)
 
         def get() -> Any:
-            return self.ask(
-                "GetSubscription", pb.GetSubscriptionRequest(subscription_id=next(some))
-            )
+            request = pb.GetSubscriptionRequest(subscription_id=next(ids))
+            return self.call("GetSubscription", request)
 
         def deliver() -> Any:
             id_, (left, right) = next(deliveries)
-            return self.ask("CreateBoxDeliveries", delivery(id_, {left: 1, right: 1}))
+            return self.call("CreateBoxDeliveries", build_deliveries(id_, {left: 1, right: 1}))
 
-        def listed(**filters: Any) -> Asks:
+        def list_by(**filters: Any) -> Call:
             request = pb.ListSubscriptionsRequest(**filters)
-            return lambda: self.ask("ListSubscriptions", request)
+            return lambda: self.call("ListSubscriptions", request)
 
         return {
             "GET": get,
             "box_deliveries": deliver,
-            "list": listed(),
-            "list, second page": listed(page=2, per_page=PAGE // 2),
-            "list, status": listed(status="activating"),
-            "list, this month": listed(created_at="current_month"),
-            "list, store": listed(store_ref="tienda_moderna"),
-            "list, search": listed(search="john doe"),
+            "list": list_by(),
+            "list, second page": list_by(page=2, per_page=PAGE_SIZE // 2),
+            "list, status": list_by(status="activating"),
+            "list, this month": list_by(created_at="current_month"),
+            "list, store": list_by(store_ref="tienda_moderna"),
+            "list, search": list_by(search="john doe"),
         }
 
-    def ask(self, rpc: str, request: Any) -> Any:
-        return getattr(self.stub, rpc)(request, timeout=30, metadata=CALLER)
+    def call(self, rpc: str, request: Any) -> Any:
+        """Call an RPC as the merchant."""
+        return getattr(self.stub, rpc)(request, **call_options(MERCHANT) | {"timeout": 30})
 
     def stop(self) -> None:
+        """Stop the service."""
         self.channel.close()
         self.running.stop(0)
 
 
-def milliseconds(work: Asks) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1000
-
-
-def compare(empty: Side, full: Side, calls: int) -> dict[str, tuple[float, float]]:
-    """The median of each call on both sides, asked in turn."""
+def compare_sides(empty: Side, full: Side, calls: int) -> dict[str, tuple[float, float]]:
+    """Return the median of each call on both sides, asked in turn."""
     taken: dict[str, tuple[float, float]] = {}
-    few, many = empty.asks(), full.asks()
-    for what in few:
-        for work in (few[what], many[what]):
-            for _ in range(10):
-                work()
-        pairs = [(milliseconds(few[what]), milliseconds(many[what])) for _ in range(calls)]
+    on_empty, on_full = empty.build_calls(), full.build_calls()
+    for what in on_empty:
+        for call in (on_empty[what], on_full[what]):
+            for _ in range(WARM_UP_CALLS):
+                call()
+        pairs = [(time_call(on_empty[what]), time_call(on_full[what])) for _ in range(calls)]
         taken[what] = (median(one for one, _ in pairs), median(other for _, other in pairs))
     return taken
 
@@ -248,33 +248,29 @@ def compare(empty: Side, full: Side, calls: int) -> dict[str, tuple[float, float
 @click.option("--deliveries", type=click.IntRange(1), default=1_000_000, show_default=True)
 @click.option("--calls", type=click.IntRange(3), default=200, show_default=True, help="Of each.")
 def subscriptions_scale(engine: str, subscriptions: int, deliveries: int, calls: int) -> None:
-    # A line for each call would be most of what there is to read, and some of what is measured.
+    # A line for each call would drown the figures, and its cost would be in them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with (
-        tempfile.TemporaryDirectory(prefix="optigate-bench-") as name,
-        stores(engine, Path(name)) as make_store,
-    ):
-        click.echo(machine(Path(name)))
+    with open_fresh_stores(engine) as make_store:
         urls = [make_store("subscriptions") for _ in range(2)]
         for url in urls:
-            prepare("subscriptions", url)
+            prepare_store("subscriptions", url)
         empty, full = (Side(Database(url)) for url in urls)
         try:
             start = time.perf_counter()
-            full.ids += fill(urls[1], full.ids[0], subscriptions, deliveries)
+            full.ids += fill_store(urls[1], full.ids[0], subscriptions, deliveries)
             took = time.perf_counter() - start
             click.echo(f"{subscriptions} subscriptions, {deliveries} deliveries in {took:.0f} s")
             click.echo(f"{'ms, median':20} {'empty':>8} {'full':>8} {'ratio':>6}")
             slow = []
-            for what, (few, many) in compare(empty, full, calls).items():
+            for what, (few, many) in compare_sides(empty, full, calls).items():
                 click.echo(f"{what:20} {few:8.2f} {many:8.2f} {many / few:6.2f}")
-                if many / few > ALLOWED:
+                if many / few > MAX_RATIO:
                     slow.append(what)
         finally:
             empty.stop()
             full.stop()
     if slow:
-        click.echo(f"More than {ALLOWED} times as slow: {', '.join(slow)}.")
+        click.echo(f"More than {MAX_RATIO} times as slow: {', '.join(slow)}.")
 
 
 COMMANDS = [subscriptions_scale]

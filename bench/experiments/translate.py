@@ -7,82 +7,57 @@ compare with each other, not with another machine's.
 import json
 import tempfile
 import timeit
-import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 from google.protobuf import json_format
 
-from chassis.context import Account
+from bench.experiments.contenders import prepare_store
+from bench.experiments.service_code import OrderStore, check_order
+from bench.scenarios.bodies import demo_order
 from chassis.messages.plain import plain
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.store.database import Database
-from chassis.store.migrations import migrate
-from orders_svc import orders, store
-from orders_svc.__main__ import SERVICE
-from orders_svc.service import CREATE_ORDER
-from orders_svc.warnings import Review
 from protos.orders_pb2 import CreateOrderRequest
 
-DEMO = Path(__file__).parents[2] / "demo"
 REPEATS = 7
 
 
-def microseconds(work: Callable[[], Any], times: int) -> float:
-    """The best time of one piece of work."""
+def measure_microseconds(work: Callable[[], Any], times: int) -> float:
+    """Return the best time of one piece of work."""
     return min(timeit.repeat(work, number=times, repeat=REPEATS)) / times * 1e6
 
 
-def orders_store(folder: str) -> Database:
-    """A store with the demo data."""
-    database = Database(f"sqlite:///{folder}/orders.db")
-    migrate(database, SERVICE.migrations)
-    reference = SERVICE.reference.load(tomllib.loads((DEMO / "orders.toml").read_text()))
-    with database.write() as tx:
-        SERVICE.load(tx, reference)
-    return database
-
-
-def translate() -> None:
-    """Print the table."""
-    order = json.loads((DEMO / "order.json").read_text())
-    del order["frame"]["tracing"]
-    body = json.dumps(order).encode()
+@click.command(help="What one order costs from bytes to the store, in one process.")
+@click.option("--share", type=float, default=1.0, help="Of the usual number of repetitions.")
+def translate(share: float) -> None:
+    body = json.dumps(demo_order()).encode()
     reader, writer = Reader(CreateOrderRequest), Writer(CreateOrderRequest)
     request = reader.read(body)
-    values = CREATE_ORDER.check(request)
-    now = datetime.now(UTC)
-    with tempfile.TemporaryDirectory() as folder:
-        database = orders_store(folder)
-        with database.read() as tx:
-            account = Account(store.accounts.ids(tx)["demo-client"], "demo-client", "client")
-            user = store.user_id(tx, account, "optician@example.com")
-            assert user is not None
-
-        def offer() -> None:
-            with database.read() as tx:
-                lens = store.Lens.of(values["lab"], values["lens"])
-                store.settings_of(tx, user, values["lab"], values["account_number"])
-                store.found(tx, lens)
-
-        def insert() -> None:
-            with database.write() as tx:
-                orders.add(tx, account, user, values, Review([], {}), now)
-
+    values = check_order(request)
+    with tempfile.TemporaryDirectory(prefix="optigate-bench-") as name:
+        url = f"sqlite:///{Path(name)}/orders.db"
+        prepare_store("orders", url)
+        database = Database(url)
+        store = OrderStore(database)
         rows: list[tuple[str, Callable[[], Any], int]] = [
             ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),
             ("json_format.Parse", lambda: json_format.Parse(body, CreateOrderRequest()), 300),
             ("message -> dict", lambda: plain(request), 2000),
-            ("message -> dict, marshmallow rules", lambda: CREATE_ORDER.check(request), 500),
+            ("message -> dict, marshmallow rules", lambda: check_order(request), 500),
             ("message -> bytes", lambda: writer.write(request), 2000),
             ("json_format.MessageToJson", lambda: json_format.MessageToJson(request), 300),
-            ("what the lab offers, SQLite", offer, 200),
-            ("insert + commit, SQLite, synchronous=FULL", insert, 100),
+            ("what the lab offers, SQLite", lambda: store.read_offer(values), 200),
+            ("insert + commit, SQLite, synchronous=FULL", store.insert, 100),
         ]
-        print(f"An order of {len(body)} bytes, microseconds, best of {REPEATS}:")
-        for name, work, times in rows:
-            print(f"  {name:45}{microseconds(work, times):8.1f}")
+        click.echo(f"An order of {len(body)} bytes, microseconds, best of {REPEATS}:")
+        for title, work, times in rows:
+            taken = measure_microseconds(work, max(int(times * share), 1))
+            click.echo(f"  {title:45}{taken:8.1f}")
         database.close()
+
+
+COMMANDS = [translate]

@@ -1,23 +1,21 @@
-"""The outcome as one HTML page with nothing beside it: charts in SVG, light or dark."""
+"""The outcome as one HTML page without other files: charts in SVG, light or dark."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from bench.experiments.compare import (
+from bench.load.generator import PERCENTILES
+from bench.report.measure import Row, Rows
+from bench.report.outcome import (
+    CORE_INSERT,
     FLOORS,
     GET_ORDER,
     GET_SUBSCRIPTION,
     HOP,
-    INSERT,
     OPTIGATE,
     POST_ORDER,
     Outcome,
 )
-from bench.experiments.floors import CORE
-from bench.load.generator import PERCENTILES
-from bench.report.measure import Row, Rows
 from bench.report.tables import (
-    MEGABYTE,
     TITLES,
     Cells,
     figures,
@@ -25,16 +23,19 @@ from bench.report.tables import (
     memory,
     own_cost,
     ratios,
+    tail_latencies,
 )
 
-HUES = {OPTIGATE: "a", "fastapi": "b", "smorest": "c"}  # each contender's own in every chart
-GLANCE = (POST_ORDER, GET_ORDER, GET_SUBSCRIPTION)
-WIDTH, LEFT, BAR = 540, 108, 320  # of a chart, of its names, of its longest bar
+# Each contender has one color in every chart.
+HUES = {OPTIGATE: "a", "fastapi": "b", "fastapi-1": "e", "smorest": "c", "by_the_book": "f"}
+GLANCE_WORKS = (POST_ORDER, GET_ORDER, GET_SUBSCRIPTION)
+# Pixels of a chart, of its names, of its longest bar.
+WIDTH, LEFT, BAR = 540, 108, 320
 STYLE = """
 :root{color-scheme:light dark;--ground:#fff;--card:#f6f7f8;--line:#dfe3e6;--text:#1c2226;
---faint:#5c666d;--a:#0e7288;--b:#c47f17;--c:#8d5a88;--d:#7b8790;--bad:#b3261e;--good:#2a7a3f}
+--faint:#5c666d;--a:#0e7288;--b:#c47f17;--c:#8d5a88;--d:#7b8790;--e:#9a7d2e;--f:#4f6d3a;--bad:#b3261e;--good:#2a7a3f}
 @media(prefers-color-scheme:dark){:root{--ground:#14181b;--card:#1d2327;--line:#343c42;
---text:#e7ebee;--faint:#9ba6ad;--a:#48b5cd;--b:#e2a548;--c:#c58fbf;--d:#8b979f;--bad:#ff8a80;
+--text:#e7ebee;--faint:#9ba6ad;--a:#48b5cd;--b:#e2a548;--c:#c58fbf;--d:#8b979f;--e:#cbb066;--f:#8fb573;--bad:#ff8a80;
 --good:#7cc992}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--text);background:var(--ground);
 max-width:1140px;margin:2em auto;padding:0 1em}
@@ -58,12 +59,13 @@ svg{display:block;width:100%;max-width:540px;height:auto}
 svg text{font:12px system-ui,sans-serif;fill:var(--text)}
 svg .faint{fill:var(--faint)}svg .end{text-anchor:end}
 .a{fill:var(--a)}.b{fill:var(--b)}.c{fill:var(--c)}.d{fill:var(--d)}
+.e{fill:var(--e)}.f{fill:var(--f)}
 """
-Bars = Sequence[tuple[str, Mapping[str, float]]]  # a name, and what its bar is made of
+Bars = Sequence[tuple[str, Mapping[str, float]]]  # a name, and the parts of its bar
 
 
-def page(outcome: Outcome) -> str:
-    """The whole outcome as one HTML page."""
+def build_page(outcome: Outcome) -> str:
+    """Return the whole outcome as one HTML page."""
     parts = [
         "<h1>Optigate, measured side by side</h1>",
         f"<p>{escape(outcome.machine)}</p>",
@@ -77,17 +79,14 @@ def page(outcome: Outcome) -> str:
                 parts.append(_card(work, *_work(outcome.rows.of(engine, work))))
         parts.append(_card("Floors, and what is our own", *_floors(outcome.rows, engine)))
         parts.append(_card("Ratios", _html(ratios(outcome.rows, engine))))
-        stacks = [
-            (name, {process: rss / MEGABYTE for process, rss in of.items()})
-            for name, of in outcome.memory[engine].items()
-        ]
-        parts.append(_card("Memory after the load", _chart("MB RSS", stacks), _more(
-            memory(outcome, engine)
-        )))  # fmt: skip
+        parts.append(_card(f"p99 of {POST_ORDER}, ms", _html(tail_latencies(outcome, engine))))
+        stacks = [(name, each.after_load) for name, each in outcome.memory[engine].items()]
+        chart, cells = _chart("MB PSS", stacks), memory(outcome, engine)
+        parts.append(_card("Memory after the load, each alone", chart, _more(cells)))
     notes = [f"<li>{escape(note)}</li>" for note in outcome.notes]
     faults = [f'<li class="bad">{escape(fault)}</li>' for fault in outcome.broken]
-    told = "".join(faults) or '<li class="ahead">All promises were kept.</li>'
-    parts += ["<h2>Promises and notes</h2>", f"<ul>{told}{''.join(notes)}</ul>"]
+    items = "".join(faults) or '<li class="ahead">All promises were kept.</li>'
+    parts += ["<h2>Promises and notes</h2>", f"<ul>{items}{''.join(notes)}</ul>"]
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
@@ -98,9 +97,9 @@ def page(outcome: Outcome) -> str:
 
 
 def _tiles(rows: Rows, engine: str) -> str:
-    """The ratios that matter most, large."""
+    """Show the ratios that matter most, large."""
     made = []
-    for work in GLANCE:
+    for work in GLANCE_WORKS:
         ours = rows.find(engine, work, OPTIGATE)
         for row in rows.of(engine, work):
             if ours is None or row is ours or not row.throughput:
@@ -139,14 +138,18 @@ def _floors(rows: Rows, engine: str) -> tuple[str, str, str]:
 
 
 def _above(rows: Rows, engine: str) -> str:
-    """An order beside the floors that it stands on."""
+    """Draw an order beside the floors under it."""
     ours = rows.find(engine, POST_ORDER, OPTIGATE)
-    hop, core = rows.find(engine, HOP, HOP), rows.find(engine, INSERT[CORE], INSERT[CORE])
+    hop, core = _find_floor(rows, engine, HOP), _find_floor(rows, engine, CORE_INSERT)
     if ours is None or hop is None or core is None:
         return ""
     under = {"route with a null RPC": hop.total_cpu, "insert + commit": core.total_cpu}
     own = max(ours.total_cpu - sum(under.values()), 0.0)
     return _chart(f"{POST_ORDER}, CPU microseconds", [(OPTIGATE, {**under, "our own": own})])
+
+
+def _find_floor(rows: Rows, engine: str, work: str) -> Row | None:
+    return next(iter(rows.of(engine, work)), None)
 
 
 def _html(cells: Cells) -> str:
@@ -173,7 +176,7 @@ def _bar(x: float, y: float, width: float, hue: str, shade: float, title: str) -
 
 
 def _chart(unit: str, bars: Bars, *, left: int = LEFT) -> str:
-    """Bars with their sums; what one is made of stands under it, in the order of its shades."""
+    """Draw bars with their sums; the parts of one are listed under it, in the order of shades."""
     most = max((sum(parts.values()) for _, parts in bars), default=0) or 1
     drawn, y = [_text(0, 12, unit, "faint")], 22.0
     for name, parts in bars:
@@ -195,7 +198,7 @@ def _chart(unit: str, bars: Bars, *, left: int = LEFT) -> str:
 
 
 def _latencies(rows: list[Row]) -> str:
-    """Bars by percentile, and the errors."""
+    """Draw bars by percentile, and list the errors."""
     most = max((max(row.latencies.values(), default=0) for row in rows), default=0) or 1
     drawn, y = [_text(0, 12, "latency, milliseconds", "faint")], 22.0
     for name in PERCENTILES:

@@ -3,27 +3,18 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-TICK = 1 / os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
+TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+KIBIBYTE = 1024
 
 
-@dataclass(frozen=True)
-class Usage:
-    """What a process and its descendants have used until now."""
-
-    cpu: float  # seconds
-    rss: int  # bytes; pages that processes share are counted in each
-
-
-def descendants(root: int) -> list[int]:
-    """A process and whatever it has started, and so on."""
+def find_descendants(root: int) -> list[int]:
+    """Return a process and whatever it has started, directly or not."""
     children: dict[int, list[int]] = {}
     for entry in PROC.iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+        if entry.name.isdigit() and (fields := _read_stat(int(entry.name))):
             children.setdefault(int(fields[1]), []).append(int(entry.name))
     found = [root]
     for pid in found:
@@ -31,26 +22,44 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of stat from the third on; nothing for a process that is gone."""
+def _read_stat(pid: int) -> list[str]:
+    """Return the fields of stat from the third on; nothing for a process that is gone."""
     try:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
 
 
-def usage(pids: list[int]) -> Usage:
-    """The sum over processes."""
-    every = [fields for fields in map(_stat, pids) if fields]
-    ticks = sum(int(fields[11]) + int(fields[12]) for fields in every)
-    return Usage(ticks * TICK, sum(int(fields[21]) for fields in every) * PAGE)
+def sum_cpu_seconds(pids: list[int]) -> float:
+    """Return the CPU time that processes have used until now."""
+    stats = [fields for fields in map(_read_stat, pids) if fields]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) * TICK_SECONDS
 
 
-def busy() -> float:
-    """Seconds for which the cores were at work since the start, for us or for other machines."""
+def sum_pss_bytes(pids: list[int]) -> int:
+    """Return the proportional set size: a page that n processes share counts as 1/n in each."""
+    return sum(map(_read_pss, pids))
+
+
+def _read_pss(pid: int) -> int:
+    """Return the PSS of a process in bytes; 0 where it is gone or belongs to another user."""
+    try:
+        lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * KIBIBYTE
+
+
+def read_memory(roots: Mapping[str, int]) -> dict[str, int]:
+    """Return the PSS in bytes of process trees, by name."""
+    return {name: sum_pss_bytes(find_descendants(root)) for name, root in roots.items()}
+
+
+def read_busy_seconds() -> float:
+    """Return how long the cores were at work since the boot, for us or for other machines."""
     fields = (PROC / "stat").read_text().split(maxsplit=9)[1:9]
     user, nice, system, _idle, _waiting, *interrupts_and_stolen = map(int, fields)
-    return (user + nice + system + sum(interrupts_and_stolen)) * TICK
+    return (user + nice + system + sum(interrupts_and_stolen)) * TICK_SECONDS
 
 
 class Meter:
@@ -62,20 +71,17 @@ class Meter:
         self.foreign = 0.0  # share of the machine's time that neither they nor we have used
 
     def begin(self) -> None:
-        """From now on."""
-        self._pids = {name: descendants(root) for name, root in self.roots.items()}
-        self._start, self._busy = (time.perf_counter(), time.process_time()), busy()
-        self._before = {name: usage(pids) for name, pids in self._pids.items()}
+        """Start counting."""
+        self._pids = {name: find_descendants(root) for name, root in self.roots.items()}
+        self._started = time.perf_counter(), time.process_time(), read_busy_seconds()
+        self._before = {name: sum_cpu_seconds(pids) for name, pids in self._pids.items()}
 
     def end(self) -> None:
-        """Until now; quick, for requests are still under way."""
+        """Stop counting; quick, for requests are still under way."""
         for name, pids in self._pids.items():
-            self.cpu[name] = usage(pids).cpu - self._before[name].cpu
-        taken, own = time.perf_counter() - self._start[0], time.process_time() - self._start[1]
-        elsewhere = busy() - self._busy - own - sum(self.cpu.values())
-        self.foreign = max(elsewhere, 0.0) / (taken * len(os.sched_getaffinity(0)))
-
-
-def resident(roots: Mapping[str, int]) -> dict[str, int]:
-    """Bytes of memory by name."""
-    return {name: usage(descendants(root)).rss for name, root in roots.items()}
+            self.cpu[name] = sum_cpu_seconds(pids) - self._before[name]
+        started, own, busy = self._started
+        elapsed = time.perf_counter() - started
+        elsewhere = read_busy_seconds() - busy - (time.process_time() - own)
+        unaccounted = max(elsewhere - sum(self.cpu.values()), 0.0)
+        self.foreign = unaccounted / (elapsed * len(os.sched_getaffinity(0)))

@@ -1,47 +1,51 @@
-"""What a comparison has shown, as tables in plain text; `page` makes HTML of it."""
+"""The outcome of a comparison as tables in plain text; `page` makes HTML of it."""
 
-from bench.experiments.compare import (
+from bench.load.generator import PERCENTILES
+from bench.report.measure import Row, Rows
+from bench.report.outcome import (
+    CORE_INSERT,
     DIRECT,
+    DRIVER_INSERT,
     FLOORS,
+    GATEWAY,
     HOP,
-    INSERT,
     NULL_CALL,
     NULL_ROUTE,
     OPTIGATE,
     POST_ORDER,
+    Megabytes,
     Outcome,
 )
-from bench.experiments.floors import CORE, RAW
-from bench.load.generator import PERCENTILES
-from bench.report.measure import Row, Rows
 
 TITLES = {"sqlite": "SQLite, synchronous=FULL", "postgresql": "PostgreSQL, fsync on"}
-MEGABYTE = 1e6
+Cells = list[list[str]]
 
 
-def table(outcome: Outcome) -> str:
-    """The whole outcome as text."""
-    lines = [outcome.machine]
-    for engine in outcome.rows.engines():
+def build_table(outcome: Outcome) -> str:
+    """Return the whole outcome as text."""
+    rows, lines = outcome.rows, [outcome.machine]
+    for engine in rows.engines():
         lines += ["", f"== {TITLES[engine]} =="]
-        for work in outcome.rows.works(engine):
+        for work in rows.works(engine):
             if work not in FLOORS:
-                lines += ["", work, *_grid(figures(outcome.rows.of(engine, work)))]
-        lines += ["", "Floors", *_grid(floor_figures(outcome.rows, engine))]
-        lines += ["", "Ratios", *_grid(ratios(outcome.rows, engine))]
-        lines += ["", f"CPU of one {POST_ORDER}, us", *_grid(own_cost(outcome.rows, engine))]
-        lines += ["", "Memory after the load, MB RSS", *_grid(memory(outcome, engine))]
+                lines += ["", work, *_align(figures(rows.of(engine, work)))]
+        sections = {
+            "Floors": floor_figures(rows, engine),
+            "Ratios": ratios(rows, engine),
+            f"p99 of {POST_ORDER}, ms": tail_latencies(outcome, engine),
+            f"CPU of one {POST_ORDER}, us": own_cost(rows, engine),
+            "Memory, MB PSS, each contender alone": memory(outcome, engine),
+        }
+        for title, cells in sections.items():
+            lines += ["", title, *_align(cells)]
     if outcome.notes:
         lines += ["", "Notes", *(f"  {note}" for note in outcome.notes)]
     lines += ["", "Broken promises", *(f"  {fault}" for fault in outcome.broken or ["none"])]
     return "\n".join(lines)
 
 
-Cells = list[list[str]]
-
-
-def _grid(cells: Cells) -> list[str]:
-    """Columns side by side: the first to the left, the others to the right."""
+def _align(cells: Cells) -> list[str]:
+    """Return columns side by side: the first aligned to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip()
@@ -50,35 +54,39 @@ def _grid(cells: Cells) -> list[str]:
 
 
 def figures(rows: list[Row]) -> Cells:
-    """One work: a line for each contender."""
-    head = ["", "req/s", *(f"{name} ms" for name in PERCENTILES), "errors", "CPU us", "client us"]
-    return [head, *map(_figures, rows)]
+    """Return one work: a line for each contender."""
+    latencies = (f"{name} ms" for name in PERCENTILES)
+    head = ["", "req/s", *latencies, "errors", "CPU us", "gateway us", "client us"]
+    return [head, *map(_row_figures, rows)]
 
 
-def _figures(row: Row) -> list[str]:
+def _row_figures(row: Row) -> list[str]:
     latencies = [f"{row.latencies[name]:.1f}" if row.latencies else "" for name in PERCENTILES]
-    errors = str(row.errors.total())
-    cpu, client = f"{row.total_cpu:.0f}", f"{row.client:.0f}" if row.client else ""
-    return [row.contender, f"{row.throughput:.0f}", *latencies, errors, cpu, client]
+    gateway = f"{row.cpu[GATEWAY]:.0f}" if GATEWAY in row.cpu else ""
+    cpu = [f"{row.total_cpu:.0f}", gateway, f"{row.client:.0f}" if row.client else ""]
+    return [row.contender, f"{row.throughput:.0f}", *latencies, str(row.errors.total()), *cpu]
 
 
 def floor_figures(rows: Rows, engine: str) -> Cells:
+    """Return a line for each floor."""
     found = [row for work in FLOORS for row in rows.of(engine, work)]
     head = figures([])[0]
-    return [head, *([row.work, *_figures(row)[1:]] for row in found)]
+    return [head, *([row.work, *_row_figures(row)[1:]] for row in found)]
 
 
 def ratios(rows: Rows, engine: str) -> Cells:
-    """Optigate to each peer at each work; and gRPC directly to HTTP."""
+    """Return Optigate to each peer for each work, and gRPC directly to HTTP and to the peers."""
     cells = [["Optigate / peer", "peer", "req/s", "p50", "p99", "CPU us"]]
     for work in rows.works(engine):
         ours = rows.find(engine, work, OPTIGATE)
         for row in rows.of(engine, work):
             if ours is not None and row is not ours:
                 cells.append([work, row.contender, *_ratio(ours, row)])
-    ours, direct = rows.find(engine, POST_ORDER, OPTIGATE), rows.find(engine, DIRECT, OPTIGATE)
-    if ours is not None and direct is not None:
-        cells.append(["gRPC directly / HTTP", "itself", *_ratio(direct, ours)])
+    direct = rows.find(engine, DIRECT, OPTIGATE)
+    for row in rows.of(engine, POST_ORDER):
+        if direct is not None:
+            peer = "itself" if row.contender == OPTIGATE else row.contender
+            cells.append(["gRPC directly / POST by HTTP", peer, *_ratio(direct, row)])
     return cells
 
 
@@ -88,24 +96,43 @@ def _ratio(one: Row, other: Row) -> list[str]:
         *((one.latencies[name], other.latencies[name]) for name in ("p50", "p99")),
         (one.total_cpu, other.total_cpu),
     ]
-    return [f"{above / below:.2f}" if below else "-" for above, below in pairs]
+    return [_divide(above, below) for above, below in pairs]
+
+
+def _divide(above: float, below: float) -> str:
+    return f"{above / below:.2f}" if below else "-"
+
+
+def tail_latencies(outcome: Outcome, engine: str) -> Cells:
+    """Return the p99 of each contender under saturation and at a fixed rate, side by side."""
+    closed, steady = "closed loop", f"open loop at {outcome.rate:.0f}/s"
+    cells = [["", closed, steady, f"optigate / it, {closed}", f"optigate / it, {steady}"]]
+    rows = outcome.rows
+    ours = [rows.find(engine, work, OPTIGATE) for work in (POST_ORDER, outcome.open_loop)]
+    for row in rows.of(engine, POST_ORDER):
+        both = [row, rows.find(engine, outcome.open_loop, row.contender)]
+        tails = [each.latencies["p99"] if each else 0.0 for each in both]
+        own = [each.latencies["p99"] if each else 0.0 for each in ours]
+        shares = [_divide(mine, its) for mine, its in zip(own, tails, strict=True)]
+        cells.append([row.contender, *(f"{tail:.1f}" for tail in tails), *shares])
+    return cells
 
 
 def own_cost(rows: Rows, engine: str) -> Cells:
-    """Of the CPU time of an order: what is ours above the floors, by two measures of them."""
+    """Return the CPU time of an order, and how much of it is above the floors, by two measures."""
     ours = rows.find(engine, POST_ORDER, OPTIGATE)
     sums = {
         "null route + null RPC (server) + insert by the driver": (
             NULL_ROUTE,
             NULL_CALL,
-            INSERT[RAW],
+            DRIVER_INSERT,
         ),
-        "null route that makes a null RPC + insert by SQLAlchemy Core": (HOP, INSERT[CORE]),
+        "null route that makes a null RPC + insert by SQLAlchemy Core": (HOP, CORE_INSERT),
     }
     cells = [["", "us", "share"]]
     if ours is None:
         return cells
-    total = ours.total_cpu
+    total = ours.total_cpu or 1.0
     cells += [[name, f"{cpu:.0f}", f"{cpu / total:.0%}"] for name, cpu in ours.cpu.items()]
     cells.append(["together", f"{total:.0f}", "100%"])
     for name, parts in sums.items():
@@ -116,8 +143,13 @@ def own_cost(rows: Rows, engine: str) -> Cells:
 
 
 def memory(outcome: Outcome, engine: str) -> Cells:
-    cells = [["", "MB", "of which"]]
-    for name, processes in outcome.memory[engine].items():
-        each = ", ".join(f"{process} {rss / MEGABYTE:.0f}" for process, rss in processes.items())
-        cells.append([name, f"{sum(processes.values()) / MEGABYTE:.0f}", each])
+    """Return the memory of each contender at rest and after a load."""
+    cells = [["", "at rest", "after the load", "of which"]]
+    for name, found in outcome.memory[engine].items():
+        both = [f"{sum(each.values()):.0f}" for each in (found.at_rest, found.after_load)]
+        cells.append([name, *both, _list_parts(found.after_load)])
     return cells
+
+
+def _list_parts(megabytes: Megabytes) -> str:
+    return ", ".join(f"{process} {size:.0f}" for process, size in megabytes.items())

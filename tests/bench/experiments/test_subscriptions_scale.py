@@ -27,7 +27,7 @@ def test_what_is_put_in_agrees_with_itself(
     url = store_url("subscriptions", engine)
     side = scale.Side(Database(url))
     try:
-        side.ids += scale.fill(url, side.ids[0], 20, 200)
+        side.ids += scale.fill_store(url, side.ids[0], 20, 200)
         with side.database.read() as tx:
             assert boxes.disagreements(tx) == []
             rows = {
@@ -35,9 +35,9 @@ def test_what_is_put_in_agrees_with_itself(
                 for table in (store.subscriptions, store.cart_items, store.box_deliveries)
             }
         assert rows == {"subscriptions": 50, "cart_items": 150, "box_deliveries": 200}
-        listed = side.ask("ListSubscriptions", ListSubscriptionsRequest())
+        listed = side.call("ListSubscriptions", ListSubscriptionsRequest())
         assert listed.meta.total_count == 50
-        for work in side.asks().values():
-            work()
+        for call in side.build_calls().values():
+            call()
     finally:
         side.stop()

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from bench.load.generator import Address
+from bench.load.sockets import Address
 
 Answer = Callable[[int], tuple[int, bytes, float]]  # of the count: status, body, seconds of delay
 CLOSE = 0  # a status: the connection is closed instead
