@@ -178,8 +178,7 @@ class Comparison:
             self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
         self.roots[hop.name] |= self.roots[rpc.name]
         self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
-        store = self.make_store("floor")
-        contenders.prepare_store("orders", store)
+        store = self.make_store.service_store("orders")
         for way, work in ((DRIVER, DRIVER_INSERT), (CORE, CORE_INSERT)):
             self.jobs.append(Job(work, work, SHORT_SHARE, self._insert(store, way)))
 

@@ -2,11 +2,12 @@
 
 import json
 import shlex
+import shutil
 import sys
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import make_url
@@ -40,19 +41,52 @@ GTHREAD = "--worker-class gthread --workers 2 --threads 4 --no-control-socket"
 
 @dataclass(frozen=True)
 class Stores:
-    """Makes empty stores: files in a folder, or databases of a durable PostgreSQL."""
+    """Makes stores: files in a folder, or databases of a durable PostgreSQL."""
 
     engine: str
     folder: Path
     server: str = ""  # URL
     postmaster: int = 0
+    filled: dict[str, tuple[str, str]] = field(default_factory=dict)  # by what it is filled with
+    databases: list[str] = field(default_factory=list)
 
     def __call__(self, name: str) -> str:
-        """Make a store; return its URL."""
+        """Make an empty store; return its URL."""
         unique = f"{name}_{uuid.uuid4().hex[:8]}"
         if self.engine == "sqlite":
             return f"sqlite:///{self.folder / unique}.db"
+        self.databases.append(unique)
         return postgres.create_database(self.server, unique)
+
+    def copy_filled(self, name: str, fill: Callable[[str], str]) -> tuple[str, str]:
+        """Make a copy of a store that `fill` has filled; return its URL and what `fill` returned.
+
+        It is filled once for each name, and must not be in use afterwards.
+        """
+        if name not in self.filled:
+            url = self(name)
+            self.filled[name] = url, fill(url)
+        template, printed = self.filled[name]
+        copy = f"{name}_{uuid.uuid4().hex[:8]}"
+        if self.engine == "sqlite":
+            shutil.copy(str(make_url(template).database), self.folder / f"{copy}.db")
+            return f"sqlite:///{self.folder / copy}.db", printed
+        original = str(make_url(template).database)
+        self.databases.append(copy)
+        return postgres.create_database(self.server, copy, template=original), printed
+
+    def drop_databases(self) -> None:
+        """Drop the databases that were made, where the server outlives them."""
+        for name in self.databases:
+            postgres.drop_database(self.server, name)
+
+    def service_store(self, service: str) -> str:
+        """Make a store of a service with its demo data; return its URL."""
+        return self.copy_filled(service, lambda url: prepare_store(service, url))[0]
+
+    def peer_store(self) -> tuple[str, str]:
+        """Make a peer's store; return its URL and the id of a subscription in it."""
+        return self.copy_filled("peer", prepare_peer)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -82,11 +116,11 @@ def read_procfile() -> dict[str, str]:
     return {name: command.strip() for name, command in named}
 
 
-def prepare_store(service: str, url: str) -> None:
-    """Migrate the store of a service and load its demo data."""
+def prepare_store(service: str, url: str) -> str:
+    """Migrate the store of a service and load its demo data; return what was printed."""
     command = [sys.executable, "-m", f"{service}_svc"]
-    for words in (["migrate"], ["load", f"demo/{service}.toml"]):
-        run_command([*command, *words], {"DATABASE_URL": url})
+    actions = (["migrate"], ["load", f"demo/{service}.toml"])
+    return "".join(run_command([*command, *words], {"DATABASE_URL": url}) for words in actions)
 
 
 def optigate(
@@ -95,13 +129,12 @@ def optigate(
     """Return Optigate as `make run` starts it, or some of its services with or without gateway."""
     listen = {name: find_free_address() for name in services}
     http = find_free_address()
-    urls = {name: make_store(name) for name in services}
+    urls = {name: make_store.service_store(name) for name in services}
     env = {
         "GATEWAY_BIND": format_address(http),
         "GATEWAY_PUBLIC_URL": f"http://{format_address(http)}",
     }
     for name in services:
-        prepare_store(name, urls[name])
         address = format_address(listen[name])
         env[f"{name.upper()}_LISTEN"] = env[f"GATEWAY_{name.upper()}_ADDR"] = address
         env[f"{name.upper()}_DATABASE_URL"] = urls[name]
@@ -124,8 +157,7 @@ def run_in_shell(name: str, command: str, env: Mapping[str, str]) -> Process:
 
 def orders_replicas(make_store: Stores, count: int) -> tuple[Contender, list[Address]]:
     """Return processes of the orders service on one PostgreSQL store, and where they listen."""
-    url, command = make_store("orders"), read_procfile()["orders"]
-    prepare_store("orders", url)
+    url, command = make_store.service_store("orders"), read_procfile()["orders"]
     listen = {f"orders {number + 1}": find_free_address() for number in range(count)}
     processes = tuple(
         run_in_shell(
@@ -147,8 +179,7 @@ def prepare_peer(url: str) -> str:
 
 def monolith(name: str, argv: Callable[[str, str], list[str]], make_store: Stores) -> Contender:
     """Return a peer of one application; `argv` makes its command of host and port."""
-    url, http = make_store(name), find_free_address()
-    subscription = prepare_peer(url)
+    (url, subscription), http = make_store.peer_store(), find_free_address()
     process = Process(name, tuple(argv(http[0], str(http[1]))), {"DATABASE_URL": url})
     path = f"{SUBSCRIPTIONS}/{subscription}"
     return Contender(name, make_store.engine, (process,), http, path, {}, {"": url}, subscription)
@@ -189,8 +220,8 @@ def by_the_book(make_store: Stores) -> Contender:
     http, listen, urls = find_free_address(), {}, {}
     processes, subscription = [], ""
     for service in ("orders", "subscriptions"):
-        url = urls[service] = make_store(f"book_{service}")
-        subscription = prepare_peer(url)
+        url, subscription = make_store.peer_store()
+        urls[service] = url
         listen[service] = find_free_address()
         argv = (sys.executable, "-m", "bench.peers.by_the_book", service)
         env = {"DATABASE_URL": url, "LISTEN": format_address(listen[service])}

@@ -22,7 +22,6 @@ import structlog
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import Connection, Table, create_engine, insert, select, text, update
 
-from bench.experiments.contenders import prepare_store
 from bench.experiments.options import ENGINE, open_fresh_stores
 from bench.experiments.service_code import (
     SUBSCRIPTION_ACCOUNTS,
@@ -251,9 +250,7 @@ def subscriptions_scale(engine: str, subscriptions: int, deliveries: int, calls:
     # A line for each call would drown the figures, and its cost would be in them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with open_fresh_stores(engine) as make_store:
-        urls = [make_store("subscriptions") for _ in range(2)]
-        for url in urls:
-            prepare_store("subscriptions", url)
+        urls = [make_store.service_store("subscriptions") for _ in range(2)]
         empty, full = (Side(Database(url)) for url in urls)
         try:
             start = time.perf_counter()

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session, joinedload
 
-from bench.peers.orders import account_named
-from bench.peers.refusals import of_subscriptions
+from bench.peers.orders import find_account
+from bench.peers.refusals import subscriptions_error
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
 from subscriptions_svc import years
 from subscriptions_svc.money import money_string
@@ -37,30 +37,28 @@ _SUBSCRIPTION = (
 )
 
 
-def basic_caller(session: Session, authorization: str) -> Account:
-    """The account of an HTTP Basic header; raises 401."""
+def authenticate_basic(session: Session, authorization: str) -> Account:
+    """Return the account of an HTTP Basic header; raise 401."""
     scheme, _, packed = authorization.partition(" ")
     try:
         name, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise of_subscriptions(401) from None
-    account = account_named(session, name, secret) if scheme.lower() == "basic" else None
+        raise subscriptions_error(401) from None
+    account = find_account(session, name, secret) if scheme.lower() == "basic" else None
     if account is None:
-        raise of_subscriptions(401)
+        raise subscriptions_error(401)
     return account
 
 
-def subscription_document(
-    session: Session, account: Account, subscription_id: str
-) -> dict[str, Any]:
-    """The subscription with its items, counters and amounts; raises 404 or 401."""
+def read_subscription(session: Session, account: Account, subscription_id: str) -> dict[str, Any]:
+    """Return a subscription with its items, counters and amounts; raise 404 or 401."""
     key = {"account_id": account.id, "subscription_id": subscription_id}
     found = session.execute(_SUBSCRIPTION, key).unique().first()
     if found is None:
-        raise of_subscriptions(404)
+        raise subscriptions_error(404)
     subscription, is_own = found
     if not is_own:
-        raise of_subscriptions(401)
+        raise subscriptions_error(401)
     return _document(subscription, datetime.now(UTC))
 
 
@@ -145,7 +143,7 @@ def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
 
 @dataclass
 class _Cart:
-    """What the documents of a cart's items are made of."""
+    """What the documents of the items in a cart depend on."""
 
     items: Sequence[CartItem]
     boxes: dict[str, years.Boxes]
@@ -159,14 +157,14 @@ class _Cart:
         return {"value": value, "string": string}
 
     def costs(self, item: CartItem, packages: int) -> Costs:
-        """What ending costs for what was handed over."""
+        """Return what ending costs for an item that was handed over."""
         if item.activated_at is None:
             return Costs(0, 0)
         monthly = item.subscription_price * item.quantity * packages
         return costs(monthly, self.month, self.year, self.months)
 
     def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
-        """The items of a package, or those in none."""
+        """Return the items of a package, or those in none."""
         parent = package and package.id
         return [self.document(item, package) for item in self.items if item.parent_id == parent]
 

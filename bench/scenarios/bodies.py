@@ -13,6 +13,7 @@ DEMO = Path(__file__).parents[2] / "demo"
 PLACEHOLDER = b"#" * 32  # replaced in each request by a key of its own
 VARIATIONS = 64  # of an order; a load sends them in turn
 KEYED_EVERY = 4  # one order in so many carries an Idempotency-Key
+COATS = ((), ("coat_123",), ("coat_456", "coat_123"), ("coat_789", "coat_456"))
 GIVEN_NAMES = ("Ada", "Grace", "Alan", "Edsger", "Barbara", "Niklaus", "Frances", "Donald")
 SURNAMES = ("Example", "Sample", "Specimen", "Muster", "Tester", "Model", "Instance", "Fixture")
 
@@ -90,11 +91,10 @@ def _vary(order: dict[str, Any], chance: random.Random, index: int) -> OrderVari
         order |= {"lab": "lab_456", "account_number": "7654321"}
         order["lens"] = {"style": "style_456", "material": "material_789", "color": "color_789"}
     else:
-        coats = ("coat_123", "coat_456", "coat_789")
         order["lens"] |= {
             "style": chance.choice(("style_123", "style_789")),
             "color": chance.choice(("color_123", "color_456")),
-            "coats": chance.sample(coats, chance.randint(0, len(coats))),
+            "coats": list(chance.choice(COATS)),
             "tint": chance.choice(("Gray", "Brown")),
         }
     if order["lens"]["style"] != "style_789":
