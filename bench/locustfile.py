@@ -52,7 +52,7 @@ class OrderUser(HttpUser):
         body = {"client_id": name, "client_secret": secret}
         token = self.client.post("/v1/oauth/token", json=body).json()["token"]
         email = os.environ.get("BENCH_USER_EMAIL", "optician@example.com")
-        self.client.headers |= {"Authorization": f"Bearer {token}", "User-Email": email}
+        self.client.headers.update({"Authorization": f"Bearer {token}", "User-Email": email})
         self.order = read_body("order")
         self.order_id = ""
 

@@ -60,41 +60,12 @@ def generate_rows(
     subscription: dict[str, Any], items: list[dict[str, Any]], deliveries: int, account_id: int
 ) -> Iterator[tuple[Table, dict[str, Any]]]:
     """Yield the rows of a subscription like another one, at another time, with its ledger."""
-    id_, status = str(uuid.uuid4()), random.choice(STATUSES)
-    began = datetime.now(UTC) - timedelta(minutes=random.randrange(60, 700 * 24 * 60))
-    person = {
-        "given_names": random.choice(GIVEN_NAMES),
-        "surnames": " ".join(random.sample(SURNAMES, 2)),
-        "mobile_phone": f"6{random.randrange(10**8):08}",
-        "reference": f"full-{id_}",
-    }
-    is_confirmed = status in ("activating", "active", "cancelled")
-    activated_at = began if status == "active" else None
-    new_ids = {item["id"]: str(uuid.uuid4()) for item in items}
-    yield (
-        SUBSCRIPTION_TABLES["subscriptions"],
-        {
-            **subscription,
-            **person,
-            "id": id_,
-            "status": status,
-            "payment_status": random.choice(("pending", "paid", "paid", "failed")),
-            "contract_number": id_[:12] if is_confirmed else None,
-            "cart_id": str(uuid.uuid4()),
-            "cart_code": secrets.token_urlsafe(20),
-            "created_at": began - timedelta(minutes=30),
-            "confirmed_at": began if is_confirmed else None,
-            "activated_at": activated_at,
-            "renewal_at": activated_at and activated_at + relativedelta(months=24),
-        },
-    )
-    for word in search_words(person):
-        row = {
-            "merchant_id": subscription["merchant_id"],
-            "word": word,
-            "subscription_id": id_,
-        }
+    new = _vary_subscription(subscription)
+    yield SUBSCRIPTION_TABLES["subscriptions"], new
+    for word in search_words(new):
+        row = {"merchant_id": new["merchant_id"], "word": word, "subscription_id": new["id"]}
         yield SUBSCRIPTION_TABLES["subscription_words"], row
+    new_ids = {item["id"]: str(uuid.uuid4()) for item in items}
     for item in items:
         yield (
             SUBSCRIPTION_TABLES["cart_items"],
@@ -102,36 +73,74 @@ def generate_rows(
                 **item,
                 "id": new_ids[item["id"]],
                 "reference_uuid": str(uuid.uuid4()),
-                "subscription_id": id_,
+                "subscription_id": new["id"],
                 "parent_id": new_ids.get(item["parent_id"]),
-                "activated_at": activated_at,
+                "activated_at": new["activated_at"],
             },
         )
-    lenses = itertools.cycle(item for item in items if item["eye"])
+    lenses = [new_ids[item["id"]] for item in items if item["eye"]]
+    yield from _generate_ledger(new, lenses, items[-1]["box_count"], deliveries, account_id)
+
+
+def _vary_subscription(subscription: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a subscription of another shopper, at another time."""
+    id_, status = str(uuid.uuid4()), random.choice(STATUSES)
+    began = datetime.now(UTC) - timedelta(minutes=random.randrange(60, 700 * 24 * 60))
+    is_confirmed = status in ("activating", "active", "cancelled")
+    activated_at = began if status == "active" else None
+    return {
+        **subscription,
+        "given_names": random.choice(GIVEN_NAMES),
+        "surnames": " ".join(random.sample(SURNAMES, 2)),
+        "mobile_phone": f"6{random.randrange(10**8):08}",
+        "reference": f"full-{id_}",
+        "id": id_,
+        "status": status,
+        "payment_status": random.choice(("pending", "paid", "paid", "failed")),
+        "contract_number": id_[:12] if is_confirmed else None,
+        "cart_id": str(uuid.uuid4()),
+        "cart_code": secrets.token_urlsafe(20),
+        "created_at": began - timedelta(minutes=30),
+        "confirmed_at": began if is_confirmed else None,
+        "activated_at": activated_at,
+        "renewal_at": activated_at and activated_at + relativedelta(months=24),
+    }
+
+
+def _generate_ledger(
+    subscription: dict[str, Any],
+    lenses: list[str],
+    box_count: int,
+    deliveries: int,
+    account_id: int,
+) -> Iterator[tuple[Table, dict[str, Any]]]:
+    """Yield deliveries spread evenly until now, and the counters that agree with them."""
+    now, activated_at = datetime.now(UTC), subscription["activated_at"]
+    began = subscription["created_at"] + timedelta(minutes=30)
     counted: dict[tuple[str, int], list[datetime]] = {}
-    for lens, number in zip(lenses, range(deliveries), strict=False):
-        at = began + (datetime.now(UTC) - began) * number / deliveries
-        year = year_of(activated_at, at, MADRID)
-        counted.setdefault((new_ids[lens["id"]], year), []).append(at)
+    for lens, number in zip(itertools.cycle(lenses), range(deliveries), strict=False):
+        delivered_at = began + (now - began) * number / deliveries
+        year = year_of(activated_at, delivered_at, MADRID)
+        counted.setdefault((lens, year), []).append(delivered_at)
         yield (
             SUBSCRIPTION_TABLES["box_deliveries"],
             {
-                "subscription_id": id_,
-                "item_id": new_ids[lens["id"]],
+                "subscription_id": subscription["id"],
+                "item_id": lens,
                 "year": year,
                 "quantity": 1,
                 "account_id": account_id,
                 "request_id": "bench",
-                "delivered_at": at,
+                "delivered_at": delivered_at,
             },
         )
-    for (item_id, year), moments in counted.items():
+    for (lens, year), moments in counted.items():
         yield (
             SUBSCRIPTION_TABLES["box_counters"],
             {
-                "item_id": item_id,
+                "item_id": lens,
                 "year": year,
-                "box_count": items[-1]["box_count"],
+                "box_count": box_count,
                 "delivered": len(moments),
                 "carried": 0,
                 "last_delivered_at": max(moments),

@@ -31,22 +31,22 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan)
 
 
-async def database_of(request: Request) -> Database:
-    """Return the database; not `async`, this would take a thread of its own."""
+async def find_database(request: Request) -> Database:
+    """Return the database; a plain `def` would take a thread of its own."""
     found: Database = request.app.state.database
     return found
 
 
-async def bearer(authorization: Annotated[str, Header()] = "") -> str:
+async def require_bearer(authorization: Annotated[str, Header()] = "") -> str:
     """Return the header; without a token it is refused before the body is validated."""
     if not authorization.lower().startswith("bearer "):
         raise orders_error(401, "Send a token.")
     return authorization
 
 
-Open = Annotated[Database, Depends(database_of)]
-Bearer = Annotated[str, Depends(bearer)]
-AHeader = Annotated[str, Header()]
+Open = Annotated[Database, Depends(find_database)]
+Bearer = Annotated[str, Depends(require_bearer)]
+HeaderText = Annotated[str, Header()]
 
 
 @app.get("/livez")
@@ -74,8 +74,8 @@ def create_order(
     response: Response,
     database: Open,
     authorization: Bearer,
-    user_email: AHeader = "",
-    idempotency_key: AHeader = "",
+    user_email: HeaderText = "",
+    idempotency_key: HeaderText = "",
 ) -> dict[str, str]:
     """Create an order, or answer as before where its Idempotency-Key has created one."""
     order = body.model_dump(exclude_none=True)
@@ -97,7 +97,7 @@ def create_order(
 
 @app.get("/v1/orders/{order_id}")
 def get_order(
-    order_id: str, database: Open, authorization: Bearer, user_email: AHeader = ""
+    order_id: str, database: Open, authorization: Bearer, user_email: HeaderText = ""
 ) -> dict[str, Any]:
     """Return an order as it was sent."""
     with database.read() as session:
@@ -107,7 +107,7 @@ def get_order(
 
 @app.get("/api/public/v1/subscriptions/{subscription_id}", response_model=SubscriptionOut)
 def get_subscription(
-    subscription_id: str, database: Open, authorization: AHeader = ""
+    subscription_id: str, database: Open, authorization: HeaderText = ""
 ) -> dict[str, Any]:
     """Return a subscription."""
     with database.read() as session:
@@ -116,20 +116,20 @@ def get_subscription(
 
 
 @app.exception_handler(Refusal)
-async def refused(request: Request, refusal: Refusal) -> JSONResponse:
+async def answer_refusal(request: Request, refusal: Refusal) -> JSONResponse:
     """Answer in the form of the API."""
     return JSONResponse(refusal.body, refusal.status)
 
 
 @app.exception_handler(IntegrityError)
-async def conflict(request: Request, error: IntegrityError) -> JSONResponse:
+async def answer_conflict(request: Request, error: IntegrityError) -> JSONResponse:
     """Refuse the twin of a request that is under way with the same key."""
     refusal = orders_error(409, orders.KEY_IN_USE)
     return JSONResponse(refusal.body, refusal.status)
 
 
 @app.exception_handler(RequestValidationError)
-async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+async def answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     """Name every fault by its dotted path."""
     faults = [
         (".".join(str(part) for part in each["loc"][1:]), each["msg"]) for each in error.errors()

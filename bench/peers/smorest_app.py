@@ -42,20 +42,20 @@ class Json(JSONProvider):
     """Flask with orjson."""
 
     def dumps(self, obj: Any, **_: Any) -> str:
-        """JSON as text."""
+        """Return JSON as text."""
         return orjson.dumps(obj).decode()
 
     def loads(self, s: str | bytes, **_: Any) -> Any:
-        """The value of a JSON text."""
+        """Return the value of a JSON text."""
         return orjson.loads(s)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        """JSON as an answer."""
+        """Return an answer with JSON."""
         body = orjson.dumps(self._prepare_response_obj(args, kwargs))
         return Response(body, content_type="application/json")
 
 
-def database() -> Database:
+def find_database() -> Database:
     """Return the database of this worker."""
     found: Database = current_app.extensions["database"]
     return found
@@ -64,12 +64,12 @@ def database() -> Database:
 def open_reading() -> Session:
     """Return the session of the request; it is closed afterwards."""
     if "session" not in g:
-        g.session = database().read()
+        g.session = find_database().read()
     found: Session = g.session
     return found
 
 
-def for_user(view: Callable[..., Any]) -> Callable[..., Any]:
+def require_user(view: Callable[..., Any]) -> Callable[..., Any]:
     """Let in only the users of a client, before the body is validated."""
 
     @wraps(view)
@@ -97,13 +97,13 @@ def create_token(body: dict[str, str]) -> dict[str, str]:
     if account is None:
         raise orders_error(401, "Send the name and secret of an account.")
     token, row = orders.build_token(account)
-    with database().write() as session:
+    with find_database().write() as session:
         session.add(row)
     return {"token": token}
 
 
 @bp.post("/v1/orders")
-@for_user
+@require_user
 @bp.arguments(NewOrderSchema)
 @bp.response(201)
 def create_order(order: dict[str, Any]) -> Any:
@@ -116,14 +116,14 @@ def create_order(order: dict[str, Any]) -> Any:
         raise invalid_order(faults)
     row = orders.build_order(account_id, user_id, order)
     answer = orders.build_answer(row.id, order["mode"])
-    with database().write() as session:
+    with find_database().write() as session:
         session.add(row)
         orders.keep_answer(session, account_id, key, sent, answer)
     return answer
 
 
 @bp.get("/v1/orders/<order_id>")
-@for_user
+@require_user
 @bp.response(200)
 def get_order(order_id: str) -> dict[str, Any]:
     """Return an order as it was sent."""
@@ -149,21 +149,21 @@ def create_app() -> Flask:
     Api(app).register_blueprint(bp)
 
     @app.teardown_request
-    def close(_: BaseException | None) -> None:
+    def close_session(_: BaseException | None) -> None:
         if session := g.pop("session", None):
             session.close()
 
     @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> tuple[Response, int]:
+    def answer_refusal(refusal: Refusal) -> tuple[Response, int]:
         return jsonify(refusal.body), refusal.status
 
     @app.errorhandler(IntegrityError)
-    def conflict(error: IntegrityError) -> tuple[Response, int]:
+    def answer_conflict(error: IntegrityError) -> tuple[Response, int]:
         refusal = orders_error(409, orders.KEY_IN_USE)
         return jsonify(refusal.body), refusal.status
 
     @app.errorhandler(400)
-    def invalid(error: HTTPException) -> tuple[Response, int]:
+    def answer_invalid(error: HTTPException) -> tuple[Response, int]:
         messages = getattr(error, "data", {}).get("messages", {})
         refusal = invalid_order(list(flatten(messages.get("json", messages), "")))
         return jsonify(refusal.body), refusal.status

@@ -1,4 +1,4 @@
-"""One subscription as shops see it. Money and dates are Optigate's own arithmetic: no framework."""
+"""A subscription as shops see it, with Optigate's own arithmetic of money and dates."""
 
 import base64
 import binascii
