@@ -1,4 +1,7 @@
 # `make run` starts everything, `make test` checks everything; both install what they need into .venv.
+# A line of two hashes after a target is what `make help` says of it.
+
+.DEFAULT_GOAL := help
 
 PY := .venv/bin/python
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -6,12 +9,15 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: run test browser bench stubs fmt pins
+.PHONY: help run test browser bench stubs fmt pins
 
-run: .venv/run
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/run ## start the gateway and the services with demo data
 	@exec $(PY) -m demo
 
-test: .venv/dev browser
+test: .venv/dev browser ## run everything that must hold before a change lands
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy --strict
@@ -32,20 +38,19 @@ browser:
 
 # About ten minutes; BENCH=--quick for one, BENCH=everything for ramps, sizes and soaks too (45),
 # BENCH=--help for what else there is.
-bench: .venv/dev
+bench: .venv/dev ## compare with monoliths under load; BENCH=--quick, BENCH=--help
 	@exec $(PY) -m bench $(BENCH)
 
-# Writes protos/*_pb2* anew after a change of a .proto file.
-stubs: .venv/dev
+stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos
 
-fmt: .venv/dev
+fmt: .venv/dev ## format, and sort imports
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 	.venv/bin/buf format --write --path protos
 
 # Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt.
-pins: .venv/bin/python
+pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 	$(PY) -m pip install -qq 'uv>=0.9'
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --upgrade --extra dev --constraint requirements/run.txt \

@@ -13,7 +13,8 @@ from chassis.context import caller, current, utc_now
 from chassis.errors import NotFound, Unauthenticated
 from chassis.store.database import Database
 from chassis.validation import Rules
-from orders_svc import dashboard_rules, documents, logins, optics, orders, searching, store
+from optics import powers as optics
+from orders_svc import dashboard_rules, documents, logins, orders, searching, store
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 

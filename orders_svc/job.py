@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orders_svc import optics
+from optics import powers as optics
 from orders_svc.traces import Record, Trace, Tracing
 from orders_svc.tracing import write
 

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple
 
 from chassis.context import Account
 from chassis.errors import Fault, Invalid
+from optics.names import fold
 from orders_svc.listing import Page
-from orders_svc.names import fold
 from orders_svc.orders import SEEN
 from orders_svc.store import labs, labs_of, orders
 

@@ -4,19 +4,17 @@ Each word of a search is the beginning of one of them, in any order, whatever th
 and what stands between the words. A phone is also found by what follows in it.
 """
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, false, insert, select
 
+from optics.names import fold_words
 from subscriptions_svc.store import WORD_MAX, subscription_words, subscriptions
 
 DIGITS = 15  # of an international phone number (E.164)
 SHORTEST = 3  # end of a phone that is looked for
 MOST = 8  # words of a search that count
-_ACCENT = "\u00b4"  # an apostrophe on Spanish keyboards, which decomposes to a blank
-_APOSTROPHES = "'`\u2019\u02bc"
 _END = "\U0010ffff"  # no letter comes after it
 _WORDS = insert(subscription_words)
 
@@ -57,13 +55,4 @@ def _wanted(search: str) -> Sequence[str]:
 
 
 def _words(text: str) -> list[str]:
-    text = text.replace(_ACCENT, "")
-    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    parts = "".join(each if each.isalnum() else _gap(each) for each in plain).split()
-    return [part[:WORD_MAX] for part in parts]
-
-
-def _gap(character: str) -> str:
-    """Nothing for what stands inside a word, seen or unseen; a blank for what stands between."""
-    inside = unicodedata.combining(character) or unicodedata.category(character) == "Cf"
-    return "" if inside or character in _APOSTROPHES else " "
+    return [word[:WORD_MAX] for word in fold_words(text)]

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, update
 from chassis.context import Account
 from chassis.store.database import Database
 from chassis.store.migrations import config, migrate
+from optics.names import fold
 from orders_svc import searching, store
 from orders_svc.listing import Page
-from orders_svc.names import LONGEST, fold, searched
+from orders_svc.names import LONGEST, searched
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
 from tests.orders_svc.test_listing_plans import plan

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders_svc.optics import LEFT_EYE, RIGHT_EYE, Power, Prism, power_of, resultant
+from optics.powers import LEFT_EYE, RIGHT_EYE, Power, Prism, power_of, resultant
 
 # laramyk.com, "Transposing prescriptions"; ophthalmiclenses.blogspot.com, 2011-07-31;
 # eyeandcontacts.com, 2021-12; open-exam-prep.com, ABO-AC study guide, 3.1.

@@ -1,0 +1,50 @@
+"""Names are folded alike wherever they are searched."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optics.names import fold, fold_words
+
+
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("Łukasz", "lukasz"),
+        ("Søren", "soren"),
+        ("Đặng", "dang"),
+        ("I\u015f\u0131k", "isik"),
+        ("Ægir", "aegir"),
+        ("André", "andre"),
+        ("Andre\u0301", "andre"),
+        ("Straße", "strasse"),
+        ("Smith-Jones", "smith jones"),
+        ("O'Neil", "oneil"),
+        ("O\u2019Neil", "oneil"),
+        ("O\u00b4Neil", "oneil"),
+        ("Da\u00adtum", "datum"),
+        ("  Ada\tB  ", "ada b"),
+        ("Иванов", "ivanov"),
+        ("א", "א"),
+        ("---", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_is_folded(name: str, folded: str) -> None:
+    assert fold(name) == folded
+
+
+def test_words_are_told_apart() -> None:
+    assert fold_words("Jean-Luc d'Arc") == ["jean", "luc", "darc"]
+
+
+@given(st.text(max_size=30))
+def test_folding_twice_changes_nothing(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@given(st.text(max_size=30), st.text(max_size=5))
+def test_a_beginning_finds_its_word(word: str, rest: str) -> None:
+    """What begins with a text, begins so when it is folded, unless a mark joins the two."""
+    folded, longer = "".join(fold_words(word)), "".join(fold_words(word + "x" + rest))
+    assert longer.startswith(folded)
