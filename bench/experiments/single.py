@@ -99,7 +99,7 @@ HTTP_TARGET_READ: dict[str, BuildForTarget] = {
 
 @dataclass(frozen=True)
 class Pressure:
-    """How hard a service is loaded, and how that is told."""
+    """How hard a service is loaded, and how the result is reported."""
 
     rate: float
     seconds: float

@@ -174,7 +174,7 @@ class Subscription(Base):
 
 
 class CartItem(Base):
-    """An item of a cart; a package stands before its own."""
+    """An item of a cart; a package precedes its items."""
 
     __tablename__ = "cart_items"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

@@ -20,7 +20,7 @@ SURNAMES = ("Example", "Sample", "Specimen", "Muster", "Tester", "Model", "Insta
 
 @dataclass(frozen=True)
 class Caller:
-    """Credentials of an API client, and the dashboard user for whom it calls (orders only)."""
+    """Credentials of an API client, and the dashboard user it acts for (orders only)."""
 
     name: str
     secret: str

@@ -116,7 +116,7 @@ def peer(
 
 @pytest.fixture(scope="module")
 def optigate(orders: Served) -> Callable[[Any], int]:
-    """Gives the status with which Optigate answers an order."""
+    """Return a function that answers with Optigate's status for an order."""
     app = create_app({"ORDERS_ADDR": orders.address})
     client: FlaskClient = app.test_client()
     secret = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
