@@ -9,13 +9,16 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run test browser bench stubs fmt pins
+.PHONY: help run demo-reset test browser bench stubs fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: .venv/run ## start the gateway and the services with demo data
 	@exec $(PY) -m demo
+
+demo-reset: .venv/run ## set the demo data back
+	@exec $(PY) -m demo reset
 
 test: .venv/dev browser ## run everything that must hold before a change lands
 	$(PY) -m ruff format --check .

@@ -1,1 +1,1 @@
-"""What every process of Optigate shares; it knows no word of optics."""
+"""What every process of Optigate shares; nothing here depends on optics."""

@@ -1,4 +1,4 @@
-"""The RPC that is being served: who calls, with which keys, and for how long."""
+"""The RPC being served: its caller, its idempotency key and its deadline."""
 
 import re
 import secrets
@@ -11,15 +11,15 @@ import grpc
 
 from chassis.errors import Fault, Invalid, TooLate
 
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
+REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
+IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADER = "Idempotency-Key"
-LONGEST = 30.0  # seconds; a call without a deadline reads as 9.2e18
+MAX_CALL_SECONDS = 30.0  # grpcio reports 9.2e18 for a call without a deadline
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who calls: one row of a service's accounts."""
+    """The caller: one row of a service's accounts."""
 
     id: int
     name: str
@@ -28,26 +28,27 @@ class Account:
 
 @dataclass(slots=True)
 class Call:
-    """One RPC from its arrival to its answer."""
+    """One RPC, from its arrival to its response."""
 
     rpc: str
     request_id: str
     metadata: dict[str, str]
     context: grpc.ServicerContext | None = None
     account: Account | None = None
+    actor: str = ""  # the account's user on whose behalf it is made; set by authentication
     idempotency_key: str = ""
     fingerprint: bytes = b""
     replayed: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def seconds_left(self) -> float:
-        """How long the caller still waits, at most `LONGEST`."""
+        """The seconds that the caller still waits, at most `LONGEST`."""
         asked = self.context.time_remaining() if self.context else None
-        ours = self.started + LONGEST - time.monotonic()
+        ours = self.started + MAX_CALL_SECONDS - time.monotonic()
         return ours if asked is None else min(asked, ours)
 
     def ensure_awaited(self) -> None:
-        """Raise TooLate when the caller has gone: an effect would surprise him."""
+        """Raise TooLate if the caller has given up: then nothing may be written."""
         if self.context is None:
             return
         if not self.context.is_active() or self.seconds_left() <= 0:
@@ -57,41 +58,41 @@ class Call:
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def current() -> Call:
-    """The call that this thread serves; outside of one, a call of nobody."""
+def current_call() -> Call:
+    """The call that this thread serves; outside of one, a call without a caller."""
     return _current.get() or Call("", "", {})
 
 
-def begin(call: Call) -> None:
+def begin_call(call: Call) -> None:
     """Make `call` the one that this thread serves."""
     _current.set(call)
 
 
-def end() -> None:
-    """This thread serves no call any more."""
+def end_call() -> None:
+    """Clear the call of this thread."""
     _current.set(None)
 
 
 def caller() -> Account:
     """The account of the call that this thread serves."""
-    account = current().account
+    account = current_call().account
     if account is None:
         raise LookupError("this RPC has no caller")
     return account
 
 
 def utc_now() -> datetime:
-    """This moment, where no test has set another."""
+    """The current time in UTC: the default of every `now`."""
     return datetime.now(UTC)
 
 
 def new_request_id() -> str:
-    """A random id for a request that came without a usable one."""
+    """A random id for a request that has no valid one."""
     return secrets.token_hex(16)
 
 
 def check_idempotency_key(key: str) -> None:
     """Raise Invalid unless the key is 1-255 visible ASCII characters."""
-    if not IDEMPOTENCY_KEY.fullmatch(key):
+    if not IDEMPOTENCY_KEY_PATTERN.fullmatch(key):
         fault = Fault(IDEMPOTENCY_HEADER, "Must be 1-255 visible ASCII characters.")
         raise Invalid("The idempotency key is malformed.", faults=[fault])

@@ -1,21 +1,21 @@
-"""The refusals, and their way over the wire as google.rpc.Status and back.
+"""Refusals, and their encoding as google.rpc.Status.
 
-A service raises one of these at any depth; the interceptor of `chassis.server.server`
-encodes it, the gateway decodes it, and nobody else handles errors:
+A service raises one of these at any depth; its interceptor (`chassis.server.interceptor`)
+encodes it, the gateway decodes it, and no other code handles errors:
 
     Refusal                 gRPC status          when
-     +- Invalid             INVALID_ARGUMENT     fields break rules; all are named
+     +- Invalid             INVALID_ARGUMENT     fields break rules; every one is listed
      +- Unauthenticated     UNAUTHENTICATED      no account, or a wrong secret
-     +- Forbidden           PERMISSION_DENIED    an account that may not do this
-     +- NotFound            NOT_FOUND            no such thing for this caller
-     +- AlreadyExists       ALREADY_EXISTS       its key is taken
-     +- WrongState          FAILED_PRECONDITION  not in the state that it is in
-     +- Busy                ABORTED              somebody else is at it; try again
-     +- Overloaded          UNAVAILABLE          cannot serve now; try again
-     +- TooLate             DEADLINE_EXCEEDED    the caller has stopped waiting
+     +- Forbidden           PERMISSION_DENIED    the account lacks permission
+     +- NotFound            NOT_FOUND            nothing that this caller may see
+     +- AlreadyExists       ALREADY_EXISTS       the key is taken
+     +- WrongState          FAILED_PRECONDITION  the current state does not allow it
+     +- Busy                ABORTED              a concurrent request holds it; retry
+     +- Overloaded          UNAVAILABLE          cannot serve now; retry later
+     +- TooLate             DEADLINE_EXCEEDED    the caller has given up
 
-`reason` is the stable word for programs (ErrorInfo.reason, UPPER_SNAKE), the
-message is for people and holds no personal data. Anything else that is raised
+`reason` is stable and meant for programs (ErrorInfo.reason, UPPER_SNAKE). The
+message is meant for people and holds no personal data. Any other exception
 reaches the caller as INTERNAL with an id and no text.
 """
 
@@ -29,23 +29,23 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
 DOMAIN = "optigate"
-MISMATCH = "IDEMPOTENCY_MISMATCH"
-STATUS_KEY = "grpc-status-details-bin"
+IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
-ROOM = 4600  # bytes of faults, after which no other is listed
-LONGEST_PATH, LONGEST_MESSAGE = 200, 300  # characters
+MAX_FAULT_BYTES = 4600  # beyond this, faults are truncated
+MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH = 200, 300  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One broken rule: the dotted path of the field, and what it should be."""
+    """A broken rule: the dotted path of the field, and what its value must be."""
 
     path: str
     message: str
 
 
 class Refusal(Exception):
-    """A request that is answered with a reason instead of an effect."""
+    """An expected failure of a request, reported with its reason."""
 
     code = grpc.StatusCode.INTERNAL
     reason = "INTERNAL"
@@ -68,7 +68,7 @@ class Refusal(Exception):
 
 
 class Invalid(Refusal):
-    """Fields break rules; every one is named."""
+    """Fields break rules; every one is listed."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
     reason = "INVALID"
@@ -82,14 +82,14 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    """A known account that may not do this."""
+    """The account lacks permission for this."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
     reason = "FORBIDDEN"
 
 
 class NotFound(Refusal):
-    """No such thing for this caller."""
+    """Nothing by this id that the caller may see."""
 
     code = grpc.StatusCode.NOT_FOUND
     reason = "NOT_FOUND"
@@ -103,35 +103,35 @@ class AlreadyExists(Refusal):
 
 
 class WrongState(Refusal):
-    """The thing is in a state that does not allow this."""
+    """The current state does not allow this."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "WRONG_STATE"
 
 
 class Busy(Refusal):
-    """Another request holds what this one needs; trying again is right."""
+    """A concurrent request holds what this one needs; retrying is right."""
 
     code = grpc.StatusCode.ABORTED
     reason = "BUSY"
 
 
 class Overloaded(Refusal):
-    """The service cannot take this now; trying again later is right."""
+    """The service cannot serve this now; retrying later is right."""
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = "OVERLOADED"
 
 
 class TooLate(Refusal):
-    """The caller has stopped waiting: nothing was done."""
+    """The caller has given up; nothing was done."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
 
 
 def encode(refusal: Refusal) -> Status:
-    """The refusal as a google.rpc.Status with ErrorInfo and BadRequest."""
+    """Encode a refusal as a google.rpc.Status with ErrorInfo and BadRequest."""
     status = Status(code=refusal.code.value[0], message=refusal.message)
     info = error_details_pb2.ErrorInfo(
         reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata
@@ -140,12 +140,12 @@ def encode(refusal: Refusal) -> Status:
     if refusal.faults:
         bad = error_details_pb2.BadRequest()
         for index, fault in enumerate(refusal.faults):
-            if bad.ByteSize() > ROOM:
+            if bad.ByteSize() > MAX_FAULT_BYTES:
                 rest = len(refusal.faults) - index
                 bad.field_violations.add(description=f"{rest} more faults are not listed.")
                 break
             bad.field_violations.add(
-                field=fault.path[:LONGEST_PATH], description=fault.message[:LONGEST_MESSAGE]
+                field=fault.path[:MAX_PATH_LENGTH], description=fault.message[:MAX_MESSAGE_LENGTH]
             )
         status.details.add().Pack(bad)
     if refusal.detail is not None:
@@ -155,7 +155,7 @@ def encode(refusal: Refusal) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What a caller learns of a call that failed."""
+    """A failed call, as its caller sees it."""
 
     code: grpc.StatusCode
     reason: str
@@ -166,10 +166,10 @@ class Failure:
 
 
 def decode(error: grpc.RpcError) -> Failure:
-    """The Failure behind a failed call; without ErrorInfo the reason is ''."""
+    """Decode a failed call; without ErrorInfo its reason is ''."""
     call: grpc.Call = error  # type: ignore[assignment]  # grpcio raises calls as errors
     trailers = dict(call.trailing_metadata() or ())
-    packed = trailers.get(STATUS_KEY)
+    packed = trailers.get(STATUS_TRAILER)
     if not isinstance(packed, bytes):
         return Failure(call.code(), "", call.details() or "")
     status = Status.FromString(packed)

@@ -1,10 +1,10 @@
-"""The short way through a marshmallow schema, for what breaks no rule.
+"""A fast path for valid data through a marshmallow schema.
 
-Most requests are right, and marshmallow's machinery for naming what is wrong
-costs them more than the rules themselves: 284 us for a full order, 40 us here.
-`acceptor` walks the same fields, validators and hooks of the same schema once,
-and raises `Unsure` at anything unusual; then `Schema.load` is asked, which
-alone decides what is refused and how it is named.
+Most requests are valid, and marshmallow's error reporting costs more than the
+rules themselves: 284 us for a full order, against 40 us here. The compiled
+loader runs the same fields, validators and hooks of the same schema, and raises
+`Unsure` at anything unusual; the caller then runs `Schema.load`, which alone
+decides what is refused and how it is reported.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,12 @@ _TYPES: dict[type, type] = {
 
 
 class Unsure(Exception):
-    """This may break a rule: ask the schema."""
+    """The data may break a rule: only the schema can tell."""
 
 
-def acceptor(schema: Schema) -> Load:
-    """What `schema.load` does with valid data; raises Unsure for any other."""
-    load = _of_schema(schema)
+def compile_loader(schema: Schema) -> Load:
+    """Return a function that loads valid data as `schema.load` does; it raises Unsure otherwise."""
+    load = _compile_schema(schema)
 
     def accept(values: Any) -> Any:
         try:
@@ -40,11 +40,11 @@ def acceptor(schema: Schema) -> Load:
     return accept
 
 
-def _of_schema(schema: Schema) -> Load:
+def _compile_schema(schema: Schema) -> Load:
     hooks = type(schema).resolve_hooks()
     if hooks[VALIDATES] or any(many for of_kind in hooks.values() for _, many, _ in of_kind):
         return schema.load
-    loads = {name: _of_field(name, field) for name, field in schema.load_fields.items()}
+    loads = {name: _compile_field(name, field) for name, field in schema.load_fields.items()}
     required = {name for name, field in schema.load_fields.items() if field.required}
     defaults = {
         name: field.load_default
@@ -56,12 +56,12 @@ def _of_schema(schema: Schema) -> Load:
         for kind in (PRE_LOAD, VALIDATES_SCHEMA, POST_LOAD)
     )
 
-    def load(sent: Any) -> Any:
-        if type(sent) is not dict:
+    def load(original: Any) -> Any:
+        if type(original) is not dict:
             raise Unsure
-        data = sent
+        data = original
         for process in before:
-            data = process(data, sent)
+            data = process(data, original)
         if not required <= data.keys() or not data.keys() <= loads.keys():
             raise Unsure
         valid = {name: loads[name](value) for name, value in data.items()}
@@ -69,9 +69,9 @@ def _of_schema(schema: Schema) -> Load:
             if name not in valid:
                 valid[name] = default() if callable(default) else default
         for check in checks:
-            check(valid, sent)
+            check(valid, original)
         for process in after:
-            valid = process(valid, sent)
+            valid = process(valid, original)
         return valid
 
     return load
@@ -80,32 +80,32 @@ def _of_schema(schema: Schema) -> Load:
 def _hook(schema: Schema, name: str, _many: bool, how: dict[str, Any]) -> Callable[..., Any]:
     method, usual = getattr(schema, name), {"many": False, "partial": None, "unknown": RAISE}
     if how.get("pass_original"):
-        return lambda data, sent: method(data, sent, **usual)
+        return lambda data, original: method(data, original, **usual)
     return lambda data, _: method(data, **usual)
 
 
-def _of_field(name: str, field: Any) -> Load:
-    """What a field does with a value that is there."""
+def _compile_field(name: str, field: Any) -> Load:
+    """Compile the loading of one field's present value."""
     kind = type(field)
     if field.data_key or field.attribute:
-        raise TypeError(f"{name}: a field that is renamed has no short way")
+        raise TypeError(f"{name}: a renamed field has no fast path")
     if kind is fields.Nested and not field.many and field.unknown is None:
-        load = _of_schema(field.schema)
+        load = _compile_schema(field.schema)
     elif kind is fields.List:
-        load = _each(_of_field(name, field.inner))
+        load = _load_list(_compile_field(name, field.inner))
     elif kind is fields.Float:
-        load = _finite
+        load = _load_finite_float
     elif kind in _TYPES and (kind is not fields.Integer or field.strict):
-        load = _exactly(_TYPES[kind])
+        load = _load_exact_type(_TYPES[kind])
     else:
         return lambda value: field.deserialize(value, name, None)
     if field.pre_load or field.post_load:
-        return _chained(field.pre_load, load, field.validators, field.post_load)
-    return _checked(load, field.validators) if field.validators else load
+        return _chain(field.pre_load, load, field.validators, field.post_load)
+    return _validate_after(load, field.validators) if field.validators else load
 
 
-def _chained(before: Any, load: Load, validators: Any, after: Any) -> Load:
-    def chain(value: Any) -> Any:
+def _chain(before: Any, load: Load, validators: Any, after: Any) -> Load:
+    def load_chained(value: Any) -> Any:
         for process in before:
             value = process(value)
         value = load(value)
@@ -115,23 +115,23 @@ def _chained(before: Any, load: Load, validators: Any, after: Any) -> Load:
             value = process(value)
         return value
 
-    return chain
+    return load_chained
 
 
-def _checked(load: Load, validators: Any) -> Load:
+def _validate_after(load: Load, validators: Any) -> Load:
     first, *more = validators
 
-    def check(value: Any) -> Any:
+    def load_validated(value: Any) -> Any:
         value = load(value)
         first(value)
         for validate in more:
             validate(value)
         return value
 
-    return check
+    return load_validated
 
 
-def _exactly(kind: type) -> Load:
+def _load_exact_type(kind: type) -> Load:
     def load(value: Any) -> Any:
         if type(value) is not kind:
             raise Unsure
@@ -140,13 +140,13 @@ def _exactly(kind: type) -> Load:
     return load
 
 
-def _finite(value: Any) -> Any:
+def _load_finite_float(value: Any) -> Any:
     if type(value) is not float or not isfinite(value):
         raise Unsure
     return value
 
 
-def _each(inner: Load) -> Load:
+def _load_list(inner: Load) -> Load:
     def load(values: Any) -> Any:
         if type(values) is not list:
             raise Unsure

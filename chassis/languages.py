@@ -1,7 +1,7 @@
-"""Texts for people, in six languages: gettext catalogs that are read as they are written.
+"""Texts for people in six languages, read from gettext .po files.
 
-A package keeps `languages/<language>.po` for every language but English, which is in the code.
-There is no compiled file, so none can be older than its source.
+A package has `languages/<language>.po` for every language except English, whose texts are in the
+code. Nothing is compiled ahead, so no compiled file can be older than its source.
 """
 
 from functools import lru_cache
@@ -19,19 +19,19 @@ LANGUAGES = ("es", ENGLISH, "pt", "de", "it", "fr")
 
 
 def language_of(locale: str) -> str:
-    """The language of a locale such as `es-ES`; English where there is no catalog of it."""
+    """The language of a locale such as `es-ES`; English if it has no catalog."""
     language = locale.replace("_", "-").split("-")[0].lower()
     return language if language in LANGUAGES else ENGLISH
 
 
-def preferred(accepted: list[str], otherwise: str) -> str:
-    """The language of the first accepted locale that has one, best first; else of `otherwise`."""
+def choose_language(accepted: list[str], otherwise: str) -> str:
+    """The first accepted locale's language that has a catalog; else that of `otherwise`."""
     wanted = [locale.replace("-", "_") for locale in accepted]
     return negotiate_locale(wanted, LANGUAGES, sep="_") or language_of(otherwise)
 
 
 class Languages:
-    """The catalogs in one folder, each read when it is first asked for."""
+    """The catalogs of one folder, each read when it is first used."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

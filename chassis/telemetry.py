@@ -1,39 +1,110 @@
 """One structured log line per request; its fields are an allow-list.
 
-Patient data has no field here, so it cannot be logged by mistake.
+Patient data has no field here, so it cannot be logged by mistake. Lines are JSON, on standard
+output or in the files of a folder. A line that cannot be written is lost and counted; it never
+breaks a call or makes it wait.
 """
 
+import atexit
 import logging
-import sys
+import os
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 import structlog
 
-_bound: structlog.typing.FilteringBoundLogger | None = None
-FIELDS = frozenset(
+from chassis.log_writer import FolderSink, LogWriter, Sink, StreamSink
+
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+LOG_FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
-    "rpc method route status code reason replayed ms error where "
+    "rpc method route status code reason replayed ms error where database_error count "
     "event_id type attempt outcome".split()
 )
+# What the terminal shows in words, beside warnings and errors, where lines go into files.
+SHOWN_EVENTS = frozenset({"listening", "dispatching", "stopped"})
+
+_bound: structlog.typing.FilteringBoundLogger | None = None
+_writers: list[LogWriter] = []
 
 
-def configure(service: str, to: TextIO | None = None) -> None:
-    """Log as JSON lines on standard output, or elsewhere."""
+class _Stream:
+    """Writes each line at once, for tests and short commands."""
 
-    def written(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
-        kept = {name: value for name, value in event.items() if name in FIELDS}
-        line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
-        return msgspec.json.encode(line).decode()
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, line: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            self.stream.write(line + "\n")
+            self.stream.flush()
+
+
+class _Logger:
+    """What structlog hands finished lines to."""
+
+    def __init__(self, writer: LogWriter | _Stream) -> None:
+        self.info = self.warning = self.error = writer.write
+
+
+def configure(service: str, to: TextIO | None = None, folder: Path | None = None) -> None:
+    """Log as JSON lines on standard output; or into files of `folder`; or at once `to` a stream.
+
+    Where they go into files, the terminal shows the start, the stop, warnings and errors in words.
+    """
+    flush()
+    _fill_standard_descriptors()
+    terminal = _open(StreamSink(STANDARD_ERROR), service) if folder else None
+    sink = FolderSink(folder, service) if folder else StreamSink(STANDARD_OUTPUT)
+    writer = _Stream(to) if to else _open(sink, service)
+
+    def write(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
+        if terminal and (level != "info" or event.get("event") in SHOWN_EVENTS):
+            terminal.write(_in_words(service, level, event))
+        return _as_json(service, level, event)
 
     structlog.configure(
-        processors=[written],
+        processors=[write],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(to or sys.stdout),
+        logger_factory=lambda *_: _Logger(writer),
     )
     global _bound
     _bound = structlog.get_logger().bind()
+
+
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null in place of a closed standard stream, or a socket could get its number."""
+    for number in (0, STANDARD_OUTPUT, STANDARD_ERROR):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
+def _open(sink: Sink, service: str) -> LogWriter:
+    def describe_loss(count: int) -> str:
+        return _as_json(service, "warning", {"event": "log lines dropped", "count": count})
+
+    writer = LogWriter(sink, describe_loss)
+    _writers.append(writer)
+    return writer
+
+
+def flush() -> None:
+    """Write the lines that wait, for at most two seconds."""
+    while _writers:
+        _writers.pop().close()
+
+
+atexit.register(flush)
+
+
+def lost_lines() -> int:
+    """Return how many lines this process could not write."""
+    return sum(writer.dropped + writer.failed for writer in _writers)
 
 
 def log() -> structlog.typing.FilteringBoundLogger:
@@ -54,3 +125,19 @@ def describe(error: BaseException) -> dict[str, str]:
         places.append(f"{code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}:{code.co_name}")
         trace = trace.tb_next
     return {"error": type(error).__qualname__, "where": " < ".join(reversed(places[-6:]))}
+
+
+def _as_json(service: str, level: str, event: structlog.typing.EventDict) -> str:
+    kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
+    line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
+    return msgspec.json.encode(line).decode()
+
+
+def _in_words(service: str, level: str, event: structlog.typing.EventDict) -> str:
+    fields = [
+        f"{name}={value}"
+        for name, value in event.items()
+        if name in LOG_FIELDS and name != "event" and value is not None
+    ]
+    tone = "" if level == "info" else f"{level}: "
+    return f"{service}: {tone}{event.get('event')} {' '.join(fields)}".rstrip()

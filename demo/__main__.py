@@ -1,21 +1,22 @@
 """`python -m demo`: migrate, load the demo data, start all four processes, say how to call them."""
 
 import os
+import signal
 import sys
 import threading
 import time
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-
-from honcho import manager
-from honcho.environ import parse_procfile
 
 from chassis.cli.service import Service
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
+from chassis.store.reference_cache import invalidate
+from demo.supervisor import Supervisor, find_busy_address, read_procfile
 
 HERE = Path(__file__).parent
 LISTEN = {
@@ -25,7 +26,6 @@ LISTEN = {
 }
 STARTING = 60  # seconds
 SETTLING = 1  # second in which the gateway's other worker finds the services too
-manager.KILL_WAIT = 15  # seconds that a process has to drain: more than a service's own grace
 
 WELCOME = """
 Optigate is up: {url}      (Ctrl-C drains and stops)
@@ -53,38 +53,58 @@ A contact-lens subscription:
 """
 
 
-def main() -> int:
-    """Run until Ctrl-C; gives the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Run until Ctrl-C; returns the exit code. `reset` loads the demo data anew and ends."""
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
+    addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
+    stores = {}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
         environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", listen)
-        prepare(
-            name, environment.get(f"{name.upper()}_DATABASE_URL") or f"sqlite:///{data}/{name}.db"
+        addresses[f"{name.upper()}_LISTEN"] = listen
+        given = environment.get(f"{name.upper()}_DATABASE_URL")
+        stores[name] = given or f"sqlite:///{data}/{name}.db"
+    if arguments == ["reset"]:
+        for name, store in stores.items():
+            prepare(name, store, reset=True)
+        return 0
+    if busy := find_busy_address(addresses):
+        print(
+            f"{addresses[busy]} is in use. Set {busy} to another address, or stop what listens"
+            " there. Nothing was started or changed.",
+            file=sys.stderr,
         )
-    bind = environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")
+        return 1
+    for name, store in stores.items():
+        prepare(name, store)
+    return serve(environment, data)
+
+
+def serve(environment: dict[str, str], data: str) -> int:
+    """Start the processes of the Procfile, and stop them at SIGINT or SIGTERM."""
+    bind = environment["GATEWAY_BIND"]
     url = environment.setdefault("GATEWAY_PUBLIC_URL", f"http://{bind}")
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    environment["PYTHONUNBUFFERED"] = "1"
-
-    processes = manager.Manager()
-    for name, command in parse_procfile((HERE.parent / "Procfile").read_text()).processes.items():
-        processes.add_process(name, command, env=environment)
+    environment.setdefault("LOG_DIR", f"{data}/logs")
+    supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: supervisor.stop.set())
     threading.Thread(target=welcome, args=(f"http://{bind}", url), daemon=True).start()
-    processes.loop()
-    stopped_by_hand = processes.returncode in (130, 143)
-    return 0 if stopped_by_hand else int(processes.returncode or 0)
+    return supervisor.run()
 
 
-def prepare(name: str, url: str) -> None:
-    """Bring a service's store to this version, and load its demo data."""
+def prepare(name: str, url: str, *, reset: bool = False) -> None:
+    """Bring a store to this version; load the demo data where there is none, or at a `reset`."""
     service: Service = import_module(f"{name}_svc.__main__").SERVICE
     reference = service.reference.load(tomllib.loads((HERE / f"{name}.toml").read_text()))
     database = Database(url)
     migrate(database, service.migrations)
     with database.write() as tx:
-        service.load(tx, reference)
+        present = {row.name for row in service.accounts.all(tx)}
+        if reset or present.isdisjoint(account["name"] for account in reference["accounts"]):
+            service.load(tx, reference)
+            invalidate(tx, service.changes)
     database.close()
 
 
@@ -105,4 +125,4 @@ def welcome(bound: str, url: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
-from chassis.context import LONGEST
+from chassis.context import MAX_CALL_SECONDS
 from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
@@ -25,7 +26,8 @@ RPC_TIMEOUT = 10.0
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     """The WSGI application; `config` stands before the environment."""
-    telemetry.configure("gateway")
+    folder = os.environ.get("LOG_DIR")
+    telemetry.configure("gateway", folder=Path(folder) if folder else None)
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
@@ -72,6 +74,8 @@ def seconds(name: str, default: float) -> float:
         number = float(os.environ.get(name, default))
     except ValueError:
         number = 0
-    if not 0 < number <= LONGEST:
-        raise SystemExit(f"{name} is a number of seconds, more than 0 and at most {LONGEST:g}.")
+    if not 0 < number <= MAX_CALL_SECONDS:
+        raise SystemExit(
+            f"{name} is a number of seconds, more than 0 and at most {MAX_CALL_SECONDS:g}."
+        )
     return number

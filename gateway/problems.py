@@ -15,8 +15,8 @@ from flask import Flask, Response, g, json, request
 from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
-from chassis.errors import MISMATCH, Failure, Fault, Refusal, decode
-from chassis.messages.reader import MALFORMED, field_of
+from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal, decode
+from chassis.messages.reader import MALFORMED, to_field_name
 from chassis.telemetry import describe, log
 from gateway import pages
 from protos.subscriptions_pb2 import OverDelivery
@@ -116,7 +116,7 @@ SUBSCRIPTIONS_CODES = {
     "BUSY": ("conflict", None),
     "WRONG_STATE": ("no_confirmed_cart", None),
     "NOT_ALLOWED": ("invalid", None),
-    MISMATCH: ("invalid", None),
+    IDEMPOTENCY_MISMATCH: ("invalid", None),
 }
 
 
@@ -196,7 +196,7 @@ def answer(problem: Problem) -> Response:
 
 def of_failure(failure: Failure) -> Problem:
     """What a failed RPC means over HTTP; a service's own words only when it chose them."""
-    by = {**STATUS, MISMATCH: 422, **dialect().status}
+    by = {**STATUS, IDEMPOTENCY_MISMATCH: 422, **dialect().status}
     status = by.get(failure.reason) or by.get(failure.code, 500)
     chosen = failure.reason != "" and status != 500
     return Problem(
@@ -214,7 +214,7 @@ def of_failure(failure: Failure) -> Problem:
 
 def _as_asked(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     """The faults under the names that the query string has for its fields."""
-    names = {field_of(name): name for name in request.args if "[" in name}
+    names = {to_field_name(name): name for name in request.args if "[" in name}
     return tuple(Fault(names.get(each.path, each.path), each.message) for each in faults)
 
 

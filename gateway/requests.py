@@ -7,7 +7,7 @@ from flask import Flask, Response, g, request
 from google.protobuf.message import Message
 from werkzeug.exceptions import LengthRequired
 
-from chassis.context import REQUEST_ID, new_request_id
+from chassis.context import REQUEST_ID_PATTERN, new_request_id
 from chassis.errors import Invalid
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
@@ -58,7 +58,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if REQUEST_ID.fullmatch(asked) else new_request_id()
+        g.request_id = asked if REQUEST_ID_PATTERN.fullmatch(asked) else new_request_id()
         g.started = monotonic()
 
     @app.after_request

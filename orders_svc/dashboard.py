@@ -9,7 +9,7 @@ import grpc
 from sqlalchemy import Connection, Row
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from chassis.context import caller, current, utc_now
+from chassis.context import caller, current_call, utc_now
 from chassis.errors import NotFound, Unauthenticated
 from chassis.store.database import Database
 from chassis.validation import Rules
@@ -63,7 +63,7 @@ class DashboardService(rpc.DashboardServiceServicer):
         return pb.DashboardSession(token=token, expires=documents.unix(end))
 
     def LogOut(self, request: pb.LogOutRequest, context: grpc.ServicerContext) -> pb.LogOutResponse:
-        token = current().metadata["authorization"].partition(" ")[2]
+        token = current_call().metadata["authorization"].partition(" ")[2]
         with self.database.write() as tx:
             logins.end(tx, token)
         return pb.LogOutResponse()

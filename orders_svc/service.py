@@ -7,13 +7,13 @@ from typing import Any
 import grpc
 from sqlalchemy import Connection, Row
 
-from chassis.context import Account, Call, caller, current, utc_now
+from chassis.context import Account, Call, caller, current_call, utc_now
 from chassis.errors import Fault, Forbidden, Invalid, NotFound, Unauthenticated, WrongState
 from chassis.server.accounts import CLIENT, Authenticate, hash_secret, require_role
-from chassis.server.idempotency import new_secret
-from chassis.server.server import Running, start
+from chassis.server.idempotency import derive_secret
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
 from orders_svc import documents, events, listing, logins, orders, pages, rules, statuses, store
 from orders_svc.dashboard import SESSION, DashboardService
@@ -43,23 +43,23 @@ class OrderService(rpc.OrderServiceServicer):
     def __init__(
         self,
         database: Database,
-        memory: Memory,
+        cache: ReferenceCache,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
-        self.memory = memory
+        self.cache = cache
         self.public_url = public_url
         self.now = now
 
     def CreateToken(
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
     ) -> pb.Token:
-        values, call = CREATE_TOKEN.check(request), current()
+        values, call = CREATE_TOKEN.check(request), current_call()
         with self.database.read() as tx:
-            account = store.accounts.named(tx, values["client_id"], values["client_secret"])
+            account = store.accounts.authenticate(tx, values["client_id"], values["client_secret"])
         require_role(account, CLIENT)
-        token = "tok_" + new_secret(values["client_secret"], call.idempotency_key)
+        token = "tok_" + derive_secret(values["client_secret"], call.idempotency_key)
         with self.database.write() as tx:
             now = self.now()
             call.replayed = not store.put_token(tx, account, token, now, now + TOKEN_LIFE)
@@ -86,7 +86,7 @@ class OrderService(rpc.OrderServiceServicer):
         self.lab_settings(user, values)
         # Two lists a lab, and the only ones that are as long as its catalog.
         lab, lens_type = values["lab"], values["lens_type"]
-        return self.memory.recall(
+        return self.cache.get(
             ("styles", lab, lens_type), lambda tx: documents.styles(tx, lab, lens_type)
         )
 
@@ -114,7 +114,7 @@ class OrderService(rpc.OrderServiceServicer):
         user = self.acting_user()
         order, found = self.checked(user, request)
         is_told = order["mode"] == "submit" and self.listens(caller())
-        is_alone = not is_told and not current().idempotency_key
+        is_alone = not is_told and not current_call().idempotency_key
         warnings = documents.warnings(found.warnings)
         with self.database.write(single=is_alone) as tx:
             now = self.now()
@@ -124,7 +124,7 @@ class OrderService(rpc.OrderServiceServicer):
                 created.url = documents.review_page(row["id"], self.public_url)
             if is_told:
                 events.tell(tx, caller().name, events.SUBMITTED, row, now)
-            return store.answers.keep(tx, created)
+            return store.idempotency_keys.save(tx, created)
 
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext
@@ -154,7 +154,7 @@ class OrderService(rpc.OrderServiceServicer):
             if row is None:
                 raise WrongState(NO_DRAFT)
             events.tell(tx, caller().name, events.SUBMITTED, row._mapping, now)
-            return store.answers.keep(tx, self.document(row))
+            return store.idempotency_keys.save(tx, self.document(row))
 
     def GetOrderOutline(
         self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext
@@ -190,7 +190,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     def listens(self, client: Account) -> bool:
         """Whether a client has an endpoint: most have none, and their orders need no asking."""
-        return self.memory.recall(
+        return self.cache.get(
             ("endpoint", client.id),
             lambda tx: store.outbox.endpoints.find(tx, client.name) is not None,
         )
@@ -201,11 +201,11 @@ class OrderService(rpc.OrderServiceServicer):
 
     def acting_user(self) -> int:
         """The user of this client for whom the call is made."""
-        email, account = current().metadata.get("user-email", ""), caller()
+        email, account = current_call().metadata.get("user-email", ""), caller()
         if not email:
             fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
             raise Invalid("User-Email is missing.", faults=[fault])
-        found = self.memory.recall(
+        found = self.cache.get(
             ("user", account.id, email), lambda tx: store.user_id(tx, account, email)
         )
         if found is None:
@@ -222,7 +222,7 @@ class OrderService(rpc.OrderServiceServicer):
 
     def settings(self, user: int, lab: str, number: str) -> dict[str, list[str]] | None:
         """The option lists of a lab of this user."""
-        return self.memory.recall(
+        return self.cache.get(
             ("settings", user, lab, number), lambda tx: store.settings_of(tx, user, lab, number)
         )
 
@@ -235,7 +235,7 @@ class OrderService(rpc.OrderServiceServicer):
         if not lens:
             return rules.Offer(settings)
         named = store.Lens.of(lab, lens)
-        return rules.Offer(settings, **self.memory.recall(named, lambda tx: store.found(tx, named)))
+        return rules.Offer(settings, **self.cache.get(named, lambda tx: store.found(tx, named)))
 
 
 class LabDeskService(rpc.LabDeskServiceServicer):
@@ -287,7 +287,7 @@ class LabDeskService(rpc.LabDeskServiceServicer):
             if moves:
                 client = store.client(tx, row.account_id)
                 events.tell(tx, client, events.STATUS_CHANGED, row._mapping, now)
-            return store.answers.keep(tx, documents.queued(row))
+            return store.idempotency_keys.save(tx, documents.queued(row))
 
 
 def sent(tx: Connection, order_id: str) -> Row[Any]:
@@ -311,22 +311,22 @@ def addons_message(rows: Iterable[Any]) -> pb.Addons:
     return made
 
 
-def authenticate(memory: Memory, now: Callable[[], datetime]) -> Authenticate:
+def authenticate(cache: ReferenceCache, now: Callable[[], datetime]) -> Authenticate:
     """Authentication by bearer token, by HTTP Basic for direct gRPC callers, or by a session.
 
     A session of the dashboard stands for its user, whoever else the call names.
     """
-    basic = store.accounts.basic(memory)
+    basic = store.accounts.basic_authenticator(cache)
 
     def find(call: Call) -> Account | None:
         scheme, _, token = call.metadata.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":
             return basic(call)
         if scheme.lower() == SESSION:
-            account, call.metadata["user-email"] = logins.caller_of(memory.database, token, now())
+            account, call.metadata["user-email"] = logins.caller_of(cache.database, token, now())
             return account
         key = hash_secret(token)
-        found = memory.recall(("token", key), lambda tx: store.token_account(tx, key))
+        found = cache.get(("token", key), lambda tx: store.token_account(tx, key))
         if found is None or found.expires_at <= now():
             raise Unauthenticated("The token is unknown or has expired; fetch a new one.")
         return found.account
@@ -339,12 +339,12 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the orders service."""
-    memory = Memory(database, store.changes)
-    service = OrderService(database, memory, public_url, now)
+    cache = ReferenceCache(database, store.changes)
+    service = OrderService(database, cache, public_url, now)
     of = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
                 service,
@@ -363,8 +363,8 @@ def serve(
             ),
         ],
         database=database,
-        answers=store.answers,
-        authenticate=authenticate(memory, now),
+        idempotency_keys=store.idempotency_keys,
+        authenticate=authenticate(cache, now),
         open_rpcs=frozenset(
             {
                 f"/{of['OrderService'].full_name}/CreateToken",

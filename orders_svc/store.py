@@ -34,17 +34,17 @@ from sqlalchemy import (
 from chassis.context import Account
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, accounts_table, hash_secret
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.store.database import NAMING, Instant, add_if_absent
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant, add_if_absent
 from chassis.store.reference_cache import changes_table
 from orders_svc.names import LONGEST
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 # Compared code point by code point: then one range of the index holds all with one beginning.
 FOLDED = String(LONGEST).with_variant(String(LONGEST, collation="C"), "postgresql")
 accounts_rows = accounts_table(metadata)
 accounts = Accounts(accounts_rows)
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 outbox = Outbox(metadata)
 

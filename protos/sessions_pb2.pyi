@@ -4,14 +4,14 @@ isort:skip_file
 The sessions service: online vision tests.
 
 A partner (the calling account) creates a user and a session for that user,
-with what was ordered and which prescriptions the user already holds.
-Keys are the partner's own; another partner's key answers like an unknown one.
+with the order and the prescriptions that the user already holds. Partners choose
+their own keys; the key of another partner is answered as an unknown one.
 
 Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres
 for base_curve, diameter and pupillary_distance. Dates are "YYYY-MM-DD".
-Source: the partner API v2 pages named in the README.
+Source: the pages of the partner API v2 that the README names.
 
-Every RPC may answer UNAUTHENTICATED (no account, or a wrong secret),
+Every RPC may return UNAUTHENTICATED (no account, or a wrong secret),
 PERMISSION_DENIED (an account of another role), RESOURCE_EXHAUSTED (busy),
 DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
 idempotency key) and INTERNAL.
@@ -35,7 +35,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WhoAmIRequest(_message.Message):
-    """Asks who calls."""
+    """Asks for the caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -52,7 +52,7 @@ Global___WhoAmIRequest: _TypeAlias = WhoAmIRequest  # noqa: Y015
 
 @_typing.final
 class WhoAmIResponse(_message.Message):
-    """Who calls."""
+    """The caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -60,7 +60,7 @@ class WhoAmIResponse(_message.Message):
     STORES_FIELD_NUMBER: _builtins.int
     PRODUCTS_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
-    """The partner: the name of the calling account."""
+    """The partner, which is the name of the calling account."""
     @_builtins.property
     def stores(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the partner's enabled stores, sorted."""
@@ -86,7 +86,7 @@ Global___WhoAmIResponse: _TypeAlias = WhoAmIResponse  # noqa: Y015
 
 @_typing.final
 class CheckQualificationRequest(_message.Message):
-    """A person's eligibility, asked before anything is stored."""
+    """Asks for a person's eligibility before anything is stored."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -94,7 +94,7 @@ class CheckQualificationRequest(_message.Message):
     PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> Global___QualificationUser:
-        """Age and place of the person."""
+        """Age and region of the person."""
 
     @_builtins.property
     def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
@@ -116,7 +116,7 @@ Global___CheckQualificationRequest: _TypeAlias = CheckQualificationRequest  # no
 
 @_typing.final
 class QualificationUser(_message.Message):
-    """What decides a person's eligibility."""
+    """The details that decide whether a person is eligible."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -142,7 +142,7 @@ Global___QualificationUser: _TypeAlias = QualificationUser  # noqa: Y015
 
 @_typing.final
 class CheckQualificationResponse(_message.Message):
-    """The eligibility of a person."""
+    """A person's eligibility."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,7 +170,7 @@ Global___CheckQualificationResponse: _TypeAlias = CheckQualificationResponse  # 
 
 @_typing.final
 class CreateSessionRequest(_message.Message):
-    """A new session with all that the partner knows."""
+    """A new session, with everything that the partner knows about it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -186,16 +186,16 @@ class CreateSessionRequest(_message.Message):
     session_key: _builtins.str
     """The partner's key of the session, unique per partner; same alphabet."""
     store_id: _builtins.str
-    """An enabled store of this partner; empty means no in-store action."""
+    """An enabled store of this partner; empty for no in-store action."""
     partner_info: _builtins.str
     """A JSON object as text, under 20,000 characters, nested at most 100 deep."""
     @_builtins.property
     def user(self) -> Global___User:
-        """The person; the newest details win."""
+        """The person; newer details replace older ones."""
 
     @_builtins.property
     def order(self) -> Global___Order:
-        """What was bought, and whether it has been paid."""
+        """What was ordered, and whether the partner has charged for it."""
 
     @_builtins.property
     def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
@@ -270,10 +270,14 @@ class Order(_message.Message):
     charged_currency: _builtins.str
     """ISO 4217 code; required with charged_amount."""
     charged_amount: _builtins.int
-    """Smallest currency unit, 0 or more: the partner has charged. Absent: we collect."""
+    """What the partner has charged, in the smallest currency unit, 0 or more. Absent
+    when the operator collects the payment.
+    """
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What the person wants, at most 20; none: chosen in the exam."""
+        """The ordered products, at most 20; when there are none, the person chooses in the
+        exam.
+        """
 
     def __init__(
         self,
@@ -294,13 +298,15 @@ Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
 class Product(_message.Message):
-    """One ordered product."""
+    """An ordered product."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
-    """"glasses", "contacts" or "acuity-service"; the last one stands alone."""
+    """"glasses", "contacts" or "acuity-service"; the last cannot be combined with
+    another.
+    """
     def __init__(
         self,
         *,
@@ -333,7 +339,7 @@ class Prescription(_message.Message):
     issue_date: _builtins.str
     """Day of issue."""
     expiration_date: _builtins.str
-    """Last valid day, after issue_date; a past day is accepted."""
+    """Last valid day, after issue_date; it may be in the past."""
     @_builtins.property
     def right_eye(self) -> Global___Eye:
         """One eye may be absent for contacts."""
@@ -380,7 +386,7 @@ class Eye(_message.Message):
     sphere: _builtins.float
     """-30 to 30 dioptres."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is given."""
+    """-30 to 30 dioptres; non-zero exactly when axis is present."""
     axis: _builtins.int
     """1 to 180 degrees."""
     base_curve: _builtins.float
@@ -466,7 +472,7 @@ class Session(_message.Message):
 
     @_builtins.property
     def data(self) -> Global___SessionData:
-        """What came of it; only in the answer of GetSession, and only when approved or
+        """The outcome; only in the answer of GetSession, and only when approved or
         completed.
         """
 
@@ -489,7 +495,7 @@ Global___Session: _TypeAlias = Session  # noqa: Y015
 
 @_typing.final
 class ListSessionsRequest(_message.Message):
-    """One user's sessions, a page of them."""
+    """Asks for a page of one user's sessions."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -499,7 +505,7 @@ class ListSessionsRequest(_message.Message):
     user_key: _builtins.str
     """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
     page: _builtins.int
-    """From 1, which is the default."""
+    """Counted from 1, which is the default."""
     per_page: _builtins.int
     """1-100, default 30."""
     def __init__(
@@ -534,7 +540,7 @@ class ListSessionsResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def meta(self) -> Global___PageMeta:
-        """Which page this is, and how many there are."""
+        """The position of this page in the list."""
 
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
@@ -556,7 +562,7 @@ Global___ListSessionsResponse: _TypeAlias = ListSessionsResponse  # noqa: Y015
 
 @_typing.final
 class PageMeta(_message.Message):
-    """Where a page stands."""
+    """The position of a page in its list."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -565,13 +571,13 @@ class PageMeta(_message.Message):
     TOTAL_COUNT_FIELD_NUMBER: _builtins.int
     TOTAL_PAGES_FIELD_NUMBER: _builtins.int
     page: _builtins.int
-    """From 1."""
+    """Number of the page, counted from 1."""
     per_page: _builtins.int
-    """Rows a page."""
+    """Maximum number of rows on a page."""
     total_count: _builtins.int
-    """Rows in all."""
+    """Number of all rows."""
     total_pages: _builtins.int
-    """Pages in all."""
+    """Number of all pages."""
     def __init__(
         self,
         *,
@@ -590,7 +596,7 @@ Global___PageMeta: _TypeAlias = PageMeta  # noqa: Y015
 
 @_typing.final
 class GetSessionRequest(_message.Message):
-    """Which session is asked for."""
+    """Names the requested session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -616,7 +622,7 @@ Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
 
 @_typing.final
 class ReplaceSessionRequest(_message.Message):
-    """All that the partner knows of a session anew; rules as for CreateSessionRequest."""
+    """The whole session anew; the rules are those of CreateSessionRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -632,16 +638,16 @@ class ReplaceSessionRequest(_message.Message):
     session_key: _builtins.str
     """The partner's key of a session of this user; same alphabet."""
     store_id: _builtins.str
-    """An enabled store of this partner; empty means no in-store action."""
+    """An enabled store of this partner; empty for no in-store action."""
     partner_info: _builtins.str
     """A JSON object as text, under 20,000 characters, nested at most 100 deep."""
     @_builtins.property
     def user(self) -> Global___User:
-        """The person; the newest details win, in all sessions of the user."""
+        """The person; newer details replace older ones in all sessions of the user."""
 
     @_builtins.property
     def order(self) -> Global___Order:
-        """What was bought, and whether it has been paid."""
+        """What was ordered, and whether the partner has charged for it."""
 
     @_builtins.property
     def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
@@ -668,7 +674,7 @@ Global___ReplaceSessionRequest: _TypeAlias = ReplaceSessionRequest  # noqa: Y015
 
 @_typing.final
 class CancelSessionRequest(_message.Message):
-    """Which session is to be cancelled."""
+    """Names the session to cancel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -694,7 +700,7 @@ Global___CancelSessionRequest: _TypeAlias = CancelSessionRequest  # noqa: Y015
 
 @_typing.final
 class SessionData(_message.Message):
-    """What came of a session."""
+    """The outcome of a session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -702,11 +708,11 @@ class SessionData(_message.Message):
     VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
-        """Of an approved session: what the doctor dispensed, in the doctor's order."""
+        """For an approved session: the dispensed prescriptions, in the doctor's order."""
 
     @_builtins.property
     def visual_acuity(self) -> Global___VisualAcuity:
-        """Of a completed session of the acuity service."""
+        """For a completed session of the acuity service: the results of the exam."""
 
     def __init__(
         self,
@@ -736,7 +742,7 @@ class DispensedPrescription(_message.Message):
     LEFT_EYE_FIELD_NUMBER: _builtins.int
     ASSETS_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Given by this service, unique among all dispensed prescriptions."""
+    """Assigned by this service, unique among all dispensed prescriptions."""
     type: _builtins.str
     """"contacts" or "glasses"."""
     issue_date: _builtins.str
@@ -796,9 +802,9 @@ class DispensedEye(_message.Message):
     model_label: _builtins.str
     """Name of the model, 1-200 characters; contacts only."""
     sphere: _builtins.float
-    """-30 to 30 dioptres; always given."""
+    """-30 to 30 dioptres; always present."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is given."""
+    """-30 to 30 dioptres; non-zero exactly when axis is present."""
     axis: _builtins.int
     """1 to 180 degrees."""
     add: _builtins.float
@@ -813,7 +819,7 @@ class DispensedEye(_message.Message):
     """20 to 50 mm, monocular; glasses only."""
     @_builtins.property
     def product_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The partner's lens products that fit, 1-20; contacts only."""
+        """The partner's lens products that may be dispensed, 1-20; contacts only."""
 
     def __init__(
         self,
@@ -905,7 +911,7 @@ Global___Asset: _TypeAlias = Asset  # noqa: Y015
 
 @_typing.final
 class VisualAcuity(_message.Message):
-    """What an acuity exam has found."""
+    """The results of an acuity exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -915,14 +921,14 @@ class VisualAcuity(_message.Message):
     DISTANCE_FIELD_NUMBER: _builtins.int
     SMALLEST_LOGMAR_FIELD_NUMBER: _builtins.int
     correction: _builtins.str
-    """What was worn: "none", "glasses" or "contacts"."""
+    """The correction worn during the exam: "none", "glasses" or "contacts"."""
     distance: _builtins.int
-    """From the eyes to the letters, 300 to 10000 mm, where it is known. Under a
-    metre the result says how the eyes see near.
+    """Distance from the eyes to the letters, 300 to 10000 mm, where it is known. Below
+    one metre, the results describe near vision.
     """
     smallest_logmar: _builtins.float
     """logMAR of the smallest letter that the screen could draw at that distance,
-    where it is known: an eye whose logmar is this may see better.
+    where it is known; an eye with this logmar may see better than that.
     """
     @_builtins.property
     def right_eye(self) -> Global___EyeAcuity:
@@ -958,7 +964,7 @@ Global___VisualAcuity: _TypeAlias = VisualAcuity  # noqa: Y015
 
 @_typing.final
 class EyeAcuity(_message.Message):
-    """What one eye can see."""
+    """The acuity of one eye."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -966,10 +972,10 @@ class EyeAcuity(_message.Message):
     SNELLEN_FIELD_NUMBER: _builtins.int
     logmar: _builtins.float
     """Logarithm of the smallest angle that is resolved, in minutes of arc: -0.3
-    (keen) to 1.3, 0.0 is normal. Absent when not even the largest letter was read.
+    (best) to 1.3; 0.0 is normal. Absent when the eye could not read the largest letter.
     """
     snellen: _builtins.str
-    """The line of a chart in feet nearest to logmar, such as "20/20"; absent with it."""
+    """The chart line in feet nearest to logmar, such as "20/20"; absent without logmar."""
     def __init__(
         self,
         *,
@@ -993,7 +999,7 @@ Global___EyeAcuity: _TypeAlias = EyeAcuity  # noqa: Y015
 
 @_typing.final
 class StartExamRequest(_message.Message):
-    """Begins an exam."""
+    """Starts an exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1019,7 +1025,7 @@ Global___StartExamRequest: _TypeAlias = StartExamRequest  # noqa: Y015
 
 @_typing.final
 class SubmitExamRequest(_message.Message):
-    """Hands in an exam, or what was missing after it."""
+    """Submits an exam, or what was missing after it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1032,12 +1038,14 @@ class SubmitExamRequest(_message.Message):
     session_key: _builtins.str
     """The partner's key of the session."""
     status: _builtins.str
-    """Where it leads: awaiting_checkout, awaiting_confirmation, awaiting_review or
+    """The new status: awaiting_checkout, awaiting_confirmation, awaiting_review or
     referred.
     """
     @_builtins.property
     def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Exactly with awaiting_confirmation: what is missing, as for RequestConfirmation."""
+        """What is missing, as for RequestConfirmation; required with awaiting_confirmation,
+        and allowed only there.
+        """
 
     def __init__(
         self,
@@ -1057,7 +1065,7 @@ Global___SubmitExamRequest: _TypeAlias = SubmitExamRequest  # noqa: Y015
 
 @_typing.final
 class RequestConfirmationRequest(_message.Message):
-    """Asks for what is missing."""
+    """Requests what is missing from the user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1070,8 +1078,8 @@ class RequestConfirmationRequest(_message.Message):
     """The partner's key of the session."""
     @_builtins.property
     def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What is missing, each once: glasses_prior, contacts_prior, pupillary_distance,
-        id_verification.
+        """What is missing, without duplicates: glasses_prior, contacts_prior,
+        pupillary_distance, id_verification.
         """
 
     def __init__(
@@ -1091,7 +1099,7 @@ Global___RequestConfirmationRequest: _TypeAlias = RequestConfirmationRequest  # 
 
 @_typing.final
 class RequestRetakeRequest(_message.Message):
-    """Asks for another exam."""
+    """Requests a second exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1130,8 +1138,8 @@ class ApproveRequest(_message.Message):
     """The partner's key of the session."""
     @_builtins.property
     def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
-        """1-20, of either type, several of one type too; without `id`. Their assets are
-        at most 20 each, and at most 5 MiB together.
+        """1-20, of either type, and possibly several of one type; without `id`. Each has at
+        most 20 assets; all assets together are at most 5 MiB.
         """
 
     def __init__(
@@ -1177,7 +1185,7 @@ Global___ReferRequest: _TypeAlias = ReferRequest  # noqa: Y015
 
 @_typing.final
 class CompleteAcuityRequest(_message.Message):
-    """Ends an acuity exam."""
+    """Completes an acuity exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1190,7 +1198,7 @@ class CompleteAcuityRequest(_message.Message):
     """The partner's key of the session."""
     @_builtins.property
     def visual_acuity(self) -> Global___VisualAcuity:
-        """What was found for each eye; without `snellen`, which follows from logmar."""
+        """The results for each eye; without `snellen`, which follows from logmar."""
 
     def __init__(
         self,
@@ -1209,7 +1217,7 @@ Global___CompleteAcuityRequest: _TypeAlias = CompleteAcuityRequest  # noqa: Y015
 
 @_typing.final
 class GetSessionRecordRequest(_message.Message):
-    """Asks for all that is kept of a session."""
+    """Names the session whose record is requested."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1235,7 +1243,7 @@ Global___GetSessionRecordRequest: _TypeAlias = GetSessionRecordRequest  # noqa: 
 
 @_typing.final
 class SessionRecord(_message.Message):
-    """All that is kept of a session."""
+    """Everything that is stored of a session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1247,30 +1255,30 @@ class SessionRecord(_message.Message):
     PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
     store_id: _builtins.str
-    """The store whose customer the person is; empty for none."""
+    """The store of which the person is a customer; empty for none."""
     partner_info: _builtins.str
-    """What the partner has added: a JSON object, letter by letter as it was sent. Empty
-    when there is none.
+    """What the partner has added: a JSON object, exactly as it was sent. Empty when there
+    is none.
     """
     @_builtins.property
     def session(self) -> Global___Session:
-        """As its partner gets it from GetSession."""
+        """As GetSession returns it to the partner."""
 
     @_builtins.property
     def user(self) -> Global___User:
-        """The person, by the newest details that the partner has given."""
+        """The person, with the newest details from the partner."""
 
     @_builtins.property
     def order(self) -> Global___Order:
-        """What was bought; without charged_amount the partner has not charged."""
+        """What was ordered; without charged_amount, the partner has not charged."""
 
     @_builtins.property
     def prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prescription]:
-        """What the person already holds."""
+        """The prescriptions that the person already holds."""
 
     @_builtins.property
     def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What must come from the person; only in awaiting_confirmation."""
+        """What the person must still provide; only in awaiting_confirmation."""
 
     def __init__(
         self,
@@ -1293,7 +1301,7 @@ Global___SessionRecord: _TypeAlias = SessionRecord  # noqa: Y015
 
 @_typing.final
 class ConfigurePartnerRequest(_message.Message):
-    """All that is set of a partner."""
+    """The whole configuration of a partner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1306,7 +1314,7 @@ class ConfigurePartnerRequest(_message.Message):
     """Name of the partner's account."""
     @_builtins.property
     def limits(self) -> Global___Limits:
-        """Whom it serves, where that is not the default."""
+        """Its eligibility limits that differ from the default."""
 
     @_builtins.property
     def stores(self) -> _containers.RepeatedCompositeFieldContainer[Global___Store]:
@@ -1318,7 +1326,7 @@ class ConfigurePartnerRequest(_message.Message):
 
     @_builtins.property
     def endpoint(self) -> Global___Endpoint:
-        """Where it is told of its sessions (SessionEvent); absent, it is not told."""
+        """Where events about its sessions are sent (SessionEvent); absent for no events."""
 
     def __init__(
         self,
@@ -1339,7 +1347,9 @@ Global___ConfigurePartnerRequest: _TypeAlias = ConfigurePartnerRequest  # noqa: 
 
 @_typing.final
 class Limits(_message.Message):
-    """Whom a partner serves; every bound is itself served, an absent one is the default."""
+    """The eligibility limits of a partner; bounds are inclusive, an absent one is the
+    default.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1359,7 +1369,7 @@ class Limits(_message.Message):
     max_sphere: _builtins.float
     """-30 to 30 dioptres; default 6."""
     max_cylinder: _builtins.float
-    """Size of a cylinder whatever its sign, 0 to 30 dioptres; default 5."""
+    """Magnitude of a cylinder of either sign, 0 to 30 dioptres; default 5."""
     max_add: _builtins.float
     """0 to 30 dioptres; default 4."""
     @_builtins.property
@@ -1419,9 +1429,9 @@ class Store(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """The partner's id of it, 1-64 characters."""
+    """The partner's id of the store, 1-64 characters."""
     enabled: _builtins.bool
-    """Whether sessions may name it; default true."""
+    """Whether sessions may name the store; default true."""
     def __init__(
         self,
         *,
@@ -1440,7 +1450,7 @@ Global___Store: _TypeAlias = Store  # noqa: Y015
 
 @_typing.final
 class Endpoint(_message.Message):
-    """Where a partner is told of its sessions."""
+    """Where events about a partner's sessions are sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1471,16 +1481,16 @@ class Endpoint(_message.Message):
     url: _builtins.str
     """http or https, at most 2000 visible ASCII characters."""
     secret: _builtins.str
-    """"whsec_" and 24-64 bytes in Base64, with which events are signed as in Standard
-    Webhooks. Absent, the one it has is kept, or it gets one.
+    """The signing secret of Standard Webhooks: "whsec_" and 24-64 bytes in Base64. When
+    absent, the present secret is kept, or a new one is created.
     """
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Headers that are sent with each event, at most 20, such as "Authorization"."""
+        """Headers sent with each event, at most 20, such as "Authorization"."""
 
     @_builtins.property
     def events(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """"session_updated", "session_completed" or both; none: both."""
+        """"session_updated", "session_completed" or both; empty for both."""
 
     def __init__(
         self,
@@ -1502,13 +1512,13 @@ Global___Endpoint: _TypeAlias = Endpoint  # noqa: Y015
 
 @_typing.final
 class ConfigurePartnerResponse(_message.Message):
-    """A partner is configured."""
+    """The result of configuring a partner."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENDPOINT_SECRET_FIELD_NUMBER: _builtins.int
     endpoint_secret: _builtins.str
-    """With which events are signed; of an endpoint, if there is one."""
+    """The signing secret of the endpoint; empty without an endpoint."""
     def __init__(
         self,
         *,
@@ -1524,9 +1534,9 @@ Global___ConfigurePartnerResponse: _TypeAlias = ConfigurePartnerResponse  # noqa
 
 @_typing.final
 class SessionEvent(_message.Message):
-    """What the partner's endpoint is told, as JSON in which `data` and
-    `dispensed_prescriptions` are the same as in the single-session answer over
-    HTTP. created and cancelled send none.
+    """The event of a move, sent to the partner's endpoint as JSON, in which `data` and
+    `dispensed_prescriptions` are the same as in the single-session answer over HTTP.
+    The statuses created and cancelled send no event.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1552,11 +1562,11 @@ class SessionEvent(_message.Message):
 
     @_builtins.property
     def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
-        """With status approved."""
+        """Only with status approved."""
 
     @_builtins.property
     def data(self) -> Global___SessionData:
-        """With a completed acuity session."""
+        """Only for a completed acuity session."""
 
     def __init__(
         self,
@@ -1581,7 +1591,7 @@ Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015
 
 @_typing.final
 class CreateAuthenticationRequest(_message.Message):
-    """Asks for a link."""
+    """Requests a link into an exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1594,7 +1604,7 @@ class CreateAuthenticationRequest(_message.Message):
     """The partner's key of a session of this user."""
     redirect_url: _builtins.str
     """Where the person goes after the exam, at most 2,000 characters: an https
-    URL, or an http URL on loopback. Empty: nowhere.
+    URL, or an http URL on loopback. Empty for nowhere.
     """
     def __init__(
         self,
@@ -1620,10 +1630,10 @@ class Authentication(_message.Message):
     LINK_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     link: _builtins.str
-    """What the person opens. Holds a secret: give it to nobody else."""
+    """The URL that the person opens. It contains a secret: send it to nobody else."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when it opens the door, in whole seconds."""
+        """When the link expires, in whole seconds."""
 
     def __init__(
         self,
@@ -1641,7 +1651,7 @@ Global___Authentication: _TypeAlias = Authentication  # noqa: Y015
 
 @_typing.final
 class GetDoorRequest(_message.Message):
-    """Looks at a link; the three fields are the query of the link."""
+    """Names a link by the three fields of its query."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1671,7 +1681,7 @@ Global___GetDoorRequest: _TypeAlias = GetDoorRequest  # noqa: Y015
 
 @_typing.final
 class Door(_message.Message):
-    """What stands on the door."""
+    """What a link shows before it is used."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1684,10 +1694,10 @@ class Door(_message.Message):
     last_name: _builtins.str
     """The person's last name."""
     status: _builtins.str
-    """The session's status; one that has not ended."""
+    """The session's status, which is not final."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What was ordered; none: chosen in the exam."""
+        """What was ordered; when empty, the person chooses in the exam."""
 
     def __init__(
         self,
@@ -1722,9 +1732,9 @@ class EnterExamRequest(_message.Message):
     token: _builtins.str
     """The link's secret."""
     visit: _builtins.str
-    """A random value that whoever shows the door has made for this one showing of
-    it, 22-128 of A-Z a-z 0-9 _ -. A double click repeats it, a stranger who
-    finds the used link does not know it.
+    """A random value, 22-128 of A-Z a-z 0-9 _ -, created for one showing of the link's
+    page. A double click repeats it; a stranger who finds the used link does not have
+    it.
     """
     def __init__(
         self,
@@ -1744,7 +1754,7 @@ Global___EnterExamRequest: _TypeAlias = EnterExamRequest  # noqa: Y015
 
 @_typing.final
 class EnterExamResponse(_message.Message):
-    """The way into the exam."""
+    """Access to an exam."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1754,7 +1764,7 @@ class EnterExamResponse(_message.Message):
     """The credential of GetExam and CompleteExam."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when it is good, in whole seconds: four hours."""
+        """When the token expires, in whole seconds: after four hours."""
 
     def __init__(
         self,
@@ -1772,7 +1782,7 @@ Global___EnterExamResponse: _TypeAlias = EnterExamResponse  # noqa: Y015
 
 @_typing.final
 class GetExamRequest(_message.Message):
-    """Asks what a token stands for."""
+    """Names an exam by its token."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1794,7 +1804,7 @@ Global___GetExamRequest: _TypeAlias = GetExamRequest  # noqa: Y015
 
 @_typing.final
 class Exam(_message.Message):
-    """An exam under way, or ended."""
+    """An exam that is under way or has ended."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1808,7 +1818,7 @@ class Exam(_message.Message):
     RIGHT_EYE_FIELD_NUMBER: _builtins.int
     LEFT_EYE_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
-    """The account of the partner whose session it is, as staff RPCs want it."""
+    """The account of the session's partner, as the staff RPCs expect it."""
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -1816,26 +1826,27 @@ class Exam(_message.Message):
     status: _builtins.str
     """The session's status."""
     next: _builtins.str
-    """What the person does next: "acuity" (takes the exam in the gateway's page),
-    "front_end" (goes on in the operator's own pages) or "return" (nothing here).
+    """What the person does next: "acuity" (take the exam in the gateway's page),
+    "front_end" (continue in the operator's own pages) or "return" (go back to the
+    partner).
     """
     return_url: _builtins.str
     """Where the person goes when the exam is over: the link's redirect_url with
     user_key, session_key, status and, in awaiting_confirmation, each of
-    missing_requirements[] added to its query, as the session stands now.
+    missing_requirements[] added to its query, in the present state of the session.
     Empty when the link had no redirect_url.
     """
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What was ordered; none: chosen in the exam."""
+        """What was ordered; when empty, the person chooses in the exam."""
 
     @_builtins.property
     def right_eye(self) -> Global___EyeResult:
-        """What was found for the right eye; only when completed."""
+        """The result of the right eye; only when completed."""
 
     @_builtins.property
     def left_eye(self) -> Global___EyeResult:
-        """What was found for the left eye; only when completed."""
+        """The result of the left eye; only when completed."""
 
     def __init__(
         self,
@@ -1860,7 +1871,7 @@ Global___Exam: _TypeAlias = Exam  # noqa: Y015
 
 @_typing.final
 class EyeResult(_message.Message):
-    """What the person is told of one eye."""
+    """The result of one eye, as the person sees it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1868,11 +1879,11 @@ class EyeResult(_message.Message):
     FEET_FIELD_NUMBER: _builtins.int
     METRES_FIELD_NUMBER: _builtins.int
     logmar: _builtins.float
-    """As in EyeAcuity; absent when not even the largest letter was read."""
+    """As in EyeAcuity; absent when the eye could not read the largest letter."""
     feet: _builtins.str
-    """The nearest line of a chart in feet, such as "20/20"; empty without logmar."""
+    """The nearest chart line in feet, such as "20/20"; empty without logmar."""
     metres: _builtins.str
-    """The same in metres, such as "6/6"."""
+    """The same line in metres, such as "6/6"."""
     def __init__(
         self,
         *,
@@ -1892,7 +1903,7 @@ Global___EyeResult: _TypeAlias = EyeResult  # noqa: Y015
 
 @_typing.final
 class CompleteExamRequest(_message.Message):
-    """The end of an acuity exam."""
+    """Completes an acuity exam through a link."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1902,7 +1913,7 @@ class CompleteExamRequest(_message.Message):
     """From EnterExam."""
     @_builtins.property
     def visual_acuity(self) -> Global___VisualAcuity:
-        """What the page has found, rules as for CompleteAcuityRequest."""
+        """The results of the page; the rules are those of CompleteAcuityRequest."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SessionServiceStub:
-    """What partners call. Needs an account with role "client".
+    """The RPCs for partners. Requires an account with role "client".
     """
 
     def __init__(self, channel):
@@ -78,12 +78,12 @@ class SessionServiceStub:
 
 
 class SessionServiceServicer:
-    """What partners call. Needs an account with role "client".
+    """The RPCs for partners. Requires an account with role "client".
     """
 
     def CheckQualification(self, request, context):
-        """Says whether a person may use the service; stores nothing.
-        INVALID_ARGUMENT when a field is at fault.
+        """Returns whether a person may use the service; stores nothing.
+        INVALID_ARGUMENT when a field is invalid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,7 +91,7 @@ class SessionServiceServicer:
 
     def CreateSession(self, request, context):
         """Creates a session, and creates or updates its user.
-        INVALID_ARGUMENT when a field is at fault; ALREADY_EXISTS when the partner
+        INVALID_ARGUMENT when a field is invalid; ALREADY_EXISTS when the partner
         has used the session_key; PERMISSION_DENIED with reason DISQUALIFIED and
         metadata "disqualifications" (codes joined by a comma) when the person does
         not qualify. A refused request stores nothing.
@@ -101,7 +101,7 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSessions(self, request, context):
-        """Lists one user's sessions, newest first; none for a user_key that is not known.
+        """Lists one user's sessions, newest first; an unknown user_key has none.
         INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -109,10 +109,10 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSession(self, request, context):
-        """Gives one session, with `data` when it is approved or completed.
+        """Returns one session, with `data` when it is approved or completed.
         INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
-        With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
-        grpc.max_receive_message_length says more.
+        With assets the answer may be 6 MiB; gRPC clients accept 4 MiB unless
+        grpc.max_receive_message_length is higher.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,9 +120,9 @@ class SessionServiceServicer:
 
     def ReplaceSession(self, request, context):
         """Replaces the user's details and the session's order, store, partner_info and
-        prescriptions in full: what is absent is cleared. Only before the exam.
+        prescriptions in full; absent fields are cleared. Allowed only before the exam.
         INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
-        the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+        the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
         A refused request changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -130,7 +130,7 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelSession(self, request, context):
-        """Cancels a session before its exam: created becomes cancelled.
+        """Cancels a session before its exam; created becomes cancelled.
         INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -138,11 +138,11 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateAuthentication(self, request, context):
-        """Makes a link that opens the exam's door once, within five minutes. Every
-        call makes a new one; under the same idempotency key it is the same link,
-        whose five minutes go on. Only a hash of its secret is kept: under a key the
-        secret follows from the key and the account's own secret.
-        INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+        """Creates a link that opens the exam once, within five minutes. Every call
+        creates a new link; a repeat with the same idempotency key returns the same
+        link, with the same expiry. Only a hash of the link's secret is stored: with a
+        key, the secret is derived from the key and the account's own secret.
+        INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -150,8 +150,8 @@ class SessionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WhoAmI(self, request, context):
-        """Returns who calls: the partner of the credentials, its enabled stores, and the
-        lens products that it has mapped. Has no effect.
+        """Returns the caller: the partner of the credentials, its enabled stores, and the
+        lens products that it has mapped. Changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,7 +209,7 @@ def add_SessionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionService:
-    """What partners call. Needs an account with role "client".
+    """The RPCs for partners. Requires an account with role "client".
     """
 
     @staticmethod
@@ -430,24 +430,24 @@ class SessionService:
 
 
 class SessionDeskServiceStub:
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
     created -> started | cancelled
     started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
     awaiting_checkout -> awaiting_confirmation | awaiting_review
     awaiting_confirmation -> awaiting_review | retake_requested | referred
     awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
     retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
     created -> started | cancelled
     started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     def __init__(self, channel):
@@ -504,43 +504,43 @@ class SessionDeskServiceStub:
 
 
 class SessionDeskServiceServicer:
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
     created -> started | cancelled
     started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
     awaiting_checkout -> awaiting_confirmation | awaiting_review
     awaiting_confirmation -> awaiting_review | retake_requested | referred
     awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
     retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
     created -> started | cancelled
     started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     def StartExam(self, request, context):
-        """The exam begins, or begins again: created or retake_requested becomes started.
+        """Starts the exam, or starts it again; created or retake_requested becomes started.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitExam(self, request, context):
-        """The exam, or what was missing after it, has been handed in: the session
-        moves to the named status.
+        """Submits the exam, or what was missing after it; the session moves to the
+        requested status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RequestConfirmation(self, request, context):
-        """Something must come from the user before a review: the session becomes
+        """Requests something from the user before a review; the session becomes
         awaiting_confirmation.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -548,14 +548,15 @@ class SessionDeskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RequestRetake(self, request, context):
-        """The exam must be taken again: the session becomes retake_requested.
+        """Requests a second exam; the session becomes retake_requested.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Approve(self, request, context):
-        """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+        """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
+        final.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -563,31 +564,33 @@ class SessionDeskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Refer(self, request, context):
-        """No prescription can be dispensed: the session becomes referred, the end.
+        """Ends a session for which no prescription can be dispensed; it becomes referred,
+        which is final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteAcuity(self, request, context):
-        """The acuity exam is over: started becomes completed, the end.
+        """Completes an acuity exam; started becomes completed, which is final.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSessionRecord(self, request, context):
-        """Gives all that is kept of a session, for whoever examines the person, reviews the
-        exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
-        the partner has no such session. As large as the answer of GetSession may be.
+        """Returns everything that is stored of a session, for examining the person,
+        reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
+        NOT_FOUND when the partner has no such session. The answer may be as large as
+        that of GetSession.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfigurePartner(self, request, context):
-        """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
-        in full, as `load` does from a file; every process goes by it within a second.
+        """Replaces the eligibility limits, stores, lens products and endpoint of a partner
+        in full, as `load` does from a file; every process uses them within a second.
         INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -651,24 +654,24 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SessionDeskService:
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
     created -> started | cancelled
     started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
     awaiting_checkout -> awaiting_confirmation | awaiting_review
     awaiting_confirmation -> awaiting_review | retake_requested | referred
     awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
     retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
     created -> started | cancelled
     started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     @staticmethod
@@ -916,10 +919,10 @@ class SessionDeskService:
 
 
 class DoorServiceStub:
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     def __init__(self, channel):
@@ -951,46 +954,46 @@ class DoorServiceStub:
 
 
 class DoorServiceServicer:
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     def GetDoor(self, request, context):
-        """Says who is expected and what was ordered. Uses nothing up: whoever looks
-        at a link ahead of the person (a mail scanner, a reload) does no harm.
+        """Returns who is expected and what was ordered. Does not use the link, so it may
+        be read before the person opens it (by a mail scanner, or a reload).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnterExam(self, request, context):
-        """Uses the link up, and moves the session from "created" or
-        "retake_requested" to "started"; a session that is under way already stays
-        in its status. Of several callers with one link one is let in; a repeat
-        with the same `visit` gets the same answer, as long as the exam's token lives.
+        """Uses the link, and moves the session from "created" or "retake_requested" to
+        "started"; a session that is already under way keeps its status. Of several
+        concurrent callers with one link, one enters; a repeat with the same `visit`
+        returns the same answer until the exam token expires.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetExam(self, request, context):
-        """The exam that a token of EnterExam stands for, also after it has ended.
-        An operator's own front end learns here which session it serves.
+        """Returns the exam of a token from EnterExam, also after the exam has ended.
+        An operator's own front end uses it to find the session that it serves.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CompleteExam(self, request, context):
-        """Ends the exam of a "started" session that ordered "acuity-service" with its
-        results: the session is then "completed". Once it is, a repeat changes
-        nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
-        out of range; FAILED_PRECONDITION for any other session.
-        What a browser says about itself and about the person's answers cannot be
-        verified: results are a self-administered screening, not a measurement by
-        a professional, and nothing clinical should rest on them alone.
+        """Completes the exam of a "started" session that ordered "acuity-service" with
+        its results; the session becomes "completed". A repeat then changes nothing and
+        returns the exam in its present state. INVALID_ARGUMENT when a result is out of
+        range; FAILED_PRECONDITION for any other session.
+        What a browser reports about itself and about the person's answers cannot be
+        verified: results are a self-administered screening, not a measurement by a
+        professional, and no clinical decision should rest on them alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1028,10 +1031,10 @@ def add_DoorServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DoorService:
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     @staticmethod

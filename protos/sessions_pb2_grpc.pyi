@@ -4,14 +4,14 @@ isort:skip_file
 The sessions service: online vision tests.
 
 A partner (the calling account) creates a user and a session for that user,
-with what was ordered and which prescriptions the user already holds.
-Keys are the partner's own; another partner's key answers like an unknown one.
+with the order and the prescriptions that the user already holds. Partners choose
+their own keys; the key of another partner is answered as an unknown one.
 
 Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres
 for base_curve, diameter and pupillary_distance. Dates are "YYYY-MM-DD".
-Source: the partner API v2 pages named in the README.
+Source: the pages of the partner API v2 that the README names.
 
-Every RPC may answer UNAUTHENTICATED (no account, or a wrong secret),
+Every RPC may return UNAUTHENTICATED (no account, or a wrong secret),
 PERMISSION_DENIED (an account of another role), RESOURCE_EXHAUSTED (busy),
 DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
 idempotency key) and INTERNAL.
@@ -41,109 +41,109 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SessionServiceStub:
-    """What partners call. Needs an account with role "client"."""
+    """The RPCs for partners. Requires an account with role "client"."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SessionServiceAsyncStub: ...
     CheckQualification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CheckQualificationRequest, _sessions_pb2.CheckQualificationResponse]
-    """Says whether a person may use the service; stores nothing.
-    INVALID_ARGUMENT when a field is at fault.
+    """Returns whether a person may use the service; stores nothing.
+    INVALID_ARGUMENT when a field is invalid.
     """
     CreateSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateSessionRequest, _sessions_pb2.Session]
     """Creates a session, and creates or updates its user.
-    INVALID_ARGUMENT when a field is at fault; ALREADY_EXISTS when the partner
+    INVALID_ARGUMENT when a field is invalid; ALREADY_EXISTS when the partner
     has used the session_key; PERMISSION_DENIED with reason DISQUALIFIED and
     metadata "disqualifications" (codes joined by a comma) when the person does
     not qualify. A refused request stores nothing.
     """
     ListSessions: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ListSessionsRequest, _sessions_pb2.ListSessionsResponse]
-    """Lists one user's sessions, newest first; none for a user_key that is not known.
+    """Lists one user's sessions, newest first; an unknown user_key has none.
     INVALID_ARGUMENT.
     """
     GetSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRequest, _sessions_pb2.Session]
-    """Gives one session, with `data` when it is approved or completed.
+    """Returns one session, with `data` when it is approved or completed.
     INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
-    With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
-    grpc.max_receive_message_length says more.
+    With assets the answer may be 6 MiB; gRPC clients accept 4 MiB unless
+    grpc.max_receive_message_length is higher.
     """
     ReplaceSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReplaceSessionRequest, _sessions_pb2.Session]
     """Replaces the user's details and the session's order, store, partner_info and
-    prescriptions in full: what is absent is cleared. Only before the exam.
+    prescriptions in full; absent fields are cleared. Allowed only before the exam.
     INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
-    the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+    the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
     A refused request changes nothing.
     """
     CancelSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]
-    """Cancels a session before its exam: created becomes cancelled.
+    """Cancels a session before its exam; created becomes cancelled.
     INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
     """
     CreateAuthentication: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]
-    """Makes a link that opens the exam's door once, within five minutes. Every
-    call makes a new one; under the same idempotency key it is the same link,
-    whose five minutes go on. Only a hash of its secret is kept: under a key the
-    secret follows from the key and the account's own secret.
-    INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+    """Creates a link that opens the exam once, within five minutes. Every call
+    creates a new link; a repeat with the same idempotency key returns the same
+    link, with the same expiry. Only a hash of the link's secret is stored: with a
+    key, the secret is derived from the key and the account's own secret.
+    INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]
-    """Returns who calls: the partner of the credentials, its enabled stores, and the
-    lens products that it has mapped. Has no effect.
+    """Returns the caller: the partner of the credentials, its enabled stores, and the
+    lens products that it has mapped. Changes nothing.
     """
 
 @_typing.type_check_only
 class SessionServiceAsyncStub(SessionServiceStub):
-    """What partners call. Needs an account with role "client"."""
+    """The RPCs for partners. Requires an account with role "client"."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CheckQualification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CheckQualificationRequest, _sessions_pb2.CheckQualificationResponse]  # type: ignore[assignment]
-    """Says whether a person may use the service; stores nothing.
-    INVALID_ARGUMENT when a field is at fault.
+    """Returns whether a person may use the service; stores nothing.
+    INVALID_ARGUMENT when a field is invalid.
     """
     CreateSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Creates a session, and creates or updates its user.
-    INVALID_ARGUMENT when a field is at fault; ALREADY_EXISTS when the partner
+    INVALID_ARGUMENT when a field is invalid; ALREADY_EXISTS when the partner
     has used the session_key; PERMISSION_DENIED with reason DISQUALIFIED and
     metadata "disqualifications" (codes joined by a comma) when the person does
     not qualify. A refused request stores nothing.
     """
     ListSessions: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ListSessionsRequest, _sessions_pb2.ListSessionsResponse]  # type: ignore[assignment]
-    """Lists one user's sessions, newest first; none for a user_key that is not known.
+    """Lists one user's sessions, newest first; an unknown user_key has none.
     INVALID_ARGUMENT.
     """
     GetSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """Gives one session, with `data` when it is approved or completed.
+    """Returns one session, with `data` when it is approved or completed.
     INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
-    With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
-    grpc.max_receive_message_length says more.
+    With assets the answer may be 6 MiB; gRPC clients accept 4 MiB unless
+    grpc.max_receive_message_length is higher.
     """
     ReplaceSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReplaceSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Replaces the user's details and the session's order, store, partner_info and
-    prescriptions in full: what is absent is cleared. Only before the exam.
+    prescriptions in full; absent fields are cleared. Allowed only before the exam.
     INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
-    the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+    the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
     A refused request changes nothing.
     """
     CancelSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """Cancels a session before its exam: created becomes cancelled.
+    """Cancels a session before its exam; created becomes cancelled.
     INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
     """
     CreateAuthentication: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
-    """Makes a link that opens the exam's door once, within five minutes. Every
-    call makes a new one; under the same idempotency key it is the same link,
-    whose five minutes go on. Only a hash of its secret is kept: under a key the
-    secret follows from the key and the account's own secret.
-    INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+    """Creates a link that opens the exam once, within five minutes. Every call
+    creates a new link; a repeat with the same idempotency key returns the same
+    link, with the same expiry. Only a hash of the link's secret is stored: with a
+    key, the secret is derived from the key and the account's own secret.
+    INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]  # type: ignore[assignment]
-    """Returns who calls: the partner of the credentials, its enabled stores, and the
-    lens products that it has mapped. Has no effect.
+    """Returns the caller: the partner of the credentials, its enabled stores, and the
+    lens products that it has mapped. Changes nothing.
     """
 
 class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What partners call. Needs an account with role "client"."""
+    """The RPCs for partners. Requires an account with role "client"."""
 
     @_abc_1.abstractmethod
     def CheckQualification(
@@ -151,8 +151,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CheckQualificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.CheckQualificationResponse, _abc.Awaitable[_sessions_pb2.CheckQualificationResponse]]:
-        """Says whether a person may use the service; stores nothing.
-        INVALID_ARGUMENT when a field is at fault.
+        """Returns whether a person may use the service; stores nothing.
+        INVALID_ARGUMENT when a field is invalid.
         """
 
     @_abc_1.abstractmethod
@@ -162,7 +162,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Creates a session, and creates or updates its user.
-        INVALID_ARGUMENT when a field is at fault; ALREADY_EXISTS when the partner
+        INVALID_ARGUMENT when a field is invalid; ALREADY_EXISTS when the partner
         has used the session_key; PERMISSION_DENIED with reason DISQUALIFIED and
         metadata "disqualifications" (codes joined by a comma) when the person does
         not qualify. A refused request stores nothing.
@@ -174,7 +174,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.ListSessionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.ListSessionsResponse, _abc.Awaitable[_sessions_pb2.ListSessionsResponse]]:
-        """Lists one user's sessions, newest first; none for a user_key that is not known.
+        """Lists one user's sessions, newest first; an unknown user_key has none.
         INVALID_ARGUMENT.
         """
 
@@ -184,10 +184,10 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.GetSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """Gives one session, with `data` when it is approved or completed.
+        """Returns one session, with `data` when it is approved or completed.
         INVALID_ARGUMENT; NOT_FOUND, also when the session is another user's.
-        With assets the answer may be 6 MiB: gRPC clients take 4 MiB unless
-        grpc.max_receive_message_length says more.
+        With assets the answer may be 6 MiB; gRPC clients accept 4 MiB unless
+        grpc.max_receive_message_length is higher.
         """
 
     @_abc_1.abstractmethod
@@ -197,9 +197,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Replaces the user's details and the session's order, store, partner_info and
-        prescriptions in full: what is absent is cleared. Only before the exam.
+        prescriptions in full; absent fields are cleared. Allowed only before the exam.
         INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
-        the session has ended, PERMISSION_DENIED as for CreateSession: in this order.
+        the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
         A refused request changes nothing.
         """
 
@@ -209,7 +209,7 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CancelSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """Cancels a session before its exam: created becomes cancelled.
+        """Cancels a session before its exam; created becomes cancelled.
         INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
         """
 
@@ -219,11 +219,11 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CreateAuthenticationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Authentication, _abc.Awaitable[_sessions_pb2.Authentication]]:
-        """Makes a link that opens the exam's door once, within five minutes. Every
-        call makes a new one; under the same idempotency key it is the same link,
-        whose five minutes go on. Only a hash of its secret is kept: under a key the
-        secret follows from the key and the account's own secret.
-        INVALID_ARGUMENT when a field is at fault; NOT_FOUND when the partner has no
+        """Creates a link that opens the exam once, within five minutes. Every call
+        creates a new link; a repeat with the same idempotency key returns the same
+        link, with the same expiry. Only a hash of the link's secret is stored: with a
+        key, the secret is derived from the key and the account's own secret.
+        INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
         """
 
@@ -233,31 +233,31 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.WhoAmIRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.WhoAmIResponse, _abc.Awaitable[_sessions_pb2.WhoAmIResponse]]:
-        """Returns who calls: the partner of the credentials, its enabled stores, and the
-        lens products that it has mapped. Has no effect.
+        """Returns the caller: the partner of the credentials, its enabled stores, and the
+        lens products that it has mapped. Changes nothing.
         """
 
 def add_SessionServiceServicer_to_server(servicer: SessionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class SessionDeskServiceStub:
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
       created -> started | cancelled
       started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
       awaiting_checkout -> awaiting_confirmation | awaiting_review
       awaiting_confirmation -> awaiting_review | retake_requested | referred
       awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
       retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
       created -> started | cancelled
       started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     @_typing.overload
@@ -265,109 +265,117 @@ class SessionDeskServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SessionDeskServiceAsyncStub: ...
     StartExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]
-    """The exam begins, or begins again: created or retake_requested becomes started."""
+    """Starts the exam, or starts it again; created or retake_requested becomes started."""
     SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
-    """The exam, or what was missing after it, has been handed in: the session
-    moves to the named status.
+    """Submits the exam, or what was missing after it; the session moves to the
+    requested status.
     """
     RequestConfirmation: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]
-    """Something must come from the user before a review: the session becomes
+    """Requests something from the user before a review; the session becomes
     awaiting_confirmation.
     """
     RequestRetake: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]
-    """The exam must be taken again: the session becomes retake_requested."""
+    """Requests a second exam; the session becomes retake_requested."""
     Approve: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]
-    """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+    """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
+    final.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]
-    """No prescription can be dispensed: the session becomes referred, the end."""
+    """Ends a session for which no prescription can be dispensed; it becomes referred,
+    which is final.
+    """
     CompleteAcuity: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]
-    """The acuity exam is over: started becomes completed, the end."""
+    """Completes an acuity exam; started becomes completed, which is final."""
     GetSessionRecord: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]
-    """Gives all that is kept of a session, for whoever examines the person, reviews the
-    exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
-    the partner has no such session. As large as the answer of GetSession may be.
+    """Returns everything that is stored of a session, for examining the person,
+    reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
+    NOT_FOUND when the partner has no such session. The answer may be as large as
+    that of GetSession.
     """
     ConfigurePartner: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]
-    """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
-    in full, as `load` does from a file; every process goes by it within a second.
+    """Replaces the eligibility limits, stores, lens products and endpoint of a partner
+    in full, as `load` does from a file; every process uses them within a second.
     INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
     """
 
 @_typing.type_check_only
 class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
       created -> started | cancelled
       started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
       awaiting_checkout -> awaiting_confirmation | awaiting_review
       awaiting_confirmation -> awaiting_review | retake_requested | referred
       awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
       retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
       created -> started | cancelled
       started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """The exam begins, or begins again: created or retake_requested becomes started."""
+    """Starts the exam, or starts it again; created or retake_requested becomes started."""
     SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """The exam, or what was missing after it, has been handed in: the session
-    moves to the named status.
+    """Submits the exam, or what was missing after it; the session moves to the
+    requested status.
     """
     RequestConfirmation: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """Something must come from the user before a review: the session becomes
+    """Requests something from the user before a review; the session becomes
     awaiting_confirmation.
     """
     RequestRetake: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """The exam must be taken again: the session becomes retake_requested."""
+    """Requests a second exam; the session becomes retake_requested."""
     Approve: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+    """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
+    final.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """No prescription can be dispensed: the session becomes referred, the end."""
+    """Ends a session for which no prescription can be dispensed; it becomes referred,
+    which is final.
+    """
     CompleteAcuity: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """The acuity exam is over: started becomes completed, the end."""
+    """Completes an acuity exam; started becomes completed, which is final."""
     GetSessionRecord: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
-    """Gives all that is kept of a session, for whoever examines the person, reviews the
-    exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
-    the partner has no such session. As large as the answer of GetSession may be.
+    """Returns everything that is stored of a session, for examining the person,
+    reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
+    NOT_FOUND when the partner has no such session. The answer may be as large as
+    that of GetSession.
     """
     ConfigurePartner: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ConfigurePartnerRequest, _sessions_pb2.ConfigurePartnerResponse]  # type: ignore[assignment]
-    """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
-    in full, as `load` does from a file; every process goes by it within a second.
+    """Replaces the eligibility limits, stores, lens products and endpoint of a partner
+    in full, as `load` does from a file; every process uses them within a second.
     INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
     """
 
 class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the operator's own staff and systems call. Needs an account with role
+    """The RPCs for the operator's own staff and systems. Requires an account with role
     "staff".
 
-    A session of prescription products moves
+    A session for glasses or contacts moves
       created -> started | cancelled
       started -> awaiting_checkout | awaiting_confirmation | awaiting_review | referred
       awaiting_checkout -> awaiting_confirmation | awaiting_review
       awaiting_confirmation -> awaiting_review | retake_requested | referred
       awaiting_review -> approved | referred | retake_requested | awaiting_confirmation
       retake_requested -> started
-    and one of the acuity service
+    and a session for the acuity service
       created -> started | cancelled
       started -> completed
-    Each RPC that moves a session answers INVALID_ARGUMENT, NOT_FOUND when the
-    partner has no such session, and FAILED_PRECONDITION for any other move, which
-    changes nothing; of two at once that exclude each other one is refused so. The
-    answer is the session without `data`. The partner's endpoint is told of each
-    move in the same transaction (SessionEvent).
+    Each RPC that moves a session returns the session without `data`. It fails with
+    INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
+    FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
+    moves that exclude each other, one fails in this way. Each move adds an event for
+    the partner's endpoint (SessionEvent) in the same transaction.
     """
 
     @_abc_1.abstractmethod
@@ -376,7 +384,7 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.StartExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """The exam begins, or begins again: created or retake_requested becomes started."""
+        """Starts the exam, or starts it again; created or retake_requested becomes started."""
 
     @_abc_1.abstractmethod
     def SubmitExam(
@@ -384,8 +392,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.SubmitExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """The exam, or what was missing after it, has been handed in: the session
-        moves to the named status.
+        """Submits the exam, or what was missing after it; the session moves to the
+        requested status.
         """
 
     @_abc_1.abstractmethod
@@ -394,7 +402,7 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.RequestConfirmationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """Something must come from the user before a review: the session becomes
+        """Requests something from the user before a review; the session becomes
         awaiting_confirmation.
         """
 
@@ -404,7 +412,7 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.RequestRetakeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """The exam must be taken again: the session becomes retake_requested."""
+        """Requests a second exam; the session becomes retake_requested."""
 
     @_abc_1.abstractmethod
     def Approve(
@@ -412,7 +420,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.ApproveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """A doctor dispenses prescriptions: awaiting_review becomes approved, the end.
+        """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
+        final.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
 
@@ -422,7 +431,9 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.ReferRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """No prescription can be dispensed: the session becomes referred, the end."""
+        """Ends a session for which no prescription can be dispensed; it becomes referred,
+        which is final.
+        """
 
     @_abc_1.abstractmethod
     def CompleteAcuity(
@@ -430,7 +441,7 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CompleteAcuityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """The acuity exam is over: started becomes completed, the end."""
+        """Completes an acuity exam; started becomes completed, which is final."""
 
     @_abc_1.abstractmethod
     def GetSessionRecord(
@@ -438,9 +449,10 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.GetSessionRecordRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
-        """Gives all that is kept of a session, for whoever examines the person, reviews the
-        exam, or looks for what went wrong; moves nothing. INVALID_ARGUMENT; NOT_FOUND when
-        the partner has no such session. As large as the answer of GetSession may be.
+        """Returns everything that is stored of a session, for examining the person,
+        reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
+        NOT_FOUND when the partner has no such session. The answer may be as large as
+        that of GetSession.
         """
 
     @_abc_1.abstractmethod
@@ -449,18 +461,18 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.ConfigurePartnerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.ConfigurePartnerResponse, _abc.Awaitable[_sessions_pb2.ConfigurePartnerResponse]]:
-        """Sets whom a partner serves, its stores, lens products and endpoint, all replaced
-        in full, as `load` does from a file; every process goes by it within a second.
+        """Replaces the eligibility limits, stores, lens products and endpoint of a partner
+        in full, as `load` does from a file; every process uses them within a second.
         INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
         """
 
 def add_SessionDeskServiceServicer_to_server(servicer: SessionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class DoorServiceStub:
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     @_typing.overload
@@ -468,67 +480,67 @@ class DoorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DoorServiceAsyncStub: ...
     GetDoor: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetDoorRequest, _sessions_pb2.Door]
-    """Says who is expected and what was ordered. Uses nothing up: whoever looks
-    at a link ahead of the person (a mail scanner, a reload) does no harm.
+    """Returns who is expected and what was ordered. Does not use the link, so it may
+    be read before the person opens it (by a mail scanner, or a reload).
     """
     EnterExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.EnterExamRequest, _sessions_pb2.EnterExamResponse]
-    """Uses the link up, and moves the session from "created" or
-    "retake_requested" to "started"; a session that is under way already stays
-    in its status. Of several callers with one link one is let in; a repeat
-    with the same `visit` gets the same answer, as long as the exam's token lives.
+    """Uses the link, and moves the session from "created" or "retake_requested" to
+    "started"; a session that is already under way keeps its status. Of several
+    concurrent callers with one link, one enters; a repeat with the same `visit`
+    returns the same answer until the exam token expires.
     """
     GetExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetExamRequest, _sessions_pb2.Exam]
-    """The exam that a token of EnterExam stands for, also after it has ended.
-    An operator's own front end learns here which session it serves.
+    """Returns the exam of a token from EnterExam, also after the exam has ended.
+    An operator's own front end uses it to find the session that it serves.
     """
     CompleteExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]
-    """Ends the exam of a "started" session that ordered "acuity-service" with its
-    results: the session is then "completed". Once it is, a repeat changes
-    nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
-    out of range; FAILED_PRECONDITION for any other session.
-    What a browser says about itself and about the person's answers cannot be
-    verified: results are a self-administered screening, not a measurement by
-    a professional, and nothing clinical should rest on them alone.
+    """Completes the exam of a "started" session that ordered "acuity-service" with
+    its results; the session becomes "completed". A repeat then changes nothing and
+    returns the exam in its present state. INVALID_ARGUMENT when a result is out of
+    range; FAILED_PRECONDITION for any other session.
+    What a browser reports about itself and about the person's answers cannot be
+    verified: results are a self-administered screening, not a measurement by a
+    professional, and no clinical decision should rest on them alone.
     """
 
 @_typing.type_check_only
 class DoorServiceAsyncStub(DoorServiceStub):
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDoor: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetDoorRequest, _sessions_pb2.Door]  # type: ignore[assignment]
-    """Says who is expected and what was ordered. Uses nothing up: whoever looks
-    at a link ahead of the person (a mail scanner, a reload) does no harm.
+    """Returns who is expected and what was ordered. Does not use the link, so it may
+    be read before the person opens it (by a mail scanner, or a reload).
     """
     EnterExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.EnterExamRequest, _sessions_pb2.EnterExamResponse]  # type: ignore[assignment]
-    """Uses the link up, and moves the session from "created" or
-    "retake_requested" to "started"; a session that is under way already stays
-    in its status. Of several callers with one link one is let in; a repeat
-    with the same `visit` gets the same answer, as long as the exam's token lives.
+    """Uses the link, and moves the session from "created" or "retake_requested" to
+    "started"; a session that is already under way keeps its status. Of several
+    concurrent callers with one link, one enters; a repeat with the same `visit`
+    returns the same answer until the exam token expires.
     """
     GetExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetExamRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
-    """The exam that a token of EnterExam stands for, also after it has ended.
-    An operator's own front end learns here which session it serves.
+    """Returns the exam of a token from EnterExam, also after the exam has ended.
+    An operator's own front end uses it to find the session that it serves.
     """
     CompleteExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
-    """Ends the exam of a "started" session that ordered "acuity-service" with its
-    results: the session is then "completed". Once it is, a repeat changes
-    nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
-    out of range; FAILED_PRECONDITION for any other session.
-    What a browser says about itself and about the person's answers cannot be
-    verified: results are a self-administered screening, not a measurement by
-    a professional, and nothing clinical should rest on them alone.
+    """Completes the exam of a "started" session that ordered "acuity-service" with
+    its results; the session becomes "completed". A repeat then changes nothing and
+    returns the exam in its present state. INVALID_ARGUMENT when a result is out of
+    range; FAILED_PRECONDITION for any other session.
+    What a browser reports about itself and about the person's answers cannot be
+    verified: results are a self-administered screening, not a measurement by a
+    professional, and no clinical decision should rest on them alone.
     """
 
 class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the person may do who holds a link. There is no account: the token is
-    the credential. Every RPC answers NOT_FOUND to a token that was never given
-    out, and FAILED_PRECONDITION to one that was: it was used, or it is too old,
-    or the session has ended.
+    """The RPCs for the holder of a link. No account is required: the token is the
+    credential. Every RPC fails with NOT_FOUND for a token that was never issued, and
+    with FAILED_PRECONDITION for a token that was used, has expired, or belongs to a
+    session that has ended.
     """
 
     @_abc_1.abstractmethod
@@ -537,8 +549,8 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.GetDoorRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Door, _abc.Awaitable[_sessions_pb2.Door]]:
-        """Says who is expected and what was ordered. Uses nothing up: whoever looks
-        at a link ahead of the person (a mail scanner, a reload) does no harm.
+        """Returns who is expected and what was ordered. Does not use the link, so it may
+        be read before the person opens it (by a mail scanner, or a reload).
         """
 
     @_abc_1.abstractmethod
@@ -547,10 +559,10 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.EnterExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.EnterExamResponse, _abc.Awaitable[_sessions_pb2.EnterExamResponse]]:
-        """Uses the link up, and moves the session from "created" or
-        "retake_requested" to "started"; a session that is under way already stays
-        in its status. Of several callers with one link one is let in; a repeat
-        with the same `visit` gets the same answer, as long as the exam's token lives.
+        """Uses the link, and moves the session from "created" or "retake_requested" to
+        "started"; a session that is already under way keeps its status. Of several
+        concurrent callers with one link, one enters; a repeat with the same `visit`
+        returns the same answer until the exam token expires.
         """
 
     @_abc_1.abstractmethod
@@ -559,8 +571,8 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.GetExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
-        """The exam that a token of EnterExam stands for, also after it has ended.
-        An operator's own front end learns here which session it serves.
+        """Returns the exam of a token from EnterExam, also after the exam has ended.
+        An operator's own front end uses it to find the session that it serves.
         """
 
     @_abc_1.abstractmethod
@@ -569,13 +581,13 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CompleteExamRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
-        """Ends the exam of a "started" session that ordered "acuity-service" with its
-        results: the session is then "completed". Once it is, a repeat changes
-        nothing and gets the exam as it stands. INVALID_ARGUMENT when a result is
-        out of range; FAILED_PRECONDITION for any other session.
-        What a browser says about itself and about the person's answers cannot be
-        verified: results are a self-administered screening, not a measurement by
-        a professional, and nothing clinical should rest on them alone.
+        """Completes the exam of a "started" session that ordered "acuity-service" with
+        its results; the session becomes "completed". A repeat then changes nothing and
+        returns the exam in its present state. INVALID_ARGUMENT when a result is out of
+        range; FAILED_PRECONDITION for any other session.
+        What a browser reports about itself and about the person's answers cannot be
+        verified: results are a self-administered screening, not a measurement by a
+        professional, and no clinical decision should rest on them alone.
         """
 
 def add_DoorServiceServicer_to_server(servicer: DoorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

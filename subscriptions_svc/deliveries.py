@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from chassis.errors import Invalid
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
@@ -31,7 +31,7 @@ def deliver(
         if entry["cart_item_reference_uuid"] not in lenses
     )
     year = year_of(subscription.activated_at, now, ZoneInfo(subscription.time_zone))
-    delivery = boxes.Delivery(subscription.id, year, caller().id, current().request_id, now)
+    delivery = boxes.Delivery(subscription.id, year, caller().id, current_call().request_id, now)
     delivered, without_room = boxes.deliver(
         tx, [(lenses[uuid], quantity) for uuid, quantity in wanted.items()], delivery
     )

@@ -31,7 +31,7 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             subscription = any_merchants(tx, request.subscription_id, lock=True)
             now = self.now()
             changes.confirm(tx, subscription, now)
-            return store.answers.keep(tx, document(tx, subscription.id, now))
+            return store.idempotency_keys.save(tx, document(tx, subscription.id, now))
 
     def RecordPayment(
         self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
@@ -45,4 +45,4 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             successful = values["successful"]
             to = rules.PaymentStatus.PAID if successful else rules.PaymentStatus.FAILED
             moves.record_payment(tx, subscription, to, now)
-            return store.answers.keep(tx, document(tx, subscription.id, now))
+            return store.idempotency_keys.save(tx, document(tx, subscription.id, now))

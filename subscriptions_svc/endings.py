@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from chassis.errors import WrongState
 from chassis.validation import refuse
 from subscriptions_svc import found, moves, proposals
@@ -58,7 +58,7 @@ def keep(tx: Connection, view: View, values: Mapping[str, Any], settled: Settlem
         "purchase_fee": amounts["purchase_fee"],
         "total_to_pay": amounts["total_to_pay"],
         "account_id": caller().id,
-        "request_id": current().request_id,
+        "request_id": current_call().request_id,
         "cancelled_at": view.now,
     }
     tx.execute(_ADD, row)

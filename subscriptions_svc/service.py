@@ -9,12 +9,12 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.context import caller, current, utc_now
+from chassis.context import caller, current_call, utc_now
 from chassis.errors import AlreadyExists, NotFound
 from chassis.messages.reader import MALFORMED
-from chassis.server.server import Running, start
+from chassis.server.server import RunningServer, start_server
 from chassis.store.database import Database
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
@@ -78,7 +78,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             carts.add_items(tx, created, values["cart_items"])
             answer = document(tx, created, now)
             solicitations.count(tx, values["merchant"])
-            return store.answers.keep(tx, answer)
+            return store.idempotency_keys.save(tx, answer)
 
     def ListSubscriptions(
         self, request: pb.ListSubscriptionsRequest, context: grpc.ServicerContext
@@ -110,7 +110,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             subscription, now = own(tx, request.subscription_id, lock=True), self.now()
             refuse(faults, reason=MALFORMED)
             ensure_confirmed(subscription, now)
-            return store.answers.keep(tx, deliver(tx, subscription, values["deliveries"], now))
+            return store.idempotency_keys.save(
+                tx, deliver(tx, subscription, values["deliveries"], now)
+            )
 
     def ActivateCartItem(
         self, request: pb.ActivateCartItemRequest, context: grpc.ServicerContext
@@ -123,7 +125,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             ensure_confirmed(subscription, now)
             carts.activate(tx, subscription, item, now)
             subscription = own(tx, subscription.id)
-            return store.answers.keep(tx, documents.cart_item(tx, subscription, item.id, now))
+            return store.idempotency_keys.save(
+                tx, documents.cart_item(tx, subscription, item.id, now)
+            )
 
     def UpdateProducts(
         self, request: pb.UpdateProductsRequest, context: grpc.ServicerContext
@@ -135,7 +139,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             changes.propose(tx, subscription, values["cart_items"], now)
             message = phrases.updated(subscription.locale)
             answer = pb.UpdateProductsResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            return store.idempotency_keys.save(tx, answer)
 
     def CancelSubscription(
         self, request: pb.CancelSubscriptionRequest, context: grpc.ServicerContext
@@ -147,7 +151,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             endings.cancel(tx, subscription, values, now)
             message = phrases.cancelled(subscription.locale)
             answer = pb.CancelSubscriptionResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            return store.idempotency_keys.save(tx, answer)
 
     def CreateWarrantyEvent(
         self, request: pb.CreateWarrantyEventRequest, context: grpc.ServicerContext
@@ -158,7 +162,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             warranty.register(tx, subscription, values, faults, now)
             message = phrases.warranty_event_created(subscription.locale)
             answer = pb.CreateWarrantyEventResponse(success=True, message=message)
-            return store.answers.keep(tx, answer)
+            return store.idempotency_keys.save(tx, answer)
 
     def CreatePreApproval(
         self, request: pb.CreatePreApprovalRequest, context: grpc.ServicerContext
@@ -194,7 +198,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             message = messages_links.send(
                 tx, request.subscription_id, EMAIL, self.public_url, self.now()
             )
-            return store.answers.keep(tx, pb.SendEmailResponse(message=message))
+            return store.idempotency_keys.save(tx, pb.SendEmailResponse(message=message))
 
     def SendSms(
         self, request: pb.SendSmsRequest, context: grpc.ServicerContext
@@ -203,14 +207,14 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             message = messages_links.send(
                 tx, request.subscription_id, SMS, self.public_url, self.now()
             )
-            return store.answers.keep(tx, pb.SendSmsResponse(message=message))
+            return store.idempotency_keys.save(tx, pb.SendSmsResponse(message=message))
 
     def kept(self, answer: M) -> M:
         """The answer to a POST that changes nothing, kept for its idempotency key if it has one."""
-        if not current().idempotency_key:
+        if not current_call().idempotency_key:
             return answer
         with self.database.write() as tx:
-            return store.answers.keep(tx, answer)
+            return store.idempotency_keys.save(tx, answer)
 
 
 def meaning_faults(
@@ -237,10 +241,10 @@ def serve(
     listen: str,
     public_url: str,
     now: Callable[[], datetime] = utc_now,
-) -> Running:
+) -> RunningServer:
     """Start the subscriptions service."""
     of = pb.DESCRIPTOR.services_by_name
-    return start(
+    return start_server(
         [
             (
                 SubscriptionService(database, now, public_url),
@@ -259,8 +263,8 @@ def serve(
             ),
         ],
         database=database,
-        answers=store.answers,
-        authenticate=store.accounts.basic(Memory(database, store.changes)),
+        idempotency_keys=store.idempotency_keys,
+        authenticate=store.accounts.basic_authenticator(ReferenceCache(database, store.changes)),
         open_rpcs=shopper.OPEN_RPCS,
         listen=listen,
     )

@@ -40,17 +40,17 @@ from sqlalchemy import (
 from chassis.context import Account
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, accounts_table
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.store.database import NAMING, Instant
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant
 from chassis.store.reference_cache import changes_table
 from subscriptions_svc.rules import Status
 
 WORD_MAX = 64  # letters of a word that are looked at
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(accounts_table(metadata))
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 outbox = Outbox(metadata)
 

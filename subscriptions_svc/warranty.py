@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert
 
-from chassis.context import caller, current
+from chassis.context import caller, current_call
 from chassis.errors import Fault
 from chassis.validation import refuse
 from subscriptions_svc import found
@@ -38,7 +38,7 @@ def register(
         "name": values.get("name"),
         "description": values.get("description"),
         "account_id": caller().id,
-        "request_id": current().request_id,
+        "request_id": current_call().request_id,
         "created_at": now,
     }
     tx.execute(_ADD, row)

@@ -16,10 +16,10 @@ from alembic import command
 
 from chassis.cli.service import Service
 from chassis.errors import Failure, decode
-from chassis.server.server import Running
+from chassis.server.server import RunningServer
 from chassis.store.database import Database
-from chassis.store.migrations import config, migrate
-from chassis.store.reference_cache import LOOK, changed
+from chassis.store.migrations import alembic_config, migrate
+from chassis.store.reference_cache import CHECK_SECONDS, invalidate
 
 SERVICES = ("sessions", "orders", "subscriptions")
 # One client of each service, another client of the same, and the staff.
@@ -49,8 +49,10 @@ class Clock:
     def at(self, moment: datetime) -> Iterator[None]:
         """Stand still at a moment."""
         before, self.set = self.set, moment
-        yield
-        self.set = before
+        try:
+            yield
+        finally:
+            self.set = before
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Served:
     """A running service, and calls to it."""
 
     name: str
-    running: Running
+    running: RunningServer
     database: Database
     clock: Clock
     channel: grpc.Channel
@@ -111,11 +113,11 @@ class Served:
                 if table.name != "reference_changes"
             }
 
-    def forget(self) -> None:
+    def refresh_cache(self) -> None:
         """Tell it that accounts or reference data have changed, and wait until it has seen it."""
         with self.database.write() as tx:
-            changed(tx, definition(self.name).changes)
-        sleep(LOOK)
+            invalidate(tx, definition(self.name).changes)
+        sleep(CHECK_SECONDS)
 
     def stop(self) -> None:
         """Stop it."""
@@ -125,7 +127,7 @@ class Served:
 
 def to_version(database: Database, folder: Path, revision: str, *, down: bool = False) -> None:
     """Bring a store to a version of a service's migrations."""
-    made = config(folder)
+    made = alembic_config(folder)
     with database.write() as tx:
         made.attributes["connection"] = tx
         (command.downgrade if down else command.upgrade)(made, revision)
@@ -156,7 +158,7 @@ def load_demo(service: str, url: str, demo: Path) -> None:
 def serve(service: str, database: Database) -> Served:
     """Start a service on a free port, with a clock that tests can set."""
     clock = Clock()
-    start = importlib.import_module(f"{service}_svc.service").serve
-    running = start(database, "127.0.0.1:0", "http://127.0.0.1:8080", clock)
+    url = "http://127.0.0.1:8080"
+    running = definition(service).start(database, "127.0.0.1:0", url, clock)
     channel = grpc.insecure_channel(f"127.0.0.1:{running.port}")
     return Served(service, running, database, clock, channel)

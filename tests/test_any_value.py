@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protos import sessions_pb2
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served, basic
 from tests.sessions_svc import desk
 
@@ -194,7 +194,7 @@ def inside(value: Any, path: tuple[Any, ...]) -> Any:
 def test_any_value_in_any_place_of_a_desks_request(sessions: Served, unique: str, rpc: str) -> None:
     status, fields = DESK[rpc]
     partner = f"p-{unique[:20]}"
-    desk.new_partner(sessions, partner)
+    desk.create_partner(sessions, partner)
     made = iter(range(10**9))
 
     where = st.sampled_from(list(places(fields))[1:])
@@ -214,7 +214,7 @@ def test_any_value_in_any_place_of_a_desks_request(sessions: Served, unique: str
             order = desk.ACUITY_ORDER if rpc == "CompleteAcuity" else {}
             desk.bring(sessions, key, status, order=order)
         before = sessions.rows()
-        code = desk.code_of(sessions, rpc, request, "staff", desk=True)
+        code = desk.get_code(sessions, rpc, request, "staff", desk=True)
         if code != "OK":
             assert code == "INVALID_ARGUMENT"
             assert sessions.rows() == before

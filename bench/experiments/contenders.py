@@ -23,9 +23,11 @@ from bench.experiments.launcher import (
 from bench.load.sockets import Address
 from bench.scenarios.subscriptions import PATH as SUBSCRIPTIONS
 from bench.scenarios.subscriptions import create_delivered_subscription
+from demo.supervisor import read_procfile
 from tests import postgres
 
 SERVICES = ("sessions", "orders", "subscriptions")
+PROCFILE = ROOT / "Procfile"
 GATEWAY = "gateway"
 ENGINES = ("sqlite", "postgresql")
 OPTIGATE = "optigate"
@@ -109,13 +111,6 @@ def open_stores(engine: str, folder: Path) -> Iterator[Stores]:
         stop()
 
 
-def read_procfile() -> dict[str, str]:
-    """Return the commands that `make run` starts, by process."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
-    named = (line.split(":", 1) for line in lines if line and not line.startswith("#"))
-    return {name: command.strip() for name, command in named}
-
-
 def prepare_store(service: str, url: str) -> str:
     """Migrate the store of a service and load its demo data; return what was printed."""
     command = [sys.executable, "-m", f"{service}_svc"]
@@ -141,7 +136,7 @@ def optigate(
     names = [*services, GATEWAY] if has_gateway else [*services]
     processes = tuple(
         run_in_shell(name, command, env)
-        for name, command in read_procfile().items()
+        for name, command in read_procfile(PROCFILE).items()
         if name in names
     )
     ready = ONE_SERVICE_READY[next(iter(services))] if len(services) == 1 else "/readyz"
@@ -157,7 +152,7 @@ def run_in_shell(name: str, command: str, env: Mapping[str, str]) -> Process:
 
 def orders_replicas(make_store: Stores, count: int) -> tuple[Contender, list[Address]]:
     """Return processes of the orders service on one PostgreSQL store, and where they listen."""
-    url, command = make_store.service_store("orders"), read_procfile()["orders"]
+    url, command = make_store.service_store("orders"), read_procfile(PROCFILE)["orders"]
     listen = {f"orders {number + 1}": find_free_address() for number in range(count)}
     processes = tuple(
         run_in_shell(
@@ -251,7 +246,7 @@ def under_gthread(app: str, bind: Address) -> str:
 
 def under_gateway_command(app: str, bind: Address) -> str:
     """Return the gateway's command line for another application."""
-    words = shlex.split(read_procfile()[GATEWAY])
+    words = shlex.split(read_procfile(PROCFILE)[GATEWAY])
     words[-1], words[words.index("--bind") + 1] = app, format_address(bind)
     return shlex.join(words)
 

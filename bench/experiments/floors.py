@@ -21,7 +21,7 @@ from flask import Flask, Response
 from sqlalchemy import make_url
 
 from bench.experiments.service_code import OrderStore
-from chassis.server.server import MAX_CONCURRENT, OPTIONS, THREADS
+from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
 from chassis.store.database import Database
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'
@@ -53,8 +53,8 @@ def serve(address: str, engine: str) -> None:
     """Serve a null RPC as a service's server does, without accounts and without a store."""
     server = grpc.server(
         ThreadPoolExecutor(THREADS[engine == "sqlite"]),
-        options=OPTIONS,
-        maximum_concurrent_rpcs=MAX_CONCURRENT,
+        options=GRPC_OPTIONS,
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: ANSWER)
     service, method = NULL_RPC[1:].split("/")

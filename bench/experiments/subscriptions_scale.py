@@ -38,7 +38,7 @@ from bench.scenarios.subscriptions import (
     call_options,
     confirm_subscription,
 )
-from chassis.store.database import JSON, Database
+from chassis.store.database import JSON_OPTIONS, Database
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
 
@@ -150,7 +150,7 @@ def _generate_ledger(
 
 def fill_store(url: str, pattern: str, subscriptions: int, deliveries: int) -> list[str]:
     """Insert subscriptions like one that is there; return the ids of some."""
-    engine, some = create_engine(url, **JSON), list[str]()
+    engine, some = create_engine(url, **JSON_OPTIONS), list[str]()
     with engine.begin() as tx:
         subscription, items, account_id = _read_pattern(tx, pattern)
     each = deliveries // subscriptions

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from bench.experiments.contenders import prepare_store
 from bench.experiments.service_code import OrderStore, check_order
 from bench.scenarios.bodies import demo_order
-from chassis.messages.plain import plain
+from chassis.messages.plain import to_dict
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.store.database import Database
@@ -46,7 +46,7 @@ def translate(share: float) -> None:
         rows: list[tuple[str, Callable[[], Any], int]] = [
             ("bytes -> CreateOrderRequest", lambda: reader.read(body), 2000),
             ("json_format.Parse", lambda: json_format.Parse(body, CreateOrderRequest()), 300),
-            ("message -> dict", lambda: plain(request), 2000),
+            ("message -> dict", lambda: to_dict(request), 2000),
             ("message -> dict, marshmallow rules", lambda: check_order(request), 500),
             ("message -> bytes", lambda: writer.write(request), 2000),
             ("json_format.MessageToJson", lambda: json_format.MessageToJson(request), 300),

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, ForeignKeyConstraint, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from chassis.store.database import NAMING, Instant
+from chassis.store.database import NAMING_CONVENTION, Instant
 
 
 class Base(DeclarativeBase):
@@ -18,7 +18,7 @@ class Base(DeclarativeBase):
     }
 
 
-Base.metadata.naming_convention = NAMING
+Base.metadata.naming_convention = NAMING_CONVENTION
 
 
 class Account(Base):

@@ -13,7 +13,7 @@ from chassis.events.dispatcher import Dispatcher
 from chassis.events.outbox import CANCELLED, DEAD, STATES, Outbox
 from chassis.store.database import Database
 
-private_targets: Callable[[Any], Any] = click.option(
+private_targets_option: Callable[[Any], Any] = click.option(
     "--private-targets/--public-targets",
     "private",
     envvar="WEBHOOK_PRIVATE_TARGETS",
@@ -23,7 +23,7 @@ private_targets: Callable[[Any], Any] = click.option(
 
 
 @contextmanager
-def dispatching(database: Database, outbox: Outbox, private: bool) -> Iterator[None]:
+def run_dispatcher(database: Database, outbox: Outbox, private: bool) -> Iterator[None]:
     """A dispatcher at work."""
     dispatcher = Dispatcher(database, outbox, Courier(private=private))
     dispatcher.start()
@@ -33,7 +33,7 @@ def dispatching(database: Database, outbox: Outbox, private: bool) -> Iterator[N
         dispatcher.stop()
 
 
-def events(outbox: Outbox, ensure_current: Callable[[Database], None]) -> click.Group:
+def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -> click.Group:
     """The commands of an outbox."""
     endpoints = outbox.endpoints
 

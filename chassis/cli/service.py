@@ -5,8 +5,8 @@
 
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,17 +19,26 @@ from marshmallow import Schema, ValidationError
 from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import ArgumentError
 
-from chassis.cli.events import dispatching, events, private_targets
+from chassis.cli.events import event_commands, private_targets_option, run_dispatcher
+from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import CLIENT, ROLES, Accounts
-from chassis.server.idempotency import Answers
-from chassis.server.server import Running, stop_signals, until
+from chassis.server.accounts import CLIENT, ROLES, Accounts, Authenticate
+from chassis.server.idempotency import IdempotencyKeys
+from chassis.server.server import (
+    MAX_REQUEST_BYTES,
+    Resources,
+    RunningServer,
+    catch_stop_signals,
+    start_server,
+    wait_until_stopped,
+)
 from chassis.store.database import Database
 from chassis.store.migrations import is_current, migrate
-from chassis.store.reference_cache import changed
+from chassis.store.reference_cache import ReferenceCache, invalidate
+from chassis.store.sqlite import hold_for_serving
 from chassis.telemetry import configure, log
-from chassis.validation import control_characters, flatten
+from chassis.validation import find_control_characters, flatten
 
 
 def _nothing(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
@@ -44,15 +53,47 @@ class Service:
     listen: str
     metadata: MetaData
     accounts: Accounts
-    answers: Answers
+    idempotency_keys: IdempotencyKeys
     changes: Table
     outbox: Outbox
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
-    start: Callable[[Database, str, str], Running]
+    servicers: Callable[[Resources], Iterable[object]] | None = None
+    authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
+    open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
+    max_request_bytes: int = MAX_REQUEST_BYTES
+    start: Callable[..., RunningServer] = None  # type: ignore[assignment]  # set below
     # What works beside the RPCs and the dispatcher, where that does; ValueError for bad settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _nothing
+
+    def __post_init__(self) -> None:
+        if self.servicers is not None:
+            object.__setattr__(self, "start", self._start)
+
+    def _start(
+        self,
+        database: Database,
+        listen: str,
+        public_url: str,
+        now: Callable[[], datetime] = utc_now,
+    ) -> RunningServer:
+        """Serve on `listen`; the caller stops the server."""
+        assert self.servicers is not None
+        resources = Resources(database, ReferenceCache(database, self.changes), public_url, now)
+        if self.authenticate is None:
+            authenticate = self.accounts.basic_authenticator(resources.cache)
+        else:
+            authenticate = self.authenticate(resources)
+        return start_server(
+            self.servicers(resources),
+            database=database,
+            idempotency_keys=self.idempotency_keys,
+            authenticate=authenticate,
+            open_rpcs=self.open_rpcs,
+            max_request_bytes=self.max_request_bytes,
+            listen=listen,
+        )
 
     @property
     def module(self) -> str:
@@ -75,13 +116,34 @@ def command_line(service: Service) -> click.Group:
     @click.option(
         "--database-url", envvar="DATABASE_URL", help="Default: SQLite in the data folder."
     )
+    @click.option(
+        "--prepare/--no-prepare",
+        envvar="DATABASE_PREPARE",
+        default=True,
+        help="Whether PostgreSQL prepares statements: off behind PgBouncer.  [default: on]",
+    )
+    @click.option(
+        "--log-dir",
+        envvar="LOG_DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="A folder for log files.  [default: lines go to standard output]",
+    )
     @click.pass_context
-    def cli(context: click.Context, data_dir: str, database_url: str | None) -> None:
+    def cli(
+        context: click.Context,
+        data_dir: str,
+        database_url: str | None,
+        prepare: bool,
+        log_dir: Path | None,
+    ) -> None:
         default = f"sqlite:///{data_dir}/{service.name}.db"
-        context.obj = context.with_resource(_opened(database_url or default))
+        context.obj = context.with_resource(_opened(database_url or default, prepare))
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
+
+    def configure_log() -> None:
+        configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
 
     @contextmanager
     def working(database: Database, private: bool) -> Iterator[None]:
@@ -90,7 +152,7 @@ def command_line(service: Service) -> click.Group:
             beside = service.background(database, data_dir)
         except ValueError as error:
             raise click.ClickException(str(error)) from None
-        with dispatching(database, service.outbox, private), beside:
+        with run_dispatcher(database, service.outbox, private), beside:
             yield
 
     @cli.command(help="Serve gRPC, and deliver events, until SIGTERM.")
@@ -102,21 +164,27 @@ def command_line(service: Service) -> click.Group:
         default=True,
         help="Whether this process delivers events (else `dispatch` does).  [default: on]",
     )
-    @private_targets
+    @private_targets_option
     @click.pass_obj
     def serve(
         database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
     ) -> None:
         service.ensure_current(database)
-        configure(service.name)
+        configure_log()
+        click.get_current_context().with_resource(_serving_alone(database))
         try:
             running = service.start(database, listen, public_url.rstrip("/"))
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
-        stopped = stop_signals()
+        stopped = catch_stop_signals()
         log().info("listening", address=listen)
         with working(database, private) if dispatcher else nullcontext():
-            until(stopped, database, service.answers.forget, service.outbox.forget)
+            wait_until_stopped(
+                stopped,
+                database,
+                service.idempotency_keys.delete_expired,
+                service.outbox.delete_expired,
+            )
             running.stop()
         log().info("stopped")
 
@@ -132,12 +200,12 @@ def command_line(service: Service) -> click.Group:
         service.ensure_current(database)
         with _faults_of(file):
             values = tomllib.loads(file.read_text("utf-8"))
-            for fault in control_characters(values):
+            for fault in find_control_characters(values):
                 raise ValidationError({fault.path: [fault.message]})
             reference: dict[str, Any] = service.reference.load(values)
             with database.write() as tx:
                 service.load(tx, reference)
-                changed(tx, service.changes)
+                invalidate(tx, service.changes)
 
     @cli.command(help="Exit 0 when the service at LISTEN is serving.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
@@ -152,19 +220,19 @@ def command_line(service: Service) -> click.Group:
             raise click.ClickException(f"{listen}: not serving")
 
     @cli.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
-    @private_targets
+    @private_targets_option
     @click.pass_obj
     def dispatch(database: Database, private: bool) -> None:
         service.ensure_current(database)
-        configure(service.name)
-        stopped = stop_signals()
+        configure_log()
+        stopped = catch_stop_signals()
         with working(database, private):
             log().info("dispatching")
-            until(stopped, database, service.outbox.forget)
+            wait_until_stopped(stopped, database, service.outbox.delete_expired)
         log().info("stopped")
 
     cli.add_command(_accounts(service))
-    cli.add_command(events(service.outbox, service.ensure_current))
+    cli.add_command(event_commands(service.outbox, service.ensure_current))
     return cli
 
 
@@ -183,7 +251,7 @@ def _accounts(service: Service) -> click.Group:
     def add(database: Database, name: str, role: str) -> None:
         with database.write() as tx:
             secret = accounts.add(tx, name, role)
-            changed(tx, service.changes)
+            invalidate(tx, service.changes)
         click.echo(secret)
 
     @group.command("list", help="Name, role, and the days of creation and revocation.")
@@ -200,7 +268,7 @@ def _accounts(service: Service) -> click.Group:
     def revoke(database: Database, name: str) -> None:
         with database.write() as tx:
             accounts.revoke(tx, name, datetime.now(UTC))
-            changed(tx, service.changes)
+            invalidate(tx, service.changes)
 
     return group
 
@@ -208,12 +276,12 @@ def _accounts(service: Service) -> click.Group:
 class _opened:
     """A database for one command; refusals become messages with exit code 1."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, prepare: bool) -> None:
+        self.url, self.prepare = url, prepare
 
     def __enter__(self) -> Database:
         try:
-            self.database = Database(self.url)
+            self.database = Database(self.url, prepare=self.prepare)
         except (ValueError, OSError, ArgumentError) as error:
             raise click.ClickException(f"DATABASE_URL: {error}") from None
         return self.database
@@ -223,6 +291,22 @@ class _opened:
         if isinstance(error, Refusal):
             click.echo(f"Error: {error.message}", err=True)
             sys.exit(1)
+
+
+@contextmanager
+def _serving_alone(database: Database) -> Iterator[None]:
+    """Be the only process that serves a SQLite file; waits for one that drains."""
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process;"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever the operator translates
 
 
-class Undeliverable(Exception):
+class AttemptFailed(Exception):
     """An attempt that failed, and why in one word."""
 
     def __init__(self, word: str) -> None:
@@ -23,15 +23,15 @@ class Undeliverable(Exception):
         self.word = word
 
 
-def checked(host: str, port: int, *, private: bool) -> list[Address]:
+def resolve(host: str, port: int, *, private: bool) -> list[Address]:
     """The addresses of a host; raises Undeliverable unless all are public or `private`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise Undeliverable("name") from None
+        raise AttemptFailed("name") from None
     addresses: list[Address] = [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
     if not private and not all(is_public(address[0]) for _, address in addresses):
-        raise Undeliverable("private")
+        raise AttemptFailed("private")
     return addresses
 
 

@@ -32,17 +32,17 @@ from marshmallow import ValidationError
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from chassis.events.addresses import Address, Undeliverable, checked
-from chassis.events.endpoints import check_url, secret_key
+from chassis.events.addresses import Address, AttemptFailed, resolve
+from chassis.events.endpoints import check_url, decode_secret
 
-TIMEOUT = 5.0  # seconds
-REDIRECTS = 4
-FOLLOWED = (301, 302, 307, 308)
-PORTS = {"http": 80, "https": 443}
+ATTEMPT_SECONDS = 5.0  # seconds
+MAX_REDIRECTS = 4
+REDIRECT_STATUSES = (301, 302, 307, 308)
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Delivery:
     """An event on its way to an endpoint."""
 
     url: str
@@ -54,7 +54,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptResult:
     """What came of an attempt: an HTTP status, or a word for why there is none."""
 
     status: int | None
@@ -64,39 +64,39 @@ class Answer:
 class Courier:
     """Sends parcels to public addresses, or with `private` to any."""
 
-    def __init__(self, *, private: bool = False, timeout: float = TIMEOUT) -> None:
+    def __init__(self, *, private: bool = False, timeout: float = ATTEMPT_SECONDS) -> None:
         self.private = private
         self.timeout = timeout
         self.tls = ssl.create_default_context()
 
-    def deliver(self, parcel: Parcel, now: datetime) -> Answer:
+    def deliver(self, parcel: Delivery, now: datetime) -> AttemptResult:
         """Try once."""
         deadline = monotonic() + self.timeout
         try:
-            status = self._follow(parcel, signed(parcel, now), deadline)
-        except Undeliverable as failure:
-            return Answer(None, failure.word)
+            status = self._follow(parcel, sign(parcel, now), deadline)
+        except AttemptFailed as failure:
+            return AttemptResult(None, failure.word)
         except (OSError, HTTPException, HTTPError) as error:
-            return Answer(None, "timeout" if monotonic() >= deadline else _word(error))
-        return Answer(status, None if 200 <= status < 300 else "status")
+            return AttemptResult(None, "timeout" if monotonic() >= deadline else _word(error))
+        return AttemptResult(status, None if 200 <= status < 300 else "status")
 
-    def _follow(self, parcel: Parcel, headers: dict[str, str], deadline: float) -> int:
+    def _follow(self, parcel: Delivery, headers: dict[str, str], deadline: float) -> int:
         url, origin = parcel.url, _origin(urlsplit(parcel.url))
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             own = parcel.headers if _origin(parts) == origin else {}
             sent = {"user-agent": "Optigate", **_lower(own), **headers}
             status, location = self._post(parts, sent, parcel.body, deadline)
-            if status not in FOLLOWED or location is None:
+            if status not in REDIRECT_STATUSES or location is None:
                 return status
             url = _target(url, location)
-        raise Undeliverable("redirects")
+        raise AttemptFailed("redirects")
 
     def _post(
         self, parts: SplitResult, headers: dict[str, str], body: bytes, deadline: float
     ) -> tuple[int, str | None]:
-        host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-        addresses = checked(host, port, private=self.private)
+        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+        addresses = resolve(host, port, private=self.private)
         with _connected(addresses, deadline) as sock, _cut(sock, deadline):
             left = max(deadline - monotonic(), 0.001)
             connection: _Plain | _Secure
@@ -134,11 +134,11 @@ class _Secure(HTTPSConnection):
         return self.made
 
 
-def signed(parcel: Parcel, now: datetime) -> dict[str, str]:
+def sign(parcel: Delivery, now: datetime) -> dict[str, str]:
     """The headers that Optigate sets, signature included."""
     timestamp = str(int(now.timestamp()))
     head = f"{parcel.event_id}.{timestamp}.".encode()
-    digest = hmac.digest(secret_key(parcel.secret), head + parcel.body, hashlib.sha256)
+    digest = hmac.digest(decode_secret(parcel.secret), head + parcel.body, hashlib.sha256)
     return {
         "content-type": parcel.content_type,
         "webhook-id": parcel.event_id,
@@ -153,7 +153,7 @@ def _lower(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
-    return parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
 def _target(url: str, location: str) -> str:
@@ -162,9 +162,9 @@ def _target(url: str, location: str) -> str:
         target = urldefrag(urljoin(url, location)).url
         check_url(target)
     except (ValueError, ValidationError):
-        raise Undeliverable("redirect") from None
+        raise AttemptFailed("redirect") from None
     if urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http":
-        raise Undeliverable("downgrade")
+        raise AttemptFailed("downgrade")
     return target
 
 

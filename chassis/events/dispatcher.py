@@ -23,25 +23,23 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
-from chassis.events.courier import Answer, Courier, Parcel
+from chassis.events.courier import AttemptResult, Courier, Delivery
 from chassis.events.outbox import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING, Outbox
 from chassis.store.database import Database
+from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
 
-POLL = 1.0  # seconds; for events of other processes, leases that ran out, and retries
+POLL_SECONDS = 1.0  # seconds; for events of other processes, leases that ran out, and retries
 LEASE = timedelta(seconds=60)  # far more than an attempt takes
-RETRIES = 10
-FIRST, FACTOR, LONGEST = timedelta(seconds=10), 3, timedelta(hours=12)
-JITTER = 0.2
-AT_ONCE, OF_ONE_OWNER = 16, 4  # deliveries: an endpoint that hangs leaves room for the others
-
-
-def pause(attempts: int, chance: float) -> timedelta:
-    """How long to wait after this many failures; `chance` is of 0 to 1."""
-    usual: timedelta = min(FIRST * FACTOR ** (attempts - 1), LONGEST)
-    return usual * (1 - JITTER + 2 * JITTER * chance)
+MAX_RETRIES = 10
+BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
+MAX_DELIVERIES, MAX_DELIVERIES_PER_OWNER = (
+    16,
+    4,
+)  # deliveries: an endpoint that hangs leaves room for the others
 
 
 class Dispatcher:
@@ -60,38 +58,23 @@ class Dispatcher:
         self.courier = courier
         self.now = now
         self.chance = chance
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="delivery")
+        self._pool = ThreadPoolExecutor(MAX_DELIVERIES, thread_name_prefix="delivery")
         self._changes = threading.Condition()
         self._at_work: dict[Future[None], str] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+        self._loop = BackgroundLoop(
+            "dispatcher", self.dispatch_due, POLL_SECONDS, wakeup=database.wakeup
+        )
 
     def start(self) -> None:
         """Deliver from now on."""
-        self._thread.start()
+        self._loop.start()
 
     def stop(self) -> None:
         """Lease no more, and wait for the deliveries at work: some seconds at most."""
-        self._stopped.set()
-        self.database.news.set()
-        self._thread.join()
+        self._loop.stop()
         self._pool.shutdown()
 
-    def _run(self) -> None:
-        news = self.database.news
-        while not self._stopped.is_set():
-            news.clear()
-            begun = 0
-            try:
-                begun = self.begin()
-            except Refusal as refusal:
-                log().warning("events not leased", reason=refusal.reason)
-            except Exception as error:  # noqa: BLE001 - the next look may do better
-                log().error("events not leased", **describe(error))
-            if not begun:
-                news.wait(POLL)
-
-    def begin(self) -> int:
+    def dispatch_due(self) -> int:
         """Begin to deliver what is due, as far as there is room; gives how many."""
         now, begun = self.now(), 0
         with self.database.read() as tx:
@@ -105,13 +88,13 @@ class Dispatcher:
                 endpoint = self.outbox.endpoints.find(tx, owner)
                 if endpoint is None or endpoint.disabled_at:
                     continue
-                leased = self.outbox.lease(tx, owner, room, now, now + LEASE)
+                leased = self.outbox.lease(tx, owner, room, now, LEASE)
             for event in leased:
                 self._submit(endpoint, event)
             begun += len(leased)
         return begun
 
-    def finish(self) -> None:
+    def wait_until_idle(self) -> None:
         """Wait for the deliveries that were begun."""
         with self._changes:
             self._changes.wait_for(lambda: not self._at_work)
@@ -119,7 +102,7 @@ class Dispatcher:
     def _room(self, owner: str) -> int:
         with self._changes:
             busy = Counter(self._at_work.values())
-        return min(AT_ONCE - busy.total(), OF_ONE_OWNER - busy[owner])
+        return min(MAX_DELIVERIES - busy.total(), MAX_DELIVERIES_PER_OWNER - busy[owner])
 
     def _submit(self, endpoint: Row[Any], event: Row[Any]) -> None:
         with self._changes:
@@ -131,7 +114,7 @@ class Dispatcher:
         with self._changes:
             del self._at_work[work]
             self._changes.notify_all()
-        self.database.news.set()  # there is room, and the next of its stream may be due
+        self.database.wakeup.set()  # there is room, and the next of its stream may be due
 
     def _deliver(self, endpoint: Row[Any], event: Row[Any]) -> None:
         began = monotonic()
@@ -151,8 +134,8 @@ class Dispatcher:
             line |= {"outcome": "not recorded", **describe(error)}
         log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
 
-    def _answer(self, endpoint: Row[Any], event: Row[Any]) -> Answer:
-        parcel = Parcel(
+    def _answer(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
+        parcel = Delivery(
             url=endpoint.url,
             headers=endpoint.headers,
             secret=endpoint.secret,
@@ -164,9 +147,9 @@ class Dispatcher:
             return self.courier.deliver(parcel, self.now())
         except Exception as error:  # noqa: BLE001 - a failure like another, so that it ends
             log().error("delivery", event_id=event.id, **describe(error))
-            return Answer(None, "error")
+            return AttemptResult(None, "error")
 
-    def _record(self, endpoint: Row[Any], event: Row[Any], answer: Answer) -> str:
+    def _record(self, endpoint: Row[Any], event: Row[Any], answer: AttemptResult) -> str:
         """Write what became of it; gives the outcome in a word."""
         now = self.now()
         with self.database.write() as tx:
@@ -179,7 +162,7 @@ class Dispatcher:
                 "last_error": answer.error,
             }
             if state == PENDING:
-                values["due_at"] = now + pause(event.attempts, self.chance())
+                values["due_at"] = now + BACKOFF.delay(event.attempts, self.chance())
             else:
                 values["ended_at"] = now
             if gone:  # the endpoint first: of two that hear 410, one waits for the other here
@@ -190,10 +173,10 @@ class Dispatcher:
         return "retry" if state == PENDING else state
 
 
-def state_after(answer: Answer, attempts: int) -> str:
+def state_after(answer: AttemptResult, attempts: int) -> str:
     """The state of an event after an attempt, which was one of so many."""
     if answer.error is None:
         return DELIVERED
     if answer.status == 501:
         return DECLINED
-    return PENDING if attempts <= RETRIES else DEAD
+    return PENDING if attempts <= MAX_RETRIES else DEAD

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from chassis.errors import NotFound
-from chassis.store.database import Instant, news
+from chassis.store.database import Instant, wake_on_commit
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _VALUE = re.compile(r"[!-~]([ \t!-~]{0,998}[!-~])?\Z")
@@ -95,12 +95,14 @@ class Endpoints:
             del values["secret"]
         found = self.find(tx, owner)
         if found is None:
-            tx.execute(insert(table).values({"secret": new_secret(), **values, "owner": owner}))
+            tx.execute(
+                insert(table).values({"secret": new_signing_secret(), **values, "owner": owner})
+            )
             return
         if found.url != values["url"]:
             values["disabled_at"] = None
         tx.execute(update(table).where(table.c.owner == owner).values(values))
-        news()
+        wake_on_commit()
 
     def find(self, tx: Connection, owner: str) -> Row[Any] | None:
         """An owner's endpoint, if there is one."""
@@ -138,12 +140,12 @@ class Endpoints:
         tx.execute(update(self.outbox).where(waits).values(state="cancelled", ended_at=now))
 
 
-def new_secret() -> str:
+def new_signing_secret() -> str:
     """A secret for signing, as Standard Webhooks writes it."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def secret_key(secret: str) -> bytes:
+def decode_secret(secret: str) -> bytes:
     """The key in a secret; raises ValueError."""
     prefix, _, packed = secret.partition("_")
     if prefix != "whsec":
@@ -170,7 +172,7 @@ def check_url(url: str) -> None:
 
 def _check_secret(secret: str) -> None:
     try:
-        length = len(secret_key(secret))
+        length = len(decode_secret(secret))
     except (ValueError, binascii.Error):
         length = 0
     if not 24 <= length <= 64:

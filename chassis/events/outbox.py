@@ -49,13 +49,14 @@ from sqlalchemy import (
 
 from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, endpoints_table
-from chassis.store.database import Instant, news
+from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.leases import Leases
 
 PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
 DEAD, CANCELLED = "dead", "cancelled"
 STATES = (PENDING, DELIVERED, DECLINED, DEAD, CANCELLED)
 # How long an event is kept that waits no more.
-KEPT = {
+RETENTION = {
     DELIVERED: timedelta(days=7),
     DECLINED: timedelta(days=7),
     DEAD: timedelta(days=30),
@@ -125,27 +126,20 @@ class Outbox:
             earlier.c.stream == columns.stream,
             earlier.c.sequence < columns.sequence,
         )
-        due = and_(columns.state == _PENDING, columns.due_at <= bindparam("now"), first)
+        deliverable = and_(columns.state == _PENDING, first)
         self._owners = select(endpoints.c.owner).where(
             endpoints.c.disabled_at.is_(None),
-            exists().where(columns.owner == endpoints.c.owner, due),
+            exists().where(
+                columns.owner == endpoints.c.owner,
+                deliverable,
+                columns.due_at <= bindparam("now"),
+            ),
         )
-        next_ones = (
-            select(columns.sequence)
-            .where(columns.owner == bindparam("of"), due)
-            .order_by(columns.due_at, columns.sequence)
-            .limit(bindparam("most", type_=Integer()))
-            .with_for_update(skip_locked=True)
-            .cte("next_ones")
-        )
-        self._lease = (
-            update(self.table)
-            .where(columns.sequence.in_(select(next_ones.c.sequence)))
-            .values(due_at=bindparam("until"), attempts=columns.attempts + 1)
-            .returning(self.table)
-        )
-        self._leased = and_(
-            columns.sequence == bindparam("leased"), columns.due_at == bindparam("until")
+        self._leases = Leases(
+            columns.sequence,
+            columns.attempts,
+            columns.owner == bindparam("where_owner"),
+            deliverable,
         )
 
     def _insert(self, endpoints: Table) -> Any:
@@ -166,8 +160,7 @@ class Outbox:
             endpoints.c.owner == bindparam("owner", type_=String()), or_(usual, asked)
         )
         statement = insert(self.table).from_select(list(values), chosen)
-        # Without it the count of an insert is -1 on PostgreSQL.
-        return statement.execution_options(preserve_rowcount=True)
+        return statement.execution_options(**COUNTED)
 
     def add(self, tx: Connection, event: Event, now: datetime) -> str | None:
         """Write the event in the transaction of its change; gives its id.
@@ -180,7 +173,7 @@ class Outbox:
         row = {**asdict(event), "now": now, "asked": f"% {name} %"}
         if tx.execute(self._add, row).rowcount != 1:
             return None
-        news()
+        wake_on_commit()
         return event.id
 
     def owners_due(self, tx: Connection, now: datetime) -> list[str]:
@@ -188,22 +181,19 @@ class Outbox:
         return list(tx.execute(self._owners, {"now": now}).scalars())
 
     def lease(
-        self, tx: Connection, owner: str, most: int, now: datetime, until: datetime
+        self, tx: Connection, owner: str, limit: int, now: datetime, lease: timedelta
     ) -> Sequence[Row[Any]]:
-        """Events of an owner that nobody else delivers before `until`; it counts as an attempt."""
-        key = {"of": owner, "most": most, "now": now, "until": until}
-        return sorted(tx.execute(self._lease, key).all(), key=lambda row: row.sequence)
+        """Lease the events of an owner that are due, oldest first; it counts as an attempt."""
+        leased = self._leases.take(tx, limit, now, lease, where_owner=owner)
+        return sorted(leased, key=lambda row: row.sequence)
 
     def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
-        """Write what became of a leased event; False when the lease is lost to another.
+        """Write the outcome of an attempt; False when its lease was lost to another dispatcher.
 
-        What was cancelled during the attempt may have arrived all the same, but is not retried.
+        An event cancelled during the attempt may have arrived all the same, but is not retried.
         """
         before = (PENDING,) if values["state"] == PENDING else (PENDING, CANCELLED)
-        held = self._leased & self.table.c.state.in_(before)
-        statement = update(self.table).where(held).values(values)
-        key = {"leased": leased.sequence, "until": leased.due_at}
-        return tx.execute(statement, key).rowcount == 1
+        return self._leases.settle(tx, leased, values, self.table.c.state.in_(before))
 
     def find(
         self,
@@ -228,13 +218,13 @@ class Outbox:
             raise NotFound("No such event; it may be forgotten.")
         self._ensure_enabled(tx, found.owner)
         tx.execute(update(self.table).where(one).values(self._anew(now)))
-        news()
+        wake_on_commit()
 
     def replay_all(self, tx: Connection, owner: str, states: Sequence[str], now: datetime) -> int:
         """Deliver an owner's events in these states again; gives how many."""
         self._ensure_enabled(tx, owner)
         some = (self.table.c.owner == owner) & self.table.c.state.in_(states)
-        news()
+        wake_on_commit()
         return tx.execute(update(self.table).where(some).values(self._anew(now))).rowcount
 
     def _anew(self, now: datetime) -> dict[str, Any]:
@@ -244,10 +234,10 @@ class Outbox:
         if self.endpoints.get(tx, owner).disabled_at:
             raise WrongState("The endpoint answered 410: `events enable` comes first.")
 
-    def forget(self, tx: Connection, now: datetime) -> int:
+    def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete the events that have waited no more for long; gives how many."""
         old = [
             and_(self.table.c.state == state, self.table.c.ended_at <= now - kept)
-            for state, kept in KEPT.items()
+            for state, kept in RETENTION.items()
         ]
         return tx.execute(delete(self.table).where(or_(*old))).rowcount

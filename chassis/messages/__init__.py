@@ -1,1 +1,1 @@
-"""JSON to a protobuf message and back, prepared once per message type from its descriptor."""
+"""JSON to protobuf messages and back, by plans made once per message type."""

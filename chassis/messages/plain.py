@@ -6,19 +6,19 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 
-def plain(message: Message) -> dict[str, Any]:
-    """The fields that are set, as dicts, lists and scalars."""
-    plan = _PLANS.get(message.DESCRIPTOR.full_name) or _plan(message.DESCRIPTOR)
+def to_dict(message: Message) -> dict[str, Any]:
+    """Convert the fields that are set to dicts, lists and scalars."""
+    plan = _PLANS.get(message.DESCRIPTOR.full_name) or _make_plan(message.DESCRIPTOR)
     values: dict[str, Any] = {}
     for name, repeats, is_message, has_presence in plan:
         if has_presence:
             if message.HasField(name):
                 value = getattr(message, name)
-                values[name] = plain(value) if is_message else value
+                values[name] = to_dict(value) if is_message else value
         elif value := getattr(message, name):
             if repeats:
-                value = [plain(each) for each in value] if is_message else list(value)
-            elif is_message:  # a map, since it has no presence
+                value = [to_dict(each) for each in value] if is_message else list(value)
+            elif is_message:  # a map: messages have presence
                 value = dict(value)
             values[name] = value
     return values
@@ -27,7 +27,7 @@ def plain(message: Message) -> dict[str, Any]:
 _PLANS: dict[str, list[tuple[str, bool, bool, bool]]] = {}
 
 
-def _plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
+def _make_plan(descriptor: Any) -> list[tuple[str, bool, bool, bool]]:
     plan = _PLANS[descriptor.full_name] = [
         (
             each.name,

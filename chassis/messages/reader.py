@@ -1,8 +1,8 @@
-"""JSON to a protobuf message, prepared once per message type.
+"""JSON to protobuf messages, by a decoder made once per message type.
 
-A msgspec decoder made from the descriptor is strict where json_format is not:
-it refuses unknown fields, numbers in strings, booleans for numbers, fractions
-for integers, NaN, bad UTF-8 and trailing text. Null counts as absent.
+The msgspec decoder built from the descriptor is stricter than json_format: it
+refuses unknown fields, numbers in strings, booleans for numbers, fractions for
+integers, NaN, invalid UTF-8 and trailing text. Null counts as absent.
 """
 
 import json
@@ -19,7 +19,7 @@ from chassis.errors import Fault, Invalid
 
 MALFORMED = "MALFORMED"
 TOO_DEEP = "The body is nested too deep."
-MOST_FAULTS = 100  # a body of 1 MiB has room for 500,000
+MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
 F = FieldDescriptor
 _SCALARS: dict[int, Any] = {
     F.TYPE_STRING: str,
@@ -38,11 +38,11 @@ M = TypeVar("M", bound=Message)
 
 
 class Reader(Generic[M]):
-    """Makes messages of one type from JSON bodies or from query strings.
+    """Reads messages of one type from JSON bodies or query strings.
 
-    `raw` names fields of any JSON, kept as text; `path` names fields that come
-    from the URL and are unknown elsewhere. A message inside itself may nest once.
-    `reason` is the word of its refusals.
+    `raw` names fields of arbitrary JSON, kept as text; `path` names fields taken
+    from the URL, which are unknown in a body. A recursive message may nest once.
+    `reason` is the reason of its refusals.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class Reader(Generic[M]):
         self.message = message
         self.reason = reason
         self.raw = tuple(raw)
-        self.shape = _shape(message.DESCRIPTOR, raw, path)
-        self.struct = _struct(message.DESCRIPTOR.name, self.shape)
+        self.shape = _make_shape(message.DESCRIPTOR, raw, path)
+        self.struct = _make_struct(message.DESCRIPTOR.name, self.shape)
         self.decoder = msgspec.json.Decoder(self.struct)
 
     def read(self, body: bytes, **path: str) -> M:
-        """The message in a body; raises Invalid with every fault."""
+        """Read a body; raises Invalid with every fault."""
         try:
             known = self.decoder.decode(body)
             values = msgspec.to_builtins(known, builtin_types=_RAW)
@@ -71,18 +71,18 @@ class Reader(Generic[M]):
                     values[name] = None if text == "null" else text
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._refusal(self._explain(body)) from None
-        # A key that stands twice is one colon that did not come through.
+        # A duplicate key shows as a colon that is missing from the values.
         suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
-        if suspect and (repeated := _repeated_keys(body, self.raw)):
-            raise self._refusal(repeated)
+        if suspect and (duplicates := _duplicate_keys(body, self.raw)):
+            raise self._refusal(duplicates)
         return self.message(**values, **path)
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
-        """The message in a query string; `created[gt]` fills the field created_gt."""
+        """Read a query string; `created[gt]` sets the field created_gt."""
         flat: dict[str, str] = {}
         faults: list[Fault] = []
         for name, given in query.items():
-            field = field_of(name)
+            field = to_field_name(name)
             if len(given) > 1 or field in flat:
                 faults.append(Fault(name, "Given more than once."))
             flat[field] = given[0]
@@ -96,12 +96,12 @@ class Reader(Generic[M]):
         return Invalid("The request is malformed.", reason=self.reason, faults=faults)
 
     def _explain(self, body: bytes) -> list[Fault]:
-        """Everything that is wrong with a body that cannot be read."""
+        """List the faults of a body that cannot be read."""
         try:
             every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
-            faults = list(islice(every, MOST_FAULTS + 1))
-            if len(faults) > MOST_FAULTS:
-                faults[MOST_FAULTS] = Fault("", "More faults are not listed.")
+            faults = list(islice(every, MAX_FAULTS + 1))
+            if len(faults) > MAX_FAULTS:
+                faults[MAX_FAULTS] = Fault("", "More faults are not listed.")
             return faults
         except RecursionError:
             return [Fault("", TOO_DEEP)]
@@ -109,12 +109,12 @@ class Reader(Generic[M]):
             return [Fault("", "The body is not JSON in UTF-8.")]
 
 
-def field_of(name: str) -> str:
-    """The field that a name in a query string fills: created_gt for `created[gt]`."""
+def to_field_name(name: str) -> str:
+    """The field that a query parameter sets: created_gt for `created[gt]`."""
     return _OPERATOR.sub(r"_\1", name)
 
 
-def _shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:
+def _make_shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Shape:
     shape: Shape = {}
     for field in descriptor.fields:
         if field.name in absent:
@@ -124,15 +124,15 @@ def _shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) -> Sh
             kind = msgspec.Raw
         elif field.type == F.TYPE_MESSAGE:
             inside_itself = field.message_type is descriptor
-            kind = _shape(field.message_type, (), (field.name,) if inside_itself else ())
+            kind = _make_shape(field.message_type, (), (field.name,) if inside_itself else ())
         shape[field.name] = (kind, field.is_repeated)
     return shape
 
 
-def _struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+def _make_struct(name: str, shape: Shape) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any, Any]] = []
     for field, (leaf, repeats) in shape.items():
-        kind = _struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = _make_struct(field, leaf) if isinstance(leaf, dict) else leaf
         kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
         absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
         fields.append((field, kind | absent, msgspec.UNSET))
@@ -140,7 +140,7 @@ def _struct(name: str, shape: Shape) -> type[msgspec.Struct]:
 
 
 def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
-    """Every place where a decoded value departs from the shape."""
+    """Yield a fault for each place where a decoded value does not fit the shape."""
     if not isinstance(kind, dict):
         try:
             if kind is not msgspec.Raw:
@@ -166,8 +166,8 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
                     yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
 
 
-def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
-    """The paths of keys that stand twice in one object of a well-formed body."""
+def _duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+    """Return a fault for each duplicate key in an object of a well-formed body."""
     found: list[Fault] = []
 
     def walk(value: Any, path: str) -> None:
@@ -176,7 +176,7 @@ def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
             for name, each in value:
                 where = f"{path}.{name}" if path else name
                 if name in seen:
-                    found.append(Fault(where, "The key stands twice in one object."))
+                    found.append(Fault(where, "Duplicate key in one object."))
                 seen.add(name)
                 if where not in raw:
                     walk(each, where)
@@ -185,7 +185,7 @@ def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
                 walk(each, f"{path}.{index}")
 
     try:
-        # Numbers stay text: Python refuses to read an integer of 4301 digits.
+        # Numbers stay text: Python refuses to parse an integer of 4301 digits.
         pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
     except RecursionError:
         return [Fault("", TOO_DEEP)]
@@ -194,7 +194,7 @@ def _repeated_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
 
 
 def field_names(message: type[Message]) -> set[str]:
-    """The names of a message's fields, and of those of the messages in it."""
+    """The names of a message's fields and of all fields of the messages in it."""
     every: dict[str, Any] = {}
 
     def walk(descriptor: Any) -> None:

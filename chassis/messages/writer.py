@@ -1,4 +1,4 @@
-"""JSON text of a protobuf message, by a plan made once per message type."""
+"""Protobuf messages to JSON, by a plan made once per message type."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -9,18 +9,18 @@ from google.protobuf.message import Message
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 
-# A field to write: its name, whether it repeats, has presence, is left out when empty; how.
+# For each field: its name; whether it repeats, has presence, is omitted when empty; a converter.
 Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None]
 
 
 class Writer:
-    """Makes JSON of messages of one type.
+    """Writes messages of one type as JSON.
 
-    A field that is not set is left out, or written as null with `nulls`; the
-    fields in `optional` are left out either way. Texts and lists are always
-    written, but for empty ones in `optional`. `raw` names fields that hold JSON
-    text. `foreign` names, by a message's `type`, what the messages in it do not
-    have and so leave out.
+    A field that is not set is omitted, or written as null with `nulls`; the
+    fields in `optional` are omitted either way. Texts and lists are always
+    written, except empty ones in `optional`. `raw` names fields that hold JSON
+    text. `foreign` maps a message's `type` to the fields that the messages in it
+    do not have and therefore omit.
     """
 
     def __init__(
@@ -37,42 +37,42 @@ class Writer:
         self.foreign = {kind: frozenset(names) for kind, names in (foreign or {}).items()}
         self.raw = frozenset(raw)
         self.plans: dict[str, list[Plan]] = {}
-        self._plan(message.DESCRIPTOR)
+        self._add_plan(message.DESCRIPTOR)
         self.root = self.plans[message.DESCRIPTOR.full_name]
 
     def write(self, message: Message) -> bytes:
-        """The message as a JSON object."""
+        """Write a message as a JSON object."""
         return msgspec.json.encode(self._object(self.root, message))
 
-    def _plan(self, descriptor: Any) -> None:
+    def _add_plan(self, descriptor: Any) -> None:
         plan = self.plans[descriptor.full_name] = []
         for field in descriptor.fields:
             convert: Callable[[Any], Any] | None = None
             if field.name in self.raw:
                 convert = _raw
             elif field.type == FieldDescriptor.TYPE_MESSAGE:
-                convert = self._converter(field.message_type)
+                convert = self._make_converter(field.message_type)
             texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
-            fades = field.name in self.optional and texts and not field.has_presence
-            plan.append((field.name, field.is_repeated, field.has_presence, fades, convert))
+            omits_empty = field.name in self.optional and texts and not field.has_presence
+            plan.append((field.name, field.is_repeated, field.has_presence, omits_empty, convert))
 
-    def _converter(self, descriptor: Any) -> Callable[[Any], Any]:
+    def _make_converter(self, descriptor: Any) -> Callable[[Any], Any]:
         if descriptor.full_name == _TIMESTAMP:
             return _timestamp
         if descriptor.full_name not in self.plans:
-            self._plan(descriptor)
+            self._add_plan(descriptor)
         plan = self.plans[descriptor.full_name]
         return lambda message: self._object(plan, message)
 
     def _object(self, plan: Any, message: Message) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for name, repeats, has_presence, fades, convert in plan:
+        for name, repeats, has_presence, omits_empty, convert in plan:
             if has_presence and not message.HasField(name):
                 if self.nulls and name not in self.optional:
                     values[name] = None
                 continue
             value = getattr(message, name)
-            if fades and not value:
+            if omits_empty and not value:
                 continue
             if repeats:
                 value = list(value) if convert is None else [convert(each) for each in value]
@@ -80,11 +80,11 @@ class Writer:
                 value = convert(value)
             values[name] = value
         if self.foreign and "type" in values:
-            self._leave_out(values, self.foreign.get(values["type"], ()))
+            self._omit(values, self.foreign.get(values["type"], ()))
         return values
 
     @staticmethod
-    def _leave_out(values: dict[str, Any], foreign: Collection[str]) -> None:
+    def _omit(values: dict[str, Any], foreign: Collection[str]) -> None:
         for inner in values.values():
             if isinstance(inner, dict):
                 for name in foreign:

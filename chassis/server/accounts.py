@@ -32,7 +32,7 @@ from sqlalchemy import (
 from chassis.context import Account, Call
 from chassis.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthenticated
 from chassis.store.database import Instant
-from chassis.store.reference_cache import Memory
+from chassis.store.reference_cache import ReferenceCache
 
 CLIENT, STAFF = "client", "staff"
 ROLES = (CLIENT, STAFF)
@@ -108,7 +108,7 @@ class Accounts:
         if not tx.execute(update(self.table).where(live).values(revoked_at=now)).rowcount:
             raise NotFound("No live account has this name.")
 
-    def named(self, tx: Connection, name: str, secret: str) -> Account:
+    def authenticate(self, tx: Connection, name: str, secret: str) -> Account:
         """The live account with this name and secret; raises Unauthenticated."""
         row = tx.execute(self._by_name, {"name": name}).first() if _NAME.fullmatch(name) else None
         known = row.secret_hash if row else hash_secret("")
@@ -116,13 +116,14 @@ class Accounts:
             raise Unauthenticated(_WRONG)
         return Account(row.id, row.name, row.role)
 
-    def basic(self, memory: Memory) -> Authenticate:
+    def basic_authenticator(self, cache: ReferenceCache) -> Authenticate:
         """Authentication by HTTP Basic in the metadata `authorization`."""
 
         def authenticate(call: Call) -> Account:
             sent = call.metadata.get("authorization", "")
-            return memory.recall(
-                ("basic", hash_secret(sent)), lambda tx: self.named(tx, *basic_credentials(sent))
+            return cache.get(
+                ("basic", hash_secret(sent)),
+                lambda tx: self.authenticate(tx, *basic_credentials(sent)),
             )
 
         return authenticate

@@ -25,17 +25,16 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from chassis.context import IDEMPOTENCY_HEADER, Call, current
-from chassis.errors import MISMATCH, Fault, Invalid, Refusal
-from chassis.store.database import Database, Instant
+from chassis.context import IDEMPOTENCY_HEADER, Call, current_call
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
+from chassis.store.database import Database, Instant, upsert
 
-LIFE = timedelta(hours=24)
+KEY_LIFETIME = timedelta(hours=24)
 M = TypeVar("M", bound=Message)
 
 
-class Taken(Refusal):
+class KeyTaken(Refusal):
     """The key was taken while this request was at work."""
 
 
@@ -54,14 +53,14 @@ def idempotency_table(metadata: MetaData) -> Table:
 
 
 def fingerprint(call: Call, request: Message) -> bytes:
-    """What makes two requests the same: their fields, and for whom they act."""
-    actor = call.metadata.get("user-email", "")
+    """A digest of what makes two requests the same: their fields, and for whom they act."""
+    actor = call.actor or call.metadata.get("user-email", "")
     digest = hashlib.sha256(actor.encode() + b"\0")
     digest.update(request.SerializeToString(deterministic=True))
     return digest.digest()
 
 
-class Answers:
+class IdempotencyKeys:
     """The kept answers of one service."""
 
     def __init__(self, table: Table) -> None:
@@ -73,17 +72,11 @@ class Answers:
         )
         live = table.c.expires_at > bindparam("now")
         self._find = select(table.c.fingerprint, table.c.response).where(scope, live)
-        self._keep = {"sqlite": self._upsert(sqlite), "postgresql": self._upsert(postgresql)}
-
-    def _upsert(self, dialect: object) -> object:
-        statement = dialect.insert(self.table)  # type: ignore[attr-defined]
-        fields = ("fingerprint", "response", "expires_at")
-        upsert = statement.on_conflict_do_update(
-            index_elements=["account_id", "rpc", "key"],
-            set_={name: statement.excluded[name] for name in fields},
-            where=self.table.c.expires_at <= bindparam("now"),
+        self._save = upsert(
+            table,
+            ("fingerprint", "response", "expires_at"),
+            where=lambda _: table.c.expires_at <= bindparam("now"),
         )
-        return upsert.execution_options(preserve_rowcount=True)
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The answer kept for this call; raises Invalid for another request's key."""
@@ -93,31 +86,30 @@ class Answers:
         if row is None:
             return None
         if row.fingerprint != call.fingerprint:
-            raise mismatch()
+            raise key_mismatch()
         return response.FromString(row.response)
 
-    def keep(self, tx: Connection, response: M) -> M:
+    def save(self, tx: Connection, response: M) -> M:
         """Keep the answer with its effect, if the caller sent a key; raises Taken."""
-        call, now = current(), datetime.now(UTC)
+        call, now = current_call(), datetime.now(UTC)
         if not call.idempotency_key:
             return response
         row = _scope(call) | {
             "fingerprint": call.fingerprint,
             "response": response.SerializeToString(),
-            "expires_at": now + LIFE,
+            "expires_at": now + KEY_LIFETIME,
             "now": now,
         }
-        kept = tx.execute(self._keep[tx.dialect.name], row)  # type: ignore[call-overload]
-        if kept.rowcount != 1:
-            raise Taken("The key was taken a moment ago.")
+        if tx.execute(self._save, row).rowcount != 1:
+            raise KeyTaken("The key was taken a moment ago.")
         return response
 
-    def forget(self, tx: Connection, now: datetime) -> int:
+    def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete the answers whose life is over; gives how many."""
         return tx.execute(delete(self.table).where(self.table.c.expires_at <= now)).rowcount
 
 
-def new_secret(callers_secret: str, key: str) -> str:
+def derive_secret(callers_secret: str, key: str) -> str:
     """A secret that is told once and kept as a hash only.
 
     With an idempotency key it is the same each time, as it follows from the
@@ -129,10 +121,12 @@ def new_secret(callers_secret: str, key: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def mismatch() -> Invalid:
+def key_mismatch() -> Invalid:
     """What is raised for a key that stood for another request."""
     fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
-    return Invalid("The idempotency key was used before.", reason=MISMATCH, faults=[fault])
+    return Invalid(
+        "The idempotency key was used before.", reason=IDEMPOTENCY_MISMATCH, faults=[fault]
+    )
 
 
 def _scope(call: Call) -> dict[str, object]:

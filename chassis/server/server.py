@@ -6,10 +6,11 @@ idempotency key has already done, turns refusals into statuses and logs a line.
 
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from time import monotonic, sleep
 from typing import Any, NoReturn
 
@@ -23,21 +24,30 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 from sqlalchemy import Connection
 
-from chassis import context as calls
-from chassis.context import REQUEST_ID, Call, check_idempotency_key
+from chassis.background import BackgroundLoop
+from chassis.context import (
+    REQUEST_ID_PATTERN,
+    Call,
+    begin_call,
+    check_idempotency_key,
+    end_call,
+    new_request_id,
+    utc_now,
+)
 from chassis.errors import Refusal, encode
 from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.server.health import HealthServicer
-from chassis.server.idempotency import Answers, Taken, fingerprint
+from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.store.database import Database
+from chassis.store.reference_cache import ReferenceCache
 from chassis.telemetry import describe, log
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
-MAX_CONCURRENT = 128
-LARGEST = 4 * 1024 * 1024  # bytes of a request
-HOUR = 3600
-DRAIN = 1.0  # seconds in which callers learn that this server goes, before it refuses
-OPTIONS = [
+MAX_CONCURRENT_RPCS = 128
+MAX_REQUEST_BYTES = 4 * 1024 * 1024  # bytes of a request
+CLEANUP_SECONDS = 3600
+DRAIN_SECONDS = 1.0  # seconds in which callers learn that this server goes, before it refuses
+GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),
     # The gateway pings each 30 seconds; without these it is cut off as too eager after minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -46,22 +56,32 @@ OPTIONS = [
     ("grpc.max_metadata_size", 64 * 1024),
 ]
 Method = Callable[[Message, grpc.ServicerContext], Message]
-Servicer = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
+Registration = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
 
 
-class AnswerCalls(grpc.ServerInterceptor):
+@dataclass(frozen=True)
+class Resources:
+    """What the servicers of a running service work with."""
+
+    database: Database
+    cache: ReferenceCache
+    public_url: str  # of the gateway, without a slash at its end
+    now: Callable[[], datetime] = utc_now
+
+
+class CallInterceptor(grpc.ServerInterceptor):
     """What happens around every RPC of a service's own."""
 
     def __init__(
         self,
         database: Database,
-        answers: Answers,
+        idempotency_keys: IdempotencyKeys,
         authenticate: Authenticate,
         services: Iterable[ServiceDescriptor],
         open_rpcs: frozenset[str],
     ) -> None:
         self.database = database
-        self.answers = answers
+        self.idempotency_keys = idempotency_keys
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
         self.roles = {}
@@ -97,9 +117,9 @@ class AnswerCalls(grpc.ServerInterceptor):
             if isinstance(value, str)
         }
         asked = metadata.get("x-request-id", "")
-        request_id = asked if REQUEST_ID.fullmatch(asked) else calls.new_request_id()
+        request_id = asked if REQUEST_ID_PATTERN.fullmatch(asked) else new_request_id()
         call = Call(rpc, request_id, metadata, context)
-        calls.begin(call)
+        begin_call(call)
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
         try:
             call.ensure_awaited()
@@ -117,7 +137,7 @@ class AnswerCalls(grpc.ServerInterceptor):
         finally:
             line["account"] = call.account.name if call.account else None
             log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
-            calls.end()
+            end_call()
 
     def _served(
         self, method: Method, call: Call, request: Message, context: grpc.ServicerContext
@@ -142,20 +162,20 @@ class AnswerCalls(grpc.ServerInterceptor):
             # A twin may have done it meanwhile: then this is its answer, not a refusal.
             if kept := self._kept(call):
                 return kept
-            if isinstance(refusal, Taken):
+            if isinstance(refusal, KeyTaken):
                 raise RuntimeError("a key was taken, and nothing is kept under it") from refusal
             raise
 
     def _kept(self, call: Call) -> Message | None:
-        kept = self.answers.find(self.database, call, self.responses[call.rpc])
+        kept = self.idempotency_keys.find(self.database, call, self.responses[call.rpc])
         call.replayed = kept is not None
         return kept
 
 
 def role_of(service: ServiceDescriptor) -> str:
     """Return the role that a service's callers need: its option `optigate.v1.role`."""
-    option = service.file.pool.FindExtensionByName("optigate.v1.role")
-    number = service.GetOptions().Extensions[option]
+    option: Any = service.file.pool.FindExtensionByName("optigate.v1.role")
+    number: int = service.GetOptions().Extensions[option]
     try:
         return {1: CLIENT, 2: STAFF}[number]
     except KeyError:
@@ -167,7 +187,7 @@ def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
 
 
 @dataclass
-class Running:
+class RunningServer:
     """A server that accepts calls."""
 
     server: grpc.Server
@@ -180,36 +200,41 @@ class Running:
         """Refuse new calls, let those at work finish within `grace` seconds."""
         self.health.enter_graceful_shutdown()
         if grace:
-            sleep(DRAIN)
+            sleep(DRAIN_SECONDS)
         self.server.stop(grace).wait()
         self.pool.shutdown()
         self.database.close()
 
 
-def start(
-    servicers: Iterable[Servicer],
+def start_server(
+    servicers: Iterable[object],
     *,
     database: Database,
-    answers: Answers,
+    idempotency_keys: IdempotencyKeys,
     authenticate: Authenticate,
-    open_rpcs: frozenset[str] = frozenset(),
-    largest: int = LARGEST,
+    open_rpcs: Iterable[str] = (),
+    max_request_bytes: int = MAX_REQUEST_BYTES,
     listen: str,
-) -> Running:
+) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
 
-    A request of more than `largest` bytes is refused unread (RESOURCE_EXHAUSTED).
+    A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
+    "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
+    `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED).
     """
-    servicers = list(servicers)
-    services = [descriptor for _, _, descriptor in servicers]
+    registrations = [each for servicer in servicers for each in _registrations(servicer)]
+    services = [descriptor for _, _, descriptor in registrations]
+    interceptor = CallInterceptor(
+        database, idempotency_keys, authenticate, services, full_rpc_names(services, open_rpcs)
+    )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
         pool,
-        interceptors=[AnswerCalls(database, answers, authenticate, services, open_rpcs)],
-        options=[*OPTIONS, ("grpc.max_receive_message_length", largest)],
-        maximum_concurrent_rpcs=MAX_CONCURRENT,
+        interceptors=[interceptor],
+        options=[*GRPC_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)],
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
-    for servicer, register, _ in servicers:
+    for servicer, register, _ in registrations:
         register(servicer, server)
     health = HealthServicer()
     health.register(server)
@@ -219,10 +244,40 @@ def start(
     server.start()
     for name in ("", *names):
         health.set(name, HealthCheckResponse.SERVING)
-    return Running(server, health, port, database, pool)
+    return RunningServer(server, health, port, database, pool)
 
 
-def stop_signals() -> threading.Event:
+def _registrations(servicer: Any) -> Iterator[Registration]:
+    """The generated services that a servicer implements, by the classes that it inherits."""
+    if isinstance(servicer, tuple):
+        yield servicer
+        return
+    for base in type(servicer).__mro__:
+        if base.__module__.endswith("_pb2_grpc"):
+            name = base.__name__.removesuffix("Servicer")
+            generated = import_module(base.__module__)
+            messages = import_module(base.__module__.removesuffix("_grpc"))
+            register = getattr(generated, f"add_{base.__name__}_to_server")
+            yield servicer, register, messages.DESCRIPTOR.services_by_name[name]
+
+
+def full_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
+    """The full names of RPCs: "OrderService/CreateToken", or "DoorService" for each of its RPCs.
+
+    Raises LookupError for one that no service has.
+    """
+    names: dict[str, set[str]] = {}
+    for service in services:
+        for method in service.methods:
+            full = f"/{service.full_name}/{method.name}"
+            for short in (service.name, f"{service.name}/{method.name}", full):
+                names.setdefault(short, set()).add(full)
+    if unknown := sorted(set(rpcs) - names.keys()):
+        raise LookupError(f"no service has these RPCs: {', '.join(unknown)}")
+    return frozenset(full for rpc in rpcs for full in names[rpc])
+
+
+def catch_stop_signals() -> threading.Event:
     """An event that SIGTERM and SIGINT set, from now on."""
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -230,16 +285,17 @@ def stop_signals() -> threading.Event:
     return stopped
 
 
-def until(
+def wait_until_stopped(
     stopped: threading.Event,
     database: Database,
-    *forget: Callable[[Connection, datetime], object],
+    *cleanups: Callable[[Connection, datetime], object],
 ) -> None:
-    """Wait for a signal; forget what is old once an hour."""
-    while not stopped.wait(HOUR):
-        try:
-            with database.write() as tx:
-                for each in forget:
-                    each(tx, datetime.now(UTC))
-        except Refusal as refusal:
-            log().warning("not forgotten", reason=refusal.reason)
+    """Wait for a signal; meanwhile delete what has expired, now and once an hour."""
+
+    def clean() -> None:
+        with database.write() as tx:
+            for delete_expired in cleanups:
+                delete_expired(tx, datetime.now(UTC))
+
+    with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
+        stopped.wait()

@@ -4,13 +4,12 @@ SQLite writes take turns (`chassis.store.group_commit`) and begin with BEGIN IMM
 deferred transaction that reads and then writes fails at once when another has
 written. Drivers are in autocommit and BEGIN is said here: a listener of SQLAlchemy's
 for it would cost each connection 35 us.
-On PostgreSQL whoever waits for a row longer than `LOCK_WAIT` is told Busy.
+On PostgreSQL whoever waits for a row longer than `LOCK_WAIT_SECONDS` is told Busy.
 """
 
-import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,28 +18,26 @@ from typing import Any
 import msgspec
 import psycopg
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
-    Engine,
     Table,
     TypeDecorator,
-    create_engine,
-    event,
     make_url,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.context import current
+from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
-from chassis.store.group_commit import GroupCommit, driver_of
+from chassis.store.group_commit import GroupCommit, driver_connection
+from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
+from chassis.store.sqlite import check_writable, create_sqlite_engine, error_name, is_trouble
 
-LOCK_WAIT = 5  # seconds
-CONNECT_WAIT = 5  # seconds; a host that never answers would hold a thread for minutes
-CONNECTIONS = 16  # more than a server has threads
-NAMING = {
+MAX_CONNECTIONS = 16  # more than a server has threads
+NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -49,19 +46,21 @@ NAMING = {
 }
 
 
-_written = threading.local()
+_commit = threading.local()
 
 
-def news() -> None:
-    """What this thread writes now is waited for: its commit wakes who waits for `Database.news`."""
-    _written.news = True
+def wake_on_commit() -> None:
+    """Have the commit of this thread's transaction set `Database.wakeup`."""
+    _commit.wakes = True
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-JSON: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+# Without it the rowcount of an insert is -1 on PostgreSQL: psycopg drops it with the cursor.
+COUNTED: dict[str, Any] = {"preserve_rowcount": True}
+JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -74,58 +73,26 @@ class Instant(TypeDecorator[datetime]):
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return value and value.replace(tzinfo=UTC)
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Database:
     """Transactions on one store."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, prepare: bool = True) -> None:
+        """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = self._sqlite() if self.is_sqlite else self._postgres()
+        options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
+        self.engine = (
+            create_sqlite_engine(self.url, **options)
+            if self.is_sqlite
+            else create_postgres_engine(self.url, prepare=prepare, **options)
+        )
         self._commits = GroupCommit(self.engine)
-        self.news = threading.Event()
-
-    def _sqlite(self) -> Engine:
-        path = Path(self.url.database or "")
-        if not path.name or path.name == ":memory:":
-            raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        engine = create_engine(
-            self.url,
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            **JSON,
-            connect_args={
-                "isolation_level": None,
-                "check_same_thread": False,
-                "timeout": LOCK_WAIT,
-            },
-        )
-
-        @event.listens_for(engine, "connect")
-        def prepare(connection: Any, _record: Any) -> None:
-            cursor = connection.cursor()
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                cursor.execute(f"PRAGMA {pragma}")
-            cursor.close()
-
-        return engine
-
-    def _postgres(self) -> Engine:
-        return create_engine(
-            self.url.set(drivername="postgresql+psycopg"),
-            pool_size=CONNECTIONS,
-            max_overflow=0,
-            **JSON,
-            connect_args={
-                "autocommit": True,
-                "connect_timeout": CONNECT_WAIT,
-                "options": f"-c lock_timeout={LOCK_WAIT}s -c statement_timeout=20s -c timezone=UTC",
-            },
-        )
+        self.wakeup = threading.Event()
 
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
@@ -134,17 +101,17 @@ class Database:
         READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
         A `single` statement sees one state by itself.
         """
-        with refusals(), self.engine.connect() as tx:
+        with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite and not single:
-                driver_of(tx).execute("BEGIN")
+                driver_connection(tx).execute("BEGIN")
             yield tx
 
     @contextmanager
     def stream(self) -> Iterator[Connection]:
         """For reading much: one state of the store, whose rows may come as they are asked for."""
-        with refusals(), self.engine.connect() as tx:
+        with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite:
-                driver_of(tx).execute("BEGIN")
+                driver_connection(tx).execute("BEGIN")
             else:
                 tx.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
@@ -158,24 +125,37 @@ class Database:
         statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
         and SQLite a savepoint. Its caller's patience is asked before it.
         """
-        call = current()
-        _written.news = False
-        with refusals():
+        call = current_call()
+        _commit.wakes = False
+        with translate_errors():
             if self.is_sqlite:
-                wait = min(LOCK_WAIT, call.seconds_left())
+                wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
-                    yield tx
-            elif single and call.seconds_left() > LOCK_WAIT:  # else it might get through too late
-                with self.engine.connect() as tx:
-                    call.ensure_awaited()
                     yield tx
             else:
                 with self.engine.begin() as tx:
-                    tx.exec_driver_sql("BEGIN")
-                    yield tx
-                    call.ensure_awaited()
-        if _written.news:
-            self.news.set()
+                    connection = driver(tx)
+                    # A lone statement that waits for a lock could get through too late, were it
+                    # not for the session's own lock timeout.
+                    alone = single and connection.is_settled
+                    if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
+                        begin(connection, call.seconds_left())
+                        yield tx
+                        call.ensure_awaited()
+                    else:
+                        call.ensure_awaited()
+                        yield tx
+        if _commit.wakes:
+            self.wakeup.set()
+
+    def check(self) -> None:
+        """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
+        with translate_errors():
+            if self.is_sqlite:
+                check_writable(Path(self.url.database or ""))
+            else:
+                with self.engine.connect() as tx:
+                    tx.exec_driver_sql("SELECT 1")
 
     def close(self) -> None:
         """Give all connections back."""
@@ -183,26 +163,51 @@ class Database:
         self.engine.dispose()
 
 
+def upsert(
+    table: Table,
+    update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
+    *,
+    key: Sequence[str] | None = None,
+    where: Callable[[Any], ColumnElement[bool]] | None = None,
+) -> postgresql.Insert:
+    """An INSERT that updates the row with the same key: one statement for both engines.
+
+    `update` names the columns that take the new row's values, or returns the new values by
+    column; it and `where` receive the new row's columns (`excluded`). `key` is by default the
+    primary key. Its rowcount is 0 when `where` does not hold.
+    """
+    statement = postgresql.insert(table)  # SQLite's compiler takes its ON CONFLICT, too
+    new = statement.excluded
+    values = update(new) if callable(update) else {name: new[name] for name in update}
+    return statement.on_conflict_do_update(
+        index_elements=key or [column.name for column in table.primary_key],
+        set_=values,
+        where=where and where(new),
+    ).execution_options(**COUNTED)
+
+
+def insert_if_absent(table: Table, key: Sequence[str] | None = None) -> postgresql.Insert:
+    """An INSERT that does nothing when a row has the same `key`, or without one any same key."""
+    statement = postgresql.insert(table)
+    return statement.on_conflict_do_nothing(index_elements=key).execution_options(**COUNTED)
+
+
 def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
-    """Insert a row unless one with its key is there, or comes first; gives whether it did."""
-    dialect = sqlite if tx.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    # Without it the count of an insert is -1 on PostgreSQL: psycopg forgets it on closing.
-    counted = statement.execution_options(preserve_rowcount=True)
-    return tx.execute(counted, row).rowcount == 1
+    """Insert a row unless its key exists already; returns whether it was inserted."""
+    return tx.execute(insert_if_absent(table), row).rowcount == 1
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Database trouble that passes by itself becomes Busy or Overloaded."""
     try:
         yield
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
-    except sqlite3.OperationalError as error:  # of BEGIN, which is said to the driver itself
-        if "locked" not in str(error):
-            raise
-        raise Busy("Another process is writing; try again.") from error
+    except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
+        if refusal := _sqlite_refusal(error):
+            raise refusal from error
+        raise
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:
@@ -212,10 +217,34 @@ def refusals() -> Iterator[None]:
 
 
 def _refusal(error: DBAPIError) -> Refusal | None:
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_refusal(error.orig)
     state = getattr(error.orig, "sqlstate", None) or ""
-    if state in ("55P03", "40001", "40P01") or "database is locked" in str(error.orig):
+    if state in ("55P03", "40001", "40P01"):
         return Busy("Another request holds this; try again.")
     unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")
     return None
+
+
+def _sqlite_refusal(error: sqlite3.Error) -> Refusal | None:
+    if error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy("Another process is writing; try again.")
+    if is_trouble(error):
+        return Overloaded("The database cannot be used; try again.")
+    return None
+
+
+def database_error(error: BaseException) -> str:
+    """Return the database's name of what caused an error: SQLITE_FULL, or an SQLSTATE; or "".
+
+    It is for the log: the text of such an error quotes values.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        name = error_name(cause) or getattr(cause, "sqlstate", None)
+        if name:
+            return str(name)
+        cause = cause.orig if isinstance(cause, DBAPIError) else cause.__cause__
+    return ""

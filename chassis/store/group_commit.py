@@ -16,7 +16,9 @@ from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
 
-MOST = 32  # writers in one commit
+from chassis.errors import Overloaded
+
+MAX_WRITERS = 32  # writers in one commit
 
 
 class FairLock:
@@ -67,7 +69,7 @@ def _held() -> threading.Lock:
     return lock
 
 
-def driver_of(connection: Connection) -> Any:
+def driver_connection(connection: Connection) -> Any:
     """The connection as the database's own driver knows it."""
     return connection.connection.driver_connection
 
@@ -78,7 +80,7 @@ class Group:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.transaction = connection.begin()
-        self.driver = driver_of(connection)
+        self.driver = driver_connection(connection)
         self.driver.execute("BEGIN IMMEDIATE")
         self.members = 0
         self.going_on = _held()
@@ -93,7 +95,7 @@ class Group:
     def give_up(self) -> NoReturn:
         """Take back all of it: no member's part can be told from the others' any more."""
         self.transaction.rollback()
-        raise RuntimeError("the transaction is gone")
+        raise Overloaded("The database could not be written; try again.")
 
     def result(self) -> None:
         """Wait until it has ended; raises when nothing of it was kept."""
@@ -191,7 +193,7 @@ class GroupCommit:
             self._leave(group)
 
     def _leave(self, group: Group) -> None:
-        if group.members >= MOST or not self.turn.pass_on():
+        if group.members >= MAX_WRITERS or not self.turn.pass_on():
             self._end(group, group.commit)
 
     def _end(self, group: Group, how: Callable[[], None]) -> None:

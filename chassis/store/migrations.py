@@ -13,11 +13,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
+from chassis.store.postgres import settle_role, unhurried
 
-LOCK = 0x0971_6A7E  # any number, the same in every process that migrates
+ADVISORY_LOCK_KEY = 0x0971_6A7E  # any number, the same in every process that migrates
 
 
-def config(folder: Path) -> Config:
+def alembic_config(folder: Path) -> Config:
     """An alembic configuration without an ini file."""
     made = Config()
     made.set_main_option("script_location", str(folder))
@@ -28,7 +29,7 @@ def config(folder: Path) -> Config:
 def migrate(database: Database, folder: Path) -> None:
     """Bring the store to the newest version; safe to run twice at once."""
     with _alone(database) as tx:
-        made = config(folder)
+        made = alembic_config(folder)
         made.attributes["connection"] = tx
         command.upgrade(made, "head")
 
@@ -36,15 +37,17 @@ def migrate(database: Database, folder: Path) -> None:
 @contextmanager
 def _alone(database: Database) -> Iterator[Connection]:
     with database.write() as tx:
-        if not database.is_sqlite:
-            # A request may not take long, a migration may: it waits, and rewrites large tables.
-            tx.execute(text("SET LOCAL lock_timeout = 0"))
-            tx.execute(text("SET LOCAL statement_timeout = 0"))
-            tx.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-        yield tx
+        if database.is_sqlite:
+            yield tx
+            return
+        # A request may not take long, a migration may: it waits, and rewrites large tables.
+        with unhurried(tx):
+            tx.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})"))
+            yield tx
+            settle_role(tx)
 
 
-def run(metadata: MetaData) -> None:
+def run_migrations(metadata: MetaData) -> None:
     """What a service's migrations/env.py does, in the transaction of `migrate`."""
     connection = context.config.attributes["connection"]
     context.configure(
@@ -66,10 +69,10 @@ def is_current(database: Database, folder: Path) -> bool:
     """Whether the store is at the newest version."""
     with database.read() as tx:
         heads = set(MigrationContext.configure(tx).get_current_heads())
-    return heads == set(ScriptDirectory.from_config(config(folder)).get_heads())
+    return heads == set(ScriptDirectory.from_config(alembic_config(folder)).get_heads())
 
 
-def differences(database: Database, metadata: MetaData) -> list[object]:
+def schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """What the store lacks or has beyond the tables of the code."""
     with database.read() as tx:
         return list(compare_metadata(MigrationContext.configure(tx), metadata))

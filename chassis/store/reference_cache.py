@@ -15,8 +15,8 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, select, upd
 from chassis.store.database import Database, add_if_absent
 
 T = TypeVar("T")
-LOOK = 1.0  # seconds
-ROOM = 20_000  # lookups
+CHECK_SECONDS = 1.0  # seconds
+MAX_ENTRIES = 20_000  # lookups
 
 
 def changes_table(metadata: MetaData) -> Table:
@@ -29,26 +29,26 @@ def changes_table(metadata: MetaData) -> Table:
     )
 
 
-def changed(tx: Connection, table: Table) -> None:
+def invalidate(tx: Connection, table: Table) -> None:
     """Tell every process that accounts or reference data have changed."""
     add_if_absent(tx, table, {"id": 1, "changes": 0})
     tx.execute(update(table).values(changes=table.c.changes + 1))
 
 
-class Memory:
+class ReferenceCache:
     """What one process remembers of one store."""
 
     def __init__(self, database: Database, table: Table) -> None:
         self.database = database
         self._count = select(table.c.changes)
         self._looking = threading.Lock()
-        self._looked = -LOOK
+        self._looked = -CHECK_SECONDS
         self._changes: int | None = None
         self._kept: dict[Hashable, Any] = {}
 
-    def recall(self, key: Hashable, find: Callable[[Connection], T]) -> T:
+    def get(self, key: Hashable, find: Callable[[Connection], T]) -> T:
         """What `find` gave for the key, asked anew after a change; None is not remembered."""
-        if monotonic() - self._looked >= LOOK:
+        if monotonic() - self._looked >= CHECK_SECONDS:
             self._look()
         kept = self._kept
         if key in kept:
@@ -57,7 +57,7 @@ class Memory:
         with self.database.read() as tx:
             found = find(tx)
         if found is not None:
-            if len(kept) >= ROOM:
+            if len(kept) >= MAX_ENTRIES:
                 kept.clear()
             # After a change `self._kept` is another dict, and this one is not read any more.
             kept[key] = found

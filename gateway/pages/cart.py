@@ -13,7 +13,7 @@ from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from chassis.errors import decode
-from chassis.languages import ENGLISH, LANGUAGES, Languages, preferred
+from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language
 from gateway import backends, problems
 from gateway.backends import call
 from gateway.pages import page
@@ -77,7 +77,7 @@ def shown(cart: ShopperCart, status: int = 200) -> Response:
 
 def localized(template: str, locale: str, status: int, **values: Any) -> Response:
     """A page in the language that was asked for, else the browser's, else that of a locale."""
-    language = asked() or preferred(list(request.accept_languages.values()), locale)
+    language = asked() or choose_language(list(request.accept_languages.values()), locale)
     texts = TEXTS.of(language)
 
     def _(text: str, **places: object) -> str:

@@ -1,6 +1,6 @@
 """Runs this service's migrations in the transaction that `migrate` opened."""
 
-from chassis.store.migrations import run
-from sessions_svc.store import metadata
+from chassis.store.migrations import run_migrations
+from sessions_svc.store.tables import metadata
 
-run(metadata)
+run_migrations(metadata)

@@ -6,7 +6,7 @@ import pytest
 
 from chassis.store.database import Database
 from tests.chassis.events.outboxes import Box
-from tests.chassis.events.receiver import Receiver, receiving
+from tests.chassis.events.receiver import Receiver, run_receiver
 from tests.chassis.probe import Probe, probe
 
 
@@ -36,5 +36,5 @@ def box(stored: Database) -> Iterator[Box]:
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
     """The endpoint of somebody."""
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         yield receiver

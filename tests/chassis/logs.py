@@ -12,7 +12,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @contextmanager
-def logged() -> Iterator[Lines]:
+def capture_log() -> Iterator[Lines]:
     """Gives a function that reads what was logged so far."""
     buffer = io.StringIO()
     telemetry.configure("tests", buffer)

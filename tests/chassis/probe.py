@@ -1,27 +1,30 @@
 """A service of the tests' own, which does on each call what a test tells it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
+from marshmallow import Schema
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
+from chassis.cli.service import Service
 from chassis.errors import Failure, decode
-from chassis.server.accounts import STAFF, Accounts, accounts_table
-from chassis.server.idempotency import Answers, idempotency_table
-from chassis.server.server import Running, start
-from chassis.store.database import NAMING, Database, Instant
-from chassis.store.reference_cache import Memory, changes_table
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import STAFF, Accounts, Authenticate, accounts_table
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.server import Resources, RunningServer
+from chassis.store.database import NAMING_CONVENTION, Database, Instant
+from chassis.store.reference_cache import changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from tests.serving import basic
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(accounts_table(metadata))
-answers = Answers(idempotency_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
 changes = changes_table(metadata)
 notes = Table(
     "notes",
@@ -29,6 +32,14 @@ notes = Table(
     Column("id", Integer, primary_key=True),
     Column("text", String(100)),
     Column("at", Instant()),
+)
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("due_at", Instant()),
+    Column("tries", Integer, nullable=False),
 )
 SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in ("", "Desk")]
 
@@ -71,7 +82,7 @@ class Probe:
 
     told: Told
     database: Database
-    running: Running
+    running: RunningServer
     channel: grpc.Channel
 
     @property
@@ -126,7 +137,12 @@ class Probe:
 
 
 @contextmanager
-def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
+def probe(
+    folder: Path,
+    listen: str = "127.0.0.1:0",
+    authenticate: Callable[[Resources], Authenticate] | None = None,
+    open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
+) -> Iterator[Probe]:
     """The service on SQLite, known to somebody and to staff."""
     database = Database(f"sqlite:///{folder}/probe.db")
     metadata.create_all(database.engine)
@@ -134,22 +150,26 @@ def probe(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[Probe]:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
     told = Told()  # type: ignore[abstract]  # its other RPCs are not called
-    services = pb.DESCRIPTOR.services_by_name
-    running = start(
-        [
-            (told, rpc.add_SubscriptionServiceServicer_to_server, services["SubscriptionService"]),
-            (
-                told,
-                rpc.add_SubscriptionDeskServiceServicer_to_server,
-                services["SubscriptionDeskService"],
-            ),
-        ],
-        database=database,
-        answers=answers,
-        authenticate=accounts.basic(Memory(database, changes)),
-        open_rpcs=frozenset({f"/{SERVICES[0]}/ListSubscriptions"}),
+    service = Service(
+        name="probe",
         listen=listen,
+        metadata=metadata,
+        accounts=accounts,
+        idempotency_keys=idempotency_keys,
+        changes=changes,
+        outbox=Outbox(MetaData()),
+        migrations=folder,
+        reference=Schema(),
+        load=lambda *_: None,
+        servicers=lambda _: [told],
+        authenticate=authenticate,
+        open_rpcs=open_rpcs,
     )
+    try:
+        running = service.start(database, listen, "http://127.0.0.1:8080")
+    except BaseException:
+        database.close()
+        raise
     with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         try:
             yield Probe(told, database, running, channel)

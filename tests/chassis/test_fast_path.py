@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 import orders_svc.rules
-import sessions_svc.rules
+import sessions_svc.rules.sessions
 import subscriptions_svc.rules
-from chassis.fast_path import Unsure, acceptor
+from chassis.fast_path import Unsure, compile_loader
 from tests.test_any_value import places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"
 SCHEMAS: dict[str, Schema] = {
     "order": orders_svc.rules.CREATE_ORDER_REQUEST,
-    "session": sessions_svc.rules.CREATE_SESSION,
+    "session": sessions_svc.rules.sessions.CREATE_SESSION,
     "subscription": subscriptions_svc.rules.CREATE_SUBSCRIPTION,
 }
 
@@ -54,13 +54,13 @@ def without_nulls(value: Any) -> Any:
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_body_that_breaks_no_rule_goes_the_short_way(name: str) -> None:
     sent = demo(name)
-    assert acceptor(SCHEMAS[name])(sent) == SCHEMAS[name].load(sent)
+    assert compile_loader(SCHEMAS[name])(sent) == SCHEMAS[name].load(sent)
     assert sent == demo(name)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_it_accepts_nothing_that_the_schema_refuses(name: str) -> None:
-    schema, accept, body = SCHEMAS[name], acceptor(SCHEMAS[name]), demo(name)
+    schema, accept, body = SCHEMAS[name], compile_loader(SCHEMAS[name]), demo(name)
 
     @given(st.sampled_from(list(places(body))), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
@@ -114,9 +114,9 @@ def test_unusual_fields_are_asked_of_the_schema(sent: Any) -> None:
         expected = Odd().load(sent)
     except ValidationError:
         with pytest.raises(Unsure):
-            acceptor(Odd())(sent)
+            compile_loader(Odd())(sent)
     else:
         try:
-            assert acceptor(Odd())(sent) == expected
+            assert compile_loader(Odd())(sent) == expected
         except Unsure:
             assert sent == {"half": None}

@@ -9,7 +9,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from chassis.languages import ENGLISH, LANGUAGES, Languages, language_of, preferred
+from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language, language_of
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(folder.parent for folder in ROOT.glob("*/languages"))
@@ -65,7 +65,7 @@ def test_a_locale_has_a_language(locale: str, language: str) -> None:
     ],
 )
 def test_the_first_known_language_is_preferred(accepted: list[str], language: str) -> None:
-    assert preferred(accepted, "es-ES") == language
+    assert choose_language(accepted, "es-ES") == language
 
 
 @pytest.mark.parametrize("language", OTHERS)

@@ -1,13 +1,16 @@
 """Log lines: what they may hold, and what an error tells them."""
 
+import io
+
 import pytest
 
+from chassis import telemetry
 from chassis.telemetry import describe, log
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 
 def test_a_field_that_is_not_on_the_list_is_not_written() -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         log().info("rpc", rpc="R", patient="Ada", email="ada@example.com", body={"a": 1})
     (line,) = lines()
     assert sorted(line) == ["event", "level", "rpc", "service", "timestamp"]
@@ -26,3 +29,13 @@ def test_an_error_is_its_type_and_its_place() -> None:
     assert (first.startswith("test_telemetry.py:"), first.endswith(":inner")) == (True, True)
     assert second.endswith(f":{here}")
     assert "Ada" not in str(said)
+
+
+def test_a_line_that_cannot_be_written_is_lost_without_an_error() -> None:
+    closed = io.StringIO()
+    closed.close()
+    try:
+        telemetry.configure("tests", closed)
+        log().info("rpc", rpc="R")
+    finally:
+        telemetry.configure("tests")

@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sessions_svc.rules import Status
-from tests.chassis.logs import logged
+from sessions_svc.rules.statuses import Status
+from tests.chassis.logs import capture_log
 from tests.serving import Served, basic
 from tests.sessions_svc.desk import bring
 
@@ -104,7 +104,7 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
         "redirect": ["Unknown field."],
     }
     twice = '{"user_key": "a", "user_key": "b", "session_key": "c"}'
-    assert errors(post(http, twice)) == {"user_key": ["The key stands twice in one object."]}
+    assert errors(post(http, twice)) == {"user_key": ["Duplicate key in one object."]}
     assert list(errors(post(http, {**keys(unique), "redirect_url": "https://a.b/\0"}))) == [
         "redirect_url"
     ]
@@ -112,7 +112,7 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
 
 def test_no_link_is_logged(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
+    with capture_log() as lines:
         link = post(http, keys(unique)).get_json()["link"]
     said = repr(lines())
     assert URL in said

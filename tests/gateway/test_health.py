@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway import create_app
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.chassis.probe import Probe, probe
 from tests.gateway.front import CALLER, GET, POST, TYPES, front, told
 from tests.serving import SERVICES, Served
@@ -110,7 +110,7 @@ def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> N
 def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
     go = threading.Event()
     slow.told.act = lambda: go.wait(2)
-    with front(subscriptions=slow.address, RPC_TIMEOUT=0.2) as client, logged() as lines:
+    with front(subscriptions=slow.address, RPC_TIMEOUT=0.2) as client, capture_log() as lines:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
     assert (late.status_code, late.content_type) == (504, "application/json")
@@ -124,7 +124,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
         raise KeyError("Ada Canary")
 
     slow.told.act = crash
-    with front(subscriptions=slow.address) as client, logged() as lines:
+    with front(subscriptions=slow.address) as client, capture_log() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500
     assert told("subscriptions", broken) == [(None, "Something went wrong; its id is crash-1.")]
@@ -136,7 +136,7 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
-    with front() as client, logged() as lines:
+    with front() as client, capture_log() as lines:
         monkeypatch.setattr("gateway.backends.backends", crash)
         for name in SERVICES:
             broken = client.post(POST[name], data=b"{}", headers={"X-Request-Id": "crash-2"})

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from grpc import StatusCode as Code
 
-from chassis.errors import MISMATCH, Failure, Fault
+from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault
 from chassis.messages.reader import MALFORMED
 from gateway.problems import answer, of_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, told
@@ -27,7 +27,13 @@ NOT_ALLOWED = "The method is not allowed for the requested URL."
 TABLE: list[tuple[Code, str, int, tuple[int, str], tuple[int, str]]] = [
     (Code.INVALID_ARGUMENT, "INVALID", 400, (400, "invalid_request"), (422, "invalid")),
     (Code.INVALID_ARGUMENT, MALFORMED, 400, (400, "invalid_request"), (400, "malformed")),
-    (Code.INVALID_ARGUMENT, MISMATCH, 422, (422, "idempotency_mismatch"), (422, "invalid")),
+    (
+        Code.INVALID_ARGUMENT,
+        IDEMPOTENCY_MISMATCH,
+        422,
+        (422, "idempotency_mismatch"),
+        (422, "invalid"),
+    ),
     (Code.UNAUTHENTICATED, "UNAUTHENTICATED", 401, (401, "unauthenticated"), (401, "unauthorized")),
     (Code.PERMISSION_DENIED, "FORBIDDEN", 403, (403, "forbidden"), (401, "unauthorized")),
     (Code.NOT_FOUND, "NOT_FOUND", 404, (404, "not_found"), (404, "not_found")),
@@ -246,7 +252,7 @@ def test_a_key_that_stands_twice_is_refused(http: FlaskClient, dialect: str, pat
     body = f'{{"{path}":"a","{path}":"a"}}'
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert refused.status_code == 400
-    assert told(dialect, refused) == [(path, "The key stands twice in one object.")]
+    assert told(dialect, refused) == [(path, "Duplicate key in one object.")]
 
 
 @SQLITE

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.gateway.front import CALLER, GET, POST
 from tests.serving import SERVICES
 
@@ -36,7 +36,7 @@ def canaries(body: Any, dialect: str, unique: str, **more: Any) -> bytes:
 
 
 def test_it_works(http: FlaskClient) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         found = http.get(GET["orders"], headers={**CALLER["orders"], "X-Request-Id": "req-1"})
     assert found.headers["X-Request-Id"] == "req-1"
     behind, line = lines()
@@ -65,7 +65,7 @@ def test_every_answer_has_an_id(http: FlaskClient, path: str, status: int) -> No
 
 @pytest.mark.parametrize("asked", ["", "a b", "x" * 129, "é", "a,b", "<script>"])
 def test_an_id_of_another_form_is_replaced(http: FlaskClient, asked: str) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         found = http.get(GET["orders"], headers={**CALLER["orders"], "X-Request-Id": asked})
     made = found.headers["X-Request-Id"]
     assert re.fullmatch(r"[0-9a-f]{32}", made)
@@ -73,7 +73,7 @@ def test_an_id_of_another_form_is_replaced(http: FlaskClient, asked: str) -> Non
 
 
 def test_a_line_has_the_route_and_not_the_path(http: FlaskClient) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         http.get(f"/v1/labs/{CANARY}/order_settings?account_number={CANARY}&{CANARY}={CANARY}")
         http.get(f"/v1/{CANARY}")
     assert [line["route"] for line in lines() if line["event"] == "request"] == [
@@ -95,7 +95,7 @@ def test_no_line_holds_data_of_a_person(
         (accepted.replace(b'"' + CANARY.encode() + b'"', b'"Canaryfirst\\u0000"'), 400),
         (accepted.replace(b'"' + CANARY.encode() + b'"', b'["Canaryfirst"]'), 400),
     ]
-    with logged() as lines:
+    with capture_log() as lines:
         for sent, status in bodies:
             headers = {**CALLER[dialect], "Idempotency-Key": f"{unique}{len(sent)}"}
             answer = http.post(POST[dialect], data=sent, headers=headers)
@@ -119,8 +119,8 @@ def test_a_crash_leaves_no_data_of_a_person(
     def crash(*_: Any, **__: Any) -> None:
         raise RuntimeError(CANARY)
 
-    monkeypatch.setattr("chassis.server.idempotency.Answers.keep", crash)
-    with logged() as lines:
+    monkeypatch.setattr("chassis.server.idempotency.IdempotencyKeys.save", crash)
+    with capture_log() as lines:
         broken = http.post(
             POST[dialect], data=canaries(body, dialect, unique), headers=CALLER[dialect]
         )

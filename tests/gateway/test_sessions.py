@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from sessions_svc import store
+from sessions_svc.store import tables
 from tests.gateway.session_calls import (
     BEYOND,
     DISQUALIFIED,
@@ -33,7 +33,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 
 def kept(sessions: Served, session_key: str) -> Any:
     """The stored session, or None."""
-    query = select(store.sessions).where(store.sessions.c.session_key == session_key)
+    query = select(tables.sessions).where(tables.sessions.c.session_key == session_key)
     with sessions.database.read() as tx:
         return tx.execute(query).one_or_none()
 
@@ -248,7 +248,7 @@ def test_partner_info_is_a_small_json_object(
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 NOT_JSON = {"": ["The body is not JSON in UTF-8."]}
 TOO_DEEP = {"": ["The body is nested too deep."]}
-TWICE = ["The key stands twice in one object."]
+TWICE = ["Duplicate key in one object."]
 UNKNOWN = ["Unknown field."]
 
 

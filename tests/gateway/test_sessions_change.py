@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.gateway.session_calls import (
     BEYOND,
     DISQUALIFIED,
@@ -20,10 +20,10 @@ from tests.gateway.session_calls import (
     problem,
 )
 from tests.serving import Served
-from tests.sessions_svc.desk import bring, status_of
+from tests.sessions_svc.desk import bring, get_status
 
 BEGUN = "The exam has begun, or the session has ended."
-TWICE = "The key stands twice in one object."
+TWICE = "Duplicate key in one object."
 UNKNOWN = "You have no such session of this user."
 CREATED = "2026-06-15T12:00:00Z"
 LATER = [each for each in Status if each is not Status.CREATED]
@@ -63,7 +63,7 @@ def test_a_delete_works(http: FlaskClient, sessions: Served, unique: str) -> Non
     answer = send(http, "DELETE", keys(unique))
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     assert answer.get_json() == {**keys(unique), "status": "cancelled", "created_at": CREATED}
-    assert status_of(sessions, unique) == "cancelled"
+    assert get_status(sessions, unique) == "cancelled"
 
 
 @pytest.mark.parametrize("status", LATER)
@@ -151,7 +151,7 @@ def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
         ('{"user_key": 1}', {"user_key": ["Expected `str`, got `int`"]}),
         (
             '{"user_key": "a", "user_key": "a"}',
-            {"user_key": ["The key stands twice in one object."]},
+            {"user_key": ["Duplicate key in one object."]},
         ),
         ('{"status": "approved"}', {"status": ["Unknown field."]}),
     ],

@@ -12,17 +12,12 @@ from standardwebhooks.webhooks import Webhook
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
-from sessions_svc import store
-from sessions_svc.events import SESSION_EVENT
-from tests.chassis.events.receiver import Receiver, receiving, status
+from sessions_svc.documents.session_events import SESSION_EVENT_WRITER
+from sessions_svc.store import tables
+from tests.chassis.events.receiver import Receiver, run_receiver, status
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served
-from tests.sessions_svc.desk import (
-    dispensed_contacts,
-    dispensed_glasses,
-    move,
-    new_partner,
-)
+from tests.sessions_svc.desk import create_partner, dispensed_contacts, dispensed_glasses, move
 
 PATIENCE = 20  # seconds
 
@@ -30,7 +25,7 @@ PATIENCE = 20  # seconds
 @pytest.fixture(scope="module", autouse=True)
 def dispatcher(sessions: Served) -> Iterator[None]:
     """Delivers, as `python -m sessions_svc` does."""
-    running = Dispatcher(sessions.database, store.outbox, Courier(private=True))
+    running = Dispatcher(sessions.database, tables.outbox, Courier(private=True))
     running.start()
     yield
     running.stop()
@@ -38,7 +33,7 @@ def dispatcher(sessions: Served) -> Iterator[None]:
 
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         receiver.answers = [status(201)]
         yield receiver
 
@@ -61,7 +56,7 @@ def test_it_works(
         "stores": [{"id": "store_1234"}],
         "endpoint": {"url": partner.url, "headers": headers, "secret": "whsec_" + "A" * 32},
     }
-    caller = {"Authorization": new_partner(sessions, unique, **configuration)}
+    caller = {"Authorization": create_partner(sessions, unique, **configuration)}
     keys = {"user_key": "user1", "session_key": unique}
     assert post(http, {**body("session"), **keys}, headers=caller).status_code == 201
     file = {"content_type": "application/pdf", "source": "JVBERi0xLjcK"}
@@ -89,7 +84,7 @@ def test_a_file_of_two_megabytes_arrives(
     http: FlaskClient, sessions: Served, body: Any, unique: str, partner: Receiver
 ) -> None:
     caller = {
-        "Authorization": new_partner(sessions, unique, endpoint={"url": partner.url}),
+        "Authorization": create_partner(sessions, unique, endpoint={"url": partner.url}),
     }
     sent = {**body("session"), "session_key": unique, "store_id": None, "prescriptions": None}
     assert post(http, sent, headers=caller).status_code == 201
@@ -103,6 +98,6 @@ def test_a_file_of_two_megabytes_arrives(
 
 
 def test_an_event_and_an_answer_leave_out_the_same_fields() -> None:
-    assert (SESSION_EVENT.nulls, SESSION.nulls) == (True, True)
-    assert SESSION_EVENT.optional == SESSION.optional | {"status"}
-    assert SESSION_EVENT.foreign == SESSION.foreign
+    assert (SESSION_EVENT_WRITER.nulls, SESSION.nulls) == (True, True)
+    assert SESSION_EVENT_WRITER.optional == SESSION.optional | {"status"}
+    assert SESSION_EVENT_WRITER.foreign == SESSION.foreign

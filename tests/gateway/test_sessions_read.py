@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from gateway.sessions import FOREIGN
-from sessions_svc.prescriptions import FOREIGN_TO_DISPENSED
-from sessions_svc.rules import Status
+from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
+from sessions_svc.rules.statuses import Status
 from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
 from tests.gateway.session_calls import faults as faults_of
 from tests.serving import Served
@@ -260,4 +260,4 @@ def test_a_stranger_is_told_nothing(http: FlaskClient, query: str) -> None:
 
 def test_gateway_and_service_leave_out_the_same() -> None:
     """The answer is the gateway's, the event the service's: one dispensed prescription in both."""
-    assert FOREIGN == FOREIGN_TO_DISPENSED
+    assert FOREIGN == FOREIGN_DISPENSED_FIELDS

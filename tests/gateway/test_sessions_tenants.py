@@ -19,11 +19,11 @@ from google.protobuf.message import Message
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served, basic
 from tests.sessions_svc.bodies import Values, check, create, session, user
-from tests.sessions_svc.desk import ACUITY_ORDER, asking, bring, dispensed_contacts, move
-from tests.sessions_svc.visits import FOUND, VISIT, link_of
+from tests.sessions_svc.desk import ACUITY_ORDER, bring, build_request, dispensed_contacts, move
+from tests.sessions_svc.links import RESULTS, VISIT, create_link
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 PREFIX = "/api/v2/partners"
@@ -161,9 +161,9 @@ def test_the_desk_finds_no_session_under_another_partners_name(
     staged_for(sessions, rpc, unique)
     before = sessions.rows()
     desk = Stranger(sessions, "staff")
-    assert desk.call(rpc, asking(rpc, unique, "other"), desk=True)[0] == "NOT_FOUND"
+    assert desk.call(rpc, build_request(rpc, unique, "other"), desk=True)[0] == "NOT_FOUND"
     assert sessions.rows() == before
-    assert desk.call(rpc, asking(rpc, unique), desk=True)[0] == "OK"
+    assert desk.call(rpc, build_request(rpc, unique), desk=True)[0] == "OK"
 
 
 @pytest.mark.parametrize("rpc", [*DESK, "ConfigurePartner"])
@@ -178,7 +178,7 @@ def test_only_the_staff_is_at_the_desk(
         request: Message = pb.ConfigurePartnerRequest(partner="demo-partner")
     else:
         staged_for(sessions, rpc, unique)
-        request = asking(rpc, unique)
+        request = build_request(rpc, unique)
     before = sessions.rows()
     assert Stranger(sessions, who).call(rpc, request, desk=True)[0] == expected
     assert sessions.rows() == before
@@ -189,7 +189,7 @@ DOOR: dict[str, Callable[[dict[str, str], str], Values]] = {
     "GetDoor": lambda link, exam: link,
     "EnterExam": lambda link, exam: {**link, "visit": VISIT},
     "GetExam": lambda link, exam: {"exam_token": exam},
-    "CompleteExam": lambda link, exam: {"exam_token": exam, "visual_acuity": FOUND},
+    "CompleteExam": lambda link, exam: {"exam_token": exam, "visual_acuity": RESULTS},
 }
 
 
@@ -203,7 +203,7 @@ def test_a_token_opens_the_session_of_its_own_partner(
     sessions.call("CreateSession", theirs, "other")
     door = DoorServiceStub(sessions.channel)
 
-    link = link_of(sessions, unique, who="other")
+    link = create_link(sessions, unique, who="other")
     token = ""
     if "exam_token" in DOOR[rpc](link, ""):
         entering = ParseDict(DOOR["EnterExam"](link, ""), pb.EnterExamRequest())
@@ -222,7 +222,7 @@ def test_without_a_token_nobody_is_let_in(
     sessions: Served, unique: str, rpc: str, token: str
 ) -> None:
     bring(sessions, unique, Status.CREATED, **marked(order=ACUITY_ORDER))
-    link = {**link_of(sessions, unique), "token": token}
+    link = {**create_link(sessions, unique), "token": token}
     before = sessions.rows()
     request = ParseDict(DOOR[rpc](link, token), getattr(pb, f"{rpc}Request")())
     with pytest.raises(grpc.RpcError) as caught:

@@ -68,8 +68,9 @@ class Copy:
             if "/api/public/v1/subscriptions -d" in line or time.monotonic() > end:
                 break
         assert "Optigate is up" in printed, printed
-        self.groups = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", printed)]
-        assert len(self.groups) == len(ADDRESSES)
+        pids = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", printed)]
+        assert len(pids) == len(ADDRESSES)
+        self.groups = [os.getpgid(pid) for pid in pids]
         return printed
 
     def kill(self) -> None:

@@ -115,7 +115,7 @@ def test_the_token_of_a_revoked_client_is_refused(orders: Served) -> None:
     denied = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     with orders.database.write() as tx:
         store.accounts.revoke(tx, "leaving-client", utc_now())
-    orders.forget()
+    orders.refresh_cache()
     failure = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     assert (denied.code, failure.code) == (
         StatusCode.PERMISSION_DENIED,

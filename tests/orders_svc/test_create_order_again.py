@@ -9,11 +9,11 @@ from grpc import StatusCode
 from sqlalchemy import select, update
 
 from chassis.context import utc_now
-from chassis.errors import MISMATCH, Fault
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from orders_svc import store
 from protos.orders_pb2 import CreateOrderRequest, CreateTokenRequest
 from protos.orders_pb2_grpc import OrderServiceStub
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body, request
 from tests.serving import PEOPLE, USERS, Served, basic
 
@@ -34,7 +34,7 @@ def called(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, boo
 
 def test_it_works(orders: Served, order: Body, unique: str) -> None:
     sent = request(order, mode="draft")
-    with logged() as lines:
+    with capture_log() as lines:
         first, replayed = called(orders, sent, unique)
         assert not replayed
         kept = orders.rows()
@@ -55,7 +55,7 @@ def test_the_key_of_another_request_is_refused(orders: Served, order: Body, uniq
     for changes in others:
         sent = request(order, **changes)
         failure = orders.refusal("CreateOrder", sent, idempotency_key=unique)
-        assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, MISMATCH)
+        assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, IDEMPOTENCY_MISMATCH)
         assert failure.faults == USED
     assert orders.rows() == kept
     assert called(orders, request(order), unique)[1]
@@ -143,6 +143,6 @@ def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique:
 def test_what_is_over_is_forgotten(orders: Served, order: Body, unique: str) -> None:
     called(orders, request(order), unique)
     with orders.database.write() as tx:
-        assert store.answers.forget(tx, utc_now()) == 0
-        assert store.answers.forget(tx, utc_now() + timedelta(hours=24)) >= 1
+        assert store.idempotency_keys.delete_expired(tx, utc_now()) == 0
+        assert store.idempotency_keys.delete_expired(tx, utc_now() + timedelta(hours=24)) >= 1
     assert orders.rows()["idempotency_keys"] == []

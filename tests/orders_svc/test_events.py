@@ -27,7 +27,7 @@ def told(orders: Served) -> Iterator[Any]:
     endpoint = EndpointSchema(EVENTS).load({"url": "http://127.0.0.1:9/"})
     with orders.database.write() as tx:
         store.outbox.endpoints.put(tx, "demo-client", endpoint, MOMENT)
-    orders.forget()
+    orders.refresh_cache()
 
     def find(order_id: str) -> list[Any]:
         with orders.database.read() as tx:
@@ -36,7 +36,7 @@ def told(orders: Served) -> Iterator[Any]:
     yield find
     with orders.database.write() as tx:
         store.outbox.endpoints.put(tx, "demo-client", None, LATER)
-    orders.forget()
+    orders.refresh_cache()
 
 
 def body(type_: str, order_id: str, lab_status: str, updated: int, timestamp: str) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 
 from chassis.store.database import Database
-from chassis.store.migrations import config, migrate
+from chassis.store.migrations import alembic_config, migrate
 from orders_svc import reference, store
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE
@@ -37,7 +37,7 @@ def load(orders: Served, lab: Body) -> None:
     file = {"labs": [{"settings": OFFER.settings, **lab}], "users": [user]}
     with orders.database.write() as tx:
         reference.load(tx, REFERENCE.load(file))
-    orders.forget()
+    orders.refresh_cache()
 
 
 def shared(unique: str) -> Body:
@@ -132,7 +132,7 @@ def test_the_version_before_has_rows_for_each_material(
     database, lab = Database(store_url("orders", engine)), shared(unique)
     with database.write() as tx:
         reference.load(tx, REFERENCE.load({"labs": [{"settings": OFFER.settings, **lab}]}))
-    made = config(definition("orders").migrations)
+    made = alembic_config(definition("orders").migrations)
     with database.write() as tx:
         made.attributes["connection"] = tx
         command.downgrade(made, "0003")

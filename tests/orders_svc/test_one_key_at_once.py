@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from chassis.errors import MISMATCH, decode
+from chassis.errors import IDEMPOTENCY_MISMATCH, decode
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.orders_svc.bodies import Body, request
 from tests.serving import PEOPLE, USERS, Served, basic
@@ -75,6 +75,6 @@ def test_of_two_requests_with_one_key_at_once_one_is_done(
         return str(answer.id)
 
     answers = at_once(orders, create)
-    assert answers.count(MISMATCH) == THREADS // 2
+    assert answers.count(IDEMPOTENCY_MISMATCH) == THREADS // 2
     assert len(set(answers)) == 2
     assert len(orders.rows()["orders"]) == before + 1

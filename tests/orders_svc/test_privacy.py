@@ -3,7 +3,7 @@
 from typing import Any
 
 from protos import orders_pb2 as pb
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body, put, request
 from tests.serving import Served
 
@@ -27,7 +27,7 @@ def private(order: Body) -> Body:
 def test_it_works(orders: Served, order: Body, unique: str) -> None:
     sent = private({**order, "mode": "draft"})
     said: list[Any] = []
-    with logged() as lines:
+    with capture_log() as lines:
         made = orders.call("CreateOrder", request(sent), idempotency_key=unique)
         said.append(made.warnings)
         asked = {"order_id": made.id}
@@ -57,6 +57,6 @@ def test_a_crash_tells_nothing(orders: Served, order: Body) -> None:
     made = orders.call("CreateOrder", request(private(order)))
     with orders.database.write() as tx:
         tx.exec_driver_sql('UPDATE orders SET document = \'{"patient": "Zebedee"}\'')
-    with logged() as lines:
+    with capture_log() as lines:
         failure = orders.refusal("GetOrder", pb.GetOrderRequest(order_id=made.id))
     assert "Zebedee" not in f"{lines()} {failure}"

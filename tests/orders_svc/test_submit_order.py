@@ -41,7 +41,7 @@ def catalog(orders: Served, change: str, back: str) -> Iterator[None]:
     for statement in (change, back):
         with orders.database.write() as tx:
             tx.execute(text(statement))
-        orders.forget()
+        orders.refresh_cache()
         if statement is change:
             yield
 

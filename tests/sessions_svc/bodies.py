@@ -1,4 +1,4 @@
-"""Requests to the sessions service as they arrive, for tests to change."""
+"""Valid requests to the sessions service as they arrive, for tests to change."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,11 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from google.protobuf.json_format import ParseDict
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from marshmallow import Schema, ValidationError
 
 from protos.sessions_pb2 import CheckQualificationRequest, CreateSessionRequest
-from sessions_svc.rules import CREATE_SESSION
+from sessions_svc.rules.sessions import CREATE_SESSION
 
 Values = dict[str, Any]
 REQUIRED = "Missing data for required field."
@@ -21,19 +22,19 @@ ABSENT = object()
 
 
 def contacts(**fields: Any) -> Values:
-    """A contacts prescription as it arrives; a field that is ABSENT is left out."""
+    """A contacts prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"product_key": "example1", "sphere": -1.0}
-    return present({"type": "contacts", "right_eye": eye, "left_eye": dict(eye), **fields})
+    return drop_absent({"type": "contacts", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
 def glasses(**fields: Any) -> Values:
-    """A glasses prescription as it arrives; a field that is ABSENT is left out."""
+    """A glasses prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"sphere": -1.0, "pupillary_distance": 30.0}
-    return present({"type": "glasses", "right_eye": eye, "left_eye": dict(eye), **fields})
+    return drop_absent({"type": "glasses", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
 def user(**fields: Any) -> Values:
-    """The person of `session`."""
+    """The person of `session`, with these fields."""
     person = {
         "email": "test@example.com",
         "first_name": "Test",
@@ -41,12 +42,12 @@ def user(**fields: Any) -> Values:
         "birthdate": "1988-01-01",
         "region": "IL",
     }
-    return present({**person, **fields})
+    return drop_absent({**person, **fields})
 
 
 def session(**fields: Any) -> Values:
-    """The smallest CreateSessionRequest that breaks no rule, with these fields."""
-    return present({"user_key": "user1", "session_key": "session1", "user": user(), **fields})
+    """The smallest valid CreateSessionRequest, with these fields."""
+    return drop_absent({"user_key": "user1", "session_key": "session1", "user": user(), **fields})
 
 
 def create(**fields: Any) -> CreateSessionRequest:
@@ -55,53 +56,59 @@ def create(**fields: Any) -> CreateSessionRequest:
 
 
 def check(**fields: Any) -> CheckQualificationRequest:
-    """The smallest CheckQualificationRequest of whom qualifies, with these fields."""
+    """The smallest CheckQualificationRequest of a person who qualifies, with these fields."""
     person = {"birthdate": "1988-01-01", "region": "IL"}
     return ParseDict({"user": person, **fields}, CheckQualificationRequest())
 
 
-def present(values: Values) -> Values:
+def drop_absent(values: Values) -> Values:
     return {name: value for name, value in values.items() if value is not ABSENT}
 
 
-def loaded(**fields: Any) -> Values:
-    """The loaded values of `session`."""
+def load_session(**fields: Any) -> Values:
+    """Return the loaded values of `session`."""
     values: Values = CREATE_SESSION.load(session(**fields))
     return values
 
 
-def faults(body: Values, schema: Schema = CREATE_SESSION) -> dict[str, list[str]]:
-    """Every fault of a body by its dotted path."""
+def find_faults(body: Values, schema: Schema = CREATE_SESSION) -> dict[str, list[str]]:
+    """Return the faults of a body by their dotted paths."""
     before = deepcopy(body)
     try:
         schema.load(body)
         found = {}
     except ValidationError as error:
-        found = dict(by_path(error.messages_dict))
-    # repr, since NaN is not equal to itself
+        found = dict(flatten_by_path(error.messages_dict))
+    # repr, because NaN does not equal itself
     assert repr(body) == repr(before)
     return found
 
 
-def by_path(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:
+def flatten_by_path(messages: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, list[str]]]:
     for name, each in messages.items():
         if isinstance(each, Mapping):
-            yield from by_path(each, f"{path}{name}.")
+            yield from flatten_by_path(each, f"{path}{name}.")
         else:
             yield f"{path}{name}", each
 
 
-def without_nulls(value: Any) -> Any:
+def drop_nulls(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: without_nulls(each) for name, each in value.items() if each is not None}
+        return {name: drop_nulls(each) for name, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [without_nulls(each) for each in value]
+        return [drop_nulls(each) for each in value]
     return value
 
 
 def example() -> Values:
-    """The demo body as it reaches the rules: no null, partner_info as text."""
+    """The demo body as it reaches the rules: without nulls, partner_info as text."""
     path = Path(__file__).parents[2] / "demo" / "session.json"
-    body: Values = without_nulls(json.loads(path.read_text()))
+    body: Values = drop_nulls(json.loads(path.read_text()))
     body["partner_info"] = json.dumps(body["partner_info"])
     return body
+
+
+def to_dict(message: Message) -> Values:
+    """Return a message as JSON would show it."""
+    values: Values = MessageToDict(message, preserving_proto_field_name=True)
+    return values

@@ -1,6 +1,7 @@
-"""Sessions on their way, for tests: made by a partner, moved by the desk."""
+"""Calls to the desk, for tests: sessions that a partner creates and the desk moves."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -9,26 +10,29 @@ from google.protobuf.message import Message
 
 from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
-from sessions_svc import store
-from sessions_svc.rules import ACUITY, Status
+from sessions_svc.rules.acuity import ACUITY_SERVICE
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store import tables
 from tests.serving import PEOPLE, Served, basic
 from tests.sessions_svc.bodies import Values, create
 
-ACUITY_ORDER = {"products": [{"type": ACUITY}]}
+ACUITY_ORDER = {"products": [{"type": ACUITY_SERVICE}]}
 VISUAL_ACUITY: Values = {
     "right_eye": {"logmar": 0.1},
     "left_eye": {},
     "correction": "glasses",
 }
-# What each RPC of the desk needs beyond the session.
-MORE: dict[str, Callable[[], Values]] = {
+# An RPC, its request, who calls, and whether it is the desk's.
+Call = tuple[str, Message, str, bool]
+# The fields that each RPC of the desk requires beyond the session.
+EXTRA_FIELDS: dict[str, Callable[[], Values]] = {
     "SubmitExam": lambda: {"status": "awaiting_review"},
     "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
     "Approve": lambda: {"dispensed_prescriptions": [dispensed_contacts()]},
     "CompleteAcuity": lambda: {"visual_acuity": VISUAL_ACUITY},
 }
-# Moves that lead from created to each status, in the desk's RPCs.
-WAYS: dict[Status, list[tuple[str, Values]]] = {
+# The RPCs of the desk that lead from created to each status.
+MOVES_BY_STATUS: dict[Status, list[tuple[str, Values]]] = {
     Status.CREATED: [],
     Status.STARTED: [("StartExam", {})],
     Status.AWAITING_CHECKOUT: [("StartExam", {}), ("SubmitExam", {"status": "awaiting_checkout"})],
@@ -42,7 +46,7 @@ WAYS: dict[Status, list[tuple[str, Values]]] = {
 
 
 def dispensed_contacts(**fields: Any) -> Values:
-    """A contacts prescription as a doctor dispenses it."""
+    """A contacts prescription as a doctor dispenses it, with these fields."""
     eye = {
         "product_keys": ["example1", "example2"],
         "brand_label": "Example Brand",
@@ -58,15 +62,15 @@ def dispensed_contacts(**fields: Any) -> Values:
 
 
 def dispensed_glasses(**fields: Any) -> Values:
-    """A glasses prescription as a doctor dispenses it."""
+    """A glasses prescription as a doctor dispenses it, with these fields."""
     eye = {"sphere": 0.0, "add": 1.5, "pupillary_distance": 30.0}
     dates = {"issue_date": "2026-06-15", "expiration_date": "2028-06-15"}
     return {"type": "glasses", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
 
 
-def asking(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
-    """The request of a desk's RPC for a partner's session."""
-    more = MORE.get(rpc, dict)()
+def build_request(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Message:
+    """Return the request of a desk RPC for a session of the partner `who`."""
+    more = EXTRA_FIELDS.get(rpc, dict)()
     partner = PEOPLE["sessions"][who]
     request: Message = getattr(pb, f"{rpc}Request")()
     source = fields.pop("source", None)
@@ -78,22 +82,22 @@ def asking(rpc: str, session_key: str, who: str = "client", **fields: Any) -> Me
 
 
 def move(served: Served, rpc: str, session_key: str, who: str = "client", **fields: Any) -> Any:
-    """Move a partner's session by an RPC of the desk; gives the session."""
-    return served.call(rpc, asking(rpc, session_key, who, **fields), "staff", desk=True)
+    """Call an RPC of the desk for a partner's session, and return its answer."""
+    return served.call(rpc, build_request(rpc, session_key, who, **fields), "staff", desk=True)
 
 
-def refused(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
-    """The failure of a move, which must leave the store as it was."""
+def expect_refusal(served: Served, rpc: str, session_key: str, **fields: Any) -> Failure:
+    """Return the failure of a desk RPC, which must leave the store unchanged."""
     before = served.rows()
-    failure = served.refusal(rpc, asking(rpc, session_key, **fields), "staff", desk=True)
+    failure = served.refusal(rpc, build_request(rpc, session_key, **fields), "staff", desk=True)
     assert served.rows() == before
     return failure
 
 
-def new_partner(served: Served, name: str, **configuration: Any) -> str:
-    """Make a partner, with an account of this name; gives its authorization."""
+def create_partner(served: Served, name: str, **configuration: Any) -> str:
+    """Create a partner with an account of this name, and return its authorization."""
     with served.database.write() as tx:
-        store.accounts.put(tx, name, "client", f"{name}-secret")
+        tables.accounts.put(tx, name, "client", f"{name}-secret")
     configure(served, name, **configuration)
     return basic(name)
 
@@ -108,7 +112,7 @@ def configure(served: Served, partner: str, **configuration: Any) -> pb.Configur
 
 
 def bring(served: Served, session_key: str, status: Status, **fields: Any) -> None:
-    """Create a session and bring it to a status; one of the acuity service for completed."""
+    """Create a session and bring it to a status; for completed, one of the acuity service."""
     if status is Status.COMPLETED:
         fields["order"] = ACUITY_ORDER
     served.call("CreateSession", create(user_key=session_key, session_key=session_key, **fields))
@@ -116,28 +120,39 @@ def bring(served: Served, session_key: str, status: Status, **fields: Any) -> No
         keys = {"user_key": session_key, "session_key": session_key}
         served.call("CancelSession", pb.CancelSessionRequest(**keys))
         return
-    for rpc, more in WAYS[status]:
+    for rpc, more in MOVES_BY_STATUS[status]:
         move(served, rpc, session_key, **more)
 
 
-def got(served: Served, session_key: str) -> pb.Session:
-    """A session whose user has the same key."""
+def get_session(served: Served, session_key: str) -> pb.Session:
+    """Return the session with this key, whose user has the same key."""
     found: pb.Session = served.call(
         "GetSession", pb.GetSessionRequest(user_key=session_key, session_key=session_key)
     )
     return found
 
 
-def status_of(served: Served, session_key: str) -> str:
-    """The status of a session whose user has the same key."""
-    return got(served, session_key).status
+def get_status(served: Served, session_key: str) -> str:
+    """Return the status of the session with this key, whose user has the same key."""
+    return get_session(served, session_key).status
 
 
-def code_of(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
-    """The name of the status with which a call ends."""
+def get_code(served: Served, rpc: str, request: Message, who: str, *, desk: bool) -> str:
+    """Make a call, and return the name of the gRPC status with which it ends."""
     try:
         served.call(rpc, request, who, desk=desk)
     except grpc.RpcError as error:
         name: str = decode(error).code.name
         return name
     return "OK"
+
+
+def race(served: Served, calls: list[Call]) -> list[str]:
+    """Make the calls at the same time, and return the sorted names of their gRPC statuses."""
+
+    def get(call: Call) -> str:
+        rpc, request, who, desk = call
+        return get_code(served, rpc, request, who, desk=desk)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return sorted(pool.map(get, calls))

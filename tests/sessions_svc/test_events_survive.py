@@ -18,29 +18,30 @@ from sqlalchemy import update
 from chassis.context import utc_now
 from chassis.store.database import Database
 from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
-from sessions_svc import reference, store
+from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
-from tests.chassis.events.receiver import Receiver, hang, receiving, status
+from sessions_svc.store import tables
+from tests.chassis.events.receiver import Receiver, hang, run_receiver, status
 from tests.serving import basic
 from tests.sessions_svc.bodies import create
-from tests.sessions_svc.desk import asking
+from tests.sessions_svc.desk import build_request
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30  # seconds
-NUMBER = 6  # sessions; more than are delivered to one endpoint at once
+WAIT_SECONDS = 30
+SESSION_COUNT = 6  # more than are delivered to one endpoint at the same time
 
 
 @pytest.fixture
 def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
-    """A store that processes are started on."""
+    """A store for the processes of this test."""
     opened = Database(store_url("sessions", engine))
     yield opened
     opened.close()
 
 
 @contextmanager
-def serving(database: Database) -> Iterator[grpc.Channel]:
-    """The service in a process of its own, which is killed in the end."""
+def run_service(database: Database) -> Iterator[grpc.Channel]:
+    """Run the service in a process of its own, and kill it at the end."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = {
@@ -53,45 +54,45 @@ def serving(database: Database) -> Iterator[grpc.Channel]:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             with grpc.insecure_channel(address) as channel:
-                grpc.channel_ready_future(channel).result(PATIENCE)
+                grpc.channel_ready_future(channel).result(WAIT_SECONDS)
                 yield channel
         finally:
             process.send_signal(signal.SIGKILL)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for something that other processes do."""
-    end = monotonic() + PATIENCE
+    """Wait for something that another process does."""
+    end = monotonic() + WAIT_SECONDS
     while not happened():
         assert monotonic() < end
         sleep(0.02)
 
 
-def kept(database: Database) -> list[Any]:
-    """Every event in the order of its making."""
+def list_events(database: Database) -> list[Any]:
+    """Return every event, oldest first."""
     with database.read() as tx:
-        return list(reversed(store.outbox.find(tx, 100)))
+        return list(reversed(tables.outbox.find(tx, 100)))
 
 
 def test_every_event_arrives_with_its_id(database: Database) -> None:
-    with receiving() as partner:
+    with run_receiver() as partner:
         partner.answers = [hang]
-        configure(database, partner)
-        with serving(database) as channel:
-            work(channel)
+        set_endpoint(database, partner)
+        with run_service(database) as channel:
+            create_and_move_sessions(channel)
             wait_until(lambda: len(partner.received) >= 3)
         attempted = dict.fromkeys(partner.ids())
-        made = kept(database)
-        assert len(made) == 2 * NUMBER
+        made = list_events(database)
+        assert len(made) == 2 * SESSION_COUNT
         assert {each.state for each in made} == {"pending"}
 
-        # Nobody waits a minute here until the leases of the dead process are over.
+        # Rather than wait a minute for the leases of the dead process to expire.
         with database.write() as tx:
-            tx.execute(update(store.outbox.table).values(due_at=utc_now()))
+            tx.execute(update(tables.outbox.table).values(due_at=utc_now()))
         partner.received.clear()
         partner.answers = [status(201)]
-        with serving(database):
-            wait_until(lambda: {each.state for each in kept(database)} == {"delivered"})
+        with run_service(database):
+            wait_until(lambda: {each.state for each in list_events(database)} == {"delivered"})
 
     assert set(attempted) <= {each.id for each in made}
     arrived = {each.headers["webhook-id"]: each.body for each in partner.received}
@@ -101,8 +102,8 @@ def test_every_event_arrives_with_its_id(database: Database) -> None:
         assert [each for each in partner.ids() if each in own] == own
 
 
-def configure(database: Database, partner: Receiver) -> None:
-    """Give the demo partner an endpoint."""
+def set_endpoint(database: Database, partner: Receiver) -> None:
+    """Set the endpoint of the demo partner."""
     values = REFERENCE.load(
         {"partners": [{"account": "demo-partner", "endpoint": {"url": partner.url}}]}
     )
@@ -110,13 +111,13 @@ def configure(database: Database, partner: Receiver) -> None:
         reference.load(tx, values)
 
 
-def work(channel: grpc.Channel) -> None:
+def create_and_move_sessions(channel: grpc.Channel) -> None:
     """Create sessions, start and submit their exams."""
     partner, desk = SessionServiceStub(channel), SessionDeskServiceStub(channel)
     as_partner = (("authorization", basic("demo-partner")),)
     as_staff = (("authorization", basic("demo-staff")),)
-    for number in range(NUMBER):
+    for number in range(SESSION_COUNT):
         key = f"session-{number}"
         partner.CreateSession(create(session_key=key), timeout=20, metadata=as_partner)
         for rpc in ("StartExam", "SubmitExam"):
-            getattr(desk, rpc)(asking(rpc, key), timeout=20, metadata=as_staff)
+            getattr(desk, rpc)(build_request(rpc, key), timeout=20, metadata=as_staff)

@@ -1,4 +1,4 @@
-"""Any sequence of calls leaves sessions as a model of the status table says, on both engines."""
+"""After any sequence of calls, sessions match a model of the status table, on both engines."""
 
 import json
 import uuid
@@ -22,12 +22,12 @@ from hypothesis.stateful import (
 
 from chassis.errors import decode
 from protos import sessions_pb2 as pb
-from sessions_svc import store
+from sessions_svc.store import tables
 from tests.serving import Served
 from tests.sessions_svc.bodies import session
-from tests.sessions_svc.desk import ACUITY_ORDER, asking, new_partner
+from tests.sessions_svc.desk import ACUITY_ORDER, build_request, create_partner
 
-# The contract's table, as sets of moves.
+# The table of the contract, as sets of moves.
 PRESCRIPTION = {
     ("created", "started"),
     ("created", "cancelled"),
@@ -47,7 +47,7 @@ PRESCRIPTION = {
     ("retake_requested", "started"),
 }
 ACUITY = {("created", "started"), ("created", "cancelled"), ("started", "completed")}
-TOLD = {
+EVENT_TYPES = {
     "started": "session_updated",
     "awaiting_checkout": "session_updated",
     "awaiting_confirmation": "session_updated",
@@ -57,7 +57,7 @@ TOLD = {
     "referred": "session_completed",
     "completed": "session_completed",
 }
-# Each RPC that moves with where it leads, and with what.
+# Each RPC that moves a session, the status it leads to, and its fields.
 Lead = tuple[str, str, dict[str, Any]]
 LEADS: list[Lead] = [
     ("StartExam", "started", {}),
@@ -76,7 +76,7 @@ LEADS: list[Lead] = [
     ("CompleteAcuity", "completed", {}),
     ("CancelSession", "cancelled", {}),
 ]
-FEW = 4  # sessions of a run: so that each goes far
+MAX_SESSIONS = 4  # of one run: few, so that each moves often
 SETTINGS = settings(
     max_examples=40,
     stateful_step_count=40,
@@ -87,26 +87,26 @@ SETTINGS = settings(
 
 @dataclass
 class Model:
-    """A session as it should be."""
+    """The expected state of a session."""
 
     key: str
     is_acuity: bool
     status: str = "created"
-    told: list[tuple[str, str | None]] = field(default_factory=list)
+    events: list[tuple[str, str | None]] = field(default_factory=list)
 
-    def may(self, to: str) -> bool:
-        """Whether the table has this move."""
+    def allows(self, to: str) -> bool:
+        """Return whether the table has this move."""
         return (self.status, to) in (ACUITY if self.is_acuity else PRESCRIPTION)
 
     def move(self, to: str) -> None:
-        """Make a move, and tell of it."""
+        """Make a move, and record its event."""
         self.status = to
-        if to in TOLD:
-            self.told.append((TOLD[to], None if to == "completed" else to))
+        if to in EVENT_TYPES:
+            self.events.append((EVENT_TYPES[to], None if to == "completed" else to))
 
 
 class Journeys(RuleBasedStateMachine):
-    """A partner and a desk that do anything at any time, and the models of their sessions."""
+    """A partner and a desk that make any call at any time, and the models of their sessions."""
 
     served: Served
     sessions = Bundle("sessions")
@@ -115,37 +115,37 @@ class Journeys(RuleBasedStateMachine):
     def begin(self) -> None:
         self.name = f"j-{uuid.uuid4().hex[:20]}"
         endpoint = {"url": "https://partner.example/"}
-        self.authorization = new_partner(self.served, self.name, endpoint=endpoint)
+        self.authorization = create_partner(self.served, self.name, endpoint=endpoint)
         self.models: list[Model] = []
         self.moved: Model | None = None
 
-    def partner(self, rpc: str, request: Message) -> Any:
-        """Call as the partner."""
+    def call_as_partner(self, rpc: str, request: Message) -> Any:
+        """Call an RPC as the partner."""
         return self.served.call(rpc, request, "", authorization=self.authorization)
 
-    def ask(self, model: Model, lead: Lead) -> None:
-        """Ask for a move; it is made exactly when the table has it, and made in the model too."""
+    def request_move(self, model: Model, lead: Lead) -> None:
+        """Request a move; it succeeds exactly when the table allows it, and moves the model."""
         self.moved = model
         rpc, to, fields = lead
         if rpc == "CancelSession":
             request: Message = pb.CancelSessionRequest(user_key="u", session_key=model.key)
-            answered = outcome(lambda: self.partner(rpc, request))
+            answered = get_outcome(lambda: self.call_as_partner(rpc, request))
         else:
-            request = asking(rpc, model.key, partner=self.name, **fields)
-            answered = outcome(lambda: self.served.call(rpc, request, "staff", desk=True))
-        if model.may(to):
+            request = build_request(rpc, model.key, partner=self.name, **fields)
+            answered = get_outcome(lambda: self.served.call(rpc, request, "staff", desk=True))
+        if model.allows(to):
             assert answered.status == to
             model.move(to)
         else:
             assert answered is StatusCode.FAILED_PRECONDITION
 
-    @precondition(lambda self: len(self.models) < FEW)
+    @precondition(lambda self: len(self.models) < MAX_SESSIONS)
     @rule(target=sessions, is_acuity=st.booleans())
     def create(self, is_acuity: bool) -> Model:
         model = Model(f"{len(self.models)}", is_acuity)
         order = ACUITY_ORDER if is_acuity else {"products": [{"type": "contacts"}]}
         body = session(user_key="u", session_key=model.key, order=order)
-        created = self.partner("CreateSession", ParseDict(body, pb.CreateSessionRequest()))
+        created = self.call_as_partner("CreateSession", ParseDict(body, pb.CreateSessionRequest()))
         assert created.status == "created"
         self.models.append(model)
         return model
@@ -155,7 +155,7 @@ class Journeys(RuleBasedStateMachine):
         order = ACUITY_ORDER if is_acuity else {}
         body = session(user_key="u", session_key=model.key, order=order)
         request = ParseDict(body, pb.ReplaceSessionRequest())
-        answered = outcome(lambda: self.partner("ReplaceSession", request))
+        answered = get_outcome(lambda: self.call_as_partner("ReplaceSession", request))
         if model.status == "created":
             assert answered.status == "created"
             model.is_acuity = is_acuity
@@ -163,41 +163,41 @@ class Journeys(RuleBasedStateMachine):
             assert answered is StatusCode.FAILED_PRECONDITION
 
     @rule(model=sessions, lead=st.sampled_from(LEADS))
-    def ask_for_any_move(self, model: Model, lead: Lead) -> None:
-        self.ask(model, lead)
+    def request_any_move(self, model: Model, lead: Lead) -> None:
+        self.request_move(model, lead)
 
     @rule(model=sessions, chance=st.integers(0, 59))
-    def ask_for_a_legal_move(self, model: Model, chance: int) -> None:
-        legal = [lead for lead in LEADS if model.may(lead[1]) and lead[0] != "CancelSession"]
-        if legal:
-            self.ask(model, legal[chance % len(legal)])
+    def request_an_allowed_move(self, model: Model, chance: int) -> None:
+        allowed = [lead for lead in LEADS if model.allows(lead[1]) and lead[0] != "CancelSession"]
+        if allowed:
+            self.request_move(model, allowed[chance % len(allowed)])
 
     @invariant()
-    def the_session_stands_as_its_model(self) -> None:
+    def the_session_matches_its_model(self) -> None:
         if self.moved is None:
             return
         model, self.moved = self.moved, None
         request = pb.GetSessionRequest(user_key="u", session_key=model.key)
-        found = self.partner("GetSession", request)
+        found = self.call_as_partner("GetSession", request)
         assert found.status == model.status
         assert len(found.data.dispensed_prescriptions) == (model.status == "approved")
         assert found.data.HasField("visual_acuity") == (model.status == "completed")
 
     def teardown(self) -> None:
-        """Every session is listed, and the partner was told of each move in its order."""
+        """Every session is listed, and each move sent its event in order."""
         request = pb.ListSessionsRequest(user_key="u", per_page=100)
-        listed = self.partner("ListSessions", request).data
+        listed = self.call_as_partner("ListSessions", request).data
         expected = [(model.key, model.status) for model in reversed(self.models)]
         assert [(each.session_key, each.status) for each in listed] == expected
         with self.served.database.read() as tx:
-            events = list(reversed(store.outbox.find(tx, 1000, owner=self.name)))
+            events = list(reversed(tables.outbox.find(tx, 1000, owner=self.name)))
         for model in self.models:
             bodies = [json.loads(each.body) for each in events if each.stream == model.key]
-            assert [(body["type"], body.get("status")) for body in bodies] == model.told
+            assert [(body["type"], body.get("status")) for body in bodies] == model.events
 
 
-def outcome(call: Any) -> Any:
-    """What a call answers, or the status with which it fails."""
+def get_outcome(call: Any) -> Any:
+    """Return the answer of a call, or the gRPC status with which it fails."""
     try:
         return call()
     except RpcError as error:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import differences, migrate
+from chassis.store.migrations import migrate, schema_differences
 from sessions_svc.__main__ import SERVICE
 from tests import postgres
 from tests.serving import to_version
@@ -45,7 +45,7 @@ def empty(engine: str, tmp_path: Path) -> Iterator[Database]:
         postgres.drop_database(server, name)
 
 
-def test_it_is_known_which_sessions_are_of_the_acuity_service(empty: Database) -> None:
+def test_sessions_of_the_acuity_service_are_marked(empty: Database) -> None:
     to_version(empty, SERVICE.migrations, "0002")
     with empty.write() as tx:
         tx.execute(text(ACCOUNT))
@@ -55,7 +55,7 @@ def test_it_is_known_which_sessions_are_of_the_acuity_service(empty: Database) -
             tx.execute(text(SESSION), row)
     for _ in range(2):
         migrate(empty, SERVICE.migrations)
-        assert differences(empty, SERVICE.metadata) == []
+        assert schema_differences(empty, SERVICE.metadata) == []
         with empty.read() as tx:
             rows = tx.execute(text("SELECT is_acuity FROM sessions ORDER BY id")).scalars()
             assert [bool(each) for each in rows] == [False, False, True, True]

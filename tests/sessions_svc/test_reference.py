@@ -1,4 +1,4 @@
-"""Reference data of the sessions service: what a file may say, and what loading it does."""
+"""Reference data of the sessions service: valid and invalid files, and loading them."""
 
 from pathlib import Path
 from typing import Any
@@ -9,27 +9,36 @@ from marshmallow import ValidationError
 from chassis.validation import flatten
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
+from sessions_svc.store.partners import find_partner_id, list_products
 from tests.serving import Served, basic, load_demo
 from tests.sessions_svc.bodies import check, create, glasses
 
 DEMO = Path(__file__).parents[2] / "demo"
 
 
-def load(served: Served, **partner: Any) -> str:
-    """Load a partner of a new account; gives its authorization."""
+def load_partner(served: Served, **partner: Any) -> str:
+    """Load a partner with its account, and return its authorization."""
     account = {"name": partner["account"], "secret": f"{partner['account']}-secret"}
     with served.database.write() as tx:
         values = REFERENCE.load({"accounts": [account], "partners": [partner]})
         reference.load(tx, values)
-    served.forget()
+    served.refresh_cache()
     return basic(account["name"])
 
 
-def codes(served: Served, authorization: str, **fields: Any) -> list[str]:
-    """Why a partner does not serve somebody."""
+def check_qualification(served: Served, authorization: str, **fields: Any) -> list[str]:
+    """Return why a person does not qualify with a partner."""
     request = check(**fields)
     answer = served.call("CheckQualification", request, "", authorization=authorization)
     return list(answer.disqualifications)
+
+
+def list_all_products(served: Served, partner: str) -> list[str]:
+    """Return the lens products of a partner."""
+    with served.database.read() as tx:
+        account_id = find_partner_id(tx, partner)
+        assert account_id is not None
+        return list_products(tx, account_id)
 
 
 def test_loading_twice_changes_nothing(sessions: Served) -> None:
@@ -39,19 +48,23 @@ def test_loading_twice_changes_nothing(sessions: Served) -> None:
     assert sessions.rows() == before
 
 
-def test_limits_that_a_file_names_are_the_partners(sessions: Served, unique: str) -> None:
+def test_limits_in_a_file_apply_to_its_partner(sessions: Served, unique: str) -> None:
     young = {"birthdate": "2016-01-01", "region": "IL"}
     strong = [glasses(right_eye={"sphere": -13.0})]
     limits = {"min_age": 5, "min_sphere": -20, "regions": ["CA-ON", "IL"]}
 
-    authorization = load(sessions, account=unique, limits=limits)
-    assert codes(sessions, authorization, user=young, prescriptions=strong) == []
-    assert codes(sessions, authorization, user={**young, "region": "CA-ON"}) == []
-    assert codes(sessions, authorization, user={**young, "region": "NY"}) == ["region"]
-    assert codes(sessions, authorization, user={**young, "birthdate": "1960-01-01"}) == ["age"]
+    authorization = load_partner(sessions, account=unique, limits=limits)
+    assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == []
+    assert check_qualification(sessions, authorization, user={**young, "region": "CA-ON"}) == []
+    assert check_qualification(sessions, authorization, user={**young, "region": "NY"}) == [
+        "region"
+    ]
+    assert check_qualification(
+        sessions, authorization, user={**young, "birthdate": "1960-01-01"}
+    ) == ["age"]
 
-    load(sessions, account=unique)
-    assert codes(sessions, authorization, user=young, prescriptions=strong) == [
+    load_partner(sessions, account=unique)
+    assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == [
         "age",
         "prescription",
     ]
@@ -59,27 +72,27 @@ def test_limits_that_a_file_names_are_the_partners(sessions: Served, unique: str
 
 def test_stores_and_products_are_replaced_as_a_whole(sessions: Served, unique: str) -> None:
     stores = [{"id": "a"}, {"id": "b"}]
-    authorization = load(sessions, account=unique, stores=stores, products=["one", "two"])
+    authorization = load_partner(sessions, account=unique, stores=stores, products=["one", "two"])
     sessions.call(
         "CreateSession", create(session_key="1", store_id="a"), "", authorization=authorization
     )
 
-    load(sessions, account=unique, stores=[{"id": "a", "enabled": False}], products=["two"])
+    load_partner(sessions, account=unique, stores=[{"id": "a", "enabled": False}], products=["two"])
     for store_id in ("a", "b"):
         request = create(session_key="2", store_id=store_id)
         failure = sessions.refusal("CreateSession", request, "", authorization=authorization)
         assert [fault.path for fault in failure.faults] == ["store_id"]
-    found = [row[1] for row in sessions.rows()["products"]]
-    assert sorted(found) == ["example1", "example2", "two"]
+    assert list_all_products(sessions, unique) == ["two"]
+    assert list_all_products(sessions, "demo-partner") == ["example1", "example2"]
 
 
-def test_an_endpoint_is_the_partners(sessions: Served, unique: str) -> None:
+def test_an_endpoint_belongs_to_its_partner(sessions: Served, unique: str) -> None:
     url = "https://partner.example/events?for=optigate"
     headers = {"Authorization": "Bearer x"}
-    load(sessions, account=unique, endpoint={"url": url, "headers": headers})
+    load_partner(sessions, account=unique, endpoint={"url": url, "headers": headers})
     (row,) = [row for row in sessions.rows()["endpoints"] if row[0] == unique]
     assert (row[:3], row[4:]) == ((unique, url, headers), (None, None))
-    load(sessions, account=unique)
+    load_partner(sessions, account=unique)
     assert unique not in [row[0] for row in sessions.rows()["endpoints"]]
 
 
@@ -117,13 +130,13 @@ def test_a_partner_needs_an_account(sessions: Served) -> None:
         ({"account": "a", "products": ["p" * 201]}, "partners.0.products.0"),
     ],
 )
-def test_what_a_file_has_wrong_is_named(partner: dict[str, Any], path: str) -> None:
+def test_faults_of_a_file_are_named(partner: dict[str, Any], path: str) -> None:
     with pytest.raises(ValidationError) as caught:
         REFERENCE.load({"partners": [partner]})
     assert [fault.path for fault in flatten(caught.value.messages_dict)] == [path]
 
 
-def test_a_partner_stands_once() -> None:
+def test_duplicate_partners_are_refused() -> None:
     with pytest.raises(ValidationError) as caught:
         REFERENCE.load({"partners": [{"account": "a"}, {"account": "a"}]})
-    assert caught.value.messages == {"partners": ["An account stands twice."]}
+    assert caught.value.messages == {"partners": ["Must not have duplicate accounts."]}

@@ -28,7 +28,7 @@ from protos.subscriptions_pb2 import (
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc import events, reference, store
 from subscriptions_svc.clockwork import turn
-from tests.chassis.events.receiver import Receiver, hang, receiving, redirect, status
+from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver, status
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
@@ -51,7 +51,7 @@ MERCHANT = {"id": "tienda_moderna", "name": "Tienda Moderna", "store_refs": ["ti
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
     """A merchant's endpoint."""
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         yield receiver
 
 
@@ -83,8 +83,8 @@ def deliver(served: Served, now: datetime | None = None) -> None:
     at_work = Dispatcher(
         served.database, store.outbox, courier, now=lambda: now or datetime.now(UTC)
     )
-    while at_work.begin():
-        at_work.finish()
+    while at_work.dispatch_due():
+        at_work.wait_until_idle()
 
 
 def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:

@@ -140,7 +140,7 @@ def test_an_account_may_have_hundreds_of_merchants(
     }
     with subscriptions.database.write() as tx:
         reference.load(tx, reference.REFERENCE.load(data))
-    subscriptions.forget()
+    subscriptions.refresh_cache()
     made: list[str] = []
     for hour, name in enumerate(names[:8]):
         with subscriptions.clock.at(NOON + timedelta(hours=hour)):

@@ -26,7 +26,7 @@ from subscriptions_svc.messages_ends import (
     Undeliverable,
     ends,
 )
-from tests.chassis.events.receiver import receiving, status
+from tests.chassis.events.receiver import run_receiver, status
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 TEXT = "Grüß Gott Jürgen,\n\n\N{EURO SIGN} 12,50\n" + "Ein langer Satz. " * 20 + "\n"
@@ -215,7 +215,7 @@ def test_a_server_that_is_away_is_no_end_of_it() -> None:
 
 
 def test_an_sms_is_json_for_the_gateway() -> None:
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         end = SmsGateway(f"{receiver.url}?from=shop", {"Authorization": "Bearer abc"})
         end.send(message(SMS, "+34 679 959 234"))
 
@@ -232,7 +232,7 @@ def test_an_sms_is_json_for_the_gateway() -> None:
     [(400, True), (422, True), (401, False), (429, False), (500, False), (302, False)],
 )
 def test_a_gateway_that_refuses(code: int, is_lasting: bool) -> None:
-    with receiving() as receiver:
+    with run_receiver() as receiver:
         receiver.answers = [status(code, Location="/elsewhere")]
         with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the question
             SmsGateway(receiver.url).send(message(SMS, "679959234"))

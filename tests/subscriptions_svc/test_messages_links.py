@@ -89,7 +89,7 @@ def load(served: Served, *merchants: dict[str, Any]) -> None:
     }
     with served.database.write() as tx:
         reference.load(tx, reference.REFERENCE.load(tables))
-    served.forget()
+    served.refresh_cache()
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:

@@ -19,7 +19,7 @@ from subscriptions_svc import messages, store
 from subscriptions_svc.messages import LEASE, TRIES, Text
 from subscriptions_svc.messages_ends import EMAIL, SMS, Message, Undeliverable
 from subscriptions_svc.messages_postman import Postman
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 TEXT = Text("john@example.com", "Your subscription", "See http://x/s/abc", "en", "The shop")
@@ -205,7 +205,7 @@ def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> N
 def test_what_is_sent_takes_no_word_of_it_to_the_log(database: Database) -> None:
     wire = Wire()
     postman = Postman(database, {EMAIL: wire}, Clock())
-    with logged() as lines:
+    with capture_log() as lines:
         add(database)
         postman.send_one()
         wire.fails = RuntimeError("john@example.com is no good")

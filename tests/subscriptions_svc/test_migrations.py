@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.store.migrations import differences, migrate
+from chassis.store.migrations import migrate, schema_differences
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc.__main__ import SERVICE
 from tests.serving import Served, to_version
@@ -43,6 +43,6 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
         older = tx.execute(kept, {"id": made.id}).scalar_one()
     assert f"nunez {unique}\n612 000 345\n" in older
     migrate(subscriptions.database, SERVICE.migrations)
-    assert differences(subscriptions.database, SERVICE.metadata) == []
+    assert schema_differences(subscriptions.database, SERVICE.metadata) == []
     assert subscriptions.rows()["subscription_words"] == words
     assert found(subscriptions, unique) == wanted

@@ -2,13 +2,14 @@
 
 import shlex
 
-from bench.experiments.contenders import read_procfile, under_gateway_command
+from bench.experiments.contenders import PROCFILE, under_gateway_command
+from demo.supervisor import read_procfile
 
 FLOORS = "bench.experiments.floors:create_app()"
 
 
 def test_another_application_runs_under_the_gateways_command_line() -> None:
-    ours = shlex.split(read_procfile()["gateway"])
+    ours = shlex.split(read_procfile(PROCFILE)["gateway"])
     other = shlex.split(under_gateway_command(FLOORS, ("127.0.0.1", 1)))
     assert "--bind" in ours
     assert [(old, new) for old, new in zip(ours, other, strict=True) if old != new] == [

@@ -21,7 +21,7 @@ from sqlalchemy import update
 from chassis.cli.service import command_line
 from chassis.store.database import Database
 from orders_svc.__main__ import SERVICE
-from tests.chassis.events.outboxes import Box, until
+from tests.chassis.events.outboxes import Box, wait_until
 from tests.chassis.events.receiver import Receiver, hang, status
 
 ROOT = Path(__file__).parents[3]
@@ -121,9 +121,9 @@ def test_an_event_is_delivered_again_with_the_same_id(
     box.put(unique, url=partner.url)
     id_ = str(box.add(unique))
     with service(url, "dispatch") as dispatcher:
-        until(lambda: box.states(unique) == ["delivered"])
+        wait_until(lambda: box.states(unique) == ["delivered"])
         assert run(url, "events", "replay", id_) == (0, "1 to be delivered\n")
-        until(lambda: len(partner.received) == 2 and box.states(unique) == ["delivered"])
+        wait_until(lambda: len(partner.received) == 2 and box.states(unique) == ["delivered"])
         said = stopped(dispatcher)
     assert partner.ids() == [id_, id_]
     assert [line["event"] for line in said] == ["delivery", "delivery", "stopped"]
@@ -186,7 +186,7 @@ def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> N
     box.put(unique, url=partner.url)
     with service(url) as serving:
         id_ = box.add(unique)
-        until(lambda: box.states(unique) == ["delivered"])
+        wait_until(lambda: box.states(unique) == ["delivered"])
         said = stopped(serving)
     assert partner.ids() == [id_]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
@@ -199,7 +199,7 @@ def test_with_the_dispatcher_off_any_number_of_others_deliver_each_event_once(
     with service(url, DISPATCHER="off") as serving:
         with service(url, "dispatch"), service(url, "dispatch"):
             ids = [box.add(unique, f"s{number % 7}") for number in range(50)]
-            until(lambda: set(box.states(unique)) == {"delivered"})
+            wait_until(lambda: set(box.states(unique)) == {"delivered"})
         box.add(unique)
         time.sleep(1.5)
         assert [line["event"] for line in stopped(serving)] == ["stopped"]
@@ -213,7 +213,7 @@ def test_private_targets_are_refused_by_default(
     box.put(unique, url=partner.url)
     box.add(unique)
     with service(url, private=""):
-        until(lambda: box.rows(unique)[0].last_error == "private")
+        wait_until(lambda: box.rows(unique)[0].last_error == "private")
     assert partner.received == []
 
 
@@ -229,7 +229,7 @@ def test_a_signal_lets_the_delivery_at_work_finish(
     box.put(unique, url=partner.url)
     with service(url) as serving:
         box.add(unique)
-        until(lambda: len(partner.received) == 1)
+        wait_until(lambda: len(partner.received) == 1)
         said = stopped(serving)
     assert box.states(unique) == ["delivered"]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
@@ -251,13 +251,13 @@ def test_a_service_killed_during_a_delivery_delivers_it_again(
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
     with service(url) as serving:
-        until(lambda: len(partner.received) == 1)
+        wait_until(lambda: len(partner.received) == 1)
         serving.send_signal(signal.SIGKILL)
         serving.wait()
     assert box.states(unique) == ["pending"]
     run_out(box, unique)
     with service(url):
-        until(lambda: box.states(unique) == ["delivered"])
+        wait_until(lambda: box.states(unique) == ["delivered"])
     assert partner.ids() == [id_, id_]
 
 
@@ -279,6 +279,6 @@ def test_every_event_that_was_committed_arrives_after_a_kill(
     assert "pending" in [row.state for row in rows.values()]
     run_out(box, unique)
     with service(url, "dispatch"):
-        until(lambda: set(box.states(unique)) == {"delivered"}, 60)
+        wait_until(lambda: set(box.states(unique)) == {"delivered"}, 60)
     arrived = {each.headers["webhook-id"]: each.body.decode() for each in partner.received}
     assert arrived == {id_: row.body for id_, row in rows.items()}

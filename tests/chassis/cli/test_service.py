@@ -22,7 +22,7 @@ from sqlalchemy import text
 
 from chassis.cli.service import command_line
 from chassis.store.database import Database
-from chassis.store.migrations import differences, is_current
+from chassis.store.migrations import is_current, schema_differences
 from orders_svc.__main__ import SERVICE
 from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
@@ -124,7 +124,7 @@ def test_two_migrate_at_once_and_one_again(empty: str) -> None:
     assert run(empty, "migrate").exit_code == 0
     database = Database(empty)
     assert is_current(database, SERVICE.migrations)
-    assert differences(database, SERVICE.metadata) == []
+    assert schema_differences(database, SERVICE.metadata) == []
     database.close()
 
 

@@ -63,11 +63,10 @@ class Box:
         with self.database.write() as tx:
             return self.outbox.add(tx, event, self.now)
 
-    def lease(self, owner: str, most: int = 10, seconds: float = 60) -> list[Any]:
+    def lease(self, owner: str, limit: int = 10, seconds: float = 60) -> list[Any]:
         """Lease what is due."""
-        until = self.now + timedelta(seconds=seconds)
         with self.database.write() as tx:
-            return list(self.outbox.lease(tx, owner, most, self.now, until))
+            return list(self.outbox.lease(tx, owner, limit, self.now, timedelta(seconds=seconds)))
 
     def settle(self, leased: Any, **values: Any) -> bool:
         """Write what became of a leased event."""
@@ -101,11 +100,11 @@ class Box:
     def deliver(self, timeout: float = 5) -> None:
         """Deliver everything that is due at this moment."""
         dispatcher = self.dispatcher(timeout)
-        while dispatcher.begin():
-            dispatcher.finish()
+        while dispatcher.dispatch_due():
+            dispatcher.wait_until_idle()
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not holds():

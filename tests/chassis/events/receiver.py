@@ -129,7 +129,7 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiving(tls: str = "") -> Iterator[Receiver]:
+def run_receiver(tls: str = "") -> Iterator[Receiver]:
     """A receiver that listens; with TLS, if a file has a key and a certificate for it."""
     receiver = Receiver()
     handler = type("Own", (Handler,), {"receiver": receiver})

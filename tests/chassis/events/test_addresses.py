@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chassis.events.addresses import Undeliverable, checked, is_public
+from chassis.events.addresses import AttemptFailed, is_public, resolve
 
 
 @pytest.mark.parametrize(
@@ -68,15 +68,15 @@ def test_not_public(address: str) -> None:
     "host", ["127.0.0.1", "localhost", "0x7f.1", "2130706433", "0177.0.0.1", "127.1", "::1"]
 )
 def test_this_machine_is_refused_however_it_is_written(host: str) -> None:
-    with pytest.raises(Undeliverable, match="private"):
-        checked(host, 80, private=False)
-    assert checked(host, 80, private=True)
+    with pytest.raises(AttemptFailed, match="private"):
+        resolve(host, 80, private=False)
+    assert resolve(host, 80, private=True)
 
 
 @pytest.mark.parametrize("host", ["", "nobody.invalid", "a" * 64, "a..b", "a" * 300])
 def test_a_name_that_stands_for_nothing(host: str) -> None:
-    with pytest.raises(Undeliverable) as raised:
-        checked(host, 80, private=False)
+    with pytest.raises(AttemptFailed) as raised:
+        resolve(host, 80, private=False)
     assert raised.value.word in ("name", "private")  # an empty name is this machine
 
 
@@ -87,10 +87,10 @@ def test_every_address_of_a_name_must_be_public(monkeypatch: pytest.MonkeyPatch)
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", found("8.8.8.8", "10.0.0.1"))
-    with pytest.raises(Undeliverable, match="private"):
-        checked("two.example", 80, private=False)
+    with pytest.raises(AttemptFailed, match="private"):
+        resolve("two.example", 80, private=False)
     monkeypatch.setattr(socket, "getaddrinfo", found("8.8.8.8", "1.1.1.1"))
-    assert checked("two.example", 80, private=False) == [
+    assert resolve("two.example", 80, private=False) == [
         (socket.AF_INET, ("8.8.8.8", 80)),
         (socket.AF_INET, ("1.1.1.1", 80)),
     ]

@@ -14,8 +14,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from chassis.events import addresses
 from chassis.events import courier as webhooks
-from chassis.events.courier import Answer, Courier, Parcel
-from chassis.events.endpoints import new_secret
+from chassis.events.courier import AttemptResult, Courier, Delivery
+from chassis.events.endpoints import new_signing_secret
 from tests.chassis.events.receiver import (
     Answering,
     Receiver,
@@ -23,20 +23,20 @@ from tests.chassis.events.receiver import (
     endless,
     hang,
     nonsense,
-    receiving,
     redirect,
     reset,
+    run_receiver,
     status,
 )
 
 CERTIFICATE = str(Path(__file__).parent / "partner.pem")  # and its key, which protects nothing
-SECRET = new_secret()
+SECRET = new_signing_secret()
 BODY = '{"type":"thing.moved","größe":1}'.encode()
 
 
 def send(
     url: str, *, private: bool = True, timeout: float = 5, trusted: str = "", **fields: Any
-) -> Answer:
+) -> AttemptResult:
     """Try once."""
     values: dict[str, Any] = {
         "headers": {"Authorization": "Bearer partner", "X-Store": "7"},
@@ -49,11 +49,11 @@ def send(
     courier = Courier(private=private, timeout=timeout)
     if trusted:
         courier.tls.load_verify_locations(trusted)
-    return courier.deliver(Parcel(url=url, **values), datetime.now(UTC))
+    return courier.deliver(Delivery(url=url, **values), datetime.now(UTC))
 
 
 def test_it_works(partner: Receiver) -> None:
-    assert send(f"{partner.url}?a=1&b=%20") == Answer(204)
+    assert send(f"{partner.url}?a=1&b=%20") == AttemptResult(204)
     (received,) = partner.received
     assert (received.method, received.path, received.body) == ("POST", "/events?a=1&b=%20", BODY)
     headers = dict(received.headers)
@@ -78,7 +78,7 @@ def test_the_signature_is_that_of_standard_webhooks(partner: Receiver) -> None:
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(received.body + b" ", received.headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(new_secret()).verify(received.body, received.headers)
+        Webhook(new_signing_secret()).verify(received.body, received.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(received.body, {**received.headers, "webhook-id": "evt_2"})
 
@@ -98,13 +98,13 @@ def test_another_content_type(partner: Receiver) -> None:
 @pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
 def test_any_2xx_acknowledges(partner: Receiver, code: int) -> None:
     partner.answers = [status(code)]
-    assert send(partner.url) == Answer(code)
+    assert send(partner.url) == AttemptResult(code)
 
 
 @pytest.mark.parametrize("code", [300, 303, 304, 400, 404, 410, 429, 500, 501, 503])
 def test_another_status_is_told(partner: Receiver, code: int) -> None:
     partner.answers = [status(code, Location="/other")]
-    assert send(partner.url) == Answer(code, "status")
+    assert send(partner.url) == AttemptResult(code, "status")
     assert len(partner.received) == 1
 
 
@@ -115,19 +115,19 @@ def test_another_status_is_told(partner: Receiver, code: int) -> None:
 def test_no_answer_is_told_in_a_word(partner: Receiver, answering: Answering, word: str) -> None:
     partner.answers = [answering]
     began = time.monotonic()
-    assert send(partner.url, timeout=0.5) == Answer(None, word)
+    assert send(partner.url, timeout=0.5) == AttemptResult(None, word)
     assert time.monotonic() - began < 5
 
 
 def test_a_body_without_end_is_not_read(partner: Receiver) -> None:
     partner.answers = [endless]
-    assert send(partner.url) == Answer(200)
+    assert send(partner.url) == AttemptResult(200)
 
 
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    assert send(f"http://127.0.0.1:{port}/") == Answer(None, "refused")
+    assert send(f"http://127.0.0.1:{port}/") == AttemptResult(None, "refused")
 
 
 def test_a_port_that_never_accepts() -> None:
@@ -141,17 +141,17 @@ def test_a_port_that_never_accepts() -> None:
             each.connect_ex(address)
             waiting.append(each)
         answer = send(f"http://127.0.0.1:{address[1]}/", timeout=0.5)
-        assert answer == Answer(None, "timeout")
+        assert answer == AttemptResult(None, "timeout")
         for each in waiting:
             each.close()
 
 
 def test_a_name_that_is_not_known() -> None:
-    assert send("http://nobody.invalid/") == Answer(None, "name")
+    assert send("http://nobody.invalid/") == AttemptResult(None, "name")
 
 
 def test_http_is_not_https(partner: Receiver) -> None:
-    assert send(partner.url.replace("http", "https")) == Answer(None, "tls")
+    assert send(partner.url.replace("http", "https")) == AttemptResult(None, "tls")
     assert partner.received == []
 
 
@@ -160,7 +160,7 @@ def test_http_is_not_https(partner: Receiver) -> None:
 def test_a_redirect_keeps_method_and_body(partner: Receiver, code: int, location: str) -> None:
     host = partner.url.removeprefix("http://").removesuffix("/events")
     partner.answers = [redirect(code, location.replace("HOST", host)), status(200)]
-    assert send(partner.url) == Answer(200)
+    assert send(partner.url) == AttemptResult(200)
     first, second = partner.received
     assert (second.method, second.body) == ("POST", BODY)
     assert second.path in ("/moved?x=1", "/events?x=1")
@@ -168,8 +168,10 @@ def test_a_redirect_keeps_method_and_body(partner: Receiver, code: int, location
     assert Webhook(SECRET).verify(second.body, second.headers)
 
 
-@pytest.mark.parametrize(("hops", "answer"), [(4, Answer(204)), (5, Answer(None, "redirects"))])
-def test_four_redirects_are_followed(partner: Receiver, hops: int, answer: Answer) -> None:
+@pytest.mark.parametrize(
+    ("hops", "answer"), [(4, AttemptResult(204)), (5, AttemptResult(None, "redirects"))]
+)
+def test_four_redirects_are_followed(partner: Receiver, hops: int, answer: AttemptResult) -> None:
     for hop in range(hops):
         partner.at["/events" if hop == 0 else f"/{hop}"] = redirect(307, f"/{hop + 1}")
     assert send(partner.url) == answer
@@ -183,15 +185,15 @@ def test_redirects_share_the_time_of_one_attempt(partner: Receiver) -> None:
 
     partner.answers = [slow]
     began = time.monotonic()
-    assert send(partner.url, timeout=0.5) == Answer(None, "timeout")
+    assert send(partner.url, timeout=0.5) == AttemptResult(None, "timeout")
     assert time.monotonic() - began < 3
     assert len(partner.received) <= 2
 
 
 def test_the_partners_headers_stay_with_his_origin(partner: Receiver) -> None:
-    with receiving() as other:
+    with run_receiver() as other:
         partner.answers = [redirect(308, other.url)]
-        assert send(partner.url) == Answer(204)
+        assert send(partner.url) == AttemptResult(204)
         (received,) = other.received
     assert "authorization" not in received.headers
     assert "x-store" not in received.headers
@@ -204,18 +206,18 @@ def test_the_partners_headers_stay_with_his_origin(partner: Receiver) -> None:
 )
 def test_a_redirect_that_leads_nowhere(partner: Receiver, location: str) -> None:
     partner.answers = [redirect(307, location.encode().decode("latin-1"))]
-    assert send(partner.url) == Answer(None, "redirect")
+    assert send(partner.url) == AttemptResult(None, "redirect")
     assert len(partner.received) == 1
 
 
 def test_a_redirect_without_a_place_is_a_status(partner: Receiver) -> None:
     partner.answers = [status(302)]
-    assert send(partner.url) == Answer(302, "status")
+    assert send(partner.url) == AttemptResult(302, "status")
 
 
 def test_this_machine_is_no_target_unless_it_is_allowed(partner: Receiver) -> None:
     for url in (partner.url, partner.url.replace("127.0.0.1", "localhost")):
-        assert send(url, private=False) == Answer(None, "private")
+        assert send(url, private=False) == AttemptResult(None, "private")
     assert partner.received == []
 
 
@@ -223,7 +225,7 @@ def test_this_machine_is_no_target_unless_it_is_allowed(partner: Receiver) -> No
 def public_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Let partner.example be this machine, as if it were public; gives the names asked for."""
     asked: list[str] = []
-    real: Callable[..., Any] = addresses.checked
+    real: Callable[..., Any] = addresses.resolve
 
     def checked(host: str, port: int, *, private: bool) -> Any:
         asked.append(host)
@@ -231,15 +233,15 @@ def public_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return real("127.0.0.1", port, private=True)
         return real(host, port, private=private)
 
-    monkeypatch.setattr(webhooks, "checked", checked)
+    monkeypatch.setattr(webhooks, "resolve", checked)
     return asked
 
 
 def test_each_hop_is_checked(partner: Receiver, public_name: list[str]) -> None:
-    with receiving() as inner:
+    with run_receiver() as inner:
         partner.answers = [redirect(307, inner.url)]
         url = partner.url.replace("127.0.0.1", "partner.example")
-        assert send(url, private=False) == Answer(None, "private")
+        assert send(url, private=False) == AttemptResult(None, "private")
         assert inner.received == []
     assert public_name == ["partner.example", "127.0.0.1"]
 
@@ -248,7 +250,9 @@ def test_the_connection_goes_to_the_address_that_was_checked(
     partner: Receiver, public_name: list[str]
 ) -> None:
     """The name is asked once, and its address is that of the connection; Host is the name."""
-    assert send(partner.url.replace("127.0.0.1", "partner.example"), private=False) == Answer(204)
+    assert send(
+        partner.url.replace("127.0.0.1", "partner.example"), private=False
+    ) == AttemptResult(204)
     assert public_name == ["partner.example"]
     assert partner.received[0].headers["host"].startswith("partner.example:")
 
@@ -256,15 +260,15 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 @pytest.fixture
 def secure(public_name: list[str]) -> Iterator[Receiver]:
     """A receiver with a certificate for partner.example."""
-    with receiving(tls=CERTIFICATE) as receiver:
+    with run_receiver(tls=CERTIFICATE) as receiver:
         yield receiver
 
 
 def test_the_certificate_is_checked_for_the_name(secure: Receiver, public_name: list[str]) -> None:
     url = secure.url.replace("127.0.0.1", "partner.example")
-    assert send(url) == Answer(None, "tls")
-    assert send(url, trusted=CERTIFICATE) == Answer(204)
-    assert send(secure.url, trusted=CERTIFICATE) == Answer(None, "tls")
+    assert send(url) == AttemptResult(None, "tls")
+    assert send(url, trusted=CERTIFICATE) == AttemptResult(204)
+    assert send(secure.url, trusted=CERTIFICATE) == AttemptResult(None, "tls")
     assert len(secure.received) == 1
     assert secure.received[0].headers["host"].startswith("partner.example:")
 
@@ -273,7 +277,7 @@ def test_a_secure_endpoint_that_hangs_or_drips(secure: Receiver, public_name: li
     url = secure.url.replace("127.0.0.1", "partner.example")
     for answering in (hang, drip):
         secure.answers = [answering]
-        assert send(url, trusted=CERTIFICATE, timeout=0.5) == Answer(None, "timeout")
+        assert send(url, trusted=CERTIFICATE, timeout=0.5) == AttemptResult(None, "timeout")
 
 
 def test_https_does_not_turn_into_http(
@@ -281,7 +285,7 @@ def test_https_does_not_turn_into_http(
 ) -> None:
     secure.answers = [redirect(307, partner.url)]
     url = secure.url.replace("127.0.0.1", "partner.example")
-    assert send(url, trusted=CERTIFICATE) == Answer(None, "downgrade")
+    assert send(url, trusted=CERTIFICATE) == AttemptResult(None, "downgrade")
     assert partner.received == []
 
 
@@ -290,8 +294,8 @@ def test_the_next_address_is_tried(partner: Receiver, monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
     found = [(socket.AF_INET, ("127.0.0.1", closed)), (socket.AF_INET, ("127.0.0.1", port))]
-    monkeypatch.setattr(webhooks, "checked", lambda *_, **__: found)
-    assert send("http://two.example/") == Answer(204)
+    monkeypatch.setattr(webhooks, "resolve", lambda *_, **__: found)
+    assert send("http://two.example/") == AttemptResult(204)
 
 
 def test_no_thread_is_left_behind(partner: Receiver) -> None:

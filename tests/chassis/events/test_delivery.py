@@ -9,10 +9,10 @@ from standardwebhooks.webhooks import Webhook
 
 from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
-from chassis.events.dispatcher import pause
+from chassis.events.dispatcher import BACKOFF
 from tests.chassis.events.outboxes import Box
 from tests.chassis.events.receiver import Receiver, hang, redirect, reset, status
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 
 def test_it_works(box: Box, partner: Receiver, unique: str) -> None:
@@ -78,10 +78,10 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
 
 
 def test_pauses_are_spread() -> None:
-    assert pause(1, 0) == timedelta(seconds=8)
-    assert pause(1, 0.5) == timedelta(seconds=10)
-    assert pause(1, 1) == timedelta(seconds=12)
-    assert pause(10, 1) == timedelta(hours=14.4)
+    assert BACKOFF.delay(1, 0) == timedelta(seconds=8)
+    assert BACKOFF.delay(1, 0.5) == timedelta(seconds=10)
+    assert BACKOFF.delay(1, 1) == timedelta(seconds=12)
+    assert BACKOFF.delay(10, 1) == timedelta(hours=14.4)
 
 
 def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> None:
@@ -102,7 +102,7 @@ def test_what_nobody_foresaw_is_a_failure_too(
     monkeypatch.setattr(Courier, "deliver", broken)
     box.put(unique, url=partner.url)
     box.add(unique)
-    with logged() as lines:
+    with capture_log() as lines:
         box.deliver()
     assert box.last(unique) == ("pending", 1, None, "error")
     assert [line.get("error") for line in lines()] == ["LookupError", None]
@@ -209,7 +209,7 @@ def test_the_order_of_a_stream_is_kept_while_one_fails(
 def test_an_event_that_is_given_up_lets_the_next_one_go(
     box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "RETRIES", 0)
+    monkeypatch.setattr(delivery, "MAX_RETRIES", 0)
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
@@ -225,7 +225,7 @@ def test_one_line_is_logged_and_tells_nothing_of_the_event(
     box.put(unique, url=url, headers={"X-Key": "secret-in-header"})
     id_ = box.add(unique, "secret-stream", body='{"name":"Ada"}')
     partner.answers = [status(500)]
-    with logged() as lines:
+    with capture_log() as lines:
         box.deliver()
     (line,) = lines()
     assert line.pop("ms") >= 0

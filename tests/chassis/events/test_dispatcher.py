@@ -12,9 +12,9 @@ from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from chassis.store.database import Database
-from tests.chassis.events.outboxes import Box, until
+from tests.chassis.events.outboxes import Box, wait_until
 from tests.chassis.events.receiver import Receiver, hang, status
-from tests.chassis.logs import logged
+from tests.chassis.logs import capture_log
 
 
 def test_an_owner_whose_endpoint_hangs_leaves_room_for_others(
@@ -26,12 +26,12 @@ def test_an_owner_whose_endpoint_hangs_leaves_room_for_others(
         box.add(f"{unique}-slow", f"s{number}")
     partner.at["/events/slow"] = hang
     at_work = box.dispatcher()
-    assert at_work.begin() == delivery.OF_ONE_OWNER
-    assert at_work.begin() == 0
+    assert at_work.dispatch_due() == delivery.MAX_DELIVERIES_PER_OWNER
+    assert at_work.dispatch_due() == 0
     box.add(f"{unique}-quick")
-    assert at_work.begin() == 1
+    assert at_work.dispatch_due() == 1
     partner.closing.set()
-    at_work.finish()
+    at_work.wait_until_idle()
     assert box.states(f"{unique}-quick") == ["delivered"]
 
 
@@ -46,8 +46,8 @@ def test_two_dispatchers_deliver_each_event_once(box: Box, partner: Receiver, un
         at_work = box.dispatcher()
         begin.wait()
         while any("pending" in box.states(owner) for owner in owners):
-            at_work.begin()
-            at_work.finish()
+            at_work.dispatch_due()
+            at_work.wait_until_idle()
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
@@ -79,7 +79,7 @@ def test_who_lost_the_lease_records_nothing(box: Box, partner: Receiver, unique:
     box.put(unique, url=partner.url)
     box.add(unique)
     partner.answers = [late]
-    with logged() as lines:
+    with capture_log() as lines:
         box.deliver()
     assert [line["outcome"] for line in lines()] == ["lease lost"]
     assert box.last(unique) == ("pending", 2, None, None)
@@ -93,7 +93,7 @@ def test_an_outcome_that_cannot_be_recorded_is_delivered_again(
 
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
-    with monkeypatch.context() as broken, logged() as lines:
+    with monkeypatch.context() as broken, capture_log() as lines:
         broken.setattr(box.outbox, "settle", busy)
         box.deliver()
     assert [(line["outcome"], line["reason"]) for line in lines()] == [("not recorded", "BUSY")]
@@ -120,13 +120,13 @@ def test_a_commit_wakes_the_thread(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    monkeypatch.setattr(delivery, "POLL", 60)
+    monkeypatch.setattr(delivery, "POLL_SECONDS", 60)
     box.put(unique, url=partner.url)
     request.getfixturevalue("running")
     for count in range(1, 4):
         box.add(unique)
-        until(lambda: len(partner.received) == count)  # noqa: B023
-    until(lambda: box.states(unique) == ["delivered"] * 3)
+        wait_until(lambda: len(partner.received) == count)  # noqa: B023
+    wait_until(lambda: box.states(unique) == ["delivered"] * 3)
 
 
 def test_the_thread_finds_what_another_process_wrote(
@@ -136,7 +136,7 @@ def test_the_thread_finds_what_another_process_wrote(
     elsewhere.now = box.now
     elsewhere.put(unique, url=partner.url)
     elsewhere.add(unique)
-    until(lambda: box.states(unique) == ["delivered"])
+    wait_until(lambda: box.states(unique) == ["delivered"])
     elsewhere.database.close()
 
 
@@ -150,13 +150,13 @@ def test_the_thread_outlives_a_failure(
     def broken(*_: Any) -> list[str]:
         raise RuntimeError("secret")
 
-    with logged() as lines:
+    with capture_log() as lines:
         with monkeypatch.context() as patched:
             patched.setattr(box.outbox, "owners_due", broken)
-            until(lambda: bool(lines()))
+            wait_until(lambda: bool(lines()))
         box.put(unique, url=partner.url)
         box.add(unique)
-        until(lambda: box.states(unique) == ["delivered"])
+        wait_until(lambda: box.states(unique) == ["delivered"])
     assert lines()[0]["error"] == "RuntimeError"
     assert "secret" not in str(lines())
 

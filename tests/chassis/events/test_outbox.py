@@ -83,17 +83,17 @@ def test_an_endpoint_gets_what_it_asks_for(
 
 def test_a_commit_with_an_event_wakes_who_waits_for_it(box: Box, unique: str) -> None:
     box.put(unique)
-    news = box.database.news
-    news.clear()
+    wakeup = box.database.wakeup
+    wakeup.clear()
     with pytest.raises(ZeroDivisionError):
         add_and_fail(box, unique)
-    assert not news.is_set()
+    assert not wakeup.is_set()
     box.add("nobody")
-    assert not news.is_set()
+    assert not wakeup.is_set()
     with box.database.write() as tx:
         box.outbox.add(tx, Event(unique, "s1", "thing.moved", "{}"), box.now)
-        assert not news.is_set()
-    assert news.is_set()
+        assert not wakeup.is_set()
+    assert wakeup.is_set()
 
 
 def test_the_next_event_of_a_stream_waits_for_the_one_before(box: Box, unique: str) -> None:
@@ -234,7 +234,7 @@ def test_what_waits_no_more_is_forgotten_in_time(box: Box, unique: str) -> None:
 
     def forget(days: int) -> list[str]:
         with box.database.write() as tx:
-            box.outbox.forget(tx, START + timedelta(days=days))
+            box.outbox.delete_expired(tx, START + timedelta(days=days))
         return box.states(unique)
 
     assert forget(6) == ["delivered", "declined", "dead", "cancelled", "pending"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.errors import Fault, Invalid
-from chassis.messages.reader import MALFORMED, MOST_FAULTS, TOO_DEEP, Reader
+from chassis.messages.reader import MALFORMED, MAX_FAULTS, TOO_DEEP, Reader
 from protos.orders_pb2 import (
     CreateOrderRequest,
     GetOrderSettingsRequest,
@@ -20,7 +20,7 @@ ORDER = Reader(CreateOrderRequest)
 SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
 NOT_JSON = Fault("", "The body is not JSON in UTF-8.")
 DEEP = Fault("", TOO_DEEP)
-TWICE = "The key stands twice in one object."
+TWICE = "Duplicate key in one object."
 
 
 def faults(read: Callable[[], Any]) -> list[Fault]:
@@ -160,7 +160,7 @@ def test_an_unknown_field_in_a_list_is_named_with_its_index() -> None:
 
 def test_of_very_many_faults_the_first_are_listed() -> None:
     found = faults(lambda: ORDER.read(b'{"services":[%s]}' % b",".join([b"1"] * 200_000)))
-    assert len(found) == MOST_FAULTS + 1
+    assert len(found) == MAX_FAULTS + 1
     assert found[0] == Fault("services.0", "Expected `str`, got `int`")
     assert found[-1] == Fault("", "More faults are not listed.")
 

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chassis.messages.plain import plain
+from chassis.messages.plain import to_dict
 from chassis.messages.reader import Reader, field_names
 from chassis.messages.writer import Writer
 from protos.orders_pb2 import (
@@ -136,18 +136,18 @@ def test_plain_values_keep_zeros_and_lose_what_is_empty() -> None:
         frame=Frame(a=0.0, b=1.5, sku=""),
         rx=Rx(left_eye=RxEye(sphere=0.0, axis=0, horizontal_prism=Prism(power=0.0))),
     )
-    assert plain(order) == {
+    assert to_dict(order) == {
         "lens": {},
         "frame": {"a": 0.0, "b": 1.5},
         "rx": {"left_eye": {"sphere": 0.0, "axis": 0, "horizontal_prism": {"power": 0.0}}},
     }
-    assert plain(CreateOrderRequest()) == {}
+    assert to_dict(CreateOrderRequest()) == {}
 
 
 def test_plain_values_are_plain_all_the_way_down() -> None:
     cart = Cart(cart_items=[CartItem(items=[CartItem(price_with_tax=Money(value=5))])])
-    assert plain(cart) == {"cart_items": [{"items": [{"price_with_tax": {"value": 5}}]}]}
-    item = plain(NewCartItem(items=[NewCartItem(quantity=0)]))
+    assert to_dict(cart) == {"cart_items": [{"items": [{"price_with_tax": {"value": 5}}]}]}
+    item = to_dict(NewCartItem(items=[NewCartItem(quantity=0)]))
     assert item == {"items": [{"quantity": 0}]}
     assert type(item["items"]) is list
 

@@ -18,10 +18,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import insert
 
 from chassis import context as calls
-from chassis.context import Account, caller, current
+from chassis.context import Account, caller, current_call
 from chassis.errors import NotFound
-from chassis.server.server import DRAIN, MAX_CONCURRENT, OPTIONS, THREADS
-from tests.chassis.logs import logged
+from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
+from tests.chassis.logs import capture_log
 from tests.chassis.probe import SERVICES, Probe, notes, probe
 from tests.serving import basic
 
@@ -50,7 +50,7 @@ def held(told: Probe, calls_held: int) -> Iterator[list[Any]]:
 
 
 def test_it_works(told: Probe) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         answer, trailers = told.call(act=lambda: None, x_request_id="req-1")
     assert answer.id == "s1"
     assert "idempotent-replayed" not in trailers
@@ -69,7 +69,7 @@ def test_it_works(told: Probe) -> None:
 
 def test_a_servicer_knows_its_caller(told: Probe) -> None:
     seen: list[Any] = []
-    told.call(act=lambda: seen.extend([caller(), current().rpc]))
+    told.call(act=lambda: seen.extend([caller(), current_call().rpc]))
     assert seen == [Account(1, "somebody", "client"), GET]
     with pytest.raises(LookupError):
         caller()
@@ -77,25 +77,25 @@ def test_a_servicer_knows_its_caller(told: Probe) -> None:
 
 @pytest.mark.parametrize("asked", ["A.b_c-9", "x" * 128, "0"])
 def test_a_request_id_from_outside_is_kept(told: Probe, asked: str) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         told.call(act=lambda: None, x_request_id=asked)
     assert lines()[0]["request_id"] == asked
 
 
 @pytest.mark.parametrize("asked", ["", "a b", "x" * 129, "a/b", '"', "{}"])
 def test_a_request_id_of_another_form_is_replaced(told: Probe, asked: str) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         told.call(act=lambda: None, x_request_id=asked)
     made = lines()[0]["request_id"]
     assert made != asked
-    assert calls.REQUEST_ID.fullmatch(made)
+    assert calls.REQUEST_ID_PATTERN.fullmatch(made)
 
 
 def test_an_unforeseen_error_tells_its_caller_only_an_id(told: Probe) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
-    with logged() as lines:
+    with capture_log() as lines:
         failure = told.refusal(act=crash, x_request_id="req-2")
     assert failure.code is StatusCode.INTERNAL
     assert failure.message == "Something went wrong; its id is req-2."
@@ -111,7 +111,7 @@ def test_a_database_error_does_not_log_its_values(told: Probe) -> None:
         with told.database.write() as tx:
             tx.execute(insert(notes).values(id="Ada Canary", text="Ada Canary"))
 
-    with logged() as lines:
+    with capture_log() as lines:
         failure = told.refusal(act=crash)
     assert failure.code is StatusCode.INTERNAL
     assert "Canary" not in f"{failure}{lines()}"
@@ -122,7 +122,7 @@ def test_a_refusal_is_logged_with_its_reason_and_without_its_text(told: Probe) -
     def refuse() -> None:
         raise NotFound("No such Canary.")
 
-    with logged() as lines:
+    with capture_log() as lines:
         told.refusal(act=refuse)
     assert (lines()[0]["code"], lines()[0]["reason"]) == ("NOT_FOUND", "NOT_FOUND")
     assert "Canary" not in str(lines())
@@ -172,7 +172,7 @@ def test_only_staff_may_call_the_desk_and_only_clients_the_rest(told: Probe) -> 
 
 
 def test_an_open_rpc_asks_for_nobody(told: Probe) -> None:
-    with logged() as lines:
+    with capture_log() as lines:
         told.call("ListSubscriptions", "", act=lambda: None)
         told.call("ListSubscriptions", authorization="Basic !!!")
     assert [line["account"] for line in lines()] == [None, None]
@@ -184,7 +184,7 @@ def test_who_outlives_his_deadline_commits_nothing(told: Probe) -> None:
             tx.execute(insert(notes).values(text="late"))
             time.sleep(0.4)
 
-    with logged() as lines:
+    with capture_log() as lines:
         failure = told.refusal(act=late, timeout=0.2)
         assert failure.code is StatusCode.DEADLINE_EXCEEDED
         for _ in range(50):
@@ -206,7 +206,7 @@ def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
 
     told.told.act = work
     metadata = [("authorization", basic("somebody"))]
-    with logged() as lines:
+    with capture_log() as lines:
         get: Any = told.channel.unary_unary(GET)
         future = get.future(b"", metadata=metadata)
         assert started.wait(5)
@@ -223,12 +223,12 @@ def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
 
 def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> None:
     seen: list[float] = []
-    told.call(act=lambda: seen.append(current().seconds_left()), timeout=None)
+    told.call(act=lambda: seen.append(current_call().seconds_left()), timeout=None)
     told.call(timeout=1000)
     told.call(timeout=5)
     assert [round(left, 0) for left in seen] == [30, 30, 5]
 
-    monkeypatch.setattr(calls, "LONGEST", 0.1)
+    monkeypatch.setattr(calls, "MAX_CALL_SECONDS", 0.1)
 
     def late() -> None:
         with told.database.write() as tx:
@@ -284,7 +284,7 @@ def test_grpc_knows_every_option_that_it_is_given() -> None:
     # It passes over one that it does not know. What that does shows after minutes only: a gateway
     # that pings while nobody calls is cut off, and the call of that moment with it.
     library = Path(cygrpc.__file__).read_bytes()
-    assert [name for name, _ in OPTIONS if name.encode() + b"\0" not in library] == []
+    assert [name for name, _ in GRPC_OPTIONS if name.encode() + b"\0" not in library] == []
 
 
 def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> None:
@@ -302,7 +302,7 @@ def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> Non
 
 
 def test_beyond_the_bound_calls_are_refused_and_none_hangs(told: Probe) -> None:
-    with held(told, MAX_CONCURRENT + 20) as futures:
+    with held(told, MAX_CONCURRENT_RPCS + 20) as futures:
         soon = time.monotonic() + 5
         while sum(future.done() for future in futures) < 20 and time.monotonic() < soon:
             time.sleep(0.01)
@@ -316,7 +316,7 @@ def test_a_stop_waits_for_the_call_at_work_and_refuses_new_ones(tmp_path: Path) 
 
     def work() -> None:
         begun.set()
-        time.sleep(DRAIN + 0.4)
+        time.sleep(DRAIN_SECONDS + 0.4)
         told.note("done")
 
     with probe(tmp_path) as told, ThreadPoolExecutor(2) as pool:

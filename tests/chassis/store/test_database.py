@@ -1,12 +1,9 @@
 """Transactions on a store: fairness, locks, trouble that passes, moments."""
 
-import os
 import socket
 import stat
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,33 +14,12 @@ from sqlalchemy import func, insert, select, text, update
 
 from chassis.errors import Busy, Overloaded
 from chassis.store import database as module
-from chassis.store.database import Database, add_if_absent
+from chassis.store import postgres as postgres_store
+from chassis.store import sqlite
+from chassis.store.database import Database
 from chassis.store.group_commit import FairLock
-from tests import postgres
 from tests.chassis.probe import metadata, notes
-
-Open = Callable[[], Database]
-
-
-@pytest.fixture
-def opened(engine: str, tmp_path: Path) -> Iterator[Open]:
-    """Opens one store anew at each call, as another process would."""
-    server, name = os.environ["TEST_POSTGRES_URL"], f"probe_{uuid.uuid4().hex[:12]}"
-    url = f"sqlite:///{tmp_path}/new/probe.db"
-    if engine == "postgresql":
-        url = postgres.create_database(server, name)
-    made: list[Database] = []
-
-    def again() -> Database:
-        made.append(Database(url))
-        return made[-1]
-
-    metadata.create_all(again().engine)
-    yield again
-    for database in made:
-        database.close()
-    if engine == "postgresql":
-        postgres.drop_database(server, name)
+from tests.chassis.store.conftest import Open
 
 
 def put(database: Database, note: str) -> None:
@@ -131,7 +107,8 @@ def test_a_reader_sees_one_state_and_waits_for_no_writer(opened: Open) -> None:
 
 
 def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT", 0.2)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(postgres_store, "LOCK_WAIT_SECONDS", 0.2)
     first, second = opened(), opened()
     put(first, "held")
     lock = update(notes).values(text="mine")
@@ -146,7 +123,7 @@ def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any
 
 
 def test_a_write_that_gets_no_turn_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "LOCK_WAIT", 0.1)
+    monkeypatch.setattr(module, "LOCK_WAIT_SECONDS", 0.1)
     database = Database(f"sqlite:///{tmp_path}/probe.db")
     with database.write(), ThreadPoolExecutor(1) as pool, pytest.raises(Overloaded):
         pool.submit(lambda: database.write().__enter__()).result()
@@ -164,7 +141,8 @@ def test_a_postgresql_that_is_not_there_is_overload() -> None:
 
 
 def test_a_postgresql_that_never_answers_is_overload(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "CONNECT_WAIT", 2)  # the least that libpq takes
+    least = {"connect_timeout": 2}  # seconds; libpq takes no less
+    monkeypatch.setattr(postgres_store, "TCP_OPTIONS", least)
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         database = Database(f"postgresql://postgres@127.0.0.1:{deaf.getsockname()[1]}/nothing")
         with pytest.raises(Overloaded), database.read() as tx:
@@ -211,17 +189,18 @@ def test_a_moment_is_aware_and_in_utc(opened: Open) -> None:
     assert nothing is None
 
 
-def test_a_row_is_added_once(opened: Open) -> None:
-    database = opened()
-    row = {"id": 7, "text": "once"}
-
-    def add(_: int) -> bool:
-        with database.write() as tx:
-            return add_if_absent(tx, notes, row)
-
-    with ThreadPoolExecutor(8) as pool:
-        assert sorted(pool.map(add, range(8))) == [False] * 7 + [True]
-    assert count(database) == 1
+def test_connections_of_sqlite_keep_the_promise_of_the_readme(tmp_path: Path) -> None:
+    """A commit waits for the disk (synchronous=FULL, which is 2), and references hold."""
+    database = Database(f"sqlite:///{tmp_path}/probe.db")
+    metadata.create_all(database.engine)
+    with database.write() as writer, database.read() as reader, database.stream() as stream:
+        for connection in (writer, reader, stream):
+            found = {
+                name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+                for name in ("synchronous", "foreign_keys", "journal_mode")
+            }
+            assert found == {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal"}
+    database.close()
 
 
 def test_a_file_is_its_owners_only(tmp_path: Path) -> None:

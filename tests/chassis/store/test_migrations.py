@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import differences, is_current
+from chassis.store.migrations import is_current, schema_differences
 from tests.serving import SERVICES, definition
 
 
@@ -16,7 +16,7 @@ def test_a_migrated_store_has_the_tables_of_the_code(
 ) -> None:
     of, database = definition(name), Database(store_url(name, engine))
     assert is_current(database, of.migrations)
-    assert differences(database, of.metadata) == []
+    assert schema_differences(database, of.metadata) == []
     with database.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert not is_current(database, of.migrations)

@@ -8,7 +8,13 @@ import pytest
 from sqlalchemy import MetaData
 
 from chassis.store.database import Database
-from chassis.store.reference_cache import LOOK, ROOM, Memory, changed, changes_table
+from chassis.store.reference_cache import (
+    CHECK_SECONDS,
+    MAX_ENTRIES,
+    ReferenceCache,
+    changes_table,
+    invalidate,
+)
 
 metadata = MetaData()
 changes = changes_table(metadata)
@@ -23,32 +29,32 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def test_it_asks_once(database: Database) -> None:
-    memory, asked = Memory(database, changes), iter([1, 2])
-    assert [memory.recall("key", lambda _: next(asked)) for _ in range(3)] == [1, 1, 1]
-    assert memory.recall("other key", lambda _: next(asked)) == 2
+    cache, asked = ReferenceCache(database, changes), iter([1, 2])
+    assert [cache.get("key", lambda _: next(asked)) for _ in range(3)] == [1, 1, 1]
+    assert cache.get("other key", lambda _: next(asked)) == 2
 
 
 def test_it_asks_again_within_a_second_of_a_change_by_another_process(database: Database) -> None:
-    memory, asked = Memory(database, changes), iter([1, 2])
-    assert memory.recall("key", lambda _: next(asked)) == 1
+    cache, asked = ReferenceCache(database, changes), iter([1, 2])
+    assert cache.get("key", lambda _: next(asked)) == 1
     with database.write() as tx:
-        changed(tx, changes)
-    sleep(LOOK)
-    assert memory.recall("key", lambda _: next(asked)) == 2
+        invalidate(tx, changes)
+    sleep(CHECK_SECONDS)
+    assert cache.get("key", lambda _: next(asked)) == 2
 
 
 def test_nothing_and_refusals_are_not_remembered(database: Database) -> None:
-    memory, asked = Memory(database, changes), iter([None, 1])
-    assert memory.recall("key", lambda _: next(asked)) is None
-    assert memory.recall("key", lambda _: next(asked)) == 1
+    cache, asked = ReferenceCache(database, changes), iter([None, 1])
+    assert cache.get("key", lambda _: next(asked)) is None
+    assert cache.get("key", lambda _: next(asked)) == 1
     with pytest.raises(ZeroDivisionError):
-        memory.recall("bad", lambda _: 1 // 0)
-    assert memory.recall("bad", lambda _: 2) == 2
+        cache.get("bad", lambda _: 1 // 0)
+    assert cache.get("bad", lambda _: 2) == 2
 
 
 def test_it_has_an_end(database: Database) -> None:
-    memory = Memory(database, changes)
-    for key in range(ROOM + 1):
-        memory._kept[key] = key
-    memory.recall("key", lambda _: 1)
-    assert len(memory._kept) == 1
+    cache = ReferenceCache(database, changes)
+    for key in range(MAX_ENTRIES + 1):
+        cache._kept[key] = key
+    cache.get("key", lambda _: 1)
+    assert len(cache._kept) == 1

@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page
 
 from protos import sessions_pb2 as pb
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.browser import Windows, picture
 from tests.serving import Served
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
-from tests.sessions_svc.visits import link_of
+from tests.sessions_svc.links import create_link
 
 CARD = {"lying": 85.6, "upright": 53.98}  # mm, ISO/IEC 7810 ID-1
 DESK_MM, PHONE_MM = 3.8, 5.0  # CSS pixels a millimetre
@@ -22,7 +22,7 @@ PAUSE = 400  # ms, more than there is between letters
 
 def door_of(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
     """The address of a new link into the session whose keys are `key`."""
-    return f"{site}/login?{urlencode(link_of(sessions, key, redirect_url))}"
+    return f"{site}/login?{urlencode(create_link(sessions, key, redirect_url))}"
 
 
 def start(page: Page, address: str) -> None:

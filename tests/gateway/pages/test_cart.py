@@ -329,7 +329,7 @@ def test_the_merchants_terms_are_linked(
     }
     with subscriptions.database.write() as tx:
         reference.load(tx, reference.REFERENCE.load(tables))
-    subscriptions.forget()
+    subscriptions.refresh_cache()
     of = {"id": "con_terminos", "store_ref": "x"}
     page = http.get(f"/s/{code_of(subscriptions, body, merchant=of)}").text
     assert f'href="{terms.replace("&", "&amp;")}" target="_blank" rel="noopener noreferrer"' in page

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.browser import DESK, Windows, listening, picture
 from tests.gateway.pages.person import (
     DESK_MM,

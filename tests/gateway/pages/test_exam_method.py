@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sessions_svc.acuity import snellen, snellen_metres
+from sessions_svc.rules.acuity import to_snellen, to_snellen_metres
 from tests.browser import listening
 from tests.gateway.front import front
 
@@ -84,7 +84,7 @@ def test_a_screen_draws_what_has_two_pixels_a_stroke(window: Page) -> None:
 def test_a_line_has_the_name_that_the_service_gives_it(window: Page) -> None:
     for tenth in range(-3, 11):
         logmar = tenth / 10
-        named = f"{snellen(logmar)} ({snellen_metres(logmar)})"
+        named = f"{to_snellen(logmar)} ({to_snellen_metres(logmar)})"
         assert optics(window, f"of.snellen({logmar})") == named
 
 

@@ -16,7 +16,7 @@ from tests.gateway.pages.person import (
     way_shown,
 )
 from tests.serving import Served
-from tests.sessions_svc.desk import status_of
+from tests.sessions_svc.desk import get_status
 
 TOUCHED = {"device_scale_factor": 3, "is_mobile": True, "has_touch": True}
 
@@ -206,7 +206,7 @@ def test_results_survive_a_broken_connection(
     for _ in range(2):
         read_letters(page, DESK_MM, 3000, 0.2)
     page.get_by_role("button", name="Try again").wait_for()
-    assert status_of(sessions, unique) == "started"
+    assert get_status(sessions, unique) == "started"
     assert windows.wrong
     windows.wrong.clear()
     page.unroute("**/results")
@@ -225,4 +225,4 @@ def test_results_that_come_too_late_are_told_so(
         read_letters(page, DESK_MM, 3000, 0.2)
     page.get_by_text("cannot be saved any more").wait_for()
     assert page.get_by_role("button", name="Try again").is_hidden()
-    assert status_of(sessions, unique) == "started"
+    assert get_status(sessions, unique) == "started"

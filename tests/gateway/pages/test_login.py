@@ -7,13 +7,13 @@ from flask import Flask, request
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
-from sessions_svc.rules import Status
+from sessions_svc.rules.statuses import Status
 from tests.browser import DESK, PHONE, Windows, listening, picture
 from tests.gateway.pages.person import door_of, start
 from tests.serving import Served
 from tests.sessions_svc.bodies import user
-from tests.sessions_svc.desk import ACUITY_ORDER, bring, move, status_of
-from tests.sessions_svc.visits import FOUND
+from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_status, move
+from tests.sessions_svc.links import RESULTS
 
 BOTH = {"products": [{"type": "contacts"}, {"type": "glasses"}]}
 # The contrast of each element's text with the first ground behind it, as WCAG 2 counts.
@@ -105,7 +105,7 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str) ->
         assert heading(page) == "Your vision test is ready"
         assert page.locator("dd").all_inner_texts() == ["Test User", "Contact lenses, Glasses"]
         ensure_legible(page)
-    assert status_of(sessions, unique) == "created"
+    assert get_status(sessions, unique) == "created"
 
 
 def test_from_start_to_the_operators_exam_and_back(
@@ -124,7 +124,7 @@ def test_from_start_to_the_operators_exam_and_back(
     page = windows.open(PHONE, java_script_enabled=False)
     start(page, door_of(site, sessions, unique, f"{address}/thankyou?a=1"))
     assert heading(page) == "You can begin now"
-    assert status_of(sessions, unique) == "started"
+    assert get_status(sessions, unique) == "started"
     picture(page, "phone-front-end")
     page.reload()
     page.get_by_role("link", name="Continue to the test").click()
@@ -210,9 +210,9 @@ def test_two_exams_in_one_browser_do_not_meet(
         start(page, door_of(site, sessions, key))
         places.append(page.url)
     assert places[0] != places[1]
-    sent = {"visual_acuity": FOUND}
+    sent = {"visual_acuity": RESULTS}
     for place, key in zip(places, ("x" + unique, "y" + unique), strict=True):
-        assert status_of(sessions, key) == "started"
+        assert get_status(sessions, key) == "started"
         answer = page.request.post(f"{place}/results", data=sent)
         assert answer.status == 204
-        assert status_of(sessions, key) == "completed"
+        assert get_status(sessions, key) == "completed"

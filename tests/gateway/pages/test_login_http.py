@@ -9,13 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from gateway import create_app
-from sessions_svc.rules import Status
-from tests.chassis.logs import logged
+from sessions_svc.rules.statuses import Status
+from tests.chassis.logs import capture_log
 from tests.gateway.front import front
 from tests.serving import Served
 from tests.sessions_svc.bodies import user
-from tests.sessions_svc.desk import ACUITY_ORDER, bring, move, status_of
-from tests.sessions_svc.visits import FOUND, exam, link_of
+from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_status, move
+from tests.sessions_svc.links import RESULTS, create_link, open_exam
 
 CLOSED = "This link does not open a test"
 
@@ -41,7 +41,7 @@ def test_the_button_says_what_it_does(
     http: FlaskClient, sessions: Served, unique: str, status: Status, button: str
 ) -> None:
     bring(sessions, unique, status)
-    said = http.get(f"/login?{urlencode(link_of(sessions, unique))}").text
+    said = http.get(f"/login?{urlencode(create_link(sessions, unique))}").text
     assert re.findall(r"<button[^>]*>(.*?)</button>", said) == [button]
     assert "You choose during the test" in said
     assert ("take the test again" in said) == (status == Status.RETAKE_REQUESTED)
@@ -52,7 +52,7 @@ def test_what_a_partner_sends_is_text_on_the_page(
 ) -> None:
     person = user(first_name="<b>Tést", last_name='"><script>alert(1)</script>')
     bring(sessions, unique, Status.CREATED, user=person)
-    said = http.get(f"/login?{urlencode(link_of(sessions, unique))}").text
+    said = http.get(f"/login?{urlencode(create_link(sessions, unique))}").text
     assert "&lt;b&gt;Tést" in said
     assert "<b>" not in said
     assert "<script>" not in said
@@ -64,8 +64,8 @@ def test_a_wrong_link_is_404_and_one_that_is_over_410(
     bring(sessions, unique, Status.CREATED)
     bring(sessions, "y" + unique, Status.CREATED)
     with sessions.clock.at(datetime.now(UTC) - timedelta(minutes=6)):
-        old = link_of(sessions, unique)
-    good, used = link_of(sessions, unique), link_of(sessions, unique)
+        old = create_link(sessions, unique)
+    good, used = create_link(sessions, unique), create_link(sessions, unique)
     visit = {"visit": "v" * 22}
     assert http.post("/login", data={**used, **visit}).status_code == 303
     foreign = {**good, "session_key": "y" + unique, "user_key": "y" + unique}
@@ -91,9 +91,9 @@ def test_a_wrong_link_is_404_and_one_that_is_over_410(
 def test_an_exam_is_opened_by_its_own_cookie_alone(
     http: FlaskClient, sessions: Served, unique: str
 ) -> None:
-    token = exam(sessions, unique, order=ACUITY_ORDER)
+    token = open_exam(sessions, unique, order=ACUITY_ORDER)
     bring(sessions, "y" + unique, Status.CREATED, order=ACUITY_ORDER)
-    entered = http.post("/login", data={**link_of(sessions, "y" + unique), "visit": "v" * 22})
+    entered = http.post("/login", data={**create_link(sessions, "y" + unique), "visit": "v" * 22})
     path = entered.headers["Location"]
     cookie = entered.headers["Set-Cookie"]
     assert re.fullmatch(r"/exam/[0-9a-f]{16}", path)
@@ -118,13 +118,13 @@ def test_the_cookie_is_secure_where_the_site_is(
 ) -> None:
     monkeypatch.setitem(http.application.config, "PUBLIC_URL", "https://optics.example")
     bring(sessions, unique, Status.CREATED)
-    entered = http.post("/login", data={**link_of(sessions, unique), "visit": "v" * 22})
+    entered = http.post("/login", data={**create_link(sessions, unique), "visit": "v" * 22})
     assert "Secure" in entered.headers["Set-Cookie"].split("; ")
 
 
 def test_results_are_read_strictly(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
-    path = http.post("/login", data={**link_of(sessions, unique), "visit": "v" * 22}).location
+    path = http.post("/login", data={**create_link(sessions, unique), "visit": "v" * 22}).location
     for body, status in (
         ("{}", 400),
         ("[]", 400),
@@ -135,8 +135,8 @@ def test_results_are_read_strictly(http: FlaskClient, sessions: Served, unique: 
     ):
         answer = http.post(f"{path}/results", data=body)
         assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
-    assert status_of(sessions, unique) == "started"
-    sent = {"visual_acuity": FOUND}
+    assert get_status(sessions, unique) == "started"
+    sent = {"visual_acuity": RESULTS}
     assert http.post("/exam/0123456789abcdef/results", json=sent).status_code == 404
     assert http.post(f"{path}/results", json=sent).status_code == 204
     assert http.post(f"{path}/results", json=sent).status_code == 204
@@ -159,7 +159,7 @@ def test_who_comes_back_is_told_where_the_test_stands(
     http: FlaskClient, sessions: Served, unique: str, status: Status, words: str
 ) -> None:
     bring(sessions, unique, Status.STARTED)
-    link = link_of(sessions, unique, "https://partner.com/?a=[1]#end")
+    link = create_link(sessions, unique, "https://partner.com/?a=[1]#end")
     path = http.post("/login", data={**link, "visit": "v" * 22}).location
     if status == Status.REFERRED:
         move(sessions, "Refer", unique)
@@ -182,7 +182,7 @@ def test_who_comes_back_is_told_where_the_test_stands(
 
 def test_every_answer_keeps_to_itself(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
-    link = link_of(sessions, unique)
+    link = create_link(sessions, unique)
     door = http.get("/login", query_string=link)
     entered = http.post("/login", data={**link, "visit": "v" * 22})
     for answer in (door, entered, http.get(entered.location), http.get("/login")):
@@ -191,13 +191,13 @@ def test_every_answer_keeps_to_itself(http: FlaskClient, sessions: Served, uniqu
     policy = door.headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert "default-src 'none'" in policy
-    assert http.head("/login", query_string=link_of(sessions, unique)).status_code == 200
+    assert http.head("/login", query_string=create_link(sessions, unique)).status_code == 200
 
 
 def test_no_secret_is_logged(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    with logged() as lines:
-        link = link_of(sessions, unique)
+    with capture_log() as lines:
+        link = create_link(sessions, unique)
         http.get("/login", query_string=link)
         entered = http.post("/login", data={**link, "visit": "v" * 22})
         http.get(entered.location)

@@ -1,0 +1,139 @@
+"""Log lines, written by a thread of their own, so that no call ever waits for a disk or a pipe.
+
+`_thread` and `_queue` are used as they are when this module is imported: gateway/worker.py imports
+it before gevent patches anything, because a patched thread that blocks would stop the whole loop.
+"""
+
+import fcntl
+import os
+from _queue import Empty, SimpleQueue
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+MAX_LINES = 10_000  # waiting to be written; more are dropped and counted
+MAX_FILE_BYTES = 10 * 1024 * 1024
+KEPT_FILES = 5  # rotated ones, beside the one that is written
+MAX_SLOTS = 64  # processes of one name that log into one folder
+FLUSH_SECONDS = 2.0  # at a stop
+BATCH_LINES = 500
+
+
+class Sink(Protocol):
+    """Where lines go; raises OSError when they cannot."""
+
+    def write(self, data: bytes) -> None: ...
+
+
+class StreamSink:
+    """A file descriptor, such as standard output."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def write(self, data: bytes) -> None:
+        """Write all of it; blocks while a pipe is full."""
+        while data:
+            data = data[os.write(self.descriptor, data) :]
+
+
+class FolderSink:
+    """A file in a folder for each process, rotated before it grows over `MAX_FILE_BYTES`.
+
+    The first process of a name writes NAME.jsonl, others NAME-2.jsonl and so on; a lock on the file
+    says that it is taken, and is dropped with the process.
+    """
+
+    def __init__(self, folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder, self.name, self.max_bytes = folder, name, max_bytes
+        self._claim()
+
+    def _claim(self) -> None:
+        for slot in range(1, MAX_SLOTS + 1):
+            suffix = "" if slot == 1 else f"-{slot}"
+            path = self.folder / f"{self.name}{suffix}.jsonl"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                continue
+            self.path, self.descriptor = path, descriptor
+            self.size = os.fstat(descriptor).st_size
+            return
+        raise OSError(f"{MAX_SLOTS} processes log into {self.folder}")
+
+    def write(self, data: bytes) -> None:
+        """Append lines, in a new file when this one is full."""
+        if self.size and self.size + len(data) > self.max_bytes:
+            self._rotate()
+        self.size += len(data)
+        while data:
+            data = data[os.write(self.descriptor, data) :]
+
+    def _rotate(self) -> None:
+        for age in range(KEPT_FILES - 1, 0, -1):
+            older = self.path.with_suffix(f".{age}.jsonl")
+            if older.exists():
+                older.replace(self.path.with_suffix(f".{age + 1}.jsonl"))
+        self.path.replace(self.path.with_suffix(".1.jsonl"))
+        os.close(self.descriptor)
+        self._claim()
+
+
+class LogWriter:
+    """Takes lines without waiting, and writes them in a thread."""
+
+    def __init__(
+        self, sink: Sink, on_dropped: Callable[[int], str], max_lines: int = MAX_LINES
+    ) -> None:
+        """`on_dropped` makes the line that says how many are missing."""
+        self.sink = sink
+        self.dropped = 0  # lines that found the buffer full
+        self.failed = 0  # lines that the sink refused
+        self._on_dropped, self._max_lines = on_dropped, max_lines
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._reported = 0
+        self._is_done = allocate_lock()
+        self._is_done.acquire()
+        start_new_thread(self._run, ())
+
+    def write(self, line: str) -> None:
+        """Take a line, or drop it when too many wait."""
+        if self._lines.qsize() >= self._max_lines:
+            self.dropped += 1
+        else:
+            self._lines.put(line)
+
+    def close(self, seconds: float = FLUSH_SECONDS) -> None:
+        """Write what waits, for at most `seconds`."""
+        self._lines.put(None)
+        if self._is_done.acquire(timeout=seconds):
+            self._is_done.release()
+
+    def _run(self) -> None:
+        try:
+            while self._write_batch():
+                pass
+        finally:
+            self._is_done.release()
+
+    def _write_batch(self) -> bool:
+        """Write the lines that wait; returns False after the last one."""
+        batch = [self._lines.get()]
+        try:
+            while len(batch) < BATCH_LINES:
+                batch.append(self._lines.get_nowait())
+        except Empty:
+            pass
+        lines = [line for line in batch if line is not None]
+        if (dropped := self.dropped) > self._reported:
+            lines.append(self._on_dropped(dropped - self._reported))
+            self._reported = dropped
+        try:
+            self.sink.write("".join(f"{line}\n" for line in lines).encode())
+        except (OSError, ValueError):
+            self.failed += len(lines)
+        return None not in batch

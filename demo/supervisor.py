@@ -1,0 +1,136 @@
+"""Starts the processes of a Procfile, restarts those that die, and ends all of them with itself.
+
+All children are of one process group, whose leader is a shell that does nothing but wait: it reads
+a pipe that only this process holds, so it ends the group also when this process is killed.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+MAX_RESTARTS = 5  # of one process within RESTART_WINDOW_SECONDS
+RESTART_WINDOW_SECONDS = 60.0
+RESTART_DELAY_SECONDS = 0.5
+DRAIN_SECONDS = 15.0  # more than a service's own grace
+POLL_SECONDS = 0.1
+KEEPER = 'trap "" TERM INT HUP; read -r _; kill -s TERM 0; sleep 15; kill -s KILL 0'
+
+
+def read_procfile(path: Path) -> dict[str, str]:
+    """Return the command of each process by its name."""
+    commands = {}
+    for line in path.read_text().splitlines():
+        name, _, command = line.partition(": ")
+        commands[name] = command
+    return commands
+
+
+def find_busy_address(addresses: Mapping[str, str]) -> str | None:
+    """Return the variable of the first address that something else listens on."""
+    for variable, address in addresses.items():
+        host, _, port = address.rpartition(":")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except OSError:
+                return variable
+    return None
+
+
+@dataclass
+class Child:
+    """One process of the Procfile."""
+
+    name: str
+    command: str
+    process: subprocess.Popen[bytes] | None = None
+    starts: deque[float] = field(default_factory=deque)
+
+    def restarts(self) -> int:
+        """Return how often it was started again within the window."""
+        while self.starts and monotonic() - self.starts[0] > RESTART_WINDOW_SECONDS:
+            self.starts.popleft()
+        return len(self.starts)
+
+
+class Supervisor:
+    """Runs children until `stop` is set or one of them dies too often."""
+
+    def __init__(self, commands: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        self.children = [Child(name, command) for name, command in commands.items()]
+        self.environment = dict(environment)
+        self.stop = threading.Event()
+        self.keeper = subprocess.Popen(
+            ["sh", "-c", KEEPER], stdin=subprocess.PIPE, process_group=0, env=self.environment
+        )
+
+    def run(self) -> int:
+        """Return 0 after a stop, 1 after a process that would not stay up."""
+        for child in self.children:
+            self._start(child)
+        try:
+            while not self.stop.wait(POLL_SECONDS):
+                for child in self.children:
+                    if not self._revive(child):
+                        return 1
+            return 0
+        finally:
+            self._end()
+
+    def _start(self, child: Child) -> None:
+        child.process = subprocess.Popen(
+            ["sh", "-c", child.command],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            process_group=self.keeper.pid,
+        )
+        say(f"{child.name} started (pid={child.process.pid})")
+
+    def _revive(self, child: Child) -> bool:
+        """Start a child again when it has died; returns False when it died too often."""
+        code = child.process.poll() if child.process else None
+        if code is None:
+            return True
+        if child.restarts() >= MAX_RESTARTS:
+            say(
+                f"{child.name} ended with {code}, {MAX_RESTARTS + 1} times within a minute:"
+                " stopping everything. Its last lines say why."
+            )
+            return False
+        child.starts.append(monotonic())
+        say(f"{child.name} ended with {code}; starting it again")
+        if not self.stop.wait(RESTART_DELAY_SECONDS):
+            self._start(child)
+        return True
+
+    def _end(self) -> None:
+        """Ask every child to drain, and kill what does not."""
+        alive = [child for child in self.children if child.process and child.process.poll() is None]
+        for child in alive:
+            assert child.process
+            child.process.terminate()
+        deadline = monotonic() + DRAIN_SECONDS
+        for child in alive:
+            assert child.process
+            try:
+                code = child.process.wait(max(0.0, deadline - monotonic()))
+            except subprocess.TimeoutExpired:
+                say(f"{child.name} did not drain within {DRAIN_SECONDS:g} s: killed")
+                continue
+            say(f"{child.name} stopped (rc={code})")
+        os.killpg(self.keeper.pid, signal.SIGKILL)  # the keeper, and what is left
+        self.keeper.communicate()
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)

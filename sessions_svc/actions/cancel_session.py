@@ -1,0 +1,17 @@
+"""Cancels a session before its exam."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store.sessions import get_session, move_session
+
+
+def cancel_session(
+    tx: Connection, account_id: int, user_key: str, session_key: str, now: datetime
+) -> Row[Any]:
+    """Move a session to cancelled, which sends no event; raise NotFound or WrongState."""
+    session = get_session(tx, account_id, user_key, session_key)
+    return move_session(tx, session.id, Status.CANCELLED, now)

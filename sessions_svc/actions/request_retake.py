@@ -1,0 +1,18 @@
+"""Requests a second exam."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from sessions_svc.documents.session_events import queue_session_event
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store.sessions import get_partner_session, move_session
+
+
+def request_retake(tx: Connection, partner: str, session_key: str, now: datetime) -> Row[Any]:
+    """Move a session to retake_requested; raise NotFound or WrongState."""
+    session = get_partner_session(tx, partner, session_key)
+    session = move_session(tx, session.id, Status.RETAKE_REQUESTED, now)
+    queue_session_event(tx, session, now)
+    return session

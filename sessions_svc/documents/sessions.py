@@ -1,0 +1,98 @@
+"""Sessions as messages: as a partner sees them, and in full for the staff."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from protos import sessions_pb2 as pb
+from sessions_svc.rules.acuity import to_snellen
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store.dispensed_prescriptions import list_dispensed_prescriptions
+
+
+def compose_session(row: Row[Any]) -> pb.Session:
+    """Return a session without its `data`."""
+    return pb.Session(
+        user_key=row.user_key,
+        session_key=row.session_key,
+        status=row.status,
+        created_at=row.created_at,
+    )
+
+
+def compose_session_with_data(tx: Connection, row: Row[Any]) -> pb.Session:
+    """Return a session with its `data`, if it has any, from its `SINGLE_COLUMNS`."""
+    session = compose_session(row)
+    if data := compose_session_data(tx, row):
+        session.data.CopyFrom(data)
+    return session
+
+
+def compose_session_record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
+    """Return everything that is stored of a session, from a row of `get_session_record`."""
+    return pb.SessionRecord(
+        session=compose_session_with_data(tx, row),
+        user=_compose_user(row),
+        order=_compose_order(row),
+        store_id=row.store_id,
+        partner_info=row.partner_info,
+        prescriptions=[pb.Prescription(**each) for each in row.prescriptions],
+        missing_requirements=row.missing_requirements,
+    )
+
+
+def compose_session_data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
+    """Return the outcome of an approved or completed session; None for any other."""
+    if row.status == Status.APPROVED:
+        prescriptions, files = list_dispensed_prescriptions(tx, row.id)
+        each = [_compose_dispensed(found, files[found.id]) for found in prescriptions]
+        return pb.SessionData(dispensed_prescriptions=each)
+    if row.status == Status.COMPLETED:
+        return pb.SessionData(visual_acuity=_compose_visual_acuity(row.visual_acuity))
+    return None
+
+
+def _compose_user(row: Row[Any]) -> pb.User:
+    return pb.User(
+        email=row.email,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        birthdate=row.birthdate.isoformat(),
+        region=row.region,
+    )
+
+
+def _compose_order(row: Row[Any]) -> pb.Order:
+    return pb.Order(
+        charged_currency=row.charged_currency,
+        charged_amount=row.charged_amount,
+        products=[pb.Product(type=each) for each in row.products],
+    )
+
+
+def _compose_visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:
+    return pb.VisualAcuity(
+        right_eye=_compose_eye_acuity(**results["right_eye"]),
+        left_eye=_compose_eye_acuity(**results["left_eye"]),
+        correction=results["correction"],
+        distance=results.get("distance"),
+        smallest_logmar=results.get("smallest_logmar"),
+    )
+
+
+def _compose_eye_acuity(logmar: float | None = None) -> pb.EyeAcuity:
+    if logmar is None:
+        return pb.EyeAcuity()
+    return pb.EyeAcuity(logmar=logmar, snellen=to_snellen(logmar))
+
+
+def _compose_dispensed(row: Row[Any], files: Iterable[Row[Any]]) -> pb.DispensedPrescription:
+    return pb.DispensedPrescription(
+        id=row.id,
+        type=row.type,
+        issue_date=row.issue_date.isoformat(),
+        expiration_date=row.expiration_date.isoformat(),
+        assets=[pb.Asset(content_type=each.content_type, source=each.source) for each in files],
+        **row.eyes,
+    )

@@ -1,0 +1,55 @@
+"""DoorService: what the holder of a link calls, without an account."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import grpc
+
+from chassis.context import utc_now
+from chassis.store.database import Database
+from chassis.validation import Rules
+from protos import sessions_pb2 as pb
+from protos import sessions_pb2_grpc as rpc
+from sessions_svc.actions.complete_exam import complete_exam
+from sessions_svc.actions.enter_exam import enter_exam
+from sessions_svc.documents.exams import compose_door, compose_exam
+from sessions_svc.rules import links
+from sessions_svc.store.links import get_open_exam, get_open_link
+
+ENTER_EXAM = Rules(links.ENTER_EXAM)
+COMPLETE_EXAM = Rules(links.COMPLETE_EXAM)
+
+
+class DoorService(rpc.DoorServiceServicer):
+    """Shows a link, and opens, shows and completes its exam."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self.now = now
+
+    def GetDoor(self, request: pb.GetDoorRequest, context: grpc.ServicerContext) -> pb.Door:
+        keys = (request.user_key, request.session_key)
+        with self.database.read() as tx:
+            return compose_door(get_open_link(tx, *keys, request.token, self.now()))
+
+    def EnterExam(
+        self, request: pb.EnterExamRequest, context: grpc.ServicerContext
+    ) -> pb.EnterExamResponse:
+        ENTER_EXAM.check(request)
+        keys = (request.user_key, request.session_key)
+        exam_token = links.derive_exam_token(request.token, request.visit)
+        with self.database.write() as tx:
+            exam = enter_exam(tx, *keys, request.token, exam_token, self.now())
+            return pb.EnterExamResponse(exam_token=exam_token, expires_at=exam.exam_expires_at)
+
+    def GetExam(self, request: pb.GetExamRequest, context: grpc.ServicerContext) -> pb.Exam:
+        with self.database.read() as tx:
+            return compose_exam(get_open_exam(tx, request.exam_token, self.now()))
+
+    def CompleteExam(
+        self, request: pb.CompleteExamRequest, context: grpc.ServicerContext
+    ) -> pb.Exam:
+        values = COMPLETE_EXAM.check(request)
+        with self.database.write() as tx:
+            results = values["visual_acuity"]
+            return compose_exam(complete_exam(tx, request.exam_token, results, self.now()))

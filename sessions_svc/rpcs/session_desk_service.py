@@ -1,0 +1,93 @@
+"""SessionDeskService: what the operator's own staff and systems call, for any partner."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from sqlalchemy import Row
+
+from chassis.context import utc_now
+from chassis.store.database import Database
+from chassis.validation import Rules
+from protos import sessions_pb2 as pb
+from protos import sessions_pb2_grpc as rpc
+from sessions_svc import reference
+from sessions_svc.actions.approve import approve
+from sessions_svc.actions.complete_acuity import complete_acuity
+from sessions_svc.actions.configure_partner import configure_partner
+from sessions_svc.actions.refer import refer
+from sessions_svc.actions.request_confirmation import request_confirmation
+from sessions_svc.actions.request_retake import request_retake
+from sessions_svc.actions.start_exam import start_exam
+from sessions_svc.actions.submit_exam import submit_exam
+from sessions_svc.documents.sessions import compose_session, compose_session_record
+from sessions_svc.rules import session_moves
+from sessions_svc.store.sessions import get_session_record
+from sessions_svc.store.tables import idempotency_keys
+
+SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
+SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
+REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
+APPROVE = Rules(session_moves.APPROVE)
+COMPLETE_ACUITY = Rules(session_moves.COMPLETE_ACUITY)
+CONFIGURE_PARTNER = Rules(reference.CONFIGURE_PARTNER)
+
+
+class SessionDeskService(rpc.SessionDeskServiceServicer):
+    """Shows and moves sessions, and configures partners."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self.now = now
+
+    def StartExam(self, request: pb.StartExamRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self._move(SESSION_MOVE, request, start_exam)
+
+    def SubmitExam(
+        self, request: pb.SubmitExamRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(SUBMIT_EXAM, request, submit_exam)
+
+    def RequestConfirmation(
+        self, request: pb.RequestConfirmationRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(REQUEST_CONFIRMATION, request, request_confirmation)
+
+    def RequestRetake(
+        self, request: pb.RequestRetakeRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(SESSION_MOVE, request, request_retake)
+
+    def Approve(self, request: pb.ApproveRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self._move(APPROVE, request, approve)
+
+    def Refer(self, request: pb.ReferRequest, context: grpc.ServicerContext) -> pb.Session:
+        return self._move(SESSION_MOVE, request, refer)
+
+    def CompleteAcuity(
+        self, request: pb.CompleteAcuityRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(COMPLETE_ACUITY, request, complete_acuity)
+
+    def GetSessionRecord(
+        self, request: pb.GetSessionRecordRequest, context: grpc.ServicerContext
+    ) -> pb.SessionRecord:
+        keys = SESSION_MOVE.check(request)
+        with self.database.read() as tx:
+            return compose_session_record(tx, get_session_record(tx, **keys))
+
+    def ConfigurePartner(
+        self, request: pb.ConfigurePartnerRequest, context: grpc.ServicerContext
+    ) -> pb.ConfigurePartnerResponse:
+        values, now = CONFIGURE_PARTNER.check(request), self.now()
+        with self.database.write() as tx:
+            secret = configure_partner(tx, values["partner"], values, now)
+            return idempotency_keys.save(tx, pb.ConfigurePartnerResponse(endpoint_secret=secret))
+
+    def _move(self, rules: Rules, request: Message, action: Callable[..., Row[Any]]) -> pb.Session:
+        """Validate a request, run the action that moves its session, and return the session."""
+        values, now = rules.check(request), self.now()
+        with self.database.write() as tx:
+            return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))

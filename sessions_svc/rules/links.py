@@ -1,0 +1,123 @@
+"""Links into an exam: their requests, secrets and lifetimes, and the URL back to the partner."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from urllib.parse import urlencode, urlsplit
+
+from marshmallow import Schema, ValidationError
+from marshmallow.fields import Nested, Raw, String
+from marshmallow.validate import Regexp
+
+from sessions_svc.rules.acuity import VisualAcuitySchema
+from sessions_svc.rules.sessions import KeysSchema
+from sessions_svc.rules.statuses import Status
+
+MAX_REDIRECT_URL_CHARACTERS = 2000
+LINK_LIFETIME = timedelta(minutes=5)
+EXAM_LIFETIME = timedelta(hours=4)
+# The characters of RFC 3986; browsers differ in how they read any other character.
+_URL_PATTERN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
+_VISIT = Regexp(
+    re.compile(r"[A-Za-z0-9_-]{22,128}\Z"),
+    error="Must be 22 to 128 of the characters A-Z a-z 0-9 _ -",
+)
+
+
+def _check_redirect_url(value: str) -> None:
+    if len(value) > MAX_REDIRECT_URL_CHARACTERS:
+        raise ValidationError("Must be at most 2,000 characters.")
+    if not _URL_PATTERN.match(value):
+        raise ValidationError("Must be a URL; percent-encode what is not a URL character.")
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValidationError("Must be a URL with a valid host and port.") from None
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
+        raise ValidationError("Must be an https URL, or an http URL on loopback.")
+    if "@" in parts.netloc:
+        raise ValidationError("Must not hold a user name or password.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class CreateAuthenticationSchema(KeysSchema):
+    """A CreateAuthenticationRequest."""
+
+    redirect_url = String(validate=_check_redirect_url)
+
+
+class EnterExamSchema(Schema):
+    """An EnterExamRequest; a malformed link passes here, and is then not found."""
+
+    user_key = Raw()
+    session_key = Raw()
+    token = Raw()
+    visit = String(required=True, validate=_VISIT)
+
+
+class CompleteExamSchema(Schema):
+    """A CompleteExamRequest."""
+
+    exam_token = Raw()
+    visual_acuity = Nested(VisualAcuitySchema, required=True)
+
+
+CREATE_AUTHENTICATION = CreateAuthenticationSchema()
+ENTER_EXAM = EnterExamSchema()
+COMPLETE_EXAM = CompleteExamSchema()
+
+
+def compute_link_expiry(now: datetime) -> datetime:
+    """Return when a link that is created now expires, in whole seconds."""
+    return now.replace(microsecond=0) + LINK_LIFETIME
+
+
+def compute_exam_expiry(now: datetime) -> datetime:
+    """Return when an exam that is entered now expires, in whole seconds."""
+    return now.replace(microsecond=0) + EXAM_LIFETIME
+
+
+def derive_exam_token(token: str, visit: str) -> str:
+    """Return the token of the exam that this visit opens with this link.
+
+    The token follows from two secrets that only the visitor holds together. A visit
+    that is repeated therefore gets the same token, although only its hash is stored.
+    """
+    digest = hashlib.sha256(f"exam {token} {visit}".encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def build_link(public_url: str, user_key: str, session_key: str, token: str) -> str:
+    """Return the link with this secret token."""
+    query = {"session_key": session_key, "user_key": user_key, "token": token}
+    return f"{public_url}/login?{urlencode(query)}"
+
+
+def build_return_url(
+    redirect_url: str,
+    user_key: str,
+    session_key: str,
+    status: str,
+    missing_requirements: Sequence[str],
+) -> str:
+    """Return the redirect_url with the state of the session appended to its query.
+
+    The existing query stays unchanged, byte for byte, and the fragment stays last.
+    Brackets are not percent-encoded, as in the contract's example.
+    """
+    before, mark, fragment = redirect_url.partition("#")
+    state = [("user_key", user_key), ("session_key", session_key), ("status", status)]
+    if status == Status.AWAITING_CONFIRMATION:
+        state += [("missing_requirements[]", each) for each in missing_requirements]
+    joint = "?" if "?" not in before else "" if before[-1] in "?&" else "&"
+    return f"{before}{joint}{urlencode(state, safe='[]')}{mark}{fragment}"

@@ -1,0 +1,241 @@
+"""Queries on sessions.
+
+A change of status is one conditional statement: of two concurrent changes that
+exclude each other, the second finds its condition false and changes nothing, on
+both engines.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from chassis.errors import NotFound, WrongState
+from chassis.pages import page_offset
+from chassis.store.database import insert_if_absent
+from sessions_svc.rules.acuity import ACUITY_SERVICE
+from sessions_svc.rules.statuses import ALLOWED_ACUITY_MOVES, ALLOWED_MOVES, Status
+from sessions_svc.store.tables import accounts, sessions, users
+from sessions_svc.store.users import DETAIL_NAMES, upsert_user
+
+# The columns of a session in a list.
+LISTED_COLUMNS: tuple[Column[Any], ...] = (
+    sessions.c.id,
+    sessions.c.user_key,
+    sessions.c.session_key,
+    sessions.c.status,
+    sessions.c.created_at,
+)
+# The columns of a single session.
+SINGLE_COLUMNS: tuple[Column[Any], ...] = (
+    *LISTED_COLUMNS,
+    sessions.c.account_id,
+    sessions.c.visual_acuity,
+)
+# The columns that a partner may replace before the exam.
+_REPLACEABLE_NAMES = (
+    "charged_currency",
+    "charged_amount",
+    "products",
+    "is_acuity",
+    "store_id",
+    "partner_info",
+    "prescriptions",
+)
+
+_HAS_USER = and_(
+    sessions.c.account_id == bindparam("account_id"),
+    sessions.c.user_key == bindparam("user_key"),
+)
+_HAS_KEY = sessions.c.session_key == bindparam("session_key")
+_HAS_ID = sessions.c.id == bindparam("where_id")
+_IS_PARTNERS = accounts.table.c.name == bindparam("name")
+_SESSION: Select[Any] = select(*SINGLE_COLUMNS).where(_HAS_USER, _HAS_KEY)
+_PARTNER_SESSION: Select[Any] = (
+    select(*SINGLE_COLUMNS)
+    .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .where(_IS_PARTNERS, _HAS_KEY)
+)
+_RECORD: Select[Any] = (
+    select(sessions, *(users.c[name] for name in DETAIL_NAMES))
+    .join_from(sessions, users)
+    .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .where(_IS_PARTNERS, _HAS_KEY)
+)
+_COUNT = select(func.count()).select_from(sessions).where(_HAS_USER)
+_PAGE = (
+    select(*LISTED_COLUMNS)
+    .where(_HAS_USER)
+    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=BigInteger))
+)
+
+
+_INSERT = insert_if_absent(sessions, ["account_id", "session_key"]).returning(*LISTED_COLUMNS)
+
+
+def _list_origins(moves: Mapping[Status, frozenset[Status]], to: Status) -> list[str]:
+    return [origin.value for origin, targets in moves.items() if to in targets]
+
+
+def _build_move(to: Status) -> Update:
+    is_allowed = or_(
+        and_(
+            sessions.c.is_acuity.is_(False),
+            sessions.c.status.in_(_list_origins(ALLOWED_MOVES, to)),
+        ),
+        and_(
+            sessions.c.is_acuity.is_(True),
+            sessions.c.status.in_(_list_origins(ALLOWED_ACUITY_MOVES, to)),
+        ),
+    )
+    values: dict[str, Any] = {
+        "status": to.value,
+        "missing_requirements": bindparam("missing_requirements"),
+        "visual_acuity": bindparam("visual_acuity"),
+        "updated_at": bindparam("updated_at"),
+    }
+    statement = update(sessions).where(_HAS_ID, is_allowed).values(**values)
+    return statement.returning(*SINGLE_COLUMNS)
+
+
+_MOVES = {to: _build_move(to) for to in Status}
+_REPLACE = (
+    update(sessions)
+    .where(_HAS_ID, sessions.c.status == Status.CREATED.value)
+    .values({name: bindparam(name) for name in (*_REPLACEABLE_NAMES, "updated_at")})
+    .returning(*LISTED_COLUMNS)
+)
+
+
+def add_session(
+    tx: Connection, account_id: int, values: Mapping[str, Any], now: datetime
+) -> Row[Any] | None:
+    """Store a new session and the newest details of its user; return its `LISTED_COLUMNS`.
+
+    Returns None when the partner has used the session_key. The transaction must then
+    be rolled back, because it contains the details of the user.
+    """
+    moment = now.replace(microsecond=0)
+    upsert_user(tx, account_id, values, now)
+    row = {
+        "account_id": account_id,
+        "user_key": values["user_key"],
+        "session_key": values["session_key"],
+        "status": Status.CREATED.value,
+        **_to_columns(values),
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    return tx.execute(_INSERT, row).first()
+
+
+def get_session(tx: Connection, account_id: int, user_key: str, session_key: str) -> Row[Any]:
+    """Return the `SINGLE_COLUMNS` of a partner's session of this user; raise NotFound."""
+    keys = {"account_id": account_id, "user_key": user_key, "session_key": session_key}
+    session = tx.execute(_SESSION, keys).first()
+    if session is None:
+        raise NotFound("You have no such session of this user.")
+    return session
+
+
+def get_partner_session(tx: Connection, partner: str, session_key: str) -> Row[Any]:
+    """Return the `SINGLE_COLUMNS` of a session of the partner with this account; raise NotFound."""
+    return _get_for_desk(tx, _PARTNER_SESSION, partner, session_key)
+
+
+def get_session_record(tx: Connection, partner: str, session_key: str) -> Row[Any]:
+    """Return all columns of such a session, and the details of its user; raise NotFound."""
+    return _get_for_desk(tx, _RECORD, partner, session_key)
+
+
+def list_sessions(
+    tx: Connection, account_id: int, user_key: str, page: int, per_page: int
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return one page of a user's sessions, newest first, and the number of all."""
+    keys = {"account_id": account_id, "user_key": user_key}
+    total: int = tx.execute(_COUNT, keys).scalar_one()
+    window = {"limit": per_page, "offset": page_offset(page, per_page)}
+    return tx.execute(_PAGE, keys | window).all(), total
+
+
+def move_session(
+    tx: Connection,
+    session_id: int,
+    to: Status,
+    now: datetime,
+    *,
+    missing_requirements: list[str] | None = None,
+    visual_acuity: Mapping[str, Any] | None = None,
+) -> Row[Any]:
+    """Move a session to a status and return its `SINGLE_COLUMNS`; raise WrongState.
+
+    `missing_requirements` belong to awaiting_confirmation, `visual_acuity` to
+    completed; every move clears what it does not set.
+    """
+    changes = {
+        "where_id": session_id,
+        "missing_requirements": missing_requirements,
+        "visual_acuity": visual_acuity,
+        "updated_at": now.replace(microsecond=0),
+    }
+    session = tx.execute(_MOVES[to], changes).first()
+    if session is None:
+        raise WrongState(f"The session's status does not let it become {to}.")
+    return session
+
+
+def replace_details(
+    tx: Connection, session_id: int, values: Mapping[str, Any], now: datetime
+) -> Row[Any]:
+    """Replace what the partner may change before the exam; return the `LISTED_COLUMNS`.
+
+    Raises WrongState in any other status than created.
+    """
+    changes = {
+        "where_id": session_id,
+        "updated_at": now.replace(microsecond=0),
+        **_to_columns(values),
+    }
+    session = tx.execute(_REPLACE, changes).first()
+    if session is None:
+        raise WrongState("The exam has begun, or the session has ended.")
+    return session
+
+
+def _get_for_desk(tx: Connection, query: Select[Any], partner: str, session_key: str) -> Row[Any]:
+    session = tx.execute(query, {"name": partner, "session_key": session_key}).first()
+    if session is None:
+        raise NotFound("The partner has no such session.")
+    return session
+
+
+def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the replaceable columns of a valid request's session."""
+    order = values.get("order", {})
+    products = [product["type"] for product in order.get("products", ())]
+    return {
+        "charged_currency": order.get("charged_currency"),
+        "charged_amount": order.get("charged_amount"),
+        "products": products,
+        "is_acuity": ACUITY_SERVICE in products,
+        "store_id": values.get("store_id"),
+        "partner_info": values.get("partner_info"),
+        "prescriptions": values.get("prescriptions", []),
+    }

@@ -1,0 +1,126 @@
+"""The tables of the sessions service.
+
+Partners choose the keys of their users and sessions. The prescriptions of a
+session are stored as validated JSON, its partner_info as the text that was sent;
+whatever is searched, counted or moved has a column of its own. Of the secrets
+that open links and exams only the SHA-256 is stored.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import Accounts, accounts_table
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.reference_cache import changes_table
+from sessions_svc.rules.links import MAX_REDIRECT_URL_CHARACTERS
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+accounts = Accounts(accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
+changes = changes_table(metadata)
+outbox = Outbox(metadata)
+
+partners = Table(
+    "partners",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("limits", JSON, nullable=False),  # only those that differ from the default
+)
+stores = Table(
+    "stores",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+)
+products = Table(
+    "products",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("product_key", String(200), primary_key=True),
+)
+users = Table(
+    "users",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("user_key", String(64), primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("first_name", String(50), nullable=False),
+    Column("last_name", String(50), nullable=False),
+    Column("birthdate", Date, nullable=False),
+    Column("region", String(6), nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("updated_at", Instant(), nullable=False),
+)
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),  # orders the sessions of one second
+    Column("account_id", Integer, nullable=False),
+    Column("user_key", String(64), nullable=False),
+    Column("session_key", String(64), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("charged_currency", String(3)),
+    Column("charged_amount", BigInteger),  # NULL: we collect the payment; otherwise the partner has
+    Column("products", JSON, nullable=False),  # types of the ordered products
+    Column("store_id", String(64)),
+    Column("partner_info", Text),
+    Column("prescriptions", JSON, nullable=False),
+    Column(
+        "is_acuity", Boolean, nullable=False, server_default=false()
+    ),  # whether it ordered the acuity service
+    Column("missing_requirements", JSON(none_as_null=True)),  # while awaiting_confirmation
+    Column("visual_acuity", JSON(none_as_null=True)),  # when completed
+    Column("created_at", Instant(), nullable=False),
+    Column("updated_at", Instant(), nullable=False),
+    ForeignKeyConstraint(["account_id", "user_key"], ["users.account_id", "users.user_key"]),
+    UniqueConstraint("account_id", "session_key"),
+    Index("ix_sessions_listing", "account_id", "user_key", "created_at", "id"),
+)
+dispensed_prescriptions = Table(
+    "dispensed_prescriptions",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("type", String(16), nullable=False),
+    Column("issue_date", Date, nullable=False),
+    Column("expiration_date", Date, nullable=False),
+    Column("eyes", JSON, nullable=False),  # right_eye and left_eye, as validated
+)
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("prescription_id", ForeignKey("dispensed_prescriptions.id"), nullable=False, index=True),
+    Column("content_type", String(127), nullable=False),
+    Column("source", LargeBinary, nullable=False),
+)
+links = Table(
+    "links",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
+    Column("redirect_url", String(MAX_REDIRECT_URL_CHARACTERS)),
+    Column("fingerprint", LargeBinary),  # of the request, if it had an idempotency key
+    Column("expires_at", Instant(), nullable=False),
+    Column("exam_hash", String(64), unique=True),  # set when the link is used
+    Column("exam_expires_at", Instant()),
+)

@@ -1,0 +1,35 @@
+"""A store of the tests' own tables, which a test may open several times."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.store.database import Database
+from tests import postgres
+from tests.chassis.probe import metadata
+
+Open = Callable[[], Database]
+
+
+@pytest.fixture
+def opened(engine: str, tmp_path: Path) -> Iterator[Open]:
+    """Opens one store anew at each call, as another process would."""
+    server, name = os.environ["TEST_POSTGRES_URL"], f"probe_{uuid.uuid4().hex[:12]}"
+    url = f"sqlite:///{tmp_path}/new/probe.db"
+    if engine == "postgresql":
+        url = postgres.create_database(server, name)
+    made: list[Database] = []
+
+    def again() -> Database:
+        made.append(Database(url))
+        return made[-1]
+
+    metadata.create_all(again().engine)
+    yield again
+    for database in made:
+        database.close()
+    if engine == "postgresql":
+        postgres.drop_database(server, name)

@@ -1,0 +1,228 @@
+"""Nothing waits for PostgreSQL without a bound, and it needs no options at the start."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import which
+
+import pytest
+from sqlalchemy import insert, make_url, select, text
+
+from chassis import context
+from chassis.context import Call
+from chassis.errors import Overloaded, TooLate
+from chassis.store.database import Database, database_error
+from chassis.store.migrations import migrate
+from chassis.store.postgres import driver, missing_settings
+from orders_svc.__main__ import SERVICE
+from tests import postgres
+from tests.chassis.probe import metadata, notes
+from tests.chassis.store.proxy import run_proxy
+
+SECONDS = 1.0  # how long the caller of `serving` waits
+
+
+class Patience:
+    """As much of a gRPC context as a call asks."""
+
+    def __init__(self, seconds: float) -> None:
+        self.ends = time.monotonic() + seconds
+
+    def time_remaining(self) -> float:
+        return self.ends - time.monotonic()
+
+    def is_active(self) -> bool:
+        return self.time_remaining() > 0
+
+
+@contextmanager
+def serving(seconds: float = SECONDS) -> Iterator[None]:
+    """A call with this deadline, served by this thread."""
+    context.begin_call(Call("rpc", "id", {}, Patience(seconds)))  # type: ignore[arg-type]  # all it asks
+    try:
+        yield
+    finally:
+        context.end_call()
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server, name = os.environ["TEST_POSTGRES_URL"], f"bounds_{uuid.uuid4().hex[:12]}"
+    made = postgres.create_database(server, name)
+    database = Database(made)
+    metadata.create_all(database.engine)
+    database.close()
+    yield made
+    postgres.drop_database(server, name)
+
+
+def put(database: Database, note: str, *, single: bool = False) -> None:
+    with database.write(single=single) as tx:
+        tx.execute(insert(notes).values(text=note))
+
+
+def kept(database: Database) -> list[str]:
+    with database.read() as tx:
+        return list(tx.execute(select(notes.c.text).order_by(notes.c.id)).scalars())
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_server_that_acknowledges_and_never_answers(url: str, single: bool) -> None:
+    with run_proxy(url) as (proxy, through):
+        database = Database(through)
+        for _ in range(3):
+            put(database, "before", single=single)
+            proxy.is_mute.set()
+            began = time.monotonic()
+            with serving(), pytest.raises(Overloaded):
+                put(database, "never", single=single)
+            with serving(), pytest.raises(Overloaded), database.read() as tx:
+                tx.execute(select(1))
+            assert time.monotonic() - began < 30
+            proxy.is_mute.clear()
+        put(database, "after")
+        assert "after" in kept(database)
+        database.close()
+
+
+def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
+    database, other = Database(url), Database(url)
+
+    def freeze() -> None:
+        with database.write() as tx:
+            tx.execute(insert(notes).values(text="frozen"))
+            pid = tx.execute(text("SELECT pg_backend_pid()")).scalar()
+            assert isinstance(pid, int)
+            os.kill(pid, signal.SIGSTOP)
+            frozen.append(pid)
+            tx.execute(insert(notes).values(text="frozen"))
+
+    frozen: list[int] = []
+    try:
+        for _ in range(3):
+            with serving(), pytest.raises(Overloaded):
+                freeze()
+        put(other, "others go on")
+        assert kept(other) == ["others go on"]
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+        database.close()
+        other.close()
+
+
+def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
+    database = Database(url)
+
+    def sleep_in_the_block() -> None:
+        with database.write() as tx:
+            tx.execute(insert(notes).values(text="late"))
+            time.sleep(0.3)
+
+    with serving(0.2), pytest.raises(TooLate):
+        sleep_in_the_block()
+    assert kept(database) == []
+    database.close()
+
+
+def test_a_statement_ends_in_the_server_too(url: str) -> None:
+    database = Database(url)
+    with database.write() as tx:
+        row = tx.execute(
+            text("SELECT current_setting('lock_timeout'), current_setting('statement_timeout')")
+        ).one()
+    assert tuple(row) == ("5s", "20s")
+    with serving(), database.write() as tx:
+        limit = tx.execute(text("SELECT current_setting('statement_timeout')")).scalar()
+    assert re.fullmatch("1s|[0-9]{1,3}ms", str(limit))
+    database.close()
+
+
+def test_migrate_settles_the_role(url: str) -> None:
+    database = Database(url)
+    with database.read() as tx:
+        assert missing_settings(driver(tx)) != []
+        assert not driver(tx).is_settled
+    with database.write() as tx:
+        tx.execute(text("DROP TABLE notes, accounts, idempotency_keys, reference_changes"))
+    migrate(database, SERVICE.migrations)
+    database.close()
+    again = Database(url)
+    with again.read() as tx:
+        assert driver(tx).is_settled
+        assert tx.execute(text("SHOW timezone")).scalar() == "UTC"
+    again.close()
+
+
+def test_an_error_has_its_sqlstate_for_the_log(url: str) -> None:
+    database = Database(url)
+    with pytest.raises(Exception, match="does_not_exist") as raised, database.read() as tx:
+        tx.execute(text("SELECT does_not_exist"))
+    assert database_error(raised.value) == "42703"
+    assert database_error(ValueError()) == ""
+    database.close()
+
+
+@contextmanager
+def run_pgbouncer(url: str, folder: Path) -> Iterator[str]:
+    """Debian's PgBouncer in transaction mode before the server at `url`."""
+    program = which("pgbouncer") or "/usr/sbin/pgbouncer"
+    if not Path(program).exists():
+        pytest.fail("Install PgBouncer for this test: apt-get install pgbouncer")
+    given = make_url(url)
+    host, port = given.query["host"], given.query.get("port", "5432")
+    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "bouncer.ini").write_text(
+        f"""[databases]
+{given.database} = host={host} port={port} dbname={given.database} user=postgres
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {folder}
+listen_port = 6543
+auth_type = trust
+auth_file = {folder}/users.txt
+pool_mode = transaction
+default_pool_size = 4
+"""
+    )
+    account: dict[str, object] = {}
+    if os.geteuid() == 0:
+        # PgBouncer refuses to run as root: as the server's own account it reaches its socket.
+        owner = Path(str(host)).stat()
+        for each in (folder, *folder.iterdir()):
+            os.chown(each, owner.st_uid, owner.st_gid)
+        account = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    process = subprocess.Popen(
+        [program, "-q", str(folder / "bouncer.ini")],
+        **account,  # type: ignore[call-overload]  # by name
+    )
+    through = given.set(query={"host": str(folder), "port": "6543"})
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / ".s.PGSQL.6543").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        yield through.render_as_string(hide_password=False)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_it_works_behind_pgbouncer(url: str) -> None:
+    folder = Path(
+        subprocess.check_output(["mktemp", "-d", "/tmp/bouncer.XXXXXX"], text=True).strip()
+    )
+    with run_pgbouncer(url, folder) as through:
+        database = Database(through, prepare=False)
+        for number in range(20):
+            put(database, str(number), single=number % 2 == 0)
+        with database.stream() as tx:
+            assert len(tx.execute(select(notes)).all()) == 20
+        database.check()
+        database.close()

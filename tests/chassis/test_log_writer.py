@@ -1,0 +1,137 @@
+"""Log lines never make a call wait, and never break one."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chassis.log_writer import FolderSink, LogWriter, StreamSink
+
+ROOT = Path(__file__).parents[2]
+
+
+def say_dropped(count: int) -> str:
+    return f"dropped {count}"
+
+
+class Slow:
+    """A sink that a test opens."""
+
+    def __init__(self) -> None:
+        self.reader, writer = os.pipe()
+        self.sink = StreamSink(writer)
+
+    def close(self) -> None:
+        os.close(self.reader)
+        os.close(self.sink.descriptor)
+
+
+def read_lines(folder: Path) -> list[str]:
+    files = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    return [line for path in files for line in path.read_text().splitlines()]
+
+
+def test_lines_are_written_in_order_and_flushed_at_the_end(tmp_path: Path) -> None:
+    writer = LogWriter(FolderSink(tmp_path / "logs", "orders"), say_dropped)
+    for number in range(2000):
+        writer.write(str(number))
+    writer.close()
+    assert (tmp_path / "logs" / "orders.jsonl").read_text().splitlines() == [
+        str(number) for number in range(2000)
+    ]
+    assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "logs" / "orders.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:
+    slow = Slow()
+    writer = LogWriter(slow.sink, say_dropped, max_lines=100)
+    began = time.process_time()
+    for number in range(20_000):
+        writer.write(f"{number} " + "x" * 100)
+    assert time.process_time() - began < 5
+    assert writer.dropped > 0
+    began = time.monotonic()
+    writer.close(0.1)
+    assert time.monotonic() - began < 30
+    read = os.read(slow.reader, 1 << 20)
+    while b"dropped" not in read:
+        read += os.read(slow.reader, 1 << 20)
+    slow.close()
+
+
+def test_a_closed_descriptor_is_counted() -> None:
+    reader, descriptor = os.pipe()
+    os.close(reader)
+    os.close(descriptor)
+    writer = LogWriter(StreamSink(descriptor), say_dropped)
+    writer.write("lost")
+    writer.close()
+    assert writer.failed == 1
+
+
+def test_files_are_rotated_and_bounded(tmp_path: Path) -> None:
+    sink = FolderSink(tmp_path, "orders", max_bytes=1000)
+    for number in range(100):
+        sink.write(f"{number:03} {'x' * 95}\n".encode())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [*(f"orders.{age}.jsonl" for age in range(1, 6)), "orders.jsonl"]
+    assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
+    assert read_lines(tmp_path)[-1].startswith("099")
+
+
+def test_each_process_has_a_file_of_its_own(tmp_path: Path) -> None:
+    first, second = FolderSink(tmp_path, "gateway"), FolderSink(tmp_path, "gateway")
+    assert (first.path.name, second.path.name) == ("gateway.jsonl", "gateway-2.jsonl")
+    os.close(first.descriptor)
+    assert FolderSink(tmp_path, "gateway").path.name == "gateway.jsonl"
+
+
+SCRIPT = """
+import os, sys
+from pathlib import Path
+from chassis import telemetry
+{before}
+telemetry.configure("probe", folder={folder})
+for number in range(3):
+    telemetry.log().info("rpc", ms=number)
+telemetry.log().warning("slow", reason="TEST")
+telemetry.log().info("listening", address="here")
+"""
+
+
+def run(before: str = "", folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    script = SCRIPT.format(before=before, folder=f"Path({str(folder)!r})" if folder else None)
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+
+def test_a_process_writes_its_lines_before_it_ends() -> None:
+    done = run()
+    assert done.returncode == 0
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
+        *["rpc"] * 3,
+        "slow",
+        "listening",
+    ]
+
+
+def test_with_a_folder_the_terminal_shows_what_matters_in_words(tmp_path: Path) -> None:
+    done = run(folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.splitlines() == [
+        "probe: warning: slow reason=TEST",
+        "probe: listening address=here",
+    ]
+    assert len(read_lines(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_a_closed_terminal_breaks_nothing(descriptor: int, tmp_path: Path) -> None:
+    done = run(f"os.close({descriptor})", tmp_path if descriptor == 2 else None)
+    assert done.returncode in (0, 120)  # 120: Python itself could not flush its streams

@@ -1,0 +1,131 @@
+"""The supervisor of `make run`: what dies starts again, and nothing outlives it."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from demo.supervisor import MAX_RESTARTS, Supervisor, find_busy_address, read_procfile
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(commands: dict[str, str], seconds: float = 30) -> int:
+    """Run until it ends by itself."""
+    supervisor = Supervisor(commands, os.environ)
+    timer = threading.Timer(seconds, supervisor.stop.set)
+    timer.start()
+    try:
+        return supervisor.run()
+    finally:
+        timer.cancel()
+
+
+def wait_for(condition: object, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]  # a function
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_a_process_that_dies_is_started_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = tmp_path / "marks"
+    command = f"echo x >> {marks}; if [ $(wc -l < {marks}) -lt 3 ]; then exit 7; fi; exec sleep 60"
+    supervisor = Supervisor({"flaky": command}, os.environ)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 3)
+    supervisor.stop.set()
+    thread.join(30)
+    printed = capsys.readouterr().out
+    assert printed.count("flaky ended with 7; starting it again") == 2
+    assert "flaky stopped (rc=" in printed
+
+
+def test_a_process_that_dies_too_often_stops_everything(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run({"hopeless": "exit 3", "steady": "exec sleep 60"}) == 1
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"hopeless started", printed)) == MAX_RESTARTS + 1
+    assert "hopeless ended with 3, 6 times within a minute: stopping everything." in printed
+    assert "steady stopped (rc=-15)" in printed
+
+
+def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = f"echo $$ >> {pids}; sleep 60 & echo $! >> {pids}; wait"
+    script = (
+        "import os, sys; from demo.supervisor import Supervisor;"
+        "Supervisor({'one': sys.argv[1], 'two': sys.argv[1]}, os.environ).run()"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, command], cwd=ROOT)
+    wait_for(lambda: pids.exists() and len(pids.read_text().splitlines()) == 4)
+    children = [int(line) for line in pids.read_text().splitlines()]
+    assert all(map(is_alive, children))
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(map(is_alive, children)))
+
+
+def test_a_busy_address_is_found_by_its_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        assert find_busy_address({"FREE": "127.0.0.1:0", "ORDERS_LISTEN": address}) == (
+            "ORDERS_LISTEN"
+        )
+    assert find_busy_address({"ORDERS_LISTEN": address}) is None
+
+
+def test_nothing_is_touched_where_a_port_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        address = f"127.0.0.1:{busy.getsockname()[1]}"
+        done = subprocess.run(
+            [sys.executable, "-m", "demo"],
+            cwd=ROOT,
+            env={**os.environ, "DATA_DIR": str(tmp_path / "data"), "SESSIONS_LISTEN": address},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{address} is in use. Set SESSIONS_LISTEN to another address, or stop what listens there."
+        " Nothing was started or changed.\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_stop_drains(tmp_path: Path) -> None:
+    ready, drained = tmp_path / "ready", tmp_path / "drained"
+    command = f"trap 'touch {drained}; exit 0' TERM; touch {ready}; while :; do sleep 0.05; done"
+    supervisor = Supervisor({"slow": command}, os.environ)
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    wait_for(ready.exists)
+    supervisor.stop.set()
+    thread.join(30)
+    assert drained.exists()
+    assert supervisor.keeper.poll() == -signal.SIGKILL
+
+
+def test_the_procfile_names_four_processes() -> None:
+    commands = read_procfile(ROOT / "Procfile")
+    assert set(commands) == {"sessions", "orders", "subscriptions", "gateway"}
