@@ -4,23 +4,24 @@ isort:skip_file
 The orders service: eyeglass orders to lens labs.
 
 An optician (a dashboard user of the calling client) reads what a lab offers
-and sends it orders. A lab, account number or order that the user does not
-have answers like one that does not exist.
+and sends it orders. A lab, account number or order that the user may not see
+is answered like one that does not exist.
 
 Units: dioptres for sphere, cylinder and add; prism dioptres for prism;
 degrees for axis, pantoscopic_tilt and wrap; millimetres for all lengths.
 All ranges are inclusive; lengths of text are counted in code points.
 Source: the lab API v1 pages named in the README.
 
-Every RPC but CreateToken wants metadata "authorization" (Bearer token, or
-Basic client_id:client_secret) and "user-email", and may answer
-UNAUTHENTICATED (no or expired token), INVALID_ARGUMENT naming "User-Email"
-(missing), PERMISSION_DENIED (not a user of this client), RESOURCE_EXHAUSTED
-(busy), DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
-idempotency key) and INTERNAL. The RPCs of LabDeskService want no "user-email".
+Every RPC but CreateToken and LogIn needs the metadata "authorization" (Bearer
+token, or Basic client_id:client_secret) and "user-email", and may answer
+UNAUTHENTICATED (no token, or an expired one), INVALID_ARGUMENT naming
+"User-Email" (missing), PERMISSION_DENIED (not a user of this client),
+RESOURCE_EXHAUSTED (busy), DEADLINE_EXCEEDED (the effect is then unknown:
+repeat with the same idempotency key) and INTERNAL. The RPCs of LabDeskService
+need no "user-email".
 
-A user sees the orders of the client that went to his labs under his account
-numbers, whichever user of the client made them, and no other order.
+A user sees the client's orders that went to the user's labs under the user's
+account numbers, whichever user of the client made them, and no other orders.
 """
 
 from collections import abc as _abc
@@ -40,7 +41,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WhoAmIRequest(_message.Message):
-    """Asks who calls."""
+    """Asks who is calling: the metadata says it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -57,7 +58,7 @@ Global___WhoAmIRequest: _TypeAlias = WhoAmIRequest  # noqa: Y015
 
 @_typing.final
 class WhoAmIResponse(_message.Message):
-    """Who calls."""
+    """Who is calling."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -67,7 +68,7 @@ class WhoAmIResponse(_message.Message):
     client: _builtins.str
     """The client: the name of the calling account."""
     user: _builtins.str
-    """E-mail address of the dashboard user for whom the call is made."""
+    """E-mail address of the dashboard user that the call acts for."""
     @_builtins.property
     def labs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Lab]:
         """The labs of the user, as ListLabs returns them."""
@@ -137,7 +138,7 @@ Global___Token: _TypeAlias = Token  # noqa: Y015
 
 @_typing.final
 class ListLabsRequest(_message.Message):
-    """Nothing to say: the user is named by metadata."""
+    """Empty: metadata names the user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -188,7 +189,7 @@ class Lab(_message.Message):
     id: _builtins.str
     """Opaque id."""
     name: _builtins.str
-    """What the lab calls itself."""
+    """The lab's name."""
     account_number: _builtins.str
     """The user's account at the lab."""
     def __init__(
@@ -208,7 +209,7 @@ Global___Lab: _TypeAlias = Lab  # noqa: Y015
 
 @_typing.final
 class GetOrderSettingsRequest(_message.Message):
-    """Which lab's settings."""
+    """Names the lab."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -234,7 +235,7 @@ Global___GetOrderSettingsRequest: _TypeAlias = GetOrderSettingsRequest  # noqa: 
 
 @_typing.final
 class OrderSettings(_message.Message):
-    """The words that a lab accepts, matched exactly."""
+    """The words that a lab accepts; matched exactly."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -250,7 +251,7 @@ class OrderSettings(_message.Message):
 
     @_builtins.property
     def frame_materials(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The frame materials that the lab works on; information only."""
+        """The frame materials that the lab works on; for information only."""
 
     @_builtins.property
     def mounting_options(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -288,7 +289,7 @@ Global___OrderSettings: _TypeAlias = OrderSettings  # noqa: Y015
 
 @_typing.final
 class ListStylesRequest(_message.Message):
-    """Which lab's styles."""
+    """Names the lab and the lens type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -342,7 +343,7 @@ Global___ListStylesResponse: _TypeAlias = ListStylesResponse  # noqa: Y015
 
 @_typing.final
 class ListMaterialsRequest(_message.Message):
-    """Which style's materials."""
+    """Names the style."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -396,7 +397,7 @@ Global___ListMaterialsResponse: _TypeAlias = ListMaterialsResponse  # noqa: Y015
 
 @_typing.final
 class ListAddonsRequest(_message.Message):
-    """Which style and material's addons."""
+    """Names the style and the material."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -411,7 +412,7 @@ class ListAddonsRequest(_message.Message):
     style: _builtins.str
     """Style id."""
     material: _builtins.str
-    """Material id; outside the style it has no addons."""
+    """Material id; one outside the style has no addons."""
     def __init__(
         self,
         *,
@@ -430,7 +431,7 @@ Global___ListAddonsRequest: _TypeAlias = ListAddonsRequest  # noqa: Y015
 
 @_typing.final
 class ListAddonsResponse(_message.Message):
-    """What can be added to a lens."""
+    """The addons of a lens."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -500,7 +501,7 @@ class Coat(_message.Message):
     id: _builtins.str
     """Opaque id."""
     name: _builtins.str
-    """For people."""
+    """For display."""
     type: _builtins.str
     """"ar", "mirror", "scratch", "uv", or absent."""
     def __init__(
@@ -531,7 +532,7 @@ class CatalogEntry(_message.Message):
     id: _builtins.str
     """Opaque id."""
     name: _builtins.str
-    """For people."""
+    """For display."""
     def __init__(
         self,
         *,
@@ -548,7 +549,7 @@ Global___CatalogEntry: _TypeAlias = CatalogEntry  # noqa: Y015
 
 @_typing.final
 class CreateOrderRequest(_message.Message):
-    """A new order. Which blocks are wanted depends on mode, submission_type and
+    """A new order. Which blocks are required depends on mode, submission_type and
     order_type; a block that does not belong is refused.
     """
 
@@ -601,7 +602,7 @@ class CreateOrderRequest(_message.Message):
 
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Each one of the lab's services; at most 100."""
+        """Each is one of the lab's services; at most 100."""
 
     @_builtins.property
     def redo_data(self) -> Global___RedoData:
@@ -613,7 +614,7 @@ class CreateOrderRequest(_message.Message):
 
     @_builtins.property
     def shipping(self) -> Global___Shipping:
-        """Where the glasses go, when not to the account's address."""
+        """Where the glasses go, if not to the account's address."""
 
     def __init__(
         self,
@@ -678,7 +679,7 @@ Global___Patient: _TypeAlias = Patient  # noqa: Y015
 
 @_typing.final
 class Lens(_message.Message):
-    """The lens: ids of one chain style, material, color."""
+    """The lens: a style, one of its materials, one of their colors."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -776,9 +777,9 @@ class Frame(_message.Message):
     sku: _builtins.str
     """At most 50 characters."""
     tracing: _builtins.str
-    """Text of an OMA (Vision Council DCS) file, at most 256 KiB. One that no lens
-    should be cut from is refused, with the line and the reason; what is odd
-    about any other is a warning.
+    """Text of an OMA (Vision Council DCS) file, at most 256 KiB. A tracing that no
+    lens should be cut from is refused with the line and the reason; other
+    oddities are warnings.
     """
     def __init__(
         self,
@@ -972,7 +973,7 @@ Global___RxEye: _TypeAlias = RxEye  # noqa: Y015
 
 @_typing.final
 class Prism(_message.Message):
-    """A prism; the direction carries the sign."""
+    """A prism; its direction takes the place of a sign."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1000,7 +1001,7 @@ Global___Prism: _TypeAlias = Prism  # noqa: Y015
 
 @_typing.final
 class RedoData(_message.Message):
-    """Why an order is made again."""
+    """Why an order is redone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1030,7 +1031,7 @@ Global___RedoData: _TypeAlias = RedoData  # noqa: Y015
 
 @_typing.final
 class MultiPairData(_message.Message):
-    """The pair that this one belongs to."""
+    """The order that this pair belongs to."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1122,7 +1123,7 @@ Global___Address: _TypeAlias = Address  # noqa: Y015
 
 @_typing.final
 class CreateOrderResponse(_message.Message):
-    """The order's id, and where a draft is reviewed."""
+    """The order's id, and the review page of a draft."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1132,10 +1133,10 @@ class CreateOrderResponse(_message.Message):
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     url: _builtins.str
-    """Review page; only of a draft."""
+    """Review page; only for a draft."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
-        """What the lab may ask about; none of it stopped the order."""
+        """What the lab may ask about; none of it prevents the order."""
 
     def __init__(
         self,
@@ -1156,16 +1157,16 @@ Global___CreateOrderResponse: _TypeAlias = CreateOrderResponse  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """Something odd in an order that was taken all the same."""
+    """An oddity of an order that was accepted all the same."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARAM_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     param: _builtins.str
-    """Dotted path of the field that it is about, "rx.left_eye.sphere"."""
+    """Dotted path of the field concerned, such as "rx.left_eye.sphere"."""
     message: _builtins.str
-    """For people."""
+    """For display."""
     def __init__(
         self,
         *,
@@ -1182,7 +1183,7 @@ Global___Warning: _TypeAlias = Warning  # noqa: Y015
 
 @_typing.final
 class ListOrdersRequest(_message.Message):
-    """Which page of which orders."""
+    """Names the page and filters the orders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1296,9 +1297,9 @@ class ListedOrder(_message.Message):
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     tray_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     invoice_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     lab_status: _builtins.str
     """draft, submitted, in_progress, on_hold, shipped or cancelled."""
     created: _builtins.int
@@ -1332,7 +1333,7 @@ Global___ListedOrder: _TypeAlias = ListedOrder  # noqa: Y015
 
 @_typing.final
 class GetOrderRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1354,7 +1355,7 @@ Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderOutlineRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1376,7 +1377,7 @@ Global___GetOrderOutlineRequest: _TypeAlias = GetOrderOutlineRequest  # noqa: Y0
 
 @_typing.final
 class GetOrderJobRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1398,7 +1399,7 @@ Global___GetOrderJobRequest: _TypeAlias = GetOrderJobRequest  # noqa: Y015
 
 @_typing.final
 class SubmitOrderRequest(_message.Message):
-    """Which draft."""
+    """Names the draft."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1420,7 +1421,7 @@ Global___SubmitOrderRequest: _TypeAlias = SubmitOrderRequest  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
-    """An order: how it stands, and from mode on how it was sent."""
+    """An order: its current state, and from mode on the document as it was sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1459,11 +1460,11 @@ class Order(_message.Message):
     updated: _builtins.int
     """Unix time of its last change, in seconds."""
     tray_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     invoice_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     mode: _builtins.str
-    """As it was sent: a draft says "draft" after it was submitted, too."""
+    """As it was sent: a draft keeps "draft" even after it is submitted."""
     submission_type: _builtins.str
     """As it was sent."""
     order_type: _builtins.str
@@ -1478,11 +1479,11 @@ class Order(_message.Message):
     """As they were sent."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
-        """As of the last check: when it was created, or submitted."""
+        """As of the last check: at creation or at submission."""
 
     @_builtins.property
     def traced(self) -> Global___Traced:
-        """What was measured of frame.tracing; only with one."""
+        """Measurements of frame.tracing; absent without one."""
 
     @_builtins.property
     def patient(self) -> Global___Patient:
@@ -1561,7 +1562,7 @@ Global___Order: _TypeAlias = Order  # noqa: Y015
 
 @_typing.final
 class Traced(_message.Message):
-    """What was measured of a tracing, by the boxing system (ISO 8624)."""
+    """Measurements of a tracing by the boxing system (ISO 8624)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1569,11 +1570,11 @@ class Traced(_message.Message):
     RIGHT_EYE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def left_eye(self) -> Global___TracedEye:
-        """OS, when it was traced."""
+        """OS, if it was traced."""
 
     @_builtins.property
     def right_eye(self) -> Global___TracedEye:
-        """OD, when it was traced."""
+        """OD, if it was traced."""
 
     def __init__(
         self,
@@ -1591,7 +1592,7 @@ Global___Traced: _TypeAlias = Traced  # noqa: Y015
 
 @_typing.final
 class TracedEye(_message.Message):
-    """What was measured of one traced lens shape."""
+    """Measurements of one traced lens shape."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1604,7 +1605,7 @@ class TracedEye(_message.Message):
     b: _builtins.float
     """Box height, mm."""
     lens_ed: _builtins.float
-    """Effective diameter, mm: twice the longest radius from the box's center."""
+    """Effective diameter, mm: twice the longest radius from the center of the box."""
     circumference: _builtins.float
     """Length of the outline, mm."""
     def __init__(
@@ -1625,7 +1626,7 @@ Global___TracedEye: _TypeAlias = TracedEye  # noqa: Y015
 
 @_typing.final
 class OrderOutline(_message.Message):
-    """The lenses of an order, seen from the front."""
+    """A drawing of an order's lenses, seen from the front."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1669,7 +1670,7 @@ Global___OrderJob: _TypeAlias = OrderJob  # noqa: Y015
 
 @_typing.final
 class ListLabOrdersRequest(_message.Message):
-    """Which page of which lab's orders."""
+    """Names the lab and the page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1681,7 +1682,7 @@ class ListLabOrdersRequest(_message.Message):
     lab: _builtins.str
     """Lab id."""
     lab_status: _builtins.str
-    """Only orders in this state: submitted, in_progress, on_hold, shipped or
+    """Only orders of this status: submitted, in_progress, on_hold, shipped or
     cancelled; submitted when absent.
     """
     starting_after: _builtins.str
@@ -1723,7 +1724,7 @@ class ListLabOrdersResponse(_message.Message):
     """Whether there are more in the direction of the page."""
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabOrder]:
-        """In the order in which they were submitted."""
+        """First submitted first."""
 
     def __init__(
         self,
@@ -1741,7 +1742,7 @@ Global___ListLabOrdersResponse: _TypeAlias = ListLabOrdersResponse  # noqa: Y015
 
 @_typing.final
 class LabOrder(_message.Message):
-    """An order as a lab's queue shows it: nothing of the patient."""
+    """An order as a lab's queue shows it, without patient data."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1763,13 +1764,13 @@ class LabOrder(_message.Message):
     lab_status: _builtins.str
     """submitted, in_progress, on_hold, shipped or cancelled."""
     tray_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     invoice_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     created: _builtins.int
     """Unix time of the order, in seconds."""
     submitted: _builtins.int
-    """Unix time when it was sent to the lab, in seconds."""
+    """Unix time when it was submitted to the lab, in seconds."""
     updated: _builtins.int
     """Unix time of its last change, in seconds."""
     def __init__(
@@ -1802,7 +1803,7 @@ Global___LabOrder: _TypeAlias = LabOrder  # noqa: Y015
 
 @_typing.final
 class GetLabOrderRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1824,7 +1825,7 @@ Global___GetLabOrderRequest: _TypeAlias = GetLabOrderRequest  # noqa: Y015
 
 @_typing.final
 class GetLabOrderJobRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1846,7 +1847,7 @@ Global___GetLabOrderJobRequest: _TypeAlias = GetLabOrderJobRequest  # noqa: Y015
 
 @_typing.final
 class UpdateOrderRequest(_message.Message):
-    """What changes of an order: at least one of the three."""
+    """A change of an order: at least one of the three fields after order_id."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1859,9 +1860,9 @@ class UpdateOrderRequest(_message.Message):
     lab_status: _builtins.str
     """in_progress, on_hold, shipped, cancelled or submitted."""
     tray_number: _builtins.str
-    """1-50 characters; stays when absent."""
+    """1-50 characters; unchanged when absent."""
     invoice_number: _builtins.str
-    """1-50 characters; stays when absent."""
+    """1-50 characters; unchanged when absent."""
     def __init__(
         self,
         *,
@@ -1887,7 +1888,7 @@ Global___UpdateOrderRequest: _TypeAlias = UpdateOrderRequest  # noqa: Y015
 
 @_typing.final
 class LogInRequest(_message.Message):
-    """Who logs in."""
+    """The credentials of a dashboard user."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1896,13 +1897,13 @@ class LogInRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     REPLACES_FIELD_NUMBER: _builtins.int
     email: _builtins.str
-    """As it was loaded, at most 254 characters."""
+    """As loaded with the reference data, at most 254 characters."""
     password: _builtins.str
     """At most 255 characters."""
     address: _builtins.str
-    """The network address of whoever logs in; attempts from one are counted."""
+    """The network address of the person logging in; attempts from it are counted."""
     replaces: _builtins.str
-    """A session that ends when this one begins."""
+    """Token of a session that ends when this one begins."""
     def __init__(
         self,
         *,
@@ -1928,9 +1929,9 @@ class DashboardSession(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
-    """Opaque; kept only as a hash, and not given again."""
+    """Opaque; stored only as a hash, and never returned again."""
     expires: _builtins.int
-    """Unix time of its end, in seconds: 12 hours after its begin."""
+    """Unix time of its end, in seconds: 12 hours after it begins."""
     def __init__(
         self,
         *,
@@ -1947,7 +1948,7 @@ Global___DashboardSession: _TypeAlias = DashboardSession  # noqa: Y015
 
 @_typing.final
 class LogOutRequest(_message.Message):
-    """Nothing to say: the session is named by metadata."""
+    """Empty: metadata names the session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1964,7 +1965,7 @@ Global___LogOutRequest: _TypeAlias = LogOutRequest  # noqa: Y015
 
 @_typing.final
 class LogOutResponse(_message.Message):
-    """Nothing to say."""
+    """Empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1981,7 +1982,7 @@ Global___LogOutResponse: _TypeAlias = LogOutResponse  # noqa: Y015
 
 @_typing.final
 class SearchOrdersRequest(_message.Message):
-    """Which page of which orders."""
+    """Names the page and filters the orders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2030,7 +2031,7 @@ class SearchOrdersResponse(_message.Message):
     has_more: _builtins.bool
     """Whether there are more in the direction of the page."""
     too_many: _builtins.bool
-    """Whether more names begin with the text than are looked at (500)."""
+    """Whether more names begin with the text than are examined (500)."""
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundOrder]:
         """Newest first."""
@@ -2052,7 +2053,7 @@ Global___SearchOrdersResponse: _TypeAlias = SearchOrdersResponse  # noqa: Y015
 
 @_typing.final
 class FoundOrder(_message.Message):
-    """An order in the list of the dashboard."""
+    """An order as the dashboard lists it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2069,13 +2070,13 @@ class FoundOrder(_message.Message):
     patient: _builtins.str
     """First and last name."""
     lab_name: _builtins.str
-    """What the lab calls itself."""
+    """The lab's name."""
     lab_status: _builtins.str
     """draft, submitted, in_progress, on_hold, shipped or cancelled."""
     tray_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     invoice_number: _builtins.str
-    """The lab's own, when it has given one."""
+    """The lab's own, if it has assigned one."""
     created: _builtins.int
     """Unix time of the order, in seconds."""
     updated: _builtins.int
@@ -2109,7 +2110,7 @@ Global___FoundOrder: _TypeAlias = FoundOrder  # noqa: Y015
 
 @_typing.final
 class GetReviewRequest(_message.Message):
-    """Which order."""
+    """Names the order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2131,8 +2132,8 @@ Global___GetReviewRequest: _TypeAlias = GetReviewRequest  # noqa: Y015
 
 @_typing.final
 class Review(_message.Message):
-    """An order as an optician reviews it. What a catalog no longer has is named by
-    its id.
+    """An order as an optician reviews it. What has left the catalog is named by its
+    id.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -2147,7 +2148,7 @@ class Review(_message.Message):
     RIGHT_EYE_FIELD_NUMBER: _builtins.int
     LEFT_EYE_FIELD_NUMBER: _builtins.int
     lab_name: _builtins.str
-    """What the lab calls itself."""
+    """The lab's name."""
     style: _builtins.str
     """The lens style's name."""
     material: _builtins.str
@@ -2166,11 +2167,11 @@ class Review(_message.Message):
 
     @_builtins.property
     def right_eye(self) -> Global___ReviewedEye:
-        """Worked out of rx.right_eye; only with one."""
+        """Derived from rx.right_eye; absent without one."""
 
     @_builtins.property
     def left_eye(self) -> Global___ReviewedEye:
-        """Worked out of rx.left_eye; only with one."""
+        """Derived from rx.left_eye; absent without one."""
 
     def __init__(
         self,
@@ -2195,7 +2196,7 @@ Global___Review: _TypeAlias = Review  # noqa: Y015
 
 @_typing.final
 class ReviewedEye(_message.Message):
-    """What is worked out of the prescription of an eye."""
+    """Values derived from the prescription of an eye."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2206,12 +2207,12 @@ class ReviewedEye(_message.Message):
     """Sphere plus half the cylinder, dioptres."""
     @_builtins.property
     def other_form(self) -> Global___OtherForm:
-        """In the other cylinder form; only with a cylinder other than 0."""
+        """The power in the other cylinder form; absent without a cylinder."""
 
     @_builtins.property
     def prism(self) -> Global___ResultantPrism:
-        """The one prism that horizontal and vertical prism make together; only with
-        both.
+        """The prism that the horizontal and the vertical one make together; present only
+        with both.
         """
 
     def __init__(
@@ -2261,7 +2262,7 @@ Global___OtherForm: _TypeAlias = OtherForm  # noqa: Y015
 
 @_typing.final
 class ResultantPrism(_message.Message):
-    """A prism with a base between the four directions."""
+    """A prism whose base may lie in any direction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

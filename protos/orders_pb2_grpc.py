@@ -107,8 +107,8 @@ class OrderServiceServicer:
     """
 
     def CreateToken(self, request, context):
-        """Exchanges client credentials for a token that is valid 24 hours.
-        UNAUTHENTICATED when they are wrong. Wants no authorization.
+        """Exchanges client credentials for a token that is valid for 24 hours.
+        UNAUTHENTICATED when they are wrong. Needs no authorization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,21 +122,21 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrderSettings(self, request, context):
-        """Gives the option lists of a lab. NOT_FOUND for a lab of somebody else.
+        """Returns the option lists of a lab. NOT_FOUND unless it is a lab of the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListStyles(self, request, context):
-        """Lists a lab's lens styles. NOT_FOUND for a lab of somebody else.
+        """Lists a lab's lens styles. NOT_FOUND unless it is a lab of the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListMaterials(self, request, context):
-        """Lists the materials of a style. NOT_FOUND for a lab of somebody else.
+        """Lists the materials of a style. NOT_FOUND unless it is a lab of the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +144,7 @@ class OrderServiceServicer:
 
     def ListAddons(self, request, context):
         """Lists coats, colors and tints of a style in a material.
-        NOT_FOUND for a lab of somebody else.
+        NOT_FOUND unless it is a lab of the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,7 +152,7 @@ class OrderServiceServicer:
 
     def CreateOrder(self, request, context):
         """Creates an order, as a draft or submitted to the lab.
-        INVALID_ARGUMENT when a field is at fault, the lab included.
+        INVALID_ARGUMENT when a field, including the lab, breaks a rule.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,24 +160,24 @@ class OrderServiceServicer:
 
     def ListOrders(self, request, context):
         """Lists the orders of a lab of the user, newest first, one page at a time.
-        NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
-        no order of this list.
+        NOT_FOUND unless it is a lab of the user; INVALID_ARGUMENT for a cursor that
+        is no order of this list.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetOrder(self, request, context):
-        """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
-        the user does not see.
+        """Returns an order as it was sent, and its current state. NOT_FOUND for an
+        order that the user does not see.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitOrder(self, request, context):
-        """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
-        names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+        """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+        names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
         when the order is not a draft.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -192,7 +192,7 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrderJob(self, request, context):
-        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+        """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
         GetOrder.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -200,8 +200,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WhoAmI(self, request, context):
-        """Returns who calls: the client of the credentials, the user that "user-email"
-        names, and the labs of this user. Has no effect.
+        """Returns who is calling: the client of the credentials, the user that
+        "user-email" or the session names, and the labs of this user. Has no effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -641,8 +641,8 @@ class OrderService:
 
 class LabDeskServiceStub:
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     def __init__(self, channel):
@@ -675,13 +675,13 @@ class LabDeskServiceStub:
 
 class LabDeskServiceServicer:
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     def ListLabOrders(self, request, context):
-        """Lists the orders that were sent to a lab, in the order in which they were
-        submitted, one page at a time. NOT_FOUND for an unknown lab;
+        """Lists the orders that were submitted to a lab, first submitted first, one
+        page at a time. NOT_FOUND for an unknown lab;
         INVALID_ARGUMENT for a cursor that is no order of the lab.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -689,14 +689,14 @@ class LabDeskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLabOrder(self, request, context):
-        """Gives the whole of an order. NOT_FOUND when there is none.
+        """Returns the whole of an order. NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetLabOrderJob(self, request, context):
-        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+        """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
         is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -704,12 +704,12 @@ class LabDeskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateOrder(self, request, context):
-        """Moves an order, gives it its numbers at the lab, or both at once. From
+        """Changes an order's status, its numbers at the lab, or both at once. From
         submitted an order goes to in_progress, on_hold or cancelled; from
         in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
-        or in_progress; shipped and cancelled are final, but for the numbers.
+        or in_progress. Shipped and cancelled are final, except for the numbers.
         NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
-        move, with nothing changed.
+        change of status, with nothing changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -748,8 +748,8 @@ def add_LabDeskServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class LabDeskService:
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     @staticmethod
@@ -862,10 +862,10 @@ class LabDeskService:
 
 
 class DashboardServiceStub:
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     def __init__(self, channel):
@@ -897,25 +897,24 @@ class DashboardServiceStub:
 
 
 class DashboardServiceServicer:
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     def LogIn(self, request, context):
-        """Begins a session for an e-mail address and its password. UNAUTHENTICATED
-        when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
-        and whatever the password, after ten attempts with an address of e-mail or
-        fifty from an address of the network within 15 minutes that did not succeed.
-        Wants no authorization.
+        """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
+        either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
+        ten failed attempts with an e-mail address or fifty from a network address
+        within 15 minutes. Needs no authorization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LogOut(self, request, context):
-        """Ends the session that calls.
+        """Ends the session of the call.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -923,7 +922,7 @@ class DashboardServiceServicer:
 
     def SearchOrders(self, request, context):
         """Lists the orders of all labs of the user, newest first, one page at a time;
-        with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+        with a text, only those that match it. INVALID_ARGUMENT for a cursor that is
         no order of the user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -931,7 +930,7 @@ class DashboardServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReview(self, request, context):
-        """Gives an order with what its review page shows beside it. NOT_FOUND as for
+        """Returns an order with what its review page shows besides it. NOT_FOUND as for
         GetOrder.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -970,10 +969,10 @@ def add_DashboardServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DashboardService:
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     @staticmethod

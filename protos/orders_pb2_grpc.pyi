@@ -4,23 +4,24 @@ isort:skip_file
 The orders service: eyeglass orders to lens labs.
 
 An optician (a dashboard user of the calling client) reads what a lab offers
-and sends it orders. A lab, account number or order that the user does not
-have answers like one that does not exist.
+and sends it orders. A lab, account number or order that the user may not see
+is answered like one that does not exist.
 
 Units: dioptres for sphere, cylinder and add; prism dioptres for prism;
 degrees for axis, pantoscopic_tilt and wrap; millimetres for all lengths.
 All ranges are inclusive; lengths of text are counted in code points.
 Source: the lab API v1 pages named in the README.
 
-Every RPC but CreateToken wants metadata "authorization" (Bearer token, or
-Basic client_id:client_secret) and "user-email", and may answer
-UNAUTHENTICATED (no or expired token), INVALID_ARGUMENT naming "User-Email"
-(missing), PERMISSION_DENIED (not a user of this client), RESOURCE_EXHAUSTED
-(busy), DEADLINE_EXCEEDED (the effect is then unknown: repeat with the same
-idempotency key) and INTERNAL. The RPCs of LabDeskService want no "user-email".
+Every RPC but CreateToken and LogIn needs the metadata "authorization" (Bearer
+token, or Basic client_id:client_secret) and "user-email", and may answer
+UNAUTHENTICATED (no token, or an expired one), INVALID_ARGUMENT naming
+"User-Email" (missing), PERMISSION_DENIED (not a user of this client),
+RESOURCE_EXHAUSTED (busy), DEADLINE_EXCEEDED (the effect is then unknown:
+repeat with the same idempotency key) and INTERNAL. The RPCs of LabDeskService
+need no "user-email".
 
-A user sees the orders of the client that went to his labs under his account
-numbers, whichever user of the client made them, and no other order.
+A user sees the client's orders that went to the user's labs under the user's
+account numbers, whichever user of the client made them, and no other orders.
 """
 
 from collections import abc as _abc
@@ -54,48 +55,48 @@ class OrderServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrderServiceAsyncStub: ...
     CreateToken: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CreateTokenRequest, _orders_pb2.Token]
-    """Exchanges client credentials for a token that is valid 24 hours.
-    UNAUTHENTICATED when they are wrong. Wants no authorization.
+    """Exchanges client credentials for a token that is valid for 24 hours.
+    UNAUTHENTICATED when they are wrong. Needs no authorization.
     """
     ListLabs: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListLabsRequest, _orders_pb2.ListLabsResponse]
     """Lists the labs of the user."""
     GetOrderSettings: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderSettingsRequest, _orders_pb2.OrderSettings]
-    """Gives the option lists of a lab. NOT_FOUND for a lab of somebody else."""
+    """Returns the option lists of a lab. NOT_FOUND unless it is a lab of the user."""
     ListStyles: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListStylesRequest, _orders_pb2.ListStylesResponse]
-    """Lists a lab's lens styles. NOT_FOUND for a lab of somebody else."""
+    """Lists a lab's lens styles. NOT_FOUND unless it is a lab of the user."""
     ListMaterials: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListMaterialsRequest, _orders_pb2.ListMaterialsResponse]
-    """Lists the materials of a style. NOT_FOUND for a lab of somebody else."""
+    """Lists the materials of a style. NOT_FOUND unless it is a lab of the user."""
     ListAddons: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListAddonsRequest, _orders_pb2.ListAddonsResponse]
     """Lists coats, colors and tints of a style in a material.
-    NOT_FOUND for a lab of somebody else.
+    NOT_FOUND unless it is a lab of the user.
     """
     CreateOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CreateOrderRequest, _orders_pb2.CreateOrderResponse]
     """Creates an order, as a draft or submitted to the lab.
-    INVALID_ARGUMENT when a field is at fault, the lab included.
+    INVALID_ARGUMENT when a field, including the lab, breaks a rule.
     """
     ListOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]
     """Lists the orders of a lab of the user, newest first, one page at a time.
-    NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
-    no order of this list.
+    NOT_FOUND unless it is a lab of the user; INVALID_ARGUMENT for a cursor that
+    is no order of this list.
     """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]
-    """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
-    the user does not see.
+    """Returns an order as it was sent, and its current state. NOT_FOUND for an
+    order that the user does not see.
     """
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]
-    """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
-    names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+    """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+    names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
     when the order is not a draft.
     """
     GetOrderOutline: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
     GetOrderJob: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]
-    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+    """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
     """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]
-    """Returns who calls: the client of the credentials, the user that "user-email"
-    names, and the labs of this user. Has no effect.
+    """Returns who is calling: the client of the credentials, the user that
+    "user-email" or the session names, and the labs of this user. Has no effect.
     """
 
 @_typing.type_check_only
@@ -104,48 +105,48 @@ class OrderServiceAsyncStub(OrderServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateToken: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateTokenRequest, _orders_pb2.Token]  # type: ignore[assignment]
-    """Exchanges client credentials for a token that is valid 24 hours.
-    UNAUTHENTICATED when they are wrong. Wants no authorization.
+    """Exchanges client credentials for a token that is valid for 24 hours.
+    UNAUTHENTICATED when they are wrong. Needs no authorization.
     """
     ListLabs: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListLabsRequest, _orders_pb2.ListLabsResponse]  # type: ignore[assignment]
     """Lists the labs of the user."""
     GetOrderSettings: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderSettingsRequest, _orders_pb2.OrderSettings]  # type: ignore[assignment]
-    """Gives the option lists of a lab. NOT_FOUND for a lab of somebody else."""
+    """Returns the option lists of a lab. NOT_FOUND unless it is a lab of the user."""
     ListStyles: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListStylesRequest, _orders_pb2.ListStylesResponse]  # type: ignore[assignment]
-    """Lists a lab's lens styles. NOT_FOUND for a lab of somebody else."""
+    """Lists a lab's lens styles. NOT_FOUND unless it is a lab of the user."""
     ListMaterials: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListMaterialsRequest, _orders_pb2.ListMaterialsResponse]  # type: ignore[assignment]
-    """Lists the materials of a style. NOT_FOUND for a lab of somebody else."""
+    """Lists the materials of a style. NOT_FOUND unless it is a lab of the user."""
     ListAddons: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListAddonsRequest, _orders_pb2.ListAddonsResponse]  # type: ignore[assignment]
     """Lists coats, colors and tints of a style in a material.
-    NOT_FOUND for a lab of somebody else.
+    NOT_FOUND unless it is a lab of the user.
     """
     CreateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateOrderRequest, _orders_pb2.CreateOrderResponse]  # type: ignore[assignment]
     """Creates an order, as a draft or submitted to the lab.
-    INVALID_ARGUMENT when a field is at fault, the lab included.
+    INVALID_ARGUMENT when a field, including the lab, breaks a rule.
     """
     ListOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListOrdersRequest, _orders_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Lists the orders of a lab of the user, newest first, one page at a time.
-    NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
-    no order of this list.
+    NOT_FOUND unless it is a lab of the user; INVALID_ARGUMENT for a cursor that
+    is no order of this list.
     """
     GetOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
-    """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
-    the user does not see.
+    """Returns an order as it was sent, and its current state. NOT_FOUND for an
+    order that the user does not see.
     """
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
-    """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
-    names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+    """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+    names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
     when the order is not a draft.
     """
     GetOrderOutline: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]  # type: ignore[assignment]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
     GetOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
-    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+    """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
     """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]  # type: ignore[assignment]
-    """Returns who calls: the client of the credentials, the user that "user-email"
-    names, and the labs of this user. Has no effect.
+    """Returns who is calling: the client of the credentials, the user that
+    "user-email" or the session names, and the labs of this user. Has no effect.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -157,8 +158,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.CreateTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Token, _abc.Awaitable[_orders_pb2.Token]]:
-        """Exchanges client credentials for a token that is valid 24 hours.
-        UNAUTHENTICATED when they are wrong. Wants no authorization.
+        """Exchanges client credentials for a token that is valid for 24 hours.
+        UNAUTHENTICATED when they are wrong. Needs no authorization.
         """
 
     @_abc_1.abstractmethod
@@ -175,7 +176,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetOrderSettingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.OrderSettings, _abc.Awaitable[_orders_pb2.OrderSettings]]:
-        """Gives the option lists of a lab. NOT_FOUND for a lab of somebody else."""
+        """Returns the option lists of a lab. NOT_FOUND unless it is a lab of the user."""
 
     @_abc_1.abstractmethod
     def ListStyles(
@@ -183,7 +184,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListStylesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.ListStylesResponse, _abc.Awaitable[_orders_pb2.ListStylesResponse]]:
-        """Lists a lab's lens styles. NOT_FOUND for a lab of somebody else."""
+        """Lists a lab's lens styles. NOT_FOUND unless it is a lab of the user."""
 
     @_abc_1.abstractmethod
     def ListMaterials(
@@ -191,7 +192,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListMaterialsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.ListMaterialsResponse, _abc.Awaitable[_orders_pb2.ListMaterialsResponse]]:
-        """Lists the materials of a style. NOT_FOUND for a lab of somebody else."""
+        """Lists the materials of a style. NOT_FOUND unless it is a lab of the user."""
 
     @_abc_1.abstractmethod
     def ListAddons(
@@ -200,7 +201,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.ListAddonsResponse, _abc.Awaitable[_orders_pb2.ListAddonsResponse]]:
         """Lists coats, colors and tints of a style in a material.
-        NOT_FOUND for a lab of somebody else.
+        NOT_FOUND unless it is a lab of the user.
         """
 
     @_abc_1.abstractmethod
@@ -210,7 +211,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.CreateOrderResponse, _abc.Awaitable[_orders_pb2.CreateOrderResponse]]:
         """Creates an order, as a draft or submitted to the lab.
-        INVALID_ARGUMENT when a field is at fault, the lab included.
+        INVALID_ARGUMENT when a field, including the lab, breaks a rule.
         """
 
     @_abc_1.abstractmethod
@@ -220,8 +221,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.ListOrdersResponse, _abc.Awaitable[_orders_pb2.ListOrdersResponse]]:
         """Lists the orders of a lab of the user, newest first, one page at a time.
-        NOT_FOUND for a lab of somebody else; INVALID_ARGUMENT for a cursor that is
-        no order of this list.
+        NOT_FOUND unless it is a lab of the user; INVALID_ARGUMENT for a cursor that
+        is no order of this list.
         """
 
     @_abc_1.abstractmethod
@@ -230,8 +231,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
-        """Gives an order as it was sent and as it stands. NOT_FOUND for an order that
-        the user does not see.
+        """Returns an order as it was sent, and its current state. NOT_FOUND for an
+        order that the user does not see.
         """
 
     @_abc_1.abstractmethod
@@ -240,8 +241,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.SubmitOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
-        """Sends a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
-        names every field at fault. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
+        """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
+        names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
         when the order is not a draft.
         """
 
@@ -259,7 +260,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetOrderJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
-        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
+        """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
         GetOrder.
         """
 
@@ -269,16 +270,16 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.WhoAmIRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.WhoAmIResponse, _abc.Awaitable[_orders_pb2.WhoAmIResponse]]:
-        """Returns who calls: the client of the credentials, the user that "user-email"
-        names, and the labs of this user. Has no effect.
+        """Returns who is calling: the client of the credentials, the user that
+        "user-email" or the session names, and the labs of this user. Has no effect.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class LabDeskServiceStub:
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     @_typing.overload
@@ -286,57 +287,57 @@ class LabDeskServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabDeskServiceAsyncStub: ...
     ListLabOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListLabOrdersRequest, _orders_pb2.ListLabOrdersResponse]
-    """Lists the orders that were sent to a lab, in the order in which they were
-    submitted, one page at a time. NOT_FOUND for an unknown lab;
+    """Lists the orders that were submitted to a lab, first submitted first, one
+    page at a time. NOT_FOUND for an unknown lab;
     INVALID_ARGUMENT for a cursor that is no order of the lab.
     """
     GetLabOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderRequest, _orders_pb2.Order]
-    """Gives the whole of an order. NOT_FOUND when there is none."""
+    """Returns the whole of an order. NOT_FOUND when there is none."""
     GetLabOrderJob: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderJobRequest, _orders_pb2.OrderJob]
-    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+    """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
     is none.
     """
     UpdateOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.UpdateOrderRequest, _orders_pb2.LabOrder]
-    """Moves an order, gives it its numbers at the lab, or both at once. From
+    """Changes an order's status, its numbers at the lab, or both at once. From
     submitted an order goes to in_progress, on_hold or cancelled; from
     in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
-    or in_progress; shipped and cancelled are final, but for the numbers.
+    or in_progress. Shipped and cancelled are final, except for the numbers.
     NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
-    move, with nothing changed.
+    change of status, with nothing changed.
     """
 
 @_typing.type_check_only
 class LabDeskServiceAsyncStub(LabDeskServiceStub):
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListLabOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListLabOrdersRequest, _orders_pb2.ListLabOrdersResponse]  # type: ignore[assignment]
-    """Lists the orders that were sent to a lab, in the order in which they were
-    submitted, one page at a time. NOT_FOUND for an unknown lab;
+    """Lists the orders that were submitted to a lab, first submitted first, one
+    page at a time. NOT_FOUND for an unknown lab;
     INVALID_ARGUMENT for a cursor that is no order of the lab.
     """
     GetLabOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
-    """Gives the whole of an order. NOT_FOUND when there is none."""
+    """Returns the whole of an order. NOT_FOUND when there is none."""
     GetLabOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetLabOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
-    """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+    """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
     is none.
     """
     UpdateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.UpdateOrderRequest, _orders_pb2.LabOrder]  # type: ignore[assignment]
-    """Moves an order, gives it its numbers at the lab, or both at once. From
+    """Changes an order's status, its numbers at the lab, or both at once. From
     submitted an order goes to in_progress, on_hold or cancelled; from
     in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
-    or in_progress; shipped and cancelled are final, but for the numbers.
+    or in_progress. Shipped and cancelled are final, except for the numbers.
     NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
-    move, with nothing changed.
+    change of status, with nothing changed.
     """
 
 class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
     """What labs and their systems call. Needs an account with role "staff", which
-    sees the orders of every client at every lab; drafts are not sent to a lab
-    yet and do not exist here.
+    sees the orders of every client at every lab. Drafts have not been submitted
+    to a lab and do not exist here.
     """
 
     @_abc_1.abstractmethod
@@ -345,8 +346,8 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.ListLabOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.ListLabOrdersResponse, _abc.Awaitable[_orders_pb2.ListLabOrdersResponse]]:
-        """Lists the orders that were sent to a lab, in the order in which they were
-        submitted, one page at a time. NOT_FOUND for an unknown lab;
+        """Lists the orders that were submitted to a lab, first submitted first, one
+        page at a time. NOT_FOUND for an unknown lab;
         INVALID_ARGUMENT for a cursor that is no order of the lab.
         """
 
@@ -356,7 +357,7 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetLabOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
-        """Gives the whole of an order. NOT_FOUND when there is none."""
+        """Returns the whole of an order. NOT_FOUND when there is none."""
 
     @_abc_1.abstractmethod
     def GetLabOrderJob(
@@ -364,7 +365,7 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetLabOrderJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
-        """Gives an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
+        """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND when there
         is none.
         """
 
@@ -374,21 +375,21 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.UpdateOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.LabOrder, _abc.Awaitable[_orders_pb2.LabOrder]]:
-        """Moves an order, gives it its numbers at the lab, or both at once. From
+        """Changes an order's status, its numbers at the lab, or both at once. From
         submitted an order goes to in_progress, on_hold or cancelled; from
         in_progress to shipped, on_hold or cancelled; from on_hold back to submitted
-        or in_progress; shipped and cancelled are final, but for the numbers.
+        or in_progress. Shipped and cancelled are final, except for the numbers.
         NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
-        move, with nothing changed.
+        change of status, with nothing changed.
         """
 
 def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class DashboardServiceStub:
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     @_typing.overload
@@ -396,57 +397,55 @@ class DashboardServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DashboardServiceAsyncStub: ...
     LogIn: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]
-    """Begins a session for an e-mail address and its password. UNAUTHENTICATED
-    when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
-    and whatever the password, after ten attempts with an address of e-mail or
-    fifty from an address of the network within 15 minutes that did not succeed.
-    Wants no authorization.
+    """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
+    either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
+    ten failed attempts with an e-mail address or fifty from a network address
+    within 15 minutes. Needs no authorization.
     """
     LogOut: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]
-    """Ends the session that calls."""
+    """Ends the session of the call."""
     SearchOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SearchOrdersRequest, _orders_pb2.SearchOrdersResponse]
     """Lists the orders of all labs of the user, newest first, one page at a time;
-    with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+    with a text, only those that match it. INVALID_ARGUMENT for a cursor that is
     no order of the user.
     """
     GetReview: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetReviewRequest, _orders_pb2.Review]
-    """Gives an order with what its review page shows beside it. NOT_FOUND as for
+    """Returns an order with what its review page shows besides it. NOT_FOUND as for
     GetOrder.
     """
 
 @_typing.type_check_only
 class DashboardServiceAsyncStub(DashboardServiceStub):
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LogIn: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]  # type: ignore[assignment]
-    """Begins a session for an e-mail address and its password. UNAUTHENTICATED
-    when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
-    and whatever the password, after ten attempts with an address of e-mail or
-    fifty from an address of the network within 15 minutes that did not succeed.
-    Wants no authorization.
+    """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
+    either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
+    ten failed attempts with an e-mail address or fifty from a network address
+    within 15 minutes. Needs no authorization.
     """
     LogOut: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]  # type: ignore[assignment]
-    """Ends the session that calls."""
+    """Ends the session of the call."""
     SearchOrders: _aio.UnaryUnaryMultiCallable[_orders_pb2.SearchOrdersRequest, _orders_pb2.SearchOrdersResponse]  # type: ignore[assignment]
     """Lists the orders of all labs of the user, newest first, one page at a time;
-    with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+    with a text, only those that match it. INVALID_ARGUMENT for a cursor that is
     no order of the user.
     """
     GetReview: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetReviewRequest, _orders_pb2.Review]  # type: ignore[assignment]
-    """Gives an order with what its review page shows beside it. NOT_FOUND as for
+    """Returns an order with what its review page shows besides it. NOT_FOUND as for
     GetOrder.
     """
 
 class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the pages of the dashboard call beside OrderService. After LogIn they
-    send metadata "authorization: Session <token>", which stands for the user and
-    his client in every RPC of both services; "user-email" is not needed then. An
-    ended session answers UNAUTHENTICATED.
+    """What the pages of the dashboard call besides OrderService. After LogIn they
+    send the metadata "authorization: Session <token>", which stands for the user
+    and their client in every RPC of both services; "user-email" is then not
+    needed. A session that has ended is answered with UNAUTHENTICATED.
     """
 
     @_abc_1.abstractmethod
@@ -455,11 +454,10 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.LogInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.DashboardSession, _abc.Awaitable[_orders_pb2.DashboardSession]]:
-        """Begins a session for an e-mail address and its password. UNAUTHENTICATED
-        when they are wrong, whichever of the two; with reason TOO_MANY_ATTEMPTS,
-        and whatever the password, after ten attempts with an address of e-mail or
-        fifty from an address of the network within 15 minutes that did not succeed.
-        Wants no authorization.
+        """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
+        either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
+        ten failed attempts with an e-mail address or fifty from a network address
+        within 15 minutes. Needs no authorization.
         """
 
     @_abc_1.abstractmethod
@@ -468,7 +466,7 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.LogOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.LogOutResponse, _abc.Awaitable[_orders_pb2.LogOutResponse]]:
-        """Ends the session that calls."""
+        """Ends the session of the call."""
 
     @_abc_1.abstractmethod
     def SearchOrders(
@@ -477,7 +475,7 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.SearchOrdersResponse, _abc.Awaitable[_orders_pb2.SearchOrdersResponse]]:
         """Lists the orders of all labs of the user, newest first, one page at a time;
-        with a text only those that it finds. INVALID_ARGUMENT for a cursor that is
+        with a text, only those that match it. INVALID_ARGUMENT for a cursor that is
         no order of the user.
         """
 
@@ -487,7 +485,7 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _orders_pb2.GetReviewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.Review, _abc.Awaitable[_orders_pb2.Review]]:
-        """Gives an order with what its review page shows beside it. NOT_FOUND as for
+        """Returns an order with what its review page shows besides it. NOT_FOUND as for
         GetOrder.
         """
 

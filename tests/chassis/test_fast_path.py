@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
-import orders_svc.rules
+import orders_svc.rules.order
 import sessions_svc.rules.sessions
 import subscriptions_svc.rules
 from chassis.fast_path import Unsure, compile_loader
@@ -18,7 +18,7 @@ from tests.test_any_value import places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"
 SCHEMAS: dict[str, Schema] = {
-    "order": orders_svc.rules.CREATE_ORDER_REQUEST,
+    "order": orders_svc.rules.order.CREATE_ORDER_REQUEST,
     "session": sessions_svc.rules.sessions.CREATE_SESSION,
     "subscription": subscriptions_svc.rules.CREATE_SUBSCRIPTION,
 }

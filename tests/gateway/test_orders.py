@@ -12,7 +12,7 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from chassis.context import utc_now
-from orders_svc import store
+from orders_svc.store import tables
 from tests.gateway.front import front
 from tests.serving import Served, basic
 
@@ -138,13 +138,13 @@ def test_a_coat_may_have_no_type_and_a_list_no_entry(
     alone: FlaskClient, known: dict[str, str], orders: Served
 ) -> None:
     with orders.database.write() as tx:
-        coat = store.addons.c.id == "coat_456"
-        tx.execute(update(store.addons).where(coat).values(type=None))
+        coat = tables.addons.c.id == "coat_456"
+        tx.execute(update(tables.addons).where(coat).values(type=None))
     path = f"/v1/catalogs/addons?{ACME}&style=style_123&material=material_456"
     coats = alone.get(path, headers=known).get_json()["data"]["coats"]
     assert coats[1] == {"id": "coat_456", "name": "Hard Coat", "type": None}
     with orders.database.write() as tx:
-        tx.execute(update(store.addons).where(coat).values(type="scratch"))
+        tx.execute(update(tables.addons).where(coat).values(type="scratch"))
     nothing = f"/v1/catalogs/addons?{ACME}&style=style_789&material=material_456"
     assert alone.get(nothing, headers=known).get_json() == {
         "data": {"coats": [], "colors": [], "tints": []}

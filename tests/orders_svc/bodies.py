@@ -8,8 +8,8 @@ from typing import Any
 from google.protobuf.json_format import ParseDict
 from marshmallow import ValidationError
 
-from orders_svc import rules
-from orders_svc.rules import Offer, offer_faults
+from orders_svc.rules.offer import Offer, find_offer_faults
+from orders_svc.rules.order import CREATE_ORDER_REQUEST
 from protos.orders_pb2 import CreateOrderRequest
 
 EXAMPLE = Path(__file__).parents[2] / "demo" / "order.json"
@@ -76,7 +76,7 @@ def paths(messages: Any, path: str = "") -> dict[str, list[str]]:
 def refusal(body: Body) -> tuple[dict[str, list[str]], Body]:
     """The faults of an order by path, and what is left of it."""
     try:
-        return {}, rules.CREATE_ORDER_REQUEST.load(body)
+        return {}, CREATE_ORDER_REQUEST.load(body)
     except ValidationError as error:
         return paths(error.messages_dict), dict(error.valid_data or {})
 
@@ -88,4 +88,4 @@ def faults(body: Body) -> dict[str, list[str]]:
 
 def offer_paths(body: Body, offer: Offer | None = OFFER) -> list[str]:
     """Where the valid part of an order is not what the lab offers."""
-    return [path for path, _ in offer_faults(refusal(body)[1], offer)]
+    return [path for path, _ in find_offer_faults(refusal(body)[1], offer)]

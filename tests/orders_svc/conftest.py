@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import insert, select
 
-from orders_svc import store
+from orders_svc.store import tables
 from tests.orders_svc.bodies import LAB, OFFER, REDO_DATA, Body, example
 from tests.serving import USERS, Served
 
@@ -38,10 +38,10 @@ def frame_order(order: Body) -> Body:
 def lab(orders: Served, unique: str) -> Body:
     """A lab of the optician that has no orders and no catalog."""
     with orders.database.write() as tx:
-        mine = store.users.c.email == USERS["client"]
-        user = tx.execute(select(store.users.c.id).where(mine)).scalar_one()
+        mine = tables.users.c.email == USERS["client"]
+        user = tx.execute(select(tables.users.c.id).where(mine)).scalar_one()
         row = {"id": f"lab_{unique}", "name": "New Lab", "settings": OFFER.settings}
-        tx.execute(insert(store.labs).values(row))
+        tx.execute(insert(tables.labs).values(row))
         seen = {"user_id": user, "lab_id": row["id"], "account_number": unique}
-        tx.execute(insert(store.user_labs).values(seen))
+        tx.execute(insert(tables.user_labs).values(seen))
     return {"lab": row["id"], "account_number": unique}

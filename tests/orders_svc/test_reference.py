@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from sqlalchemy import URL
 
 from chassis.cli.service import command_line
-from orders_svc import reference, store
+from orders_svc import reference
 from orders_svc.__main__ import SERVICE
 from orders_svc.reference import REFERENCE
+from orders_svc.store import tables, users
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
 from tests.serving import Served, load_demo
@@ -41,7 +42,7 @@ def load(orders: Served, values: Any) -> None:
 
 @pytest.fixture
 def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
-    """Gives what the command line says to a file, and wants it to change nothing."""
+    """Returns what the command line answers to a file, which must change nothing."""
 
     def told(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"
@@ -83,8 +84,8 @@ def test_what_a_file_changes_is_changed_and_the_rest_stays(orders: Served, uniqu
     load(orders, {"labs": [lab], "users": [{**user, "account": "other-client"}]})
     after = orders.rows()
     with orders.database.read() as tx:
-        ids = store.accounts.ids(tx)
-        found = store.user_named(tx, user["email"])
+        ids = tables.accounts.ids(tx)
+        found = users.find_user(tx, user["email"])
     assert found is not None
     assert found.account_id == ids["other-client"]
     assert [row[1] for row in after["labs"] if row[0] == unique] == ["New"]
@@ -102,7 +103,7 @@ def test_a_password_changes_only_when_the_file_says_so(orders: Served, unique: s
     for password in ("old-password", "old-password", "new-password"):
         load(orders, {"users": [{**user, "password": password}]})
         with orders.database.read() as tx:
-            found = store.user_named(tx, user["email"])
+            found = users.find_user(tx, user["email"])
         assert found is not None
         hashes.append(found.password_hash)
     assert hashes[0] == hashes[1] != hashes[2]
@@ -178,18 +179,18 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
         (
             f'[[users]]\n{USER}labs = [{{lab = "lab_123", account_number = "1"}}, '
             '{lab = "lab_123", account_number = "1"}]',
-            "users.0.labs: Each lab and account_number may stand once.",
+            "users.0.labs: Each lab and account_number may occur once.",
         ),
         ('[[clients]]\naccount = "nobody"', "clients.0.account: Must be an account's name."),
         (
             '[[clients]]\naccount = "demo-client"\nendpoint = {url = "http://u:p@x/"}',
             "clients.0.endpoint.url: Must hold no user and password: use a header.",
         ),
-        (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may stand once."),
+        (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may occur once."),
         ('[[accounts]]\nname = "a\\u0000"\nsecret = "x"', "accounts.0.name: Control characters"),
         (LAB.replace('order_types = ["rx"]', "order_types = []"), "settings.order_types: Must"),
-        (LAB + LAB, "labs: Each id may stand once."),
-        (LAB + STYLE + STYLE, "labs.0.styles: Each id may stand once."),
+        (LAB + LAB, "labs: Each id may occur once."),
+        (LAB + STYLE + STYLE, "labs.0.styles: Each id may occur once."),
         (
             LAB + STYLE.replace("multifocal", "bifocal"),
             "labs.0.styles.0.lens_type: Must be one of: single_vision, multifocal.",
@@ -200,14 +201,14 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
         ),
         (
             LAB + STYLE + MATERIAL + 'styles = ["s", "s"]',
-            "labs.0.materials.0.styles: Each id may stand once.",
+            "labs.0.materials.0.styles: Each id may occur once.",
         ),
         (LAB + STYLE + MATERIAL + 'styles = ["s", 1]', "materials.0.styles.1: Not a valid string."),
         (LAB + STYLE + MATERIAL + 'styles = [""]', "styles.0: Length must be between 1 and 64."),
         (LAB + STYLE + MATERIAL + 'styles = "s"', "labs.0.materials.0.styles: Not a valid list."),
         (
             LAB + STYLE + MATERIAL + 'styles = ["s"]\ntints = ["Gray", "Gray"]',
-            "labs.0.materials.0.tints: Each id may stand once.",
+            "labs.0.materials.0.tints: Each id may occur once.",
         ),
         (
             LAB + STYLE + MATERIAL + 'styles = ["s"]\ncoats = ["c"]\ncolors = ["c"]',

@@ -4,7 +4,7 @@ import math
 
 from hypothesis import strategies as st
 
-from orders_svc.traces import CIRCLE, Depth, Record, Trace, Tracing
+from orders_svc.rules.traces import FULL_CIRCLE, Depth, Record, Trace, Tracing
 
 HALF = "R=2500;2494;2287;1985;1774;1700;1774;1985;2287;2494"
 BOTH = f"""JOB="1001"
@@ -48,7 +48,7 @@ def _numbers(low: int, high: int, size: int) -> st.SearchStrategy[tuple[int, ...
 
 
 def _angles(size: int) -> st.SearchStrategy[tuple[int, ...]]:
-    rising = st.lists(st.integers(0, CIRCLE - 1), min_size=size, max_size=size, unique=True)
+    rising = st.lists(st.integers(0, FULL_CIRCLE - 1), min_size=size, max_size=size, unique=True)
     return st.just(()) | rising.map(lambda found: tuple(sorted(found)))
 
 

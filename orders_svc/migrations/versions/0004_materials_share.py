@@ -11,7 +11,7 @@ def upgrade() -> None:
     for name in ("styles_of", "addons_of"):
         column = sa.Column(name, sa.String(length=64), nullable=False, server_default="")
         op.add_column("materials", column)
-    # Each has rows of its own, until its lab is loaded anew.
+    # Each material has rows of its own until its lab is loaded again.
     op.execute("UPDATE materials SET styles_of = id, addons_of = id")
     op.create_index("ix_materials_styles_of", "materials", ["lab_id", "styles_of"])
 

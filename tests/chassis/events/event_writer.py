@@ -11,13 +11,13 @@ from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from chassis.events.outbox import Event
 from chassis.store.database import Database
-from orders_svc import store
+from orders_svc.store import tables
 
 if __name__ == "__main__":
     database, owner = Database(sys.argv[1]), sys.argv[2]
-    Dispatcher(database, store.outbox, Courier(private=True)).start()
+    Dispatcher(database, tables.outbox, Courier(private=True)).start()
     for number in range(1_000_000):
         event = Event(owner, f"s{number % 10}", "thing.moved", str(number))
         with database.write() as tx:
-            store.outbox.add(tx, event, datetime.now(UTC))
+            tables.outbox.add(tx, event, datetime.now(UTC))
         sys.stderr.write(f"{event.id}\n")

@@ -11,7 +11,7 @@ from chassis.events.dispatcher import Dispatcher
 from chassis.events.endpoints import EndpointSchema
 from chassis.events.outbox import Event, Outbox
 from chassis.store.database import Database
-from orders_svc import store
+from orders_svc.store import tables
 
 TYPES = ("thing.moved", "thing.shown", "thing_shown")
 SCHEMA = EndpointSchema(TYPES)
@@ -23,7 +23,7 @@ class Box:
     """The outbox of a store, at a moment that a test moves."""
 
     database: Database
-    outbox: Outbox = store.outbox
+    outbox: Outbox = tables.outbox
     now: datetime = START
 
     def later(self, **spans: float) -> datetime:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import expect
 
 from gateway import create_app
-from orders_svc.dashboard_rules import ATTEMPTS
+from orders_svc.rules.dashboard import MAX_ATTEMPTS
 from tests.browser import PHONE, Windows, picture
 from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
 from tests.serving import Served
@@ -141,7 +141,7 @@ def test_behind_a_proxy_an_address_is_what_the_proxy_says(
     http: FlaskClient, unique: str, monkeypatch: pytest.MonkeyPatch, proxies: int, status: int
 ) -> None:
     """Strangers in one shop; the first address is what the caller himself has written."""
-    monkeypatch.setitem(ATTEMPTS, "address", 3)
+    monkeypatch.setitem(MAX_ATTEMPTS, "address", 3)
     app = create_app({**http.application.config, "PROXIES": proxies})
     client, peer = app.test_client(), {"REMOTE_ADDR": unique}
     codes = []

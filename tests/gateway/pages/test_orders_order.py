@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from gateway.pages.orders_sheet import NOTHING
-from orders_svc import store
+from orders_svc.store import tables
 from protos.orders_pb2 import GetOrderRequest, UpdateOrderRequest
 from tests.browser import DESK, PHONE, Windows, picture
 from tests.gateway.pages.dashboard import (
@@ -155,8 +155,8 @@ def test_a_fault_stands_beside_its_field_wherever_it_is(
     older["lens"]["coats"] = ["coat_123", "gone"]
     older["rx"]["right_eye"]["horizontal_prism"]["power"] = 99
     with orders.database.write() as tx:
-        this = store.orders.c.id == order_id
-        tx.execute(store.orders.update().where(this).values(document=older))
+        this = tables.orders.c.id == order_id
+        tx.execute(tables.orders.update().where(this).values(document=older))
     page = open_at(windows, site, f"/orders/{order_id}")
     page.get_by_role("button", name="Submit to Acme Lab").click()
     shown = page.get_by_role("alert").get_by_role("listitem").all_inner_texts()

@@ -1,0 +1,1 @@
+"""What each write RPC does: one file per RPC, named after it."""

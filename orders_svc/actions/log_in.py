@@ -1,0 +1,42 @@
+"""LogIn: begin a dashboard session."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from chassis.errors import Unauthenticated
+from chassis.store.database import Database
+from orders_svc.store import logins
+
+TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+WRONG_CREDENTIALS_TEXT = "The e-mail address or the password is wrong."
+TOO_MANY_ATTEMPTS_TEXT = "There were too many attempts; try again in 15 minutes."
+
+
+def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime) -> str:
+    """Begin a session and return its token; raises Unauthenticated.
+
+    For an unknown user the password is checked against `dummy_hash`, so that the answer takes as
+    long as for a wrong password. The action opens its own transactions: the attempt counts even
+    if the login fails, and the slow comparison of the password holds no lock.
+    """
+    email, address = login["email"], login["address"]
+    with database.write() as tx:
+        is_allowed = logins.count_attempt(tx, email, address, now)
+    if not is_allowed:
+        raise Unauthenticated(TOO_MANY_ATTEMPTS_TEXT, reason=TOO_MANY_ATTEMPTS)
+    with database.read() as tx:
+        user = logins.find_user(tx, email)
+    password_hash = user.password_hash if user else dummy_hash
+    is_right = check_password_hash(password_hash, login["password"])
+    if user is None or not is_right:
+        raise Unauthenticated(WRONG_CREDENTIALS_TEXT)
+    with database.write() as tx:
+        return logins.begin_session(tx, user.id, email, address, login["replaces"], now)
+
+
+def new_dummy_hash() -> str:
+    """Return the hash of a random password, to be checked for unknown users."""
+    return generate_password_hash(secrets.token_hex())

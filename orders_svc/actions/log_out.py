@@ -1,0 +1,10 @@
+"""LogOut: end a dashboard session."""
+
+from sqlalchemy import Connection
+
+from orders_svc.store.logins import end_session
+
+
+def log_out(tx: Connection, token: str) -> None:
+    """End the session of this token."""
+    end_session(tx, token)

@@ -1,0 +1,33 @@
+"""SubmitOrder: submit a draft to its lab."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from chassis.context import Account
+from chassis.errors import WrongState
+from orders_svc.documents.events import ORDER_SUBMITTED, build_event
+from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.warnings import Review
+from orders_svc.store.orders import submit_draft
+from orders_svc.store.tables import outbox
+
+NOT_A_DRAFT = "The order is not a draft."
+
+
+def ensure_draft(order: Row[Any]) -> None:
+    """Raise WrongState unless the order is a draft."""
+    if order.lab_status != LabStatus.DRAFT:
+        raise WrongState(NOT_A_DRAFT)
+
+
+def submit_order(
+    tx: Connection, account: Account, user_id: int, order_id: str, review: Review, now: datetime
+) -> Row[Any]:
+    """Submit a checked draft and return its row; raises WrongState if it is no longer a draft."""
+    row = submit_draft(tx, account, user_id, order_id, review, now)
+    if row is None:
+        raise WrongState(NOT_A_DRAFT)
+    outbox.add(tx, build_event(account.name, ORDER_SUBMITTED, row._mapping, now), now)
+    return row

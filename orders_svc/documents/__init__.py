@@ -1,0 +1,1 @@
+"""Rows as messages, drawings, job text and events."""

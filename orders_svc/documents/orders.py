@@ -1,0 +1,104 @@
+"""Orders as messages, drawings and job text."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, RowMapping
+
+from orders_svc.documents.job import write_job
+from orders_svc.documents.outline import draw_outline
+from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.warnings import read_tracing
+from orders_svc.store.catalogs import find_lens_name
+from protos import orders_pb2 as pb
+
+Columns = Mapping[str, Any] | RowMapping
+
+
+def build_order(row: Row[Any], public_url: str) -> pb.Order:
+    """Return the whole of an order: its current state, and the document as it was sent."""
+    return pb.Order(
+        id=row.id,
+        lab_status=row.lab_status,
+        url=build_review_url(row.id, public_url),
+        created=to_unix(row.created_at),
+        updated=to_unix(row.updated_at),
+        tray_number=row.tray_number,
+        invoice_number=row.invoice_number,
+        warnings=build_warnings(row.warnings),
+        traced=row.traced,
+        **row.document,
+    )
+
+
+def build_created_order(row: Columns, public_url: str) -> pb.CreateOrderResponse:
+    """Return the answer to CreateOrder; only a draft has a review page."""
+    is_draft = row["lab_status"] == LabStatus.DRAFT
+    return pb.CreateOrderResponse(
+        id=row["id"],
+        url=build_review_url(row["id"], public_url) if is_draft else None,
+        warnings=build_warnings(row["warnings"]),
+    )
+
+
+def build_listed_order(row: Row[Any]) -> pb.ListedOrder:
+    """Return an order as its client's list shows it."""
+    return pb.ListedOrder(
+        id=row.id,
+        tray_number=row.tray_number,
+        invoice_number=row.invoice_number,
+        lab_status=row.lab_status,
+        created=to_unix(row.created_at),
+        updated=to_unix(row.updated_at),
+    )
+
+
+def build_lab_order(row: Row[Any]) -> pb.LabOrder:
+    """Return an order as its lab's queue shows it."""
+    return pb.LabOrder(
+        id=row.id,
+        lab=row.lab_id,
+        account_number=row.account_number,
+        lab_status=row.lab_status,
+        tray_number=row.tray_number,
+        invoice_number=row.invoice_number,
+        created=to_unix(row.created_at),
+        submitted=to_unix(row.submitted_at),
+        updated=to_unix(row.updated_at),
+    )
+
+
+def build_warnings(warnings: Iterable[dict[str, str]] | None) -> list[pb.Warning]:
+    """Return the warnings of a row as messages."""
+    return [pb.Warning(**warning) for warning in warnings or ()]
+
+
+def build_outline(row: Row[Any]) -> pb.OrderOutline:
+    """Return a drawing of an order's lenses."""
+    order = row.document
+    return pb.OrderOutline(
+        svg=draw_outline(order["frame"], order.get("rx"), read_tracing(order)[0])
+    )
+
+
+def build_job(tx: Connection, row: Row[Any]) -> pb.OrderJob:
+    """Return an order as job text for lab software."""
+    order = row.document
+    lens_name = find_lens_name(tx, row.lab_id, order["lens"]) if "lens" in order else ""
+    return pb.OrderJob(oma=write_job(row.id, order, lens_name, read_tracing(order)[0]))
+
+
+def build_submission(draft: Row[Any]) -> pb.CreateOrderRequest:
+    """Return the request that would create a draft's order as submitted."""
+    return pb.CreateOrderRequest(**{**draft.document, "mode": "submit"})
+
+
+def build_review_url(order_id: str, public_url: str) -> str:
+    """Return the address of an order's review page."""
+    return f"{public_url}/orders/{order_id}"
+
+
+def to_unix(moment: datetime) -> int:
+    """Return whole seconds since 1970."""
+    return int(moment.timestamp())

@@ -1,0 +1,1 @@
+"""What each RPC answers: one file per gRPC service."""

@@ -1,0 +1,60 @@
+"""LabDeskService: what labs call, for the orders of every client."""
+
+import grpc
+
+from chassis.errors import NotFound
+from chassis.server.server import Resources
+from chassis.validation import Rules
+from orders_svc.actions.update_order import update_order
+from orders_svc.documents import orders as documents
+from orders_svc.rules.lab_status import UPDATE_ORDER_REQUEST
+from orders_svc.rules.lists import LIST_LAB_ORDERS_REQUEST
+from orders_svc.store import order_lists, tables
+from orders_svc.store.catalogs import has_lab
+from orders_svc.store.orders import get_submitted_order
+from protos import orders_pb2 as pb
+from protos import orders_pb2_grpc as rpc
+
+LIST_LAB_ORDERS = Rules(LIST_LAB_ORDERS_REQUEST)
+UPDATE_ORDER = Rules(UPDATE_ORDER_REQUEST)
+
+
+class LabDeskService(rpc.LabDeskServiceServicer):
+    """What labs call, for the orders of every client."""
+
+    def __init__(self, resources: Resources) -> None:
+        self.database = resources.database
+        self.public_url = resources.public_url
+        self.now = resources.now
+
+    def ListLabOrders(
+        self, request: pb.ListLabOrdersRequest, context: grpc.ServicerContext
+    ) -> pb.ListLabOrdersResponse:
+        filters = LIST_LAB_ORDERS.check(request)
+        with self.database.read() as tx:
+            if not has_lab(tx, filters["lab"]):
+                raise NotFound("There is no such lab.")
+            page = order_lists.list_lab_orders(tx, filters)
+        data = [documents.build_lab_order(row) for row in page.rows]
+        return pb.ListLabOrdersResponse(has_more=page.has_more, data=data)
+
+    def GetLabOrder(
+        self, request: pb.GetLabOrderRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        with self.database.read() as tx:
+            row = get_submitted_order(tx, request.order_id)
+        return documents.build_order(row, self.public_url)
+
+    def GetLabOrderJob(
+        self, request: pb.GetLabOrderJobRequest, context: grpc.ServicerContext
+    ) -> pb.OrderJob:
+        with self.database.read() as tx:
+            return documents.build_job(tx, get_submitted_order(tx, request.order_id))
+
+    def UpdateOrder(
+        self, request: pb.UpdateOrderRequest, context: grpc.ServicerContext
+    ) -> pb.LabOrder:
+        change = UPDATE_ORDER.check(request)
+        with self.database.write() as tx:
+            row = update_order(tx, change, self.now())
+            return tables.idempotency_keys.save(tx, documents.build_lab_order(row))

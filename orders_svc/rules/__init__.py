@@ -1,0 +1,1 @@
+"""Pure rules: request schemas, allowed moves, optics and tracings."""

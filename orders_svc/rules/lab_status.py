@@ -1,0 +1,60 @@
+"""The statuses of an order, and how a lab changes them."""
+
+from enum import StrEnum
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+
+from optics.fields import filled, one_of
+
+
+class LabStatus(StrEnum):
+    """The status of an order."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    IN_PROGRESS = "in_progress"
+    SHIPPED = "shipped"
+    CANCELLED = "cancelled"
+    ON_HOLD = "on_hold"
+
+
+# For each status that a lab may set, the statuses from which it may do so. Only the client turns
+# a draft into a submitted order, with `SubmitOrder`. An order on hold must be resumed before it
+# can be shipped or cancelled.
+ALLOWED_SOURCES: dict[LabStatus, frozenset[LabStatus]] = {
+    LabStatus.SUBMITTED: frozenset({LabStatus.ON_HOLD}),
+    LabStatus.IN_PROGRESS: frozenset({LabStatus.SUBMITTED, LabStatus.ON_HOLD}),
+    LabStatus.SHIPPED: frozenset({LabStatus.IN_PROGRESS}),
+    LabStatus.CANCELLED: frozenset({LabStatus.SUBMITTED, LabStatus.IN_PROGRESS}),
+    LabStatus.ON_HOLD: frozenset({LabStatus.SUBMITTED, LabStatus.IN_PROGRESS}),
+}
+# The statuses of orders that a lab sees: all but drafts.
+LAB_STATUSES = frozenset(ALLOWED_SOURCES)
+UPDATABLE_FIELDS = ("lab_status", "tray_number", "invoice_number")
+
+
+class UpdateOrderRequestSchema(Schema):
+    """A lab's change of an order."""
+
+    order_id = fields.String(required=True)
+    lab_status = fields.String(validate=one_of(*ALLOWED_SOURCES))
+    tray_number = fields.String(validate=filled(50))
+    invoice_number = fields.String(validate=filled(50))
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def check_change(self, data: dict[str, Any], original: dict[str, Any], **_: Any) -> None:
+        """Require a change."""
+        if not original.keys() & set(UPDATABLE_FIELDS):
+            names = ", ".join(UPDATABLE_FIELDS)
+            raise ValidationError({UPDATABLE_FIELDS[0]: [f"Send one of: {names}."]})
+
+
+UPDATE_ORDER_REQUEST = UpdateOrderRequestSchema()
+
+
+def allowed_sources(change: dict[str, Any]) -> frozenset[LabStatus]:
+    """Return the statuses in which an order may be changed this way."""
+    if "lab_status" in change:
+        return ALLOWED_SOURCES[LabStatus(change["lab_status"])]
+    return LAB_STATUSES

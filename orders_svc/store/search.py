@@ -1,0 +1,135 @@
+"""The dashboard's list of orders: those of all labs of a user, or those that match a text.
+
+Both are bounded: the list merges one page from the index of each of the user's labs; a search
+examines at most `MAX_NAMES` entries of each index of names, and whole ids and numbers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
+
+from chassis.context import Account
+from optics.names import fold
+from orders_svc.store.order_lists import Page, unknown_cursor
+from orders_svc.store.orders import VISIBLE, visible_to
+from orders_svc.store.tables import labs, orders
+from orders_svc.store.users import list_labs
+
+MAX_NAMES = 500
+_LAST_CHARACTER = "\U0010ffff"  # sorts after every letter
+_PATIENT = orders.c.document["patient"]
+_LISTED: Any = select(
+    orders.c.id,
+    orders.c.lab_status,
+    orders.c.tray_number,
+    orders.c.invoice_number,
+    orders.c.created_at,
+    orders.c.updated_at,
+    labs.c.name.label("lab_name"),
+    _PATIENT["first_name"].as_string().label("first_name"),
+    _PATIENT["last_name"].as_string().label("last_name"),
+).join(labs, labs.c.id == orders.c.lab_id)
+_POSITION = (orders.c.created_at, orders.c.id)
+_CURSOR = select(*_POSITION).where(orders.c.id == bindparam("where_id"), VISIBLE)
+_BY_NAME = [
+    select(orders.c.id)
+    .where(VISIBLE, column >= bindparam("prefix"), column < bindparam("prefix_end"))
+    .limit(MAX_NAMES + 1)
+    .subquery()
+    for column in (orders.c.first_last, orders.c.last_first)
+]
+_BY_NUMBER = [
+    select(orders.c.id).where(VISIBLE, column == bindparam("text"))
+    for column in (orders.c.id, orders.c.tray_number, orders.c.invoice_number)
+]
+_NAME_COUNTS = [select(func.count()).select_from(by_name) for by_name in _BY_NAME]
+_MATCHES = orders.c.id.in_(union(*(select(by_name.c.id) for by_name in _BY_NAME), *_BY_NUMBER))
+
+
+class SearchResult(NamedTuple):
+    """A page of orders, and whether more names match the text than were examined."""
+
+    page: Page
+    too_many: bool = False
+
+
+def search_orders(
+    tx: Connection, account: Account, user_id: int, filters: Mapping[str, Any]
+) -> SearchResult:
+    """Return orders that a user sees, newest first; raises Invalid for an unknown cursor."""
+    text = filters["text"].strip()
+    prefix = fold(text)
+    key = visible_to(account, user_id)
+    backward = "ending_before" in filters
+    conditions = _cursor_conditions(tx, key, filters)
+    if not text:
+        page = _merge_labs(tx, account, user_id, conditions, filters["limit"], backward)
+        return SearchResult(page)
+    values = {
+        **key,
+        "text": text,
+        "prefix": prefix or _LAST_CHARACTER,
+        "prefix_end": prefix + _LAST_CHARACTER,
+    }
+    counts = [tx.execute(count, values).scalar_one() for count in _NAME_COUNTS]
+    page = _read_page(tx, values, [_MATCHES, *conditions], filters["limit"], backward)
+    return SearchResult(page, max(counts) > MAX_NAMES)
+
+
+def _cursor_conditions(
+    tx: Connection, key: dict[str, Any], filters: Mapping[str, Any]
+) -> list[ColumnElement[bool]]:
+    """Return the condition for orders older than one cursor, or newer than the other."""
+    for name in ("starting_after", "ending_before"):
+        if name in filters:
+            cursor = tx.execute(_CURSOR, {**key, "where_id": filters[name]}).first()
+            if cursor is None:
+                raise unknown_cursor(name)
+            position, at = tuple_(*_POSITION), tuple(cursor)
+            return [position > at if name == "ending_before" else position < at]
+    return []
+
+
+def _merge_labs(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    conditions: list[ColumnElement[bool]],
+    limit: int,
+    backward: bool,
+) -> Page:
+    """Return a page of the orders of all labs of the user, merged from a page of each."""
+    pages = [
+        select(orders.c.id)
+        .where(
+            orders.c.account_id == account.id,
+            orders.c.lab_id == lab.id,
+            orders.c.account_number == lab.account_number,
+            *conditions,
+        )
+        .order_by(*_sort_columns(backward))
+        .limit(limit + 1)
+        .subquery()
+        for lab in list_labs(tx, user_id)
+    ]
+    if not pages:
+        return Page((), False)
+    ids = union_all(*(select(page.c.id) for page in pages))
+    return _read_page(tx, {}, [orders.c.id.in_(ids)], limit, backward)
+
+
+def _read_page(
+    tx: Connection,
+    values: dict[str, Any],
+    conditions: list[ColumnElement[bool]],
+    limit: int,
+    backward: bool,
+) -> Page:
+    listed = _LISTED.where(*conditions).order_by(*_sort_columns(backward)).limit(limit + 1)
+    rows = tx.execute(listed, values).all()
+    return Page(rows[:limit][::-1] if backward else rows[:limit], len(rows) > limit)
+
+
+def _sort_columns(backward: bool) -> list[Any]:
+    return [*_POSITION] if backward else [column.desc() for column in _POSITION]

@@ -1,0 +1,76 @@
+"""Dashboard users of clients, and the labs they order from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from chassis.context import Account
+from orders_svc.store.tables import labs, user_labs, users
+
+_FIND_ID = select(users.c.id).where(
+    users.c.account_id == bindparam("account_id"), users.c.email == bindparam("email")
+)
+_LABS = (
+    select(labs.c.id, labs.c.name, user_labs.c.account_number)
+    .join(user_labs, user_labs.c.lab_id == labs.c.id)
+    .where(user_labs.c.user_id == bindparam("user_id"))
+    .order_by(labs.c.name, labs.c.id, user_labs.c.account_number)
+)
+_SETTINGS = (
+    select(labs.c.settings)
+    .join(user_labs, user_labs.c.lab_id == labs.c.id)
+    .where(
+        user_labs.c.user_id == bindparam("user_id"),
+        user_labs.c.lab_id == bindparam("lab_id"),
+        user_labs.c.account_number == bindparam("account_number"),
+    )
+)
+
+
+def find_user_id(tx: Connection, account: Account, email: str) -> int | None:
+    """Return the id of a client's user; the e-mail address must match exactly."""
+    user_id: int | None = tx.execute(_FIND_ID, {"account_id": account.id, "email": email}).scalar()
+    return user_id
+
+
+def find_user(tx: Connection, email: str) -> Row[Any] | None:
+    """Return the user with this e-mail address, whichever client they belong to."""
+    return tx.execute(select(users).where(users.c.email == email)).first()
+
+
+def add_user(tx: Connection, account_id: int, email: str, password_hash: str) -> int:
+    """Add a user and return their id."""
+    row = {"account_id": account_id, "email": email, "password_hash": password_hash}
+    user_id: int = tx.execute(insert(users).values(row).returning(users.c.id)).scalar_one()
+    return user_id
+
+
+def update_user(tx: Connection, user_id: int, **values: Any) -> None:
+    """Change columns of a user."""
+    tx.execute(update(users).where(users.c.id == user_id).values(values))
+
+
+def replace_labs(tx: Connection, user_id: int, entries: Sequence[dict[str, str]]) -> None:
+    """Replace the labs of a user by these, each with `lab` and `account_number`."""
+    tx.execute(delete(user_labs).where(user_labs.c.user_id == user_id))
+    rows = [
+        {"user_id": user_id, "lab_id": entry["lab"], "account_number": entry["account_number"]}
+        for entry in entries
+    ]
+    if rows:
+        tx.execute(insert(user_labs), rows)
+
+
+def list_labs(tx: Connection, user_id: int) -> Sequence[Any]:
+    """Return id, name and account_number of each lab of a user."""
+    return tx.execute(_LABS, {"user_id": user_id}).all()
+
+
+def find_settings(
+    tx: Connection, user_id: int, lab_id: str, account_number: str
+) -> dict[str, list[str]] | None:
+    """Return the option lists of a lab that the user has under this account number."""
+    key = {"user_id": user_id, "lab_id": lab_id, "account_number": account_number}
+    settings: dict[str, list[str]] | None = tx.execute(_SETTINGS, key).scalar()
+    return settings

@@ -1,0 +1,266 @@
+"""Every RPC and every route of orders, called by those who may not: nothing is found.
+
+The RPCs come from the proto and the routes from the gateway's map of URLs: a new one stands in
+none of the tables below, and fails here until it does.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from grpc import RpcError, StatusCode
+
+from chassis.errors import decode
+from gateway import create_app
+from protos import orders_pb2 as pb
+from tests.gateway.front import DEAD, front
+from tests.orders_svc.bodies import LAB, Body, example, request
+from tests.orders_svc.rpcs.test_get_order import create_order
+from tests.serving import USERS, Served, basic
+
+# Who asks, with what; the second user of the same client sees another lab only.
+STRANGERS: dict[str, dict[str, str]] = {
+    "another client": {"authorization": basic("other-client"), "user-email": USERS["other"]},
+    "another client as our user": {
+        "authorization": basic("other-client"),
+        "user-email": USERS["client"],
+    },
+    "the second user": {
+        "authorization": basic("demo-client"),
+        "user-email": "second@example.com",
+    },
+    "staff": {"authorization": basic("demo-staff"), "user-email": USERS["client"]},
+    "a session of another client": {"authorization": f"Session {USERS['other']}"},
+    "a session of the second user": {"authorization": "Session second@example.com"},
+    "nobody": {"user-email": USERS["client"]},
+    "a wrong secret": {
+        "authorization": basic("demo-client", "wrong"),
+        "user-email": USERS["client"],
+    },
+}
+STYLE = {"style": "style_123"}
+MATERIAL = {**STYLE, "material": "material_123"}
+OURS: dict[str, dict[str, Any]] = {
+    "OrderService": {
+        "CreateToken": {"client_id": "demo-client", "client_secret": "wrong"},
+        "WhoAmI": {},
+        "ListLabs": {},
+        "GetOrderSettings": LAB,
+        "ListStyles": {**LAB, "lens_type": "single_vision"},
+        "ListMaterials": {**LAB, **STYLE},
+        "ListAddons": {**LAB, **MATERIAL},
+        "CreateOrder": {},
+        "ListOrders": LAB,
+        "GetOrder": {"order_id": "ORDER"},
+        "SubmitOrder": {"order_id": "ORDER"},
+        "GetOrderOutline": {"order_id": "ORDER"},
+        "GetOrderJob": {"order_id": "ORDER"},
+    },
+    "DashboardService": {
+        "LogIn": {"email": USERS["client"], "password": "wrong", "address": "192.0.2.1"},
+        "LogOut": {},
+        "SearchOrders": {"text": "example"},
+        "GetReview": {"order_id": "ORDER"},
+    },
+}
+# They show what is the caller's own, if anything.
+OWN = ("WhoAmI", "ListLabs", "SearchOrders", "LogOut")
+# What a login that fails, or succeeds, leaves behind.
+LOGINS = ("login_attempts", "dashboard_sessions")
+DESK: dict[str, dict[str, Any]] = {
+    "LabDeskService": {
+        "ListLabOrders": {"lab": "lab_123"},
+        "GetLabOrder": {"order_id": "ORDER"},
+        "GetLabOrderJob": {"order_id": "ORDER"},
+        "UpdateOrder": {"order_id": "ORDER", "lab_status": "cancelled"},
+    },
+}
+EVERY = OURS | DESK
+RPCS = [(service, rpc) for service, rpcs in EVERY.items() for rpc in rpcs]
+ROUTES: dict[tuple[str, str], str] = {
+    ("POST", "/v1/oauth/token"): "",
+    ("GET", "/v1/labs"): "",
+    ("GET", "/v1/labs/<lab>/order_settings"): "account_number=1234567",
+    ("GET", "/v1/catalogs/styles"): "LAB&lens_type=single_vision",
+    ("GET", "/v1/catalogs/materials"): "LAB&style=style_123",
+    ("GET", "/v1/catalogs/addons"): "LAB&style=style_123&material=material_123",
+    ("POST", "/v1/orders"): "",
+    ("GET", "/v1/orders"): "LAB",
+    ("GET", "/v1/orders/<order_id>"): "",
+    ("POST", "/v1/orders/<order_id>/submit"): "",
+    ("GET", "/v1/orders/<order_id>/outline.svg"): "",
+    ("GET", "/v1/orders/<order_id>/oma"): "",
+}
+
+
+def _may_not(service: str, stranger: str) -> bool:
+    return stranger != "staff" or service not in DESK
+
+
+PAGES: dict[tuple[str, str], dict[str, str]] = {
+    ("GET", "/orders/login"): {},
+    ("POST", "/orders/login"): {"email": USERS["client"], "password": "wrong"},
+    ("POST", "/orders/logout"): {},
+    ("GET", "/orders"): {},
+    ("POST", "/orders"): {"text": "example"},
+    ("GET", "/orders/<order_id>"): {},
+    ("POST", "/orders/<order_id>/submit"): {},
+}
+REFUSED = {
+    StatusCode.NOT_FOUND,
+    StatusCode.PERMISSION_DENIED,
+    StatusCode.UNAUTHENTICATED,
+    StatusCode.INVALID_ARGUMENT,  # of CreateOrder: the lab
+}
+
+
+@pytest.fixture(scope="module")
+def draft(orders: Served) -> str:
+    """The id of a draft of the optician, for lab_123."""
+    return create_order(orders, {**example(), "mode": "draft"})
+
+
+@pytest.fixture(scope="module")
+def alone(orders: Served) -> Iterator[FlaskClient]:
+    """A client of a gateway that knows the orders service only."""
+    with front(orders=orders.address) as client:
+        yield client
+
+
+def shows_nothing(said: str, draft: str) -> bool:
+    """Whether an answer has nothing of our lab, its catalog or our order."""
+    ours = (draft, "lab_123", "Acme", "style_", "material_", "color_", "Ada", "Metal")
+    return not any(each in said for each in ours)
+
+
+def headers(orders: Served, stranger: str) -> dict[str, str]:
+    """What a stranger sends; a session is begun for the e-mail address in its place."""
+    sent = dict(STRANGERS[stranger])
+    scheme, _, email = sent.get("authorization", "").partition(" ")
+    if scheme == "Session":
+        asked = pb.LogInRequest(email=email, password="demo-password", address="192.0.2.2")
+        sent["authorization"] = f"Session {orders.call('LogIn', asked, '', kind='Dashboard').token}"
+    return sent
+
+
+def rows(orders: Served) -> dict[str, Any]:
+    """What the store holds beside logins."""
+    return {name: each for name, each in orders.rows().items() if name not in LOGINS}
+
+
+def test_every_rpc_is_walked() -> None:
+    services = pb.DESCRIPTOR.services_by_name
+    every = [(name, each.name) for name in services for each in services[name].methods]
+    assert sorted(RPCS) == sorted(every)
+
+
+def test_every_route_is_walked() -> None:
+    addresses = {f"{name}_ADDR": DEAD for name in ("SESSIONS", "ORDERS", "SUBSCRIPTIONS")}
+    rules = create_app(addresses).url_map.iter_rules()
+    every = {
+        (method, rule.rule)
+        for rule in rules
+        if rule.rule.startswith(("/v1/", "/orders"))
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert ROUTES.keys() | PAGES.keys() == every
+
+
+@pytest.mark.parametrize(
+    ("service", "rpc", "stranger"),
+    [(*each, stranger) for each in RPCS for stranger in STRANGERS if _may_not(each[0], stranger)],
+)
+def test_a_stranger_finds_nothing_by_grpc(
+    orders: Served, draft: str, service: str, rpc: str, stranger: str
+) -> None:
+    of = pb.DESCRIPTOR.services_by_name[service]
+    kind = getattr(pb, of.methods_by_name[rpc].input_type.name)
+    fields = EVERY[service][rpc]
+    sent = {name: draft if value == "ORDER" else value for name, value in fields.items()}
+    asked = request(example()) if rpc == "CreateOrder" else kind(**sent)
+    call = orders.channel.unary_unary(
+        f"/{of.full_name}/{rpc}",
+        request_serializer=kind.SerializeToString,
+        response_deserializer=getattr(pb, of.methods_by_name[rpc].output_type.name).FromString,
+    )
+    metadata = headers(orders, stranger)
+    before = rows(orders)
+    try:
+        answer = call(asked, timeout=10, metadata=tuple(metadata.items()))
+    except RpcError as error:
+        failure = decode(error)
+        assert failure.code in REFUSED
+        if failure.code is StatusCode.INVALID_ARGUMENT:
+            assert [fault.path for fault in failure.faults] == ["lab"]
+        assert shows_nothing(f"{failure.message} {failure.faults}", draft)
+    else:
+        assert rpc in OWN
+        assert shows_nothing(str(answer), draft)
+    assert rows(orders) == before
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize(("method", "rule"), ROUTES)
+def test_a_stranger_finds_nothing_by_http(
+    alone: FlaskClient, orders: Served, draft: str, method: str, rule: str, stranger: str
+) -> None:
+    path = rule.replace("<lab>", "lab_123").replace("<order_id>", draft)
+    query = ROUTES[method, rule].replace("LAB", "lab=lab_123&account_number=1234567")
+    bodies: dict[str, Body] = {
+        "/v1/orders": example(),
+        "/v1/oauth/token": {"client_id": "demo-client", "client_secret": "wrong"},
+    }
+    sent = headers(orders, stranger)
+    before = rows(orders)
+    answer = alone.open(
+        path,
+        method=method,
+        query_string=query,
+        json=bodies.get(rule, {}) if method == "POST" else None,
+        headers=sent,
+    )
+    if answer.status_code == 200:
+        assert rule == "/v1/labs"
+    elif answer.status_code == 400:
+        assert rule == "/v1/orders"
+        assert answer.get_json()["error"]["param"] == "lab"
+    else:
+        assert answer.status_code in (401, 403, 404)
+    assert shows_nothing(answer.get_data(as_text=True), draft)
+    assert rows(orders) == before
+
+
+@pytest.mark.parametrize("email", [USERS["other"], "second@example.com", ""])
+@pytest.mark.parametrize(("method", "rule"), PAGES)
+def test_a_stranger_finds_nothing_on_the_pages(
+    alone: FlaskClient, orders: Served, draft: str, method: str, rule: str, email: str
+) -> None:
+    client = alone.application.test_client()
+    form = dict(PAGES[method, rule])
+    if email:
+        login = {"email": email, "password": "demo-password"}
+        assert client.post("/orders/login", data=login).status_code == 303
+        seal = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
+        assert seal
+        form |= {"seal": seal[1]}
+    before = rows(orders)
+    path = rule.replace("<order_id>", draft)
+    answer = client.open(path, method=method, data=form if method == "POST" else None)
+    if "<order_id>" in rule:
+        assert answer.status_code == (404 if email else 303)
+    said = answer.get_data(as_text=True)
+    leads = f"next=/orders/{draft}"  # where a login leads on to
+    assert shows_nothing(said.replace(leads, ""), draft)
+    assert rows(orders) == before
+
+
+def test_nobody_may_do_what_a_lab_does_but_staff(orders: Served, draft: str) -> None:
+    orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
+    for rpc, fields in DESK["LabDeskService"].items():
+        kind = getattr(pb, f"{rpc}Request")
+        asked = kind(**{k: draft if v == "ORDER" else v for k, v in fields.items()})
+        failure = orders.refusal(rpc, asked, "client", desk=True)
+        assert failure.code is StatusCode.PERMISSION_DENIED
+        assert orders.call(rpc, asked, "staff", desk=True)
