@@ -13,11 +13,11 @@ from sqlalchemy import Table
 from bench.scenarios.bodies import DEMO_CALLERS, vary_demo_order
 from chassis.context import Account
 from chassis.store.database import Database
-from orders_svc import orders as order_rows
-from orders_svc import store as order_store
 from orders_svc.__main__ import SERVICE as ORDERS
-from orders_svc.service import CREATE_ORDER
-from orders_svc.warnings import Review
+from orders_svc.actions.create_order import create_order
+from orders_svc.rpcs.order_service import CREATE_ORDER
+from orders_svc.rules.warnings import Review
+from orders_svc.store import catalogs, users
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc import store as subscription_store
 from subscriptions_svc.__main__ import SERVICE as SUBSCRIPTIONS
@@ -58,23 +58,22 @@ class OrderStore:
         self.database = database
         caller = DEMO_CALLERS["orders"]
         with database.read() as tx:
-            ids = order_store.accounts.ids(tx)
+            ids = ORDERS.accounts.ids(tx)
             self.account = Account(ids[caller.name], caller.name, "client")
-            user = order_store.user_id(tx, self.account, caller.user_email)
-        assert user is not None
-        self.user = user
+            user_id = users.find_user_id(tx, self.account, caller.user_email)
+        assert user_id is not None
+        self.user_id = user_id
         self._orders = itertools.cycle(variation.body for variation in vary_demo_order())
 
     def insert(self) -> None:
         """Insert and commit an order as CreateOrder does where nothing else is written."""
         with self.database.write(single=True) as tx:
-            order_rows.add(
-                tx, self.account, self.user, next(self._orders), Review([], {}), datetime.now(UTC)
-            )
+            order, review, now = next(self._orders), Review([], {}), datetime.now(UTC)
+            create_order(tx, self.account, self.user_id, order, review, now, notify=False)
 
     def read_offer(self, order: dict[str, Any]) -> None:
         """Read what the lab offers for an order."""
         with self.database.read() as tx:
-            lens = order_store.Lens.of(order["lab"], order["lens"])
-            order_store.settings_of(tx, self.user, order["lab"], order["account_number"])
-            order_store.found(tx, lens)
+            lens = catalogs.LensIds.of(order["lab"], order["lens"])
+            users.find_settings(tx, self.user_id, order["lab"], order["account_number"])
+            catalogs.find_lens_parts(tx, lens)

@@ -9,10 +9,12 @@ from bench.report.outcome import DIRECT, FLOORS, GET_ORDER, GET_SUBSCRIPTION, PO
 from bench.report.page import build_page
 from bench.report.tables import build_table
 
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 PEERS = {"sqlite": "by_the_book", "postgresql": "fastapi"}
 
 
-@pytest.mark.timeout(600)
 def test_it_works(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     peer = PEERS[engine]

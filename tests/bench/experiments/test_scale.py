@@ -5,6 +5,9 @@ from click.testing import CliRunner
 
 from bench.__main__ import cli
 
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 
 def run(*words: str) -> list[str]:
     """Return the lines that a command of the bench prints."""
@@ -31,7 +34,6 @@ def test_soak_watches_the_memory() -> None:
     assert lines[-1].startswith("Growth after the first fifth: ")
 
 
-@pytest.mark.timeout(300)
 def test_replicas_compares_one_process_with_several() -> None:
     lines = run("replicas", "--rounds", "1", "--seconds", "0.5", "--connections", "16")
     titles = [line for line in lines if not line.startswith(" ")]

@@ -12,6 +12,9 @@ from bench.__main__ import cli
 from bench.experiments.contenders import Stores, optigate
 from bench.experiments.launcher import Contender, find_free_address, format_address, run_contender
 
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
 BRIEF = ["--seconds", "0.5", "--rate", "20", "--connections", "2"]
 
 

@@ -18,6 +18,8 @@ from bench.experiments.launcher import format_address, run_contender
 from gateway import create_app
 from tests.serving import Served, basic
 
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
 GONE = object()
 REFUSED: list[tuple[str, Any]] = [
     ("mode", "maybe"),
