@@ -1,8 +1,8 @@
-"""The services behind the gateway: channels, deadlines and the headers that travel on.
+"""The services behind the gateway: channels, deadlines and forwarded headers.
 
-Two channels lead to each service: calls that may be repeated (reads, and writes
-with an idempotency key) retry by themselves while the service is unavailable;
-other writes never do.
+Each service has two channels: calls that may be repeated (reads, and writes with
+an idempotency key) are retried while the service is unavailable; other writes
+never are.
 """
 
 import json
@@ -16,13 +16,16 @@ from flask import current_app, g, request
 from google.protobuf.message import Message
 
 from chassis.context import IDEMPOTENCY_HEADER
+from chassis.errors import Failure, decode
 from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
 from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
 from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
-FORWARDED = {name: name.lower() for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER)}
+FORWARDED_HEADERS = {
+    name: name.lower() for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER)
+}
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _RETRY = {
     "methodConfig": [
@@ -44,7 +47,7 @@ OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.max_metadata_size", 64 * 1024),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a page of large carts
-    # A service that comes back is found within half a second, not after minutes of backoff.
+    # Reconnect to a service that is back within half a second, not after minutes of backoff.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
 ]
@@ -59,7 +62,7 @@ STUBS: dict[str, Any] = {
 
 
 class Backends:
-    """Channels to the services, opened at first use: never before a fork."""
+    """Channels to the services, opened at first use and so never before a fork."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.timeout: float = config["RPC_TIMEOUT"]
@@ -68,11 +71,11 @@ class Backends:
         self._opening = threading.Lock()
 
     def channel(self, name: str, *, repeat: bool = True) -> grpc.Channel:
-        """The channel to a service, with or without retries."""
+        """Return the channel to a service, with or without retries."""
         return self._open(name, repeat)[0]
 
     def stub(self, name: str, *, repeat: bool) -> Any:
-        """The stub on that channel."""
+        """Return the stub on that channel."""
         return self._open(name, repeat)[1]
 
     def _open(self, name: str, repeat: bool) -> tuple[grpc.Channel, Any]:
@@ -92,41 +95,41 @@ class Backends:
 
 
 def backends() -> Backends:
-    """The backends of the application at work."""
+    """Return the backends of the current application."""
     found: Backends = current_app.extensions["backends"]
     return found
 
 
 def sessions() -> SessionServiceStub:
-    """The sessions service, for the request at hand."""
+    """Return the sessions service for the current request."""
     stub: SessionServiceStub = _for_this_request("sessions")
     return stub
 
 
 def door() -> DoorServiceStub:
-    """The door of the sessions service, whose calls may all be repeated."""
+    """Return the DoorService of sessions; all its calls may be repeated."""
     return DoorServiceStub(backends().channel("sessions"))
 
 
 def dashboard() -> DashboardServiceStub:
-    """The dashboard of the orders service, whose calls may all be repeated."""
+    """Return the DashboardService of orders; all its calls may be repeated."""
     return DashboardServiceStub(backends().channel("orders"))
 
 
 def orders() -> OrderServiceStub:
-    """The orders service, for the request at hand."""
+    """Return the orders service for the current request."""
     stub: OrderServiceStub = _for_this_request("orders")
     return stub
 
 
 def subscriptions() -> SubscriptionServiceStub:
-    """The subscriptions service, for the request at hand."""
+    """Return the subscriptions service for the current request."""
     stub: SubscriptionServiceStub = _for_this_request("subscriptions")
     return stub
 
 
 def shopper() -> ShopperServiceStub:
-    """What the shopper's page calls in the subscriptions service; all of it may be repeated."""
+    """Return the ShopperService of subscriptions; all its calls may be repeated."""
     return ShopperServiceStub(backends().channel("subscriptions"))
 
 
@@ -142,19 +145,35 @@ def call(
     *,
     authorization: str | None = None,
 ) -> Response:
-    """The service's answer; a failure raises grpc.RpcError.
+    """Return the service's answer; a failure raises grpc.RpcError.
 
-    An `authorization` goes instead of what the request's headers say of its caller.
+    An `authorization` replaces the request's own headers.
     """
     headers = request.headers if authorization is None else {"Authorization": authorization}
     metadata: list[tuple[str, str | bytes]] = [("x-request-id", g.request_id)]
-    for name, key in FORWARDED.items():
+    for name, key in FORWARDED_HEADERS.items():
         if (value := headers.get(name)) is not None:
-            # Metadata is printable ASCII; what is not cannot be right, nor can a space be.
+            # Metadata is printable ASCII; other characters become spaces, which are refused.
             metadata.append((key, _UNPRINTABLE.sub(" ", value)))
-    timeout, sent = backends().timeout, tuple(metadata)
+    timeout, forwarded = backends().timeout, tuple(metadata)
     if IDEMPOTENCY_HEADER not in headers:
-        return rpc(message, timeout=timeout, metadata=sent)
-    response, answered = rpc.with_call(message, timeout=timeout, metadata=sent)
+        return rpc(message, timeout=timeout, metadata=forwarded)
+    response, answered = rpc.with_call(message, timeout=timeout, metadata=forwarded)
     g.replayed = ("idempotent-replayed", "true") in (answered.trailing_metadata() or ())
     return response
+
+
+def attempt(
+    rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+    message: Request,
+    *expected: grpc.StatusCode,
+    authorization: str | None = None,
+) -> Response | Failure:
+    """Return the service's answer, or the failure if its code is one of the expected."""
+    try:
+        return call(rpc, message, authorization=authorization)
+    except grpc.RpcError as error:
+        failure = decode(error)
+        if failure.code not in expected:
+            raise
+        return failure

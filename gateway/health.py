@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether the services behind it answer."""
+"""Liveness of this process, and readiness of the services behind it."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,27 +9,28 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gateway.backends import STUBS, Backends, backends
 
 bp = Blueprint("health", __name__)
-PATIENCE = 0.3  # seconds
+CHECK_TIMEOUT_SECONDS = 0.3
 
 
 @bp.get("/livez")
-def live() -> Response:
+def get_livez() -> Response:
     return jsonify(status="ok")
 
 
 @bp.get("/readyz")
-def ready() -> tuple[Response, int]:
-    behind = backends()
+def get_readyz() -> tuple[Response, int]:
+    services = backends()
     with ThreadPoolExecutor(len(STUBS)) as pool:
-        states = dict(zip(STUBS, pool.map(lambda name: _state(behind, name), STUBS), strict=True))
+        checks = pool.map(lambda name: _check_service(services, name), STUBS)
+        states = dict(zip(STUBS, checks, strict=True))
     ok = all(state == "ok" for state in states.values())
     return jsonify(status="ok" if ok else "failing", services=states), 200 if ok else 503
 
 
-def _state(behind: Backends, name: str) -> str:
-    stub = health_pb2_grpc.HealthStub(behind.channel(name, repeat=False))
+def _check_service(services: Backends, name: str) -> str:
+    stub = health_pb2_grpc.HealthStub(services.channel(name, repeat=False))
     try:
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=CHECK_TIMEOUT_SECONDS)
     except grpc.RpcError:
         return "unreachable"
     serving = answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -1,25 +1,24 @@
-"""Every failure as the error body of the dialect that was spoken.
+"""Failures as HTTP errors, in the error form of the API that was called.
 
-A dialect is told by the path, so that an unknown route below it is answered in
-its form too. `STATUS` is the whole way from gRPC to HTTP; each dialect names
-its departures from it.
+The path decides which API that is, so that an unknown route below its prefix is
+answered in its form too. `STATUS` maps gRPC to HTTP; each dialect lists its
+departures from it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 import grpc
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, current_app, g, json, request
 from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
 from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal, decode
-from chassis.messages.reader import MALFORMED, to_field_name
+from chassis.messages.reader import to_field_name
 from chassis.telemetry import describe, log
 from gateway import pages
-from protos.subscriptions_pb2 import OverDelivery
 
 STATUS: dict[Code | str, int] = {
     Code.INVALID_ARGUMENT: 400,
@@ -33,14 +32,18 @@ STATUS: dict[Code | str, int] = {
     Code.RESOURCE_EXHAUSTED: 503,
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
+    IDEMPOTENCY_MISMATCH: 422,
 }
-AGAIN = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
-TEXT = {
+RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
+RETRY_AFTER_SECONDS = "1"
+# For failures that no service chose to explain.
+DETAILS = {
     Code.RESOURCE_EXHAUSTED: "The service is busy; try again.",
     Code.UNAVAILABLE: "The service does not answer; try again.",
     Code.DEADLINE_EXCEEDED: "The service took too long. Whether a write was made is unknown: "
     "repeat it with the same Idempotency-Key.",
 }
+BASIC_CHALLENGE = 'Basic realm="optigate", charset="UTF-8"'
 
 
 @dataclass
@@ -58,17 +61,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class Dialect:
-    """One public API's way to say no."""
+    """The error form of one public API.
+
+    `write_body` makes the JSON of a problem; `status` overrides `STATUS`, by the
+    reason or by the gRPC code.
+    """
 
     prefix: str
-    challenge: str
-    body: Callable[[Problem], dict[str, Any]]
+    write_body: Callable[[Problem], dict[str, Any]]
+    challenge: str = BASIC_CHALLENGE
     status: dict[Code | str, int] = field(default_factory=dict)
     content_type: str = "application/json"
 
 
-def sessions_body(problem: Problem) -> dict[str, Any]:
-    """RFC 9457, with `errors` by path, and what disqualifies a person."""
+def write_rfc_9457(problem: Problem) -> dict[str, Any]:
+    """Return the problem as RFC 9457 has it, with `errors` by path."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -81,165 +88,90 @@ def sessions_body(problem: Problem) -> dict[str, Any]:
         for fault in problem.faults:
             errors.setdefault(fault.path, []).append(fault.message)
         body["errors"] = errors
-    if problem.reason == "DISQUALIFIED":
-        codes = problem.metadata["disqualifications"].split(",")
-        body |= {"qualifies": False, "disqualifications": codes}
     return body
 
 
-ORDERS_TYPES = {401: "authentication_error", 403: "permission_error"}
-ORDERS_CODES = {"INVALID": "invalid_request", MALFORMED: "invalid_request"}
-
-
-def orders_body(problem: Problem) -> dict[str, Any]:
-    """`error` with `param` of the first fault, and `errors` when there are several."""
-    default = "api_error" if problem.status >= 500 else "invalid_request_error"
-    error: dict[str, Any] = {
-        "type": ORDERS_TYPES.get(problem.status, default),
-        "message": problem.detail,
-        "code": ORDERS_CODES.get(problem.reason, problem.reason.lower()),
-    }
-    named = [fault for fault in problem.faults if fault.path]
-    if problem.faults:
-        error["message"] = problem.faults[0].message
-    if named:
-        error["param"] = named[0].path
-    if len(problem.faults) > 1:
-        error["errors"] = [{"param": each.path, "message": each.message} for each in problem.faults]
-    return {"error": error}
-
-
-SUBSCRIPTIONS_CODES = {
-    "UNAUTHENTICATED": ("unauthorized", "Unauthorized"),
-    "FORBIDDEN": ("unauthorized", "Unauthorized"),
-    "ALREADY_EXISTS": ("conflict", None),
-    "BUSY": ("conflict", None),
-    "WRONG_STATE": ("no_confirmed_cart", None),
-    "NOT_ALLOWED": ("invalid", None),
-    IDEMPOTENCY_MISMATCH: ("invalid", None),
-}
-
-
-def subscriptions_body(problem: Problem) -> dict[str, Any]:
-    """`errors`, one per violation, with `source` where a field is at fault."""
-    if problem.reason == "OVER_DELIVERY":
-        return {"errors": _over_deliveries(problem)}
-    code, title = SUBSCRIPTIONS_CODES.get(problem.reason, (problem.reason.lower(), None))
-    errors: list[dict[str, Any]] = []
-    for fault in problem.faults:
-        source = {"source": fault.path} if fault.path else {}
-        errors.append({"code": code, "title": fault.message, **source})
-    return {"errors": errors or [{"code": code, "title": title or problem.detail}]}
-
-
-def _over_deliveries(problem: Problem) -> list[dict[str, Any]]:
-    over = OverDelivery()
-    next(iter(problem.details)).Unpack(over)
-    return [
-        {
-            "code": "over_delivery",
-            "title": problem.detail,
-            "cart_item_reference_uuid": item.cart_item_reference_uuid,
-            "remaining_boxes": item.remaining_boxes,
-        }
-        for item in over.items
-    ]
-
-
-BASIC = 'Basic realm="optigate", charset="UTF-8"'
-SESSIONS = Dialect(
-    "/api/v2/partners",
-    BASIC,
-    sessions_body,
-    {Code.FAILED_PRECONDITION: 422},
-    "application/problem+json",
-)
-DIALECTS = (
-    SESSIONS,
-    Dialect("/v1", 'Bearer realm="optigate"', orders_body),
-    Dialect(
-        "/api/public/v1",
-        BASIC,
-        subscriptions_body,
-        {"INVALID": 422, "OVER_DELIVERY": 422, "NOT_ALLOWED": 422, Code.PERMISSION_DENIED: 401},
-    ),
+# Outside the prefix of every API.
+DEFAULT_DIALECT = Dialect(
+    "",
+    write_rfc_9457,
+    status={Code.FAILED_PRECONDITION: 422},
+    content_type="application/problem+json",
 )
 
 
-def spoken_dialect() -> Dialect | None:
-    """The dialect of the request at hand, if its path is below one."""
-    for each in DIALECTS:
+def find_dialect() -> Dialect:
+    """Return the dialect whose prefix the request's path has; else the default."""
+    dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
+    for each in dialects:
         if request.path == each.prefix or request.path.startswith(each.prefix + "/"):
             return each
-    return None
+    return DEFAULT_DIALECT
 
 
-def dialect() -> Dialect:
-    """The dialect of the request at hand; outside of all, RFC 9457."""
-    return spoken_dialect() or SESSIONS
-
-
-def answer(problem: Problem) -> Response:
-    """The problem in the request's dialect, or as a page."""
+def answer_problem(problem: Problem) -> Response:
+    """Return the problem in the request's dialect, or as a page."""
     g.reason = problem.reason
-    if spoken_dialect() is None and pages.wanted():
-        return pages.problem(problem.status, problem.detail, g.request_id, problem.headers)
-    spoken = dialect()
+    dialect = find_dialect()
+    if dialect is DEFAULT_DIALECT and pages.wants_page():
+        return pages.render_problem(problem.status, problem.detail, g.request_id, problem.headers)
     response = Response(
-        json.dumps(spoken.body(problem)), problem.status, content_type=spoken.content_type
+        json.dumps(dialect.write_body(problem)), problem.status, content_type=dialect.content_type
     )
     response.headers.update(problem.headers)
     if problem.status == 401:
-        response.headers["WWW-Authenticate"] = spoken.challenge
+        response.headers["WWW-Authenticate"] = dialect.challenge
     return response
 
 
-def of_failure(failure: Failure) -> Problem:
-    """What a failed RPC means over HTTP; a service's own words only when it chose them."""
-    by = {**STATUS, IDEMPOTENCY_MISMATCH: 422, **dialect().status}
+def answer_failure(failure: Failure) -> Response:
+    """Return the answer to a failed RPC; the service's own words only when it chose them."""
+    by = STATUS | find_dialect().status
     status = by.get(failure.reason) or by.get(failure.code, 500)
     chosen = failure.reason != "" and status != 500
-    return Problem(
-        status,
-        failure.reason if chosen else failure.code.name,
-        failure.message
-        if chosen
-        else TEXT.get(failure.code, f"Something went wrong; its id is {g.request_id}."),
-        _as_asked(failure.faults),
-        failure.metadata or {},
-        failure.details,
-        {"Retry-After": "1"} if failure.code in AGAIN else {},
+    unexplained = f"Something went wrong; the request id is {g.request_id}."
+    return answer_problem(
+        Problem(
+            status,
+            reason=failure.reason if chosen else failure.code.name,
+            detail=failure.message if chosen else DETAILS.get(failure.code, unexplained),
+            faults=_rename_faults(failure.faults),
+            metadata=failure.metadata or {},
+            details=failure.details,
+            headers={"Retry-After": RETRY_AFTER_SECONDS} if failure.code in RETRYABLE_CODES else {},
+        )
     )
 
 
-def _as_asked(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
-    """The faults under the names that the query string has for its fields."""
+def _rename_faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """Return the faults under the query string's names of their fields."""
     names = {to_field_name(name): name for name in request.args if "[" in name}
     return tuple(Fault(names.get(each.path, each.path), each.message) for each in faults)
 
 
-def register(app: Flask) -> None:
-    """Answer every failure of the application."""
+def register(app: Flask, dialects: Iterable[Dialect]) -> None:
+    """Make the application answer every failure, in one of these dialects or the default."""
+    app.extensions["dialects"] = tuple(dialects)
 
     @app.errorhandler(grpc.RpcError)
-    def rpc_failed(error: grpc.RpcError) -> Response:
-        return answer(of_failure(decode(error)))
+    def answer_rpc_error(error: grpc.RpcError) -> Response:
+        return answer_failure(decode(error))
 
     @app.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        return answer(
-            of_failure(Failure(refusal.code, refusal.reason, refusal.message, refusal.faults))
+    def answer_refusal(refusal: Refusal) -> Response:
+        return answer_failure(
+            Failure(refusal.code, refusal.reason, refusal.message, refusal.faults)
         )
 
     @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> Response:
+    def answer_http_exception(error: HTTPException) -> Response:
         status = error.code or 500
         reason = HTTPStatus(status).phrase.upper().replace(" ", "_").replace("-", "_")
         allowed = getattr(error, "valid_methods", None)
         headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
-        return answer(Problem(status, reason, error.description or "", headers=headers))
+        return answer_problem(Problem(status, reason, error.description or "", headers=headers))
 
     @app.errorhandler(Exception)
-    def crashed(error: Exception) -> Response:
+    def answer_crash(error: Exception) -> Response:
         log().error("crash", request_id=g.request_id, **describe(error))
-        return answer(of_failure(Failure(Code.INTERNAL, "", "")))
+        return answer_failure(Failure(Code.INTERNAL, "", ""))

@@ -1,4 +1,4 @@
-"""What every route shares: the body, the answer, the request id and the log line."""
+"""What every route shares: reading the request, the answer, the request id and the log line."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -15,10 +15,10 @@ from chassis.telemetry import log
 
 
 def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
-    """The message in the request's JSON body; an empty body has no fields.
+    """Return the message in the request's JSON body; an empty body has no fields.
 
-    Of a body that cannot be read `ahead` is asked first: it raises for callers
-    who may not even know what is wrong with it.
+    If the body is unreadable, `ahead` runs first: it raises for callers who may
+    not learn what is wrong with it.
     """
     if "Transfer-Encoding" in request.headers:
         raise LengthRequired("Send the body with a Content-Length.")
@@ -31,7 +31,7 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
 
 
 def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
-    """The message in the request's query string; `ahead` as for `read`."""
+    """Return the message in the request's query string; `ahead` as for `read`."""
     try:
         return reader.read_query(request.args.to_dict(flat=False), **path)
     except Invalid:
@@ -43,7 +43,7 @@ def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **
 def answer(
     status: int, writer: Writer, message: Message, *, location: str | None = None
 ) -> Response:
-    """The message as JSON."""
+    """Return the message as JSON."""
     response = Response(writer.write(message), status, content_type="application/json")
     if location:
         response.headers["Location"] = location
@@ -53,19 +53,19 @@ def answer(
 
 
 def register(app: Flask) -> None:
-    """Give every request an id, and every answer a log line."""
+    """Make the application assign an id to every request and log every answer."""
 
     @app.before_request
-    def begin() -> None:
-        asked = request.headers.get("X-Request-Id", "")
-        g.request_id = asked if REQUEST_ID_PATTERN.fullmatch(asked) else new_request_id()
+    def begin_request() -> None:
+        received = request.headers.get("X-Request-Id", "")
+        g.request_id = received if REQUEST_ID_PATTERN.fullmatch(received) else new_request_id()
         g.started = monotonic()
 
     @app.after_request
-    def finish(response: Response) -> Response:
+    def log_answer(response: Response) -> Response:
         request_id, rule = g.request_id, request.url_rule
         response.headers["X-Request-Id"] = request_id
-        told = {name: g.get(name) for name in ("reason", "replayed")}
+        optional = {name: g.get(name) for name in ("reason", "replayed")}
         log().info(
             "request",
             request_id=request_id,
@@ -73,6 +73,6 @@ def register(app: Flask) -> None:
             route=rule.rule if rule else None,
             status=response.status_code,
             ms=round((monotonic() - g.started) * 1000, 1),
-            **{name: value for name, value in told.items() if value},
+            **{name: value for name, value in optional.items() if value},
         )
         return response

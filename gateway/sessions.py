@@ -1,15 +1,19 @@
 """Vision-test sessions: /api/v2/partners."""
 
+from typing import Any
 from urllib.parse import urlencode
 
-import grpc
 from flask import Blueprint, Response
-from flask import request as asked
+from flask import request as http_request
+from grpc import StatusCode as Code
 
+from chassis.messages.options import foreign_fields
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
+from gateway.callers import identify_caller
+from gateway.problems import Dialect, Problem, write_rfc_9457
 from gateway.requests import answer, read, read_query
 from protos.sessions_pb2 import (
     Authentication,
@@ -23,30 +27,21 @@ from protos.sessions_pb2 import (
     ListSessionsResponse,
     ReplaceSessionRequest,
     Session,
+    WhoAmIRequest,
+    WhoAmIResponse,
 )
 
 bp = Blueprint("sessions", __name__, url_prefix="/api/v2/partners")
 
-# Left out where they are not set, unlike other fields, which are null.
-OF_SOME = (
+# Omitted where they are not set; other fields are null.
+OPTIONAL_FIELDS = (
     "data",
     "dispensed_prescriptions",
     "visual_acuity",
     "distance",
     "smallest_logmar",
 )
-# Left out of the eyes of a dispensed prescription of this type, in which they mean nothing.
-FOREIGN = {
-    "glasses": (
-        "product_keys",
-        "brand_label",
-        "model_label",
-        "base_curve",
-        "diameter",
-        "dominance",
-    ),
-    "contacts": ("pupillary_distance",),
-}
+WHO_AM_I = Reader(WhoAmIRequest)
 CHECK_QUALIFICATION = Reader(CheckQualificationRequest)
 CREATE_SESSION = Reader(CreateSessionRequest, raw=("partner_info",))
 LIST_SESSIONS = Reader(ListSessionsRequest)
@@ -54,68 +49,83 @@ GET_SESSION = Reader(GetSessionRequest)
 REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
 CANCEL_SESSION = Reader(CancelSessionRequest)
 CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
+CALLER = Writer(WhoAmIResponse)
 QUALIFICATION = Writer(CheckQualificationResponse)
-SESSION = Writer(Session, nulls=True, optional=OF_SOME, foreign=FOREIGN)
+SESSION = Writer(Session, nulls=True, optional=OPTIONAL_FIELDS, foreign=foreign_fields(Session))
 SESSIONS = Writer(ListSessionsResponse)
 AUTHENTICATION = Writer(Authentication)
 
 
+def write_problem(problem: Problem) -> dict[str, Any]:
+    """Return the problem as RFC 9457 has it, with what disqualifies a person."""
+    body = write_rfc_9457(problem)
+    if problem.reason == "DISQUALIFIED":
+        codes = problem.metadata["disqualifications"].split(",")
+        body |= {"qualifies": False, "disqualifications": codes}
+    return body
+
+
+DIALECT = Dialect(
+    "/api/v2/partners",
+    write_problem,
+    status={Code.FAILED_PRECONDITION: 422},
+    content_type="application/problem+json",
+)
+
+
+@bp.get("/me")
+def who_am_i() -> Response:
+    request = read_query(WHO_AM_I, ahead=identify_caller)
+    return answer(200, CALLER, call(backends.sessions().WhoAmI, request))
+
+
 @bp.post("/qualifications")
 def check_qualification() -> Response:
-    request = read(CHECK_QUALIFICATION, ahead=_known)
+    request = read(CHECK_QUALIFICATION, ahead=identify_caller)
     response = call(backends.sessions().CheckQualification, request)
     return answer(200, QUALIFICATION, response)
 
 
 @bp.post("/sessions")
 def create_session() -> Response:
-    request = read(CREATE_SESSION, ahead=_known)
+    request = read(CREATE_SESSION, ahead=identify_caller)
     session = call(backends.sessions().CreateSession, request)
-    return answer(201, SESSION, session, location=_single(session))
+    return answer(201, SESSION, session, location=_locate(session))
 
 
 @bp.get("/sessions")
 def list_sessions() -> Response:
-    if "session_key" in asked.args:
+    if "session_key" in http_request.args:
         return get_session()
-    request = read_query(LIST_SESSIONS, ahead=_known)
+    request = read_query(LIST_SESSIONS, ahead=identify_caller)
     return answer(200, SESSIONS, call(backends.sessions().ListSessions, request))
 
 
 def get_session() -> Response:
-    """The one session of a list that a session_key names."""
-    request = read_query(GET_SESSION, ahead=_known)
+    """Return the session that `session_key` names."""
+    request = read_query(GET_SESSION, ahead=identify_caller)
     return answer(200, SESSION, call(backends.sessions().GetSession, request))
 
 
 @bp.put("/sessions")
 def replace_session() -> Response:
-    request = read(REPLACE_SESSION, ahead=_known)
+    request = read(REPLACE_SESSION, ahead=identify_caller)
     return answer(200, SESSION, call(backends.sessions().ReplaceSession, request))
 
 
 @bp.delete("/sessions")
 def cancel_session() -> Response:
-    request = read(CANCEL_SESSION, ahead=_known)
+    request = read(CANCEL_SESSION, ahead=identify_caller)
     return answer(200, SESSION, call(backends.sessions().CancelSession, request))
 
 
 @bp.post("/authentications")
 def create_authentication() -> Response:
-    request = read(CREATE_AUTHENTICATION, ahead=_known)
+    request = read(CREATE_AUTHENTICATION, ahead=identify_caller)
     link = call(backends.sessions().CreateAuthentication, request)
     return answer(201, AUTHENTICATION, link)
 
 
-def _known() -> None:
-    """Raise for callers without an account: an empty question has no other effect."""
-    try:
-        call(backends.sessions().CheckQualification, CheckQualificationRequest())
-    except grpc.RpcError as error:
-        if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
-            raise
-
-
-def _single(session: Session) -> str:
+def _locate(session: Session) -> str:
     keys = {"user_key": session.user_key, "session_key": session.session_key}
     return f"{bp.url_prefix}/sessions?{urlencode(keys)}"

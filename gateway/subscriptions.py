@@ -1,15 +1,18 @@
 """Contact-lens subscriptions: /api/public/v1."""
 
 from functools import partial
+from typing import Any
 
 from flask import Blueprint, Response
-from grpc import RpcError, StatusCode
+from grpc import StatusCode as Code
 
-from chassis.errors import decode
+from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from gateway import backends
-from gateway.backends import call
+from gateway.backends import attempt, call
+from gateway.callers import identify_caller
+from gateway.problems import Dialect, Problem
 from gateway.requests import answer, read, read_query
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
@@ -28,6 +31,7 @@ from protos.subscriptions_pb2 import (
     ListDeliveriesResponse,
     ListSubscriptionsRequest,
     ListSubscriptionsResponse,
+    OverDelivery,
     PreApproval,
     PriceSimulation,
     SendEmailRequest,
@@ -37,10 +41,13 @@ from protos.subscriptions_pb2 import (
     Subscription,
     UpdateProductsRequest,
     UpdateProductsResponse,
+    WhoAmIRequest,
+    WhoAmIResponse,
 )
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/api/public/v1")
 
+# Omitted from cart items of a type that does not have them; other fields are null.
 ONE_TYPE_ONLY = (
     "items",
     "product_data",
@@ -52,6 +59,7 @@ ONE_TYPE_ONLY = (
     "warranty_breakage_cost",
     "warranty_lost_cost",
 )
+WHO_AM_I = Reader(WhoAmIRequest)
 CREATE_SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
 LIST_SUBSCRIPTIONS = Reader(ListSubscriptionsRequest)
 GET_SUBSCRIPTION = Reader(GetSubscriptionRequest, path=("subscription_id",))
@@ -59,7 +67,7 @@ CREATE_BOX_DELIVERIES = Reader(CreateBoxDeliveriesRequest, path=("subscription_i
 ACTIVATE_CART_ITEM = Reader(ActivateCartItemRequest, path=("subscription_id", "reference_uuid"))
 UPDATE_PRODUCTS = Reader(UpdateProductsRequest, path=("subscription_id",))
 CANCEL_SUBSCRIPTION = Reader(CancelSubscriptionRequest, path=("subscription_id",))
-# Of a warranty event the source answers every fault as one of meaning.
+# The contract has 422 for every fault of a warranty event, malformed bodies included.
 CREATE_WARRANTY_EVENT = Reader(
     CreateWarrantyEventRequest, path=("subscription_id",), reason="INVALID"
 )
@@ -68,6 +76,7 @@ CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
 SEND_EMAIL = Reader(SendEmailRequest, path=("subscription_id",))
 SEND_SMS = Reader(SendSmsRequest, path=("subscription_id",))
+CALLER = Writer(WhoAmIResponse)
 EMAIL_SENT = Writer(SendEmailResponse)
 SMS_SENT = Writer(SendSmsResponse)
 SUBSCRIPTION = Writer(Subscription, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",))
@@ -83,10 +92,60 @@ PRE_APPROVAL = Writer(PreApproval)
 PRICE_SIMULATION = Writer(PriceSimulation, nulls=True, optional=("items",))
 DELIVERIES = Writer(ListDeliveriesResponse)
 
+# Code and title of an error, by reason; by default its lower-case name and the service's text.
+ERROR_CODES = {
+    "UNAUTHENTICATED": ("unauthorized", "Unauthorized"),
+    "FORBIDDEN": ("unauthorized", "Unauthorized"),
+    "ALREADY_EXISTS": ("conflict", None),
+    "BUSY": ("conflict", None),
+    "WRONG_STATE": ("no_confirmed_cart", None),
+    "NOT_ALLOWED": ("invalid", None),
+    IDEMPOTENCY_MISMATCH: ("invalid", None),
+}
+
+
+def write_errors(problem: Problem) -> dict[str, Any]:
+    """Return `errors`, one per violation, with `source` where a field is at fault."""
+    if problem.reason == "OVER_DELIVERY":
+        return {"errors": _write_over_deliveries(problem)}
+    code, title = ERROR_CODES.get(problem.reason, (problem.reason.lower(), None))
+    errors: list[dict[str, Any]] = []
+    for fault in problem.faults:
+        source = {"source": fault.path} if fault.path else {}
+        errors.append({"code": code, "title": fault.message, **source})
+    return {"errors": errors or [{"code": code, "title": title or problem.detail}]}
+
+
+def _write_over_deliveries(problem: Problem) -> list[dict[str, Any]]:
+    over = OverDelivery()
+    next(iter(problem.details)).Unpack(over)
+    return [
+        {
+            "code": "over_delivery",
+            "title": problem.detail,
+            "cart_item_reference_uuid": item.cart_item_reference_uuid,
+            "remaining_boxes": item.remaining_boxes,
+        }
+        for item in over.items
+    ]
+
+
+DIALECT = Dialect(
+    "/api/public/v1",
+    write_errors,
+    status={"INVALID": 422, "OVER_DELIVERY": 422, "NOT_ALLOWED": 422, Code.PERMISSION_DENIED: 401},
+)
+
+
+@bp.get("/me")
+def who_am_i() -> Response:
+    request = read_query(WHO_AM_I, ahead=identify_caller)
+    return answer(200, CALLER, call(backends.subscriptions().WhoAmI, request))
+
 
 @bp.post("/subscriptions")
 def create_subscription() -> Response:
-    request = read(CREATE_SUBSCRIPTION, ahead=_known)
+    request = read(CREATE_SUBSCRIPTION, ahead=identify_caller)
     created = call(backends.subscriptions().CreateSubscription, request)
     location = f"{bp.url_prefix}/subscriptions/{created.id}"
     return answer(201, SUBSCRIPTION, created, location=location)
@@ -94,7 +153,7 @@ def create_subscription() -> Response:
 
 @bp.get("/subscriptions")
 def list_subscriptions() -> Response:
-    request = read_query(LIST_SUBSCRIPTIONS, ahead=_known)
+    request = read_query(LIST_SUBSCRIPTIONS, ahead=identify_caller)
     return answer(200, SUBSCRIPTIONS, call(backends.subscriptions().ListSubscriptions, request))
 
 
@@ -102,7 +161,7 @@ def list_subscriptions() -> Response:
 def get_subscription(subscription_id: str) -> Response:
     request = read_query(
         GET_SUBSCRIPTION,
-        ahead=partial(_found, subscription_id),
+        ahead=partial(_require_subscription, subscription_id),
         subscription_id=subscription_id,
     )
     return answer(200, SUBSCRIPTION, call(backends.subscriptions().GetSubscription, request))
@@ -112,7 +171,7 @@ def get_subscription(subscription_id: str) -> Response:
 def create_box_deliveries(subscription_id: str) -> Response:
     request = read(
         CREATE_BOX_DELIVERIES,
-        ahead=partial(_found, subscription_id),
+        ahead=partial(_require_subscription, subscription_id),
         subscription_id=subscription_id,
     )
     delivered = call(backends.subscriptions().CreateBoxDeliveries, request)
@@ -123,7 +182,7 @@ def create_box_deliveries(subscription_id: str) -> Response:
 def activate_cart_item(subscription_id: str, reference_uuid: str) -> Response:
     request = read(
         ACTIVATE_CART_ITEM,
-        ahead=partial(_found, subscription_id),
+        ahead=partial(_require_subscription, subscription_id),
         subscription_id=subscription_id,
         reference_uuid=reference_uuid,
     )
@@ -133,7 +192,9 @@ def activate_cart_item(subscription_id: str, reference_uuid: str) -> Response:
 @bp.post("/subscriptions/<subscription_id>/update_products")
 def update_products(subscription_id: str) -> Response:
     request = read(
-        UPDATE_PRODUCTS, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+        UPDATE_PRODUCTS,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
     )
     return answer(200, PRODUCTS_UPDATED, call(backends.subscriptions().UpdateProducts, request))
 
@@ -141,7 +202,9 @@ def update_products(subscription_id: str) -> Response:
 @bp.post("/subscriptions/<subscription_id>/cancel")
 def cancel_subscription(subscription_id: str) -> Response:
     request = read(
-        CANCEL_SUBSCRIPTION, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+        CANCEL_SUBSCRIPTION,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
     )
     cancelled = call(backends.subscriptions().CancelSubscription, request)
     return answer(200, SUBSCRIPTION_CANCELLED, cancelled)
@@ -151,7 +214,7 @@ def cancel_subscription(subscription_id: str) -> Response:
 def create_warranty_event(subscription_id: str) -> Response:
     request = read(
         CREATE_WARRANTY_EVENT,
-        ahead=partial(_found, subscription_id),
+        ahead=partial(_require_subscription, subscription_id),
         subscription_id=subscription_id,
     )
     created = call(backends.subscriptions().CreateWarrantyEvent, request)
@@ -161,20 +224,22 @@ def create_warranty_event(subscription_id: str) -> Response:
 @bp.get("/subscriptions/<subscription_id>/deliveries")
 def list_deliveries(subscription_id: str) -> Response:
     request = read_query(
-        LIST_DELIVERIES, ahead=partial(_found, subscription_id), subscription_id=subscription_id
+        LIST_DELIVERIES,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
     )
     return answer(200, DELIVERIES, call(backends.subscriptions().ListDeliveries, request))
 
 
 @bp.post("/pre_approvals")
 def create_pre_approval() -> Response:
-    request = read(CREATE_PRE_APPROVAL, ahead=_known)
+    request = read(CREATE_PRE_APPROVAL, ahead=identify_caller)
     return answer(200, PRE_APPROVAL, call(backends.subscriptions().CreatePreApproval, request))
 
 
 @bp.post("/price_simulations")
 def create_price_simulation() -> Response:
-    request = read(CREATE_PRICE_SIMULATION, ahead=_known)
+    request = read(CREATE_PRICE_SIMULATION, ahead=identify_caller)
     simulated = call(backends.subscriptions().CreatePriceSimulation, request)
     return answer(200, PRICE_SIMULATION, simulated)
 
@@ -182,7 +247,7 @@ def create_price_simulation() -> Response:
 @bp.post("/subscriptions/<subscription_id>/send_email")
 def send_email(subscription_id: str) -> Response:
     request = read(
-        SEND_EMAIL, ahead=partial(_not_others, subscription_id), subscription_id=subscription_id
+        SEND_EMAIL, ahead=partial(_refuse_others, subscription_id), subscription_id=subscription_id
     )
     return answer(202, EMAIL_SENT, call(backends.subscriptions().SendEmail, request))
 
@@ -190,26 +255,21 @@ def send_email(subscription_id: str) -> Response:
 @bp.post("/subscriptions/<subscription_id>/send_sms")
 def send_sms(subscription_id: str) -> Response:
     request = read(
-        SEND_SMS, ahead=partial(_not_others, subscription_id), subscription_id=subscription_id
+        SEND_SMS, ahead=partial(_refuse_others, subscription_id), subscription_id=subscription_id
     )
     return answer(202, SMS_SENT, call(backends.subscriptions().SendSms, request))
 
 
-def _known() -> None:
-    """Raise for callers without an account."""
-    call(backends.subscriptions().ListSubscriptions, ListSubscriptionsRequest(per_page=1))
-
-
-def _found(subscription_id: str) -> None:
-    """Raise for callers without an account, and for subscriptions that are not theirs."""
+def _require_subscription(subscription_id: str) -> None:
+    """Raise for callers without an account, and unless the subscription is theirs."""
     request = GetSubscriptionRequest(subscription_id=subscription_id)
     call(backends.subscriptions().GetSubscription, request)
 
 
-def _not_others(subscription_id: str) -> None:
-    """Raise for callers without an account, and for another's subscriptions."""
-    try:
-        _found(subscription_id)
-    except RpcError as error:
-        if decode(error).code is not StatusCode.NOT_FOUND:
-            raise
+def _refuse_others(subscription_id: str) -> None:
+    """Raise for callers without an account, and for another merchant's subscription.
+
+    One that does not exist is left to the RPC: there it is one of the faults.
+    """
+    request = GetSubscriptionRequest(subscription_id=subscription_id)
+    attempt(backends.subscriptions().GetSubscription, request, Code.NOT_FOUND)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/options.proto\x12\x0boptigate.v1\x1a google/protobuf/descriptor.proto*=\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_CLIENT\x10\x01\x12\x0e\n\nROLE_STAFF\x10\x02:B\n\x04role\x12\x1f.google.protobuf.ServiceOptions\x18\x84\x8d\x03 \x01(\x0e\x32\x11.optigate.v1.Roleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14protos/options.proto\x12\x0boptigate.v1\x1a google/protobuf/descriptor.proto*=\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_CLIENT\x10\x01\x12\x0e\n\nROLE_STAFF\x10\x02:B\n\x04role\x12\x1f.google.protobuf.ServiceOptions\x18\x84\x8d\x03 \x01(\x0e\x32\x11.optigate.v1.Role:3\n\nforeign_to\x12\x1d.google.protobuf.FieldOptions\x18\x85\x8d\x03 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)

@@ -5,6 +5,7 @@ What a service says of itself beside its RPCs, for servers, clients and tests.""
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -43,5 +44,10 @@ ROLE_STAFF: Role.ValueType  # 2
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 ROLE_FIELD_NUMBER: _builtins.int
+FOREIGN_TO_FIELD_NUMBER: _builtins.int
 role: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___Role.ValueType]
 """The role that the service's callers need."""
+foreign_to: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _containers.RepeatedScalarFieldContainer[_builtins.str]]
+"""Values of `type`, in the message that holds this field's message, for which
+the field has no meaning: requests are refused with it, JSON leaves it out.
+"""

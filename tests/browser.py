@@ -1,4 +1,4 @@
-"""A real browser before the gateway: Debian's Chromium, driven by Playwright.
+"""A real browser in front of the gateway: Debian's Chromium, driven by Playwright.
 
 Whatever a page writes to the console, what its policy blocks and what it fails
 to load fails the test. `SCREENSHOTS=folder` keeps the pictures that tests take.
@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-# As root there is no sandbox; the rest keeps it from calling home.
+# Root has no sandbox; the other arguments keep it from calling home.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +34,7 @@ DESK = {"width": 1280, "height": 900}
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A running Chromium; without one installed it raises."""
+    """Run a Chromium; raises where none is installed."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         raise RuntimeError("No browser for the tests: apt-get install chromium")
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Windows:
-    """Opens windows of one browser, and knows what went wrong in them."""
+    """Opens windows of one browser, and records what goes wrong in them."""
 
     def __init__(self, browser: Browser) -> None:
         self.browser = browser
@@ -53,36 +53,36 @@ class Windows:
         self._contexts: list[Any] = []
 
     def open(self, size: dict[str, int] = DESK, **options: Any) -> Page:
-        """A window with cookies of its own; options are Playwright's of a new context."""
+        """Open a window with cookies of its own; the options are Playwright's for a new context."""
         context = self.browser.new_context(viewport=size, **options)  # type: ignore[arg-type]
         context.set_default_timeout(15_000)
         self._contexts.append(context)
         page = context.new_page()
-        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("console", lambda said: self._note_console(said.type, said.text))
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
-        page.on("requestfailed", lambda sent: self._failed(sent.url, sent.failure))
+        page.on("requestfailed", lambda sent: self._note_failure(sent.url, sent.failure))
         return page
 
-    def _heard(self, kind: str, text: str) -> None:
-        # A 4xx page is written to the console too; what it says is the test's to check.
+    def _note_console(self, kind: str, text: str) -> None:
+        # The console reports 4xx pages too; their contents are checked by the tests.
         if kind in ("error", "warning") and "server responded with a status of 4" not in text:
             self.wrong.append(f"{kind}: {text}")
 
-    def _failed(self, url: str, why: str | None) -> None:
-        # Who goes to another page stops what the last one was still loading.
+    def _note_failure(self, url: str, why: str | None) -> None:
+        # Leaving a page aborts what it was still loading.
         if why != "net::ERR_ABORTED":
             self.wrong.append(f"failed: {url} {why}")
 
     def close(self) -> None:
-        """Close all, and fail if anything went wrong in one."""
+        """Close all windows; fail if anything went wrong in one."""
         for context in self._contexts:
             context.close()
         assert self.wrong == []
 
 
 @contextmanager
-def listening(app: Flask) -> Iterator[str]:
-    """The address at which an application answers a browser."""
+def serve_app(app: Flask) -> Iterator[str]:
+    """Serve an application to a browser, and yield its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -95,7 +95,7 @@ def listening(app: Flask) -> Iterator[str]:
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep a picture of the whole page, where somebody wants to look at them."""
+    """Keep a picture of the whole page, if SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)

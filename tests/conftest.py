@@ -20,7 +20,7 @@ from playwright.sync_api import Browser
 from chassis.store.database import Database
 from gateway import create_app
 from tests import postgres
-from tests.browser import Windows, chromium, listening
+from tests.browser import Windows, chromium, serve_app
 from tests.serving import SERVICES, Served, load_demo, serve
 
 DEMO = Path(__file__).parent.parent / "demo"
@@ -135,7 +135,7 @@ def http(sessions: Served, orders: Served, subscriptions: Served) -> Iterator[Fl
 @pytest.fixture(scope="module")
 def site(http: FlaskClient) -> Iterator[str]:
     """The address of that gateway for a browser."""
-    with listening(http.application) as address:
+    with serve_app(http.application) as address:
         yield address
 
 

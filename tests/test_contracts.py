@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import create_app
-from gateway.problems import DIALECTS
+from gateway import DIALECTS, create_app
 
 CONTRACTS = Path(__file__).parent.parent / "docs" / "contracts"
 FILES = {

@@ -1,8 +1,8 @@
-"""The few HTML pages: server-rendered, whole without JavaScript, nothing from elsewhere.
+"""The few HTML pages: rendered by the server, complete without JavaScript, self-contained.
 
-A page's module holds a blueprint whose views end in `page(...)`. Below the
-blueprints named in `BLUEPRINTS`, and for a browser that asks for what does not
-exist, failures are answered as a page too.
+Each module of a page holds a blueprint whose views end in `render_page(...)`.
+Failures are pages too below the blueprints in `PAGE_BLUEPRINTS`, and where a
+browser asks for a route that does not exist.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from typing import Any
 from flask import Blueprint, Response, render_template, request, send_from_directory
 
 bp = Blueprint("pages", __name__, template_folder="templates")
-BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "exam"})
-# What a page may load and where its forms may lead: this gateway alone.
-POLICY = (
+PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "exam"})
+# A page loads from this gateway alone, and its forms lead nowhere else.
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action {forms}; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -25,14 +25,14 @@ HEADERS = {
 }
 TITLES = {
     403: "This is not allowed",
-    404: "There is nothing here",
-    410: "This is over",
-    503: "Out of reach for a moment",
-    504: "Out of reach for a moment",
+    404: "Page not found",
+    410: "No longer available",
+    503: "Temporarily unavailable",
+    504: "Temporarily unavailable",
 }
 
 
-def page(
+def render_page(
     template: str,
     status: int = 200,
     *,
@@ -40,32 +40,32 @@ def page(
     headers: dict[str, str] | None = None,
     **values: Any,
 ) -> Response:
-    """A template as an answer that nobody keeps and nobody frames.
+    """Return a template as an answer that is neither cached nor framed.
 
-    `forms_lead_to` are origins to which its forms may lead, redirects
-    included, beside this gateway.
+    `forms_lead_to` lists the origins, besides this gateway, to which its forms may
+    lead, redirects included.
     """
     response = Response(render_template(template, **values), status, mimetype="text/html")
     response.headers.update(HEADERS)
-    response.headers["Content-Security-Policy"] = POLICY.format(
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(
         forms=" ".join(["'self'", *forms_lead_to])
     )
     response.headers.update(headers or {})
     return response
 
 
-def wanted() -> bool:
-    """Whether a failure of this request is to be a page."""
+def wants_page() -> bool:
+    """Return whether a failure of this request is to be a page."""
     if request.blueprint is not None:
-        return request.blueprint in BLUEPRINTS
+        return request.blueprint in PAGE_BLUEPRINTS
     offered = ("application/json", "text/html")
     return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
 
 
-def problem(status: int, detail: str, request_id: str, headers: dict[str, str]) -> Response:
-    """A failure as a page."""
+def render_problem(status: int, detail: str, request_id: str, headers: dict[str, str]) -> Response:
+    """Return a failure as a page."""
     title = TITLES.get(status, HTTPStatus(status).phrase)
-    return page(
+    return render_page(
         "problem.html",
         status,
         headers=headers,
@@ -76,8 +76,8 @@ def problem(status: int, detail: str, request_id: str, headers: dict[str, str]) 
 
 
 @bp.get("/assets/<path:name>")
-def asset(name: str) -> Response:
-    """A file of the pages; browsers ask each time whether theirs is the newest."""
+def get_asset(name: str) -> Response:
+    """Return a static file of the pages; browsers revalidate it on each use."""
     response = send_from_directory(f"{bp.root_path}/static", name)
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

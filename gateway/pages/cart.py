@@ -1,6 +1,6 @@
 """The page behind a cart link: what a shopper subscribes to, and the button that confirms it.
 
-Whoever has the link may open it: the code in it is the key, and the page sets no cookie.
+The code in the link is the key: whoever has the link may open it. The page sets no cookie.
 """
 
 from datetime import date
@@ -10,13 +10,14 @@ from typing import Any
 import grpc
 from babel.dates import format_date
 from flask import Blueprint, Response, g, redirect, request, url_for
+from grpc import StatusCode as Code
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.errors import decode
+from chassis.errors import Failure, decode
 from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language
 from gateway import backends, problems
-from gateway.backends import call
-from gateway.pages import page
+from gateway.backends import attempt, call
+from gateway.pages import render_page
 from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
     GetCartByCodeRequest,
@@ -27,7 +28,7 @@ from protos.subscriptions_pb2 import (
 bp = Blueprint("cart", __name__, template_folder="templates")
 
 TEXTS = Languages(Path(__file__).parent.parent / "languages")
-NAMES = {
+LANGUAGE_NAMES = {
     "de": "Deutsch",
     "en": "English",
     "es": "Español",
@@ -35,49 +36,54 @@ NAMES = {
     "it": "Italiano",
     "pt": "Português",
 }
-NO_BREAK_SPACE = "\u00a0"  # no line ends between a number and its sign
+NO_BREAK_SPACE = "\u00a0"  # keeps a number and its currency sign on one line
+REFUSALS = {
+    Code.NOT_FOUND: ("cart_unknown.html", 404),
+    Code.FAILED_PRECONDITION: ("cart_refused.html", 409),
+}
 HEADERS = {"X-Robots-Tag": "noindex", "Vary": "Accept-Language"}
 
 
 @bp.get("/s/<code>")
-def get_cart(code: str) -> Response:
-    return shown(call(backends.shopper().GetCartByCode, GetCartByCodeRequest(code=code)))
+def get_cart_by_code(code: str) -> Response:
+    return render_cart(call(backends.shopper().GetCartByCode, GetCartByCodeRequest(code=code)))
 
 
 @bp.post("/s/<code>")
-def confirm_cart(code: str) -> BaseResponse:
-    accepted = request.form.get("terms") == "accepted"
+def confirm_cart_by_code(code: str) -> BaseResponse:
+    shopper, accepted = backends.shopper(), request.form.get("terms") == "accepted"
     message = ConfirmCartByCodeRequest(code=code, terms_accepted=accepted)
-    call(backends.shopper().ConfirmCartByCode, message)
-    return redirect(url_for("cart.get_cart", code=code, lang=asked()), 303)
+    confirmed = attempt(shopper.ConfirmCartByCode, message, Code.INVALID_ARGUMENT)
+    if isinstance(confirmed, Failure):
+        g.reason = confirmed.reason
+        return render_cart(call(shopper.GetCartByCode, GetCartByCodeRequest(code=code)), 422)
+    return redirect(url_for("cart.get_cart_by_code", code=code, lang=requested_language()), 303)
 
 
 @bp.errorhandler(grpc.RpcError)
-def refused(error: grpc.RpcError) -> Response:
-    """What a shopper can understand of a refusal; of all else, the same page as anywhere."""
-    failure, code = decode(error), (request.view_args or {})["code"]
+def answer_rpc_error(error: grpc.RpcError) -> Response:
+    """Return what a shopper can act on; any other failure has the common page."""
+    failure = decode(error)
+    if failure.code not in REFUSALS:
+        return problems.answer_failure(failure)
+    template, status = REFUSALS[failure.code]
     g.reason = failure.reason
-    if failure.code is grpc.StatusCode.NOT_FOUND:
-        return localized("cart_unknown.html", ENGLISH, 404)
-    if failure.code is grpc.StatusCode.FAILED_PRECONDITION:
-        return localized("cart_refused.html", ENGLISH, 409)
-    if failure.code is grpc.StatusCode.INVALID_ARGUMENT and request.method == "POST":
-        cart = call(backends.shopper().GetCartByCode, GetCartByCodeRequest(code=code))
-        return shown(cart, 422)
-    return problems.answer(problems.of_failure(failure))
+    return render_localized(template, ENGLISH, status)
 
 
-def shown(cart: ShopperCart, status: int = 200) -> Response:
-    """The cart, by its state; 422 asks for what the shopper has left out."""
+def render_cart(cart: ShopperCart, status: int = 200) -> Response:
+    """Return the page of a cart in its state; status 422 marks what the shopper left out."""
     name = "cart.html" if cart.state in ("open", "change") else "cart_confirmed.html"
-    every = [inner for item in cart.items for inner in (item, *item.items)]
-    has_boxes = any(item.HasField("boxes_a_year") for item in every)
-    return localized(name, cart.locale, status, cart=cart, has_boxes=has_boxes)
+    items = [inner for item in cart.items for inner in (item, *item.items)]
+    has_boxes = any(item.HasField("boxes_a_year") for item in items)
+    return render_localized(name, cart.locale, status, cart=cart, has_boxes=has_boxes)
 
 
-def localized(template: str, locale: str, status: int, **values: Any) -> Response:
-    """A page in the language that was asked for, else the browser's, else that of a locale."""
-    language = asked() or choose_language(list(request.accept_languages.values()), locale)
+def render_localized(template: str, locale: str, status: int, **values: Any) -> Response:
+    """Return a page in the requested language, else the browser's, else that of `locale`."""
+    language = requested_language() or choose_language(
+        list(request.accept_languages.values()), locale
+    )
     texts = TEXTS.of(language)
 
     def _(text: str, **places: object) -> str:
@@ -86,25 +92,25 @@ def localized(template: str, locale: str, status: int, **values: Any) -> Respons
     def ngettext(one: str, many: str, count: int, **places: object) -> str:
         return texts.ngettext(one, many, count) % {"count": count, **places}
 
-    def day(text: str) -> str:
+    def format_day(text: str) -> str:
         return format_date(date.fromisoformat(text), "long", locale=language)
 
-    def amount(money: Money) -> str:
+    def format_amount(money: Money) -> str:
         return money.string.replace(" ", NO_BREAK_SPACE)
 
     values |= {
-        "amount": amount,
+        "amount": format_amount,
         "language": language,
-        "languages": NAMES,
+        "languages": LANGUAGE_NAMES,
         "missing": status == 422,
         "_": _,
         "ngettext": ngettext,
-        "day": day,
+        "day": format_day,
     }
-    return page(template, status, headers=HEADERS, **values)
+    return render_page(template, status, headers=HEADERS, **values)
 
 
-def asked() -> str | None:
-    """The language that a link of the page has named."""
+def requested_language() -> str | None:
+    """Return the language that the page's own links name in `lang`."""
     language = request.args.get("lang")
     return language if language in LANGUAGES else None

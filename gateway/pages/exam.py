@@ -1,9 +1,9 @@
 """From a partner's link to the exam and back: /login and /exam.
 
-The link's token is used up by Start, which is a form and needs no JavaScript. The
-exam's token then lives in a cookie for the path of this one exam, so that a
-reload harms nothing and two exams in one browser do not meet. The name of an
-exam in its path is a part of the token's hash, and opens nothing.
+Start, a form that needs no JavaScript, uses up the link's token. The exam's token is
+then in a cookie for the path of this one exam: a reload is harmless, and two exams
+in one browser do not interfere. The exam's name in that path is part of the token's
+hash and opens nothing.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from chassis.errors import decode
 from chassis.messages.reader import Reader
 from gateway import backends
 from gateway.backends import call
-from gateway.pages import page
-from gateway.problems import answer, of_failure
+from gateway.pages import render_page
+from gateway.problems import answer_failure
 from gateway.requests import read
 from protos.sessions_pb2 import (
     CompleteExamRequest,
@@ -36,30 +36,31 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 bp = Blueprint("exam", __name__)
-results = Blueprint("results", __name__)  # its failures are read by the exam's script
-COOKIE = "exam"
-LINK = ("user_key", "session_key", "token")
+results = Blueprint("results", __name__)  # the exam's script reads its failures
+COOKIE_NAME = "exam"
+LINK_FIELDS = ("user_key", "session_key", "token")
 COMPLETE_EXAM = Reader(CompleteExamRequest, path=("exam_token",))
-# What a link that opens nothing is answered: it never did, or does no more.
-CLOSED = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 404, Code.FAILED_PRECONDITION: 410}
+# The status of a link that opens nothing: it never did, or no longer does.
+CLOSED_STATUS = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 404, Code.FAILED_PRECONDITION: 410}
 
 
 @bp.get("/login")
-def show_door() -> Response:
-    link = {name: request.args.get(name, "") for name in LINK}
+def get_door() -> Response:
+    link = {name: request.args.get(name, "") for name in LINK_FIELDS}
     door = call(backends.door().GetDoor, GetDoorRequest(**link))
     visit = secrets.token_urlsafe(24)
-    return page("door.html", title="Your vision test", door=door, fields={**link, "visit": visit})
+    fields = {**link, "visit": visit}
+    return render_page("door.html", title="Your vision test", door=door, fields=fields)
 
 
 @bp.post("/login")
 def enter_exam() -> Response:
-    fields = {name: request.form.get(name, "") for name in (*LINK, "visit")}
+    fields = {name: request.form.get(name, "") for name in (*LINK_FIELDS, "visit")}
     entered = call(backends.door().EnterExam, EnterExamRequest(**fields))
-    path = url_for("exam.show_exam", exam=name_of(entered.exam_token))
-    response = Elsewhere(path)
+    path = url_for("exam.get_exam", exam=name_exam(entered.exam_token))
+    response = SeeOther(path)
     response.set_cookie(
-        COOKIE,
+        COOKIE_NAME,
         entered.exam_token,
         path=path,
         expires=entered.expires_at.ToDatetime(UTC),
@@ -71,37 +72,39 @@ def enter_exam() -> Response:
 
 
 @bp.get("/exam/<exam>")
-def show_exam(exam: str) -> Response:
-    found = call(backends.door().GetExam, GetExamRequest(exam_token=token_of(exam)))
-    return SHOWN[found.next](found, exam)
+def get_exam(exam: str) -> Response:
+    found = call(backends.door().GetExam, GetExamRequest(exam_token=find_token(exam)))
+    return RENDERERS[found.next](found, exam)
 
 
 @bp.post("/exam/return")
 def leave_exam() -> Response:
-    found = call(
-        backends.door().GetExam, GetExamRequest(exam_token=request.form.get("exam_token", ""))
-    )
-    return Elsewhere(found.return_url) if found.return_url else show_end(found, "")
+    token = request.form.get("exam_token", "")
+    found = call(backends.door().GetExam, GetExamRequest(exam_token=token))
+    return SeeOther(found.return_url) if found.return_url else render_end(found, "")
 
 
 @results.post("/exam/<exam>/results")
 def complete_exam(exam: str) -> tuple[str, int]:
-    asked = read(COMPLETE_EXAM, exam_token=token_of(exam))
-    call(backends.door().CompleteExam, asked)
+    message = read(COMPLETE_EXAM, exam_token=find_token(exam))
+    call(backends.door().CompleteExam, message)
     return "", 204
 
 
-def show_acuity(found: Exam, exam: str) -> Response:
-    """The exam that is in the page itself."""
+def render_acuity(found: Exam, exam: str) -> Response:
+    """Return the page that is itself the exam."""
     path = url_for("results.complete_exam", exam=exam)
-    return page("exam.html", title="Visual acuity", results=path)
+    return render_page("exam.html", title="Visual acuity", results=path)
 
 
-def show_front_end(found: Exam, exam: str) -> Response:
-    """Where the operator's own exam goes on; the fragment is sent to no server."""
+def render_front_end(found: Exam, exam: str) -> Response:
+    """Return the page that leads to the operator's own exam.
+
+    Its token travels in the URL's fragment, which browsers send to no server.
+    """
     url = current_app.config["EXAM_URL"]
-    token = urlencode({"exam_token": token_of(exam)})
-    return page(
+    token = urlencode({"exam_token": find_token(exam)})
+    return render_page(
         "front_end.html",
         title="Your vision test",
         url=url and f"{url}#{token}",
@@ -109,30 +112,30 @@ def show_front_end(found: Exam, exam: str) -> Response:
     )
 
 
-def show_end(found: Exam, exam: str) -> Response:
-    """What came of it, and the way back."""
+def render_end(found: Exam, exam: str) -> Response:
+    """Return the page of the outcome, with the way back."""
     host = urlsplit(found.return_url).netloc
-    return page("exam_end.html", title="Your vision test", exam=found, host=host)
+    return render_page("exam_end.html", title="Your vision test", exam=found, host=host)
 
 
-SHOWN = {"acuity": show_acuity, "front_end": show_front_end, "return": show_end}
+RENDERERS = {"acuity": render_acuity, "front_end": render_front_end, "return": render_end}
 
 
-def name_of(token: str) -> str:
-    """The name of the exam that a token opens."""
+def name_exam(token: str) -> str:
+    """Return the name of the exam that a token opens."""
     return hashlib.sha256(token.encode()).hexdigest()[:16]
 
 
-def token_of(exam: str) -> str:
-    """The token of the exam of this name, if it is this browser's; else ''."""
-    token = request.cookies.get(COOKIE, "")
-    return token if name_of(token) == exam else ""
+def find_token(exam: str) -> str:
+    """Return this browser's token of the exam of this name; '' if it has none."""
+    token = request.cookies.get(COOKIE_NAME, "")
+    return token if name_exam(token) == exam else ""
 
 
-class Elsewhere(Response):
-    """A redirect that a browser follows with GET, to a URL that goes out byte for byte.
+class SeeOther(Response):
+    """A redirect that a browser follows with GET, to a URL that is sent byte for byte.
 
-    Werkzeug would quote it anew, and a partner's own page may not know it again.
+    Werkzeug would requote it, and the partner's page might not recognize it.
     """
 
     def __init__(self, url: str) -> None:
@@ -145,27 +148,29 @@ class Elsewhere(Response):
         return headers
 
 
-def front_end(url: str) -> str:
-    """The URL of the operator's exam, if there is one; a bad one stops the start."""
+def check_exam_url(url: str) -> str:
+    """Return the URL of the operator's exam, which may be ''; an invalid one ends the process."""
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.netloc or "#" in url):
-        raise SystemExit("GATEWAY_EXAM_URL is an http or https URL without a fragment.")
+        raise SystemExit("GATEWAY_EXAM_URL must be an http or https URL without a fragment.")
     return url
 
 
 @bp.errorhandler(grpc.RpcError)
-def closed(error: grpc.RpcError) -> Response:
-    """One page for every link that opens nothing; it does not tell why."""
+def answer_rpc_error(error: grpc.RpcError) -> Response:
+    """Return one page for every link that opens nothing; it does not say why."""
     failure = decode(error)
-    if failure.code not in CLOSED:
-        return answer(of_failure(failure))
+    if failure.code not in CLOSED_STATUS:
+        return answer_failure(failure)
     g.reason = failure.reason
-    return page("closed.html", CLOSED[failure.code], title="This link does not open a test")
+    return render_page(
+        "closed.html", CLOSED_STATUS[failure.code], title="This link does not open a test"
+    )
 
 
 @bp.after_request
-def keep_to_yourself(response: Response) -> Response:
-    """No other site learns a URL of ours, and nobody keeps an answer."""
+def forbid_referrers_and_caching(response: Response) -> Response:
+    """Keep these URLs from other sites and the answers out of caches."""
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -1,14 +1,14 @@
 """The dashboard: opticians log in, find their orders, review and submit them.
 
-Who is logged in has a session of the orders service; its token is in a cookie and goes along with
-every call. Each form carries a seal made of that token, and none may come from another site. A
-search is posted, so that no patient's name stands in a URL.
+A logged-in user has a session of the orders service; its token is in a cookie and goes along
+with every call. Each form carries a seal derived from that token, and forms from other sites are
+refused. A search is posted, so that no patient's name is in a URL.
 """
 
 import hashlib
 import hmac
 import re
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import grpc
@@ -17,10 +17,11 @@ from grpc import StatusCode as Code
 
 from chassis.errors import Failure, Forbidden, decode
 from gateway import backends
-from gateway.backends import call
-from gateway.pages import page
-from gateway.pages.orders_sheet import Sheet, moment, state
-from gateway.problems import answer, of_failure
+from gateway.backends import attempt, call
+from gateway.pages import render_page
+from gateway.pages.notation import to_datetime
+from gateway.pages.orders_sheet import Sheet, describe_status
+from gateway.problems import answer_failure
 from protos.orders_pb2 import (
     GetReviewRequest,
     LogInRequest,
@@ -30,38 +31,35 @@ from protos.orders_pb2 import (
 )
 
 bp = Blueprint("dashboard", __name__, url_prefix="/orders")
-PER_PAGE = 20
-WAIT = {429: {"Retry-After": "900"}}
-OUT = "dashboard.show_login"
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_HERE = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
+ORDERS_PER_PAGE = 20
+LOGIN_STATUS = {"TOO_MANY_ATTEMPTS": 429}
+LOGIN_HEADERS = {429: {"Retry-After": "900"}}
+LOGIN_ENDPOINT = "dashboard.show_login"
 CURSORS = ("starting_after", "ending_before")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 
 @bp.get("/login")
 def show_login() -> Response:
-    return login_page(request.args.get("next", ""))
+    return render_login(request.args.get("next", ""))
 
 
 @bp.post("/login")
 def log_in() -> Response:
-    form, onward = request.form, local(request.form.get("next", ""))
-    asked = LogInRequest(
+    form, onward = request.form, restrict_path(request.form.get("next", ""))
+    message = LogInRequest(
         email=form.get("email", "").strip(),
         password=form.get("password", ""),
         address=request.remote_addr or "",
-        replaces=token(),
+        replaces=read_token(),
     )
-    try:
-        session = call(backends.dashboard().LogIn, asked, authorization="")
-    except grpc.RpcError as error:
-        failure = decode(error)
-        if failure.code is not Code.UNAUTHENTICATED:
-            raise
-        return login_page(onward, failure, asked.email)
-    response = see(onward)
+    session = attempt(backends.dashboard().LogIn, message, Code.UNAUTHENTICATED, authorization="")
+    if isinstance(session, Failure):
+        return render_login(onward, session, message.email)
+    response = redirect_to(onward)
     response.set_cookie(
-        cookie(),
+        choose_cookie_name(),
         session.token,
         secure=is_https(),
         httponly=True,
@@ -72,113 +70,118 @@ def log_in() -> Response:
 
 @bp.post("/logout")
 def log_out() -> Response:
-    call(backends.dashboard().LogOut, LogOutRequest(), authorization=session())
-    return out(url_for(OUT))
+    call(backends.dashboard().LogOut, LogOutRequest(), authorization=authorize())
+    return redirect_logged_out(url_for(LOGIN_ENDPOINT))
 
 
 @bp.get("")
-def list_orders() -> Response:
-    return orders_page(request.args)
-
-
 @bp.post("")
 def search_orders() -> Response:
-    return orders_page(request.form, request.form.get("text", "").strip())
+    fields = request.form if request.method == "POST" else request.args
+    return render_orders(fields, request.form.get("text", "").strip())
 
 
 @bp.get("/<order_id>")
-def show_order(order_id: str) -> Response:
-    return order_page(order_id, sent="sent" in request.args)
+def get_review(order_id: str) -> Response:
+    return render_review(order_id, is_submitted="sent" in request.args)
 
 
 @bp.post("/<order_id>/submit")
 def submit_order(order_id: str) -> Response:
-    asked = SubmitOrderRequest(order_id=order_id)
-    try:
-        call(backends.orders().SubmitOrder, asked, authorization=session())
-    except grpc.RpcError as error:
-        failure = decode(error)
-        if failure.code is Code.INVALID_ARGUMENT:
-            return order_page(order_id, failure)
-        if failure.code is not Code.FAILED_PRECONDITION:
-            raise
-    return see(url_for("dashboard.show_order", order_id=order_id, sent=1))
+    submitted = attempt(
+        backends.orders().SubmitOrder,
+        SubmitOrderRequest(order_id=order_id),
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        authorization=authorize(),
+    )
+    if isinstance(submitted, Failure) and submitted.code is Code.INVALID_ARGUMENT:
+        return render_review(order_id, submitted)
+    # An order that is no longer a draft is with the lab, and its page says so.
+    return redirect_to(url_for("dashboard.get_review", order_id=order_id, sent=1))
 
 
-def login_page(onward: str, failure: Failure | None = None, email: str = "") -> Response:
-    """The form of the login, after a failure with what is wrong."""
-    status = 200 if failure is None else 429 if failure.reason == "TOO_MANY_ATTEMPTS" else 401
-    return page(
+def render_login(onward: str, failure: Failure | None = None, email: str = "") -> Response:
+    """Return the login form, with the reason of a failed login."""
+    status = 200 if failure is None else LOGIN_STATUS.get(failure.reason, 401)
+    return render_page(
         "orders_login.html",
         status,
-        headers=WAIT.get(status),
+        headers=LOGIN_HEADERS.get(status),
         title="Log in",
-        onward=local(onward),
+        onward=restrict_path(onward),
         email=email,
         failure=failure,
     )
 
 
-def orders_page(asked: Any, text: str = "") -> Response:
-    """A page of orders: after a cursor, before one, or the first."""
-    cursor = {name: asked[name] for name in CURSORS if asked.get(name)}
-    sought = SearchOrdersRequest(text=text, limit=PER_PAGE, **cursor)
-    found = call(backends.dashboard().SearchOrders, sought, authorization=session())
-    back, more = "ending_before" in cursor, found.has_more
+def render_orders(fields: Mapping[str, str], text: str) -> Response:
+    """Return a page of orders: after a cursor, before one, or the first."""
+    cursor = {name: fields[name] for name in CURSORS if fields.get(name)}
+    message = SearchOrdersRequest(text=text, limit=ORDERS_PER_PAGE, **cursor)
+    found = call(backends.dashboard().SearchOrders, message, authorization=authorize())
+    is_backward = "ending_before" in cursor
+    has_newer = found.has_more if is_backward else bool(cursor)
+    has_older = is_backward or found.has_more
     orders = found.data
-    return page(
+    return render_page(
         "orders.html",
         title="Orders",
-        seal=seal(),
+        seal=make_seal(),
         text=text,
         found=found,
-        newer=orders[0].id if orders and (more if back else bool(cursor)) else "",
-        older=orders[-1].id if orders and (back or more) else "",
-        first=not cursor,
-        state=state,
-        moment=moment,
+        newer=orders[0].id if orders and has_newer else "",
+        older=orders[-1].id if orders and has_older else "",
+        is_first=not cursor,
+        describe_status=describe_status,
+        to_datetime=to_datetime,
     )
 
 
-def order_page(order_id: str, failure: Failure | None = None, *, sent: bool = False) -> Response:
-    """The review of an order; after a refused submit with each fault beside its field."""
-    asked = GetReviewRequest(order_id=order_id)
-    review = call(backends.dashboard().GetReview, asked, authorization=session())
+def render_review(
+    order_id: str, failure: Failure | None = None, *, is_submitted: bool = False
+) -> Response:
+    """Return the review of an order; after a refused submit, with each fault beside its field."""
+    message = GetReviewRequest(order_id=order_id)
+    review = call(backends.dashboard().GetReview, message, authorization=authorize())
     faults = failure.faults if failure else ()
-    return page(
+    return render_page(
         "orders_order.html",
         422 if failure else 200,
         title="Review of an order",
-        seal=seal(),
+        seal=make_seal(),
         sheet=Sheet(review, [(fault.path, fault.message) for fault in faults]),
-        sent=sent,
-        moment=moment,
+        is_submitted=is_submitted,
+        to_datetime=to_datetime,
     )
 
 
 @bp.before_request
 def check_form() -> None:
-    """Raise for a form of another site, or one that this session was not given."""
+    """Raise for a form that comes from another site or carries another session's seal."""
     if request.method != "POST":
         return
-    known = request.endpoint == "dashboard.log_in" or not token()
-    sealed = hmac.compare_digest(request.form.get("seal", "").encode(), seal().encode())
-    if not from_here() or not (known or sealed):
-        raise Forbidden("This form is not from here, or of a session that is over: load it again.")
+    needs_no_seal = request.endpoint == "dashboard.log_in" or not read_token()
+    is_sealed = hmac.compare_digest(request.form.get("seal", "").encode(), make_seal().encode())
+    if not is_same_origin() or not (needs_no_seal or is_sealed):
+        raise Forbidden(
+            "This form is from another site, or its session has ended. "
+            "Reload the page, and send it again."
+        )
 
 
 @bp.errorhandler(grpc.RpcError)
-def failed(error: grpc.RpcError) -> Response:
-    """Who has no session logs in, and comes back to what he asked for."""
+def answer_rpc_error(error: grpc.RpcError) -> Response:
+    """Send users without a session to the login, which returns them to the requested page."""
     failure = decode(error)
     if failure.code is not Code.UNAUTHENTICATED:
-        return answer(of_failure(failure))
-    asked = local(request.path.removesuffix("/submit"))
-    return out(url_for(OUT, next=asked) if asked != "/orders" else url_for(OUT))
+        return answer_failure(failure)
+    path = restrict_path(request.path.removesuffix("/submit"))
+    return redirect_logged_out(url_for(LOGIN_ENDPOINT, next=None if path == "/orders" else path))
 
 
-def from_here() -> bool:
-    """Whether a page of this gateway has sent the form; programs that are no browser may."""
+def is_same_origin() -> bool:
+    """Return whether a page of this gateway sent the form; clients other than browsers may."""
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         return site in ("same-origin", "none")
@@ -186,46 +189,46 @@ def from_here() -> bool:
     return origin is None or origin.partition("://")[2] in hosts
 
 
-def local(path: str) -> str:
-    """A path to which a login may lead: one of the dashboard."""
-    return path if _HERE.fullmatch(path) else "/orders"
+def restrict_path(path: str) -> str:
+    """Return the path if it is one of the dashboard, to which a login may lead; else /orders."""
+    return path if _DASHBOARD_PATH.fullmatch(path) else "/orders"
 
 
-def see(path: str) -> Response:
-    """A redirect that a browser follows with GET."""
+def redirect_to(path: str) -> Response:
+    """Return a redirect that a browser follows with GET."""
     response: Response = redirect(path, 303)  # type: ignore[assignment]
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def out(path: str) -> Response:
-    """A redirect that takes the session's cookie away."""
-    response = see(path)
-    response.delete_cookie(cookie(), secure=is_https(), httponly=True, samesite="Lax")
+def redirect_logged_out(path: str) -> Response:
+    """Return a redirect that removes the session's cookie."""
+    response = redirect_to(path)
+    response.delete_cookie(choose_cookie_name(), secure=is_https(), httponly=True, samesite="Lax")
     return response
 
 
 def is_https() -> bool:
-    """Whether browsers come by https."""
+    """Return whether browsers come by https."""
     return bool(current_app.config["PUBLIC_URL"].startswith("https:"))
 
 
-def cookie() -> str:
-    """The name of the session's cookie; over https no other host can set it."""
+def choose_cookie_name() -> str:
+    """Return the name of the session's cookie; over https, one that no other host can set."""
     return "__Host-orders" if is_https() else "orders"
 
 
-def token() -> str:
-    """The token of the browser's session, if it has one."""
-    sent = request.cookies.get(cookie(), "")
-    return sent if _TOKEN.fullmatch(sent) else ""
+def read_token() -> str:
+    """Return the token of the browser's session; '' if it has none."""
+    token = request.cookies.get(choose_cookie_name(), "")
+    return token if _TOKEN.fullmatch(token) else ""
 
 
-def session() -> str:
-    """The authorization of the browser's session."""
-    return f"Session {token()}"
+def authorize() -> str:
+    """Return the authorization of the browser's session."""
+    return f"Session {read_token()}"
 
 
-def seal() -> str:
-    """What the forms of this session carry."""
-    return hmac.digest(token().encode(), b"forms of the dashboard", hashlib.sha256).hex()
+def make_seal() -> str:
+    """Return the seal that the forms of this session carry."""
+    return hmac.digest(read_token().encode(), b"forms of the dashboard", hashlib.sha256).hex()

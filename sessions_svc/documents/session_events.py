@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from chassis.events.outbox import Event
+from chassis.messages.options import foreign_fields
 from chassis.messages.writer import Writer
 from protos import sessions_pb2 as pb
 from sessions_svc.documents.sessions import compose_session_data
-from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
 from sessions_svc.rules.statuses import Status, choose_event_type
 from sessions_svc.store.tables import accounts, outbox
 
@@ -25,7 +25,7 @@ SESSION_EVENT_WRITER = Writer(
         "distance",
         "smallest_logmar",
     ),
-    foreign=FOREIGN_DISPENSED_FIELDS,
+    foreign=foreign_fields(pb.SessionEvent),
 )
 
 

@@ -1,4 +1,4 @@
-"""A gateway before services of a test's choosing; those that it leaves out are dead."""
+"""A gateway in front of the services that a test names; the others are dead."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +46,8 @@ def front(**settings: Any) -> Iterator[FlaskClient]:
         app.extensions["backends"].close()
 
 
-def told(dialect: str, answer: Any) -> list[tuple[str | None, str]]:
-    """Path and message of each fault in an error body; no path when none is named."""
+def read_faults(dialect: str, answer: Any) -> list[tuple[str | None, str]]:
+    """Return path and message of each fault in an error body; None where no path is named."""
     body = answer.get_json()
     if dialect == "sessions":
         assert body["status"] == answer.status_code

@@ -1,4 +1,4 @@
-"""Calls to /api/v2/partners, and what its refusals say."""
+"""Calls to /api/v2/partners, and the contents of its refusals."""
 
 import json
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ DISQUALIFIED = {"qualifies": False, "disqualifications": ALL}
 
 
 def post(http: FlaskClient, sent: Any, url: str = SESSIONS, headers: Any = PARTNER) -> TestResponse:
-    """The answer to a body, which is sent as it is when it is text or bytes."""
+    """Return the answer to a body; text and bytes are sent unchanged."""
     data = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
     return http.post(url, data=data, headers=headers)
 
 
 def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[str, Any]:
-    """What a problem says beyond these members of RFC 9457 and the request's id."""
+    """Check a problem's RFC 9457 members and request id, and return its other members."""
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
     said: dict[str, Any] = answer.get_json()
@@ -40,13 +40,13 @@ def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[
 
 
 def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> dict[str, list[str]]:
-    """The faults that a 400 names, by path."""
+    """Return the faults that a 400 names, by path."""
     said = problem(answer, 400, "Bad Request", detail)
     errors: dict[str, list[str]] = said.pop("errors")
     assert said == {}
     return errors
 
 
-def malformed(answer: TestResponse) -> dict[str, list[str]]:
-    """The faults of a body that could not be read, by path."""
+def read_malformed(answer: TestResponse) -> dict[str, list[str]]:
+    """Return the faults of a body that could not be read, by path."""
     return faults(answer, "The request is malformed.")

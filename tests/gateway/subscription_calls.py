@@ -1,4 +1,4 @@
-"""Calls to /api/public/v1/subscriptions, and what every answer of them has."""
+"""Calls to /api/public/v1/subscriptions, and what all their answers have in common."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ STAFF = {"Authorization": basic("demo-staff")}
 def send(
     http: FlaskClient, sent: Any, url: str = URL, headers: Any = SHOP, method: str = "POST"
 ) -> TestResponse:
-    """The answer to a body, which is sent as it is when it is text or bytes."""
+    """Return the answer to a body; text and bytes are sent unchanged."""
     data = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
     return http.open(url, method=method, data=data, headers=headers)
 
@@ -29,8 +29,8 @@ def get(http: FlaskClient, url: str, headers: Any = SHOP) -> Any:
     return answer.get_json()
 
 
-def refused(answer: TestResponse, status: int) -> Any:
-    """The body of a refusal."""
+def read_refusal(answer: TestResponse, status: int) -> Any:
+    """Check the form of a refusal, and return its body."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     assert answer.headers["X-Request-Id"]
     challenge = 'Basic realm="optigate", charset="UTF-8"' if status == 401 else None
@@ -39,7 +39,7 @@ def refused(answer: TestResponse, status: int) -> Any:
 
 
 def violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:
-    """Source and title of each violation, all of one code."""
-    errors = refused(answer, status)["errors"]
+    """Return source and title of each violation, all of one code."""
+    errors = read_refusal(answer, status)["errors"]
     assert {error.pop("code") for error in errors} == {code}
     return sorted((error["source"], error["title"]) for error in errors)

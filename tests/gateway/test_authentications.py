@@ -84,7 +84,7 @@ def test_an_unknown_session_is_404_and_an_ended_one_422(
         assert answer.get_json()["title"].startswith(title.split()[0])
 
 
-def test_a_stranger_is_told_nothing(http: FlaskClient) -> None:
+def test_strangers_learn_nothing(http: FlaskClient) -> None:
     for sent in (keys("a"), {}, "{", '{"x": 1}'):
         answer = http.post(URL, data=sent if isinstance(sent, str) else json.dumps(sent))
         assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Which calls the gateway repeats by itself while a service is away."""
+"""The calls that the gateway retries while a service is unavailable."""
 
 from collections.abc import Iterator
 
@@ -16,20 +16,20 @@ KEY = {"Idempotency-Key": "k"}
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """A subscriptions service that does what a test tells it."""
+    """A subscriptions service that does what a test wants."""
     with probe(tmp_path_factory.mktemp("probe")) as running:
         yield running
 
 
 @pytest.fixture
 def client(told: Probe) -> Iterator[FlaskClient]:
-    """A client of a gateway before it, whose channels are new."""
+    """A client of a gateway in front of it, with new channels."""
     with front(subscriptions=told.address) as made:
         yield made
 
 
-def refusing(told: Probe, times: int, refusal: Refusal) -> list[int]:
-    """Lets the service refuse the next calls; gives a list that grows by one with each."""
+def refuse_calls(told: Probe, times: int, refusal: Refusal) -> list[int]:
+    """Make the service refuse the next calls; return a list that grows by one with each."""
     calls: list[int] = []
 
     def act() -> None:
@@ -42,19 +42,19 @@ def refusing(told: Probe, times: int, refusal: Refusal) -> list[int]:
 
 
 def test_a_read_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 2, Overloaded("Not now."))
+    calls = refuse_calls(told, 2, Overloaded("Not now."))
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 200
     assert len(calls) == 3
 
 
 def test_a_write_with_a_key_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Overloaded("Not now."))
+    calls = refuse_calls(told, 1, Overloaded("Not now."))
     assert client.post(POST["subscriptions"], headers={**CALLER, **KEY}).status_code == 201
     assert len(calls) == 2
 
 
 def test_a_write_without_a_key_is_never_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Overloaded("Not now."))
+    calls = refuse_calls(told, 1, Overloaded("Not now."))
     refused = client.post(POST["subscriptions"], headers=CALLER)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert refused.get_json() == {"errors": [{"code": "overloaded", "title": "Not now."}]}
@@ -62,13 +62,13 @@ def test_a_write_without_a_key_is_never_repeated(told: Probe, client: FlaskClien
 
 
 def test_repeating_ends(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 99, Overloaded("Not now."))
+    calls = refuse_calls(told, 99, Overloaded("Not now."))
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 503
     assert len(calls) == 4
 
 
 def test_other_refusals_are_not_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refusing(told, 1, Busy("Somebody is at it."))
+    calls = refuse_calls(told, 1, Busy("Somebody is at it."))
     refused = client.get(GET["subscriptions"], headers=CALLER)
     assert (refused.status_code, refused.headers["Retry-After"]) == (409, "1")
     assert len(calls) == 1

@@ -1,4 +1,4 @@
-"""Whether the gateway lives, is ready, and goes on without one of its services."""
+"""Liveness and readiness of the gateway, and its work without one of its services."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from gateway import create_app
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import Probe, probe
-from tests.gateway.front import CALLER, GET, POST, TYPES, front, told
+from tests.gateway.front import CALLER, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served
 
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -24,7 +24,7 @@ LATE = (
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """A subscriptions service that does what a test tells it."""
+    """A subscriptions service that does what a test wants."""
     with probe(tmp_path_factory.mktemp("slow")) as running:
         yield running
 
@@ -114,7 +114,7 @@ def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
     assert (late.status_code, late.content_type) == (504, "application/json")
-    assert told("subscriptions", late) == [(None, LATE)]
+    assert read_faults("subscriptions", late) == [(None, LATE)]
     front_line = next(line for line in lines() if line["event"] == "request")
     assert (front_line["status"], front_line["reason"]) == (504, "DEADLINE_EXCEEDED")
 
@@ -127,7 +127,9 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     with front(subscriptions=slow.address) as client, capture_log() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500
-    assert told("subscriptions", broken) == [(None, "Something went wrong; its id is crash-1.")]
+    assert read_faults("subscriptions", broken) == [
+        (None, "Something went wrong; the request id is crash-1.")
+    ]
     assert [line["request_id"] for line in lines()] == ["crash-1", "crash-1"]
     assert "Canary" not in json.dumps(lines()) + broken.text
 
@@ -141,8 +143,8 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
         for name in SERVICES:
             broken = client.post(POST[name], data=b"{}", headers={"X-Request-Id": "crash-2"})
             assert (broken.status_code, broken.content_type) == (500, TYPES[name])
-            said = "Something went wrong; its id is crash-2."
-            assert told(name, broken) == [(None, said)]
+            said = "Something went wrong; the request id is crash-2."
+            assert read_faults(name, broken) == [(None, said)]
             assert "Canary" not in broken.text
     crashes = [line for line in lines() if line["event"] == "crash"]
     assert {(line["error"], line["request_id"]) for line in crashes} == {("KeyError", "crash-2")}
@@ -152,7 +154,7 @@ def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
 @pytest.mark.parametrize("seconds", ["soon", "", "10s"])
 def test_a_timeout_that_is_no_number_stops_the_start(monkeypatch: Any, seconds: str) -> None:
     monkeypatch.setenv("GATEWAY_RPC_TIMEOUT", seconds)
-    with pytest.raises(SystemExit, match="GATEWAY_RPC_TIMEOUT is a number of seconds"):
+    with pytest.raises(SystemExit, match="GATEWAY_RPC_TIMEOUT must be a number of seconds"):
         create_app()
 
 

@@ -70,7 +70,7 @@ NO_TOKEN = "The token is unknown or has expired; fetch a new one."
 
 @pytest.fixture(scope="module")
 def alone(orders: Served) -> Iterator[FlaskClient]:
-    """A client of a gateway that knows the orders service only."""
+    """A client of a gateway with the orders service only."""
     with front(orders=orders.address) as client:
         yield client
 
@@ -97,7 +97,7 @@ def fetch(client: FlaskClient, name: str) -> dict[str, str]:
 
 
 def error(answer: TestResponse, status: int, kind: str = "invalid_request_error") -> Any:
-    """What an error says beyond its type."""
+    """Check the type of an error, and return its other members."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     assert list(answer.get_json()) == ["error"]
     said = answer.get_json()["error"]
@@ -334,7 +334,7 @@ def test_a_token_wants_both_credentials(
     assert error(alone.post("/v1/oauth/token", json=sent), status, kind) == said
 
 
-def test_all_faults_of_an_order_are_told_at_once(
+def test_all_faults_of_an_order_are_listed_at_once(
     alone: FlaskClient, known: dict[str, str], body: Any, orders: Served
 ) -> None:
     before = orders.rows()

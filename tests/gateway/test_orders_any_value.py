@@ -1,4 +1,4 @@
-"""Any value in any place of the calls that read and move orders: answered or refused, no crash."""
+"""Any value anywhere in the calls that read and move orders: an answer or a refusal, no crash."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ TEXT = st.text(max_size=60) | st.sampled_from(["\0", "ord_" + "0" * 24, "shipped
 
 
 def outcome(orders: Served, rpc: str, asked: Any, **how: Any) -> StatusCode:
-    """How a call ends."""
+    """Return the status of a call."""
     try:
         orders.call(rpc, asked, **how)
     except RpcError as error:

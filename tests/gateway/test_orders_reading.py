@@ -1,4 +1,4 @@
-"""Orders after they were made: /v1/orders over HTTP, on both engines."""
+"""Existing orders: /v1/orders over HTTP, on both engines."""
 
 import json
 from collections.abc import Iterator
@@ -24,19 +24,19 @@ VISION = "lab=lab_456&account_number=7654321"
 
 @pytest.fixture(scope="module")
 def alone(orders: Served) -> Iterator[FlaskClient]:
-    """A client of a gateway that knows the orders service only."""
+    """A client of a gateway with the orders service only."""
     with front(orders=orders.address) as client:
         yield client
 
 
-def made(client: FlaskClient, body: Any) -> str:
-    """The id of a new order."""
+def create_order(client: FlaskClient, body: Any) -> str:
+    """Create an order, and return its id."""
     return str(post(client, body, KNOWN).get_json()["id"])
 
 
 def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
     with orders.clock.at(MOMENT):
-        order_id = made(alone, body("order"))
+        order_id = create_order(alone, body("order"))
     answer = alone.get(f"/v1/orders/{order_id}", headers=KNOWN)
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     sent = body("order")
@@ -79,7 +79,7 @@ def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
         },
         "rx": {"left_eye": {"sphere": 0}},
     }
-    told = alone.get(f"/v1/orders/{made(alone, least)}", headers=KNOWN).get_json()
+    told = alone.get(f"/v1/orders/{create_order(alone, least)}", headers=KNOWN).get_json()
     assert {name: told[name] for name in least} == least
     assert told.keys() - least.keys() == {
         "id",
@@ -93,7 +93,7 @@ def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
     }
 
 
-def test_warnings_are_told_where_there_are_some(alone: FlaskClient, body: Any) -> None:
+def test_warnings_are_returned_where_there_are_some(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     sent["rx"]["right_eye"]["near_pd"] = 32
     created = post(alone, sent, KNOWN)
@@ -119,7 +119,7 @@ def test_a_list_is_read_page_by_page(alone: FlaskClient, orders: Served, body: A
     ids = []
     for number in range(3):
         with orders.clock.at(MOMENT + timedelta(days=-365, seconds=number)):
-            ids.append(made(alone, {**body("order"), "mode": "draft"}))
+            ids.append(create_order(alone, {**body("order"), "mode": "draft"}))
     change = UpdateOrderRequest(order_id=ids[2], lab_status="in_progress", tray_number="T-1")
     alone.post(f"/v1/orders/{ids[2]}/submit", headers=KNOWN)
     orders.call("UpdateOrder", change, "staff", desk=True)
@@ -179,7 +179,7 @@ def test_a_list_is_of_one_lab(alone: FlaskClient) -> None:
 
 
 def test_a_draft_is_submitted(alone: FlaskClient, body: Any, unique: str) -> None:
-    order_id = made(alone, {**body("order"), "mode": "draft"})
+    order_id = create_order(alone, {**body("order"), "mode": "draft"})
     keyed = {**KNOWN, "Idempotency-Key": unique}
     first, again = (alone.post(f"/v1/orders/{order_id}/submit", headers=keyed) for _ in range(2))
     assert (first.status_code, first.get_json()["lab_status"]) == (200, "submitted")
@@ -193,7 +193,7 @@ def test_a_draft_is_submitted(alone: FlaskClient, body: Any, unique: str) -> Non
 def test_a_draft_that_is_not_whole_stays_one(alone: FlaskClient, body: Any) -> None:
     sent = {**body("order"), "mode": "draft"}
     del sent["lens"]
-    path = f"/v1/orders/{made(alone, sent)}"
+    path = f"/v1/orders/{create_order(alone, sent)}"
     said = error(alone.post(f"{path}/submit", headers=KNOWN), 400)
     assert said == {
         "message": "Required to submit an order of type rx.",
@@ -205,14 +205,14 @@ def test_a_draft_that_is_not_whole_stays_one(alone: FlaskClient, body: Any) -> N
 
 @pytest.mark.parametrize("sent", [{"x": 1}, {"order_id": "ord_1"}, [], "x"])
 def test_a_submit_says_nothing_more(alone: FlaskClient, body: Any, sent: Any) -> None:
-    path = f"/v1/orders/{made(alone, {**body('order'), 'mode': 'draft'})}"
+    path = f"/v1/orders/{create_order(alone, {**body('order'), 'mode': 'draft'})}"
     refused = alone.post(f"{path}/submit", data=json.dumps(sent), headers=KNOWN)
     assert error(refused, 400)["code"] == "invalid_request"
     assert alone.get(path, headers=KNOWN).get_json()["lab_status"] == "draft"
 
 
 def test_a_job_is_text(alone: FlaskClient, body: Any) -> None:
-    order_id = made(alone, body("order"))
+    order_id = create_order(alone, body("order"))
     answer = alone.get(f"/v1/orders/{order_id}/oma", headers=KNOWN)
     assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
     assert f"JOB={order_id}\r\n" in answer.get_data(as_text=True)
@@ -221,7 +221,7 @@ def test_a_job_is_text(alone: FlaskClient, body: Any) -> None:
 
 
 def test_an_outline_is_a_drawing(alone: FlaskClient, body: Any) -> None:
-    order_id = made(alone, body("order"))
+    order_id = create_order(alone, body("order"))
     answer = alone.get(f"/v1/orders/{order_id}/outline.svg", headers=KNOWN)
     assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
     assert answer.headers["Content-Security-Policy"] == "default-src 'none'"
@@ -240,14 +240,14 @@ def test_what_is_no_order_is_not_found(alone: FlaskClient, path: str, order_id: 
 
 @EACH_PATH
 def test_a_read_has_no_parameters(alone: FlaskClient, body: Any, path: str) -> None:
-    order_id = made(alone, body("order"))
+    order_id = create_order(alone, body("order"))
     said = error(alone.get(f"/v1/orders/{order_id}{path}?lab=lab_123", headers=KNOWN), 400)
     assert said["param"] == "lab"
 
 
 @EACH_PATH
 def test_an_order_wants_a_token_and_a_user(alone: FlaskClient, body: Any, path: str) -> None:
-    where = f"/v1/orders/{made(alone, body('order'))}{path}"
+    where = f"/v1/orders/{create_order(alone, body('order'))}{path}"
     user = {"User-Email": KNOWN["User-Email"]}
     assert error(alone.get(where, headers=user), 401, "authentication_error")
     token = {"Authorization": KNOWN["Authorization"]}

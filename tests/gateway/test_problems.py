@@ -1,4 +1,4 @@
-"""Every failure in the form of each dialect."""
+"""Every failure in the error form of each dialect."""
 
 import itertools
 from typing import Any
@@ -9,8 +9,8 @@ from grpc import StatusCode as Code
 
 from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault
 from chassis.messages.reader import MALFORMED
-from gateway.problems import answer, of_failure
-from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, told
+from gateway.problems import answer_failure
+from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, basic
 
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
@@ -60,17 +60,17 @@ TABLE: list[tuple[Code, str, int, tuple[int, str], tuple[int, str]]] = [
 TYPE_OF = {401: "authentication_error", 403: "permission_error"}
 
 
-def plain(http: FlaskClient, failure: Failure, dialect: str) -> Any:
-    """The answer to a failed RPC of a dialect's route."""
+def answer_in(http: FlaskClient, failure: Failure, dialect: str) -> Any:
+    """Return the answer to a failed RPC of a dialect's route."""
     with http.application.test_request_context(POST[dialect]):
         http.application.preprocess_request()
-        response = answer(of_failure(failure))
+        response = answer_failure(failure)
         return response, http.application.json.loads(response.data)
 
 
 @pytest.fixture(scope="module")
 def alone() -> Any:
-    """A client of a gateway before dead services."""
+    """A client of a gateway whose services are all dead."""
     with front() as client:
         yield client
 
@@ -85,12 +85,12 @@ def test_a_failed_rpc_has_its_status_and_word_in_each_dialect(
     subscriptions: tuple[int, str],
 ) -> None:
     failure = Failure(code, reason, "What the service said.")
-    response, body = plain(alone, failure, "sessions")
+    response, body = answer_in(alone, failure, "sessions")
     said = body["detail"]
     assert (response.status_code, body["status"]) == (sessions, sessions)
     assert (said == "What the service said.") is (reason != "" and sessions != 500)
     for name, (status, word) in (("orders", orders), ("subscriptions", subscriptions)):
-        response, body = plain(alone, failure, name)
+        response, body = answer_in(alone, failure, name)
         again = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
         assert (response.status_code, response.content_type) == (status, "application/json")
         assert response.headers.get("Retry-After") == ("1" if code in again else None)
@@ -104,23 +104,23 @@ def test_a_failed_rpc_has_its_status_and_word_in_each_dialect(
         else:
             message = body["errors"][0].pop("title")
             assert body == {"errors": [{"code": word}]}
-        unforeseen = message.startswith("Something went wrong; its id is ")
+        unforeseen = message.startswith("Something went wrong; the request id is ")
         assert unforeseen is (status >= 500 and (reason == "" or status == 500)
                               and code not in again | {Code.DEADLINE_EXCEEDED})  # fmt: skip
 
 
 @DIALECTS
-def test_a_code_that_is_no_failure_of_ours_tells_nothing(alone: FlaskClient, dialect: str) -> None:
+def test_a_failure_that_is_not_ours_reveals_nothing(alone: FlaskClient, dialect: str) -> None:
     for code in (Code.INVALID_ARGUMENT, Code.NOT_FOUND):
         failure = Failure(code, "", "Exception calling application: Ada Canary")
-        assert "Canary" not in str(plain(alone, failure, dialect)[1])
+        assert "Canary" not in str(answer_in(alone, failure, dialect)[1])
 
 
 @DIALECTS
 def test_faults_are_listed_in_the_form_of_the_dialect(alone: FlaskClient, dialect: str) -> None:
     faults = (Fault("rx.axis", "Must be 1 to 180."), Fault("rx.axis", "No."), Fault("", "More."))
     failure = Failure(Code.INVALID_ARGUMENT, "INVALID", "The request breaks rules.", faults)
-    _, body = plain(alone, failure, dialect)
+    _, body = answer_in(alone, failure, dialect)
     body.pop("request_id", None)
     assert (
         body
@@ -165,7 +165,7 @@ def test_an_unknown_route_is_answered_in_its_dialect(
     for method in ("GET", "POST", "DELETE"):
         found = http.open(PREFIX[dialect] + rest, method=method)
         assert (found.status_code, found.content_type) == (404, TYPES[dialect])
-        assert told(dialect, found) == [(None, NOT_FOUND)]
+        assert read_faults(dialect, found) == [(None, NOT_FOUND)]
 
 
 @pytest.mark.parametrize("path", ["/", "/v1x/labs", "/favicon.ico", "/v2", "/API/v2/partners"])
@@ -194,16 +194,16 @@ ALLOWED = dict.fromkeys(SERVICES, "GET, HEAD, OPTIONS, POST") | {
 
 @DIALECTS
 @pytest.mark.parametrize("method", ["PATCH", "TRACE", "PROPFIND", "FOO"])
-def test_a_wrong_method_is_told_the_right_ones(
+def test_a_wrong_method_is_answered_with_the_allowed_ones(
     alone: FlaskClient, dialect: str, method: str
 ) -> None:
     found = alone.open(POST[dialect], method=method)
     assert (found.status_code, found.content_type) == (405, TYPES[dialect])
     assert found.headers["Allow"] == ALLOWED[dialect]
-    assert told(dialect, found) == [(None, NOT_ALLOWED)]
+    assert read_faults(dialect, found) == [(None, NOT_ALLOWED)]
 
 
-def test_options_tells_the_methods_and_head_is_get_without_a_body(alone: FlaskClient) -> None:
+def test_options_lists_the_methods_and_head_is_get_without_a_body(alone: FlaskClient) -> None:
     asked = alone.options("/v1/labs")
     assert (asked.status_code, asked.data) == (200, b"")
     assert sorted(asked.headers["Allow"].split(", ")) == ["GET", "HEAD", "OPTIONS"]
@@ -241,18 +241,18 @@ def test_a_body_that_cannot_be_read_is_refused(
 ) -> None:
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert (refused.status_code, refused.content_type) == (400, TYPES[dialect])
-    assert told(dialect, refused) == said
+    assert read_faults(dialect, refused) == said
 
 
 @SQLITE
 @pytest.mark.parametrize(
     ("dialect", "path"), [("sessions", "user_key"), ("orders", "mode"), ("subscriptions", "email")]
 )
-def test_a_key_that_stands_twice_is_refused(http: FlaskClient, dialect: str, path: str) -> None:
+def test_a_duplicate_key_is_refused(http: FlaskClient, dialect: str, path: str) -> None:
     body = f'{{"{path}":"a","{path}":"a"}}'
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert refused.status_code == 400
-    assert told(dialect, refused) == [(path, "Duplicate key in one object.")]
+    assert read_faults(dialect, refused) == [(path, "Duplicate key in one object.")]
 
 
 @SQLITE
@@ -263,7 +263,7 @@ def test_a_nul_in_a_text_is_refused(http: FlaskClient, dialect: str, path: str) 
     body = f'{{"{path}":"a\\u0000"}}'
     refused = http.post(POST[dialect], data=body, headers=CALLER[dialect])
     assert refused.status_code == 400
-    assert (path, "Control characters are not allowed.") in told(dialect, refused)
+    assert (path, "Control characters are not allowed.") in read_faults(dialect, refused)
 
 
 @SQLITE
@@ -272,7 +272,7 @@ def test_an_empty_body_has_no_fields(http: FlaskClient, dialect: str) -> None:
     answers = [
         http.post(POST[dialect], data=body, headers=CALLER[dialect]) for body in (b"", b"{}")
     ]
-    first, second = (told(dialect, each) for each in answers)
+    first, second = (read_faults(dialect, each) for each in answers)
     assert first == second != []
     assert [each.status_code for each in answers] == [400, 400]
 
@@ -281,14 +281,14 @@ def test_an_empty_body_has_no_fields(http: FlaskClient, dialect: str) -> None:
 def test_a_body_over_1_mib_is_too_large(alone: FlaskClient, dialect: str) -> None:
     refused = alone.post(POST[dialect], data=b" " * (1024 * 1024 + 1), headers=CALLER[dialect])
     assert (refused.status_code, refused.content_type) == (413, TYPES[dialect])
-    ((path, text),) = told(dialect, refused)
+    ((path, text),) = read_faults(dialect, refused)
     assert (path, "limit" in text) == (None, True)
 
 
 @SQLITE
 def test_a_body_of_1_mib_is_read(http: FlaskClient) -> None:
     refused = http.post(POST["orders"], data=b"{" * 1024 * 1024, headers=CALLER["orders"])
-    assert (refused.status_code, told("orders", refused)) == (400, NOT_JSON)
+    assert (refused.status_code, read_faults("orders", refused)) == (400, NOT_JSON)
 
 
 @DIALECTS
@@ -296,7 +296,7 @@ def test_a_body_without_a_length_is_refused(alone: FlaskClient, dialect: str) ->
     headers = {**CALLER[dialect], "Transfer-Encoding": "chunked"}
     refused = alone.post(POST[dialect], data=b"{}", headers=headers)
     assert (refused.status_code, refused.content_type) == (411, TYPES[dialect])
-    assert told(dialect, refused) == [(None, "Send the body with a Content-Length.")]
+    assert read_faults(dialect, refused) == [(None, "Send the body with a Content-Length.")]
 
 
 WRONG_CREDENTIALS = [
@@ -319,7 +319,7 @@ WRONG_CREDENTIALS = [
 @SQLITE
 @DIALECTS
 @pytest.mark.parametrize("authorization", WRONG_CREDENTIALS)
-def test_who_is_not_known_is_told_only_that(
+def test_unknown_callers_learn_nothing_else(
     http: FlaskClient, dialect: str, authorization: str | None
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -328,7 +328,7 @@ def test_who_is_not_known_is_told_only_that(
         refused = http.post(POST[dialect], data=body, headers=keyed)
         assert (refused.status_code, refused.content_type) == (401, TYPES[dialect])
         assert refused.headers["WWW-Authenticate"] == CHALLENGES[dialect]
-        ((path, _),) = told(dialect, refused)
+        ((path, _),) = read_faults(dialect, refused)
         assert path is None
     if dialect in GET:
         for query in ("", "?x=1", "?page=x", "?page=1&page=2"):
@@ -342,7 +342,7 @@ def test_a_malformed_idempotency_key_is_refused(http: FlaskClient, dialect: str,
     headers = {**CALLER[dialect], "Idempotency-Key": key}
     refused = http.post(POST[dialect], data=b"{}", headers=headers)
     assert refused.status_code == (422 if dialect == "subscriptions" else 400)
-    assert told(dialect, refused) == [
+    assert read_faults(dialect, refused) == [
         ("Idempotency-Key", "Must be 1-255 visible ASCII characters.")
     ]
 
@@ -353,4 +353,4 @@ def test_a_dead_service_is_unavailable(alone: FlaskClient, dialect: str) -> None
         refused = alone.post(POST[dialect], data=body, headers={**CALLER[dialect], **key})
         assert (refused.status_code, refused.content_type) == (503, TYPES[dialect])
         assert refused.headers["Retry-After"] == "1"
-        assert told(dialect, refused) == [(None, "The service does not answer; try again.")]
+        assert read_faults(dialect, refused) == [(None, "The service does not answer; try again.")]

@@ -24,7 +24,7 @@ BODY = {"sessions": "session", "orders": "order", "subscriptions": "subscription
 
 
 def canaries(body: Any, dialect: str, unique: str, **more: Any) -> bytes:
-    """The demo body of a dialect with a canary for every name."""
+    """Return the demo body of a dialect with a canary in place of every name."""
     sent = body(BODY[dialect])
     for *blocks, name in PERSONAL[dialect]:
         block = sent

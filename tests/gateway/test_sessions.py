@@ -17,9 +17,9 @@ from tests.gateway.session_calls import (
     QUALIFICATIONS,
     SESSIONS,
     faults,
-    malformed,
     post,
     problem,
+    read_malformed,
 )
 from tests.serving import Served, basic
 
@@ -31,7 +31,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
     return changed
 
 
-def kept(sessions: Served, session_key: str) -> Any:
+def find_session(sessions: Served, session_key: str) -> Any:
     """The stored session, or None."""
     query = select(tables.sessions).where(tables.sessions.c.session_key == session_key)
     with sessions.database.read() as tx:
@@ -74,7 +74,7 @@ def test_another_partner_may_use_the_same_keys(http: FlaskClient, demo: Any) -> 
     assert post(http, demo, headers=OTHER).status_code == 201
 
 
-def test_who_does_not_qualify_is_told_every_reason(
+def test_a_user_who_does_not_qualify_gets_every_reason(
     http: FlaskClient, sessions: Served, demo: Any
 ) -> None:
     before = sessions.rows()
@@ -129,7 +129,7 @@ def test_all_faults_are_named_at_once(http: FlaskClient, sessions: Served, demo:
     "authorization",
     ["", "Basic", "Basic !", "Bearer abc", basic("demo-partner", "wrong"), basic("nobody")],
 )
-def test_a_stranger_is_told_nothing(
+def test_strangers_learn_nothing(
     http: FlaskClient, url: str, sent: str, authorization: str
 ) -> None:
     answer = post(http, sent, url, {"Authorization": authorization} if authorization else {})
@@ -168,7 +168,7 @@ def test_a_null_amount_and_zero_stay_different(
 ) -> None:
     demo["order"]["charged_amount"] = amount
     assert post(http, demo).status_code == 201
-    assert kept(sessions, unique).charged_amount == amount
+    assert find_session(sessions, unique).charged_amount == amount
 
 
 def test_null_counts_as_absent(http: FlaskClient, sessions: Served, demo: Any, unique: str) -> None:
@@ -177,7 +177,7 @@ def test_null_counts_as_absent(http: FlaskClient, sessions: Served, demo: Any, u
     contacts["right_eye"] |= {"add": None, "dominance": None, "cylinder": None, "axis": None}
     demo |= {"order": None, "store_id": None, "partner_info": None}
     assert post(http, demo).status_code == 201
-    row = kept(sessions, unique)
+    row = find_session(sessions, unique)
     assert (row.charged_currency, row.products, row.store_id, row.partner_info) == (
         *(None, [], None, None),
     )
@@ -198,13 +198,13 @@ def test_null_counts_as_absent(http: FlaskClient, sessions: Served, demo: Any, u
 
 
 def with_info(demo: Any, info: str) -> str:
-    """The body with this text as its partner_info."""
+    """Return the body with this text as its partner_info."""
     return json.dumps({**demo, "partner_info": 0}).replace(
         '"partner_info": 0', f'"partner_info": {info}'
     )
 
 
-def padded(length: int) -> str:
+def pad_info(length: int) -> str:
     """An object of this many characters, most of them spaces between its tokens."""
     return '{"é":' + " " * (length - 7) + "1}"
 
@@ -215,7 +215,7 @@ def padded(length: int) -> str:
         '{ "n" :1.0, "big":123456789012345678901234567890, "e":1E+2 }',
         '{"digits":' + "9" * 5000 + "}",
         '{"a":"\\u0041\\u0000", "a":{"a":[]}}',
-        padded(19_999),
+        pad_info(19_999),
     ],
     ids=["numbers", "digits", "escapes", "longest"],
 )
@@ -224,13 +224,13 @@ def test_partner_info_is_kept_letter_by_letter(
 ) -> None:
     assert len(info) < 20_000
     assert post(http, with_info(demo, info).encode()).status_code == 201
-    assert kept(sessions, unique).partner_info == info
+    assert find_session(sessions, unique).partner_info == info
 
 
 @pytest.mark.parametrize(
     ("info", "message"),
     [
-        (padded(20_000), "Must be under 20,000 characters as JSON text."),
+        (pad_info(20_000), "Must be under 20,000 characters as JSON text."),
         ("[]", "Must be a JSON object."),
         ('"{}"', "Must be a JSON object."),
         ("0", "Must be a JSON object."),
@@ -296,7 +296,7 @@ def test_a_malformed_body_is_refused_by_path(
     http: FlaskClient, sessions: Served, sent: bytes, expected: dict[str, list[str]]
 ) -> None:
     before = sessions.rows()
-    assert malformed(post(http, sent)) == expected
+    assert read_malformed(post(http, sent)) == expected
     assert sessions.rows() == before
 
 

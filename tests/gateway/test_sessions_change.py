@@ -16,8 +16,8 @@ from tests.gateway.session_calls import (
     PARTNER,
     SESSIONS,
     faults,
-    malformed,
     problem,
+    read_malformed,
 )
 from tests.serving import Served
 from tests.sessions_svc.desk import bring, get_status
@@ -39,7 +39,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 def send(
     http: FlaskClient, method: str, sent: Any, headers: dict[str, str] = PARTNER
 ) -> TestResponse:
-    """The answer to a body, which is sent as it is when it is text."""
+    """Return the answer to a body; text is sent unchanged."""
     data = sent if isinstance(sent, str) else json.dumps(sent)
     return http.open(SESSIONS, method=method, data=data, headers=headers)
 
@@ -80,7 +80,7 @@ def test_neither_is_possible_later(
     assert sessions.rows() == before
 
 
-def test_who_does_not_qualify_any_more_is_told_every_reason(
+def test_a_user_who_no_longer_qualifies_gets_every_reason(
     http: FlaskClient, sessions: Served, demo: Any, unique: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
@@ -159,12 +159,12 @@ def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
 def test_a_malformed_body_is_refused_by_path(
     http: FlaskClient, method: str, sent: str, expected: dict[str, list[str]]
 ) -> None:
-    assert malformed(send(http, method, sent)) == expected
+    assert read_malformed(send(http, method, sent)) == expected
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("sent", ["{}", "{", '{"colour": 1}'])
-def test_a_stranger_is_told_nothing(http: FlaskClient, method: str, sent: str) -> None:
+def test_strangers_learn_nothing(http: FlaskClient, method: str, sent: str) -> None:
     answer = send(http, method, sent, {})
     detail = "Send the name and secret of an account of this service."
     assert problem(answer, 401, "Unauthorized", detail) == {}

@@ -1,4 +1,4 @@
-"""A journey through HTTP and the desk, told to a partner's real endpoint, on both engines."""
+"""A journey through HTTP and the desk, with events sent to a real endpoint, on both engines."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def partner() -> Iterator[Receiver]:
 
 
 def wait_for(partner: Receiver, number: int) -> list[Any]:
-    """The bodies of so many deliveries."""
+    """Wait for this many deliveries, and return their bodies."""
     end = monotonic() + PATIENCE
     while len(partner.received) < number and monotonic() < end:
         sleep(0.02)

@@ -9,10 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from gateway.sessions import FOREIGN
+from gateway.sessions import SESSION
 from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
 from sessions_svc.rules.statuses import Status
-from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, malformed, problem
+from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, problem, read_malformed
 from tests.gateway.session_calls import faults as faults_of
 from tests.serving import Served
 from tests.sessions_svc.bodies import create
@@ -31,7 +31,7 @@ UNKNOWN = "You have no such session of this user."
 
 
 def get(http: FlaskClient, query: str = "", headers: Any = PARTNER) -> TestResponse:
-    """The answer to a query."""
+    """Return the answer to a query."""
     return http.get(f"{SESSIONS}?{query}", headers=headers)
 
 
@@ -248,16 +248,17 @@ def test_a_fault_is_named(http: FlaskClient, query: str, expected: Any) -> None:
     ],
 )
 def test_a_malformed_query_is_refused(http: FlaskClient, query: str, expected: Any) -> None:
-    assert malformed(get(http, query)) == expected
+    assert read_malformed(get(http, query)) == expected
 
 
 @pytest.mark.parametrize("query", ["", "user_key=a", "user_key=a&session_key=b", "colour=red"])
-def test_a_stranger_is_told_nothing(http: FlaskClient, query: str) -> None:
+def test_strangers_learn_nothing(http: FlaskClient, query: str) -> None:
     answer = get(http, query, {})
     detail = "Send the name and secret of an account of this service."
     assert problem(answer, 401, "Unauthorized", detail) == {}
 
 
-def test_gateway_and_service_leave_out_the_same() -> None:
-    """The answer is the gateway's, the event the service's: one dispensed prescription in both."""
-    assert FOREIGN == FOREIGN_DISPENSED_FIELDS
+def test_answers_omit_the_fields_that_the_service_refuses() -> None:
+    """The proto's option `foreign_to` agrees with the service's rules."""
+    refused = {kind: frozenset(names) for kind, names in FOREIGN_DISPENSED_FIELDS.items()}
+    assert SESSION.foreign == refused

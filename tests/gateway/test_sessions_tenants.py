@@ -1,4 +1,4 @@
-"""Every RPC and route of sessions, called by who may not: another partner finds nothing.
+"""Every RPC and route of sessions, called without permission: another partner finds nothing.
 
 What there is to call is read from the proto descriptors and the URL map, so
 that a new one cannot be forgotten. The pages behind /login know no accounts:
@@ -27,7 +27,7 @@ from tests.sessions_svc.links import RESULTS, VISIT, create_link
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 PREFIX = "/api/v2/partners"
-MARK = "Sphinx"  # stands in whatever the partner has that another may not see
+MARK = "Sphinx"  # in everything of the partner's that another may not see
 OTHER_NAME = "Otto"
 
 
@@ -36,31 +36,31 @@ def rpcs(service: str) -> set[str]:
     return {method.name for method in SERVICES[service].methods}
 
 
-def marked(**fields: Any) -> Values:
-    """What `bring` needs for a session that shows the mark."""
+def mark_fields(**fields: Any) -> Values:
+    """Return the fields of a session that shows the mark."""
     info = json.dumps({"note": MARK})
     return {"user": user(first_name=MARK), "partner_info": info, **fields}
 
 
 def stage(served: Served, key: str, status: Status) -> None:
-    """The partner's session, marked wherever it can be."""
+    """Create the partner's session, with the mark wherever it can be."""
     if status is Status.APPROVED:
-        bring(served, key, Status.AWAITING_REVIEW, **marked())
+        bring(served, key, Status.AWAITING_REVIEW, **mark_fields())
         eye = {**dispensed_contacts()["right_eye"], "brand_label": MARK}
         move(served, "Approve", key, dispensed_prescriptions=[dispensed_contacts(right_eye=eye)])
     else:
-        bring(served, key, status, **marked())
+        bring(served, key, status, **mark_fields())
 
 
 @dataclass
 class Stranger:
-    """Who calls, and what is found."""
+    """A caller, and what it finds."""
 
     served: Served
     who: str
 
     def call(self, rpc: str, request: Message, *, desk: bool = False) -> tuple[str, bytes]:
-        """The name of the status, and the bytes of the answer."""
+        """Return the name of the status, and the bytes of the answer."""
         try:
             answer = self.served.call(rpc, request, self.who, desk=desk)
         except grpc.RpcError as error:
@@ -76,6 +76,7 @@ def keys(key: str) -> dict[str, str]:
 # Each RPC of partners: a request that names another's session, the status that the session
 # has, and how the call ends.
 WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
+    "WhoAmI": (lambda key: pb.WhoAmIRequest(), Status.CREATED, "OK"),
     "CheckQualification": (lambda key: check(), Status.CREATED, "OK"),
     "CreateSession": (lambda key: create(**keys(key)), Status.CREATED, "OK"),
     "ListSessions": (lambda key: pb.ListSessionsRequest(user_key=key), Status.APPROVED, "OK"),
@@ -148,17 +149,17 @@ DESK = {
 }
 
 
-def staged_for(served: Served, rpc: str, key: str) -> None:
-    """A session for which this RPC of the desk may be called."""
+def stage_for(served: Served, rpc: str, key: str) -> None:
+    """Create a session for which this RPC of the desk may be called."""
     more = {"order": ACUITY_ORDER} if rpc == "CompleteAcuity" else {}
-    bring(served, key, DESK[rpc], **marked(**more))
+    bring(served, key, DESK[rpc], **mark_fields(**more))
 
 
 @pytest.mark.parametrize("rpc", DESK)
 def test_the_desk_finds_no_session_under_another_partners_name(
     sessions: Served, unique: str, rpc: str
 ) -> None:
-    staged_for(sessions, rpc, unique)
+    stage_for(sessions, rpc, unique)
     before = sessions.rows()
     desk = Stranger(sessions, "staff")
     assert desk.call(rpc, build_request(rpc, unique, "other"), desk=True)[0] == "NOT_FOUND"
@@ -177,7 +178,7 @@ def test_only_the_staff_is_at_the_desk(
     if rpc == "ConfigurePartner":
         request: Message = pb.ConfigurePartnerRequest(partner="demo-partner")
     else:
-        staged_for(sessions, rpc, unique)
+        stage_for(sessions, rpc, unique)
         request = build_request(rpc, unique)
     before = sessions.rows()
     assert Stranger(sessions, who).call(rpc, request, desk=True)[0] == expected
@@ -198,7 +199,7 @@ def test_a_token_opens_the_session_of_its_own_partner(
     sessions: Served, unique: str, rpc: str
 ) -> None:
     """Two partners use the same keys: what one's token opens shows nothing of the other's."""
-    bring(sessions, unique, Status.CREATED, **marked(order=ACUITY_ORDER))
+    bring(sessions, unique, Status.CREATED, **mark_fields(order=ACUITY_ORDER))
     theirs = create(**keys(unique), user=user(first_name=OTHER_NAME), order=ACUITY_ORDER)
     sessions.call("CreateSession", theirs, "other")
     door = DoorServiceStub(sessions.channel)
@@ -221,7 +222,7 @@ def test_a_token_opens_the_session_of_its_own_partner(
 def test_without_a_token_nobody_is_let_in(
     sessions: Served, unique: str, rpc: str, token: str
 ) -> None:
-    bring(sessions, unique, Status.CREATED, **marked(order=ACUITY_ORDER))
+    bring(sessions, unique, Status.CREATED, **mark_fields(order=ACUITY_ORDER))
     link = {**create_link(sessions, unique), "token": token}
     before = sessions.rows()
     request = ParseDict(DOOR[rpc](link, token), getattr(pb, f"{rpc}Request")())
@@ -235,6 +236,7 @@ def test_without_a_token_nobody_is_let_in(
 # call of another partner ends.
 Route = tuple[str, str]
 ROUTES: dict[Route, tuple[Callable[[str], Values], Callable[[str], Values], Status, int]] = {
+    ("GET", "/me"): (lambda key: {}, lambda key: {}, Status.CREATED, 200),
     ("POST", "/qualifications"): (
         lambda key: {},
         lambda key: {"user": {"birthdate": "1988-01-01", "region": "IL"}},
@@ -259,8 +261,8 @@ def test_every_route_is_walked(http: FlaskClient) -> None:
     assert found == set(ROUTES)
 
 
-def sent(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, bytes]:
-    """The answer to somebody; a name of no account sends no credentials."""
+def send(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, bytes]:
+    """Return the answer to an account; an empty name sends no credentials."""
     method, path = route
     query, body, _, _ = ROUTES[route]
     answer = http.open(
@@ -281,16 +283,16 @@ def test_another_partner_finds_nothing_over_http(
     stage(sessions, unique, status)
     before = sessions.rows()
     for name, code in (("demo-staff", 403), ("", 401), ("nobody", 401)):
-        answered, said = sent(http, route, unique, name)
+        answered, said = send(http, route, unique, name)
         assert answered == code
         assert MARK.encode() not in said
         assert sessions.rows() == before
-    answered, said = sent(http, route, unique, "other-partner")
+    answered, said = send(http, route, unique, "other-partner")
     assert answered == expected
     assert MARK.encode() not in said
     if route != ("POST", "/sessions"):
         assert sessions.rows() == before
-        assert sent(http, route, unique, "demo-partner")[0] in (200, 201)
+        assert send(http, route, unique, "demo-partner")[0] in (200, 201)
 
 
 def test_another_partners_list_is_empty(http: FlaskClient, sessions: Served, unique: str) -> None:

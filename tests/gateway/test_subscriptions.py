@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import OTHER, SHOP, URL, get, refused, send, violations
+from tests.gateway.subscription_calls import OTHER, SHOP, URL, get, read_refusal, send, violations
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import UNKNOWN, confirm
@@ -33,7 +33,7 @@ NO_ACTION = dict.fromkeys(
 
 @pytest.fixture
 def demo(body: Any, unique: str) -> dict[str, Any]:
-    """The demo body under a reference of its own."""
+    """Return the demo body with a reference of its own."""
     changed: dict[str, Any] = {**body("subscription"), "reference": unique}
     return changed
 
@@ -50,7 +50,7 @@ def costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
 
 
 def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
-    """What is told of a lens of the demo body, with the ids that it was given."""
+    """Return the answer for a lens of the demo body, with its new ids."""
     return {
         "id": made["id"],
         "type": "contact_lens_subscription",
@@ -75,7 +75,7 @@ def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
 
 
 def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
-    """What is told of the package of the demo body, with the ids that it was given."""
+    """Return the answer for the package of the demo body, with its new ids."""
     left, right = made["items"]
     return {
         "id": made["id"],
@@ -97,7 +97,7 @@ def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
 
 
 def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
-    """What is told of a draft of the demo body, with the ids that it was given."""
+    """Return the answer for the demo body, with its new ids."""
     cart = made["last_persisted_cart"]
     return {
         "id": made["id"],
@@ -143,7 +143,7 @@ def test_it_works(http: FlaskClient, subscriptions: Served, demo: Any, unique: s
         assert get(http, answer.headers["Location"]) == made
 
 
-def test_what_nobody_told_is_null(http: FlaskClient, demo: Any) -> None:
+def test_absent_fields_are_null(http: FlaskClient, demo: Any) -> None:
     told = {name: demo[name] for name in ("merchant", "reference")}
     item = {**material(), "subscription_vat_rate": 2100}
     made = send(http, {**told, "email": "", "city": None, "cart_items": [item]}).get_json()
@@ -187,7 +187,7 @@ def test_boxes_are_handed_over_in_two_calls(
     for entry, item in zip(asked["deliveries"], (left, right), strict=True):
         entry["cart_item_reference_uuid"] = item["reference_uuid"]
 
-    def told(item: Any, eye: str, delivered: int) -> dict[str, Any]:
+    def describe(item: Any, eye: str, delivered: int) -> dict[str, Any]:
         changes = {"delivered_boxes": delivered, "remaining_boxes": 4 - delivered}
         whole = lens_answer(item, eye, **changes)
         for name in (
@@ -206,12 +206,15 @@ def test_boxes_are_handed_over_in_two_calls(
         answer = send(http, asked, url)
         assert (answer.status_code, answer.content_type) == (200, "application/json")
         assert answer.get_json() == {
-            "deliveries": [told(left, "left", delivered), told(right, "right", delivered)]
+            "deliveries": [
+                describe(left, "left", delivered),
+                describe(right, "right", delivered),
+            ]
         }
     asked["deliveries"][0]["quantity"] = 3
     asked["deliveries"][1]["quantity"] = 9
     title = "More boxes than remain in this subscription year."
-    assert refused(send(http, asked, url), 422) == {
+    assert read_refusal(send(http, asked, url), 422) == {
         "errors": [
             {
                 "code": "over_delivery",
@@ -286,7 +289,7 @@ def test_an_activation_needs_no_body(http: FlaskClient, subscriptions: Served, d
     made = send(http, demo).get_json()
     item = made["last_persisted_cart"]["cart_items"][0]
     url = f"{URL}/{made['id']}/cart_items/{item['reference_uuid']}/activate"
-    assert refused(http.patch(url, headers=SHOP), 409) == {
+    assert read_refusal(http.patch(url, headers=SHOP), 409) == {
         "errors": [
             {"code": "no_confirmed_cart", "title": "The shopper has not confirmed the cart."}
         ]
@@ -296,7 +299,7 @@ def test_an_activation_needs_no_body(http: FlaskClient, subscriptions: Served, d
     wrong = send(http, {"force": True}, url, method="PATCH")
     assert violations(wrong, 400, "malformed") == [("force", "Unknown field.")]
     unknown = url.replace(item["reference_uuid"], UNKNOWN)
-    assert refused(http.patch(unknown, headers=SHOP), 404) == {
+    assert read_refusal(http.patch(unknown, headers=SHOP), 404) == {
         "errors": [{"code": "not_found", "title": "The subscription has no such item."}]
     }
 

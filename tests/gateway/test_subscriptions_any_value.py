@@ -1,4 +1,4 @@
-"""Any JSON value in any place of the bodies that change a subscription is accepted or refused."""
+"""Any JSON value anywhere in the bodies that change a subscription is accepted or refused."""
 
 import json
 from typing import Any
@@ -21,12 +21,12 @@ CART = [material(), package(lens("left", exchange_cycle=1), lens("right"))]
 
 @pytest.fixture
 def made(subscriptions: Served, body: Any) -> Any:
-    """A paid, active subscription whose end costs something."""
+    """A paid, active subscription that costs something to cancel."""
     return pay(subscriptions, activated(subscriptions, body, START, cart_items=CART).id)
 
 
 def bodies(made: Any) -> dict[str, Any]:
-    """A body of each POST, as it would be accepted, by its path."""
+    """Return an acceptable body for each POST, by its path."""
     glasses, whole = made.last_persisted_cart.cart_items
     own = f"{URL}/{made.id}"
     left = {"cart_item_reference_uuid": whole.items[0].reference_uuid, "quantity": 1}

@@ -1,4 +1,4 @@
-"""What changes a subscription, and what is asked besides, over HTTP on both engines."""
+"""Changes of a subscription and its other calls over HTTP, on both engines."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, URL, get, refused, send, violations
+from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, send, violations
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
 from tests.subscriptions_svc.shop import activated, confirm, confirmed, pay, solicited
@@ -19,14 +19,14 @@ DONE = {"success": True}
 
 @pytest.fixture
 def active(http: FlaskClient, subscriptions: Served, body: Any) -> Any:
-    """A paid, active subscription, as it is read; the clock stands a day after its start."""
+    """A paid, active subscription as read; the clock is set to a day after its start."""
     with subscriptions.clock.at(START):
         made = pay(subscriptions, activated(subscriptions, body, START, cart_items=CART).id)
     with subscriptions.clock.at(START + timedelta(days=1)):
         yield get(http, f"{URL}/{made.id}")
 
 
-def done(answer: Any, message: str) -> None:
+def expect_done(answer: Any, message: str) -> None:
     assert (answer.status_code, answer.content_type) == (200, "application/json")
     assert answer.get_json() == {**DONE, "message": message}
 
@@ -39,7 +39,7 @@ def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: 
         {"cart_items": [{"id": lenses["id"]}, material(reference="NEW")]},
         f"{url}/update_products",
     )
-    done(answer, "Productos de suscripción actualizados exitosamente")
+    expect_done(answer, "Productos de suscripción actualizados exitosamente")
     pending = get(http, url)
     cart = pending.pop("pending_cart")
     assert pending.pop("available_actions") != active.pop("available_actions")
@@ -63,14 +63,16 @@ def test_what_is_not_allowed_in_this_state_is_invalid(
     item = active["last_persisted_cart"]["cart_items"][0]
     answer = send(http, {"cart_items": [material()]}, f"{URL}/{made}/update_products")
     title = "The subscription is not active."
-    assert refused(answer, 422) == {"errors": [{"code": "invalid", "title": title}]}
-    done(send(http, {"reason": "x"}, f"{URL}/{made}/cancel"), "Suscripción cancelada exitosamente")
-    again = refused(send(http, {"reason": "x"}, f"{URL}/{made}/cancel"), 409)
+    assert read_refusal(answer, 422) == {"errors": [{"code": "invalid", "title": title}]}
+    expect_done(
+        send(http, {"reason": "x"}, f"{URL}/{made}/cancel"), "Suscripción cancelada exitosamente"
+    )
+    again = read_refusal(send(http, {"reason": "x"}, f"{URL}/{made}/cancel"), 409)
     title = "The subscription has ended."
     assert again == {"errors": [{"code": "conflict", "title": title}]}
     event["product_id"] = item["reference_uuid"]
     url = f"{URL}/{active['id']}/warranty_event"
-    done(send(http, event, url), "Evento de garantía creado exitosamente")
+    expect_done(send(http, event, url), "Evento de garantía creado exitosamente")
 
 
 def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any) -> None:
@@ -92,7 +94,7 @@ def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any)
         + glasses["cancellation_cost_kept"]["value"]
         + lenses["cancellation_cost_returned"]["value"]
     )
-    done(send(http, sent, url), "Suscripción cancelada exitosamente")
+    expect_done(send(http, sent, url), "Suscripción cancelada exitosamente")
     assert get(http, f"{URL}/{active['id']}")["status"] == "cancelled"
 
 
@@ -112,7 +114,7 @@ def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any)
 def test_every_fault_of_a_warranty_event_is_invalid(
     http: FlaskClient, active: Any, sent: str, sources: list[str | None]
 ) -> None:
-    errors = refused(send(http, sent, f"{URL}/{active['id']}/warranty_event"), 422)["errors"]
+    errors = read_refusal(send(http, sent, f"{URL}/{active['id']}/warranty_event"), 422)["errors"]
     assert {error["code"] for error in errors} == {"invalid"}
     assert sorted(error.get("source") or "" for error in errors) == [each or "" for each in sources]
 
@@ -124,11 +126,11 @@ def test_shape_comes_before_state_and_state_before_meaning(
     update, cancel = f"{URL}/{made}/update_products", f"{URL}/{made}/cancel"
     assert violations(send(http, {"cart_items": []}, update), 400, "malformed")
     unknown = {"cart_items": [{"id": "x"}]}
-    assert "source" not in refused(send(http, unknown, update), 422)["errors"][0]
+    assert "source" not in read_refusal(send(http, unknown, update), 422)["errors"][0]
     send(http, {"reason": "x"}, cancel)
     assert violations(send(http, {"reason": ""}, cancel), 400, "malformed")
     wrong = {"reason": "x", "summary": {"purchase_fee": -1, "total_to_pay": 0}}
-    assert refused(send(http, wrong, cancel), 409)["errors"][0]["code"] == "conflict"
+    assert read_refusal(send(http, wrong, cancel), 409)["errors"][0]["code"] == "conflict"
 
 
 def test_a_pre_approval(http: FlaskClient) -> None:
@@ -192,7 +194,7 @@ def test_a_price_simulation(http: FlaskClient, body: Any) -> None:
     )
 
 
-def test_the_ledger_tells_who_handed_over_what_and_when(http: FlaskClient, active: Any) -> None:
+def test_the_ledger_lists_who_handed_over_what_and_when(http: FlaskClient, active: Any) -> None:
     left = active["last_persisted_cart"]["cart_items"][1]["items"][0]
     entry = {"cart_item_reference_uuid": left["reference_uuid"], "quantity": 2}
     headers = {**SHOP, "X-Request-Id": "till-7"}

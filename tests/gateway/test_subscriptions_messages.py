@@ -58,7 +58,9 @@ def test_a_key_sends_once(http: FlaskClient, subscriptions: Served, body: Any, u
 
 
 @pytest.mark.parametrize("action", list(TOLD))
-def test_who_may_not(http: FlaskClient, subscriptions: Served, body: Any, action: str) -> None:
+def test_callers_without_permission_are_refused(
+    http: FlaskClient, subscriptions: Served, body: Any, action: str
+) -> None:
     made = solicited(subscriptions, body)
     unauthorized = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
     for headers in ({}, OTHER):

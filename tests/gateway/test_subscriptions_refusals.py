@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, STAFF, URL, refused, send, violations
+from tests.gateway.subscription_calls import SHOP, STAFF, URL, read_refusal, send, violations
 from tests.serving import Served, basic
 from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirm, end, solicited
 
@@ -15,7 +15,7 @@ NOT_FOUND = {"errors": [{"code": "not_found", "title": "There is no such subscri
 
 @pytest.fixture
 def demo(body: Any, unique: str) -> dict[str, Any]:
-    """The demo body under a reference of its own."""
+    """Return the demo body with a reference of its own."""
     changed: dict[str, Any] = {**body("subscription"), "reference": unique}
     return changed
 
@@ -63,11 +63,13 @@ def test_what_has_the_wrong_shape_is_malformed(
     http: FlaskClient, subscriptions: Served, sent: str
 ) -> None:
     before = subscriptions.rows()
-    assert {error["code"] for error in refused(send(http, sent), 400)["errors"]} == {"malformed"}
+    assert {error["code"] for error in read_refusal(send(http, sent), 400)["errors"]} == {
+        "malformed"
+    }
     assert subscriptions.rows() == before
 
 
-def test_all_faults_of_meaning_are_told_at_once(http: FlaskClient, demo: Any) -> None:
+def test_all_faults_of_meaning_are_listed_at_once(http: FlaskClient, demo: Any) -> None:
     demo["merchant"]["store_ref"] = "unknown"
     demo["cart_items"][0] |= {"price_with_tax": 1}
     demo["cart_items"][0]["items"][1]["product_data"]["eye"] = "left"
@@ -84,7 +86,7 @@ def test_all_faults_of_meaning_are_told_at_once(http: FlaskClient, demo: Any) ->
 def test_a_live_reference_is_a_conflict(http: FlaskClient, demo: Any) -> None:
     assert send(http, demo).status_code == 201
     title = "A live subscription of this merchant has this reference."
-    assert refused(send(http, demo), 409) == {"errors": [{"code": "conflict", "title": title}]}
+    assert read_refusal(send(http, demo), 409) == {"errors": [{"code": "conflict", "title": title}]}
 
 
 def test_another_merchant_is_unauthorized(
@@ -101,7 +103,7 @@ def test_another_merchant_is_unauthorized(
         send(http, {}, item, method="PATCH"),
         send(http, "{", item, method="PATCH"),
     ]
-    assert [refused(answer, 401) for answer in answers] == [UNAUTHORIZED] * len(answers)
+    assert [read_refusal(answer, 401) for answer in answers] == [UNAUTHORIZED] * len(answers)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_another_merchant_is_unauthorized(
         STAFF,
     ],
 )
-def test_who_is_no_shop_is_unauthorized_before_anything_else(
+def test_callers_other_than_shops_are_unauthorized_before_anything_else(
     http: FlaskClient, body: Any, headers: Any
 ) -> None:
     answers = [
@@ -129,7 +131,7 @@ def test_who_is_no_shop_is_unauthorized_before_anything_else(
         send(http, "{", f"{URL}/{UNKNOWN}/box_deliveries", headers),
         send(http, {}, f"{URL}/x/cart_items/x/activate", headers, "PATCH"),
     ]
-    assert [refused(answer, 401) for answer in answers] == [UNAUTHORIZED] * len(answers)
+    assert [read_refusal(answer, 401) for answer in answers] == [UNAUTHORIZED] * len(answers)
 
 
 @pytest.mark.parametrize("wrong", [UNKNOWN, "7", "%00", "%ff", "a b", "x" * 2000])
@@ -141,7 +143,7 @@ def test_not_found_comes_before_the_shape(http: FlaskClient, wrong: str) -> None
         send(http, {"deliveries": [{"quantity": 0}]}, f"{URL}/{wrong}/box_deliveries"),
         send(http, "{", f"{URL}/{wrong}/cart_items/{UNKNOWN}/activate", method="PATCH"),
     ]
-    assert [refused(answer, 404) for answer in answers] == [NOT_FOUND] * len(answers)
+    assert [read_refusal(answer, 404) for answer in answers] == [NOT_FOUND] * len(answers)
 
 
 def test_shape_comes_before_state_and_state_before_meaning(
@@ -160,10 +162,10 @@ def test_shape_comes_before_state_and_state_before_meaning(
         {"subscription_id": made["id"], **unknown},
     ]
     for sent in shapeless:
-        errors = refused(send(http, sent, url), 400)["errors"]
+        errors = read_refusal(send(http, sent, url), 400)["errors"]
         assert [error["code"] for error in errors] == ["malformed"]
     waiting = {"code": "no_confirmed_cart", "title": "The shopper has not confirmed the cart."}
-    assert refused(send(http, unknown, url), 409) == {"errors": [waiting]}
+    assert read_refusal(send(http, unknown, url), 409) == {"errors": [waiting]}
     confirm(subscriptions, made["id"])
     assert violations(send(http, unknown, url), 422, "invalid") == [
         (
@@ -173,13 +175,15 @@ def test_shape_comes_before_state_and_state_before_meaning(
     ]
     end(subscriptions, made["id"])
     over = {"code": "no_confirmed_cart", "title": "The subscription has ended."}
-    assert refused(send(http, unknown, url), 409) == {"errors": [over]}
+    assert read_refusal(send(http, unknown, url), 409) == {"errors": [over]}
 
 
 def test_other_routes_and_methods_are_refused_in_the_same_form(http: FlaskClient) -> None:
-    nowhere = refused(http.get("/api/public/v1/nowhere", headers=SHOP), 404)
+    nowhere = read_refusal(http.get("/api/public/v1/nowhere", headers=SHOP), 404)
     assert [error["code"] for error in nowhere["errors"]] == ["not_found"]
     wrong_method = http.delete(URL, headers=SHOP)
-    assert [each["code"] for each in refused(wrong_method, 405)["errors"]] == ["method_not_allowed"]
-    large = refused(send(http, b" " * (1024 * 1024 + 1)), 413)
+    assert [each["code"] for each in read_refusal(wrong_method, 405)["errors"]] == [
+        "method_not_allowed"
+    ]
+    large = read_refusal(send(http, b" " * (1024 * 1024 + 1)), 413)
     assert len(large["errors"]) == 1

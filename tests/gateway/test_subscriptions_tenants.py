@@ -1,4 +1,4 @@
-"""Every route of the subscriptions API for whoever may not use it, on both engines.
+"""Every route of the subscriptions API, called without permission, on both engines.
 
 The routes are taken from the application's URL map: one that this walk does not know fails it.
 """
@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, refused
+from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, read_refusal
 from tests.serving import Served, basic
 from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirmed, lenses
@@ -18,13 +18,13 @@ PREFIX = "/api/public/v1"
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
 SHOPPER = {"nin": "12345678Z", "date_of_birth": "2000-12-20"}
 REFERENCE = {"reference": OTHERS["id"], "store_ref": OTHERS["store_ref"]}
-# What names a merchant in its body: a body that names another's.
+# Routes whose body names a merchant, with a body that names another account's.
 BODIES: dict[str, Any] = {
     "create_subscription": {"merchant": OTHERS, "reference": "r", "cart_items": [material()]},
     "create_pre_approval": {"merchant": REFERENCE, "shopper": SHOPPER},
     "create_price_simulation": {"merchant_id": OTHERS["id"], "cart_items": [material()]},
 }
-OF_CALLER = {"list_subscriptions"}
+OF_CALLER = {"who_am_i", "list_subscriptions"}
 MESSAGES = {"send_email", "send_sms"}
 OF_SUBSCRIPTION = {
     "get_subscription",
@@ -48,7 +48,7 @@ class Route(NamedTuple):
     def call(
         self, http: FlaskClient, headers: Any, id_: str = "", item: str = "", data: Any = None
     ) -> TestResponse:
-        """Its answer for a subscription and an item."""
+        """Return its answer for a subscription and an item."""
         path = self.path.replace("<subscription_id>", id_).replace("<reference_uuid>", item)
         if self.method == "GET":
             return http.get(path if data is None else f"{path}?page=x&surplus=1", headers=headers)
@@ -74,7 +74,7 @@ def others(subscriptions: Served, body: Any) -> tuple[str, str]:
     return made.id, lenses(made)[0].reference_uuid
 
 
-def test_the_walk_knows_every_route(routes: list[Route]) -> None:
+def test_the_walk_covers_every_route(routes: list[Route]) -> None:
     assert {route.name for route in routes} == OF_SUBSCRIPTION | OF_CALLER | BODIES.keys()
     for route in routes:
         assert ("<subscription_id>" in route.path) is (route.name in OF_SUBSCRIPTION)
@@ -89,11 +89,11 @@ def test_another_accounts_things_are_unauthorized_whatever_is_asked(
             continue
         for data in (None, "{", "[]", '{"surplus": 1}') if "<" in route.path else (None,):
             answer = route.call(http, SHOP, *others, data=data)
-            assert (route.name, refused(answer, 401)) == (route.name, UNAUTHORIZED)
+            assert (route.name, read_refusal(answer, 401)) == (route.name, UNAUTHORIZED)
     assert subscriptions.rows() == before
 
 
-def test_who_is_no_shop_is_unauthorized_before_anything_else(
+def test_callers_other_than_shops_are_unauthorized_before_anything_else(
     http: FlaskClient, subscriptions: Served, routes: list[Route], others: tuple[str, str]
 ) -> None:
     nobody: list[Any] = [
@@ -110,7 +110,7 @@ def test_who_is_no_shop_is_unauthorized_before_anything_else(
             for where in (others, (UNKNOWN, UNKNOWN), ("x", "x")):
                 for data in (None, "{"):
                     answer = route.call(http, headers, *where, data=data)
-                    assert (route.name, refused(answer, 401)) == (route.name, UNAUTHORIZED)
+                    assert (route.name, read_refusal(answer, 401)) == (route.name, UNAUTHORIZED)
     assert subscriptions.rows() == before
 
 
@@ -124,7 +124,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
             for data in (None, "{", '{"surplus": 1}'):
                 answer = route.call(http, SHOP, id_, UNKNOWN, data)
                 status, code = 404, "not_found"
-                if route.name in MESSAGES:  # there not to be found is one of the faults
+                if route.name in MESSAGES:  # a missing subscription is one of the faults there
                     status, code = (400, "malformed") if data else (422, "invalid")
                 assert answer.status_code == status, (route, id_, data, answer.get_data())
                 assert {each["code"] for each in answer.get_json()["errors"]} == {code}
@@ -133,7 +133,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
 def test_the_owner_is_let_in(
     http: FlaskClient, routes: list[Route], others: tuple[str, str]
 ) -> None:
-    """So that what is refused above is refused for whose it is."""
+    """Proves that the refusals above are about the owner."""
     for route in routes:
         answer = route.call(http, OTHER, *others)
         assert answer.status_code not in (401, 403, 404, 500), (route, answer.get_data())

@@ -51,7 +51,7 @@ class Copy:
         self.groups: list[int] = []
 
     def start(self) -> str:
-        """Start it; gives what it printed up to the curls."""
+        """Start it, and return its output up to the curls."""
         self.process = subprocess.Popen(
             ["make", "run"],
             cwd=ROOT,
@@ -81,20 +81,20 @@ class Copy:
         self.process.communicate()
 
     def stop(self) -> None:
-        """Ctrl-C; every process must end by itself, with nothing left to do."""
+        """Press Ctrl-C; every process must end by itself and leave nothing behind."""
         os.killpg(self.process.pid, signal.SIGINT)
         rest, _ = self.process.communicate(timeout=40)
         assert rest.count("stopped (rc=0)") == len(ADDRESSES), rest
         assert self.process.returncode in (0, -signal.SIGINT)  # the latter is make's own
 
     def here(self, text: str) -> str:
-        """A README text for this copy's addresses."""
+        """Return a text of the README with this copy's addresses."""
         for name, address in ADDRESSES.items():
             text = text.replace(address, self.addresses[name])
         return text
 
     def shell(self, script: str) -> str:
-        """Run a script as a reader would; gives what it printed."""
+        """Run a script as a reader would, and return its output."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=ROOT,
@@ -106,7 +106,7 @@ class Copy:
         return done.stdout
 
     def post(self, path: str, body: Any, **headers: str) -> tuple[int, dict[str, str], Any]:
-        """POST JSON; gives status, headers and parsed body."""
+        """POST JSON, and return status, headers and parsed body."""
         request = urllib.request.Request(
             f"http://{self.addresses['GATEWAY_BIND']}{path}",
             json.dumps(body).encode(),
@@ -116,7 +116,7 @@ class Copy:
             return answer.status, dict(answer.headers), json.load(answer)
 
     def get(self, path: str, **headers: str) -> Any:
-        """GET JSON; gives the parsed body."""
+        """GET JSON, and return the parsed body."""
         request = urllib.request.Request(
             f"http://{self.addresses['GATEWAY_BIND']}{path}",
             headers={name.replace("_", "-"): value for name, value in headers.items()},
@@ -127,7 +127,7 @@ class Copy:
 
 @pytest.fixture(scope="module")
 def copy(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Copy]]:
-    """Makes copies on the engine under test; at the end none is left."""
+    """Makes copies on the engine under test, and ends them all."""
     server = os.environ["TEST_POSTGRES_URL"]
     databases: list[str] = []
     copies: list[Copy] = []

@@ -1,4 +1,4 @@
-"""A browser at the dashboard: log in, make orders to look at, and judge what a page looks like."""
+"""A browser at the dashboard: logging in, orders to look at, and checks of how a page looks."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.serving import Served
 
 OPTICIAN, PASSWORD = "optician@example.com", "demo-password"
 DEMO = Path(__file__).parents[3] / "demo" / "order.json"
-# The least contrast of a text with its ground, over all that is shown.
+# The texts whose contrast with their background is too low.
 CONTRAST = """() => {
   const parse = text => (text.match(/[\\d.]+/g) || []).map(Number);
   const light = ([r, g, b]) => [r, g, b]
@@ -45,7 +45,7 @@ CONTRAST = """() => {
 
 
 def open_at(windows: Windows, site: str, path: str, **options: Any) -> Page:
-    """A window that has logged in, at a path."""
+    """Log in, and return the window at a path."""
     page = windows.open(options.pop("size", DESK), **options)
     page.goto(f"{site}/orders/login")
     log_in(page)
@@ -55,25 +55,25 @@ def open_at(windows: Windows, site: str, path: str, **options: Any) -> Page:
 
 
 def log_in(page: Page, email: str = OPTICIAN, password: str = PASSWORD) -> None:
-    """Fill the login form in and send it."""
+    """Fill in the login form and send it."""
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
 
 def example(**changes: Any) -> dict[str, Any]:
-    """The demo order, with other blocks."""
+    """Return the demo order with some blocks replaced."""
     return {**json.loads(DEMO.read_text()), **changes}
 
 
-def make(orders: Served, order: dict[str, Any]) -> str:
-    """A new order; gives its id."""
+def create_order(orders: Served, order: dict[str, Any]) -> str:
+    """Create an order and return its id."""
     made: str = orders.call("CreateOrder", ParseDict(order, CreateOrderRequest())).id
     return made
 
 
 def assert_readable(page: Page) -> None:
-    """Nothing is wider than the window, no text is faint, and what can be used has a name."""
+    """Assert that nothing overflows the window, no text is faint, and every control has a name."""
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, "wide"
     assert (faint := page.evaluate(CONTRAST)) == [], faint
     assert page.evaluate("document.documentElement.lang") == "en"
@@ -88,7 +88,7 @@ def assert_readable(page: Page) -> None:
 
 
 def sheets(pdf: bytes) -> int:
-    """How many sheets of paper a PDF takes."""
+    """Return the number of pages of a PDF."""
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
 
 

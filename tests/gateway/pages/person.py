@@ -1,4 +1,4 @@
-"""A person before the browser: opens a link, and sees only letters that are large enough."""
+"""A person at the browser: opens a link, and reads only letters that are large enough."""
 
 import math
 from typing import Any
@@ -17,11 +17,11 @@ CARD = {"lying": 85.6, "upright": 53.98}  # mm, ISO/IEC 7810 ID-1
 DESK_MM, PHONE_MM = 3.8, 5.0  # CSS pixels a millimetre
 KEYS = {"0": "ArrowRight", "90": "ArrowDown", "180": "ArrowLeft", "270": "ArrowUp"}
 NAMES = {"0": "Right", "90": "Down", "180": "Left", "270": "Up"}
-PAUSE = 400  # ms, more than there is between letters
+PAUSE = 400  # ms, longer than the blank between letters
 
 
-def door_of(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
-    """The address of a new link into the session whose keys are `key`."""
+def make_link(site: str, sessions: Served, key: str, redirect_url: str = "") -> str:
+    """Return a new link into the session whose keys are `key`."""
     return f"{site}/login?{urlencode(create_link(sessions, key, redirect_url))}"
 
 
@@ -32,27 +32,27 @@ def start(page: Page, address: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def found(sessions: Served, key: str) -> Any:
-    """The results that are kept of an exam."""
+def read_results(sessions: Served, key: str) -> Any:
+    """Return the stored results of an exam."""
     request = pb.GetSessionRequest(user_key=key, session_key=key)
     return sessions.call("GetSession", request).data.visual_acuity
 
 
-def at_exam(
+def open_exam(
     windows: Windows, site: str, sessions: Served, key: str, size: dict[str, int], **options: Any
 ) -> Page:
-    """A window before the first step of an exam."""
+    """Open a window at the first step of an exam."""
     bring(sessions, key, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(size, **options)
     page.clock.install()
-    start(page, door_of(site, sessions, key))
+    start(page, make_link(site, sessions, key))
     return page
 
 
 def prepare(
     page: Page, css_per_mm: float, centimetres: object, correction: str = "Nothing"
 ) -> None:
-    """The steps of the exam up to the first eye, on a screen of so many CSS pixels a millimetre."""
+    """Take the steps up to the first eye, on a screen of this many CSS pixels per millimetre."""
     page.get_by_label(correction).check()
     page.get_by_role("button", name="Next: measure the screen").click()
     side = CARD[page.locator("#card-way").inner_text()]
@@ -62,8 +62,8 @@ def prepare(
     page.get_by_role("button", name="Next: right eye").click()
 
 
-def logmar_shown(page: Page, css_per_mm: float, millimetres: float) -> float:
-    """The logMAR of the letter on the stage, from what is measured of it."""
+def measure_logmar(page: Page, css_per_mm: float, millimetres: float) -> float:
+    """Return the logMAR of the letter on the stage, from its measured size."""
     box = page.locator("#letter").bounding_box()
     assert box is not None
     assert box["width"] == box["height"]
@@ -71,8 +71,8 @@ def logmar_shown(page: Page, css_per_mm: float, millimetres: float) -> float:
     return math.log10(math.degrees(math.atan(stroke / millimetres)) * 60)
 
 
-def way_shown(page: Page) -> str:
-    """Whither the arms of the letter point, in degrees clockwise from the right."""
+def read_direction(page: Page) -> str:
+    """Return the direction of the letter's arms, in degrees clockwise from the right."""
     turned = page.locator("#letter path").get_attribute("transform") or ""
     return turned.removeprefix("rotate(").split(" ")[0]
 
@@ -86,9 +86,9 @@ def read_letters(
     by: str = "keys",
     name: str = "",
 ) -> list[float]:
-    """Cover an eye and answer till it is done, with the letters seen down to a logMAR.
+    """Cover an eye and answer until it is done, reading letters down to a logMAR.
 
-    Gives the logMAR of each letter. The page's clock is the test's.
+    Return the logMAR of each letter. The page's clock is the test's.
     """
     page.get_by_role("button", name="Begin").click()
     shown: list[float] = []
@@ -96,8 +96,8 @@ def read_letters(
         page.clock.run_for(PAUSE)
         if not page.locator("#stage").is_visible():
             return shown
-        shown.append(logmar_shown(page, css_per_mm, millimetres))
-        way = way_shown(page)
+        shown.append(measure_logmar(page, css_per_mm, millimetres))
+        way = read_direction(page)
         if name and len(shown) == 1:
             picture(page, name)
         if shown[-1] < sees - 0.01:

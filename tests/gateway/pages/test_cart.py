@@ -49,13 +49,13 @@ def engine() -> str:
     return "sqlite"
 
 
-def code_of(served: Served, body: Any, **changes: Any) -> str:
-    """The code of a new cart."""
+def create_cart(served: Served, body: Any, **changes: Any) -> str:
+    """Create a cart, and return its code."""
     return solicited(served, body, **changes).last_persisted_cart.code
 
 
-def accessible(page: Page) -> None:
-    """What can be measured of WCAG AA: contrast, size, names, language, headings, overflow."""
+def expect_accessible(page: Page) -> None:
+    """Assert what can be measured of WCAG AA: contrast, names, language, headings, overflow."""
     assert page.evaluate(CONTRASTS) == []
     width = page.evaluate("document.documentElement.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -77,7 +77,7 @@ def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any)
     answer = page.goto(address)
     assert answer is not None
     assert answer.status == 200
-    accessible(page)
+    expect_accessible(page)
     picture(page, "cart-es-phone")
 
     assert page.get_by_role("heading", level=1).inner_text() == "Tu suscripción"
@@ -97,7 +97,7 @@ def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any)
     page.get_by_role("button").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
     assert page.url == address
-    accessible(page)
+    expect_accessible(page)
     picture(page, "cart-es-phone-waiting")
     assert get(subscriptions, made.id).status == "waiting_for_payment"
 
@@ -141,7 +141,7 @@ def test_names_are_in_the_merchants_language_and_the_rest_in_the_shoppers(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
     page = windows.open(PHONE, locale="fr")
-    page.goto(f"{site}/s/{code_of(subscriptions, body)}")
+    page.goto(f"{site}/s/{create_cart(subscriptions, body)}")
     names = page.locator(".name").all()
     assert [each.get_attribute("lang") for each in names] == ["es-ES"] * 3
     eyes = [each.inner_text() for each in page.locator(".detail").all()]
@@ -158,7 +158,7 @@ def test_a_change_is_shown_before_and_after(
         code = propose(subscriptions, made, "Gafas de sol graduadas")
         page = windows.open(size, locale=language)
         page.goto(f"{site}/s/{code}")
-        accessible(page)
+        expect_accessible(page)
         picture(page, f"cart-change-{language}-{'phone' if size == PHONE else 'desk'}")
         before, after = page.locator(".sides section").all()
         assert "Gafas" not in before.inner_text()
@@ -182,7 +182,7 @@ def test_a_double_click_is_harmless(
     page.get_by_role("button").dblclick(no_wait_after=True)
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
     page.go_back()
-    windows.wrong.clear()  # of the two requests of a double click the browser drops the first
+    windows.wrong.clear()  # the browser drops the first request of a double click
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
 
@@ -216,11 +216,11 @@ def test_what_was_left_out_is_seen(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
     page = windows.open(PHONE, locale="de")
-    page.goto(f"{site}/s/{code_of(subscriptions, body)}")
+    page.goto(f"{site}/s/{create_cart(subscriptions, body)}")
     page.locator("input").evaluate("field => field.required = false")
     page.get_by_role("button").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    accessible(page)
+    expect_accessible(page)
     picture(page, "cart-de-phone-missing")
 
 
@@ -235,7 +235,7 @@ def test_an_unknown_code_has_a_page_too(http: FlaskClient, code: str) -> None:
 def test_the_page_of_an_unknown_code(site: str, windows: Windows) -> None:
     page = windows.open(PHONE, locale="de")
     page.goto(f"{site}/s/unknown")
-    accessible(page)
+    expect_accessible(page)
     picture(page, "cart-de-phone-unknown")
     assert page.locator("h1").inner_text() == "Dieser Link führt ins Leere"
 
@@ -247,7 +247,7 @@ def test_an_ended_one_tells_so(
     end(subscriptions, made.id)
     page = windows.open(DESK, locale="de")
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
-    accessible(page)
+    expect_accessible(page)
     picture(page, "cart-de-desk-ended")
     assert page.locator("h1").inner_text() == "Dieses Abo ist beendet"
     assert page.locator("form").count() == 0
@@ -262,13 +262,13 @@ def test_a_change_that_is_not_possible_any_more_has_a_page(
         end(subscriptions, made.id, "activating")  # as no call does
         answer = http.post(f"/s/{code}?lang=en", data={"terms": "accepted"})
     assert answer.status_code == 409
-    assert "This change is not possible any more" in answer.text
+    assert "This change is no longer possible" in answer.text
 
 
 def test_the_language_is_that_of_link_browser_or_merchant(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    url = f"/s/{code_of(subscriptions, body)}"
+    url = f"/s/{create_cart(subscriptions, body)}"
     german = {"Accept-Language": "ja, de-AT;q=0.8, en;q=0.5"}
     assert 'lang="es"' in http.get(url).text
     assert '<html lang="de">' in http.get(url, headers=german).text
@@ -281,7 +281,7 @@ def test_the_links_of_languages_lead_to_the_same_cart(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
     page = windows.open(PHONE, locale="de")
-    page.goto(f"{site}/s/{code_of(subscriptions, body)}")
+    page.goto(f"{site}/s/{create_cart(subscriptions, body)}")
     page.get_by_role("link", name="Português").click()
     expect(page.locator("h1")).to_have_text("A sua subscrição")
     page.get_by_role("checkbox").check()
@@ -294,17 +294,17 @@ def test_what_others_have_written_is_text(
 ) -> None:
     evil = '<script>document.title="x"</script>"\'&{{7*7}}%(x)s'
     item = {**body("subscription")["cart_items"][0], "name": evil}
-    code = code_of(subscriptions, body, given_names=evil, cart_items=[item])
+    code = create_cart(subscriptions, body, given_names=evil, cart_items=[item])
     page = windows.open(PHONE, locale="en")
     page.goto(f"{site}/s/{code}")
-    accessible(page)
+    expect_accessible(page)
     assert page.locator("script").count() == 0
     assert page.locator("main").inner_text().count(evil) == 2
     assert page.title().startswith("Your subscription")
 
 
 def test_the_policy_lets_nothing_in(http: FlaskClient, subscriptions: Served, body: Any) -> None:
-    answer = http.get(f"/s/{code_of(subscriptions, body)}")
+    answer = http.get(f"/s/{create_cart(subscriptions, body)}")
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
@@ -331,7 +331,7 @@ def test_the_merchants_terms_are_linked(
         reference.load(tx, reference.REFERENCE.load(tables))
     subscriptions.refresh_cache()
     of = {"id": "con_terminos", "store_ref": "x"}
-    page = http.get(f"/s/{code_of(subscriptions, body, merchant=of)}").text
+    page = http.get(f"/s/{create_cart(subscriptions, body, merchant=of)}").text
     assert f'href="{terms.replace("&", "&amp;")}" target="_blank" rel="noopener noreferrer"' in page
     assert "con_terminos" in page  # a merchant without a name has its id
 
@@ -339,7 +339,7 @@ def test_the_merchants_terms_are_linked(
 def test_a_code_is_in_no_log(
     http: FlaskClient, subscriptions: Served, body: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = code_of(subscriptions, body)
+    code = create_cart(subscriptions, body)
     http.get(f"/s/{code}")
     http.post(f"/s/{code}", data={"terms": "accepted"})
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The acuity exam, taken in Chromium from the link to the way back, on both engines."""
+"""The acuity exam in Chromium, from the link to the redirect back, on both engines."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,13 @@ import pytest
 from flask import Flask
 
 from sessions_svc.rules.statuses import Status
-from tests.browser import DESK, Windows, listening, picture
+from tests.browser import DESK, Windows, picture, serve_app
 from tests.gateway.pages.person import (
     DESK_MM,
-    door_of,
-    found,
+    make_link,
     prepare,
     read_letters,
+    read_results,
 )
 from tests.serving import Served
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
@@ -25,10 +25,10 @@ TO_0_4 = "1.0 0.7 0.4 0.1  0.3 0.3 0.4 0.4 0.4  0.6 0.5 0.4  0.3 0.3"
 
 @pytest.fixture(scope="module")
 def partner() -> Iterator[str]:
-    """The address of a partner's page that people come back to."""
+    """The address of the partner's page that people are sent back to."""
     app = Flask("partner")
     app.get("/thankyou")(lambda: '<link rel="icon" href="data:,"><h1>Thank you</h1>')
-    with listening(app) as address:
+    with serve_app(app) as address:
         yield f"{address}/thankyou?order=1%2B1"
 
 
@@ -36,7 +36,7 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, pa
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(DESK)
     page.clock.install()
-    page.goto(door_of(site, sessions, unique, partner))
+    page.goto(make_link(site, sessions, unique, partner))
     picture(page, "desk-door-acuity")
     page.get_by_role("button", name="Start").click()
     picture(page, "desk-exam-1")
@@ -59,7 +59,7 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, pa
         "Right eye\n\n20/25\n\n6/7.5 · logMAR 0.1",
         "Left eye\n\n20/50\n\n6/15 · logMAR 0.4",
     ]
-    kept = found(sessions, unique)
+    kept = read_results(sessions, unique)
     assert (kept.right_eye.logmar, kept.left_eye.logmar) == (0.1, 0.4)
     assert (kept.correction, kept.distance, kept.smallest_logmar) == ("glasses", 3000, -0.2)
     page.get_by_role("link", name="Continue to").click()

@@ -1,4 +1,4 @@
-"""The exam's geometry and its rule for the next letter, as the browser runs them."""
+"""The exam's geometry and its staircase, as the browser runs them."""
 
 import math
 import random
@@ -9,11 +9,11 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from sessions_svc.rules.acuity import to_snellen, to_snellen_metres
-from tests.browser import listening
+from tests.browser import serve_app
 from tests.gateway.front import front
 
 MINUTE = math.radians(1 / 60)
-# Runs a whole test; `reads` says of each line whether its letters are read.
+# Runs a whole test; `reads` has for each line whether its letters are read.
 RUN = """async ([lines, reads]) => {
   const { answer, begin } = await import("/assets/exam/staircase.js");
   let test = begin(lines);
@@ -35,7 +35,7 @@ GUESS = """async ([lines, chances]) => {
 @pytest.fixture(scope="module")
 def window(browser: Browser) -> Iterator[Page]:
     """A window of the gateway without services."""
-    with front() as client, listening(client.application) as address:
+    with front() as client, serve_app(client.application) as address:
         context = browser.new_context()
         page = context.new_page()
         page.goto(f"{address}/assets/icon.svg")
@@ -88,7 +88,7 @@ def test_a_line_has_the_name_that_the_service_gives_it(window: Page) -> None:
         assert optics(window, f"of.snellen({logmar})") == named
 
 
-def test_who_sees_to_a_line_gets_that_line(window: Page) -> None:
+def test_the_result_is_the_smallest_line_that_is_read(window: Page) -> None:
     for lines in (1, 2, 3, 5, 11, 14):
         for best in range(-1, lines):
             ran = window.evaluate(RUN, [lines, [line <= best for line in range(lines)]])

@@ -1,4 +1,4 @@
-"""The door at /login as a person sees it in Chromium, on one engine."""
+"""The page at /login as a person sees it in Chromium, on one engine."""
 
 from collections.abc import Iterator
 
@@ -8,15 +8,15 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from sessions_svc.rules.statuses import Status
-from tests.browser import DESK, PHONE, Windows, listening, picture
-from tests.gateway.pages.person import door_of, start
+from tests.browser import DESK, PHONE, Windows, picture, serve_app
+from tests.gateway.pages.person import make_link, start
 from tests.serving import Served
 from tests.sessions_svc.bodies import user
 from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_status, move
 from tests.sessions_svc.links import RESULTS
 
 BOTH = {"products": [{"type": "contacts"}, {"type": "glasses"}]}
-# The contrast of each element's text with the first ground behind it, as WCAG 2 counts.
+# The contrast of each element's text with the background behind it, as in WCAG 2.
 CONTRASTS = """() => {
   const parts = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
   const light = (colour) => {
@@ -44,7 +44,7 @@ CONTRASTS = """() => {
   return found;
 }"""
 
-# Shows a step of the exam with all that may stand in it.
+# Shows a step of the exam with all its optional parts.
 SHOW = """(step) => {
   for (const each of document.querySelectorAll(".step")) each.hidden = each.id !== step;
   for (const each of document.querySelectorAll(`#${step} [hidden]`)) each.hidden = false;
@@ -53,7 +53,7 @@ SHOW = """(step) => {
 
 
 def ensure_legible(page: Page) -> None:
-    """Want the contrast of WCAG AA of every text, and nothing wider than the window."""
+    """Assert that every text has the contrast of WCAG AA and that nothing overflows the window."""
     found = page.evaluate(CONTRASTS)
     assert found
     assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
@@ -67,7 +67,7 @@ def heading(page: Page) -> str:
 
 
 class FrontEnd:
-    """An operator's own exam: shows a page, and remembers what it was asked."""
+    """An operator's own exam: shows a page, and records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str | None]] = []
@@ -90,13 +90,13 @@ def engine() -> str:
 def operator() -> Iterator[tuple[str, FrontEnd]]:
     """The address of an operator's exam, and the exam."""
     front_end = FrontEnd()
-    with listening(front_end.app) as address:
+    with serve_app(front_end.app) as address:
         yield address, front_end
 
 
 def test_it_works(site: str, sessions: Served, windows: Windows, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order=BOTH)
-    address = door_of(site, sessions, unique)
+    address = make_link(site, sessions, unique)
     for size, name in ((PHONE, "phone"), (DESK, "desk")):
         page = windows.open(size)
         page.goto(address)
@@ -122,7 +122,7 @@ def test_from_start_to_the_operators_exam_and_back(
     monkeypatch.setitem(http.application.config, "EXAM_URL", f"{address}/exam?from=door")
     bring(sessions, unique, Status.CREATED, order=BOTH)
     page = windows.open(PHONE, java_script_enabled=False)
-    start(page, door_of(site, sessions, unique, f"{address}/thankyou?a=1"))
+    start(page, make_link(site, sessions, unique, f"{address}/thankyou?a=1"))
     assert heading(page) == "You can begin now"
     assert get_status(sessions, unique) == "started"
     picture(page, "phone-front-end")
@@ -153,7 +153,7 @@ def test_without_an_operators_exam_the_page_says_so(
 ) -> None:
     bring(sessions, unique, Status.CREATED)
     page = windows.open(PHONE)
-    start(page, door_of(site, sessions, unique))
+    start(page, make_link(site, sessions, unique))
     assert heading(page) == "The test is not set up yet"
     assert page.locator("code").inner_text() == "GATEWAY_EXAM_URL"
     ensure_legible(page)
@@ -165,7 +165,7 @@ def test_without_javascript_the_acuity_exam_says_what_it_needs(
 ) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(PHONE, java_script_enabled=False)
-    start(page, door_of(site, sessions, unique))
+    start(page, make_link(site, sessions, unique))
     assert heading(page) == "Check how sharply you see"
     assert page.get_by_text("needs JavaScript").is_visible()
     assert page.get_by_role("button").count() == 0
@@ -180,13 +180,13 @@ def test_every_page_is_legible(site: str, sessions: Served, windows: Windows, un
         page.goto(f"{site}/login?token=x")
         picture(page, f"{name}-closed")
         ensure_legible(page)
-        page.goto(door_of(site, sessions, unique))
+        page.goto(make_link(site, sessions, unique))
         page.get_by_role("button").click()
         for step in ("intro", "card", "distance", "cover", "save", "stage"):
             page.evaluate(SHOW, step)
             ensure_legible(page)
         bring(sessions, name + unique, Status.CREATED, user=long)
-        page.goto(door_of(site, sessions, name + unique))
+        page.goto(make_link(site, sessions, name + unique))
         ensure_legible(page)
 
 
@@ -195,7 +195,7 @@ def test_a_double_click_on_start_does_no_harm(
 ) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(DESK)
-    page.goto(door_of(site, sessions, unique))
+    page.goto(make_link(site, sessions, unique))
     page.get_by_role("button", name="Start").dblclick()
     page.get_by_role("heading", name="Check how sharply you see").wait_for()
 
@@ -207,7 +207,7 @@ def test_two_exams_in_one_browser_do_not_meet(
     places = []
     for key in ("x" + unique, "y" + unique):
         bring(sessions, key, Status.CREATED, order=ACUITY_ORDER)
-        start(page, door_of(site, sessions, key))
+        start(page, make_link(site, sessions, key))
         places.append(page.url)
     assert places[0] != places[1]
     sent = {"visual_acuity": RESULTS}

@@ -1,4 +1,4 @@
-"""What /login and /exam answer over HTTP, on both engines."""
+"""The answers of /login and /exam over HTTP, on both engines."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -20,11 +20,11 @@ from tests.sessions_svc.links import RESULTS, create_link, open_exam
 CLOSED = "This link does not open a test"
 
 
-def shut(answer: Any, status: int) -> None:
-    """Want the page of a shut door, which is the same for everybody."""
+def expect_closed(answer: Any, status: int) -> None:
+    """Assert that the answer is the one page of links that open nothing."""
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
     assert answer.text.count(CLOSED) == 2
-    assert "ask for a new one there" in answer.text
+    assert "ask for a new one" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
@@ -79,13 +79,13 @@ def test_a_wrong_link_is_404_and_one_that_is_over_410(
         (old, 410),
         (used, 410),
     ):
-        shut(http.get("/login", query_string=link), status)
-        shut(http.post("/login", data={**link, "visit": "w" * 22}), status)
-    shut(http.post("/login", data=good), 404)
-    shut(http.post("/login", data=b"\xff=\xff&%ff", content_type="text/plain"), 404)
+        expect_closed(http.get("/login", query_string=link), status)
+        expect_closed(http.post("/login", data={**link, "visit": "w" * 22}), status)
+    expect_closed(http.post("/login", data=good), 404)
+    expect_closed(http.post("/login", data=b"\xff=\xff&%ff", content_type="text/plain"), 404)
     assert http.get("/login", query_string=good).status_code == 200
     with sessions.clock.at(datetime.now(UTC) + timedelta(minutes=6)):
-        shut(http.get("/login", query_string=good), 410)
+        expect_closed(http.get("/login", query_string=good), 410)
 
 
 def test_an_exam_is_opened_by_its_own_cookie_alone(
@@ -105,12 +105,12 @@ def test_an_exam_is_opened_by_its_own_cookie_alone(
         answer = client.get(path, headers={"Cookie": f"exam={sent}"})
         assert answer.status_code == status
     answer = client.get(path)
-    shut(answer, 404)
+    expect_closed(answer, 404)
     with sessions.clock.at(datetime.now(UTC) + timedelta(hours=5)):
-        shut(client.get(path, headers={"Cookie": f"exam={own}"}), 410)
-        shut(client.post("/exam/return", data={"exam_token": own}), 410)
-    shut(client.post("/exam/return", data={"exam_token": "x"}), 404)
-    shut(client.post("/exam/return"), 404)
+        expect_closed(client.get(path, headers={"Cookie": f"exam={own}"}), 410)
+        expect_closed(client.post("/exam/return", data={"exam_token": own}), 410)
+    expect_closed(client.post("/exam/return", data={"exam_token": "x"}), 404)
+    expect_closed(client.post("/exam/return"), 404)
 
 
 def test_the_cookie_is_secure_where_the_site_is(
@@ -149,13 +149,13 @@ def test_results_are_read_strictly(http: FlaskClient, sessions: Served, unique: 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (Status.AWAITING_REVIEW, "A doctor looks at it next"),
+        (Status.AWAITING_REVIEW, "A doctor will review it next"),
         (Status.RETAKE_REQUESTED, "take the test again"),
         (Status.APPROVED, "prescription has been issued"),
         (Status.REFERRED, "see an eye doctor or optometrist"),
     ],
 )
-def test_who_comes_back_is_told_where_the_test_stands(
+def test_a_returning_person_sees_the_state_of_the_test(
     http: FlaskClient, sessions: Served, unique: str, status: Status, words: str
 ) -> None:
     bring(sessions, unique, Status.STARTED)

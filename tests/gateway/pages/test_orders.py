@@ -1,6 +1,6 @@
 """The list of orders: their state, search and pages, on a desk and on a phone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 from gateway import create_app
 from gateway.pages import orders as pages
 from protos.orders_pb2 import UpdateOrderRequest
-from tests.browser import DESK, PHONE, Windows, listening, picture
-from tests.gateway.pages.dashboard import assert_readable, example, make, open_at
+from tests.browser import DESK, PHONE, Windows, picture, serve_app
+from tests.gateway.pages.dashboard import assert_readable, create_order, example, open_at
 from tests.serving import Served
 
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
@@ -21,25 +21,40 @@ NAMES = ["Ada Lovelace", "Grace Hopper", "José Núñez", "Mary O'Neill", "<b>Bo
 
 
 @pytest.fixture(scope="module")
-def made(orders: Served) -> list[str]:
+def shop(start: Callable[[str, str], Served], engine: str) -> Served:
+    """An orders service of its own, whose orders can be counted."""
+    return start("orders", engine)
+
+
+@pytest.fixture(scope="module")
+def shop_site(shop: Served) -> Iterator[str]:
+    """The address of a gateway in front of it."""
+    app = create_app({"ORDERS_ADDR": shop.address})
+    with serve_app(app) as address:
+        yield address
+    app.extensions["backends"].close()
+
+
+@pytest.fixture(scope="module")
+def made(shop: Served) -> list[str]:
     """Orders in several states, newest first."""
     ids = []
     for number, name in enumerate(NAMES):
         first, last = name.split(" ", 1)
         mode = "draft" if number % 2 else "submit"
         order = example(mode=mode, patient={"first_name": first, "last_name": last})
-        ids.append(make(orders, order))
+        ids.append(create_order(shop, order))
     moves = (
         {"order_id": ids[0], "lab_status": "in_progress", "tray_number": "T-100"},
         {"order_id": ids[2], "lab_status": "cancelled", "invoice_number": "INV-200"},
     )
     for move in moves:
-        orders.call("UpdateOrder", UpdateOrderRequest(**move), "staff", desk=True)
+        shop.call("UpdateOrder", UpdateOrderRequest(**move), "staff", desk=True)
     return ids[::-1]
 
 
 def rows(page: Page) -> list[str]:
-    """The rows of the list, their words with a blank between them."""
+    """Return the rows of the list, their words joined by spaces."""
     page.wait_for_load_state()
     return [" ".join(each.split()) for each in page.locator("tbody tr").all_inner_texts()]
 
@@ -51,8 +66,8 @@ def search(page: Page, text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
-def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
-    page = open_at(windows, site, "/orders", size=size)
+def test_it_works(shop_site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
+    page = open_at(windows, shop_site, "/orders", size=size)
     assert_readable(page)
     picture(page, f"orders-list-{size['width']}")
     shown = rows(page)
@@ -70,13 +85,13 @@ def test_it_works(site: str, made: list[str], windows: Windows, size: dict[str, 
     ):
         assert all(word in row for word in (*words, "Acme Lab"))
     page.get_by_role("link", name="Grace Hopper").click()
-    page.wait_for_url(f"{site}/orders/{made[3]}")
+    page.wait_for_url(f"{shop_site}/orders/{made[3]}")
 
 
 def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
-    site: str, made: list[str], windows: Windows
+    shop_site: str, made: list[str], windows: Windows
 ) -> None:
-    page = open_at(windows, site, "/orders")
+    page = open_at(windows, shop_site, "/orders")
     for text, name in (
         ("nunez", "José Núñez"),
         ("hopper, gr", "Grace Hopper"),
@@ -85,7 +100,7 @@ def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
         (made[3], "Grace Hopper"),
     ):
         search(page, text)
-        page.wait_for_url(f"{site}/orders")
+        page.wait_for_url(f"{shop_site}/orders")
         assert page.get_by_role("searchbox").input_value() == text
         (row,) = rows(page)
         assert name in row
@@ -106,8 +121,8 @@ def test_pages_lead_to_older_orders_and_back(
 ) -> None:
     for number in range(5):
         patient = {"first_name": f"Otto{number}", "last_name": "Pages"}
-        make(orders, example(mode="draft", patient=patient))
-    monkeypatch.setattr(pages, "PER_PAGE", 2)
+        create_order(orders, example(mode="draft", patient=patient))
+    monkeypatch.setattr(pages, "ORDERS_PER_PAGE", 2)
     page = open_at(windows, site, "/orders")
     if text:
         search(page, "otto")
@@ -133,7 +148,7 @@ def test_without_orders_it_says_so(
     start: Callable[[str, str], Served], engine: str, windows: Windows
 ) -> None:
     app = create_app({"ORDERS_ADDR": start("orders", engine).address})
-    with listening(app) as site:
+    with serve_app(app) as site:
         page = open_at(windows, site, "/orders")
         assert page.get_by_text("There are no orders yet.").is_visible()
     app.extensions["backends"].close()

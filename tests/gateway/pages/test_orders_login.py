@@ -1,4 +1,4 @@
-"""The dashboard's door: who may come in, how often one may try, and what a form must carry."""
+"""The dashboard's login: who may log in, how many attempts there are, what a form must carry."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,14 @@ from playwright.sync_api import expect
 from gateway import create_app
 from orders_svc.rules.dashboard import MAX_ATTEMPTS
 from tests.browser import PHONE, Windows, picture
-from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD, assert_readable, example, log_in, make
+from tests.gateway.pages.dashboard import (
+    OPTICIAN,
+    PASSWORD,
+    assert_readable,
+    create_order,
+    example,
+    log_in,
+)
 from tests.serving import Served
 
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
@@ -37,14 +44,14 @@ def https(http: FlaskClient) -> Iterator[FlaskClient]:
 
 
 def seal(client: FlaskClient) -> str:
-    """The seal of the client's session, from a page."""
+    """Return the seal of the client's session, as on a page."""
     found = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
     assert found
     return found[1]
 
 
 def location(answer: Any) -> str:
-    """Where a redirect leads; it must be one to be followed with GET."""
+    """Check that a redirect is followed with GET, and return its location."""
     assert answer.status_code == 303
     return str(answer.headers["Location"])
 
@@ -88,8 +95,8 @@ def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
     page.wait_for_url(f"{site}/orders")
 
 
-def test_a_login_leads_to_what_was_asked_for(site: str, orders: Served, windows: Windows) -> None:
-    order_id = make(orders, example(mode="draft"))
+def test_a_login_leads_to_the_requested_page(site: str, orders: Served, windows: Windows) -> None:
+    order_id = create_order(orders, example(mode="draft"))
     page = windows.open()
     page.goto(f"{site}/orders/{order_id}")
     page.wait_for_url(f"{site}/orders/login?next=/orders/{order_id}")
@@ -140,7 +147,7 @@ def test_after_ten_attempts_one_waits(
 def test_behind_a_proxy_an_address_is_what_the_proxy_says(
     http: FlaskClient, unique: str, monkeypatch: pytest.MonkeyPatch, proxies: int, status: int
 ) -> None:
-    """Strangers in one shop; the first address is what the caller himself has written."""
+    """Strangers in one shop; the callers wrote the first address themselves."""
     monkeypatch.setitem(MAX_ATTEMPTS, "address", 3)
     app = create_app({**http.application.config, "PROXIES": proxies})
     client, peer = app.test_client(), {"REMOTE_ADDR": unique}
@@ -159,7 +166,7 @@ def test_a_number_of_proxies_is_one(
     http: FlaskClient, monkeypatch: pytest.MonkeyPatch, number: str
 ) -> None:
     monkeypatch.setenv("GATEWAY_PROXIES", number)
-    with pytest.raises(SystemExit, match="GATEWAY_PROXIES is the number of your proxies"):
+    with pytest.raises(SystemExit, match="GATEWAY_PROXIES must be the number of your own proxies"):
         create_app()
 
 
@@ -212,7 +219,7 @@ def test_a_form_of_another_site_is_refused(client: FlaskClient, headers: dict[st
 def test_a_form_without_the_seal_of_its_session_is_refused(
     client: FlaskClient, orders: Served
 ) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     client.post("/orders/login", data=FORM)
     old = seal(client)
     client.post("/orders/login", data=FORM)
@@ -234,5 +241,5 @@ def test_without_the_service_the_door_is_out_of_reach(client: FlaskClient) -> No
     app = create_app({"ORDERS_ADDR": "127.0.0.1:1", "RPC_TIMEOUT": 2.0})
     answer = app.test_client().post("/orders/login", data=FORM)
     assert answer.status_code == 503
-    assert "Out of reach for a moment" in answer.text
+    assert "Temporarily unavailable" in answer.text
     app.extensions["backends"].close()

@@ -1,4 +1,4 @@
-"""The review page of an order: what an optician reads, what is missing, and its sheet of paper."""
+"""The review page of an order: what an optician reads, what is missing, and how it prints."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
-from gateway.pages.orders_sheet import NOTHING
+from gateway.pages.notation import NOTHING
 from orders_svc.store import tables
 from protos.orders_pb2 import GetOrderRequest, UpdateOrderRequest
 from tests.browser import DESK, PHONE, Windows, picture
 from tests.gateway.pages.dashboard import (
     assert_readable,
+    create_order,
     example,
     log_in,
-    make,
     open_at,
     print_picture,
     sheets,
@@ -44,14 +44,14 @@ FULL: dict[str, Any] = {
 
 
 def row(page: Page, eye: str) -> dict[str, str]:
-    """What stands in the row of an eye, by the names of its columns."""
+    """Return the texts in the row of an eye, by column."""
     names = page.locator(".rx thead th").all_inner_texts()
     cells = page.locator(f"#field-rx-{eye}-eye tr.eye > *").all_inner_texts()
     return dict(zip(names, cells, strict=True))
 
 
 def facts(page: Page, title: str) -> dict[str, str]:
-    """The fields under a heading."""
+    """Return the fields under a heading."""
     section = page.locator("section", has=page.get_by_role("heading", name=title, exact=True))
     terms, said = section.locator("dt"), section.locator("dd")
     return dict(zip(terms.all_inner_texts(), said.all_inner_texts(), strict=True))
@@ -59,7 +59,9 @@ def facts(page: Page, title: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_it_works(site: str, orders: Served, windows: Windows, size: dict[str, int]) -> None:
-    page = open_at(windows, site, f"/orders/{make(orders, example(mode='draft'))}", size=size)
+    page = open_at(
+        windows, site, f"/orders/{create_order(orders, example(mode='draft'))}", size=size
+    )
     assert page.get_by_role("heading", level=1).inner_text() == "Ada Example Draft"
     assert page.get_by_role("button", name="Submit to Acme Lab").is_visible()
     assert page.get_by_role("img", name="Lens outlines, seen from the front").is_visible()
@@ -70,7 +72,7 @@ def test_it_works(site: str, orders: Served, windows: Windows, size: dict[str, i
 def test_the_prescription_reads_as_opticians_write_it(
     site: str, orders: Served, windows: Windows
 ) -> None:
-    page = open_at(windows, site, f"/orders/{make(orders, example())}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, example())}")
     assert row(page, "right") == {
         "Eye": "OD",
         "Sphere": "-2.25",
@@ -120,7 +122,7 @@ def test_an_eye_that_is_not_prescribed_and_plano(
     site: str, orders: Served, windows: Windows
 ) -> None:
     rx = {"left_eye": {"sphere": 0, "cylinder": -0.5, "axis": 5}}
-    page = open_at(windows, site, f"/orders/{make(orders, example(rx=rx))}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, example(rx=rx))}")
     assert set(row(page, "right").values()) == {"OD", NOTHING}
     assert row(page, "left")["Sphere"] == "PL"
     assert row(page, "left")["Cylinder"] == "-0.50"
@@ -131,7 +133,7 @@ def test_an_eye_that_is_not_prescribed_and_plano(
 def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows: Windows) -> None:
     order = example(mode="draft")
     del order["lens"]
-    order_id = make(orders, order)
+    order_id = create_order(orders, order)
     page = open_at(windows, site, f"/orders/{order_id}", size=PHONE)
     page.get_by_role("button", name="Submit to Acme Lab").click()
     text = "Required to submit an order of type rx."
@@ -146,11 +148,11 @@ def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows
     assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "draft"
 
 
-def test_a_fault_stands_beside_its_field_wherever_it_is(
+def test_a_fault_is_shown_beside_its_field_wherever_it_is(
     site: str, orders: Served, windows: Windows
 ) -> None:
     """A draft from the time when the lab offered more."""
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     older = example(mode="draft", mounting_option="Gone", services=["Gone"])
     older["lens"]["coats"] = ["coat_123", "gone"]
     older["rx"]["right_eye"]["horizontal_prism"]["power"] = 99
@@ -174,7 +176,7 @@ def test_a_fault_stands_beside_its_field_wherever_it_is(
 
 
 def test_a_complete_draft_is_submitted_once(site: str, orders: Served, windows: Windows) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     page = open_at(windows, site, f"/orders/{order_id}")
     again = page.context.new_page()
     again.goto(page.url)
@@ -193,7 +195,7 @@ def test_warnings_stand_beside_what_they_are_about(
     order = example(rx=ODD)
     order["frame"]["bridge"] = 20
     order["lens"]["coats"] = ["coat_123", "coat_789"]
-    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
     noted = {
         "#field-rx-right-eye-sphere": "0.1",
         "#field-rx-right-eye-near-pd": "33",
@@ -214,8 +216,8 @@ def test_warnings_stand_beside_what_they_are_about(
     picture(page, "orders-review-warnings")
 
 
-def test_where_the_lab_has_it_is_told(site: str, orders: Served, windows: Windows) -> None:
-    order_id = make(orders, example())
+def test_the_lab_status_is_shown(site: str, orders: Served, windows: Windows) -> None:
+    order_id = create_order(orders, example())
     for state, word in (
         ("on_hold", "On hold"),
         ("in_progress", "In progress"),
@@ -229,7 +231,7 @@ def test_where_the_lab_has_it_is_told(site: str, orders: Served, windows: Window
 
 
 def test_without_javascript_all_of_it_works(site: str, orders: Served, windows: Windows) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     page = windows.open(java_script_enabled=False)
     page.goto(f"{site}/orders/{order_id}")
     log_in(page)
@@ -242,7 +244,7 @@ def test_without_javascript_all_of_it_works(site: str, orders: Served, windows: 
 
 
 def test_the_fullest_order_prints_on_one_sheet(site: str, orders: Served, windows: Windows) -> None:
-    page = open_at(windows, site, f"/orders/{make(orders, example(**FULL))}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, example(**FULL))}")
     assert_readable(page)
     for paper, size in (("A4", (718, 1047)), ("Letter", (740, 980))):
         assert sheets(page.pdf(format=paper, print_background=True)) == 1
@@ -256,7 +258,7 @@ def test_what_an_order_says_is_text_and_nothing_else(
     order = example(special_instructions=f"{evil}\nsecond line")
     order["patient"] = {"first_name": evil, "last_name": evil}
     order["frame"] |= {"manufacturer": evil, "model": "{{ 7 * 7 }}"}
-    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
     assert evil in facts(page, "Frame")["Manufacturer"]
     assert facts(page, "Frame")["Model"] == "{{ 7 * 7 }}"
     assert facts(page, "Instructions")["For the lab"] == f"{evil}\nsecond line"
@@ -269,14 +271,14 @@ def test_an_order_of_a_frame_has_no_prescription(
     order = example(order_type="frame")
     for block in ("rx", "lens", "mounting_option"):
         del order[block]
-    page = open_at(windows, site, f"/orders/{make(orders, order)}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
     assert page.get_by_role("heading", name="Prescription").count() == 0
     assert page.get_by_role("heading", name="Lens", exact=True).count() == 0
     assert_readable(page)
 
 
 def test_somebody_elses_order_is_not_there(http: FlaskClient, orders: Served) -> None:
-    order_id = make(orders, example(mode="draft"))
+    order_id = create_order(orders, example(mode="draft"))
     client = http.application.test_client()
     form = {"email": "second@example.com", "password": "demo-password"}
     client.post("/orders/login", data=form)

@@ -13,7 +13,7 @@ def test_it_works(site: str, windows: Windows) -> None:
     answer = page.goto(f"{site}/nothing-here")
     assert answer is not None
     assert answer.status == 404
-    assert page.get_by_role("heading").inner_text() == "There is nothing here"
+    assert page.get_by_role("heading").inner_text() == "Page not found"
     assert page.locator("code").inner_text() == answer.headers["x-request-id"]
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(244, 246, 248)"
@@ -31,7 +31,7 @@ def test_a_page_may_load_and_post_to_nothing_but_this_gateway(http: FlaskClient)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_who_does_not_ask_for_a_page_gets_a_problem(http: FlaskClient) -> None:
+def test_clients_that_do_not_accept_html_get_a_problem(http: FlaskClient) -> None:
     for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
         answer = http.get("/nothing-here", headers=accept)
         assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
@@ -42,7 +42,7 @@ def test_below_an_api_a_browser_gets_its_errors_too(http: FlaskClient) -> None:
     assert (answer.status_code, answer.content_type) == (404, "application/json")
 
 
-def test_an_asset_is_asked_for_again_and_not_sent_again() -> None:
+def test_an_asset_is_revalidated_and_not_sent_again() -> None:
     with front() as client:
         first = client.get("/assets/pages.css", buffered=True)
         assert (first.status_code, first.content_type) == (200, "text/css; charset=utf-8")

@@ -1,13 +1,13 @@
-// The exam in the page: its steps, the letters, and the results sent at the end.
+// The exam in the page: its steps, the letters, and the results that it sends at the end.
 
 import { CARD, LINES, NORMAL, letterSize, lines, nearest, snellen } from "./optics.js";
 import { answer, begin } from "./staircase.js";
 
-const PAUSE = 350; // ms of white between letters, so that none is answered twice
+const PAUSE = 350; // ms of blank between letters, so that none is answered twice
 const SWIPE = 30; // CSS pixels
 const KEYS = { ArrowRight: "0", ArrowDown: "90", ArrowLeft: "180", ArrowUp: "270" };
-const EYES = [["right", "left"], ["left", "right"]]; // the eye that looks, the one that is covered
-const PER_MM = { least: 2, usual: 3.78, most: 10 }; // CSS pixels of screens from walls to phones
+const EYES = [["right", "left"], ["left", "right"]]; // the eye under test, the covered eye
+const PER_MM = { least: 2, usual: 3.78, most: 10 }; // CSS pixels per mm, from wall screens to phones
 const NEAREST = 400, FARTHEST = 6000; // mm
 const DRAWN = 0.7; // logMAR: at least this line must fit on the screen
 
@@ -27,7 +27,7 @@ function note(id, text) {
   at(id).hidden = text === "";
 }
 
-// Step 1: what is worn.
+// Step 1: the correction worn.
 
 at("no-script").hidden = true;
 at("intro-next").hidden = false;
@@ -39,9 +39,9 @@ at("intro-next").addEventListener("click", () => {
   measure("");
 });
 
-// Step 2: a bank card says how many pixels are in a millimetre.
+// Step 2: a bank card calibrates pixels per millimetre.
 
-let side = CARD.long; // of the card, along the frame's width
+let side = CARD.long; // of the card, along the width of the frame
 
 function measure(why) {
   note("card-note", why);
@@ -77,11 +77,11 @@ at("card-next").addEventListener("click", () => {
   suggest();
 });
 
-// Step 3: the distance, and what the screen can draw there.
+// Step 3: the distance, and the lines that the screen can draw for it.
 
 const perMm = () => exam.cssPerMm * exam.ratio;
 
-/** Millimetres that a letter may be wide and high on the stage. */
+/** The largest width and height of a letter on the stage, in millimetres. */
 function room() {
   const { hidden } = at("stage");
   at("stage").hidden = false;
@@ -103,13 +103,13 @@ function tell() {
   const found = lines(perMm(), distance, room());
   let fault = "";
   if (!(distance >= needed)) {
-    fault = `Too near: the smallest letter of normal sight would be too coarse on this screen. Be at least ${needed / 10} cm away (${feet(needed)}).`;
+    fault = `Too near: on this screen, letters for normal vision would be too coarse. Be at least ${needed / 10} cm away (${feet(needed)}).`;
   } else if (distance > FARTHEST || !(found[0] >= DRAWN)) {
-    fault = "Too far: the large letters do not fit on this screen. Come nearer.";
+    fault = "Too far: the large letters do not fit on this screen. Move closer.";
   }
-  const near = distance < 1000 ? " This near, the test says little about seeing far: being short-sighted may not show." : "";
+  const near = distance < 1000 ? " At this distance the test says little about distance vision: short-sightedness may not show." : "";
   const least = found[found.length - 1];
-  at("distance-told").textContent = fault || `That is ${feet(distance)}. The smallest letter that this screen can draw for you there is ${snellen(least)}.${near}`;
+  at("distance-told").textContent = fault || `That is ${feet(distance)}. The smallest letter that this screen can draw for you at that distance is ${snellen(least)}.${near}`;
   at("distance-told").className = fault ? "note bad" : near ? "note warn" : "note good";
   at("distance-next").disabled = fault !== "";
   exam.distance = distance;
@@ -166,8 +166,8 @@ function next() {
 function draw() {
   const [box, letter] = [at("room"), at("letter")];
   const size = letterSize(exam.lines[test.line], exam.distance) * exam.cssPerMm;
-  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter does not fit: turn the screen as it was, or make the window as large.");
-  // On whole device pixels, so that only the far edges are ever between two.
+  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter does not fit: turn the screen back, or make the window as large as before.");
+  // Snap to whole device pixels, so that only the far edges may fall between two.
   const snap = (length) => Math.round(((length - size) / 2) * exam.ratio) / exam.ratio;
   way = String((crypto.getRandomValues(new Uint8Array(1))[0] % 4) * 90);
   Object.assign(letter.style, {
@@ -194,7 +194,7 @@ function say(chosen) {
 
 function disturbed(why) {
   waiting = false;
-  cover(`${why} This eye begins anew.`);
+  cover(`${why} This eye starts over.`);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -221,7 +221,7 @@ window.addEventListener("pointercancel", () => {
   touched = null;
 });
 
-// A zoom, or another screen, has pixels of another size: what the card said is void.
+// A zoom or another screen changes the size of a pixel and voids the calibration.
 window.addEventListener("resize", () => {
   if (exam.ratio && window.devicePixelRatio !== exam.ratio && step !== "save") {
     exam.cssPerMm = 0;
@@ -231,7 +231,7 @@ window.addEventListener("resize", () => {
   } else if (step === "distance") tell();
 });
 
-// The end: nothing is lost when the connection is.
+// The end: a lost connection loses no results.
 
 function results() {
   const eye = (best) => (best === null ? {} : { logmar: exam.lines[best] });
@@ -264,7 +264,7 @@ async function save() {
   if (status === 204) return location.reload();
   const lost = status >= 400 && status < 500 && status !== 409 && status !== 429;
   note("save-told", lost
-    ? "Your results cannot be saved any more: the time for this test is over, or it was finished elsewhere. Ask for a new link where you got this one."
+    ? "Your results can no longer be saved: the time for this test has run out, or it was finished elsewhere. Ask for a new link where you got this one."
     : "Your results could not be saved yet. Check your connection, leave this page open, and try again.");
   at("save-again").hidden = lost;
 }

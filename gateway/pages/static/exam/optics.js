@@ -1,11 +1,11 @@
-// Sizes of letters: a tumbling E is 5 strokes wide and high, and at logMAR 0 one
-// stroke is seen under one minute of arc (ISO 8596; Bailey & Lovie 1976).
+// Sizes of letters: a tumbling E is 5 strokes wide and high; at logMAR 0 one stroke
+// subtends one minute of arc (ISO 8596; Bailey & Lovie 1976).
 
 export const CARD = { long: 85.6, short: 53.98 }; // mm, ISO/IEC 7810 ID-1
 export const LINES = { largest: 1.0, smallest: -0.3, step: 0.1 }; // logMAR
 // Device pixels in a stroke. Thinner ones blur into each other.
 export const MIN_STROKE = 2;
-// The screen must be able to draw at least this, or good sight could not be told.
+// The screen must be able to draw at least this line, or normal vision could not be shown.
 export const NORMAL = 0.0; // logMAR
 const MINUTE = Math.tan(Math.PI / 180 / 60);
 // Denominators of 20/x and 6/x for the lines from logMAR -0.3 on.
@@ -17,7 +17,7 @@ export function letterSize(logmar, distance) {
   return 5 * 10 ** logmar * distance * MINUTE;
 }
 
-/** Millimetres from which on a stroke of this line has enough pixels (device pixels per mm). */
+/** The least distance in mm at which a stroke of this line has enough device pixels. */
 export function nearest(pixelsPerMm, logmar = NORMAL) {
   return MIN_STROKE / pixelsPerMm / (10 ** logmar * MINUTE);
 }

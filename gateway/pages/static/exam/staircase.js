@@ -1,23 +1,23 @@
-// Which letter comes next, and when it is enough. Pure: a test is a value.
+// The staircase: which line comes next, and when the test is done. Pure: a test is a value.
 //
 // After the Amblyopia Treatment Study protocol for single letters with four
 // answers: Holmes et al., Arch Ophthalmol 2001;119:1345, and Moke et al.,
-// Am J Ophthalmol 2001;132:903. Ours are the E for H, O, T and V, no bars around it,
-// and a screening that skips lines as that of the electronic ETDRS test does.
+// Am J Ophthalmol 2001;132:903. Departures of ours: an E instead of H, O, T and V,
+// no crowding bars, and a screening that skips lines, as in the electronic ETDRS test.
 // Lines are numbered from 0, the largest.
 //
 // screening  one letter on every third line, until one is missed
 // first      from two lines above that: a line is passed with three letters read,
 //            failed with two missed; smaller until one fails, or larger until one passes
-// easy       three larger letters, which do not count: hope, and a rest
-// second     the line that failed once more, and smaller until one fails
+// easy       three larger letters, which do not count: encouragement and a rest
+// second     the failed line once more, and smaller until one fails
 //
-// The result is the smallest line that was passed. Guessing passes a line with a
-// chance of 5 in 100. No test has more than 4 letters a line and phase.
+// The result is the smallest line that was passed. Guessing passes a line with
+// probability 0.05. No test has more than 4 letters a line and phase.
 
 const JUMP = 3, ABOVE = 2, READ = 3, MISSED = 2, EASY = 3;
 
-/** A new test of so many lines. `best` is the result once `phase` is "done"; null: none. */
+/** A new test of this many lines. `best` is the result once `phase` is "done"; null for none. */
 export function begin(lines) {
   return { lines, phase: "screening", line: 0, read: 0, missed: 0, best: null, failed: null, letters: 0 };
 }
