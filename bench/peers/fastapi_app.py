@@ -25,7 +25,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = THREADS
     app.state.database = Database(os.environ["DATABASE_URL"], THREADS)
     yield
-    app.state.database.engine.dispose()
+    app.state.database.close()
 
 
 app = FastAPI(lifespan=lifespan)
