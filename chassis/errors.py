@@ -1,6 +1,6 @@
 """Refusals, and their encoding as google.rpc.Status.
 
-A service raises one of these at any depth; its interceptor (`chassis.server.interceptor`)
+A service raises one of these at any depth; the interceptor (`chassis.server.interceptor`)
 encodes it, the gateway decodes it, and no other code handles errors:
 
     Refusal                 gRPC status          when

@@ -8,7 +8,15 @@ import pytest
 from grpc import StatusCode
 
 from chassis import errors
-from chassis.errors import Failure, Fault, Invalid, NotFound, Refusal
+from chassis.errors import (
+    MAX_MESSAGE_LENGTH,
+    MAX_PATH_LENGTH,
+    Failure,
+    Fault,
+    Invalid,
+    NotFound,
+    Refusal,
+)
 from protos.subscriptions_pb2 import OverDeliveredItem, OverDelivery
 from tests.chassis.probe import Probe
 
@@ -71,6 +79,13 @@ def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: 
     for found, fault in zip(listed, faults, strict=False):
         assert fault.path.startswith(found.path)
         assert fault.message.startswith(found.message)
+
+
+def test_a_long_path_and_a_long_message_are_cut(told: Probe) -> None:
+    fault = Fault("p" * (MAX_PATH_LENGTH + 100), "m" * (MAX_MESSAGE_LENGTH + 100))
+    failure = told.refusal(act=raising(Invalid("No.", faults=[fault])))
+    assert failure.faults == (Fault("p" * MAX_PATH_LENGTH, "m" * MAX_MESSAGE_LENGTH),)
+    assert (MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH) == (200, 300)
 
 
 def test_a_refusal_without_faults_lists_none(told: Probe) -> None:

@@ -164,8 +164,8 @@ def test_a_revoked_account_does_not_come_back(url: str) -> None:
             ["add", "gone-client"],
             "Error: An account has this name; revoked names are not used again.\n",
         ),
-        (["add", "a b"], "Error: An account name is 1-64 of A-Z a-z 0-9 . _ -\n"),
-        (["add", "x" * 65], "Error: An account name is 1-64 of A-Z a-z 0-9 . _ -\n"),
+        (["add", "a b"], "Error: An account name is 1-64 characters of A-Z a-z 0-9 . _ -\n"),
+        (["add", "x" * 65], "Error: An account name is 1-64 characters of A-Z a-z 0-9 . _ -\n"),
     ]:
         done = run(url, "accounts", *words)
         assert (done.exit_code, done.stdout, done.stderr) == (1, "", said)
