@@ -12,6 +12,7 @@ encodes it, the gateway decodes it, and no other code handles errors:
      +- WrongState          FAILED_PRECONDITION  the current state does not allow it
      +- Busy                ABORTED              a concurrent request holds it; retry
      +- Overloaded          UNAVAILABLE          cannot serve now; retry later
+     +- TooManyCalls        RESOURCE_EXHAUSTED   the service is full; try again
      +- TooLate             DEADLINE_EXCEEDED    the caller has given up
 
 `reason` is stable and meant for programs (ErrorInfo.reason, UPPER_SNAKE). The
@@ -120,6 +121,13 @@ class Overloaded(Refusal):
     """The service cannot serve this now; retrying later is right."""
 
     code = grpc.StatusCode.UNAVAILABLE
+    reason = "OVERLOADED"
+
+
+class TooManyCalls(Refusal):
+    """The service has as many calls as it takes; try again."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
     reason = "OVERLOADED"
 
 

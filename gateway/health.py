@@ -3,13 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.backends import STUBS, Backends, backends
 
 bp = Blueprint("health", __name__)
 CHECK_TIMEOUT_SECONDS = 0.3
+# In a WSGI environment: set while the worker drains.
+DRAINING = "gateway.draining"
 
 
 @bp.get("/livez")
@@ -19,6 +21,8 @@ def get_livez() -> Response:
 
 @bp.get("/readyz")
 def get_readyz() -> tuple[Response, int]:
+    if DRAINING in request.environ:
+        return jsonify(status="draining"), 503
     services = backends()
     with ThreadPoolExecutor(len(STUBS)) as pool:
         checks = pool.map(lambda name: _check_service(services, name), STUBS)

@@ -19,10 +19,9 @@ from orders_svc.rpcs.order_service import CREATE_ORDER
 from orders_svc.rules.warnings import Review
 from orders_svc.store import catalogs, users
 from protos.orders_pb2 import CreateOrderRequest
-from subscriptions_svc import store as subscription_store
 from subscriptions_svc.__main__ import SERVICE as SUBSCRIPTIONS
-from subscriptions_svc.searching import words
-from subscriptions_svc.years import year_of
+from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.rules.years import compute_year
 
 __all__ = [
     "ORDERS",
@@ -31,18 +30,13 @@ __all__ = [
     "SUBSCRIPTION_TABLES",
     "OrderStore",
     "check_order",
-    "search_words",
-    "year_of",
+    "compute_year",
+    "find_words",
 ]
 
 # Tables of the subscriptions store, by name.
-SUBSCRIPTION_TABLES: dict[str, Table] = dict(subscription_store.metadata.tables)
-SUBSCRIPTION_ACCOUNTS: Table = subscription_store.accounts.table
-
-
-def search_words(person: dict[str, Any]) -> list[str]:
-    """Return the words under which a subscription is found."""
-    return sorted(words(person))
+SUBSCRIPTION_TABLES: dict[str, Table] = dict(SUBSCRIPTIONS.metadata.tables)
+SUBSCRIPTION_ACCOUNTS: Table = SUBSCRIPTIONS.accounts.table
 
 
 def check_order(request: CreateOrderRequest) -> dict[str, Any]:

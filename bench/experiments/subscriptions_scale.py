@@ -27,8 +27,8 @@ from bench.experiments.service_code import (
     SUBSCRIPTION_ACCOUNTS,
     SUBSCRIPTION_TABLES,
     SUBSCRIPTIONS,
-    search_words,
-    year_of,
+    compute_year,
+    find_words,
 )
 from bench.report.measure import time_call
 from bench.scenarios.subscriptions import (
@@ -62,7 +62,7 @@ def generate_rows(
     """Yield the rows of a subscription like another one, at another time, with its ledger."""
     new = _vary_subscription(subscription)
     yield SUBSCRIPTION_TABLES["subscriptions"], new
-    for word in search_words(new):
+    for word in find_words(new):
         row = {"merchant_id": new["merchant_id"], "word": word, "subscription_id": new["id"]}
         yield SUBSCRIPTION_TABLES["subscription_words"], row
     new_ids = {item["id"]: str(uuid.uuid4()) for item in items}
@@ -120,7 +120,7 @@ def _generate_ledger(
     counted: dict[tuple[str, int], list[datetime]] = {}
     for lens, number in zip(itertools.cycle(lenses), range(deliveries), strict=False):
         delivered_at = began + (now - began) * number / deliveries
-        year = year_of(activated_at, delivered_at, MADRID)
+        year = compute_year(activated_at, delivered_at, MADRID)
         counted.setdefault((lens, year), []).append(delivered_at)
         yield (
             SUBSCRIPTION_TABLES["box_deliveries"],

@@ -78,6 +78,8 @@ class Service:
         listen: str,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
+        *,
+        reflection: bool = False,
     ) -> RunningServer:
         """Serve on `listen`; the caller stops the server."""
         assert self.servicers is not None
@@ -93,6 +95,7 @@ class Service:
             authenticate=authenticate,
             open_rpcs=self.open_rpcs,
             max_request_bytes=self.max_request_bytes,
+            reflection=reflection,
             listen=listen,
         )
 
@@ -157,10 +160,6 @@ def command_line(service: Service) -> click.Group:
     return cli
 
 
-def _configure_log(service: Service) -> None:
-    configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
-
-
 def _serve_command(service: Service) -> click.Command:
     @click.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
@@ -171,16 +170,27 @@ def _serve_command(service: Service) -> click.Command:
         default=True,
         help="Whether this process delivers events (else run `dispatch`).  [default: on]",
     )
+    @click.option(
+        "--reflection/--no-reflection",
+        envvar="REFLECTION",
+        default=False,
+        help="Whether the server describes its services to tools.  [default: off]",
+    )
     @private_targets_option
     @click.pass_obj
     def serve(
-        database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
+        database: Database,
+        listen: str,
+        public_url: str,
+        dispatcher: bool,
+        reflection: bool,
+        private: bool,
     ) -> None:
         service.ensure_current(database)
         _configure_log(service)
-        click.get_current_context().with_resource(_exclusive_serving(database))
+        click.get_current_context().with_resource(_serve_alone(database))
         try:
-            running = service.start(database, listen, public_url.rstrip("/"))
+            running = service.start(database, listen, public_url.rstrip("/"), reflection=reflection)
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         stopped = catch_stop_signals()
@@ -265,6 +275,27 @@ def _health_command(service: Service) -> click.Command:
     return health
 
 
+def _configure_log(service: Service) -> None:
+    """Log into the folder of --log-dir, else to standard output."""
+    configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
+
+
+@contextmanager
+def _serve_alone(database: Database) -> Iterator[None]:
+    """Be the only process that serves a SQLite file; wait for one that drains."""
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process:"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield
+
+
 class _open_database:
     """The database of one command; a refusal is printed and exits with code 1."""
 
@@ -283,22 +314,6 @@ class _open_database:
         if isinstance(error, Refusal):
             click.echo(f"Error: {error.message}", err=True)
             sys.exit(1)
-
-
-@contextmanager
-def _exclusive_serving(database: Database) -> Iterator[None]:
-    """Be the only process that serves a SQLite file; waits for one that drains."""
-    with ExitStack() as held:
-        if database.is_sqlite:
-            path = Path(database.url.database or "")
-            try:
-                held.enter_context(hold_for_serving(path))
-            except BlockingIOError:
-                raise click.ClickException(
-                    f"Another process serves {path}. On SQLite a service is one process;"
-                    " stop the other one, or use PostgreSQL for several."
-                ) from None
-        yield
 
 
 @contextmanager

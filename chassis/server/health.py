@@ -7,12 +7,16 @@ event thread has sent it, and that thread takes the same lock to remove the
 watcher.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from chassis.errors import Refusal
+from chassis.store.database import Database, database_error
+from chassis.telemetry import log
 
 
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no types
@@ -55,3 +59,35 @@ class _PooledCallbacks:
 
     def _submit(self, callback: Callable[[], None]) -> None:
         self._pool.submit(callback)
+
+
+class ReadinessCheck:
+    """Asks the store whether it can be used, and has health say so."""
+
+    def __init__(
+        self, database: Database, servicer: HealthServicer, services: Sequence[str]
+    ) -> None:
+        self.database, self.servicer, self.services = database, servicer, services
+        self.is_ready = True
+        self._report()
+
+    def __call__(self) -> None:
+        """Ask once; a change is logged, with the database's own name of the error."""
+        try:
+            self.database.check()
+            is_ready, error = True, ""
+        except Refusal as refusal:
+            is_ready, error = False, database_error(refusal) or refusal.reason
+        if is_ready != self.is_ready:
+            self.is_ready = is_ready
+            self._report()
+            if is_ready:
+                log().warning("ready again")
+            else:
+                log().error("not ready", database_error=error)
+
+    def _report(self) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        status = serving if self.is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in self.services:
+            self.servicer.set(name, status)

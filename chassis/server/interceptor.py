@@ -4,7 +4,9 @@ It finds the caller, replays the response kept under an idempotency key, turns
 refusals into statuses and logs one line per call.
 """
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any, NoReturn
 
@@ -22,12 +24,15 @@ from chassis.context import (
     end_call,
     new_request_id,
 )
-from chassis.errors import Refusal, encode
+from chassis.errors import Invalid, Refusal, TooManyCalls, encode
+from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
-from chassis.store.database import Database
+from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.store.database import Database, database_error
 from chassis.telemetry import describe, log
 
+MAX_CALLS = 128  # at work or waiting, of the service's own RPCs
 Method = Callable[[Message, grpc.ServicerContext], Message]
 
 
@@ -41,11 +46,21 @@ class CallInterceptor(grpc.ServerInterceptor):
         authenticate: Authenticate,
         services: Iterable[ServiceDescriptor],
         open_rpcs: frozenset[str],
+        watchdog: Watchdog,
+        max_calls: int = MAX_CALLS,
     ) -> None:
         self.database = database
         self.idempotency_keys = idempotency_keys
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
+        self.watchdog = watchdog
+        self.max_calls = max_calls
+        self.admitted = 0  # calls at work or waiting for a thread
+        self._counting = threading.Lock()
+        self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
+        self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
+            _refusing_in(self.refusals)
+        )
         self.roles: dict[str, str] = {}
         self.responses: dict[str, type[Message]] = {}
         self.handlers: dict[
@@ -59,14 +74,36 @@ class CallInterceptor(grpc.ServerInterceptor):
                 self.responses[rpc] = GetMessageClass(method.output_type)
 
     def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Admit a call of the service's own, or refuse it where too many are at work or wait."""
         rpc = details.method
-        if rpc in self.handlers:
-            return self.handlers[rpc]
-        handler = continuation(details)
-        if handler is None or rpc not in self.responses:
-            return handler
-        wrapped = self.handlers[rpc] = grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._serve(handler.unary_unary, rpc, request, context),
+        if rpc not in self.responses:
+            return continuation(details)
+        handler = self.handlers.get(rpc) or self._wrap(rpc, continuation(details))
+        with self._counting:
+            if self.admitted >= self.max_calls:
+                return self._refusing
+            self.admitted += 1
+        return handler
+
+    def _wrap(self, rpc: str, handler: Any) -> Any:
+        """Make the handler of an RPC, once."""
+        method = handler.unary_unary
+
+        def receive(requests: Iterator[Message], context: grpc.ServicerContext) -> Message:
+            try:
+                self.watchdog.watch(context, MESSAGE_SECONDS)
+                request = next(requests, None)
+                self.watchdog.release(context)
+                if request is None:
+                    _abort(context, Invalid("The call has no message.", reason=MALFORMED))
+                return self._serve(method, rpc, request, context)
+            finally:
+                self.watchdog.release(context)
+                with self._counting:
+                    self.admitted -= 1
+
+        wrapped = self.handlers[rpc] = grpc.stream_unary_rpc_method_handler(
+            receive,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
@@ -94,6 +131,8 @@ class CallInterceptor(grpc.ServerInterceptor):
             return response
         except Refusal as refusal:
             line |= {"code": refusal.code.name, "reason": refusal.reason}
+            if name := database_error(refusal):
+                line["database_error"] = name
             _abort(context, refusal)
         except Exception as error:  # noqa: BLE001 - the caller gets only an id
             line |= {"code": "INTERNAL", **describe(error)}
@@ -146,6 +185,16 @@ def role_of(service: ServiceDescriptor) -> str:
         return {1: CLIENT, 2: STAFF}[number]
     except KeyError:
         raise LookupError(f"{service.full_name} has no option optigate.v1.role") from None
+
+
+def _refusing_in(pool: ThreadPoolExecutor) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
+    """Return what refuses a call in a pool of its own: not behind what it is refused for."""
+
+    def refuse(_requests: Any, context: grpc.ServicerContext) -> NoReturn:
+        _abort(context, TooManyCalls("Too many calls are waiting; try again."))
+
+    refuse.experimental_thread_pool = pool  # type: ignore[attr-defined]  # where grpcio looks
+    return refuse
 
 
 def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:

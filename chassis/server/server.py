@@ -12,9 +12,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1.health import SERVICE_NAME
-from grpc_health.v1.health_pb2 import HealthCheckResponse
-from grpc_reflection.v1alpha import reflection
 from sqlalchemy import Connection
 
 from chassis.background import BackgroundLoop
@@ -22,14 +19,18 @@ from chassis.context import (
     utc_now,
 )
 from chassis.server.accounts import Authenticate
-from chassis.server.health import HealthServicer
+from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
-from chassis.server.interceptor import CallInterceptor
+from chassis.server.interceptor import MAX_CALLS, CallInterceptor
+from chassis.server.reflection import enable_reflection
+from chassis.server.watchdog import Watchdog
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
 THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
-MAX_CONCURRENT_RPCS = 128
+# grpcio counts health and reflection too: the interceptor's own bound refuses first.
+MAX_CONCURRENT_RPCS = 4 * MAX_CALLS
+READINESS_SECONDS = 3.0
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CLEANUP_SECONDS = 3600
 DRAIN_SECONDS = 1.0  # between NOT_SERVING and the first refused call, for clients to move on
@@ -62,15 +63,20 @@ class RunningServer:
     health: HealthServicer
     port: int
     database: Database
-    pool: ThreadPoolExecutor
+    pools: list[ThreadPoolExecutor]
+    watchdog: Watchdog
+    readiness: BackgroundLoop
 
     def stop(self, grace: float = 10) -> None:
         """Refuse new calls and let running ones finish within `grace` seconds."""
         self.health.enter_graceful_shutdown()
         if grace:
             sleep(DRAIN_SECONDS)
+        self.readiness.stop()
         self.server.stop(grace).wait()
-        self.pool.shutdown()
+        self.watchdog.stop()
+        for pool in self.pools:
+            pool.shutdown()
         self.database.close()
 
 
@@ -82,6 +88,7 @@ def start_server(
     authenticate: Authenticate,
     open_rpcs: Iterable[str] = (),
     max_request_bytes: int = MAX_REQUEST_BYTES,
+    reflection: bool = False,
     listen: str,
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
@@ -92,8 +99,14 @@ def start_server(
     """
     registrations = [each for servicer in servicers for each in _registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
+    watchdog = Watchdog()
     interceptor = CallInterceptor(
-        database, idempotency_keys, authenticate, services, full_rpc_names(services, open_rpcs)
+        database,
+        idempotency_keys,
+        authenticate,
+        services,
+        full_rpc_names(services, open_rpcs),
+        watchdog,
     )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
@@ -106,13 +119,18 @@ def start_server(
         register(servicer, server)
     health = HealthServicer()
     health.register(server)
-    names = [service.full_name for service in services]
-    reflection.enable_server_reflection([*names, SERVICE_NAME, reflection.SERVICE_NAME], server)
+    names = ["", *(service.full_name for service in services)]
+    pools = [pool, interceptor.refusals]
+    if reflection:
+        pools.append(enable_reflection(server, names[1:], watchdog))
     port = server.add_insecure_port(listen)
+    readiness = BackgroundLoop(
+        "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
+    )
     server.start()
-    for name in ("", *names):
-        health.set(name, HealthCheckResponse.SERVING)
-    return RunningServer(server, health, port, database, pool)
+    watchdog.start()
+    readiness.start()
+    return RunningServer(server, health, port, database, pools, watchdog, readiness)
 
 
 def _registrations(servicer: Any) -> Iterator[Registration]:

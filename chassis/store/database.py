@@ -34,7 +34,7 @@ from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
 from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
-from chassis.store.sqlite import check_writable, create_sqlite_engine, error_name, is_trouble
+from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
 
 MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
@@ -152,7 +152,8 @@ class Database:
         """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
         with translate_errors():
             if self.is_sqlite:
-                check_writable(Path(self.url.database or ""))
+                check_readable(Path(self.url.database or ""))
+                self._check_writable()
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
@@ -161,6 +162,14 @@ class Database:
     def waiting_writers(self) -> int:
         """How many writers wait for their turn on SQLite."""
         return self._commits.turn.waiters
+
+    def _check_writable(self) -> None:
+        try:
+            with self._commits.member(LOCK_WAIT_SECONDS, lambda: None) as tx:
+                version = tx.exec_driver_sql("PRAGMA user_version").scalar()
+                tx.exec_driver_sql(f"PRAGMA user_version = {version}")
+        except TimeoutError:
+            return  # others write all the time
 
     def close(self) -> None:
         """Close all connections."""

@@ -142,6 +142,7 @@ def probe(
     listen: str = "127.0.0.1:0",
     authenticate: Callable[[Resources], Authenticate] | None = None,
     open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
+    reflection: bool = True,
 ) -> Iterator[Probe]:
     """The service on SQLite, known to somebody and to staff."""
     database = Database(f"sqlite:///{folder}/probe.db")
@@ -166,7 +167,7 @@ def probe(
         open_rpcs=open_rpcs,
     )
     try:
-        running = service.start(database, listen, "http://127.0.0.1:8080")
+        running = service.start(database, listen, "http://127.0.0.1:8080", reflection=reflection)
     except BaseException:
         database.close()
         raise

@@ -291,14 +291,6 @@ def test_a_body_of_1_mib_is_read(http: FlaskClient) -> None:
     assert (refused.status_code, read_faults("orders", refused)) == (400, NOT_JSON)
 
 
-@DIALECTS
-def test_a_body_without_a_length_is_refused(alone: FlaskClient, dialect: str) -> None:
-    headers = {**CALLER[dialect], "Transfer-Encoding": "chunked"}
-    refused = alone.post(POST[dialect], data=b"{}", headers=headers)
-    assert (refused.status_code, refused.content_type) == (411, TYPES[dialect])
-    assert read_faults(dialect, refused) == [(None, "Send the body with a Content-Length.")]
-
-
 WRONG_CREDENTIALS = [
     None,
     "",
