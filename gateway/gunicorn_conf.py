@@ -3,7 +3,7 @@
 What the command line says stands before them.
 """
 
-from gateway.limits import from_environment
+from gateway.server.limits import from_environment
 
 worker_class = "gateway.worker.Worker"
 workers = 2

@@ -31,11 +31,11 @@ from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
 from chassis.telemetry import describe, log
-from gateway import limits
-from gateway.handover import Board
 from gateway.health import DRAINING
-from gateway.output import Natives, Output
-from gateway.parsing import Parser, refusal, refusal_environ
+from gateway.server import limits
+from gateway.server.handover import Board
+from gateway.server.output import Natives, Output
+from gateway.server.parsing import Parser, refusal, refusal_environ
 
 CROWDED = 0.9  # of the connections; beyond, the one that has waited longest must go
 HANDOVER_SECONDS = 60

@@ -4,7 +4,7 @@ import json
 import os
 
 from gateway.gunicorn_conf import *  # noqa: F403 - gunicorn reads them here
-from gateway.limits import Limits
+from gateway.server.limits import Limits
 from gateway.worker import Worker
 
 Worker.bounds = Limits(**json.loads(os.environ["TEST_LIMITS"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from gateway.limits import from_environment
+from gateway.server.limits import from_environment
 from tests.gateway.real_front import (
     PATIENCE_SECONDS,
     Front,

@@ -84,7 +84,7 @@ def service(url: str, *words: str, private: str = "on", **environment: str) -> I
 
 
 def stopped(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    """Stop a process; gives what it logged."""
+    """Stop a process; return what it logged."""
     started.send_signal(signal.SIGTERM)
     said = started.communicate(timeout=20)[0]
     assert started.returncode == 0

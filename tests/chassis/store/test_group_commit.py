@@ -1,4 +1,4 @@
-"""Several writers to a commit: each keeps his own part, and nobody is told too early."""
+"""Writers that share a commit: each keeps its own part, and none is answered before it."""
 
 import threading
 import time
@@ -69,7 +69,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
-    """Each act in a write of its own, all of one group, in this order; gives what each raised."""
+    """Each act in a write of its own, all of one group, in this order; return what each raised."""
     began = threading.Event()
 
     def queued(number: int) -> bool:

@@ -205,7 +205,7 @@ Script = Callable[[Link], None]
 
 
 class Peer:
-    """A listener that gives each connection to the next script; the last serves all others."""
+    """A listener that hands each connection to the next script; the last serves all others."""
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)

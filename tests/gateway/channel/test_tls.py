@@ -1,4 +1,4 @@
-"""TLS: whom the channel trusts, who it is, and certificates that change."""
+"""TLS: which servers the channel trusts, how it identifies itself, and certificates that change."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

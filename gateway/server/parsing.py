@@ -79,7 +79,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     body: Any
 
     def parse(self, unreader: Any) -> bytes:
-        """Read the head; gives what was read beyond it."""
+        """Read the head; return what was read beyond it."""
         unreader.sock.reading = self
         self.max_buffer_headers = min(self.max_buffer_headers, HEAD_BYTES)
         rest: bytes = super().parse(unreader)
