@@ -18,5 +18,5 @@ def fold_patient_name(patient: Mapping[str, str]) -> dict[str, str]:
 
 
 def fold_search(text: str) -> str:
-    """Return a search text in the form of the folded names, whose beginnings it is compared with."""
+    """Return a search text as the names are folded: it is compared with their beginnings."""
     return fold(text)
