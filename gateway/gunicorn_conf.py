@@ -21,5 +21,5 @@ control_socket_disable = True
 
 
 def worker_exit(_server: object, _worker: object) -> None:
-    """Let go of the lock of logging: at the interpreter's end gevent is gone before its handlers."""
+    """Drop the lock of logging: gevent is gone before the interpreter ends its handlers."""
     logging._lock = None  # type: ignore[attr-defined]
