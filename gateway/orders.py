@@ -10,11 +10,12 @@ from gateway import backends
 from gateway.backends import call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem
-from gateway.requests import answer, read, read_query
+from gateway.requests import FHIR_JSON, answer, read, read_document, read_query
 from protos.orders_pb2 import (
     CreateOrderRequest,
     CreateOrderResponse,
     CreateTokenRequest,
+    GetOrderFhirRequest,
     GetOrderJobRequest,
     GetOrderOutlineRequest,
     GetOrderRequest,
@@ -30,7 +31,9 @@ from protos.orders_pb2 import (
     ListStylesRequest,
     ListStylesResponse,
     Order,
+    OrderRx,
     OrderSettings,
+    ReadOrderRxRequest,
     SubmitOrderRequest,
     Token,
     WhoAmIRequest,
@@ -51,6 +54,8 @@ LIST_ORDERS = Reader(ListOrdersRequest)
 GET_ORDER = Reader(GetOrderRequest, path=("order_id",))
 SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
 GET_ORDER_OUTLINE = Reader(GetOrderOutlineRequest, path=("order_id",))
+GET_ORDER_FHIR = Reader(GetOrderFhirRequest, path=("order_id",))
+READ_ORDER_RX = Reader(ReadOrderRxRequest, raw=("document",))
 GET_ORDER_JOB = Reader(GetOrderJobRequest, path=("order_id",))
 CALLER = Writer(WhoAmIResponse)
 TOKEN = Writer(Token)
@@ -63,6 +68,7 @@ ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
 # Fields absent from the order are omitted.
 ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
+ORDER_RX = Writer(OrderRx)
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
@@ -173,3 +179,16 @@ def get_order_job(order_id: str) -> Response:
     request = read_query(GET_ORDER_JOB, ahead=identify_caller, order_id=order_id)
     job = call(backends.orders().GetOrderJob, request)
     return Response(job.oma, content_type="text/plain; charset=utf-8", headers=FILE_HEADERS)
+
+
+@bp.get("/orders/<order_id>/fhir")
+def get_order_fhir(order_id: str) -> Response:
+    request = read_query(GET_ORDER_FHIR, ahead=identify_caller, order_id=order_id)
+    document = call(backends.orders().GetOrderFhir, request)
+    return Response(document.json, content_type=FHIR_JSON, headers=FILE_HEADERS)
+
+
+@bp.post("/fhir/VisionPrescription/$order-rx")
+def read_order_rx() -> Response:
+    request = read_document(READ_ORDER_RX, ahead=identify_caller)
+    return answer(200, ORDER_RX, call(backends.orders().ReadOrderRx, request))

@@ -15,6 +15,7 @@ from gateway.bodies import read_body
 
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
+FHIR_JSON = "application/fhir+json"
 FORWARDED_FOR = (
     "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
     "yours, everybody behind that counts as one address."
@@ -29,6 +30,16 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
     """
     try:
         return reader.read(read_body() or b"{}", **path)
+    except Invalid:
+        if ahead is not None:
+            ahead()
+        raise
+
+
+def read_document(reader: Reader[M], *, ahead: Callable[[], None] | None = None) -> M:
+    """Return the message whose field `document` is the request's body; `ahead` as for `read`."""
+    try:
+        return reader.read(b'{"document":' + (read_body() or b"{}") + b"}")
     except Invalid:
         if ahead is not None:
             ahead()

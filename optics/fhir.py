@@ -94,6 +94,8 @@ def parse_json(text: str) -> dict[str, Any]:
     """
     try:
         document = _DECODER.decode(text)
+        if "\\ud" in text.lower():  # half of a pair is no character, and cannot be sent on
+            json.dumps(document, ensure_ascii=False, default=str).encode()
     except (ValueError, ArithmeticError, RecursionError):
         document = None
     if not isinstance(document, dict):

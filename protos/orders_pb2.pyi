@@ -894,6 +894,7 @@ class RxEye(_message.Message):
     OC_HEIGHT_FIELD_NUMBER: _builtins.int
     HORIZONTAL_PRISM_FIELD_NUMBER: _builtins.int
     VERTICAL_PRISM_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
     sphere: _builtins.float
     """-30 to 30 dioptres, required; 0 is plano."""
     pd: _builtins.float
@@ -910,6 +911,10 @@ class RxEye(_message.Message):
     """0.5-50 mm; together with add."""
     oc_height: _builtins.float
     """Optical center height, 0.5-50 mm."""
+    balance: _builtins.bool
+    """The eye gets a balance lens, whose power the lab chooses. It has pd, near_pd
+    and oc_height at most, and the other eye has a power.
+    """
     @_builtins.property
     def horizontal_prism(self) -> Global___Prism:
         """Base "in" or "out"."""
@@ -931,15 +936,18 @@ class RxEye(_message.Message):
         oc_height: _builtins.float | None = ...,
         horizontal_prism: Global___Prism | None = ...,
         vertical_prism: Global___Prism | None = ...,
+        balance: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_balance", b"_balance", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "balance", b"balance", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_balance", b"_balance", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "balance", b"balance", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
     _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
     _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
     _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__balance: _TypeAlias = _typing.Literal["balance"]  # noqa: Y015
+    _WhichOneofArgType__balance: _TypeAlias = _typing.Literal["_balance", b"_balance"]  # noqa: Y015
     _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
     _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
     _WhichOneofReturnType__near_pd: _TypeAlias = _typing.Literal["near_pd"]  # noqa: Y015
@@ -956,6 +964,8 @@ class RxEye(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__balance) -> _WhichOneofReturnType__balance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
     @_typing.overload
@@ -1396,6 +1406,128 @@ class GetOrderJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetOrderJobRequest: _TypeAlias = GetOrderJobRequest  # noqa: Y015
+
+@_typing.final
+class GetOrderFhirRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderFhirRequest: _TypeAlias = GetOrderFhirRequest  # noqa: Y015
+
+@_typing.final
+class FhirDocument(_message.Message):
+    """A FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """JSON text, with the digits of its decimals."""
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FhirDocument: _TypeAlias = FhirDocument  # noqa: Y015
+
+@_typing.final
+class ReadOrderRxRequest(_message.Message):
+    """A prescription of somebody else's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """JSON text of a VisionPrescription of FHIR R4, R4B or R5."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadOrderRxRequest: _TypeAlias = ReadOrderRxRequest  # noqa: Y015
+
+@_typing.final
+class OrderRx(_message.Message):
+    """The glasses of a FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RX_FIELD_NUMBER: _builtins.int
+    NOT_CARRIED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rx(self) -> Global___Rx:
+        """Eyes as an order has them. An eye without a sphere in the document has none here."""
+
+    @_builtins.property
+    def not_carried(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotCarried]:
+        """What an order has no place for, or what became of it; at most 101 entries."""
+
+    def __init__(
+        self,
+        *,
+        rx: Global___Rx | None = ...,
+        not_carried: _abc.Iterable[Global___NotCarried] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["rx", b"rx"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["not_carried", b"not_carried", "rx", b"rx"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderRx: _TypeAlias = OrderRx  # noqa: Y015
+
+@_typing.final
+class NotCarried(_message.Message):
+    """An element of a FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Dotted path in the document, such as "lensSpecification.0.color"; empty for all."""
+    message: _builtins.str
+    """For display."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotCarried: _TypeAlias = NotCarried  # noqa: Y015
 
 @_typing.final
 class SubmitOrderRequest(_message.Message):

@@ -95,6 +95,16 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.OrderJob.FromString,
                 _registered_method=True)
+        self.GetOrderFhir = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/GetOrderFhir',
+                request_serializer=protos_dot_orders__pb2.GetOrderFhirRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.FhirDocument.FromString,
+                _registered_method=True)
+        self.ReadOrderRx = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ReadOrderRx',
+                request_serializer=protos_dot_orders__pb2.ReadOrderRxRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.OrderRx.FromString,
+                _registered_method=True)
         self.WhoAmI = channel.unary_unary(
                 '/optigate.orders.v1.OrderService/WhoAmI',
                 request_serializer=protos_dot_orders__pb2.WhoAmIRequest.SerializeToString,
@@ -199,6 +209,22 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetOrderFhir(self, request, context):
+        """Returns the prescription of an order as a FHIR VisionPrescription. NOT_FOUND as
+        for GetOrder, and for an order without one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadOrderRx(self, request, context):
+        """Reads the rx block of an order from a FHIR VisionPrescription. INVALID_ARGUMENT
+        names elements of the document by their paths. Stores nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WhoAmI(self, request, context):
         """Returns who is calling: the client of the credentials, the user that
         "user-email" or the session names, and the labs of this user. Has no effect.
@@ -269,6 +295,16 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.GetOrderJob,
                     request_deserializer=protos_dot_orders__pb2.GetOrderJobRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.OrderJob.SerializeToString,
+            ),
+            'GetOrderFhir': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrderFhir,
+                    request_deserializer=protos_dot_orders__pb2.GetOrderFhirRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.FhirDocument.SerializeToString,
+            ),
+            'ReadOrderRx': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadOrderRx,
+                    request_deserializer=protos_dot_orders__pb2.ReadOrderRxRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.OrderRx.SerializeToString,
             ),
             'WhoAmI': grpc.unary_unary_rpc_method_handler(
                     servicer.WhoAmI,
@@ -601,6 +637,60 @@ class OrderService:
             '/optigate.orders.v1.OrderService/GetOrderJob',
             protos_dot_orders__pb2.GetOrderJobRequest.SerializeToString,
             protos_dot_orders__pb2.OrderJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOrderFhir(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/GetOrderFhir',
+            protos_dot_orders__pb2.GetOrderFhirRequest.SerializeToString,
+            protos_dot_orders__pb2.FhirDocument.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadOrderRx(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ReadOrderRx',
+            protos_dot_orders__pb2.ReadOrderRxRequest.SerializeToString,
+            protos_dot_orders__pb2.OrderRx.FromString,
             options,
             channel_credentials,
             insecure,

@@ -94,6 +94,14 @@ class OrderServiceStub:
     """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
     """
+    GetOrderFhir: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderFhirRequest, _orders_pb2.FhirDocument]
+    """Returns the prescription of an order as a FHIR VisionPrescription. NOT_FOUND as
+    for GetOrder, and for an order without one.
+    """
+    ReadOrderRx: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ReadOrderRxRequest, _orders_pb2.OrderRx]
+    """Reads the rx block of an order from a FHIR VisionPrescription. INVALID_ARGUMENT
+    names elements of the document by their paths. Stores nothing.
+    """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]
     """Returns who is calling: the client of the credentials, the user that
     "user-email" or the session names, and the labs of this user. Has no effect.
@@ -143,6 +151,14 @@ class OrderServiceAsyncStub(OrderServiceStub):
     GetOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
     """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
     GetOrder.
+    """
+    GetOrderFhir: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderFhirRequest, _orders_pb2.FhirDocument]  # type: ignore[assignment]
+    """Returns the prescription of an order as a FHIR VisionPrescription. NOT_FOUND as
+    for GetOrder, and for an order without one.
+    """
+    ReadOrderRx: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReadOrderRxRequest, _orders_pb2.OrderRx]  # type: ignore[assignment]
+    """Reads the rx block of an order from a FHIR VisionPrescription. INVALID_ARGUMENT
+    names elements of the document by their paths. Stores nothing.
     """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_orders_pb2.WhoAmIRequest, _orders_pb2.WhoAmIResponse]  # type: ignore[assignment]
     """Returns who is calling: the client of the credentials, the user that
@@ -262,6 +278,26 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.OrderJob, _abc.Awaitable[_orders_pb2.OrderJob]]:
         """Returns an order as OMA (Vision Council DCS) job text. NOT_FOUND as for
         GetOrder.
+        """
+
+    @_abc_1.abstractmethod
+    def GetOrderFhir(
+        self,
+        request: _orders_pb2.GetOrderFhirRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.FhirDocument, _abc.Awaitable[_orders_pb2.FhirDocument]]:
+        """Returns the prescription of an order as a FHIR VisionPrescription. NOT_FOUND as
+        for GetOrder, and for an order without one.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadOrderRx(
+        self,
+        request: _orders_pb2.ReadOrderRxRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.OrderRx, _abc.Awaitable[_orders_pb2.OrderRx]]:
+        """Reads the rx block of an order from a FHIR VisionPrescription. INVALID_ARGUMENT
+        names elements of the document by their paths. Stores nothing.
         """
 
     @_abc_1.abstractmethod

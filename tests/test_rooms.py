@@ -16,7 +16,7 @@ ROOMS = {"rpcs", "actions", "documents", "store", "rules", "migrations"}
 OPTIONAL_ROOMS = {"notices", "languages"}
 # RPCs that write nothing have no action.
 READS = re.compile(
-    r"(Get|List|Search|Check)[A-Z]\w+|WhoAmI|CreatePreApproval|CreatePriceSimulation"
+    r"(Get|List|Read|Search|Check)[A-Z]\w+|WhoAmI|CreatePreApproval|CreatePriceSimulation"
 )
 # What time alone does is an action without an RPC.
 BY_TIME = {"advance_by_time"}

@@ -13,9 +13,11 @@ from orders_svc.actions.create_order import create_order
 from orders_svc.actions.create_token import create_token
 from orders_svc.actions.submit_order import ensure_draft, submit_order
 from orders_svc.documents import catalogs as catalog_documents
+from orders_svc.documents import fhir as fhir_documents
 from orders_svc.documents import orders as documents
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rules import catalogs as catalog_rules
+from orders_svc.rules.fhir import READ_ORDER_RX_REQUEST
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
 from orders_svc.rules.offer import find_offer_faults
 from orders_svc.rules.order import CREATE_ORDER_REQUEST
@@ -34,6 +36,7 @@ LIST_MATERIALS = Rules(catalog_rules.LIST_MATERIALS_REQUEST)
 LIST_ADDONS = Rules(catalog_rules.LIST_ADDONS_REQUEST)
 CREATE_ORDER = Rules(CREATE_ORDER_REQUEST, raw=("frame.tracing",))
 LIST_ORDERS = Rules(LIST_ORDERS_REQUEST)
+READ_ORDER_RX = Rules(READ_ORDER_RX_REQUEST, raw=("document",))
 
 
 class OrderService(rpc.OrderServiceServicer):
@@ -162,6 +165,24 @@ class OrderService(rpc.OrderServiceServicer):
         with self.database.read() as tx:
             row = get_order(tx, caller(), user_id, request.order_id)
             return documents.build_job(tx, row)
+
+    def GetOrderFhir(
+        self, request: pb.GetOrderFhirRequest, context: grpc.ServicerContext
+    ) -> pb.FhirDocument:
+        user_id = self.callers.acting_user()
+        with self.database.read(single=True) as tx:
+            row = get_order(tx, caller(), user_id, request.order_id)
+        return fhir_documents.build_fhir(row)
+
+    def ReadOrderRx(
+        self, request: pb.ReadOrderRxRequest, context: grpc.ServicerContext
+    ) -> pb.OrderRx:
+        self.callers.acting_user()
+        answer = fhir_documents.build_order_rx(**READ_ORDER_RX.check(request))
+        if not current_call().idempotency_key:
+            return answer
+        with self.database.write() as tx:
+            return tables.idempotency_keys.save(tx, answer)
 
     def check_order(
         self, user_id: int, request: pb.CreateOrderRequest

@@ -233,11 +233,24 @@ def test_contacts_become_cart_items() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "1", '{"a":1,"a":2}', '{"a":NaN}', "[" * 99_999, '{"a":1e9999999999999999999}'],
+    [
+        "",
+        "[]",
+        "1",
+        '{"a":1,"a":2}',
+        '{"a":NaN}',
+        "[" * 99_999,
+        '{"a":"\\ud800"}',
+        '{"a":1e9999999999999999999}',
+    ],
 )
 def test_text_that_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         read_order_rx(parse_json(text))
+
+
+def test_a_pair_of_escapes_is_one_character() -> None:
+    assert parse_json('{"a":"\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
 def test_null_counts_as_absent_and_digits_are_kept() -> None:

@@ -4,6 +4,7 @@ The RPCs come from the proto and the routes from the gateway's map of URLs: a ne
 none of the tables below, and fails here until it does.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,10 @@ STRANGERS: dict[str, dict[str, str]] = {
 }
 STYLE = {"style": "style_123"}
 MATERIAL = {**STYLE, "material": "material_123"}
+DOCUMENT = (
+    '{"resourceType":"VisionPrescription","status":"active","lensSpecification":'
+    '[{"eye":"left","sphere":-1,"product":{"coding":[{"code":"lens"}]}}]}'
+)
 OURS: dict[str, dict[str, Any]] = {
     "OrderService": {
         "CreateToken": {"client_id": "demo-client", "client_secret": "wrong"},
@@ -56,6 +61,8 @@ OURS: dict[str, dict[str, Any]] = {
         "SubmitOrder": {"order_id": "ORDER"},
         "GetOrderOutline": {"order_id": "ORDER"},
         "GetOrderJob": {"order_id": "ORDER"},
+        "GetOrderFhir": {"order_id": "ORDER"},
+        "ReadOrderRx": {"document": DOCUMENT},
     },
     "DashboardService": {
         "LogIn": {"email": USERS["client"], "password": "wrong", "address": "192.0.2.1"},
@@ -65,7 +72,7 @@ OURS: dict[str, dict[str, Any]] = {
     },
 }
 # They show what is the caller's own, if anything.
-OWN = ("WhoAmI", "ListLabs", "SearchOrders", "LogOut")
+OWN = ("WhoAmI", "ReadOrderRx", "ListLabs", "SearchOrders", "LogOut")
 # What a login that fails, or succeeds, leaves behind.
 LOGINS = ("login_attempts", "dashboard_sessions")
 DESK: dict[str, dict[str, Any]] = {
@@ -92,6 +99,8 @@ ROUTES: dict[tuple[str, str], str] = {
     ("POST", "/v1/orders/<order_id>/submit"): "",
     ("GET", "/v1/orders/<order_id>/outline.svg"): "",
     ("GET", "/v1/orders/<order_id>/oma"): "",
+    ("GET", "/v1/orders/<order_id>/fhir"): "",
+    ("POST", "/v1/fhir/VisionPrescription/$order-rx"): "",
 }
 
 
@@ -211,6 +220,7 @@ def test_a_stranger_finds_nothing_by_http(
     bodies: dict[str, Body] = {
         "/v1/orders": example(),
         "/v1/oauth/token": {"client_id": "demo-client", "client_secret": "wrong"},
+        "/v1/fhir/VisionPrescription/$order-rx": json.loads(DOCUMENT),
     }
     sent = headers(orders, stranger)
     before = rows(orders)
@@ -222,7 +232,7 @@ def test_a_stranger_finds_nothing_by_http(
         headers=sent,
     )
     if answer.status_code == 200:
-        assert rule in ("/v1/labs", "/v1/me")
+        assert rule in ("/v1/labs", "/v1/me", "/v1/fhir/VisionPrescription/$order-rx")
     elif answer.status_code == 400:
         assert rule == "/v1/orders"
         assert answer.get_json()["error"]["param"] == "lab"
