@@ -10,7 +10,7 @@ from gateway import backends
 from gateway.backends import call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem
-from gateway.requests import FHIR_JSON, answer, read, read_document, read_query
+from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_document, read_query
 from protos.orders_pb2 import (
     CreateOrderRequest,
     CreateOrderResponse,
@@ -69,11 +69,6 @@ ORDERS = Writer(ListOrdersResponse, nulls=True)
 # Fields absent from the order are omitted.
 ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
 ORDER_RX = Writer(OrderRx)
-# Browsers may render non-JSON answers: nothing in them may run or load anything.
-FILE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
 
 ERROR_TYPES = {401: "authentication_error", 403: "permission_error"}
 ERROR_CODES = {"INVALID": "invalid_request", MALFORMED: "invalid_request"}

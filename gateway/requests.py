@@ -16,6 +16,11 @@ from gateway.bodies import read_body
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
 FHIR_JSON = "application/fhir+json"
+# Browsers may render non-JSON answers: nothing in them may run or load anything.
+FILE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 FORWARDED_FOR = (
     "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
     "yours, everybody behind that counts as one address."

@@ -14,7 +14,7 @@ from gateway import backends
 from gateway.backends import call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem, write_rfc_9457
-from gateway.requests import answer, read, read_query
+from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_query
 from protos.sessions_pb2 import (
     Authentication,
     CancelSessionRequest,
@@ -22,6 +22,7 @@ from protos.sessions_pb2 import (
     CheckQualificationResponse,
     CreateAuthenticationRequest,
     CreateSessionRequest,
+    GetPrescriptionFhirRequest,
     GetSessionRequest,
     ListSessionsRequest,
     ListSessionsResponse,
@@ -46,6 +47,7 @@ CHECK_QUALIFICATION = Reader(CheckQualificationRequest)
 CREATE_SESSION = Reader(CreateSessionRequest, raw=("partner_info",))
 LIST_SESSIONS = Reader(ListSessionsRequest)
 GET_SESSION = Reader(GetSessionRequest)
+GET_PRESCRIPTION_FHIR = Reader(GetPrescriptionFhirRequest, path=("prescription_id",))
 REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
 CANCEL_SESSION = Reader(CancelSessionRequest)
 CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
@@ -124,6 +126,15 @@ def create_authentication() -> Response:
     request = read(CREATE_AUTHENTICATION, ahead=identify_caller)
     link = call(backends.sessions().CreateAuthentication, request)
     return answer(201, AUTHENTICATION, link)
+
+
+@bp.get("/prescriptions/<prescription_id>/fhir")
+def get_prescription_fhir(prescription_id: str) -> Response:
+    request = read_query(
+        GET_PRESCRIPTION_FHIR, ahead=identify_caller, prescription_id=prescription_id
+    )
+    document = call(backends.sessions().GetPrescriptionFhir, request)
+    return Response(document.json, content_type=FHIR_JSON, headers=FILE_HEADERS)
 
 
 def _locate(session: Session) -> str:

@@ -621,6 +621,50 @@ class GetSessionRequest(_message.Message):
 Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
 
 @_typing.final
+class GetPrescriptionFhirRequest(_message.Message):
+    """Names the dispensed prescription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    prescription_id: _builtins.str
+    """Its id in digits, from SessionData."""
+    def __init__(
+        self,
+        *,
+        prescription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prescription_id", b"prescription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPrescriptionFhirRequest: _TypeAlias = GetPrescriptionFhirRequest  # noqa: Y015
+
+@_typing.final
+class FhirDocument(_message.Message):
+    """A FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JSON_FIELD_NUMBER: _builtins.int
+    json: _builtins.str
+    """JSON text, with the digits of its decimals."""
+    def __init__(
+        self,
+        *,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FhirDocument: _TypeAlias = FhirDocument  # noqa: Y015
+
+@_typing.final
 class ReplaceSessionRequest(_message.Message):
     """The whole session anew; the rules are those of CreateSessionRequest."""
 

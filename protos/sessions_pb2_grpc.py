@@ -70,6 +70,11 @@ class SessionServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Authentication.FromString,
                 _registered_method=True)
+        self.GetPrescriptionFhir = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/GetPrescriptionFhir',
+                request_serializer=protos_dot_sessions__pb2.GetPrescriptionFhirRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.FhirDocument.FromString,
+                _registered_method=True)
         self.WhoAmI = channel.unary_unary(
                 '/optigate.sessions.v1.SessionService/WhoAmI',
                 request_serializer=protos_dot_sessions__pb2.WhoAmIRequest.SerializeToString,
@@ -149,6 +154,14 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPrescriptionFhir(self, request, context):
+        """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
+        NOT_FOUND for the id of no prescription of this partner's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WhoAmI(self, request, context):
         """Returns the caller: the partner of the credentials, its enabled stores, and the
         lens products that it has mapped. Changes nothing.
@@ -194,6 +207,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.CreateAuthentication,
                     request_deserializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Authentication.SerializeToString,
+            ),
+            'GetPrescriptionFhir': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPrescriptionFhir,
+                    request_deserializer=protos_dot_sessions__pb2.GetPrescriptionFhirRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.FhirDocument.SerializeToString,
             ),
             'WhoAmI': grpc.unary_unary_rpc_method_handler(
                     servicer.WhoAmI,
@@ -391,6 +409,33 @@ class SessionService:
             '/optigate.sessions.v1.SessionService/CreateAuthentication',
             protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
             protos_dot_sessions__pb2.Authentication.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPrescriptionFhir(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/GetPrescriptionFhir',
+            protos_dot_sessions__pb2.GetPrescriptionFhirRequest.SerializeToString,
+            protos_dot_sessions__pb2.FhirDocument.FromString,
             options,
             channel_credentials,
             insecure,

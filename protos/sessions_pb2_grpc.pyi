@@ -87,6 +87,10 @@ class SessionServiceStub:
     INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
+    GetPrescriptionFhir: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetPrescriptionFhirRequest, _sessions_pb2.FhirDocument]
+    """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
+    NOT_FOUND for the id of no prescription of this partner's.
+    """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]
     """Returns the caller: the partner of the credentials, its enabled stores, and the
     lens products that it has mapped. Changes nothing.
@@ -136,6 +140,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     key, the secret is derived from the key and the account's own secret.
     INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
+    """
+    GetPrescriptionFhir: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetPrescriptionFhirRequest, _sessions_pb2.FhirDocument]  # type: ignore[assignment]
+    """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
+    NOT_FOUND for the id of no prescription of this partner's.
     """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_sessions_pb2.WhoAmIRequest, _sessions_pb2.WhoAmIResponse]  # type: ignore[assignment]
     """Returns the caller: the partner of the credentials, its enabled stores, and the
@@ -225,6 +233,16 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         key, the secret is derived from the key and the account's own secret.
         INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
         such session; FAILED_PRECONDITION when the session has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPrescriptionFhir(
+        self,
+        request: _sessions_pb2.GetPrescriptionFhirRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.FhirDocument, _abc.Awaitable[_sessions_pb2.FhirDocument]]:
+        """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
+        NOT_FOUND for the id of no prescription of this partner's.
         """
 
     @_abc_1.abstractmethod

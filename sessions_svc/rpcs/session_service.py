@@ -20,11 +20,13 @@ from sessions_svc.actions.create_authentication import create_authentication
 from sessions_svc.actions.create_session import create_session, refuse_disqualified
 from sessions_svc.actions.replace_session import replace_session
 from sessions_svc.documents.exams import compose_authentication
+from sessions_svc.documents.fhir import compose_fhir
 from sessions_svc.documents.sessions import compose_session, compose_session_with_data
 from sessions_svc.rules import links as link_rules
 from sessions_svc.rules import sessions as session_rules
 from sessions_svc.rules.qualification import collect_product_keys, find_disqualifications
 from sessions_svc.store import partners
+from sessions_svc.store.dispensed_prescriptions import get_dispensed_prescription
 from sessions_svc.store.sessions import get_session, list_sessions
 from sessions_svc.store.tables import idempotency_keys
 
@@ -119,6 +121,13 @@ class SessionService(rpc.SessionServiceServicer):
         keys = (values["user_key"], values["session_key"])
         link = link_rules.build_link(self.public_url, *keys, token)
         return compose_authentication(link, expires_at)
+
+    def GetPrescriptionFhir(
+        self, request: pb.GetPrescriptionFhirRequest, context: grpc.ServicerContext
+    ) -> pb.FhirDocument:
+        with self.database.read() as tx:
+            row = get_dispensed_prescription(tx, caller().id, request.prescription_id)
+        return compose_fhir(row)
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
         account = caller()

@@ -6,15 +6,31 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
+from chassis.errors import NotFound
 from sessions_svc.rules.prescriptions import EYES
-from sessions_svc.store.tables import assets, dispensed_prescriptions
+from sessions_svc.rules.statuses import Status
+from sessions_svc.store.tables import assets, dispensed_prescriptions, sessions, users
 
+MAX_DIGITS = 18  # what a 64-bit id holds for certain
 _ADD = insert(dispensed_prescriptions).returning(dispensed_prescriptions.c.id)
 _ADD_ASSETS = insert(assets)
 _LIST = (
     select(dispensed_prescriptions)
     .where(dispensed_prescriptions.c.session_id == bindparam("session_id"))
     .order_by(dispensed_prescriptions.c.id)
+)
+_FIND = (
+    select(dispensed_prescriptions, users.c.user_key, users.c.first_name, users.c.last_name)
+    .join(sessions, sessions.c.id == dispensed_prescriptions.c.session_id)
+    .join(
+        users,
+        (users.c.account_id == sessions.c.account_id) & (users.c.user_key == sessions.c.user_key),
+    )
+    .where(
+        dispensed_prescriptions.c.id == bindparam("prescription_id"),
+        sessions.c.account_id == bindparam("account_id"),
+        sessions.c.status == Status.APPROVED.value,
+    )
 )
 _LIST_ASSETS = (
     select(assets)
@@ -52,3 +68,14 @@ def list_dispensed_prescriptions(
     for asset in tx.execute(_LIST_ASSETS, {"session_id": session_id}):
         files[asset.prescription_id].append(asset)
     return prescriptions, files
+
+
+def get_dispensed_prescription(tx: Connection, account_id: int, text: str) -> Row[Any]:
+    """Return a prescription of a partner's, by its id in digits, with its user; raise NotFound."""
+    row = None
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
+        key = {"prescription_id": int(text), "account_id": account_id}
+        row = tx.execute(_FIND, key).first()
+    if row is None:
+        raise NotFound("You have no such dispensed prescription.")
+    return row

@@ -72,6 +72,19 @@ def keys(key: str) -> dict[str, str]:
     return {"user_key": key, "session_key": key}
 
 
+def find_prescription_id(served: Served, key: str) -> str:
+    """Return the id of what was dispensed in the partner's session."""
+    found = served.call("GetSession", pb.GetSessionRequest(**keys(key)))
+    return str(found.data.dispensed_prescriptions[0].id)
+
+
+def aim(served: Served, request: Message, key: str) -> Message:
+    """Return a request, with the id of the partner's prescription where it needs one."""
+    if isinstance(request, pb.GetPrescriptionFhirRequest):
+        request.prescription_id = find_prescription_id(served, key)
+    return request
+
+
 # Each RPC of partners: a request that names another's session, the status that the session
 # has, and how the call ends.
 WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
@@ -88,6 +101,11 @@ WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
     "CancelSession": (
         lambda key: pb.CancelSessionRequest(**keys(key)),
         Status.CREATED,
+        "NOT_FOUND",
+    ),
+    "GetPrescriptionFhir": (
+        lambda key: pb.GetPrescriptionFhirRequest(),
+        Status.APPROVED,
         "NOT_FOUND",
     ),
     "CreateAuthentication": (
@@ -109,8 +127,9 @@ def test_every_rpc_is_walked() -> None:
 def test_another_partner_finds_nothing(sessions: Served, unique: str, rpc: str) -> None:
     request, status, expected = WALK[rpc]
     stage(sessions, unique, status)
+    asked = aim(sessions, request(unique), unique)
     before = sessions.rows()
-    code, said = Stranger(sessions, "other").call(rpc, request(unique))
+    code, said = Stranger(sessions, "other").call(rpc, asked)
     assert code == expected
     assert MARK.encode() not in said
     after = sessions.rows()
@@ -118,7 +137,7 @@ def test_another_partner_finds_nothing(sessions: Served, unique: str, rpc: str) 
         assert set(map(repr, rows)) <= set(map(repr, after[table]))
     if rpc != "CreateSession":
         assert after == before
-        assert Stranger(sessions, "client").call(rpc, request(unique))[0] == "OK"
+        assert Stranger(sessions, "client").call(rpc, asked)[0] == "OK"
 
 
 @pytest.mark.parametrize("rpc", WALK)
@@ -128,8 +147,9 @@ def test_only_partners_call_what_is_for_partners(
 ) -> None:
     request, status, _ = WALK[rpc]
     stage(sessions, unique, status)
+    asked = aim(sessions, request(unique), unique)
     before = sessions.rows()
-    code, said = Stranger(sessions, who).call(rpc, request(unique))
+    code, said = Stranger(sessions, who).call(rpc, asked)
     assert code.startswith(expected)
     assert MARK.encode() not in said
     assert sessions.rows() == before
@@ -244,6 +264,12 @@ ROUTES: dict[Route, tuple[Callable[[str], Values], Callable[[str], Values], Stat
     ),
     ("POST", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 201),
     ("GET", "/sessions"): (keys, lambda key: {}, Status.APPROVED, 404),
+    ("GET", "/prescriptions/<prescription_id>/fhir"): (
+        lambda key: {},
+        lambda key: {},
+        Status.APPROVED,
+        404,
+    ),
     ("PUT", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 404),
     ("DELETE", "/sessions"): (lambda key: {}, keys, Status.CREATED, 404),
     ("POST", "/authentications"): (lambda key: {}, keys, Status.CREATED, 404),
@@ -260,9 +286,11 @@ def test_every_route_is_walked(http: FlaskClient) -> None:
     assert found == set(ROUTES)
 
 
-def send(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, bytes]:
+def send(
+    http: FlaskClient, route: Route, key: str, name: str, prescription_id: str
+) -> tuple[int, bytes]:
     """Return the answer to an account; an empty name sends no credentials."""
-    method, path = route
+    method, path = route[0], route[1].replace("<prescription_id>", prescription_id)
     query, body, _, _ = ROUTES[route]
     answer = http.open(
         PREFIX + path,
@@ -280,18 +308,19 @@ def test_another_partner_finds_nothing_over_http(
 ) -> None:
     *_, status, expected = ROUTES[route]
     stage(sessions, unique, status)
+    id_ = find_prescription_id(sessions, unique) if "<prescription_id>" in route[1] else ""
     before = sessions.rows()
     for name, code in (("demo-staff", 403), ("", 401), ("nobody", 401)):
-        answered, said = send(http, route, unique, name)
+        answered, said = send(http, route, unique, name, id_)
         assert answered == code
         assert MARK.encode() not in said
         assert sessions.rows() == before
-    answered, said = send(http, route, unique, "other-partner")
+    answered, said = send(http, route, unique, "other-partner", id_)
     assert answered == expected
     assert MARK.encode() not in said
     if route != ("POST", "/sessions"):
         assert sessions.rows() == before
-        assert send(http, route, unique, "demo-partner")[0] in (200, 201)
+        assert send(http, route, unique, "demo-partner", id_)[0] in (200, 201)
 
 
 def test_another_partners_list_is_empty(http: FlaskClient, sessions: Served, unique: str) -> None:
