@@ -13,7 +13,7 @@ from gateway import backends
 from gateway.backends import attempt, call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem
-from gateway.requests import answer, read, read_query
+from gateway.requests import answer, read, read_document, read_query
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
     CancelSubscriptionRequest,
@@ -34,6 +34,8 @@ from protos.subscriptions_pb2 import (
     OverDelivery,
     PreApproval,
     PriceSimulation,
+    ReadCartItemsRequest,
+    ReadCartItemsResponse,
     SendEmailRequest,
     SendEmailResponse,
     SendSmsRequest,
@@ -74,6 +76,7 @@ CREATE_WARRANTY_EVENT = Reader(
 CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
 CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
+READ_CART_ITEMS = Reader(ReadCartItemsRequest, raw=("document",))
 SEND_EMAIL = Reader(SendEmailRequest, path=("subscription_id",))
 SEND_SMS = Reader(SendSmsRequest, path=("subscription_id",))
 CALLER = Writer(WhoAmIResponse)
@@ -90,6 +93,10 @@ SUBSCRIPTION_CANCELLED = Writer(CancelSubscriptionResponse)
 WARRANTY_EVENT_CREATED = Writer(CreateWarrantyEventResponse)
 PRE_APPROVAL = Writer(PreApproval)
 PRICE_SIMULATION = Writer(PriceSimulation, nulls=True, optional=("items",))
+# Of a new item only what was read.
+NEW_CART_ITEMS = Writer(
+    ReadCartItemsResponse, optional=("reference", "items", "id", "subscription_period")
+)
 DELIVERIES = Writer(ListDeliveriesResponse)
 
 # Code and title of an error, by reason; by default its lower-case name and the service's text.
@@ -242,6 +249,13 @@ def create_price_simulation() -> Response:
     request = read(CREATE_PRICE_SIMULATION, ahead=identify_caller)
     simulated = call(backends.subscriptions().CreatePriceSimulation, request)
     return answer(200, PRICE_SIMULATION, simulated)
+
+
+@bp.post("/fhir/VisionPrescription/$cart-items")
+def read_cart_items() -> Response:
+    request = read_document(READ_CART_ITEMS, ahead=identify_caller)
+    items = call(backends.subscriptions().ReadCartItems, request)
+    return answer(200, NEW_CART_ITEMS, items)
 
 
 @bp.post("/subscriptions/<subscription_id>/send_email")

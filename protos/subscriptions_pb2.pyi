@@ -324,6 +324,84 @@ class NewCartItem(_message.Message):
 Global___NewCartItem: _TypeAlias = NewCartItem  # noqa: Y015
 
 @_typing.final
+class ReadCartItemsRequest(_message.Message):
+    """A prescription of somebody else's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """JSON text of a VisionPrescription of FHIR R4, R4B or R5."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadCartItemsRequest: _TypeAlias = ReadCartItemsRequest  # noqa: Y015
+
+@_typing.final
+class ReadCartItemsResponse(_message.Message):
+    """The contact lenses of a FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CART_ITEMS_FIELD_NUMBER: _builtins.int
+    NOT_CARRIED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
+        """One for each eye, without price and boxes; the powers are in the name."""
+
+    @_builtins.property
+    def not_carried(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotCarried]:
+        """What an item has no place for, or what became of it; at most 101 entries."""
+
+    def __init__(
+        self,
+        *,
+        cart_items: _abc.Iterable[Global___NewCartItem] | None = ...,
+        not_carried: _abc.Iterable[Global___NotCarried] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "not_carried", b"not_carried"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadCartItemsResponse: _TypeAlias = ReadCartItemsResponse  # noqa: Y015
+
+@_typing.final
+class NotCarried(_message.Message):
+    """An element of a FHIR document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Dotted path in the document, such as "lensSpecification.0.color"; empty for all."""
+    message: _builtins.str
+    """For display."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotCarried: _TypeAlias = NotCarried  # noqa: Y015
+
+@_typing.final
 class ProductData(_message.Message):
     """The eye that a contact lens is for."""
 

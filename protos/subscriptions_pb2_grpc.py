@@ -100,6 +100,11 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
                 _registered_method=True)
+        self.ReadCartItems = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ReadCartItems',
+                request_serializer=protos_dot_subscriptions__pb2.ReadCartItemsRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ReadCartItemsResponse.FromString,
+                _registered_method=True)
         self.WhoAmI = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionService/WhoAmI',
                 request_serializer=protos_dot_subscriptions__pb2.WhoAmIRequest.SerializeToString,
@@ -250,6 +255,14 @@ class SubscriptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadCartItems(self, request, context):
+        """Reads contact lenses of a cart from a FHIR VisionPrescription. INVALID_ARGUMENT
+        names elements of the document by their paths. Stores nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WhoAmI(self, request, context):
         """Returns the calling account and the merchants that it acts for. Has no effect.
         """
@@ -324,6 +337,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.SendSms,
                     request_deserializer=protos_dot_subscriptions__pb2.SendSmsRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.SendSmsResponse.SerializeToString,
+            ),
+            'ReadCartItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadCartItems,
+                    request_deserializer=protos_dot_subscriptions__pb2.ReadCartItemsRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ReadCartItemsResponse.SerializeToString,
             ),
             'WhoAmI': grpc.unary_unary_rpc_method_handler(
                     servicer.WhoAmI,
@@ -683,6 +701,33 @@ class SubscriptionService:
             '/optigate.subscriptions.v1.SubscriptionService/SendSms',
             protos_dot_subscriptions__pb2.SendSmsRequest.SerializeToString,
             protos_dot_subscriptions__pb2.SendSmsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadCartItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ReadCartItems',
+            protos_dot_subscriptions__pb2.ReadCartItemsRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ReadCartItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

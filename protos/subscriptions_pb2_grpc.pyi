@@ -136,6 +136,10 @@ class SubscriptionServiceStub:
     """The same by SMS, allowed before and while waiting for payment; at most 3 for
     a cart.
     """
+    ReadCartItems: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ReadCartItemsRequest, _subscriptions_pb2.ReadCartItemsResponse]
+    """Reads contact lenses of a cart from a FHIR VisionPrescription. INVALID_ARGUMENT
+    names elements of the document by their paths. Stores nothing.
+    """
     WhoAmI: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]
     """Returns the calling account and the merchants that it acts for. Has no effect."""
 
@@ -229,6 +233,10 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     SendSms: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]  # type: ignore[assignment]
     """The same by SMS, allowed before and while waiting for payment; at most 3 for
     a cart.
+    """
+    ReadCartItems: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ReadCartItemsRequest, _subscriptions_pb2.ReadCartItemsResponse]  # type: ignore[assignment]
+    """Reads contact lenses of a cart from a FHIR VisionPrescription. INVALID_ARGUMENT
+    names elements of the document by their paths. Stores nothing.
     """
     WhoAmI: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]  # type: ignore[assignment]
     """Returns the calling account and the merchants that it acts for. Has no effect."""
@@ -398,6 +406,16 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subscriptions_pb2.SendSmsResponse, _abc.Awaitable[_subscriptions_pb2.SendSmsResponse]]:
         """The same by SMS, allowed before and while waiting for payment; at most 3 for
         a cart.
+        """
+
+    @_abc_1.abstractmethod
+    def ReadCartItems(
+        self,
+        request: _subscriptions_pb2.ReadCartItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ReadCartItemsResponse, _abc.Awaitable[_subscriptions_pb2.ReadCartItemsResponse]]:
+        """Reads contact lenses of a cart from a FHIR VisionPrescription. INVALID_ARGUMENT
+        names elements of the document by their paths. Stores nothing.
         """
 
     @_abc_1.abstractmethod

@@ -29,10 +29,12 @@ from subscriptions_svc.actions.update_products import update_products
 from subscriptions_svc.documents.accounts import build_who_am_i
 from subscriptions_svc.documents.box_deliveries import build_delivery
 from subscriptions_svc.documents.estimates import estimate_pre_approval, simulate_price
+from subscriptions_svc.documents.fhir import build_cart_items
 from subscriptions_svc.documents.subscriptions import (
     build_subscription,
 )
 from subscriptions_svc.rules import changes, estimates, settlements, subscriptions, warranty_events
+from subscriptions_svc.rules.fhir import READ_CART_ITEMS
 from subscriptions_svc.store import box_deliveries, listing
 from subscriptions_svc.store.merchants import group_store_refs, list_merchants
 from subscriptions_svc.store.subscriptions import find_own_subscription
@@ -49,6 +51,8 @@ CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
 CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT)
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
 CREATE_PRICE_SIMULATION = Rules(estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED)
+
+CART_ITEMS = Rules(READ_CART_ITEMS, raw=("document",))
 
 
 class SubscriptionService(rpc.SubscriptionServiceServicer):
@@ -180,6 +184,11 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         with self.database.write() as tx:
             answer = send_sms(tx, request.subscription_id, self.public_url, self.now())
             return idempotency_keys.save(tx, answer)
+
+    def ReadCartItems(
+        self, request: pb.ReadCartItemsRequest, context: grpc.ServicerContext
+    ) -> pb.ReadCartItemsResponse:
+        return self._keep_answer(build_cart_items(**CART_ITEMS.check(request)))
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
         account = caller()

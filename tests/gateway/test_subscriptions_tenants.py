@@ -24,7 +24,7 @@ BODIES: dict[str, Any] = {
     "create_pre_approval": {"merchant": REFERENCE, "shopper": SHOPPER},
     "create_price_simulation": {"merchant_id": OTHERS["id"], "cart_items": [material()]},
 }
-OF_CALLER = {"who_am_i", "list_subscriptions"}
+OF_CALLER = {"who_am_i", "list_subscriptions", "read_cart_items"}
 MESSAGES = {"send_email", "send_sms"}
 OF_SUBSCRIPTION = {
     "get_subscription",

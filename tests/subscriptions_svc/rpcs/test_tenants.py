@@ -3,6 +3,7 @@
 The RPCs are taken from the proto's descriptor: one that this walk does not know fails it.
 """
 
+import json
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from protos import subscriptions_pb2 as pb
+from tests.optics.fhir_documents import contact, document
 from tests.serving import Served, basic
 from tests.subscriptions_svc.bodies import material
 from tests.subscriptions_svc.shop import (
@@ -32,7 +34,7 @@ SERVICES = {
 CLIENT, DESK = SERVICES["SubscriptionService"], SERVICES["SubscriptionDeskService"]
 # RPCs with a merchant in the request, and RPCs about the caller alone.
 OF_MERCHANT = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
-OF_CALLER = ("ListSubscriptions", "WhoAmI")
+OF_CALLER = ("ListSubscriptions", "ReadCartItems", "WhoAmI")
 # These answer every refusal as invalid, even for what is not found.
 MESSAGES = ("SendEmail", "SendSms")
 OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLER]
@@ -70,6 +72,7 @@ def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
         "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
         "SendSms": pb.SendSmsRequest(subscription_id=of.id),
+        "ReadCartItems": pb.ReadCartItemsRequest(document=json.dumps(document(contact()))),
         "WhoAmI": pb.WhoAmIRequest(),
         "ConfirmSubscription": pb.ConfirmSubscriptionRequest(subscription_id=of.id),
         "RecordPayment": pb.RecordPaymentRequest(subscription_id=of.id, successful=True),
