@@ -2,14 +2,16 @@
 
 The msgspec decoder built from the descriptor is stricter than json_format: it
 refuses unknown fields, numbers in strings, booleans for numbers, fractions for
-integers, NaN, invalid UTF-8 and trailing text. Null counts as absent.
+integers, NaN, invalid UTF-8 and trailing text. Null counts as absent. A double
+without a fraction (90.0) is an integer, as in JSON Schema: the strict decoder
+refuses it, and a second one reads the body again.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterator
 from itertools import islice
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 import msgspec
 from google.protobuf.descriptor import FieldDescriptor
@@ -29,6 +31,14 @@ _SCALARS: dict[int, Any] = {
     F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
 }
 _RAW = (msgspec.Raw,)
+# The types of a fault's message, by the words of JSON.
+_JSON_WORDS = {
+    "`int`": "`integer`",
+    "`float`": "`number`",
+    "`str`": "`string`",
+    "`bool`": "`boolean`",
+}
+_PYTHON_WORD = re.compile("|".join(_JSON_WORDS))
 _OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
 
@@ -59,12 +69,13 @@ class Reader(Generic[M]):
         self.shape = _make_shape(message.DESCRIPTOR, raw, path)
         self.struct = _make_struct(message.DESCRIPTOR.name, self.shape)
         self.decoder = msgspec.json.Decoder(self.struct)
+        lenient = _make_struct(message.DESCRIPTOR.name, self.shape, doubles=True)
+        self.lenient_decoder = msgspec.json.Decoder(lenient)
 
     def read(self, body: bytes, **path: str) -> M:
         """Read a body; raises Invalid with every fault."""
         try:
-            known = self.decoder.decode(body)
-            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            known, values = self._decode(body)
             for name in self.raw:
                 if name in values:
                     text = bytes(values[name]).decode()
@@ -91,6 +102,16 @@ class Reader(Generic[M]):
             raise self._refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
+
+    def _decode(self, body: bytes) -> tuple[msgspec.Struct, Any]:
+        """Return a body as a struct and as plain values; raises DecodeError."""
+        try:
+            known = self.decoder.decode(body)
+        except msgspec.ValidationError:
+            known = self.lenient_decoder.decode(body)
+            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            return known, _convert_integers(values, self.shape)
+        return known, msgspec.to_builtins(known, builtin_types=_RAW)
 
     def _refusal(self, faults: list[Fault]) -> Invalid:
         return Invalid("The request is malformed.", reason=self.reason, faults=faults)
@@ -129,14 +150,38 @@ def _make_shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) 
     return shape
 
 
-def _make_struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+def _make_struct(name: str, shape: Shape, *, doubles: bool = False) -> type[msgspec.Struct]:
+    """Build the struct of a shape; with `doubles`, its integers may be written as doubles."""
     fields: list[tuple[str, Any, Any]] = []
     for field, (leaf, repeats) in shape.items():
-        kind = _make_struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = _make_struct(field, leaf, doubles=doubles) if isinstance(leaf, dict) else leaf
+        kind = kind | float if doubles and _is_integer(leaf) else kind
         kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
         absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
         fields.append((field, kind | absent, msgspec.UNSET))
     return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
+
+
+def _is_integer(leaf: Any) -> bool:
+    return get_origin(leaf) is Annotated
+
+
+def _convert_integers(value: Any, kind: Any, repeats: bool = False) -> Any:
+    """Return a decoded value with its integers; raises ValidationError for a fraction."""
+    if value is None:
+        return None
+    if repeats:
+        return [_convert_integers(each, kind) for each in value]
+    if isinstance(kind, dict):
+        return {name: _convert_integers(each, *kind[name]) for name, each in value.items()}
+    return _convert_leaf(value, kind) if _is_integer(kind) else value
+
+
+def _convert_leaf(value: Any, kind: Any, *, strict: bool = True) -> Any:
+    """Return a value as its leaf's type; raises ValidationError."""
+    if type(value) is float and _is_integer(kind) and value.is_integer():
+        value = int(value)
+    return msgspec.convert(value, kind, strict=strict)
 
 
 def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
@@ -144,9 +189,9 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
     if not isinstance(kind, dict):
         try:
             if kind is not msgspec.Raw:
-                msgspec.convert(value, kind, strict=strict)
+                _convert_leaf(value, kind, strict=strict)
         except msgspec.ValidationError as error:
-            yield Fault(path, str(error))
+            yield Fault(path, _PYTHON_WORD.sub(lambda word: _JSON_WORDS[word[0]], str(error)))
         return
     if not isinstance(value, dict):
         yield Fault(path, "Expected an object.")

@@ -99,8 +99,8 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
         "redirect_url": ["Must be an https URL, or an http URL on loopback."],
     }
     assert errors(post(http, {"user_key": 1, "session_key": [], "redirect": "x"})) == {
-        "user_key": ["Expected `str`, got `int`"],
-        "session_key": ["Expected `str`, got `array`"],
+        "user_key": ["Expected `string`, got `integer`"],
+        "session_key": ["Expected `string`, got `array`"],
         "redirect": ["Unknown field."],
     }
     twice = '{"user_key": "a", "user_key": "b", "session_key": "c"}'

@@ -321,7 +321,7 @@ def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> 
             400,
             "invalid_request_error",
             {
-                "message": "Expected `str`, got `int`",
+                "message": "Expected `string`, got `integer`",
                 "code": "invalid_request",
                 "param": "client_secret",
             },
@@ -355,10 +355,10 @@ def test_all_faults_of_an_order_are_listed_at_once(
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("axis", "90", "Expected `int`, got `str`"),
-        ("axis", 90.0, "Expected `int`, got `float`"),
-        ("axis", True, "Expected `int`, got `bool`"),
-        ("sphere", "-1", "Expected `float`, got `str`"),
+        ("axis", "90", "Expected `integer`, got `string`"),
+        ("axis", 90.5, "Expected `integer`, got `number`"),
+        ("axis", True, "Expected `integer`, got `boolean`"),
+        ("sphere", "-1", "Expected `number`, got `string`"),
         ("cylnder", -1, "Unknown field."),
     ],
 )

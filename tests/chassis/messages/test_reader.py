@@ -46,24 +46,45 @@ def test_it_works() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"axis":true', "Expected `int`, got `bool`"),
-        ('"axis":"12"', "Expected `int`, got `str`"),
-        ('"axis":90.5', "Expected `int`, got `float`"),
-        ('"axis":90.0', "Expected `int`, got `float`"),
-        ('"axis":9e1', "Expected `int`, got `float`"),
-        ('"axis":2147483648', "Expected `int` <= 2147483647"),
-        ('"axis":-2147483649', "Expected `int` >= -2147483648"),
-        ('"axis":' + "9" * 400, "Expected `int` <= 2147483647"),
-        ('"axis":{}', "Expected `int`, got `object`"),
-        ('"sphere":false', "Expected `float`, got `bool`"),
-        ('"sphere":"-1.25"', "Expected `float`, got `str`"),
-        ('"sphere":[]', "Expected `float`, got `array`"),
+        ('"axis":true', "Expected `integer`, got `boolean`"),
+        ('"axis":"12"', "Expected `integer`, got `string`"),
+        ('"axis":90.5', "Expected `integer`, got `number`"),
+        ('"axis":2147483648.0', "Expected `integer` <= 2147483647"),
+        ('"axis":1e300', "Expected `integer` <= 2147483647"),
+        ('"axis":2147483648', "Expected `integer` <= 2147483647"),
+        ('"axis":-2147483649', "Expected `integer` >= -2147483648"),
+        ('"axis":' + "9" * 400, "Expected `integer` <= 2147483647"),
+        ('"axis":{}', "Expected `integer`, got `object`"),
+        ('"sphere":false', "Expected `number`, got `boolean`"),
+        ('"sphere":"-1.25"', "Expected `number`, got `string`"),
+        ('"sphere":[]', "Expected `number`, got `array`"),
         ('"sphere":' + "9" * 400, "Number out of range"),
     ],
 )
 def test_a_number_is_of_its_type_and_in_its_range(text: str, message: str) -> None:
     path = "rx.left_eye." + text.split('"')[1]
     assert faults(lambda: ORDER.read(eye(text))) == [Fault(path, message)]
+
+
+@pytest.mark.parametrize("axis", ["90.0", "9e1", "900e-1", "90.000"])
+def test_a_double_without_a_fraction_is_an_integer(axis: str) -> None:
+    assert ORDER.read(eye(f'"axis":{axis},"sphere":-1')) == ORDER.read(eye('"axis":90,"sphere":-1'))
+    item = (
+        b'{"cart_items":[{"price_with_tax":1200.0},{"price_with_tax":7}],"discounts":[{"a":1.0}]}'
+    )
+    read = SUBSCRIPTION.read(item)
+    assert [each.price_with_tax for each in read.cart_items] == [1200, 7]
+    assert read.discounts == '[{"a":1.0}]'
+
+
+def test_beside_a_double_every_other_fault_is_still_found() -> None:
+    assert faults(lambda: ORDER.read(eye('"axis":90.0,"pd":"31"'))) == [
+        Fault("rx.left_eye.pd", "Expected `number`, got `string`")
+    ]
+    assert faults(lambda: ORDER.read(eye('"axis":90.0,"axis":90'))) == [
+        Fault("rx.left_eye.axis", TWICE)
+    ]
+    assert faults(lambda: ORDER.read(eye('"axis":90.0,"pd":') + b"x")) == [NOT_JSON]
 
 
 def test_the_ends_of_the_integers_are_read() -> None:
@@ -77,9 +98,9 @@ def test_the_ends_of_the_integers_are_read() -> None:
 def test_integers_of_64_bits_have_an_end() -> None:
     items = ",".join(f'{{"price_with_tax":{price}}}' for price in (2**63, -(2**63) - 1, 10**30))
     assert faults(lambda: SUBSCRIPTION.read(b'{"cart_items":[%s]}' % items.encode())) == [
-        Fault("cart_items.0.price_with_tax", "Expected `int` <= 9223372036854775807"),
-        Fault("cart_items.1.price_with_tax", "Expected `int` >= -9223372036854775808"),
-        Fault("cart_items.2.price_with_tax", "Expected `int` <= 9223372036854775807"),
+        Fault("cart_items.0.price_with_tax", "Expected `integer` <= 9223372036854775807"),
+        Fault("cart_items.1.price_with_tax", "Expected `integer` >= -9223372036854775808"),
+        Fault("cart_items.2.price_with_tax", "Expected `integer` <= 9223372036854775807"),
     ]
 
 
@@ -136,17 +157,17 @@ def test_every_departure_from_the_shape_is_named_at_once() -> None:
         "": {}, "special_instructions": {}
     }"""
     assert faults(lambda: ORDER.read(body)) == [
-        Fault("mode", "Expected `str`, got `int`"),
+        Fault("mode", "Expected `string`, got `integer`"),
         Fault("cylnder", "Unknown field."),
         Fault("patient", "Expected an object."),
         Fault("services", "Expected an array."),
-        Fault("lens.coats.0", "Expected `str`, got `null`"),
-        Fault("lens.coats.1", "Expected `str`, got `int`"),
-        Fault("rx.left_eye.axis", "Expected `int`, got `str`"),
+        Fault("lens.coats.0", "Expected `string`, got `null`"),
+        Fault("lens.coats.1", "Expected `string`, got `integer`"),
+        Fault("rx.left_eye.axis", "Expected `integer`, got `string`"),
         Fault("rx.left_eye.Axis", "Unknown field."),
         Fault("rx.right_eye.horizontal_prism", "Expected an object."),
         Fault("", "Unknown field."),
-        Fault("special_instructions", "Expected `str`, got `object`"),
+        Fault("special_instructions", "Expected `string`, got `object`"),
     ]
 
 
@@ -161,7 +182,7 @@ def test_an_unknown_field_in_a_list_is_named_with_its_index() -> None:
 def test_of_very_many_faults_the_first_are_listed() -> None:
     found = faults(lambda: ORDER.read(b'{"services":[%s]}' % b",".join([b"1"] * 200_000)))
     assert len(found) == MAX_FAULTS + 1
-    assert found[0] == Fault("services.0", "Expected `str`, got `int`")
+    assert found[0] == Fault("services.0", "Expected `string`, got `integer`")
     assert found[-1] == Fault("", "More faults are not listed.")
 
 
@@ -235,7 +256,7 @@ def test_a_raw_field_stands_once(text: str) -> None:
 @pytest.mark.parametrize("depth", [500, 900, *range(940, 1010, 3), 50_000])
 def test_no_depth_breaks_the_reader(depth: int) -> None:
     lists = b"[" * depth + b"]" * depth
-    in_text = [Fault("services.0", "Expected `str`, got `array`")]
+    in_text = [Fault("services.0", "Expected `string`, got `array`")]
     assert faults(lambda: ORDER.read(b'{"services":%s}' % lists)) in ([DEEP], in_text)
     twice = b'{"discounts":%s,"email":"a","email":"b"}' % lists
     assert faults(lambda: SUBSCRIPTION.read(twice)) in ([DEEP], [Fault("email", TWICE)])
@@ -272,14 +293,14 @@ def test_a_query_string_has_text_and_numbers() -> None:
 @pytest.mark.parametrize("page", ["", " 1", "1.5", "+1", "1_0", "true", "null", "٣", "x"])
 def test_a_number_in_a_query_string_is_a_number(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int`, got `str`")]
+    wrong = [Fault("page", "Expected `integer`, got `string`")]
     assert faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
 @pytest.mark.parametrize("page", [str(2**31), "9" * 30])
 def test_a_number_in_a_query_string_has_a_range(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int` <= 2147483647")]
+    wrong = [Fault("page", "Expected `integer` <= 2147483647")]
     assert faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
