@@ -33,6 +33,7 @@ from protos.orders_pb2 import (
     OrderSettings,
     SubmitOrderRequest,
     Token,
+    Warning,
     WhoAmIRequest,
     WhoAmIResponse,
 )
@@ -61,8 +62,12 @@ MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
 ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
-# Fields absent from the order are omitted.
-ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
+# Fields absent from the order, or from a warning, are omitted.
+ORDER = Writer(
+    Order,
+    nulls=True,
+    optional={"traced", *field_names(CreateOrderRequest), *field_names(Warning) - {"message"}},
+)
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",

@@ -1,6 +1,6 @@
 """Schema versions of one service's store, by alembic."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
@@ -27,11 +27,42 @@ def alembic_config(folder: Path) -> Config:
 
 
 def migrate(database: Database, folder: Path) -> None:
-    """Bring the store to the newest version; safe to run twice at once."""
+    """Bring the store to the newest version; safe to run twice at once.
+
+    A migration that changes many rows may have `prepare(tx)`, which changes one batch and returns
+    whether there are more. Each call is a transaction; after an interruption the next `migrate`
+    continues, since the store knows how far the migration has come.
+    """
+    for script in _list_pending(database, folder):
+        if prepare := getattr(script.module, "prepare", None):
+            _upgrade(database, folder, str(script.down_revision))
+            while _prepare_batch(database, script, prepare):
+                pass
+    _upgrade(database, folder, "head")
+
+
+def _list_pending(database: Database, folder: Path) -> list[Script]:
+    """Return the migrations that the store lacks, oldest first."""
+    scripts = ScriptDirectory.from_config(alembic_config(folder))
+    with database.read() as tx:
+        current = MigrationContext.configure(tx).get_current_revision()
+    return list(scripts.iterate_revisions("head", current or "base"))[::-1]  # type: ignore[arg-type]
+
+
+def _prepare_batch(
+    database: Database, script: Script, prepare: Callable[[Connection], bool]
+) -> bool:
+    """Run one batch, unless another process has completed the migration; whether more follow."""
+    with _alone(database) as tx:
+        current = MigrationContext.configure(tx).get_current_revision()
+        return current == script.down_revision and prepare(tx)
+
+
+def _upgrade(database: Database, folder: Path, revision: str) -> None:
     with _alone(database) as tx:
         made = alembic_config(folder)
         made.attributes["connection"] = tx
-        command.upgrade(made, "head")
+        command.upgrade(made, revision)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def build_lab_order(row: Row[Any]) -> pb.LabOrder:
     )
 
 
-def build_warnings(warnings: Iterable[dict[str, str]] | None) -> list[pb.Warning]:
+def build_warnings(warnings: Iterable[dict[str, Any]] | None) -> list[pb.Warning]:
     """Return the warnings of a row as messages."""
     return [pb.Warning(**warning) for warning in warnings or ()]
 
@@ -89,9 +89,14 @@ def build_job(tx: Connection, row: Row[Any]) -> pb.OrderJob:
     return pb.OrderJob(oma=write_job(row.id, order, lens_name, read_tracing(order)[0]))
 
 
-def build_submission(draft: Row[Any]) -> pb.CreateOrderRequest:
-    """Return the request that would create a draft's order as submitted."""
-    return pb.CreateOrderRequest(**{**draft.document, "mode": "submit"})
+def build_submission(draft: Row[Any], acknowledged: Iterable[str] = ()) -> pb.CreateOrderRequest:
+    """Return the request that would create a draft's order as submitted.
+
+    The codes of acknowledged warnings are added to those of the draft.
+    """
+    codes = dict.fromkeys((*draft.document.get("acknowledged_warnings", ()), *acknowledged))
+    order = {**draft.document, "mode": "submit", "acknowledged_warnings": list(codes)}
+    return pb.CreateOrderRequest(**order)
 
 
 def build_review_url(order_id: str, public_url: str) -> str:

@@ -17,10 +17,11 @@ from orders_svc.documents import orders as documents
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rules import catalogs as catalog_rules
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
+from orders_svc.rules.names import list_further_names
 from orders_svc.rules.offer import find_offer_faults
 from orders_svc.rules.order import CREATE_ORDER_REQUEST
 from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
-from orders_svc.rules.warnings import Review, read_tracing, review_order
+from orders_svc.rules.warnings import Review, find_unconfirmed, read_tracing, review_order
 from orders_svc.store import catalogs, order_lists, tables, users
 from orders_svc.store.lookups import Lookups
 from orders_svc.store.orders import get_order
@@ -75,7 +76,8 @@ class OrderService(rpc.OrderServiceServicer):
         self, request: pb.GetOrderSettingsRequest, context: grpc.ServicerContext
     ) -> pb.OrderSettings:
         user_id = self.callers.acting_user()
-        return pb.OrderSettings(**self.get_settings(user_id, GET_ORDER_SETTINGS.check(request)))
+        settings = self.get_settings(user_id, GET_ORDER_SETTINGS.check(request))
+        return pb.OrderSettings(**{name: settings[name] for name in catalog_rules.OPTION_LISTS})
 
     def ListStyles(
         self, request: pb.ListStylesRequest, context: grpc.ServicerContext
@@ -113,7 +115,8 @@ class OrderService(rpc.OrderServiceServicer):
         user_id, client = self.callers.acting_user(), caller()
         order, review = self.check_order(user_id, request)
         notify = order["mode"] == "submit" and self.lookups.has_endpoint(client)
-        is_single = not notify and not current_call().idempotency_key
+        has_words = bool(list_further_names(order["patient"]))
+        is_single = not (notify or has_words or current_call().idempotency_key)
         with self.database.write(single=is_single) as tx:
             row = create_order(tx, client, user_id, order, review, self.now(), notify=notify)
             created = documents.build_created_order(row, self.public_url)
@@ -142,7 +145,8 @@ class OrderService(rpc.OrderServiceServicer):
         with self.database.read(single=True) as tx:
             draft = get_order(tx, caller(), user_id, request.order_id)
         ensure_draft(draft)
-        _, review = self.check_order(user_id, documents.build_submission(draft))
+        submission = documents.build_submission(draft, request.acknowledged_warnings)
+        _, review = self.check_order(user_id, submission)
         with self.database.write() as tx:
             row = submit_order(tx, caller(), user_id, draft.id, review, self.now())
             return tables.idempotency_keys.save(tx, documents.build_order(row, self.public_url))
@@ -174,9 +178,11 @@ class OrderService(rpc.OrderServiceServicer):
         others = (fault for fault in tracing_faults if fault[0] not in at_fault)
         refuse(faults, find_offer_faults(order, offer), others)
         assert offer is not None
-        return order, review_order(order, offer, tracing)
+        review = review_order(order, offer, tracing)
+        refuse(find_unconfirmed(order, review))
+        return order, review
 
-    def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, list[str]]:
+    def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, Any]:
         """Return the settings of a lab of this user; raises NotFound."""
         settings = self.lookups.find_settings(user_id, values["lab"], values["account_number"])
         if settings is None:

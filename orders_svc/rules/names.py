@@ -1,11 +1,12 @@
-"""Patients' names as they are searched: folded, in both orders."""
+"""Patients' names as they are searched: folded, in both orders, and by each of their words."""
 
 from collections.abc import Mapping
 
-from optics.names import fold
+from optics.names import fold, fold_words
 
 # Two names of 50 characters, some of which become several characters when they are folded.
 MAX_FOLDED_LENGTH = 400
+MAX_FURTHER_WORDS = 8
 
 
 def fold_patient_name(patient: Mapping[str, str]) -> dict[str, str]:
@@ -15,3 +16,18 @@ def fold_patient_name(patient: Mapping[str, str]) -> dict[str, str]:
         "first_last": f"{first} {last}"[:MAX_FOLDED_LENGTH],
         "last_first": f"{last} {first}"[:MAX_FOLDED_LENGTH],
     }
+
+
+def list_further_names(patient: Mapping[str, str]) -> list[str]:
+    """Return the rest of a folded name from each word on that begins neither order of it.
+
+    Mary Ann Smith-Jones is found by "jones mary ann" and "ann smith jones" besides. Most names
+    have none.
+    """
+    first, last = (fold_words(patient[name]) for name in ("first_name", "last_name"))
+    found = [
+        " ".join((*words[at:], *after))[:MAX_FOLDED_LENGTH]
+        for words, after in ((last, first), (first, last))
+        for at in range(1, len(words))
+    ]
+    return list(dict.fromkeys(found[:MAX_FURTHER_WORDS]))

@@ -84,12 +84,18 @@ _ADDONS = (
     .order_by(addons.c.kind, addons.c.name, addons.c.id)
 )
 _LENS_PARTS = union_all(
-    select(literal("style"), styles.c.id, styles.c.lens_type).where(
-        styles.c.lab_id == bindparam("lab_id"), styles.c.id == bindparam("style_id")
+    select(
+        literal("style"),
+        styles.c.id,
+        styles.c.lens_type,
+        styles.c.blank_sizes,
+        styles.c.least_fitting_height,
+    ).where(styles.c.lab_id == bindparam("lab_id"), styles.c.id == bindparam("style_id")),
+    select(literal("material"), materials.c.id, null(), materials.c.blank_sizes, null()).where(
+        *_CHAIN
     ),
-    select(literal("material"), materials.c.id, null()).where(*_CHAIN),
     # Naming the kinds lets the whole primary key find each addon.
-    select(addons.c.kind, addons.c.id, addons.c.type).where(
+    select(addons.c.kind, addons.c.id, addons.c.type, null(), null()).where(
         *_OF_MATERIAL,
         addons.c.kind.in_(("coat", "color", "tint")),
         addons.c.id.in_(bindparam("addon_ids", expanding=True)),
@@ -150,14 +156,22 @@ def find_names(tx: Connection, lab_id: str, lens: Mapping[str, Any]) -> dict[tup
     return {(kind, id_): name for kind, id_, name in rows}
 
 
-def find_lens_parts(tx: Connection, lens: LensIds) -> dict[str, dict[str, str | None]]:
+def find_lens_parts(tx: Connection, lens: LensIds) -> dict[str, Any]:
     """Return which styles, materials, colors, coats and tints of a lens exist as one chain.
 
-    A style maps to its lens type, a coat to its type, anything else to None.
+    A style maps to its lens type, a coat to its type, anything else to None. `largest_blank` is
+    made in the style and in the material, as far as each says its sizes.
     """
-    parts: dict[str, dict[str, str | None]] = {f"{kind}s": {} for kind in PART_KINDS}
-    for kind, id_, type_ in tx.execute(_LENS_PARTS, lens._asdict()):
+    parts: dict[str, Any] = {f"{kind}s": {} for kind in PART_KINDS}
+    largest: list[float] = []
+    for kind, id_, type_, blank_sizes, height in tx.execute(_LENS_PARTS, lens._asdict()):
         parts[f"{kind}s"][id_] = type_
+        if blank_sizes:
+            largest.append(max(blank_sizes))
+        if height is not None:
+            parts["least_fitting_height"] = height
+    if largest:
+        parts["largest_blank"] = min(largest)
     return parts
 
 

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select,
 from chassis.context import Account
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
-from orders_svc.rules.names import fold_patient_name
+from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings import Review
-from orders_svc.store.tables import orders, user_labs
+from orders_svc.store.tables import name_words, orders, user_labs
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -31,6 +31,7 @@ VISIBLE = and_(
 )
 _BY_ID = orders.c.id == bindparam("where_id")
 _ADD = insert(orders)
+_ADD_WORDS = insert(name_words)
 _FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
 _FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
 _SUBMIT = (
@@ -53,7 +54,7 @@ def add_order(
     review: Review,
     now: datetime,
 ) -> dict[str, Any]:
-    """Add an order and return its row."""
+    """Add an order and return its row: one statement, unless the name has further words."""
     is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -71,6 +72,9 @@ def add_order(
         **fold_patient_name(order["patient"]),
     }
     tx.execute(_ADD, row)
+    of = {"account_id": account.id, "order_id": row["id"]}
+    if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
+        tx.execute(_ADD_WORDS, words)
     return row
 
 

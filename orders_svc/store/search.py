@@ -13,7 +13,7 @@ from chassis.context import Account
 from optics.names import fold
 from orders_svc.store.order_lists import Page, unknown_cursor
 from orders_svc.store.orders import VISIBLE, visible_to
-from orders_svc.store.tables import labs, orders
+from orders_svc.store.tables import labs, name_words, orders
 from orders_svc.store.users import list_labs
 
 MAX_NAMES = 500
@@ -39,6 +39,18 @@ _BY_NAME = [
     .subquery()
     for column in (orders.c.first_last, orders.c.last_first)
 ]
+_BY_NAME.append(
+    select(orders.c.id)
+    .join(name_words, name_words.c.order_id == orders.c.id)
+    .where(
+        name_words.c.account_id == bindparam("where_account_id"),
+        name_words.c.name >= bindparam("prefix"),
+        name_words.c.name < bindparam("prefix_end"),
+        VISIBLE,
+    )
+    .limit(MAX_NAMES + 1)
+    .subquery()
+)
 _BY_NUMBER = [
     select(orders.c.id).where(VISIBLE, column == bindparam("text"))
     for column in (orders.c.id, orders.c.tray_number, orders.c.invoice_number)
