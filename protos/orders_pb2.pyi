@@ -2086,8 +2086,8 @@ class SearchOrdersRequest(_message.Message):
     ENDING_BEFORE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The beginning of a patient's name from any of its words on (first last, or
-    last first; capitals and accents do not matter, and Latin letters stand for
+    """The beginning of a patient's name (first last, or last first, from any word of
+    the last name on; capitals and accents do not matter, and Latin letters stand for
     those of other scripts), or a whole order id, tray number or invoice number.
     At most 120 characters; all orders when absent.
     """

@@ -46,7 +46,7 @@ def _list_pending(database: Database, folder: Path) -> list[Script]:
     scripts = ScriptDirectory.from_config(alembic_config(folder))
     with database.read() as tx:
         current = MigrationContext.configure(tx).get_current_revision()
-    return list(scripts.iterate_revisions("head", current or "base"))[::-1]  # type: ignore[arg-type]
+    return list(scripts.iterate_revisions("head", current or "base"))[::-1]
 
 
 def _prepare_batch(

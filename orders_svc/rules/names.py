@@ -1,4 +1,4 @@
-"""Patients' names as they are searched: folded, in both orders, and by each of their words."""
+"""Patients' names as they are searched: folded, in both orders, and by each word of the surname."""
 
 from collections.abc import Mapping
 
@@ -19,15 +19,13 @@ def fold_patient_name(patient: Mapping[str, str]) -> dict[str, str]:
 
 
 def list_further_names(patient: Mapping[str, str]) -> list[str]:
-    """Return the rest of a folded name from each word on that begins neither order of it.
+    """Return a folded name from each further word of the surname on; most names have none.
 
-    Mary Ann Smith-Jones is found by "jones mary ann" and "ann smith jones" besides. Most names
-    have none.
+    Ann Smith-Jones is found by "jones ann" besides.
     """
     first, last = (fold_words(patient[name]) for name in ("first_name", "last_name"))
     found = [
-        " ".join((*words[at:], *after))[:MAX_FOLDED_LENGTH]
-        for words, after in ((last, first), (first, last))
-        for at in range(1, len(words))
+        " ".join((*last[at:], *first))[:MAX_FOLDED_LENGTH]
+        for at in range(1, min(len(last), MAX_FURTHER_WORDS + 1))
     ]
-    return list(dict.fromkeys(found[:MAX_FURTHER_WORDS]))
+    return list(dict.fromkeys(found))

@@ -54,7 +54,7 @@ POWER_FIELDS = (
     "horizontal_prism",
     "vertical_prism",
 )
-MISSING = fields.Field.default_error_messages["required"]
+MISSING = "Missing data for required field."
 
 
 def check_tracing_size(tracing: str) -> None:

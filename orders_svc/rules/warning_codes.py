@@ -70,7 +70,7 @@ class OrderWarning(NamedTuple):
             "code": self.code.value,
         }
         if self.figures:
-            document["figures"] = {name: round(each, 2) for name, each in self.figures.items()}
+            document["figures"] = {name: round(each, 3) for name, each in self.figures.items()}
         if self.code in confirm:
             document["confirm"] = True
         return document

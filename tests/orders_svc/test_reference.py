@@ -90,7 +90,7 @@ def test_what_a_file_changes_is_changed_and_the_rest_stays(orders: Served, uniqu
     assert found.account_id == ids["other-client"]
     assert [row[1] for row in after["labs"] if row[0] == unique] == ["New"]
     assert [row for row in after["styles"] if row[0] == unique] == [
-        (unique, "s", "Only", "multifocal")
+        (unique, "s", "Only", "multifocal", None, None)
     ]
     for table in ("materials", "style_materials", "addons"):
         assert after[table] == [row for row in before[table] if row[0] != unique]

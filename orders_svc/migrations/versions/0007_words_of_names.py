@@ -1,4 +1,4 @@
-"""patients' names folded to Latin letters, and found by any word
+"""patients' names folded to Latin letters, and found by any word of the surname
 
 The names of existing orders are folded anew in batches, each a transaction: `prepare` continues
 after the last order of the batch before. The folding is a copy, so that a later change of the
@@ -6,7 +6,8 @@ code's does not change what this migration writes.
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -95,10 +96,10 @@ def _create_tables(tx: sa.Connection) -> None:
     tx.execute(sa.insert(progress).values(last_id=""))
 
 
-def _read_batch(tx: sa.Connection, last: str) -> list[sa.Row[tuple[str, int, Mapping]]]:  # type: ignore[type-arg]
+def _read_batch(tx: sa.Connection, last: str) -> Sequence[Any]:
     columns = (orders.c.id, orders.c.account_id, orders.c.document)
     page = sa.select(*columns).where(orders.c.id > last).order_by(orders.c.id).limit(BATCH)
-    return list(tx.execute(page).all())
+    return tx.execute(page).all()
 
 
 def _put_names(tx: sa.Connection, id_: str, first: str, last: str) -> None:
@@ -110,13 +111,12 @@ def _put_names(tx: sa.Connection, id_: str, first: str, last: str) -> None:
 
 
 def _list_further_names(first: list[str], last: list[str]) -> list[str]:
-    """The rest of a name from each word on that begins neither order of it."""
+    """A name from each further word of the surname on."""
     found = [
-        " ".join((*words[at:], *after))[:MAX_NAME_LENGTH]
-        for words, after in ((last, first), (first, last))
-        for at in range(1, len(words))
+        " ".join((*last[at:], *first))[:MAX_NAME_LENGTH]
+        for at in range(1, min(len(last), MAX_FURTHER_WORDS + 1))
     ]
-    return list(dict.fromkeys(found[:MAX_FURTHER_WORDS]))
+    return list(dict.fromkeys(found))
 
 
 def _fold(text: str) -> list[str]:

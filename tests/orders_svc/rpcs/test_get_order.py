@@ -59,7 +59,8 @@ def test_it_works(orders: Served, order: Body) -> None:
         {"submission_type": "redo", "redo_data": REDO_DATA},
         {"submission_type": "multi_pair", "multi_pair_data": {"reference": "TRAY-77"}},
         {"order_type": "frame", "mounting_option": None, "lens": None, "rx": None},
-        {"rx": {"left_eye": {"sphere": 0.0, "cylinder": 0.0, "axis": 180}}},
+        {"rx": {"left_eye": {"sphere": 0.0}, "right_eye": {"balance": True, "pd": 31.0}}},
+        {"acknowledged_warnings": ["pd_missing", "decentration"]},
         {"patient": {"first_name": "Zoë 👓", "last_name": "李"}, "shipping": None},
     ],
 )

@@ -87,16 +87,32 @@ def test_what_the_lab_offers_no_more_is_named_by_path(orders: Served, draft: Bod
 def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> None:
     put(draft, "rx.left_eye.sphere", -1.1)
     order_id = create_order(orders, draft)
-    odd = [pb.Warning(param="rx.left_eye.sphere", message="Is not a multiple of 0.125 D.")]
-    assert list(fetch_order(orders, order_id).warnings) == odd
+    odd = pb.Warning(
+        param="rx.left_eye.sphere",
+        message="Is not a multiple of 0.125 D.",
+        code="power_off_step",
+        figures=pb.WarningFigures(limit=0.125),
+    )
+    imbalance = pb.Warning(
+        param="rx",
+        message="Reading 10 mm under the centres, the eyes differ by 1.9 prism dioptres, over 1.",
+        code="vertical_imbalance",
+        figures=pb.WarningFigures(value=1.9, limit=1),
+    )
+    assert list(fetch_order(orders, order_id).warnings) == [odd, imbalance]
     with catalog(
         orders,
         "UPDATE styles SET lens_type = 'single_vision' WHERE id = 'style_789'",
         "UPDATE styles SET lens_type = 'multifocal' WHERE id = 'style_789'",
     ):
         found = submit(orders, order_id).warnings
-    paths = ["rx.right_eye.add", "rx.left_eye.sphere", "rx.left_eye.add"]
-    assert [each.param for each in found] == paths
+    assert [(each.param, each.code) for each in found] == [
+        ("rx.right_eye.add", "add_on_single_vision"),
+        ("rx.right_eye.seg_height", "seg_height_on_single_vision"),
+        ("rx.left_eye.sphere", "power_off_step"),
+        ("rx.left_eye.add", "add_on_single_vision"),
+        ("rx.left_eye.seg_height", "seg_height_on_single_vision"),
+    ]
     assert fetch_order(orders, order_id).warnings == found
 
 

@@ -65,7 +65,10 @@ def test_one_eye_is_measured_and_warned_of(orders: Served, order: Body) -> None:
     created = orders.call("CreateOrder", request(order))
     seen = fetch_order(orders, created.id)
     assert created.warnings == seen.warnings
-    assert pb.Warning(param="rx.right_eye", message="The tracing lacks this eye.") in seen.warnings
+    lacks = pb.Warning(
+        param="rx.right_eye", message="The tracing lacks this eye.", code="tracing_lacks_eye"
+    )
+    assert lacks in seen.warnings
     measured = pb.TracedEye(a=50.0, b=40.0, lens_ed=50.0, circumference=128.06)
     assert seen.traced == pb.Traced(left_eye=measured)
 

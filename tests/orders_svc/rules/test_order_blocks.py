@@ -25,10 +25,11 @@ def test_one_of_a_pair_wants_the_other(order: Body, eye: str, pair: tuple[str, s
 
 def test_a_number_out_of_range_is_still_one_of_a_pair(order: Body) -> None:
     order["rx"]["right_eye"] |= {"cylinder": -21.0, "seg_height": 51.0}
-    order["rx"]["left_eye"]["cylinder"] = 0.0
+    order["rx"]["left_eye"]["cylinder"] = 21.0
     assert faults(order) == {
         "rx.right_eye.cylinder": ["Must be from -20 to 20."],
         "rx.right_eye.seg_height": ["Must be from 0.5 to 50."],
+        "rx.left_eye.cylinder": ["Must be from -20 to 20."],
         "rx.left_eye.axis": ["Required with cylinder."],
     }
 

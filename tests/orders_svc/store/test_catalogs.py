@@ -64,10 +64,10 @@ def test_materials_share_the_rows_of_the_first_that_is_alike(orders: Served, uni
     rows = orders.rows()
     of_lab = [row[1:] for row in rows["materials"] if row[0] == unique]
     assert of_lab == [
-        ("m1", "M1", "m1", "m1"),
-        ("m2", "M2", "m1", "m1"),
-        ("m3", "M3", "m3", "m1"),
-        ("m4", "M4", "m1", "m4"),
+        ("m1", "M1", "m1", "m1", None),
+        ("m2", "M2", "m1", "m1", None),
+        ("m3", "M3", "m3", "m1", None),
+        ("m4", "M4", "m1", "m4", None),
     ]
     pairs = [row[1:] for row in rows["style_materials"] if row[0] == unique]
     assert pairs == [("s1", "m1"), ("s2", "m1"), ("s2", "m3")]
