@@ -386,7 +386,9 @@ class Eye(_message.Message):
     sphere: _builtins.float
     """-30 to 30 dioptres."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is present."""
+    """-30 to 30 dioptres, with an axis. A cylinder of 0 is none: it is accepted with
+    an axis of 0-180 or without, and both are dropped.
+    """
     axis: _builtins.int
     """1 to 180 degrees."""
     base_curve: _builtins.float
@@ -804,7 +806,9 @@ class DispensedEye(_message.Message):
     sphere: _builtins.float
     """-30 to 30 dioptres; always present."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is present."""
+    """-30 to 30 dioptres, with an axis. A cylinder of 0 is none: it is accepted with
+    an axis of 0-180 or without, and both are dropped.
+    """
     axis: _builtins.int
     """1 to 180 degrees."""
     add: _builtins.float

@@ -134,6 +134,12 @@ class Sheet:
         self.faults = self._place_notes("bad", faults)
         warnings = ((warning.param, warning.message) for warning in order.warnings)
         self.warnings = self._place_notes("warn", warnings)
+        # The codes that the lab wants acknowledged, each with its messages.
+        self.confirm: dict[str, list[str]] = {}
+        for warning, note in zip(order.warnings, self.warnings, strict=True):
+            if warning.confirm and warning.code not in order.acknowledged_warnings:
+                text = f"{note.label}: {note.text}"
+                self.confirm.setdefault(warning.code, []).append(text)
 
     def _place_notes(self, kind: str, notes: Iterable[tuple[str, str]]) -> list[Note]:
         """Add each note to its field, and return all of them."""
@@ -204,9 +210,12 @@ def _list_eyes(review: Review) -> Iterator[Eye]:
 def _list_rx_cells(order: Order, path: str) -> Iterator[Cell]:
     get = partial(_get, order)
     has_cylinder = get(f"{path}.cylinder") is not None
+    is_balance = bool(get(f"{path}.balance"))
     for name, label, write in RX_COLUMNS:
         text = _format_at(order, f"{path}.{name}", write) or NOTHING
-        if name == "cylinder" and not has_cylinder and get(path) is not None:
+        if name == "sphere" and is_balance:
+            text = "Balance"
+        if name == "cylinder" and not has_cylinder and get(path) is not None and not is_balance:
             text = "DS"
         yield Cell(f"{path}.{name}", label, text)
     prisms = [get(f"{path}.{name}_prism") for name in ("horizontal", "vertical")]

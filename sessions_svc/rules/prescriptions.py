@@ -95,7 +95,7 @@ def _find_eye_faults(eye: Mapping[str, Any], type: str | None) -> dict[str, list
     has_cylinder, has_axis = bool(eye.get("cylinder")), eye.get("axis") is not None
     if has_cylinder and not has_axis:
         faults["axis"] = ["Required with a cylinder."]
-    if has_axis and not has_cylinder and not drops_axis(eye):
+    if has_axis and not has_cylinder:
         faults["axis"] = ["Allowed only with a cylinder that is not zero."]
     return faults
 
@@ -110,7 +110,7 @@ def _find_prescription_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) 
     if issued and expires and expires <= issued:
         faults["expiration_date"] = ["Must be after issue_date."]
     for name in EYES:
-        if eye := sent.get(name):
+        if eye := drop_zero_cylinder(sent.get(name) or {}):
             if eye_faults := _find_eye_faults(eye, type):
                 faults[name] = eye_faults
         elif type == GLASSES:

@@ -1,5 +1,7 @@
 """The rules of prescriptions and their eyes."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from tests.sessions_svc.bodies import (
     load_session,
     session,
 )
+
+FIELD = Path(__file__).parents[2] / "field"
 
 
 @pytest.mark.parametrize(
@@ -195,8 +199,11 @@ AXIS = "Must be from 1 to 180 degrees."
         ({"cylinder": -0.25, "axis": 181}, {"axis": [AXIS]}),
         ({"cylinder": -0.25, "axis": 90.5}, {"axis": ["Not a valid integer."]}),
         ({"axis": 90}, {"axis": [ALONE]}),
-        ({"cylinder": 0.0, "axis": 90}, {"axis": [ALONE]}),
-        ({"cylinder": -0.0, "axis": 90}, {"axis": [ALONE]}),
+        ({"cylinder": 0.0, "axis": 0}, {}),
+        ({"cylinder": 0.0, "axis": 1}, {}),
+        ({"cylinder": -0.0, "axis": 180}, {}),
+        ({"cylinder": 0.0, "axis": 181}, {"axis": [AXIS, ALONE]}),
+        ({"cylinder": 0.0, "axis": -1}, {"axis": [AXIS, ALONE]}),
         ({"axis": 0}, {"axis": [AXIS, ALONE]}),
     ],
 )
@@ -207,3 +214,16 @@ def test_an_axis_requires_a_cylinder_and_a_cylinder_an_axis(
     assert find_faults(body) == {
         f"prescriptions.0.{eye}.{name}": messages for name, messages in expected.items()
     }
+
+
+def test_a_cylinder_of_zero_is_dropped_with_its_axis() -> None:
+    prescription = json.loads((FIELD / "session-cylinder-zero.json").read_text())["prescriptions"]
+    (kept,) = load_session(prescriptions=prescription)["prescriptions"]
+    for eye in EYES:
+        assert kept[eye] == {"sphere": -1.5, "pupillary_distance": 31.0}
+
+
+def test_an_eye_of_a_zero_cylinder_alone_has_no_value() -> None:
+    body = session(prescriptions=[glasses(left_eye={"cylinder": 0.0, "axis": 0})])
+    message = ["Required: a glasses prescription has both eyes."]
+    assert find_faults(body) == {"prescriptions.0.left_eye": message}
