@@ -49,6 +49,8 @@ def find_least_blank(
 
 def find_largest_difference(one: Power, other: Power) -> float:
     """The difference of two powers in the meridian where it is largest."""
+    if not one.cylinder and not other.cylinder:
+        return round(abs(to_eighth(one.sphere) - to_eighth(other.sphere)), 3)
     mean, straight, oblique = (
         a - b for a, b in zip(_to_vector(one), _to_vector(other), strict=True)
     )
@@ -57,7 +59,8 @@ def find_largest_difference(one: Power, other: Power) -> float:
 
 def has_opposite_signs(one: Power, other: Power, over: float) -> bool:
     """Whether some meridian has one power above `over` and the other one below its negative."""
-    if min(one.strongest, other.strongest) <= over:
+    (low, high), (other_low, other_high) = one.meridians, other.meridians
+    if (high <= over or other_low >= -over) and (low >= -over or other_high <= over):
         return False
     return any(
         (first > over and second < -over) or (first < -over and second > over)

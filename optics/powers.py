@@ -50,10 +50,19 @@ class Power(NamedTuple):
         return _sum(to_eighth(self.sphere), to_eighth(self.cylinder) / 2)
 
     @property
+    def meridians(self) -> tuple[float, float]:
+        """The powers of the principal meridians, the lower one first."""
+        sphere = to_eighth(self.sphere)
+        if not self.cylinder:
+            return sphere, sphere
+        other = _sum(sphere, to_eighth(self.cylinder))
+        return (sphere, other) if sphere < other else (other, sphere)
+
+    @property
     def strongest(self) -> float:
         """The power of the stronger principal meridian, without its sign."""
-        sphere = to_eighth(self.sphere)
-        return max(abs(sphere), abs(_sum(sphere, to_eighth(self.cylinder))))
+        low, high = self.meridians
+        return max(abs(low), abs(high))
 
     def at(self, meridian: float) -> float:
         """The power in a meridian, in degrees."""
@@ -70,6 +79,8 @@ class Prism(NamedTuple):
 
 def to_eighth(power: float) -> float:
     """Return the eighth that a power with two decimals stands for; any other power as it is."""
+    if not power % 0.25:  # nearly all of them
+        return power
     hundredths = abs(power) * 100
     whole = round(hundredths)
     eighth = _EIGHTHS.get(whole % 100)

@@ -11,19 +11,26 @@ from collections.abc import Sequence
 
 FULL_CIRCLE = 36000  # 0.01 degree
 SAMPLES = 72  # even, so that each sample has its mirror image among them
-LEAST_DIFFERENCE = 50  # 0.01 mm; below it a shape is its own mirror image
+LEAST_DIFFERENCE = (
+    50  # 0.01 mm on average (root of the mean square); below it a shape is its own mirror image
+)
 LEAST_RATIO = 3  # of the two misfits
 
 
-def is_unmirrored(right: Sequence[float], left: Sequence[float]) -> bool:
-    """Whether a left shape fits the right one far better as it is than mirrored.
+Shape = tuple[Sequence[float], Sequence[float]]
+"""Radii, and their angles if they are uneven."""
 
-    Both are samples of `sample_radii`.
-    """
-    half = SAMPLES // 2
-    mirrored = [right[(half - index) % SAMPLES] for index in range(SAMPLES)]
-    misfit = _measure_misfit(mirrored, left)
-    return misfit > LEAST_DIFFERENCE and misfit > LEAST_RATIO * _measure_misfit(right, left)
+
+def is_unmirrored(right: Shape, left: Shape) -> bool:
+    """Whether a left shape fits the right one far better as it is than mirrored."""
+    one, other = right[0], left[0]
+    if right[1] or left[1] or len(one) != len(other) or len(one) % 2:
+        one, other = sample_radii(*right), sample_radii(*left)
+    half = len(one) // 2
+    mirrored = (*one[half::-1], *one[:half:-1])
+    misfit = math.dist(mirrored, other)
+    least = LEAST_DIFFERENCE * math.sqrt(len(one))
+    return misfit > least and misfit > LEAST_RATIO * math.dist(one, other)
 
 
 def sample_radii(radii: Sequence[float], angles: Sequence[float] = ()) -> list[float]:
@@ -46,8 +53,3 @@ def _find_place(angles: Sequence[float], angle: float) -> float:
     low = angles[after - 1] - (FULL_CIRCLE if after == 0 else 0)
     high = angles[after % len(angles)] + (FULL_CIRCLE if after == len(angles) else 0)
     return after - 1 + (angle - low) / (high - low)
-
-
-def _measure_misfit(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the root mean square of the differences."""
-    return math.dist(one, other) / math.sqrt(SAMPLES)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from optics.powers import is_balance
-from optics.shapes import is_unmirrored, sample_radii
+from optics.shapes import is_unmirrored
 from orders_svc.rules.traces import LEFT, RIGHT, SIDES, Tracing
 from orders_svc.rules.warning_codes import Code, OrderWarning
 from orders_svc.rules.warning_limits import Limits
@@ -52,7 +52,6 @@ def _find_mirror_warnings(tracing: Tracing) -> Warnings:
     if tracing.traces.keys() < {RIGHT, LEFT}:
         return
     right, left = tracing.traces[RIGHT], tracing.traces[LEFT]
-    samples = [sample_radii(each.radii, each.angles) for each in (right, left)]
-    if is_unmirrored(*samples):
+    if is_unmirrored((right.radii, right.angles), (left.radii, left.angles)):
         text = "The left side has the shape of the right side, and not its mirror image."
         yield OrderWarning("frame.tracing", Code.TRACING_UNMIRRORED, text)

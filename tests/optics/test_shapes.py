@@ -17,11 +17,23 @@ def sample(radii: Any, angles: Any = ()) -> list[float]:
     return sample_radii(radii, angles)
 
 
-def test_it_works() -> None:
-    assert is_unmirrored(sample(CORNER), sample(CORNER))
-    assert not is_unmirrored(sample(CORNER), sample(MIRRORED))
-    assert not is_unmirrored(sample(ROUND), sample(ROUND))
-    assert not is_unmirrored(sample(CORNER), sample(ROUND))
+UNEVEN = [at * 36000 / 40 for at in range(40)]
+
+
+@pytest.mark.parametrize("angles", [(), UNEVEN])
+def test_it_works(angles: Any) -> None:
+    assert is_unmirrored((CORNER, angles), (CORNER, ()))
+    assert is_unmirrored((CORNER, ()), (CORNER, angles))
+    assert not is_unmirrored((CORNER, angles), (MIRRORED, ()))
+    assert not is_unmirrored((CORNER, ()), (MIRRORED, angles))
+    assert not is_unmirrored((ROUND, angles), (ROUND, ()))
+    assert not is_unmirrored((CORNER, angles), (ROUND, ()))
+
+
+def test_a_pair_may_have_different_numbers_of_points() -> None:
+    dense = sample(CORNER)
+    assert is_unmirrored((CORNER, ()), (dense, ()))
+    assert not is_unmirrored((MIRRORED, ()), (dense, ()))
 
 
 @pytest.mark.parametrize("count", [20, 41, 72, 360, 1000])
