@@ -131,7 +131,9 @@ class Sheet:
         self.svg = review.outline_svg
         self.eyes = list(_list_eyes(review))
         self.sections = [each for each in _list_sections(review) if each.cells]
+        faults = list(faults)
         self.faults = self._place_notes("bad", faults)
+        self.needs_checks_only = all(path == "acknowledged_warnings" for path, _ in faults)
         warnings = ((warning.param, warning.message) for warning in order.warnings)
         self.warnings = self._place_notes("warn", warnings)
         # The codes that the lab wants acknowledged, each with its messages.

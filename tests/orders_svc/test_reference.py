@@ -195,6 +195,12 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
             LAB + STYLE.replace("multifocal", "bifocal"),
             "labs.0.styles.0.lens_type: Must be one of: single_vision, multifocal.",
         ),
+        (LAB + "settings.limits.sphere = -1", "limits.sphere: Must be greater than or equal to 0"),
+        (LAB + "settings.limits.spheres = 1", "settings.limits.spheres: Unknown field."),
+        (LAB + 'settings.confirm = ["pd_lost"]', "settings.confirm.0: Must be one of: power_off"),
+        (LAB + STYLE + "blank_sizes = [1]", "labs.0.styles.0.blank_sizes.0: Must be greater"),
+        (LAB + STYLE + "blank_sizes = []", "labs.0.styles.0.blank_sizes: Length must be"),
+        (LAB + STYLE + "least_fitting_height = 51", "styles.0.least_fitting_height: Must be"),
         (
             LAB + MATERIAL + 'styles = ["s"]',
             "labs.0.materials.0.styles: Must be ids of this lab's styles.",
