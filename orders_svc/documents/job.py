@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from optics import powers
+from orders_svc.documents.job_text import write_tracing
 from orders_svc.rules.traces import Record, Trace, Tracing
-from orders_svc.rules.tracing import write_tracing
 
 EYES = (powers.RIGHT_EYE, powers.LEFT_EYE)
 UNKNOWN = "?"
