@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from optics.powers import LEFT_EYE, RIGHT_EYE, is_balance
 from orders_svc.rules.offer import Offer
 from orders_svc.rules.traces import Tracing
-from orders_svc.rules.tracing import TracingRefused, parse_tracing
+from orders_svc.rules.tracing import parse_tracing
+from orders_svc.rules.tracing_data import TracingRefused
 from orders_svc.rules.warning_codes import Code, OrderWarning
 from orders_svc.rules.warning_limits import read_limits
 from orders_svc.rules.warnings_fit import find_fit_warnings
@@ -35,11 +36,11 @@ def read_tracing(order: Mapping[str, Any]) -> tuple[Tracing | None, list[tuple[s
 
     The order may be the valid part of one.
     """
-    text = order.get("frame", {}).get("tracing")
-    if text is None:
+    frame = order.get("frame", {})
+    if frame.get("tracing") is None:
         return None, []
     try:
-        return parse_tracing(text), []
+        return parse_tracing(frame["tracing"], mirror=frame.get("mirror_tracing", False)), []
     except TracingRefused as refused:
         return None, [("frame.tracing", str(refused))]
 

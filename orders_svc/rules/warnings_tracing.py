@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from optics.powers import is_balance
-from optics.shapes import is_unmirrored
-from orders_svc.rules.traces import LEFT, RIGHT, SIDES, Tracing
+from orders_svc.rules.traces import CONFLICT, SIDES, UNMIRRORED, Tracing
 from orders_svc.rules.warning_codes import Code, OrderWarning
 from orders_svc.rules.warning_limits import Limits
 
 Warnings = Iterator[OrderWarning]
+_CODES = {CONFLICT: Code.TRACING_CONFLICT, UNMIRRORED: Code.TRACING_UNMIRRORED}
 
 
 def find_tracing_warnings(
@@ -21,7 +21,8 @@ def find_tracing_warnings(
     trace, unless it gets a balance lens.
     """
     for remark in tracing.remarks:
-        yield OrderWarning("frame.tracing", Code.TRACING_REMARK, str(remark))
+        code = _CODES.get(remark.kind, Code.TRACING_REMARK)
+        yield OrderWarning("frame.tracing", code, str(remark))
     for name, of in (("a", "a"), ("b", "b"), ("lens_ed", "ed")):
         measured = {side: getattr(trace, of) for side, trace in tracing.traces.items()}
         yield from _compare(f"frame.{name}", frame.get(name), measured.items(), limits.tracing)
@@ -33,7 +34,6 @@ def find_tracing_warnings(
         if eye and not is_balance(eye) and side not in tracing.traces:
             text = "The tracing lacks this eye."
             yield OrderWarning(f"rx.{word}_eye", Code.TRACING_LACKS_EYE, text)
-    yield from _find_mirror_warnings(tracing)
 
 
 def _compare(
@@ -46,12 +46,3 @@ def _compare(
             text = f"Is {said:g} mm; the tracing{of} has {value:g} mm."
             figures = {"value": value, "other": said, "limit": limit}
             yield OrderWarning(path, Code.TRACING_CONFLICT, text, figures)
-
-
-def _find_mirror_warnings(tracing: Tracing) -> Warnings:
-    if tracing.traces.keys() < {RIGHT, LEFT}:
-        return
-    right, left = tracing.traces[RIGHT], tracing.traces[LEFT]
-    if is_unmirrored((right.radii, right.angles), (left.radii, left.angles)):
-        text = "The left side has the shape of the right side, and not its mirror image."
-        yield OrderWarning("frame.tracing", Code.TRACING_UNMIRRORED, text)

@@ -251,8 +251,40 @@ def test_the_reference_names_every_code_and_every_limit() -> None:
         assert f"| `{name}` | {getattr(Limits(), name):g} |" in text
 
 
-def test_eyes_swapped_are_told_by_the_side_of_their_tracing(order: Body) -> None:
+def find_frame_warnings(order: Body) -> list[tuple[str, str, dict[str, float]]]:
+    """Path, code and figures of the warnings of an order about its frame."""
+    found = find_warnings(order, OFFER, parse_tracing(order["frame"]["tracing"]))
+    frame = (each for each in found if each.param.startswith("frame"))
+    return [(each.param, each.code.value, dict(each.figures)) for each in frame]
+
+
+def test_a_tracing_agrees_with_its_order_within_a_millimetre(order: Body) -> None:
+    order["frame"] |= {"a": 51.0, "b": 33.0, "lens_ed": 49.0, "bridge": 19.0}
+    assert find_frame_warnings(order) == []
+    order["frame"] |= {"a": 51.1, "b": 32.9, "lens_ed": 48.0, "bridge": 20.0}
+    assert find_frame_warnings(order) == [
+        (f"frame.{name}", "tracing_conflict", {"value": value, "other": said, "limit": 1.0})
+        for name, value, said, sides in (
+            ("a", 50.0, 51.1, 2),
+            ("b", 34.0, 32.9, 2),
+            ("lens_ed", 50.0, 48.0, 2),
+            ("bridge", 18.0, 20.0, 1),
+        )
+        for _ in range(sides)
+    ]
+
+
+def test_the_records_of_a_tracing_agree_with_its_traces(order: Body) -> None:
+    text = order["frame"]["tracing"]
+    for sent in ("HBOX=52.00;50.00", "CIRC=120;138.43", "FED=40;50"):
+        label = sent.partition("=")[0]
+        lines = [line for line in text.split("\r\n") if not line.startswith(label)]
+        put(order, "frame.tracing", "\r\n".join([sent, *lines]))
+        assert find_frame_warnings(order) == [("frame.tracing", "tracing_conflict", {})]
+
+
+def test_a_pair_that_is_not_mirrored_has_a_code(order: Body) -> None:
     corner = ";".join(str(2000 + 600 * (at in (4, 5, 6))) for at in range(40))
     text = f"DBL=18\nTRCFMT=1;40;E;R;F\nR={corner}\nTRCFMT=1;40;E;L;F\nR={corner}\n"
-    found = find_warnings(order, OFFER, parse_tracing(text))
-    assert Code.TRACING_UNMIRRORED in {each.code for each in found}
+    put(order, "frame.tracing", text)
+    assert ("frame.tracing", "tracing_unmirrored", {}) in find_frame_warnings(order)
