@@ -25,7 +25,7 @@ from bench.bodies import ORDER
 from chassis.context import Account
 from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
 from chassis.store.database import Database
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store import orders, tables
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'

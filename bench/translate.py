@@ -23,7 +23,7 @@ from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from orders_svc.__main__ import SERVICE
 from orders_svc.rpcs.order_service import CREATE_ORDER
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs, orders, tables, users
 from protos.orders_pb2 import CreateOrderRequest
 

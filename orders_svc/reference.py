@@ -17,8 +17,8 @@ from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
 from orders_svc.rules.order import RX
-from orders_svc.rules.warning_codes import CODES
-from orders_svc.rules.warning_limits import LIMIT_NAMES
+from orders_svc.rules.warnings.codes import CODES
+from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
 from orders_svc.store.logins import end_all_sessions
 

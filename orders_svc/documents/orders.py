@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, RowMapping
 from orders_svc.documents.job import LensNames, write_job
 from orders_svc.documents.outline import draw_outline
 from orders_svc.rules.lab_status import LabStatus
-from orders_svc.rules.warnings import read_tracing
+from orders_svc.rules.warnings.review import read_tracing
 from orders_svc.store.catalogs import LensIds, find_lens_parts, find_names
 from protos import orders_pb2 as pb
 

@@ -21,7 +21,7 @@ from orders_svc.rules.names import list_further_names
 from orders_svc.rules.offer import find_offer_faults
 from orders_svc.rules.order import CREATE_ORDER_REQUEST
 from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
-from orders_svc.rules.warnings import Review, find_unconfirmed, read_tracing, review_order
+from orders_svc.rules.warnings.review import Review, find_unconfirmed, read_tracing, review_order
 from orders_svc.store import catalogs, order_lists, tables, users
 from orders_svc.store.lookups import Lookups
 from orders_svc.store.orders import get_order

@@ -15,7 +15,7 @@ from marshmallow.exceptions import SCHEMA
 from optics.fields import at_most, between, check_not_blank, filled, one_of
 from optics.powers import drop_zero_cylinder, drops_axis, is_balance
 from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
-from orders_svc.rules.warning_codes import CODES
+from orders_svc.rules.warnings.codes import CODES
 
 RX = "rx"
 FRAME_MATERIALS = tuple(

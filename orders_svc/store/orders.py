@@ -15,7 +15,7 @@ from chassis.context import Account
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store.tables import name_words, orders, user_labs
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")

@@ -64,7 +64,7 @@ def test_one_traced_side_stands_for_both_on_request(alone: FlaskClient, body: An
     order_id = created.get_json()["id"]
     assert created.get_json() == {
         "id": order_id,
-        "warnings": [{"param": "frame.tracing", "message": message}],
+        "warnings": [{"param": "frame.tracing", "message": message, "code": "tracing_remark"}],
     }
     told = alone.get(f"/v1/orders/{order_id}", headers=KNOWN).get_json()
     assert told["frame"] == sent["frame"]
@@ -117,7 +117,13 @@ def test_warnings_are_returned_where_there_are_some(alone: FlaskClient, body: An
     created = post(alone, sent, KNOWN)
     assert created.status_code == 201
     order_id = created.get_json()["id"]
-    warnings = [{"param": "rx.right_eye.near_pd", "message": "Is above the distance PD."}]
+    warnings = [
+        {
+            "param": "rx.right_eye.near_pd",
+            "message": "Is above the distance PD.",
+            "code": "near_pd_above_pd",
+        }
+    ]
     assert created.get_json() == {"id": order_id, "warnings": warnings}
     told = alone.get(f"/v1/orders/{order_id}", headers=KNOWN).get_json()
     assert told["warnings"] == warnings

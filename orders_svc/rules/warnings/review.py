@@ -1,7 +1,7 @@
 """Warnings about an order that breaks no rule.
 
 A lab would call back about these; none of them stops an order, unless the lab wants its code
-confirmed. Formulas are in `optics`, limits in `rules.warning_limits`.
+confirmed. Formulas are in `optics`, limits in `limits`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ from orders_svc.rules.offer import Offer
 from orders_svc.rules.traces import Tracing
 from orders_svc.rules.tracing import parse_tracing
 from orders_svc.rules.tracing_data import TracingRefused
-from orders_svc.rules.warning_codes import Code, OrderWarning
-from orders_svc.rules.warning_limits import read_limits
-from orders_svc.rules.warnings_fit import find_fit_warnings
-from orders_svc.rules.warnings_rx import find_eye_warnings, find_pair_warnings
-from orders_svc.rules.warnings_tracing import find_tracing_warnings
+from orders_svc.rules.warnings.codes import Code, OrderWarning
+from orders_svc.rules.warnings.fit import find_fit_warnings
+from orders_svc.rules.warnings.limits import read_limits
+from orders_svc.rules.warnings.rx import find_eye_warnings, find_pair_warnings
+from orders_svc.rules.warnings.tracing import find_tracing_warnings
 
 Warnings = Iterator[OrderWarning]
 EYES = (RIGHT_EYE, LEFT_EYE)  # in the order in which opticians read them

@@ -5,8 +5,8 @@ from typing import Any
 
 from optics.powers import is_balance
 from orders_svc.rules.traces import CONFLICT, SIDES, UNMIRRORED, Tracing
-from orders_svc.rules.warning_codes import Code, OrderWarning
-from orders_svc.rules.warning_limits import Limits
+from orders_svc.rules.warnings.codes import Code, OrderWarning
+from orders_svc.rules.warnings.limits import Limits
 
 Warnings = Iterator[OrderWarning]
 _CODES = {CONFLICT: Code.TRACING_CONFLICT, UNMIRRORED: Code.TRACING_UNMIRRORED}

@@ -8,9 +8,9 @@ import pytest
 
 from orders_svc.rules.offer import Offer
 from orders_svc.rules.tracing import parse_tracing
-from orders_svc.rules.warning_codes import CODES, Code
-from orders_svc.rules.warning_limits import LIMIT_NAMES, Limits
-from orders_svc.rules.warnings import find_unconfirmed, find_warnings, review_order
+from orders_svc.rules.warnings.codes import CODES, Code
+from orders_svc.rules.warnings.limits import LIMIT_NAMES, Limits
+from orders_svc.rules.warnings.review import find_unconfirmed, find_warnings, review_order
 from tests.orders_svc.bodies import OFFER, Body, faults, put
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "warnings.md"

@@ -19,8 +19,8 @@ from optics.powers import (
     split_prism,
     to_eighth,
 )
-from orders_svc.rules.warning_codes import Code, OrderWarning
-from orders_svc.rules.warning_limits import Limits
+from orders_svc.rules.warnings.codes import Code, OrderWarning
+from orders_svc.rules.warnings.limits import Limits
 
 Warnings = Iterator[OrderWarning]
 Eyes = Mapping[str, Mapping[str, Any]]
@@ -83,13 +83,9 @@ def _find_type_warnings(path: str, eye: Mapping[str, Any], lens_type: str | None
         if "seg_height" in eye:
             text = "The style is single vision and has no segment."
             yield OrderWarning(seg_height, Code.SEG_HEIGHT_ON_SINGLE_VISION, text)
-    elif lens_type == MULTIFOCAL:
-        if "add" not in eye:
-            text = "The style is multifocal, and this eye has no add."
-            yield OrderWarning(add, Code.ADD_MISSING, text)
-        if "seg_height" not in eye:
-            text = "The style is multifocal, and this eye has no segment height."
-            yield OrderWarning(seg_height, Code.SEG_HEIGHT_MISSING, text)
+    elif lens_type == MULTIFOCAL and "add" not in eye:  # and so no segment height
+        text = "The style is multifocal, and this eye has no add."
+        yield OrderWarning(add, Code.ADD_MISSING, text)
 
 
 def find_pair_warnings(eyes: Eyes, lenses: Eyes, lens_type: str | None, limits: Limits) -> Warnings:

@@ -32,7 +32,6 @@ class Code(StrEnum):
     ADD_ON_SINGLE_VISION = "add_on_single_vision"
     SEG_HEIGHT_ON_SINGLE_VISION = "seg_height_on_single_vision"
     ADD_MISSING = "add_missing"
-    SEG_HEIGHT_MISSING = "seg_height_missing"
     ADDS_DIFFER = "adds_differ"
     SEG_HEIGHT_BELOW_STYLE = "seg_height_below_style"
     HEIGHT_ABOVE_FRAME = "height_above_frame"

@@ -7,9 +7,9 @@ from optics.lenses import estimate_least_blank, find_decentration, find_least_bl
 from optics.powers import LEFT_EYE, RIGHT_EYE
 from orders_svc.rules.offer import Offer
 from orders_svc.rules.traces import LEFT, RIGHT, Trace, Tracing
-from orders_svc.rules.warning_codes import Code, OrderWarning
-from orders_svc.rules.warning_limits import Limits
-from orders_svc.rules.warnings_rx import find_vertex_warnings
+from orders_svc.rules.warnings.codes import Code, OrderWarning
+from orders_svc.rules.warnings.limits import Limits
+from orders_svc.rules.warnings.rx import find_vertex_warnings
 
 Warnings = Iterator[OrderWarning]
 Eyes = Mapping[str, Mapping[str, Any]]
