@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from protos import orders_pb2 as pb
+from sessions_svc.store import tables as session_tables
 from tests.gateway.front import CALLER, front
 from tests.gateway.test_orders import error, post
 from tests.serving import Served
@@ -18,6 +20,7 @@ CASES = {
     each["case"]: each["rx"]
     for each in json.loads((FIELD / "prescriptions.json").read_text())["cases"]
 }
+ZERO = json.loads((FIELD / "session-cylinder-zero.json").read_text())["prescriptions"]
 KNOWN = CALLER["orders"]
 
 
@@ -171,6 +174,22 @@ def test_a_balance_lens(alone: FlaskClient, body: Any) -> None:
         said = str(error(send(alone, body, "no pd", rx=wrong), 400))
         assert f"rx.left_eye.{path}" in said
         assert message in said
+
+
+def test_a_session_has_no_cylinder_of_zero(
+    http: FlaskClient, sessions: Served, body: Any, unique: str
+) -> None:
+    sent = body("session") | {"user_key": unique, "session_key": unique}
+    sent |= {"prescriptions": ZERO}
+    answer = http.post("/api/v2/partners/sessions", json=sent, headers=CALLER["sessions"])
+    assert answer.status_code == 201, answer.get_data()
+    with sessions.database.read() as tx:
+        this = session_tables.sessions.c.session_key == unique
+        (kept,) = tx.execute(
+            select(session_tables.sessions.c.prescriptions).where(this)
+        ).scalar_one()
+    for name in ("right_eye", "left_eye"):
+        assert kept[name] == {"sphere": -1.5, "pupillary_distance": 31.0}
 
 
 def test_one_eye_is_left_out_without_the_word(alone: FlaskClient, body: Any) -> None:

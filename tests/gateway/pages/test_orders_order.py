@@ -1,5 +1,7 @@
 """The review page of an order: what an optician reads, what is missing, and how it prints."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -214,6 +216,55 @@ def test_warnings_stand_beside_what_they_are_about(
     assert page.get_by_role("heading", name="The lab may ask about this").is_visible()
     assert_readable(page)
     picture(page, "orders-review-warnings")
+
+
+def test_a_balance_lens_is_called_by_its_name(site: str, orders: Served, windows: Windows) -> None:
+    rx = {"right_eye": {"sphere": -2, "pd": 31.5}, "left_eye": {"balance": True, "pd": 31}}
+    page = open_at(windows, site, f"/orders/{create_order(orders, example(rx=rx))}")
+    shown = row(page, "left")
+    assert (shown["Sphere"], shown["Cylinder"], shown["PD"]) == ("Balance", NOTHING, "31")
+    assert page.locator("#field-rx-left-eye tr.also").count() == 0
+    assert row(page, "right")["Cylinder"] == "DS"
+    assert_readable(page)
+
+
+@contextmanager
+def confirm(orders: Served, *codes: str) -> Iterator[None]:
+    """The first lab wants warnings of these codes confirmed."""
+    this = tables.labs.c.id == "lab_123"
+    with orders.database.write() as tx:
+        before = tx.execute(tables.labs.select().where(this)).one().settings
+        changed = {**before, "confirm": list(codes)}
+        tx.execute(tables.labs.update().where(this).values(settings=changed))
+    orders.refresh_cache()
+    try:
+        yield
+    finally:
+        with orders.database.write() as tx:
+            tx.execute(tables.labs.update().where(this).values(settings=before))
+        orders.refresh_cache()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_what_the_lab_wants_confirmed_is_ticked_before_a_submit(
+    site: str, orders: Served, windows: Windows, size: dict[str, int]
+) -> None:
+    order = example(mode="draft")
+    del order["rx"]["left_eye"]["pd"], order["rx"]["left_eye"]["near_pd"]
+    with confirm(orders, "pd_missing", "decentration"):
+        order_id = create_order(orders, order)
+        page = open_at(windows, site, f"/orders/{order_id}", size=size)
+        page.get_by_role("button", name="Submit to Acme Lab").click()
+        alert = page.get_by_role("alert")
+        assert "Must name pd_missing" in alert.inner_text()
+        assert "tick it, and submit again" in alert.inner_text()
+        box = page.get_by_role("checkbox")
+        assert box.count() == 1
+        assert_readable(page)
+        picture(page, f"orders-review-confirm-{size['width']}")
+        page.get_by_label("Checked: OS PD: The PD of this eye is missing.").check()
+        page.get_by_role("button", name="Submit to Acme Lab").click()
+        assert page.get_by_role("status").inner_text() == "The order is with Acme Lab."
 
 
 def test_the_lab_status_is_shown(site: str, orders: Served, windows: Windows) -> None:

@@ -100,6 +100,32 @@ def test_a_name_is_found_by_its_beginning_in_either_order(shop: Shop) -> None:
         assert shop.ids(text) == [found]
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "texts"),
+    [
+        ("Ann", "Smith-Jones", ["smith-jones", "jones", "Jones, Ann", "ann s", "SMITH J"]),
+        ("Łukasz", "Żółć", ["lukasz", "zolc", "Łukasz"]),
+        ("Søren", "Ægir", ["soren", "aegir", "SØREN"]),
+        ("Đặng", "I\u015f\u0131k", ["dang", "isik", "I\u015f\u0131k"]),
+        ("Conan", "O\u00b4Neil", ["oneil", "o'neil", "O\u00b4Neil"]),
+        ("Lucía", "de la Cruz Gómez", ["de la c", "la cruz", "cruz", "gomez lucia"]),
+    ],
+)
+def test_a_surname_is_found_by_any_of_its_words_in_latin_letters(
+    shop: Shop, first: str, last: str, texts: list[str]
+) -> None:
+    found = shop.add(first, last)
+    shop.add("Zed", "Quark")
+    for text in texts:
+        assert shop.ids(text) == [found], text
+        assert shop.ids(text, user_email="second@example.com") == []
+
+
+def test_a_name_that_is_found_twice_is_one_order(shop: Shop) -> None:
+    found = shop.add("Ann", "Ann-Ann Annis")
+    assert shop.ids("ann") == [found]
+
+
 def test_what_a_name_does_not_begin_with_finds_nothing(shop: Shop) -> None:
     order_id = shop.add("José María", "O'Neill-Núñez")
     desk = pb.UpdateOrderRequest(order_id=order_id, tray_number="T-7")
@@ -185,7 +211,10 @@ def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Sh
         assert f"ix_orders_{column}" in found
     listed = plan(shop.orders, pages, {"text": "", "limit": 3})
     assert listed.count("ix_orders_listing") == 2
+    assert "name_words" in found
     for said in (found, listed):
+        assert "SCAN name_words" not in said
+        assert "Seq Scan on name_words" not in said
         assert "SCAN orders" not in said
         assert "Seq Scan on orders" not in said
 
