@@ -19,6 +19,7 @@ from orders_svc.rules.traces import (
     CONFLICT,
     FRAME_LABELS,
     FULL_CIRCLE,
+    LEFT,
     OTHER_SIDE,
     SIDES,
     UNMIRRORED,
@@ -176,10 +177,10 @@ class _Parser:
         into = self.open["TRCFMT"]
         if into is None or into.fault:
             return False
-        numbers = _parse_whole_numbers(text)
-        return "L" in into.values or bool(
-            numbers and MIN_RADIUS <= min(numbers) <= max(numbers) <= MAX_RADIUS
-        )
+        if "L" in into.values:
+            return True
+        numbers = [parse_number(each) for each in _split_fields(text)]
+        return all(each is not None and MIN_RADIUS <= each <= MAX_RADIUS for each in numbers)
 
     def read_unlabeled(self, at: int, line: str, *, is_odd: bool) -> None:
         """Read a line without a label: it continues the data above it, or means nothing."""
@@ -242,8 +243,6 @@ class _Parser:
             raise TracingRefused(at, "A radius must be from 5 to 60 mm, in hundredths.")
         if max(map(abs, numbers)) > 10 * FULL_CIRCLE:
             raise TracingRefused(at, "The numbers are out of range for a tracing.")
-        if label == "L":
-            self.add_remark_once(at, "L was read as the radii of the left side.")
         if is_radius or label == "Z":
             into.add_values(label, numbers)
         elif into.mode == EVEN:
@@ -298,6 +297,8 @@ class _Parser:
                     second = f"This is a second {label} of the {SIDES[side]} side."
                     raise TracingRefused(each.line, second)
                 sides.add(side)
+                if side == LEFT != each.side:
+                    self.add_remark(each.line, "L was read as the radii of the left side.")
                 yield side, (each, each.build(side))
 
     def check_packets(self) -> None:

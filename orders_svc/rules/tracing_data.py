@@ -90,7 +90,9 @@ class Dataset:
         """The sides that it has numbers of, or should have."""
         if self.side == BOTH_SIDES:
             return (RIGHT, LEFT)
-        return (self.side, LEFT) if "L" in self.values else (self.side,)
+        # A few numbers are no outline, but a record of somebody's that is called L.
+        has_left = self.side != LEFT and len(self.values.get("L", ())) >= MIN_POINTS
+        return (self.side, LEFT) if has_left else (self.side,)
 
     def build(self, side: str) -> Numbers:
         """Return the numbers of a side, as many as were announced; raises TracingRefused."""

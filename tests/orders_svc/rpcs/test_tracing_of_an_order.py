@@ -30,6 +30,8 @@ LONE_EYE = "DBL=18\r\nTRCFMT=1;4;E;L;F\r\nR=2500;2000;2500;2000\r\n"
         ("R=2500\n", "Line 1: R precedes its header."),
         ("TRCFMT=1;4;E;R;F\rR=2500;400;2500;2500\r", None),
         ("hello", None),
+        ("TRCFMT\0", "Line 1: There is no trace: no TRCFMT with format 1."),
+        ("DBL=1\x008\n", "Line 1: This is not text; export the tracing as ASCII (format 1)."),
     ],
 )
 def test_what_cannot_be_cut_from_is_refused(

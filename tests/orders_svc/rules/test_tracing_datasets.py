@@ -109,7 +109,10 @@ def test_l_is_the_left_side_under_one_header(header: str) -> None:
     left = right.mirror()
     text = write_left(header, right=right.radii, left=left.radii)
     assert parse_tracing(text).traces == {"R": right, "L": left}
-    assert "Line 7: L was read as the radii of the left side." in find_remarks(text)
+    assert "Line 2: L was read as the radii of the left side." in find_remarks(text)
+    head, data = text.split(";F\r\n")
+    decimals = f"{head};F\r\n{data.replace(';', '.0;')}"
+    assert parse_tracing(decimals).traces == {"R": right, "L": left}
     cut = write_left(header, right=right.radii, left=left.radii[:30])
     assert find_refusal(cut) == "Line 2: TRCFMT announces 40 values of L, but 30 follow."
 
@@ -156,7 +159,9 @@ def test_two_left_traces_are_refused() -> None:
     assert find_refusal(text).endswith("This is a second TRCFMT of the left side.")
 
 
-@pytest.mark.parametrize("line", ["L=Left lens", "L=12", "L=", "L=?;?", "L=Gr\x81n"])
+@pytest.mark.parametrize(
+    "line", ["L=Left lens", "L=12", "L=1234", "L=600;700", "L=", "L=?;?", "L=Gr\x81n"]
+)
 def test_l_without_radii_means_nothing(line: str) -> None:
     text = BOTH.replace("TRCFMT=1;20;E;L", f"{line}\nTRCFMT=1;20;E;L")
     assert parse_tracing(text).traces == parse_tracing(BOTH).traces
