@@ -1,1 +1,1 @@
-"""Measurements: `python -m bench translate`."""
+"""Measurements of Optigate beside its peers: `python -m bench`."""

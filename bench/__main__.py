@@ -1,4 +1,4 @@
-"""Measurements. `python -m bench` alone is the comparison with the peers; --help tells the rest."""
+"""Measurements. `python -m bench` alone is the comparison with the peers; see --help."""
 
 import signal
 import subprocess
@@ -10,13 +10,22 @@ from typing import Any
 
 import click
 
-from bench import catalogs, contenders, scale, single, subscriptions_scale
-from bench.compare import Plan, compare
-from bench.page import page
-from bench.report import table
-from bench.translate import translate as translate_
+from bench.experiments import (
+    catalogs,
+    contenders,
+    replicas,
+    scale,
+    single,
+    subscriptions_scale,
+    translate,
+)
+from bench.experiments.compare import Plan, compare
+from bench.report.page import build_page
+from bench.report.tables import build_table
 
 BOTH = "both"
+SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
+QUICK = {"rounds": 1, "seconds": 1.0}
 
 
 @click.group(invoke_without_command=True, help=__doc__)
@@ -24,30 +33,40 @@ BOTH = "both"
 @click.option("--rounds", type=click.IntRange(1), default=Plan.rounds, show_default=True)
 @click.option("--seconds", type=float, default=Plan.seconds, show_default=True, help="Of a round.")
 @click.option("--connections", type=int, default=Plan.connections, show_default=True)
+@click.option(
+    "--rate", type=float, default=Plan.rate, show_default=True, help="Of the open loop, requests/s."
+)
+@click.option(
+    "--contender", "names", type=click.Choice(list(contenders.PRODUCTS)), multiple=True,
+    help="Measure only this one; may be repeated. Default: all.",
+)  # fmt: skip
 @click.option("--quick", is_flag=True, help="One short round: whether it runs, not how fast.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default="data/bench.html",
     show_default=True, help="Where the HTML page goes.",
 )  # fmt: skip
 @click.pass_context
-def cli(context: click.Context, /, engine: str, out: Path, quick: bool, **plan: Any) -> None:
-    signal.signal(signal.SIGTERM, _leave)
+def cli(
+    context: click.Context, /, engine: str, names: tuple[str, ...], out: Path, quick: bool,
+    **plan: Any,
+) -> None:  # fmt: skip
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     if context.invoked_subcommand is not None:
         return
     if quick:
-        plan |= {"rounds": 1, "seconds": 1.0}
+        plan |= QUICK
     engines = contenders.ENGINES if engine == BOTH else (engine,)
-    outcome = compare(Plan(engines, **plan))
-    click.echo(table(outcome))
+    outcome = compare(Plan(engines, **plan, contenders=names or tuple(contenders.PRODUCTS)))
+    click.echo(build_table(outcome))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(outcome))
+    out.write_text(build_page(outcome))
     click.echo(f"\n{out} has the charts.")
     sys.exit(1 if outcome.broken else 0)
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends what was started, as Ctrl-C does."""
-    raise SystemExit(143)
+def _exit_on_signal(_number: int, _frame: FrameType | None) -> None:
+    """End whatever was started, as on Ctrl-C."""
+    raise SystemExit(SIGTERM_EXIT_CODE)
 
 
 PARTS: tuple[list[str], ...] = (
@@ -55,29 +74,30 @@ PARTS: tuple[list[str], ...] = (
     *(
         ["ramp", "--contender", name, "--engine", engine]
         for engine in contenders.ENGINES
-        for name in scale.PRODUCTS
+        for name in contenders.PRODUCTS
     ),
+    ["replicas"],
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
-    ["catalogs"],
-    ["subscriptions-scale"],
+    *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
+    *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
 )
 
 
-@cli.command(help="All of it, one after the other: about 45 minutes.")
+@cli.command(help="Run every experiment, one after the other: about an hour.")
 def everything() -> None:
-    broken = False
+    is_broken = False
     for words in PARTS:
         click.echo(f"\n$ python -m bench {' '.join(words)}")
         began = time.monotonic()
-        broken |= _ended(words) != 0
+        is_broken |= _run_part(words) != 0
         click.echo(f"({time.monotonic() - began:.0f} s)")
-    sys.exit(1 if broken else 0)
+    sys.exit(1 if is_broken else 0)
 
 
-def _ended(words: list[str]) -> int:
-    """The exit code of one part, which stops what it has started before it ends."""
+def _run_part(words: list[str]) -> int:
+    """Return the exit code of one part, which stops what it has started before it ends."""
     with subprocess.Popen([sys.executable, "-m", "bench", *words]) as part:
         try:
             return part.wait()
@@ -86,18 +106,9 @@ def _ended(words: list[str]) -> int:
             raise
 
 
-@cli.command(help="What one order costs from bytes to the store, in one process.")
-def translate() -> None:
-    translate_()
-
-
-for command in (
-    *single.COMMANDS,
-    *scale.COMMANDS,
-    *catalogs.COMMANDS,
-    *subscriptions_scale.COMMANDS,
-):
-    cli.add_command(command)
+for module in (single, scale, replicas, catalogs, subscriptions_scale, translate):
+    for command in module.COMMANDS:
+        cli.add_command(command)
 
 if __name__ == "__main__":
     cli(prog_name="python -m bench")

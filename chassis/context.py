@@ -6,8 +6,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-
-import grpc
+from typing import Protocol
 
 from chassis.errors import Fault, Invalid, TooLate
 
@@ -26,6 +25,14 @@ class Account:
     role: str
 
 
+class CallContext(Protocol):
+    """What a call asks of its gRPC context."""
+
+    def time_remaining(self) -> float | None: ...
+
+    def is_active(self) -> bool: ...
+
+
 @dataclass(slots=True)
 class Call:
     """One RPC, from its arrival to its response."""
@@ -33,7 +40,7 @@ class Call:
     rpc: str
     request_id: str
     metadata: dict[str, str]
-    context: grpc.ServicerContext | None = None
+    context: CallContext | None = None
     account: Account | None = None
     actor: str = ""  # the account's user on whose behalf it is made; set by authentication
     idempotency_key: str = ""

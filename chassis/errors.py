@@ -1,6 +1,6 @@
 """Refusals, and their encoding as google.rpc.Status.
 
-A service raises one of these at any depth; its interceptor (`chassis.server.interceptor`)
+A service raises one of these at any depth; the interceptor (`chassis.server.interceptor`)
 encodes it, the gateway decodes it, and no other code handles errors:
 
     Refusal                 gRPC status          when
@@ -12,6 +12,7 @@ encodes it, the gateway decodes it, and no other code handles errors:
      +- WrongState          FAILED_PRECONDITION  the current state does not allow it
      +- Busy                ABORTED              a concurrent request holds it; retry
      +- Overloaded          UNAVAILABLE          cannot serve now; retry later
+     +- TooManyCalls        RESOURCE_EXHAUSTED   the service is full; try again
      +- TooLate             DEADLINE_EXCEEDED    the caller has given up
 
 `reason` is stable and meant for programs (ErrorInfo.reason, UPPER_SNAKE). The
@@ -22,11 +23,12 @@ reaches the caller as INTERNAL with an id and no text.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import grpc
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
+
+from chassis.status import Code
 
 DOMAIN = "optigate"
 IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
@@ -47,7 +49,7 @@ class Fault:
 class Refusal(Exception):
     """An expected failure of a request, reported with its reason."""
 
-    code = grpc.StatusCode.INTERNAL
+    code = Code.INTERNAL
     reason = "INTERNAL"
 
     def __init__(
@@ -70,69 +72,76 @@ class Refusal(Exception):
 class Invalid(Refusal):
     """Fields break rules; every one is listed."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
     reason = "INVALID"
 
 
 class Unauthenticated(Refusal):
     """No account, or a wrong secret."""
 
-    code = grpc.StatusCode.UNAUTHENTICATED
+    code = Code.UNAUTHENTICATED
     reason = "UNAUTHENTICATED"
 
 
 class Forbidden(Refusal):
     """The account lacks permission for this."""
 
-    code = grpc.StatusCode.PERMISSION_DENIED
+    code = Code.PERMISSION_DENIED
     reason = "FORBIDDEN"
 
 
 class NotFound(Refusal):
     """Nothing by this id that the caller may see."""
 
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
     reason = "NOT_FOUND"
 
 
 class AlreadyExists(Refusal):
     """The key is taken."""
 
-    code = grpc.StatusCode.ALREADY_EXISTS
+    code = Code.ALREADY_EXISTS
     reason = "ALREADY_EXISTS"
 
 
 class WrongState(Refusal):
     """The current state does not allow this."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
     reason = "WRONG_STATE"
 
 
 class Busy(Refusal):
     """A concurrent request holds what this one needs; retrying is right."""
 
-    code = grpc.StatusCode.ABORTED
+    code = Code.ABORTED
     reason = "BUSY"
 
 
 class Overloaded(Refusal):
     """The service cannot serve this now; retrying later is right."""
 
-    code = grpc.StatusCode.UNAVAILABLE
+    code = Code.UNAVAILABLE
+    reason = "OVERLOADED"
+
+
+class TooManyCalls(Refusal):
+    """The service has as many calls as it takes; try again."""
+
+    code = Code.RESOURCE_EXHAUSTED
     reason = "OVERLOADED"
 
 
 class TooLate(Refusal):
     """The caller has given up; nothing was done."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = Code.DEADLINE_EXCEEDED
     reason = "DEADLINE_EXCEEDED"
 
 
 def encode(refusal: Refusal) -> Status:
     """Encode a refusal as a google.rpc.Status with ErrorInfo and BadRequest."""
-    status = Status(code=refusal.code.value[0], message=refusal.message)
+    status = Status(code=refusal.code, message=refusal.message)
     info = error_details_pb2.ErrorInfo(
         reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata
     )
@@ -157,7 +166,7 @@ def encode(refusal: Refusal) -> Status:
 class Failure:
     """A failed call, as its caller sees it."""
 
-    code: grpc.StatusCode
+    code: Code
     reason: str
     message: str
     faults: tuple[Fault, ...] = ()
@@ -165,14 +174,14 @@ class Failure:
     details: tuple[Any, ...] = ()
 
 
-def decode(error: grpc.RpcError) -> Failure:
-    """Decode a failed call; without ErrorInfo its reason is ''."""
-    call: grpc.Call = error  # type: ignore[assignment]  # grpcio raises calls as errors
-    trailers = dict(call.trailing_metadata() or ())
-    packed = trailers.get(STATUS_TRAILER)
-    if not isinstance(packed, bytes):
-        return Failure(call.code(), "", call.details() or "")
-    status = Status.FromString(packed)
+def decode(code: Code, message: str, details: bytes | None) -> Failure:
+    """Decode a failed call from its code, its message and `grpc-status-details-bin`.
+
+    Without ErrorInfo its reason is ''.
+    """
+    if not details:
+        return Failure(code, "", message)
+    status = Status.FromString(details)
     reason, metadata, faults, rest = "", {}, [], []
     for detail in status.details:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
@@ -182,4 +191,4 @@ def decode(error: grpc.RpcError) -> Failure:
             faults = [Fault(each.field, each.description) for each in bad.field_violations]
         else:
             rest.append(detail)
-    return Failure(call.code(), reason, status.message, tuple(faults), metadata, tuple(rest))
+    return Failure(code, reason, status.message, tuple(faults), metadata, tuple(rest))

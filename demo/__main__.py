@@ -1,4 +1,4 @@
-"""`python -m demo`: migrate, load the demo data, start all four processes, say how to call them."""
+"""`python -m demo`: migrate, load the demo data, start all four processes, print a guide."""
 
 import os
 import signal
@@ -24,8 +24,8 @@ LISTEN = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
-STARTING = 60  # seconds
-SETTLING = 1  # second in which the gateway's other worker finds the services too
+STARTUP_SECONDS = 60
+SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
 
 WELCOME = """
 Optigate is up: {url}      (Ctrl-C drains and stops)
@@ -87,6 +87,7 @@ def serve(environment: dict[str, str], data: str) -> int:
     url = environment.setdefault("GATEWAY_PUBLIC_URL", f"http://{bind}")
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment.setdefault("LOG_DIR", f"{data}/logs")
+    environment.setdefault("REFLECTION", "on")
     supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())
@@ -109,8 +110,8 @@ def prepare(name: str, url: str, *, reset: bool = False) -> None:
 
 
 def welcome(bound: str, url: str) -> None:
-    """Wait until all of it answers, and say how to call it."""
-    end = time.monotonic() + STARTING
+    """Wait until everything is ready, then print how to call it."""
+    end = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
@@ -118,9 +119,12 @@ def welcome(bound: str, url: str) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.3)
     else:
-        print(f"Not ready after {STARTING} s; {bound}/readyz tells what fails.", file=sys.stderr)
+        print(
+            f"Not ready after {STARTUP_SECONDS} s; {bound}/readyz lists what fails.",
+            file=sys.stderr,
+        )
         return
-    time.sleep(SETTLING)
+    time.sleep(SETTLE_SECONDS)
     print(WELCOME.format(url=url), flush=True)
 
 

@@ -1,96 +1,104 @@
-"""The services behind the gateway: channels, deadlines and forwarded headers.
+"""The services behind the gateway: one channel with a bulkhead and a breaker to each.
 
-Each service has two channels: calls that may be repeated (reads, and writes with
-an idempotency key) are retried while the service is unavailable; other writes
-never are.
+At most `MAX_WAITING_CALLS` calls of a worker wait for one service, so that a slow one takes no more
+than its share; more are refused at once. An address that lets deadlines pass is asked `WhoAmI`
+once a second, and gets calls again when it answers. Reads, and writes with an idempotency key, are
+repeated while a service is unavailable; other writes never are.
 """
 
-import json
 import re
-import threading
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import grpc
 from flask import current_app, g, request
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from chassis.context import IDEMPOTENCY_HEADER
 from chassis.errors import Failure, decode
-from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
-from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
-from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
+from chassis.status import Code
+from gateway.channel import Answer, Channel, RpcError
+from protos import orders_pb2, sessions_pb2, subscriptions_pb2
+
+if TYPE_CHECKING:  # the generated stubs say which RPC takes and returns what; grpc is not loaded
+    from grpc import UnaryUnaryMultiCallable
+
+    from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
+    from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
+    from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+MAX_WAITING_CALLS = 48  # for one service, in one worker
+BREAKER_DEADLINES = 5  # that pass without an answer between them
+MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of large carts
 FORWARDED_HEADERS = {
     name: name.lower() for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER)
 }
+SERVICES = {
+    "sessions": sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
+    "orders": orders_pb2.DESCRIPTOR.services_by_name["OrderService"],
+    "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["SubscriptionService"],
+}
+# What the pages call; each of these calls may be repeated.
+PAGE_SERVICES = {
+    "sessions": sessions_pb2.DESCRIPTOR.services_by_name["DoorService"],
+    "orders": orders_pb2.DESCRIPTOR.services_by_name["DashboardService"],
+    "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["ShopperService"],
+}
 _UNPRINTABLE = re.compile(r"[^ -~]")
-_RETRY = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.05s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ],
-    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
-}
-OPTIONS = [
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.max_metadata_size", 64 * 1024),
-    ("grpc.max_receive_message_length", 64 * 1024 * 1024),  # a page of large carts
-    # Reconnect to a service that is back within half a second, not after minutes of backoff.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
-]
-REPEATED = [("grpc.service_config", json.dumps(_RETRY))]
 
 
-STUBS: dict[str, Any] = {
-    "sessions": SessionServiceStub,
-    "orders": OrderServiceStub,
-    "subscriptions": SubscriptionServiceStub,
-}
+class Rpc:
+    """One RPC of a service behind the gateway."""
+
+    __slots__ = ("is_repeatable", "send")
+
+    def __init__(self, send: Callable[..., Answer[Any]], *, is_repeatable: bool) -> None:
+        self.send = send
+        self.is_repeatable = is_repeatable
+
+
+class Stub:
+    """The RPCs of one gRPC service, as attributes."""
+
+    def __init__(
+        self, channel: Channel, service: ServiceDescriptor, *, is_repeatable: bool
+    ) -> None:
+        for name, send in channel.methods(service).items():
+            setattr(self, name, Rpc(send, is_repeatable=is_repeatable))
 
 
 class Backends:
-    """Channels to the services, opened at first use and so never before a fork."""
+    """A channel to each service, opened at its first call and so never before a fork."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.timeout: float = config["RPC_TIMEOUT"]
-        self.addresses: dict[str, str] = {name: config[f"{name.upper()}_ADDR"] for name in STUBS}
-        self._opened: dict[tuple[str, bool], tuple[grpc.Channel, Any]] = {}
-        self._opening = threading.Lock()
-
-    def channel(self, name: str, *, repeat: bool = True) -> grpc.Channel:
-        """Return the channel to a service, with or without retries."""
-        return self._open(name, repeat)[0]
-
-    def stub(self, name: str, *, repeat: bool) -> Any:
-        """Return the stub on that channel."""
-        return self._open(name, repeat)[1]
-
-    def _open(self, name: str, repeat: bool) -> tuple[grpc.Channel, Any]:
-        key = (name, repeat)
-        if key not in self._opened:
-            with self._opening:
-                if key not in self._opened:
-                    options = OPTIONS + (REPEATED if repeat else [])
-                    channel = grpc.insecure_channel(self.addresses[name], options)
-                    self._opened[key] = (channel, STUBS[name](channel))
-        return self._opened[key]
+        self.addresses: dict[str, str] = {name: config[f"{name.upper()}_ADDR"] for name in SERVICES}
+        self.channels = {
+            name: Channel(
+                self.addresses[name],
+                max_receive_bytes=MAX_ANSWER_BYTES,
+                max_waiting=config.get("MAX_WAITING", MAX_WAITING_CALLS),
+                breaker_deadlines=BREAKER_DEADLINES,
+                probe=f"/{service.full_name}/WhoAmI",
+            )
+            for name, service in SERVICES.items()
+        }
+        # Probes of health are not to wait behind, or be refused with, the calls of clients.
+        self.probes = {name: Channel(address) for name, address in self.addresses.items()}
+        self.stubs = {
+            name: Stub(self.channels[name], service, is_repeatable=False)
+            for name, service in SERVICES.items()
+        }
+        self.page_stubs = {
+            name: Stub(self.channels[name], service, is_repeatable=True)
+            for name, service in PAGE_SERVICES.items()
+        }
 
     def close(self) -> None:
         """Close every channel."""
-        for channel, _ in self._opened.values():
+        for channel in (*self.channels.values(), *self.probes.values()):
             channel.close()
 
 
@@ -100,80 +108,81 @@ def backends() -> Backends:
     return found
 
 
-def sessions() -> SessionServiceStub:
-    """Return the sessions service for the current request."""
-    stub: SessionServiceStub = _for_this_request("sessions")
-    return stub
+def sessions() -> "SessionServiceStub":
+    """Return the SessionService."""
+    return cast("SessionServiceStub", backends().stubs["sessions"])
 
 
-def door() -> DoorServiceStub:
-    """Return the DoorService of sessions; all its calls may be repeated."""
-    return DoorServiceStub(backends().channel("sessions"))
+def door() -> "DoorServiceStub":
+    """Return the DoorService of sessions."""
+    return cast("DoorServiceStub", backends().page_stubs["sessions"])
 
 
-def dashboard() -> DashboardServiceStub:
-    """Return the DashboardService of orders; all its calls may be repeated."""
-    return DashboardServiceStub(backends().channel("orders"))
+def orders() -> "OrderServiceStub":
+    """Return the OrderService."""
+    return cast("OrderServiceStub", backends().stubs["orders"])
 
 
-def orders() -> OrderServiceStub:
-    """Return the orders service for the current request."""
-    stub: OrderServiceStub = _for_this_request("orders")
-    return stub
+def dashboard() -> "DashboardServiceStub":
+    """Return the DashboardService of orders."""
+    return cast("DashboardServiceStub", backends().page_stubs["orders"])
 
 
-def subscriptions() -> SubscriptionServiceStub:
-    """Return the subscriptions service for the current request."""
-    stub: SubscriptionServiceStub = _for_this_request("subscriptions")
-    return stub
+def subscriptions() -> "SubscriptionServiceStub":
+    """Return the SubscriptionService."""
+    return cast("SubscriptionServiceStub", backends().stubs["subscriptions"])
 
 
-def shopper() -> ShopperServiceStub:
-    """Return the ShopperService of subscriptions; all its calls may be repeated."""
-    return ShopperServiceStub(backends().channel("subscriptions"))
-
-
-def _for_this_request(name: str) -> Any:
-    return backends().stub(
-        name, repeat=request.method == "GET" or IDEMPOTENCY_HEADER in request.headers
-    )
+def shopper() -> "ShopperServiceStub":
+    """Return the ShopperService of subscriptions."""
+    return cast("ShopperServiceStub", backends().page_stubs["subscriptions"])
 
 
 def call(
-    rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+    rpc: "UnaryUnaryMultiCallable[Request, Response]",
     message: Request,
     *,
     authorization: str | None = None,
 ) -> Response:
-    """Return the service's answer; a failure raises grpc.RpcError.
+    """Return the service's answer; a failure raises RpcError.
 
     An `authorization` replaces the request's own headers.
     """
     headers = request.headers if authorization is None else {"Authorization": authorization}
-    metadata: list[tuple[str, str | bytes]] = [("x-request-id", g.request_id)]
+    metadata = [("x-request-id", g.request_id)]
     for name, key in FORWARDED_HEADERS.items():
         if (value := headers.get(name)) is not None:
             # Metadata is printable ASCII; other characters become spaces, which are refused.
             metadata.append((key, _UNPRINTABLE.sub(" ", value)))
-    timeout, forwarded = backends().timeout, tuple(metadata)
-    if IDEMPOTENCY_HEADER not in headers:
-        return rpc(message, timeout=timeout, metadata=forwarded)
-    response, answered = rpc.with_call(message, timeout=timeout, metadata=forwarded)
-    g.replayed = ("idempotent-replayed", "true") in (answered.trailing_metadata() or ())
-    return response
+    has_key = IDEMPOTENCY_HEADER in headers
+    ours = cast(Rpc, rpc)
+    answer: Answer[Response] = ours.send(
+        message,
+        timeout=backends().timeout,
+        metadata=metadata,
+        repeatable=ours.is_repeatable or has_key or request.method == "GET",
+    )
+    if has_key:
+        g.replayed = ("idempotent-replayed", "true") in answer.trailing_metadata
+    return answer.message
 
 
 def attempt(
-    rpc: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+    rpc: "UnaryUnaryMultiCallable[Request, Response]",
     message: Request,
-    *expected: grpc.StatusCode,
+    *expected: Code,
     authorization: str | None = None,
 ) -> Response | Failure:
     """Return the service's answer, or the failure if its code is one of the expected."""
     try:
         return call(rpc, message, authorization=authorization)
-    except grpc.RpcError as error:
-        failure = decode(error)
+    except RpcError as error:
+        failure = decode_error(error)
         if failure.code not in expected:
             raise
         return failure
+
+
+def decode_error(error: RpcError) -> Failure:
+    """Decode a failed call."""
+    return decode(error.code, error.message, error.details)

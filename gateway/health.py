@@ -2,14 +2,17 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import grpc
-from flask import Blueprint, Response, jsonify
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from flask import Blueprint, Response, jsonify, request
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from gateway.backends import STUBS, Backends, backends
+from gateway.backends import SERVICES, Backends, backends
+from gateway.channel import RpcError
 
 bp = Blueprint("health", __name__)
+CHECK = "/grpc.health.v1.Health/Check"
 CHECK_TIMEOUT_SECONDS = 0.3
+# In a WSGI environment: set while the worker drains.
+DRAINING = "gateway.draining"
 
 
 @bp.get("/livez")
@@ -19,19 +22,25 @@ def get_livez() -> Response:
 
 @bp.get("/readyz")
 def get_readyz() -> tuple[Response, int]:
+    if DRAINING in request.environ:
+        return jsonify(status="draining"), 503
     services = backends()
-    with ThreadPoolExecutor(len(STUBS)) as pool:
-        checks = pool.map(lambda name: _check_service(services, name), STUBS)
-        states = dict(zip(STUBS, checks, strict=True))
+    with ThreadPoolExecutor(len(SERVICES)) as pool:
+        checks = pool.map(lambda name: _check_service(services, name), SERVICES)
+        states = dict(zip(SERVICES, checks, strict=True))
     ok = all(state == "ok" for state in states.values())
     return jsonify(status="ok" if ok else "failing", services=states), 200 if ok else 503
 
 
 def _check_service(services: Backends, name: str) -> str:
-    stub = health_pb2_grpc.HealthStub(services.channel(name, repeat=False))
+    states = services.channels[name].states().values()
+    if states and all(state == "hung" for state in states):
+        return "hung"  # health answers from a pool of its own, so it proves nothing here
     try:
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=CHECK_TIMEOUT_SECONDS)
-    except grpc.RpcError:
+        answer = services.probes[name].unary(
+            CHECK, HealthCheckRequest(), HealthCheckResponse, timeout=CHECK_TIMEOUT_SECONDS
+        )
+    except RpcError:
         return "unreachable"
-    serving = answer.status == health_pb2.HealthCheckResponse.SERVING
+    serving = answer.message.status == HealthCheckResponse.SERVING
     return "ok" if serving else "not serving"

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import grpc
 from flask import Flask, Response, current_app, g, json, request
-from grpc import StatusCode as Code
 from werkzeug.exceptions import HTTPException
 
-from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal, decode
+from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal
 from chassis.messages.reader import to_field_name
+from chassis.status import Code
 from chassis.telemetry import describe, log
 from gateway import pages
+from gateway.backends import decode_error
+from gateway.channel import RpcError
 
 STATUS: dict[Code | str, int] = {
     Code.INVALID_ARGUMENT: 400,
@@ -153,9 +154,9 @@ def register(app: Flask, dialects: Iterable[Dialect]) -> None:
     """Make the application answer every failure, in one of these dialects or the default."""
     app.extensions["dialects"] = tuple(dialects)
 
-    @app.errorhandler(grpc.RpcError)
-    def answer_rpc_error(error: grpc.RpcError) -> Response:
-        return answer_failure(decode(error))
+    @app.errorhandler(RpcError)
+    def answer_rpc_error(error: RpcError) -> Response:
+        return answer_failure(decode_error(error))
 
     @app.errorhandler(Refusal)
     def answer_refusal(refusal: Refusal) -> Response:

@@ -5,13 +5,20 @@ from time import monotonic
 
 from flask import Flask, Response, g, request
 from google.protobuf.message import Message
-from werkzeug.exceptions import LengthRequired
 
 from chassis.context import REQUEST_ID_PATTERN, new_request_id
 from chassis.errors import Invalid
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
 from chassis.telemetry import log
+from gateway.bodies import read_body
+
+# In a WSGI environment: the HTTPException with which the server refuses the request.
+REFUSAL = "gateway.refusal"
+FORWARDED_FOR = (
+    "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
+    "yours, everybody behind that counts as one address."
+)
 
 
 def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
@@ -20,10 +27,8 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
     If the body is unreadable, `ahead` runs first: it raises for callers who may
     not learn what is wrong with it.
     """
-    if "Transfer-Encoding" in request.headers:
-        raise LengthRequired("Send the body with a Content-Length.")
     try:
-        return reader.read(request.get_data(cache=False) or b"{}", **path)
+        return reader.read(read_body() or b"{}", **path)
     except Invalid:
         if ahead is not None:
             ahead()
@@ -54,12 +59,19 @@ def answer(
 
 def register(app: Flask) -> None:
     """Make the application assign an id to every request and log every answer."""
+    warned = app.config["PROXIES"] > 0
 
     @app.before_request
     def begin_request() -> None:
+        nonlocal warned
         received = request.headers.get("X-Request-Id", "")
         g.request_id = received if REQUEST_ID_PATTERN.fullmatch(received) else new_request_id()
         g.started = monotonic()
+        if REFUSAL in request.environ:
+            raise request.environ[REFUSAL]
+        if not warned and "X-Forwarded-For" in request.headers:
+            warned = True
+            log().warning(FORWARDED_FOR)
 
     @app.after_request
     def log_answer(response: Response) -> Response:

@@ -5,11 +5,11 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response
 from flask import request as http_request
-from grpc import StatusCode as Code
 
 from chassis.messages.options import foreign_fields
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
+from chassis.status import Code
 from gateway import backends
 from gateway.backends import call
 from gateway.callers import identify_caller

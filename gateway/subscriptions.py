@@ -4,11 +4,11 @@ from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response
-from grpc import StatusCode as Code
 
 from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
+from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call
 from gateway.callers import identify_caller

@@ -1,4 +1,4 @@
-"""`python -m protos` writes the generated code anew; give a folder to write it elsewhere."""
+"""`python -m protos` regenerates the code; with a folder as argument it writes there."""
 
 import sys
 from importlib.resources import files

@@ -5,9 +5,9 @@ The subscriptions service: contact lenses and eyewear by subscription.
 
 A shop (a merchant of the calling account) solicits a subscription, the
 shopper confirms it, items are activated in store, and boxes of contact
-lenses are handed over against a yearly cap per eye.
+lenses are handed over up to a yearly cap per eye.
 
-Money goes in as integers in minor units and comes out as Money. Ours, where
+Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
@@ -16,7 +16,7 @@ Source: the subscriptions API v1 pages named in the README.
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
 account that does not reference the merchant), PERMISSION_DENIED (an account
 of another role), RESOURCE_EXHAUSTED (busy), DEADLINE_EXCEEDED (the effect is
-then unknown: repeat with the same idempotency key) and INTERNAL.
+then unknown: repeat the call with the same idempotency key) and INTERNAL.
 INVALID_ARGUMENT carries reason MALFORMED (shape) or INVALID (meaning).
 """
 
@@ -38,7 +38,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WhoAmIRequest(_message.Message):
-    """Asks who calls."""
+    """Asks for the calling account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -55,7 +55,7 @@ Global___WhoAmIRequest: _TypeAlias = WhoAmIRequest  # noqa: Y015
 
 @_typing.final
 class WhoAmIResponse(_message.Message):
-    """Who calls."""
+    """The calling account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,7 +93,7 @@ class ReferencedMerchant(_message.Message):
     id: _builtins.str
     """The merchant's id, as in Merchant.id."""
     name: _builtins.str
-    """What the merchant calls itself."""
+    """Name of the merchant as shoppers see it; its id if it has none."""
     @_builtins.property
     def store_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """References of the merchant's stores, sorted."""
@@ -135,9 +135,9 @@ class CreateSubscriptionRequest(_message.Message):
     DISCOUNTS_FIELD_NUMBER: _builtins.int
     CART_ITEMS_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
-    """The merchant's own, unique among the merchant's live subscriptions."""
+    """The merchant's own reference, unique among its live subscriptions."""
     operator_ref: _builtins.str
-    """Who sells: often an e-mail address."""
+    """The person who sells: often an e-mail address."""
     given_names: _builtins.str
     """The shopper's given names."""
     surnames: _builtins.str
@@ -159,14 +159,14 @@ class CreateSubscriptionRequest(_message.Message):
     city: _builtins.str
     """City."""
     discounts: _builtins.str
-    """A JSON array as text, at most 20,000 characters; kept and given back."""
+    """A JSON array as text, at most 20,000 characters; stored and returned as it is."""
     @_builtins.property
     def merchant(self) -> Global___Merchant:
         """The shop."""
 
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
-        """What is subscribed to; not empty."""
+        """The subscribed items; not empty."""
 
     def __init__(
         self,
@@ -243,9 +243,9 @@ class NewCartItem(_message.Message):
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
-    """The merchant's own; only a package may do without."""
+    """The merchant's own reference; optional for a package only."""
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """1 or more; exactly 1 for a contact lens."""
     price_with_tax: _builtins.int
@@ -261,17 +261,15 @@ class NewCartItem(_message.Message):
     exchange_cycle: _builtins.int
     """Months between exchange windows, default 12, 0 for none; contact lens only."""
     id: _builtins.str
-    """UpdateProducts only: an item that is in the cart and stays as it is, named by
-    its CartItem.id. It then has no other field. In a new package it may name an
-    item of a package that goes.
+    """UpdateProducts only: the CartItem.id of an item that is kept as it is. Such an
+    entry has no other field. In a new package it may name an item of a package
+    that is taken out.
     """
     subscription_period: _builtins.str
-    """How long it is subscribed to: only "24 months", the length of every
-    subscription.
-    """
+    """Length of the subscription: only "24 months", that of every subscription."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
-        """A package's items; required there, refused elsewhere."""
+        """A package's items; required for a package, refused elsewhere."""
 
     @_builtins.property
     def product_data(self) -> Global___ProductData:
@@ -327,7 +325,7 @@ Global___NewCartItem: _TypeAlias = NewCartItem  # noqa: Y015
 
 @_typing.final
 class ProductData(_message.Message):
-    """What a contact lens is for."""
+    """The eye that a contact lens is for."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -349,7 +347,7 @@ Global___ProductData: _TypeAlias = ProductData  # noqa: Y015
 
 @_typing.final
 class ListSubscriptionsRequest(_message.Message):
-    """Filters are joined by "and"; a comma separates alternatives where said."""
+    """Filters, all of which must match; a comma separates alternatives where stated."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -367,14 +365,13 @@ class ListSubscriptionsRequest(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
     status: _builtins.str
-    """A subscription status, or several by comma."""
+    """Subscription statuses, separated by commas."""
     payment_status: _builtins.str
-    """A payment status, or several by comma."""
+    """Payment statuses, separated by commas."""
     search: _builtins.str
-    """Words of customer name, phone or reference, or what they begin with, in any
-    order, without regard to case and accents. Of a phone, three characters or
-    more of its last 15 are enough. Of more than eight words the eight longest
-    count.
+    """Words of the customer's name, phone or reference, or their beginnings, in any
+    order, regardless of case, accents and script. A phone is also found by any
+    ending of 3 to 15 digits. Of more than eight words, the eight longest count.
     """
     created_at: _builtins.str
     """A day, current_month or current_year, in the merchant's time zone."""
@@ -389,9 +386,9 @@ class ListSubscriptionsRequest(_message.Message):
     activated_at_to: _builtins.str
     """Last day."""
     merchant_id: _builtins.str
-    """Merchant ids by comma."""
+    """Merchant ids, separated by commas."""
     store_ref: _builtins.str
-    """Store references by comma."""
+    """Store references, separated by commas."""
     page: _builtins.int
     """From 1."""
     per_page: _builtins.int
@@ -438,7 +435,7 @@ class ListSubscriptionsResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def meta(self) -> Global___PageMeta:
-        """Where this page stands."""
+        """Counts of the list."""
 
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subscription]:
@@ -471,7 +468,7 @@ class PageMeta(_message.Message):
     page: _builtins.int
     """From 1."""
     per_page: _builtins.int
-    """Rows a page."""
+    """Rows per page."""
     total_count: _builtins.int
     """Rows in all."""
     total_pages: _builtins.int
@@ -494,7 +491,7 @@ Global___PageMeta: _TypeAlias = PageMeta  # noqa: Y015
 
 @_typing.final
 class GetSubscriptionRequest(_message.Message):
-    """Which subscription."""
+    """The subscription to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -546,24 +543,24 @@ class Subscription(_message.Message):
     """Length of the subscription."""
     status: _builtins.str
     """draft, sent, in_progress, waiting_for_payment, activating, active,
-    cancelled or finished. Activating becomes active with the last item that is
-    handed over, or 30 days after the confirmation; active becomes finished at
-    renewal_at.
+    cancelled or finished. An activating subscription becomes active when its last
+    item is handed over, or 30 days after the confirmation; an active one becomes
+    finished at renewal_at.
     """
     payment_status: _builtins.str
     """pending, paid or failed."""
     reference: _builtins.str
-    """The merchant's own."""
+    """The merchant's own reference."""
     contract_number: _builtins.str
-    """Given at confirmation."""
+    """Assigned at confirmation."""
     discounts: _builtins.str
     """A JSON array as text, as it was sent."""
     last_delivery_date: _builtins.str
     """Day of the newest box delivery, in the merchant's time zone."""
     next_delivery_date: _builtins.str
-    """Day on which the next boxes fall due when the year's boxes are spread
-    evenly; the next anniversary once none remain; absent before the first
-    delivery, and when that day lies after the end.
+    """Day on which the next boxes fall due if the year's boxes are spread evenly;
+    the next anniversary once none remain; absent before the first delivery, and
+    when that day lies after the end.
     """
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -571,7 +568,7 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
-        """When it became active: the anchor of its years."""
+        """When it became active: its years are counted from here."""
 
     @_builtins.property
     def renewal_at(self) -> _timestamp_pb2.Timestamp:
@@ -579,7 +576,7 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def confirmed_at(self) -> _timestamp_pb2.Timestamp:
-        """When the shopper confirmed."""
+        """When it was confirmed."""
 
     @_builtins.property
     def customer(self) -> Global___Customer:
@@ -587,7 +584,7 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def available_actions(self) -> Global___AvailableActions:
-        """What may be done with it now."""
+        """The actions that are allowed now."""
 
     @_builtins.property
     def last_persisted_cart(self) -> Global___Cart:
@@ -595,7 +592,7 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def pending_cart(self) -> Global___Cart:
-        """The cart that UpdateProducts has proposed and nobody has confirmed yet."""
+        """The pending cart: proposed by UpdateProducts, and not confirmed yet."""
 
     def __init__(
         self,
@@ -772,10 +769,10 @@ class Cart(_message.Message):
     reference: _builtins.str
     """The subscription's reference."""
     code: _builtins.str
-    """The unguessable code of the cart link."""
+    """The secret code of the cart link."""
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CartItem]:
-        """In the order sent."""
+        """In the order of the request."""
 
     def __init__(
         self,
@@ -828,11 +825,11 @@ class CartItem(_message.Message):
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
-    """The merchant's own."""
+    """The merchant's own reference."""
     reference_uuid: _builtins.str
     """UUID that activation and box deliveries use."""
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """Pieces."""
     status: _builtins.str
@@ -842,8 +839,8 @@ class CartItem(_message.Message):
     exchange_cycle: _builtins.int
     """Contact lens: months between exchange windows."""
     delivered_boxes: _builtins.int
-    """Contact lens: boxes handed over in the current subscription year, with those
-    of the lenses that it has taken the place of.
+    """Contact lens: boxes handed over in the current subscription year, including
+    those of the lenses that it has replaced.
     """
     remaining_boxes: _builtins.int
     """Contact lens: box_count less delivered_boxes, at least 0."""
@@ -875,27 +872,27 @@ class CartItem(_message.Message):
 
     @_builtins.property
     def cancellation_cost_kept(self) -> Global___Money:
-        """What cancelling now costs when the shopper keeps the item, unless it is free
-        (see CancelSubscription): its monthly price for all months that have not
+        """Cost of cancelling now if the shopper keeps the item, unless cancelling is
+        free (see CancelSubscription): its monthly price for all months that have not
         begun; 0 until it is handed over.
         """
 
     @_builtins.property
     def cancellation_cost_returned(self) -> Global___Money:
-        """The same when he returns it: its monthly price for the
-        months of the current subscription year that have not begun (ours); 0 until
-        it is handed over.
+        """The same if the shopper returns it: its monthly price for the months of the
+        current subscription year that have not begun (ours); 0 until it is handed
+        over.
         """
 
     @_builtins.property
     def warranty_breakage_cost(self) -> Global___Money:
-        """Suggested for a repair: three monthly prices. Absent for a contact lens and a
-        package that holds one.
+        """Suggested charge for a repair: three monthly prices. Absent for a contact lens
+        and a package with one.
         """
 
     @_builtins.property
     def warranty_lost_cost(self) -> Global___Money:
-        """Suggested for a replacement: six monthly prices; absent likewise."""
+        """Suggested charge for a replacement: six monthly prices; absent likewise."""
 
     def __init__(
         self,
@@ -1045,7 +1042,7 @@ class CreateBoxDeliveriesResponse(_message.Message):
     DELIVERIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredItem]:
-        """Each item once, in the order first named."""
+        """Each item once, in the order of the request."""
 
     def __init__(
         self,
@@ -1083,11 +1080,11 @@ class DeliveredItem(_message.Message):
     type: _builtins.str
     """contact_lens_subscription."""
     reference: _builtins.str
-    """The merchant's own."""
+    """The merchant's own reference."""
     reference_uuid: _builtins.str
-    """UUID that was named."""
+    """UUID as in the request."""
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """The item's own quantity."""
     box_count: _builtins.int
@@ -1134,14 +1131,14 @@ Global___DeliveredItem: _TypeAlias = DeliveredItem  # noqa: Y015
 
 @_typing.final
 class OverDelivery(_message.Message):
-    """Detail of a refusal with reason OVER_DELIVERY."""
+    """Detail of an error with reason OVER_DELIVERY: the boxes remaining per item."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OverDeliveredItem]:
-        """One per offending item, in the order first named."""
+        """One entry per offending item, in the order of the request."""
 
     def __init__(
         self,
@@ -1158,7 +1155,7 @@ Global___OverDelivery: _TypeAlias = OverDelivery  # noqa: Y015
 
 @_typing.final
 class OverDeliveredItem(_message.Message):
-    """An item with fewer boxes left than were asked for."""
+    """An item with fewer boxes left than requested."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1167,7 +1164,7 @@ class OverDeliveredItem(_message.Message):
     cart_item_reference_uuid: _builtins.str
     """The item."""
     remaining_boxes: _builtins.int
-    """What is left this year."""
+    """Boxes left this year."""
     def __init__(
         self,
         *,
@@ -1184,7 +1181,7 @@ Global___OverDeliveredItem: _TypeAlias = OverDeliveredItem  # noqa: Y015
 
 @_typing.final
 class ActivateCartItemRequest(_message.Message):
-    """Which item of which subscription."""
+    """The item to hand over."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1210,7 +1207,7 @@ Global___ActivateCartItemRequest: _TypeAlias = ActivateCartItemRequest  # noqa: 
 
 @_typing.final
 class ConfirmSubscriptionRequest(_message.Message):
-    """Which subscription."""
+    """The subscription to confirm."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1242,7 +1239,7 @@ class UpdateProductsRequest(_message.Message):
     """UUID."""
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
-        """What stays (id alone), and what is new; the rest is taken out. Not empty."""
+        """Kept items (id alone) and new ones; all others are taken out. Not empty."""
 
     def __init__(
         self,
@@ -1269,7 +1266,7 @@ class UpdateProductsResponse(_message.Message):
     success: _builtins.bool
     """True."""
     message: _builtins.str
-    """For people, in the merchant's language."""
+    """A message for display, in the merchant's language."""
     def __init__(
         self,
         *,
@@ -1286,7 +1283,7 @@ Global___UpdateProductsResponse: _TypeAlias = UpdateProductsResponse  # noqa: Y0
 
 @_typing.final
 class CancelSubscriptionRequest(_message.Message):
-    """Which subscription to end, and how."""
+    """The subscription to end, and its settlement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1296,7 +1293,7 @@ class CancelSubscriptionRequest(_message.Message):
     subscription_id: _builtins.str
     """UUID."""
     reason: _builtins.str
-    """Why, in the shop's words; required."""
+    """The reason, in the shop's words; required."""
     @_builtins.property
     def summary(self) -> Global___CancellationSummary:
         """Required from 24 hours after the confirmation on, refused before."""
@@ -1318,10 +1315,10 @@ Global___CancelSubscriptionRequest: _TypeAlias = CancelSubscriptionRequest  # no
 
 @_typing.final
 class CancellationSummary(_message.Message):
-    """What shop and shopper have agreed on. Each item that was handed over is named
-    once, as kept or as returned, by its reference_uuid; a package names all that is
-    inside it. One that was not handed over costs nothing: it may be named as
-    returned, or left out.
+    """The settlement that shop and shopper have agreed on. Each item that was handed
+    over is named once, as kept or as returned, by its reference_uuid; a package
+    stands for all of its items. An item that was not handed over costs nothing: it
+    may be named as returned, or left out.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1331,10 +1328,10 @@ class CancellationSummary(_message.Message):
     KEPT_ITEMS_FIELD_NUMBER: _builtins.int
     RETURNED_ITEMS_FIELD_NUMBER: _builtins.int
     purchase_fee: _builtins.int
-    """Minor units, 0 or more: what the shop charges besides. Required."""
+    """Minor units, 0 or more: an additional charge of the shop. Required."""
     total_to_pay: _builtins.int
-    """Minor units: purchase_fee, the cancellation_cost_kept of what is kept and the
-    cancellation_cost_returned of what is returned, summed. Required.
+    """Minor units: the sum of purchase_fee, the cancellation_cost_kept of kept items
+    and the cancellation_cost_returned of returned ones. Required.
     """
     @_builtins.property
     def kept_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1378,7 +1375,7 @@ class CancelSubscriptionResponse(_message.Message):
     success: _builtins.bool
     """True."""
     message: _builtins.str
-    """For people, in the merchant's language."""
+    """A message for display, in the merchant's language."""
     def __init__(
         self,
         *,
@@ -1448,7 +1445,7 @@ class CreateWarrantyEventResponse(_message.Message):
     success: _builtins.bool
     """True."""
     message: _builtins.str
-    """For people, in the merchant's language."""
+    """A message for display, in the merchant's language."""
     def __init__(
         self,
         *,
@@ -1465,7 +1462,7 @@ Global___CreateWarrantyEventResponse: _TypeAlias = CreateWarrantyEventResponse  
 
 @_typing.final
 class CreatePreApprovalRequest(_message.Message):
-    """Who asks for whom."""
+    """A merchant that asks, and the shopper in question."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1502,7 +1499,7 @@ class PreApprovalMerchant(_message.Message):
     REFERENCE_FIELD_NUMBER: _builtins.int
     STORE_REF_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
-    """A merchant that the account references: what Merchant.id is elsewhere."""
+    """A merchant that the account references, as in Merchant.id."""
     store_ref: _builtins.str
     """A store of this merchant."""
     def __init__(
@@ -1521,7 +1518,7 @@ Global___PreApprovalMerchant: _TypeAlias = PreApprovalMerchant  # noqa: Y015
 
 @_typing.final
 class Shopper(_message.Message):
-    """Who would subscribe."""
+    """A person who would subscribe."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1563,9 +1560,9 @@ Global___Shopper: _TypeAlias = Shopper  # noqa: Y015
 
 @_typing.final
 class PreApproval(_message.Message):
-    """An estimate. Ours: approved is an adult of 18 years without a failed payment at
-    this merchant, as long as something is left of the merchant's limit. Who the
-    shopper is tells the nin, in whatever case and with whatever separators.
+    """An estimate. Ours: approved is an adult (18 years) without a failed payment at
+    this merchant, as long as the merchant's limit is not used up. Shoppers are
+    identified by their nin, regardless of its case and separators.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1596,14 +1593,16 @@ Global___PreApproval: _TypeAlias = PreApproval  # noqa: Y015
 
 @_typing.final
 class CreatePriceSimulationRequest(_message.Message):
-    """A cart that nobody has ordered."""
+    """A cart to be priced."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     CART_ITEMS_FIELD_NUMBER: _builtins.int
     merchant_id: _builtins.str
-    """In whose locale and currency; only an account of several merchants has to say."""
+    """The merchant whose locale and currency apply; required only of an account that
+    acts for several merchants.
+    """
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
         """As in CreateSubscription."""
@@ -1636,7 +1635,7 @@ class PriceSimulation(_message.Message):
     """Length of a subscription."""
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimulatedItem]:
-        """In the order sent."""
+        """In the order of the request."""
 
     @_builtins.property
     def total_with_tax(self) -> Global___Money:
@@ -1680,9 +1679,9 @@ class SimulatedItem(_message.Message):
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
-    """The merchant's own."""
+    """The merchant's own reference."""
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """Pieces."""
     @_builtins.property
@@ -1730,7 +1729,7 @@ Global___SimulatedItem: _TypeAlias = SimulatedItem  # noqa: Y015
 
 @_typing.final
 class ListDeliveriesRequest(_message.Message):
-    """Which page of whose ledger."""
+    """A page of a subscription's ledger."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1775,7 +1774,7 @@ class ListDeliveriesResponse(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def meta(self) -> Global___PageMeta:
-        """Where this page stands."""
+        """Counts of the list."""
 
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Delivery]:
@@ -1797,7 +1796,7 @@ Global___ListDeliveriesResponse: _TypeAlias = ListDeliveriesResponse  # noqa: Y0
 
 @_typing.final
 class Delivery(_message.Message):
-    """Boxes of one item that were handed over in one call."""
+    """Boxes of one item handed over in one call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1811,22 +1810,22 @@ class Delivery(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     cart_item_reference_uuid: _builtins.str
-    """The contact lens, which may have been taken out of the cart since."""
+    """The contact lens; it may have been taken out of the cart since."""
     reference: _builtins.str
-    """The merchant's own."""
+    """The merchant's own reference."""
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """Boxes."""
     subscription_year: _builtins.int
-    """The subscription year that they count in, from 1."""
+    """The subscription year in which they count, from 1."""
     account: _builtins.str
-    """Who: the name of the account that registered them."""
+    """Name of the account that registered them."""
     request_id: _builtins.str
     """X-Request-Id of that call."""
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When they were handed over."""
 
     @_builtins.property
     def product_data(self) -> Global___ProductData:
@@ -1855,7 +1854,7 @@ Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
 
 @_typing.final
 class RecordPaymentRequest(_message.Message):
-    """How a payment went."""
+    """The outcome of a payment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1864,7 +1863,7 @@ class RecordPaymentRequest(_message.Message):
     subscription_id: _builtins.str
     """UUID."""
     successful: _builtins.bool
-    """Whether it was paid; required."""
+    """True if it was paid; required."""
     def __init__(
         self,
         *,
@@ -1883,7 +1882,7 @@ Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
 
 @_typing.final
 class SendEmailRequest(_message.Message):
-    """Whose cart link to send."""
+    """The subscription whose cart link is sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1905,13 +1904,13 @@ Global___SendEmailRequest: _TypeAlias = SendEmailRequest  # noqa: Y015
 
 @_typing.final
 class SendEmailResponse(_message.Message):
-    """It is on its way."""
+    """The message is on its way."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
-    """For people, in the merchant's language."""
+    """A message for display, in the merchant's language."""
     def __init__(
         self,
         *,
@@ -1927,7 +1926,7 @@ Global___SendEmailResponse: _TypeAlias = SendEmailResponse  # noqa: Y015
 
 @_typing.final
 class SendSmsRequest(_message.Message):
-    """Whose cart link to send."""
+    """The subscription whose cart link is sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1949,13 +1948,13 @@ Global___SendSmsRequest: _TypeAlias = SendSmsRequest  # noqa: Y015
 
 @_typing.final
 class SendSmsResponse(_message.Message):
-    """It is on its way."""
+    """The message is on its way."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MESSAGE_FIELD_NUMBER: _builtins.int
     message: _builtins.str
-    """For people, in the merchant's language."""
+    """A message for display, in the merchant's language."""
     def __init__(
         self,
         *,
@@ -1971,7 +1970,7 @@ Global___SendSmsResponse: _TypeAlias = SendSmsResponse  # noqa: Y015
 
 @_typing.final
 class GetCartByCodeRequest(_message.Message):
-    """Which cart."""
+    """The cart to return."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1993,7 +1992,7 @@ Global___GetCartByCodeRequest: _TypeAlias = GetCartByCodeRequest  # noqa: Y015
 
 @_typing.final
 class ConfirmCartByCodeRequest(_message.Message):
-    """Which cart the shopper confirms."""
+    """The cart to confirm."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2002,7 +2001,7 @@ class ConfirmCartByCodeRequest(_message.Message):
     code: _builtins.str
     """Cart.code."""
     terms_accepted: _builtins.bool
-    """Whether the shopper accepts the terms; required to be true."""
+    """True if the shopper accepts the terms; required."""
     def __init__(
         self,
         *,
@@ -2019,7 +2018,7 @@ Global___ConfirmCartByCodeRequest: _TypeAlias = ConfirmCartByCodeRequest  # noqa
 
 @_typing.final
 class ShopperCart(_message.Message):
-    """A cart as its shopper is shown it."""
+    """A cart as its shopper sees it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2037,16 +2036,16 @@ class ShopperCart(_message.Message):
     CONTRACT_NUMBER_FIELD_NUMBER: _builtins.int
     ENDS_ON_FIELD_NUMBER: _builtins.int
     state: _builtins.str
-    """open: it waits for the shopper. change: so does this change of a subscription.
-    waiting_for_payment and confirmed: the shopper has confirmed. ended: cancelled
-    or finished.
+    """open: the solicited cart waits for the shopper. change: a proposed change does.
+    waiting_for_payment and confirmed: it is confirmed. ended: the subscription is
+    cancelled or finished.
     """
     shop: _builtins.str
     """Name of the merchant."""
     locale: _builtins.str
     """The merchant's, "es-ES"."""
     terms_url: _builtins.str
-    """The merchant's terms, if there is a page of them."""
+    """Address of the merchant's terms, if it has any."""
     given_names: _builtins.str
     """The shopper's given names."""
     total_months: _builtins.int
@@ -2054,7 +2053,7 @@ class ShopperCart(_message.Message):
     confirmed_on: _builtins.str
     """Day of the confirmation in the merchant's time zone, "YYYY-MM-DD"."""
     contract_number: _builtins.str
-    """Given at confirmation."""
+    """Assigned at confirmation."""
     ends_on: _builtins.str
     """Day on which the months are over, in the merchant's time zone; once active."""
     @_builtins.property
@@ -2071,7 +2070,7 @@ class ShopperCart(_message.Message):
 
     @_builtins.property
     def monthly_before(self) -> Global___Money:
-        """Change: what those cost a month."""
+        """Change: the monthly price of the items in force."""
 
     def __init__(
         self,
@@ -2119,7 +2118,7 @@ Global___ShopperCart: _TypeAlias = ShopperCart  # noqa: Y015
 
 @_typing.final
 class ShopperItem(_message.Message):
-    """An item as the shopper is shown it."""
+    """An item as the shopper sees it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2131,7 +2130,7 @@ class ShopperItem(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     CHANGES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """For people."""
+    """Name for display."""
     quantity: _builtins.int
     """Pieces."""
     eye: _builtins.str
@@ -2139,7 +2138,7 @@ class ShopperItem(_message.Message):
     boxes_a_year: _builtins.int
     """Contact lens: boxes per subscription year for this eye."""
     changes: _builtins.bool
-    """Change: whether it comes in (or, among items_before, goes)."""
+    """Change: true for an item that is added (among items_before: taken out)."""
     @_builtins.property
     def monthly(self) -> Global___Money:
         """A month, of all pieces."""

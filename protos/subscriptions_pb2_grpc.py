@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SubscriptionServiceStub:
-    """What shops call. Needs an account with role "client".
+    """The RPCs of shops. They require an account with role "client".
     """
 
     def __init__(self, channel):
@@ -108,11 +108,11 @@ class SubscriptionServiceStub:
 
 
 class SubscriptionServiceServicer:
-    """What shops call. Needs an account with role "client".
+    """The RPCs of shops. They require an account with role "client".
     """
 
     def CreateSubscription(self, request, context):
-        """Solicits a subscription, which the shopper is then to confirm.
+        """Solicits a subscription, which then waits for the shopper's confirmation.
         INVALID_ARGUMENT; UNAUTHENTICATED for a merchant of another account;
         ALREADY_EXISTS when a live subscription of the merchant has the reference.
         """
@@ -128,7 +128,8 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSubscription(self, request, context):
-        """Gives one subscription. NOT_FOUND; UNAUTHENTICATED for another's merchant.
+        """Returns one subscription. NOT_FOUND; UNAUTHENTICATED for a merchant of another
+        account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,9 +139,9 @@ class SubscriptionServiceServicer:
         """Registers boxes handed over, all or nothing, up to box_count per eye and
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
-        (INVALID), in this order. More than remains: INVALID_ARGUMENT with reason
+        (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
         OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
-        carry one idempotency key.
+        have the same idempotency key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,7 +149,7 @@ class SubscriptionServiceServicer:
 
     def ActivateCartItem(self, request, context):
         """Marks an item as handed over in store; the last one activates the
-        subscription. A repeated call answers the item unchanged. NOT_FOUND;
+        subscription. A repeated call returns the item unchanged. NOT_FOUND;
         FAILED_PRECONDITION before confirmation and after the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -156,28 +157,28 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProducts(self, request, context):
-        """Proposes a whole new cart for an active subscription. It pends, in the place
-        of one that pended before, until the shopper or staff confirms it; until then
-        the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
-        INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
-        item is to be taken out though the payment does not stand at paid, or no
-        exchange of it is due: in this order.
+        """Proposes a whole new cart for an active subscription. It replaces an earlier
+        pending cart, and waits until the shopper or staff confirms it; until then the
+        cart in force applies. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the subscription is
+        not active; INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) when an item would be taken out although the payment status is
+        not paid, or no exchange of it is due: in this order.
 
         Ours, where the source is silent. An update that takes an item out is an
-        exchange; one that only brings items in is not, and needs no paid status.
-        Of glasses, one exchange belongs to the first year, and one more to each year
-        that has elapsed since the activation; unused ones stay. A merchant may allow
-        none in the first year: then it is one for each year that has elapsed. A
-        contact lens has its own windows in the place of years, counted for its eye:
-        one exchange at once, and one more for each exchange_cycle that has elapsed;
-        0 closes the window for good, and where the merchant allows none in the
-        first year it stays closed for as long. An exchange is used when it is
-        confirmed; all is checked again then. The length, total_months, stays as it
-        is. Boxes handed over this year for an eye count against its new lens, or
-        where none came in against one that stays: an exchange gives no box twice.
-        Those of a lens for both eyes count for each eye, those of each eye for the
-        lens for both.
+        exchange; one that only adds items is not, and needs no paid status. Glasses
+        may be exchanged once in the first year, and once more for each year that has
+        elapsed since the activation; unused exchanges remain available. A merchant
+        may allow none in the first year: then it is one for each elapsed year. A
+        contact lens has its own windows instead of years, counted for its eye: one
+        exchange at once, and one more for each exchange_cycle that has elapsed; 0
+        allows none at all, and where the merchant allows none in the first year, the
+        first window opens after it. An exchange counts once it is confirmed, and
+        everything is checked again then. The length, total_months, does not change.
+        Boxes handed over this year for an eye count against its new lens, or against
+        a remaining one where no new lens was added, so that an exchange yields no
+        additional boxes. Boxes of a lens for both eyes count against each eye, those
+        of each eye against the lens for both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +186,7 @@ class SubscriptionServiceServicer:
 
     def CancelSubscription(self, request, context):
         """Ends a subscription: for free before the confirmation and within 24 hours
-        after it, later at the cost of its items, which the caller has to know (see
+        after it, later at the cost of its items, which the caller has to state (see
         CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
         (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
         INVALID_ARGUMENT (INVALID), in this order.
@@ -196,7 +197,7 @@ class SubscriptionServiceServicer:
 
     def CreateWarrantyEvent(self, request, context):
         """Registers the repair or replacement of an item that was handed over and is
-        neither a contact lens nor a package that holds one. NOT_FOUND;
+        neither a contact lens nor a package with one. NOT_FOUND;
         UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
         FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
         the end.
@@ -207,7 +208,7 @@ class SubscriptionServiceServicer:
 
     def CreatePreApproval(self, request, context):
         """Estimates whether a shopper would be accepted, and up to which price.
-        Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+        No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
         merchant of another account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -215,7 +216,7 @@ class SubscriptionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreatePriceSimulation(self, request, context):
-        """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+        """Computes what a cart would cost a month. Nothing is stored. INVALID_ARGUMENT;
         UNAUTHENTICATED for a merchant of another account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -224,33 +225,33 @@ class SubscriptionServiceServicer:
 
     def ListDeliveries(self, request, context):
         """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
-        UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+        UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendEmail(self, request, context):
-        """Sends the cart link to the shopper by e-mail: of the cart that pends, else
-        of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
-        does not allow it: no such subscription, another state (not waiting for
-        payment, unless the merchant is Mexican), no address, or 5 messages for this
-        cart before; UNAUTHENTICATED for another's merchant.
+        """Sends the link of the waiting cart to the shopper by e-mail: of the pending
+        cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
+        whenever it is not allowed: no such subscription, another status (not waiting
+        for payment, unless the merchant is Mexican), no address, or 5 earlier messages
+        for this cart; UNAUTHENTICATED for a merchant of another account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendSms(self, request, context):
-        """The same by SMS, before and while waiting for payment; at most 3 for a cart.
+        """The same by SMS, allowed before and while waiting for payment; at most 3 for
+        a cart.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WhoAmI(self, request, context):
-        """Returns who calls: the account of the credentials, and the merchants that it
-        acts for. Has no effect.
+        """Returns the calling account and the merchants that it acts for. Has no effect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -338,7 +339,7 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionService:
-    """What shops call. Needs an account with role "client".
+    """The RPCs of shops. They require an account with role "client".
     """
 
     @staticmethod
@@ -721,7 +722,7 @@ class SubscriptionService:
 
 
 class SubscriptionDeskServiceStub:
-    """What the operator's own staff and systems call. Needs role "staff".
+    """The RPCs of the operator's own staff and systems. They require role "staff".
     """
 
     def __init__(self, channel):
@@ -743,24 +744,24 @@ class SubscriptionDeskServiceStub:
 
 
 class SubscriptionDeskServiceServicer:
-    """What the operator's own staff and systems call. Needs role "staff".
+    """The RPCs of the operator's own staff and systems. They require role "staff".
     """
 
     def ConfirmSubscription(self, request, context):
-        """Confirms for the shopper what waits for him: draft, sent, in_progress or
-        waiting_for_payment becomes activating, whatever the payment; of a confirmed
-        one the cart that UpdateProducts has proposed comes into force. Where nothing
-        waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
-        when it has ended, and when a proposed cart is not allowed any more.
+        """Confirms for the shopper whatever waits for them: draft, sent, in_progress or
+        waiting_for_payment becomes activating, whatever the payment status; in a
+        confirmed subscription, the pending cart comes into force. If nothing waits,
+        the subscription is returned unchanged. NOT_FOUND; FAILED_PRECONDITION when it
+        has ended, and when the pending cart is no longer allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RecordPayment(self, request, context):
-        """Records how the payment stands: paid or failed. A paid one that was waiting
-        for it is confirmed and becomes activating. The same again changes nothing.
-        NOT_FOUND; FAILED_PRECONDITION when it has ended.
+        """Records the outcome of the payment: paid or failed. A subscription that was
+        waiting for it is confirmed and becomes activating. Repeating the call changes
+        nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -788,7 +789,7 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SubscriptionDeskService:
-    """What the operator's own staff and systems call. Needs role "staff".
+    """The RPCs of the operator's own staff and systems. They require role "staff".
     """
 
     @staticmethod
@@ -847,9 +848,9 @@ class SubscriptionDeskService:
 
 
 class ShopperServiceStub:
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     def __init__(self, channel):
@@ -871,26 +872,25 @@ class ShopperServiceStub:
 
 
 class ShopperServiceServicer:
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     def GetCartByCode(self, request, context):
-        """Gives the cart behind a code, as the shopper is shown it. The first reading
-        brings a draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. The first call moves a
+        draft or sent subscription to in_progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmCartByCode(self, request, context):
-        """Confirms the cart behind a code for the shopper, and gives it as it stands
-        then. A solicited one goes to activating when it is paid, else to
-        waiting_for_payment; a changed one comes into force. Whatever is confirmed
-        already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
-        are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
-        not possible any more.
+        """Confirms the cart behind a code for the shopper, and returns it. A solicited
+        subscription moves to activating when it is paid, else to waiting_for_payment;
+        a changed cart comes into force. A cart that is confirmed already, or has
+        ended, is returned unchanged. INVALID_ARGUMENT when the terms are not accepted;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is no longer allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -918,9 +918,9 @@ def add_ShopperServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ShopperService:
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     @staticmethod

@@ -5,9 +5,9 @@ The subscriptions service: contact lenses and eyewear by subscription.
 
 A shop (a merchant of the calling account) solicits a subscription, the
 shopper confirms it, items are activated in store, and boxes of contact
-lenses are handed over against a yearly cap per eye.
+lenses are handed over up to a yearly cap per eye.
 
-Money goes in as integers in minor units and comes out as Money. Ours, where
+Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
@@ -16,7 +16,7 @@ Source: the subscriptions API v1 pages named in the README.
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
 account that does not reference the merchant), PERMISSION_DENIED (an account
 of another role), RESOURCE_EXHAUSTED (busy), DEADLINE_EXCEEDED (the effect is
-then unknown: repeat with the same idempotency key) and INTERNAL.
+then unknown: repeat the call with the same idempotency key) and INTERNAL.
 INVALID_ARGUMENT carries reason MALFORMED (shape) or INVALID (meaning).
 """
 
@@ -44,193 +44,197 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SubscriptionServiceStub:
-    """What shops call. Needs an account with role "client"."""
+    """The RPCs of shops. They require an account with role "client"."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SubscriptionServiceAsyncStub: ...
     CreateSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateSubscriptionRequest, _subscriptions_pb2.Subscription]
-    """Solicits a subscription, which the shopper is then to confirm.
+    """Solicits a subscription, which then waits for the shopper's confirmation.
     INVALID_ARGUMENT; UNAUTHENTICATED for a merchant of another account;
     ALREADY_EXISTS when a live subscription of the merchant has the reference.
     """
     ListSubscriptions: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListSubscriptionsRequest, _subscriptions_pb2.ListSubscriptionsResponse]
     """Lists subscriptions of the account's merchants, newest first."""
     GetSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetSubscriptionRequest, _subscriptions_pb2.Subscription]
-    """Gives one subscription. NOT_FOUND; UNAUTHENTICATED for another's merchant."""
+    """Returns one subscription. NOT_FOUND; UNAUTHENTICATED for a merchant of another
+    account.
+    """
     CreateBoxDeliveries: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateBoxDeliveriesRequest, _subscriptions_pb2.CreateBoxDeliveriesResponse]
     """Registers boxes handed over, all or nothing, up to box_count per eye and
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
-    (INVALID), in this order. More than remains: INVALID_ARGUMENT with reason
+    (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
     OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
-    carry one idempotency key.
+    have the same idempotency key.
     """
     ActivateCartItem: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]
     """Marks an item as handed over in store; the last one activates the
-    subscription. A repeated call answers the item unchanged. NOT_FOUND;
+    subscription. A repeated call returns the item unchanged. NOT_FOUND;
     FAILED_PRECONDITION before confirmation and after the end.
     """
     UpdateProducts: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateProductsRequest, _subscriptions_pb2.UpdateProductsResponse]
-    """Proposes a whole new cart for an active subscription. It pends, in the place
-    of one that pended before, until the shopper or staff confirms it; until then
-    the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
-    INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
-    item is to be taken out though the payment does not stand at paid, or no
-    exchange of it is due: in this order.
+    """Proposes a whole new cart for an active subscription. It replaces an earlier
+    pending cart, and waits until the shopper or staff confirms it; until then the
+    cart in force applies. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the subscription is
+    not active; INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) when an item would be taken out although the payment status is
+    not paid, or no exchange of it is due: in this order.
 
     Ours, where the source is silent. An update that takes an item out is an
-    exchange; one that only brings items in is not, and needs no paid status.
-    Of glasses, one exchange belongs to the first year, and one more to each year
-    that has elapsed since the activation; unused ones stay. A merchant may allow
-    none in the first year: then it is one for each year that has elapsed. A
-    contact lens has its own windows in the place of years, counted for its eye:
-    one exchange at once, and one more for each exchange_cycle that has elapsed;
-    0 closes the window for good, and where the merchant allows none in the
-    first year it stays closed for as long. An exchange is used when it is
-    confirmed; all is checked again then. The length, total_months, stays as it
-    is. Boxes handed over this year for an eye count against its new lens, or
-    where none came in against one that stays: an exchange gives no box twice.
-    Those of a lens for both eyes count for each eye, those of each eye for the
-    lens for both.
+    exchange; one that only adds items is not, and needs no paid status. Glasses
+    may be exchanged once in the first year, and once more for each year that has
+    elapsed since the activation; unused exchanges remain available. A merchant
+    may allow none in the first year: then it is one for each elapsed year. A
+    contact lens has its own windows instead of years, counted for its eye: one
+    exchange at once, and one more for each exchange_cycle that has elapsed; 0
+    allows none at all, and where the merchant allows none in the first year, the
+    first window opens after it. An exchange counts once it is confirmed, and
+    everything is checked again then. The length, total_months, does not change.
+    Boxes handed over this year for an eye count against its new lens, or against
+    a remaining one where no new lens was added, so that an exchange yields no
+    additional boxes. Boxes of a lens for both eyes count against each eye, those
+    of each eye against the lens for both.
     """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]
     """Ends a subscription: for free before the confirmation and within 24 hours
-    after it, later at the cost of its items, which the caller has to know (see
+    after it, later at the cost of its items, which the caller has to state (see
     CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
     (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
     INVALID_ARGUMENT (INVALID), in this order.
     """
     CreateWarrantyEvent: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateWarrantyEventRequest, _subscriptions_pb2.CreateWarrantyEventResponse]
     """Registers the repair or replacement of an item that was handed over and is
-    neither a contact lens nor a package that holds one. NOT_FOUND;
+    neither a contact lens nor a package with one. NOT_FOUND;
     UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
     """
     CreatePreApproval: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]
     """Estimates whether a shopper would be accepted, and up to which price.
-    Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+    No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
     merchant of another account.
     """
     CreatePriceSimulation: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePriceSimulationRequest, _subscriptions_pb2.PriceSimulation]
-    """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+    """Computes what a cart would cost a month. Nothing is stored. INVALID_ARGUMENT;
     UNAUTHENTICATED for a merchant of another account.
     """
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
-    UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+    UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
     """
     SendEmail: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]
-    """Sends the cart link to the shopper by e-mail: of the cart that pends, else
-    of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
-    does not allow it: no such subscription, another state (not waiting for
-    payment, unless the merchant is Mexican), no address, or 5 messages for this
-    cart before; UNAUTHENTICATED for another's merchant.
+    """Sends the link of the waiting cart to the shopper by e-mail: of the pending
+    cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
+    whenever it is not allowed: no such subscription, another status (not waiting
+    for payment, unless the merchant is Mexican), no address, or 5 earlier messages
+    for this cart; UNAUTHENTICATED for a merchant of another account.
     """
     SendSms: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]
-    """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
-    WhoAmI: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]
-    """Returns who calls: the account of the credentials, and the merchants that it
-    acts for. Has no effect.
+    """The same by SMS, allowed before and while waiting for payment; at most 3 for
+    a cart.
     """
+    WhoAmI: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]
+    """Returns the calling account and the merchants that it acts for. Has no effect."""
 
 @_typing.type_check_only
 class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
-    """What shops call. Needs an account with role "client"."""
+    """The RPCs of shops. They require an account with role "client"."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateSubscriptionRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
-    """Solicits a subscription, which the shopper is then to confirm.
+    """Solicits a subscription, which then waits for the shopper's confirmation.
     INVALID_ARGUMENT; UNAUTHENTICATED for a merchant of another account;
     ALREADY_EXISTS when a live subscription of the merchant has the reference.
     """
     ListSubscriptions: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListSubscriptionsRequest, _subscriptions_pb2.ListSubscriptionsResponse]  # type: ignore[assignment]
     """Lists subscriptions of the account's merchants, newest first."""
     GetSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetSubscriptionRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
-    """Gives one subscription. NOT_FOUND; UNAUTHENTICATED for another's merchant."""
+    """Returns one subscription. NOT_FOUND; UNAUTHENTICATED for a merchant of another
+    account.
+    """
     CreateBoxDeliveries: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateBoxDeliveriesRequest, _subscriptions_pb2.CreateBoxDeliveriesResponse]  # type: ignore[assignment]
     """Registers boxes handed over, all or nothing, up to box_count per eye and
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
-    (INVALID), in this order. More than remains: INVALID_ARGUMENT with reason
+    (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
     OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
-    carry one idempotency key.
+    have the same idempotency key.
     """
     ActivateCartItem: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]  # type: ignore[assignment]
     """Marks an item as handed over in store; the last one activates the
-    subscription. A repeated call answers the item unchanged. NOT_FOUND;
+    subscription. A repeated call returns the item unchanged. NOT_FOUND;
     FAILED_PRECONDITION before confirmation and after the end.
     """
     UpdateProducts: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateProductsRequest, _subscriptions_pb2.UpdateProductsResponse]  # type: ignore[assignment]
-    """Proposes a whole new cart for an active subscription. It pends, in the place
-    of one that pended before, until the shopper or staff confirms it; until then
-    the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
-    INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
-    item is to be taken out though the payment does not stand at paid, or no
-    exchange of it is due: in this order.
+    """Proposes a whole new cart for an active subscription. It replaces an earlier
+    pending cart, and waits until the shopper or staff confirms it; until then the
+    cart in force applies. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the subscription is
+    not active; INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) when an item would be taken out although the payment status is
+    not paid, or no exchange of it is due: in this order.
 
     Ours, where the source is silent. An update that takes an item out is an
-    exchange; one that only brings items in is not, and needs no paid status.
-    Of glasses, one exchange belongs to the first year, and one more to each year
-    that has elapsed since the activation; unused ones stay. A merchant may allow
-    none in the first year: then it is one for each year that has elapsed. A
-    contact lens has its own windows in the place of years, counted for its eye:
-    one exchange at once, and one more for each exchange_cycle that has elapsed;
-    0 closes the window for good, and where the merchant allows none in the
-    first year it stays closed for as long. An exchange is used when it is
-    confirmed; all is checked again then. The length, total_months, stays as it
-    is. Boxes handed over this year for an eye count against its new lens, or
-    where none came in against one that stays: an exchange gives no box twice.
-    Those of a lens for both eyes count for each eye, those of each eye for the
-    lens for both.
+    exchange; one that only adds items is not, and needs no paid status. Glasses
+    may be exchanged once in the first year, and once more for each year that has
+    elapsed since the activation; unused exchanges remain available. A merchant
+    may allow none in the first year: then it is one for each elapsed year. A
+    contact lens has its own windows instead of years, counted for its eye: one
+    exchange at once, and one more for each exchange_cycle that has elapsed; 0
+    allows none at all, and where the merchant allows none in the first year, the
+    first window opens after it. An exchange counts once it is confirmed, and
+    everything is checked again then. The length, total_months, does not change.
+    Boxes handed over this year for an eye count against its new lens, or against
+    a remaining one where no new lens was added, so that an exchange yields no
+    additional boxes. Boxes of a lens for both eyes count against each eye, those
+    of each eye against the lens for both.
     """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
     """Ends a subscription: for free before the confirmation and within 24 hours
-    after it, later at the cost of its items, which the caller has to know (see
+    after it, later at the cost of its items, which the caller has to state (see
     CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
     (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
     INVALID_ARGUMENT (INVALID), in this order.
     """
     CreateWarrantyEvent: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreateWarrantyEventRequest, _subscriptions_pb2.CreateWarrantyEventResponse]  # type: ignore[assignment]
     """Registers the repair or replacement of an item that was handed over and is
-    neither a contact lens nor a package that holds one. NOT_FOUND;
+    neither a contact lens nor a package with one. NOT_FOUND;
     UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
     """
     CreatePreApproval: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]  # type: ignore[assignment]
     """Estimates whether a shopper would be accepted, and up to which price.
-    Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+    No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
     merchant of another account.
     """
     CreatePriceSimulation: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePriceSimulationRequest, _subscriptions_pb2.PriceSimulation]  # type: ignore[assignment]
-    """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+    """Computes what a cart would cost a month. Nothing is stored. INVALID_ARGUMENT;
     UNAUTHENTICATED for a merchant of another account.
     """
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
-    UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+    UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
     """
     SendEmail: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]  # type: ignore[assignment]
-    """Sends the cart link to the shopper by e-mail: of the cart that pends, else
-    of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
-    does not allow it: no such subscription, another state (not waiting for
-    payment, unless the merchant is Mexican), no address, or 5 messages for this
-    cart before; UNAUTHENTICATED for another's merchant.
+    """Sends the link of the waiting cart to the shopper by e-mail: of the pending
+    cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
+    whenever it is not allowed: no such subscription, another status (not waiting
+    for payment, unless the merchant is Mexican), no address, or 5 earlier messages
+    for this cart; UNAUTHENTICATED for a merchant of another account.
     """
     SendSms: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendSmsRequest, _subscriptions_pb2.SendSmsResponse]  # type: ignore[assignment]
-    """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
-    WhoAmI: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]  # type: ignore[assignment]
-    """Returns who calls: the account of the credentials, and the merchants that it
-    acts for. Has no effect.
+    """The same by SMS, allowed before and while waiting for payment; at most 3 for
+    a cart.
     """
+    WhoAmI: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.WhoAmIRequest, _subscriptions_pb2.WhoAmIResponse]  # type: ignore[assignment]
+    """Returns the calling account and the merchants that it acts for. Has no effect."""
 
 class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What shops call. Needs an account with role "client"."""
+    """The RPCs of shops. They require an account with role "client"."""
 
     @_abc_1.abstractmethod
     def CreateSubscription(
@@ -238,7 +242,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.CreateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
-        """Solicits a subscription, which the shopper is then to confirm.
+        """Solicits a subscription, which then waits for the shopper's confirmation.
         INVALID_ARGUMENT; UNAUTHENTICATED for a merchant of another account;
         ALREADY_EXISTS when a live subscription of the merchant has the reference.
         """
@@ -257,7 +261,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.GetSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
-        """Gives one subscription. NOT_FOUND; UNAUTHENTICATED for another's merchant."""
+        """Returns one subscription. NOT_FOUND; UNAUTHENTICATED for a merchant of another
+        account.
+        """
 
     @_abc_1.abstractmethod
     def CreateBoxDeliveries(
@@ -268,9 +274,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Registers boxes handed over, all or nothing, up to box_count per eye and
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
-        (INVALID), in this order. More than remains: INVALID_ARGUMENT with reason
+        (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
         OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
-        carry one idempotency key.
+        have the same idempotency key.
         """
 
     @_abc_1.abstractmethod
@@ -280,7 +286,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.CartItem, _abc.Awaitable[_subscriptions_pb2.CartItem]]:
         """Marks an item as handed over in store; the last one activates the
-        subscription. A repeated call answers the item unchanged. NOT_FOUND;
+        subscription. A repeated call returns the item unchanged. NOT_FOUND;
         FAILED_PRECONDITION before confirmation and after the end.
         """
 
@@ -290,28 +296,28 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.UpdateProductsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.UpdateProductsResponse, _abc.Awaitable[_subscriptions_pb2.UpdateProductsResponse]]:
-        """Proposes a whole new cart for an active subscription. It pends, in the place
-        of one that pended before, until the shopper or staff confirms it; until then
-        the cart in force stays. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
-        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when it is not active;
-        INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason NOT_ALLOWED) when an
-        item is to be taken out though the payment does not stand at paid, or no
-        exchange of it is due: in this order.
+        """Proposes a whole new cart for an active subscription. It replaces an earlier
+        pending cart, and waits until the shopper or staff confirms it; until then the
+        cart in force applies. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the subscription is
+        not active; INVALID_ARGUMENT (INVALID); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) when an item would be taken out although the payment status is
+        not paid, or no exchange of it is due: in this order.
 
         Ours, where the source is silent. An update that takes an item out is an
-        exchange; one that only brings items in is not, and needs no paid status.
-        Of glasses, one exchange belongs to the first year, and one more to each year
-        that has elapsed since the activation; unused ones stay. A merchant may allow
-        none in the first year: then it is one for each year that has elapsed. A
-        contact lens has its own windows in the place of years, counted for its eye:
-        one exchange at once, and one more for each exchange_cycle that has elapsed;
-        0 closes the window for good, and where the merchant allows none in the
-        first year it stays closed for as long. An exchange is used when it is
-        confirmed; all is checked again then. The length, total_months, stays as it
-        is. Boxes handed over this year for an eye count against its new lens, or
-        where none came in against one that stays: an exchange gives no box twice.
-        Those of a lens for both eyes count for each eye, those of each eye for the
-        lens for both.
+        exchange; one that only adds items is not, and needs no paid status. Glasses
+        may be exchanged once in the first year, and once more for each year that has
+        elapsed since the activation; unused exchanges remain available. A merchant
+        may allow none in the first year: then it is one for each elapsed year. A
+        contact lens has its own windows instead of years, counted for its eye: one
+        exchange at once, and one more for each exchange_cycle that has elapsed; 0
+        allows none at all, and where the merchant allows none in the first year, the
+        first window opens after it. An exchange counts once it is confirmed, and
+        everything is checked again then. The length, total_months, does not change.
+        Boxes handed over this year for an eye count against its new lens, or against
+        a remaining one where no new lens was added, so that an exchange yields no
+        additional boxes. Boxes of a lens for both eyes count against each eye, those
+        of each eye against the lens for both.
         """
 
     @_abc_1.abstractmethod
@@ -321,7 +327,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.CancelSubscriptionResponse, _abc.Awaitable[_subscriptions_pb2.CancelSubscriptionResponse]]:
         """Ends a subscription: for free before the confirmation and within 24 hours
-        after it, later at the cost of its items, which the caller has to know (see
+        after it, later at the cost of its items, which the caller has to state (see
         CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
         (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
         INVALID_ARGUMENT (INVALID), in this order.
@@ -334,7 +340,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.CreateWarrantyEventResponse, _abc.Awaitable[_subscriptions_pb2.CreateWarrantyEventResponse]]:
         """Registers the repair or replacement of an item that was handed over and is
-        neither a contact lens nor a package that holds one. NOT_FOUND;
+        neither a contact lens nor a package with one. NOT_FOUND;
         UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
         FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
         the end.
@@ -347,7 +353,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.PreApproval, _abc.Awaitable[_subscriptions_pb2.PreApproval]]:
         """Estimates whether a shopper would be accepted, and up to which price.
-        Nothing of the shopper is kept. INVALID_ARGUMENT; UNAUTHENTICATED for a
+        No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
         merchant of another account.
         """
 
@@ -357,7 +363,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.CreatePriceSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.PriceSimulation, _abc.Awaitable[_subscriptions_pb2.PriceSimulation]]:
-        """Tells what a cart would cost a month. Nothing is kept. INVALID_ARGUMENT;
+        """Computes what a cart would cost a month. Nothing is stored. INVALID_ARGUMENT;
         UNAUTHENTICATED for a merchant of another account.
         """
 
@@ -368,7 +374,7 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.ListDeliveriesResponse, _abc.Awaitable[_subscriptions_pb2.ListDeliveriesResponse]]:
         """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
-        UNAUTHENTICATED for another's merchant; INVALID_ARGUMENT (MALFORMED).
+        UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
         """
 
     @_abc_1.abstractmethod
@@ -377,11 +383,11 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.SendEmailRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.SendEmailResponse, _abc.Awaitable[_subscriptions_pb2.SendEmailResponse]]:
-        """Sends the cart link to the shopper by e-mail: of the cart that pends, else
-        of one that nobody has confirmed. INVALID_ARGUMENT (INVALID) for whatever
-        does not allow it: no such subscription, another state (not waiting for
-        payment, unless the merchant is Mexican), no address, or 5 messages for this
-        cart before; UNAUTHENTICATED for another's merchant.
+        """Sends the link of the waiting cart to the shopper by e-mail: of the pending
+        cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
+        whenever it is not allowed: no such subscription, another status (not waiting
+        for payment, unless the merchant is Mexican), no address, or 5 earlier messages
+        for this cart; UNAUTHENTICATED for a merchant of another account.
         """
 
     @_abc_1.abstractmethod
@@ -390,7 +396,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.SendSmsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.SendSmsResponse, _abc.Awaitable[_subscriptions_pb2.SendSmsResponse]]:
-        """The same by SMS, before and while waiting for payment; at most 3 for a cart."""
+        """The same by SMS, allowed before and while waiting for payment; at most 3 for
+        a cart.
+        """
 
     @_abc_1.abstractmethod
     def WhoAmI(
@@ -398,52 +406,50 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.WhoAmIRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.WhoAmIResponse, _abc.Awaitable[_subscriptions_pb2.WhoAmIResponse]]:
-        """Returns who calls: the account of the credentials, and the merchants that it
-        acts for. Has no effect.
-        """
+        """Returns the calling account and the merchants that it acts for. Has no effect."""
 
 def add_SubscriptionServiceServicer_to_server(servicer: SubscriptionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class SubscriptionDeskServiceStub:
-    """What the operator's own staff and systems call. Needs role "staff"."""
+    """The RPCs of the operator's own staff and systems. They require role "staff"."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SubscriptionDeskServiceAsyncStub: ...
     ConfirmSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmSubscriptionRequest, _subscriptions_pb2.Subscription]
-    """Confirms for the shopper what waits for him: draft, sent, in_progress or
-    waiting_for_payment becomes activating, whatever the payment; of a confirmed
-    one the cart that UpdateProducts has proposed comes into force. Where nothing
-    waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
-    when it has ended, and when a proposed cart is not allowed any more.
+    """Confirms for the shopper whatever waits for them: draft, sent, in_progress or
+    waiting_for_payment becomes activating, whatever the payment status; in a
+    confirmed subscription, the pending cart comes into force. If nothing waits,
+    the subscription is returned unchanged. NOT_FOUND; FAILED_PRECONDITION when it
+    has ended, and when the pending cart is no longer allowed.
     """
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordPaymentRequest, _subscriptions_pb2.Subscription]
-    """Records how the payment stands: paid or failed. A paid one that was waiting
-    for it is confirmed and becomes activating. The same again changes nothing.
-    NOT_FOUND; FAILED_PRECONDITION when it has ended.
+    """Records the outcome of the payment: paid or failed. A subscription that was
+    waiting for it is confirmed and becomes activating. Repeating the call changes
+    nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
     """
 
 @_typing.type_check_only
 class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
-    """What the operator's own staff and systems call. Needs role "staff"."""
+    """The RPCs of the operator's own staff and systems. They require role "staff"."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ConfirmSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmSubscriptionRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
-    """Confirms for the shopper what waits for him: draft, sent, in_progress or
-    waiting_for_payment becomes activating, whatever the payment; of a confirmed
-    one the cart that UpdateProducts has proposed comes into force. Where nothing
-    waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
-    when it has ended, and when a proposed cart is not allowed any more.
+    """Confirms for the shopper whatever waits for them: draft, sent, in_progress or
+    waiting_for_payment becomes activating, whatever the payment status; in a
+    confirmed subscription, the pending cart comes into force. If nothing waits,
+    the subscription is returned unchanged. NOT_FOUND; FAILED_PRECONDITION when it
+    has ended, and when the pending cart is no longer allowed.
     """
     RecordPayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordPaymentRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
-    """Records how the payment stands: paid or failed. A paid one that was waiting
-    for it is confirmed and becomes activating. The same again changes nothing.
-    NOT_FOUND; FAILED_PRECONDITION when it has ended.
+    """Records the outcome of the payment: paid or failed. A subscription that was
+    waiting for it is confirmed and becomes activating. Repeating the call changes
+    nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
     """
 
 class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the operator's own staff and systems call. Needs role "staff"."""
+    """The RPCs of the operator's own staff and systems. They require role "staff"."""
 
     @_abc_1.abstractmethod
     def ConfirmSubscription(
@@ -451,11 +457,11 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.ConfirmSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
-        """Confirms for the shopper what waits for him: draft, sent, in_progress or
-        waiting_for_payment becomes activating, whatever the payment; of a confirmed
-        one the cart that UpdateProducts has proposed comes into force. Where nothing
-        waits the subscription is answered unchanged. NOT_FOUND; FAILED_PRECONDITION
-        when it has ended, and when a proposed cart is not allowed any more.
+        """Confirms for the shopper whatever waits for them: draft, sent, in_progress or
+        waiting_for_payment becomes activating, whatever the payment status; in a
+        confirmed subscription, the pending cart comes into force. If nothing waits,
+        the subscription is returned unchanged. NOT_FOUND; FAILED_PRECONDITION when it
+        has ended, and when the pending cart is no longer allowed.
         """
 
     @_abc_1.abstractmethod
@@ -464,17 +470,17 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.RecordPaymentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
-        """Records how the payment stands: paid or failed. A paid one that was waiting
-        for it is confirmed and becomes activating. The same again changes nothing.
-        NOT_FOUND; FAILED_PRECONDITION when it has ended.
+        """Records the outcome of the payment: paid or failed. A subscription that was
+        waiting for it is confirmed and becomes activating. Repeating the call changes
+        nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
         """
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer: SubscriptionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class ShopperServiceStub:
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     @_typing.overload
@@ -482,43 +488,41 @@ class ShopperServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShopperServiceAsyncStub: ...
     GetCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]
-    """Gives the cart behind a code, as the shopper is shown it. The first reading
-    brings a draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. The first call moves a
+    draft or sent subscription to in_progress.
     """
     ConfirmCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]
-    """Confirms the cart behind a code for the shopper, and gives it as it stands
-    then. A solicited one goes to activating when it is paid, else to
-    waiting_for_payment; a changed one comes into force. Whatever is confirmed
-    already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
-    are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
-    not possible any more.
+    """Confirms the cart behind a code for the shopper, and returns it. A solicited
+    subscription moves to activating when it is paid, else to waiting_for_payment;
+    a changed cart comes into force. A cart that is confirmed already, or has
+    ended, is returned unchanged. INVALID_ARGUMENT when the terms are not accepted;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is no longer allowed.
     """
 
 @_typing.type_check_only
 class ShopperServiceAsyncStub(ShopperServiceStub):
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
-    """Gives the cart behind a code, as the shopper is shown it. The first reading
-    brings a draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. The first call moves a
+    draft or sent subscription to in_progress.
     """
     ConfirmCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
-    """Confirms the cart behind a code for the shopper, and gives it as it stands
-    then. A solicited one goes to activating when it is paid, else to
-    waiting_for_payment; a changed one comes into force. Whatever is confirmed
-    already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
-    are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
-    not possible any more.
+    """Confirms the cart behind a code for the shopper, and returns it. A solicited
+    subscription moves to activating when it is paid, else to waiting_for_payment;
+    a changed cart comes into force. A cart that is confirmed already, or has
+    ended, is returned unchanged. INVALID_ARGUMENT when the terms are not accepted;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is no longer allowed.
     """
 
 class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the shopper's page calls. It needs no account: the code of a cart link is
-    all that opens it, and it opens one cart. An unknown code is NOT_FOUND, and so
-    is that of a cart which another one has taken the place of.
+    """The RPCs of the shopper's page. They require no account: the code of a cart link
+    opens one cart. An unknown code is NOT_FOUND, and so is the code of a cart that
+    another one has replaced.
     """
 
     @_abc_1.abstractmethod
@@ -527,8 +531,8 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.GetCartByCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
-        """Gives the cart behind a code, as the shopper is shown it. The first reading
-        brings a draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. The first call moves a
+        draft or sent subscription to in_progress.
         """
 
     @_abc_1.abstractmethod
@@ -537,12 +541,11 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.ConfirmCartByCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
-        """Confirms the cart behind a code for the shopper, and gives it as it stands
-        then. A solicited one goes to activating when it is paid, else to
-        waiting_for_payment; a changed one comes into force. Whatever is confirmed
-        already, or has ended, is answered unchanged. INVALID_ARGUMENT when the terms
-        are not accepted; FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is
-        not possible any more.
+        """Confirms the cart behind a code for the shopper, and returns it. A solicited
+        subscription moves to activating when it is paid, else to waiting_for_payment;
+        a changed cart comes into force. A cart that is confirmed already, or has
+        ended, is returned unchanged. INVALID_ARGUMENT when the terms are not accepted;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) when a change is no longer allowed.
         """
 
 def add_ShopperServiceServicer_to_server(servicer: ShopperServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,8 +1,8 @@
 """Real services on loopback, each on SQLite and on PostgreSQL.
 
-A fixture runs once per engine. Stores are copies of one that is migrated and
-loaded with demo/ once a run; a module's tests share them, so they use keys of
-their own (`unique`).
+A fixture runs once per engine. Stores are copies of a template that is migrated
+and loaded with demo/ once per run; the tests of a module share them, and use keys
+of their own (`unique`).
 """
 
 import json
@@ -45,7 +45,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], str]]:
-    """Gives the store of a service on an engine, migrated and loaded: a file or a database."""
+    """Returns the template store of a service on an engine: a file or a database name."""
     folder = tmp_path_factory.mktemp("templates")
     server = os.environ["TEST_POSTGRES_URL"]
     made: dict[tuple[str, str], str] = {}
@@ -72,7 +72,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[st
 def store_url(
     templates: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str, str], str]]:
-    """Makes a fresh store of a service on an engine, and gives its URL."""
+    """Creates a fresh store of a service on an engine, and returns its URL."""
     server = os.environ["TEST_POSTGRES_URL"]
     made: list[str] = []
 
@@ -92,7 +92,7 @@ def store_url(
 
 @pytest.fixture(scope="module")
 def start(store_url: Callable[[str, str], str]) -> Iterator[Callable[[str, str], Served]]:
-    """Starts a service of its own on a fresh store: `start("orders", engine)`."""
+    """Starts a service on a fresh store: `start("orders", engine)`."""
     running: list[Served] = []
 
     def starter(service: str, engine: str) -> Served:
@@ -125,7 +125,7 @@ def subscriptions(start: Callable[[str, str], Served], engine: str) -> Served:
 
 @pytest.fixture(scope="module")
 def http(sessions: Served, orders: Served, subscriptions: Served) -> Iterator[FlaskClient]:
-    """An HTTP client of a gateway before the three services."""
+    """An HTTP client of a gateway in front of the three services."""
     served = {"sessions": sessions, "orders": orders, "subscriptions": subscriptions}
     app = create_app({f"{name.upper()}_ADDR": served[name].address for name in SERVICES})
     yield app.test_client()
@@ -148,7 +148,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def windows(browser: Browser) -> Iterator[Windows]:
-    """Opens windows; fails when a page complained."""
+    """Opens windows; fails if a page has reported an error."""
     opened = Windows(browser)
     yield opened
     opened.close()
@@ -162,7 +162,7 @@ def unique() -> str:
 
 @pytest.fixture
 def body() -> Callable[[str], dict[str, object]]:
-    """Gives the demo body of a name, parsed anew."""
+    """Returns a demo body by its name, parsed anew."""
 
     def read(name: str) -> dict[str, object]:
         parsed: dict[str, object] = json.loads((DEMO / f"{name}.json").read_text())

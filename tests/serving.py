@@ -1,4 +1,4 @@
-"""A service that a test has started: its stubs, its clock, and who may call."""
+"""A running service under test: its stubs, its clock and its callers."""
 
 import base64
 import importlib
@@ -14,15 +14,17 @@ from typing import Any
 import grpc
 from alembic import command
 
+from chassis import errors
 from chassis.cli.service import Service
-from chassis.errors import Failure, decode
+from chassis.errors import Fault
 from chassis.server.server import RunningServer
+from chassis.status import Code
 from chassis.store.database import Database
 from chassis.store.migrations import alembic_config, migrate
 from chassis.store.reference_cache import CHECK_SECONDS, invalidate
 
 SERVICES = ("sessions", "orders", "subscriptions")
-# One client of each service, another client of the same, and the staff.
+# A client of each service, another client of the same service, and its staff.
 PEOPLE = {
     "sessions": {"client": "demo-partner", "other": "other-partner", "staff": "demo-staff"},
     "orders": {"client": "demo-client", "other": "other-client", "staff": "demo-staff"},
@@ -36,7 +38,7 @@ USERS = {"client": "optician@example.com", "other": "stranger@example.org"}
 
 
 class Clock:
-    """The service's `now`: the real one, or where a test has set it, or one that moves."""
+    """The service's `now`: real, set by a test, or moving as a test says."""
 
     def __init__(self) -> None:
         self.set: datetime | None = None
@@ -47,12 +49,40 @@ class Clock:
 
     @contextmanager
     def at(self, moment: datetime) -> Iterator[None]:
-        """Stand still at a moment."""
+        """Stop the clock at a moment; restores it whatever happens."""
         before, self.set = self.set, moment
         try:
             yield
         finally:
             self.set = before
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed call as its caller sees it, with grpc's own status code."""
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    faults: tuple[Fault, ...] = ()
+    metadata: dict[str, str] | None = None
+    details: tuple[Any, ...] = ()
+
+
+def decode(error: grpc.RpcError) -> Failure:
+    """Decode what grpc's client raised."""
+    call: grpc.Call = error  # type: ignore[assignment]  # grpcio raises calls as errors
+    packed = dict(call.trailing_metadata() or ()).get(errors.STATUS_TRAILER)
+    details = packed if isinstance(packed, bytes) else None
+    failure = errors.decode(Code(call.code().value[0]), call.details() or "", details)
+    return Failure(
+        call.code(),
+        failure.reason,
+        failure.message,
+        failure.faults,
+        failure.metadata,
+        failure.details,
+    )
 
 
 @dataclass
@@ -67,7 +97,7 @@ class Served:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"127.0.0.1:{self.running.port}"
 
     def call(
@@ -81,9 +111,9 @@ class Served:
         timeout: float = 20,
         **metadata: str,
     ) -> Any:
-        """Call an RPC as client, other, staff or "" for nobody; `_` in metadata is `-`.
+        """Call an RPC as client, other, staff or "" for no account; `_` in metadata names is `-`.
 
-        `kind` names another of its services than the first: "Dashboard".
+        `kind` names another gRPC service of the process than the first: "Dashboard".
         """
         sent = {name.replace("_", "-"): value for name, value in metadata.items()}
         if who:
@@ -97,7 +127,7 @@ class Served:
         return getattr(stub, rpc)(request, timeout=timeout, metadata=list(sent.items()))
 
     def refusal(self, rpc: str, request: Any, who: str = "client", **options: Any) -> Failure:
-        """The Failure with which an RPC is refused."""
+        """The Failure of an RPC that is refused."""
         try:
             answer = self.call(rpc, request, who, **options)
         except grpc.RpcError as error:
@@ -105,7 +135,7 @@ class Served:
         raise AssertionError(f"not refused: {answer}")
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything in the store that somebody put there."""
+        """All rows of the store, except the version counter of the cache."""
         with self.database.read() as tx:
             return {
                 table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
@@ -114,7 +144,7 @@ class Served:
             }
 
     def refresh_cache(self) -> None:
-        """Tell it that accounts or reference data have changed, and wait until it has seen it."""
+        """Invalidate its reference cache, and wait until it has noticed."""
         with self.database.write() as tx:
             invalidate(tx, definition(self.name).changes)
         sleep(CHECK_SECONDS)
@@ -126,7 +156,7 @@ class Served:
 
 
 def to_version(database: Database, folder: Path, revision: str, *, down: bool = False) -> None:
-    """Bring a store to a version of a service's migrations."""
+    """Migrate a store to a revision, upwards or downwards."""
     made = alembic_config(folder)
     with database.write() as tx:
         made.attributes["connection"] = tx
@@ -140,7 +170,7 @@ def basic(name: str, secret: str | None = None) -> str:
 
 
 def definition(service: str) -> Service:
-    """What stands behind a service's command line."""
+    """The definition of a service."""
     found: Service = importlib.import_module(f"{service}_svc.__main__").SERVICE
     return found
 
@@ -158,7 +188,7 @@ def load_demo(service: str, url: str, demo: Path) -> None:
 def serve(service: str, database: Database) -> Served:
     """Start a service on a free port, with a clock that tests can set."""
     clock = Clock()
-    url = "http://127.0.0.1:8080"
-    running = definition(service).start(database, "127.0.0.1:0", url, clock)
+    start = importlib.import_module(f"{service}_svc.__main__").SERVICE.start
+    running = start(database, "127.0.0.1:0", "http://127.0.0.1:8080", clock)
     channel = grpc.insecure_channel(f"127.0.0.1:{running.port}")
     return Served(service, running, database, clock, channel)

@@ -21,8 +21,8 @@ BODIES = {
     "orders": ("/v1/orders", "order"),
     "subscriptions": ("/api/public/v1/subscriptions", "subscription"),
 }
-# What a well-meant value of these may be answered: a key that is taken, another's merchant.
-MEANT = {("session_key",): 409, ("reference",): 409, ("merchant", "id"): 401}
+# The status that a valid value may get here: a key that is taken, another account's merchant.
+VALID_REFUSALS = {("session_key",): 409, ("reference",): 409, ("merchant", "id"): 401}
 WORDS = ["", " ", "rx", "both", "2024-02-30", "2024-02-29", "US-ZZ", "\0", "\ud800", "é" * 60]
 NUMBERS = [0, -1, 1, 180, 0.5, -0.0, 2**31, 2**63, 10**40, 1e308, 90.5]
 
@@ -38,7 +38,7 @@ values = st.recursive(
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a JSON value, itself included."""
+    """Every path in a JSON value, its root included."""
     yield path
     if isinstance(value, dict):
         for name, each in value.items():
@@ -60,7 +60,7 @@ def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 def authorized(http: FlaskClient, service: str) -> dict[str, str]:
-    """The headers of a caller who may."""
+    """The headers of an authorized caller."""
     if service != "orders":
         name = {"sessions": "demo-partner", "subscriptions": "demo-merchant"}[service]
         return {"Authorization": basic(name)}
@@ -94,7 +94,7 @@ def test_any_value_in_any_place(
         answer = http.post(path, data=json.dumps(put(sent, place, value)), headers=headers)
         if answer.status_code == 201:
             return
-        assert answer.status_code in (400, 403, 422, MEANT.get(place)), answer.get_data()
+        assert answer.status_code in (400, 403, 422, VALID_REFUSALS.get(place)), answer.get_data()
         assert answer.get_json()
         assert served.rows() == before
 
@@ -173,7 +173,7 @@ DESK: dict[str, tuple[Status, dict[str, Any]]] = {
 
 
 def alike(value: Any) -> Any:
-    """Values of the type that a message wants where this one is."""
+    """Values of the type that a message has in the place of this one."""
     if isinstance(value, str):
         return texts
     if isinstance(value, bool):
@@ -186,12 +186,12 @@ def alike(value: Any) -> Any:
 
 
 def inside(value: Any, path: tuple[Any, ...]) -> Any:
-    """What stands at a place in a JSON value."""
+    """The value at a path of a JSON value."""
     return inside(value[path[0]], path[1:]) if path else value
 
 
 @pytest.mark.parametrize("rpc", DESK)
-def test_any_value_in_any_place_of_a_desks_request(sessions: Served, unique: str, rpc: str) -> None:
+def test_any_value_in_any_place_of_a_desk_request(sessions: Served, unique: str, rpc: str) -> None:
     status, fields = DESK[rpc]
     partner = f"p-{unique[:20]}"
     desk.create_partner(sessions, partner)
@@ -209,7 +209,7 @@ def test_any_value_in_any_place_of_a_desks_request(sessions: Served, unique: str
         try:
             request = ParseDict(sent, getattr(sessions_pb2, f"{rpc}Request")())
         except (ParseError, ValueError, TypeError, SystemError):
-            return  # it cannot be said over gRPC
+            return  # it cannot be sent over gRPC
         if rpc != "ConfigurePartner":
             order = desk.ACUITY_ORDER if rpc == "CompleteAcuity" else {}
             desk.bring(sessions, key, status, order=order)

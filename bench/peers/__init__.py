@@ -1,1 +1,1 @@
-"""What Optigate is measured against: two monoliths that do the same work in the usual ways."""
+"""What Optigate is measured against: two monoliths and a build of the same shape."""

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-# No control characters but tab, LF and CR; in the second, besides, something that is no space.
+# No control characters but tab, LF and CR; the second also requires a character that is no space.
 _TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
 _FILLED = (
     r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
@@ -73,7 +73,7 @@ def _wrong(text: str) -> PydanticCustomError:
 
 
 class Strict(BaseModel):
-    """What all bodies share."""
+    """The base of all bodies."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -106,7 +106,7 @@ class Lens(Strict):
 
     @model_validator(mode="after")
     def check_addons(self) -> Self:
-        """Want a tint and its instruction together, and no coat twice."""
+        """Require a tint and its instruction together, and distinct coats."""
         if (self.tint is None) is not (self.tint_instruction is None):
             raise _wrong("tint and tint_instruction need each other.")
         if self.coats and len(set(self.coats)) < len(self.coats):
@@ -165,7 +165,7 @@ class RxEye(Strict):
 
     @model_validator(mode="after")
     def check_pairs(self) -> Self:
-        """Want both of a pair or none."""
+        """Require both of a pair or neither."""
         if (self.cylinder is None) is not (self.axis is None):
             raise _wrong("cylinder and axis need each other.")
         if (self.add is None) is not (self.seg_height is None):
@@ -181,7 +181,7 @@ class Rx(Strict):
 
     @model_validator(mode="after")
     def check_eyes(self) -> Self:
-        """Want an eye."""
+        """Require an eye."""
         if self.left_eye is None and self.right_eye is None:
             raise _wrong("Must have left_eye, right_eye or both.")
         return self
@@ -240,7 +240,7 @@ class NewOrder(Strict):
 
     @model_validator(mode="after")
     def check_blocks(self) -> Self:
-        """Want the blocks that belong to this order, and no other."""
+        """Require the blocks that belong to this order, and no other."""
         is_rx = self.order_type == "rx"
         if is_rx and (self.mounting_option is None or self.rx is None):
             raise _wrong("mounting_option and rx are required with order_type rx.")
@@ -281,7 +281,7 @@ class Item(BaseModel):
 
 
 class ProductData(BaseModel):
-    """What a contact lens is for."""
+    """The eye that a contact lens is for."""
 
     eye: str
 
@@ -298,7 +298,7 @@ class LensItem(Item):
 
 
 class MaterialItem(Item):
-    """Anything else in a package or beside one."""
+    """Any other item, in a package or beside one."""
 
     type: Literal["material_subscription"]
     warranty_breakage_cost: Money

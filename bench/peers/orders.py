@@ -1,4 +1,4 @@
-"""What both peers ask the database about an order, and what follows from the answers."""
+"""What the peers ask the database about an order, and what follows from the answers."""
 
 import hashlib
 import hmac
@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import and_, bindparam, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from bench.peers.refusals import Fault, of_orders
+from bench.peers.refusals import Fault, orders_error
 from bench.peers.tables import (
     Account,
     Addon,
+    IdempotencyKey,
     Lab,
     Order,
     Style,
@@ -25,6 +26,8 @@ from bench.peers.tables import (
 
 PUBLIC_URL = "http://127.0.0.1:8080"
 TOKEN_LIFE = timedelta(hours=24)
+KEY_LIFE = timedelta(hours=24)
+KEY_IN_USE = "A request with this Idempotency-Key is under way."
 
 _ACCOUNT = select(Account).where(Account.name == bindparam("name"), Account.revoked_at.is_(None))
 _CALLER = (
@@ -63,6 +66,11 @@ _LENS = union_all(
         Addon.id.in_(bindparam("named", expanding=True)),
     ),
 )
+_KEY = select(IdempotencyKey).where(
+    IdempotencyKey.account_id == bindparam("account_id"),
+    IdempotencyKey.key == bindparam("key"),
+    IdempotencyKey.created_at > bindparam("since"),
+)
 _ORDER = select(Order).where(
     Order.id == bindparam("order_id"),
     Order.account_id == bindparam("account_id"),
@@ -71,43 +79,45 @@ _ORDER = select(Order).where(
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret or token."""
+    """Return the digest that is stored of a secret or token."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def account_named(session: Session, name: str, secret: str) -> Account | None:
-    """The live account with this name and secret."""
+def find_account(session: Session, name: str, secret: str) -> Account | None:
+    """Return the live account with this name and secret."""
     account = session.scalar(_ACCOUNT, {"name": name})
     known = account.secret_hash if account else ""
     return account if hmac.compare_digest(known, hash_secret(secret)) else None
 
 
-def issue_token(account: Account) -> tuple[str, Token]:
-    """A new token, and the row that keeps it."""
+def build_token(account: Account) -> tuple[str, Token]:
+    """Return a new token, and its row."""
     token = "tok_" + secrets.token_urlsafe(32)
     expires_at = datetime.now(UTC) + TOKEN_LIFE
     return token, Token(token_hash=hash_secret(token), account_id=account.id, expires_at=expires_at)
 
 
-def caller(session: Session, authorization: str, email: str) -> tuple[int, int]:
-    """The ids of the account and the user who call; raises 401, 400 or 403."""
+def find_caller(session: Session, authorization: str, email: str) -> tuple[int, int]:
+    """Return the ids of the calling account and user; raise 401, 400 or 403."""
     scheme, _, token = authorization.partition(" ")
     found = None
     if scheme.lower() == "bearer":
         key = {"token_hash": hash_secret(token), "email": email, "now": datetime.now(UTC)}
         found = session.execute(_CALLER, key).first()
     if found is None:
-        raise of_orders(401, "The token is unknown or has expired; fetch a new one.")
+        raise orders_error(401, "The token is unknown or has expired; fetch a new one.")
     if not email:
-        raise of_orders(400, "", [("User-Email", "Send the e-mail address of a dashboard user.")])
+        raise orders_error(
+            400, "", [("User-Email", "Send the e-mail address of a dashboard user.")]
+        )
     if found[1] is None:
         fault = ("User-Email", "Must be the e-mail address of a user of this client.")
-        raise of_orders(403, "", [fault])
+        raise orders_error(403, "", [fault])
     return found[0], found[1]
 
 
-def offer_faults(session: Session, user_id: int, order: Mapping[str, Any]) -> list[Fault]:
-    """Each value of an order that its lab does not offer."""
+def find_offer_faults(session: Session, user_id: int, order: Mapping[str, Any]) -> list[Fault]:
+    """Return each value of an order that its lab does not offer."""
     key = {"user_id": user_id, "lab": order["lab"], "account_number": order["account_number"]}
     settings = session.scalar(_SETTINGS, key)
     if settings is None:
@@ -150,8 +160,34 @@ def _lens_faults(lens: Mapping[str, Any], found: set[tuple[str, str]]) -> Iterat
         yield "lens.tint", "Must be a tint of the style and material."
 
 
-def new_order(account_id: int, user_id: int, order: dict[str, Any]) -> Order:
-    """The row of a new order."""
+def find_kept_answer(
+    session: Session, account_id: int, key: str, request: bytes
+) -> dict[str, str] | None:
+    """Return the answer kept under a key; raise 422 where another request has used it."""
+    if not key:
+        return None
+    since = datetime.now(UTC) - KEY_LIFE
+    found = session.scalar(_KEY, {"account_id": account_id, "key": key, "since": since})
+    if found is None:
+        return None
+    if found.fingerprint != hashlib.sha256(request).hexdigest():
+        raise orders_error(422, "Another request has used this Idempotency-Key.")
+    return found.answer
+
+
+def keep_answer(
+    session: Session, account_id: int, key: str, request: bytes, answer: dict[str, str]
+) -> None:
+    """Add the row that keeps an answer under a key, if there is one."""
+    if key:
+        fingerprint, now = hashlib.sha256(request).hexdigest(), datetime.now(UTC)
+        row = IdempotencyKey(account_id=account_id, key=key, fingerprint=fingerprint)
+        row.answer, row.created_at = answer, now
+        session.add(row)
+
+
+def build_order(account_id: int, user_id: int, order: dict[str, Any]) -> Order:
+    """Return the row of a new order."""
     now = datetime.now(UTC)
     return Order(
         id="ord_" + secrets.token_hex(12),
@@ -166,20 +202,20 @@ def new_order(account_id: int, user_id: int, order: dict[str, Any]) -> Order:
     )
 
 
-def created(order_id: str, mode: str) -> dict[str, str]:
-    """The answer to a new order."""
+def build_answer(order_id: str, mode: str) -> dict[str, str]:
+    """Return the answer to a new order."""
     answer = {"id": order_id}
     if mode == "draft":
         answer["url"] = f"{PUBLIC_URL}/orders/{order_id}"
     return answer
 
 
-def order_document(session: Session, who: tuple[int, int], order_id: str) -> dict[str, Any]:
-    """The whole order as it was sent, and where it stands; raises 404."""
+def read_order(session: Session, who: tuple[int, int], order_id: str) -> dict[str, Any]:
+    """Return an order as it was sent, and its status; raise 404."""
     key = {"order_id": order_id, "account_id": who[0], "user_id": who[1]}
     order = session.scalar(_ORDER, key)
     if order is None:
-        raise of_orders(404, "You have no such order.")
+        raise orders_error(404, "You have no such order.")
     return {
         **order.document,
         "id": order.id,

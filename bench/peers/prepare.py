@@ -1,6 +1,6 @@
 """`python -m bench.peers.prepare`: the peers' database at DATABASE_URL, with the demo data.
 
-Prints the id of a confirmed subscription, of which some boxes are delivered, as JSON.
+Prints as JSON the id of a confirmed subscription of which some boxes are delivered.
 """
 
 import json
@@ -23,7 +23,7 @@ DELIVERED = (2, 1)  # boxes of the left and the right eye
 
 
 def prepare(url: str) -> str:
-    """Create the tables in an empty database and fill them; gives the subscription's id."""
+    """Create the tables in an empty database and fill them; return the id of the subscription."""
     engine = create_engine(url)
     tables.Base.metadata.create_all(engine)
     with Session(engine) as session, session.begin():

@@ -24,7 +24,7 @@ BLOCKS = {
 
 
 class Real(fields.Float):
-    """A number that is no number in a string."""
+    """A number; not one in a string."""
 
     def _validated(self, value: Any) -> float:
         if not isinstance(value, (int, float)):
@@ -88,7 +88,7 @@ class LensSchema(Schema):
 
     @validates_schema
     def check_addons(self, data: dict[str, Any], **_: Any) -> None:
-        """Want a tint and its instruction together, and no coat twice."""
+        """Require a tint and its instruction together, and distinct coats."""
         if ("tint" in data) is not ("tint_instruction" in data):
             raise ValidationError("Required with each other.", "tint_instruction")
         coats = data.get("coats", ())
@@ -147,7 +147,7 @@ class RxEyeSchema(Schema):
 
     @validates_schema
     def check_pairs(self, data: dict[str, Any], **_: Any) -> None:
-        """Want both of a pair or none."""
+        """Require both of a pair or neither."""
         for present, absent in PAIRS:
             if present in data and absent not in data:
                 raise ValidationError(f"Required with {present}.", absent)
@@ -161,7 +161,7 @@ class RxSchema(Schema):
 
     @validates_schema
     def check_eyes(self, data: dict[str, Any], **_: Any) -> None:
-        """Want an eye."""
+        """Require an eye."""
         if not data:
             raise ValidationError("Must have left_eye, right_eye or both.")
 
@@ -228,7 +228,7 @@ class NewOrderSchema(Schema):
 
     @validates_schema
     def check_blocks(self, data: dict[str, Any], **_: Any) -> None:
-        """Want the blocks that belong to this order, and no other."""
+        """Require the blocks that belong to this order, and no other."""
         faults = {}
         for block, (name, word) in BLOCKS.items():
             wanted = data[name] == word and (block != "lens" or data["mode"] == "submit")
@@ -255,10 +255,10 @@ def _prepared(value: Any, name: str) -> Any:
 
 
 class Document(Schema):
-    """What is dumped from a dict, by its keys alone: `items` is a method of every dict."""
+    """A document read from the keys of a dict alone: `items` is a method of every dict."""
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """The value of a key."""
+        """Return the value of a key."""
         return obj.get(attr, default)
 
 
@@ -270,7 +270,7 @@ class MoneySchema(Document):
 
 
 class ProductDataSchema(Document):
-    """What a contact lens is for."""
+    """The eye that a contact lens is for."""
 
     eye = fields.String()
 

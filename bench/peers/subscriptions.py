@@ -1,4 +1,4 @@
-"""One subscription as shops see it. Money and dates are Optigate's own arithmetic: no framework."""
+"""A subscription as shops see it, with Optigate's own arithmetic of money and dates."""
 
 import base64
 import binascii
@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session, joinedload
 
-from bench.peers.orders import account_named
-from bench.peers.refusals import of_subscriptions
+from bench.peers.orders import find_account
+from bench.peers.refusals import subscriptions_error
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
-from subscriptions_svc import years
-from subscriptions_svc.money import money_string
-from subscriptions_svc.rules import PaymentStatus, Status
-from subscriptions_svc.rules_actions import available_actions
-from subscriptions_svc.rules_cart import CONTACT_LENS, PACKAGE
-from subscriptions_svc.rules_ending import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, costs
+from subscriptions_svc.documents.money import format_money
+from subscriptions_svc.rules import years
+from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
+from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, compute_costs
+from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
 _SUBSCRIPTION = (
     select(
@@ -37,59 +37,95 @@ _SUBSCRIPTION = (
 )
 
 
-def basic_caller(session: Session, authorization: str) -> Account:
-    """The account of an HTTP Basic header; raises 401."""
+def authenticate_basic(session: Session, authorization: str) -> Account:
+    """Return the account of an HTTP Basic header; raise 401."""
     scheme, _, packed = authorization.partition(" ")
     try:
         name, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise of_subscriptions(401) from None
-    account = account_named(session, name, secret) if scheme.lower() == "basic" else None
+        raise subscriptions_error(401) from None
+    account = find_account(session, name, secret) if scheme.lower() == "basic" else None
     if account is None:
-        raise of_subscriptions(401)
+        raise subscriptions_error(401)
     return account
 
 
-def subscription_document(
-    session: Session, account: Account, subscription_id: str
-) -> dict[str, Any]:
-    """The subscription with its items, counters and amounts; raises 404 or 401."""
+def read_subscription(session: Session, account: Account, subscription_id: str) -> dict[str, Any]:
+    """Return a subscription with its items, counters and amounts; raise 404 or 401."""
     key = {"account_id": account.id, "subscription_id": subscription_id}
     found = session.execute(_SUBSCRIPTION, key).unique().first()
     if found is None:
-        raise of_subscriptions(404)
+        raise subscriptions_error(404)
     subscription, is_own = found
     if not is_own:
-        raise of_subscriptions(401)
+        raise subscriptions_error(401)
     return _document(subscription, datetime.now(UTC))
 
 
 def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     merchant, items = subscription.merchant, subscription.items
     zone, months = ZoneInfo(merchant.time_zone), subscription.total_months
-    activated_at, renewal_at = subscription.activated_at, subscription.renewal_at
-    status = Status(subscription.status)
-    if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
-        status = Status.FINISHED
-    year = years.year_of(activated_at, now, zone)
-    month = years.current_month(activated_at, now, zone, months)
+    activated_at, status = subscription.activated_at, _status(subscription, now)
+    year = years.compute_year(activated_at, now, zone)
+    month = years.compute_month(activated_at, now, zone, months)
     boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
     deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
-    due = years.next_delivery_date(
-        list(boxes.values()),
-        activated_at,
-        now,
-        zone,
-        months,
-        ended=status in (Status.CANCELLED, Status.FINISHED),
+    has_ended = status in (Status.CANCELLED, Status.FINISHED)
+    due = years.compute_next_delivery_date(
+        list(boxes.values()), activated_at, now, zone, months, ended=has_ended
     )
+    return {
+        "id": subscription.id,
+        "created_at": subscription.created_at,
+        "activated_at": activated_at,
+        "renewal_at": subscription.renewal_at,
+        "confirmed_at": subscription.confirmed_at,
+        "current_month": month,
+        "total_months": months,
+        "customer": _customer(subscription),
+        "status": status.value,
+        "payment_status": subscription.payment_status,
+        "reference": subscription.reference,
+        "contract_number": subscription.contract_number,
+        "discounts": None,
+        "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
+        "next_delivery_date": due.isoformat() if due else None,
+        "available_actions": find_available_actions(_state(subscription, status, boxes), now),
+        "last_persisted_cart": {
+            "id": subscription.cart_id,
+            "reference": subscription.reference,
+            "code": subscription.cart_code,
+            "cart_items": _Cart(items, boxes, merchant, month, year, months).inside(None),
+        },
+        "pending_cart": None,
+    }
+
+
+def _status(subscription: Subscription, now: datetime) -> Status:
+    status, renewal_at = Status(subscription.status), subscription.renewal_at
+    if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
+        return Status.FINISHED
+    return status
+
+
+def _customer(subscription: Subscription) -> dict[str, Any]:
     names = [name for name in (subscription.given_names, subscription.surnames) if name]
-    actions = available_actions(
+    return {
+        "given_names": subscription.given_names,
+        "surnames": subscription.surnames,
+        "email": subscription.email,
+        "phone": subscription.mobile_phone,
+        "full_name": " ".join(names) or None,
+    }
+
+
+def _state(subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]) -> State:
+    items = subscription.items
+    return State(
         status,
         subscription.confirmed_at,
-        now,
         payment_status=PaymentStatus(subscription.payment_status),
-        country=merchant.country,
+        country=subscription.merchant.country,
         has_email=bool(subscription.email),
         has_phone=bool(subscription.mobile_phone),
         email_count=0,
@@ -104,48 +140,17 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         ),
         remaining_boxes=sum(each.box_count - each.delivered_boxes for each in boxes.values()),
     )
-    return {
-        "id": subscription.id,
-        "created_at": subscription.created_at,
-        "activated_at": activated_at,
-        "renewal_at": renewal_at,
-        "confirmed_at": subscription.confirmed_at,
-        "current_month": month,
-        "total_months": months,
-        "customer": {
-            "given_names": subscription.given_names,
-            "surnames": subscription.surnames,
-            "email": subscription.email,
-            "phone": subscription.mobile_phone,
-            "full_name": " ".join(names) or None,
-        },
-        "status": status.value,
-        "payment_status": subscription.payment_status,
-        "reference": subscription.reference,
-        "contract_number": subscription.contract_number,
-        "discounts": None,
-        "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
-        "next_delivery_date": due.isoformat() if due else None,
-        "available_actions": actions,
-        "last_persisted_cart": {
-            "id": subscription.cart_id,
-            "reference": subscription.reference,
-            "code": subscription.cart_code,
-            "cart_items": _Cart(items, boxes, merchant, month, year, months).inside(None),
-        },
-        "pending_cart": None,
-    }
 
 
 def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     delivered = sum(each.delivered for each in item.counters if each.year == year)
     last = max((each.last_delivered_at for each in item.counters), default=None)
-    return years.Boxes(item.box_count or 0, delivered, last and years.local_day(last, zone))
+    return years.Boxes(item.box_count or 0, delivered, last and years.to_local_day(last, zone))
 
 
 @dataclass
 class _Cart:
-    """What the documents of a cart's items are made of."""
+    """What the documents of the items in a cart depend on."""
 
     items: Sequence[CartItem]
     boxes: dict[str, years.Boxes]
@@ -155,18 +160,18 @@ class _Cart:
     months: int
 
     def money(self, value: int) -> dict[str, Any]:
-        string = money_string(value, self.merchant.locale, self.merchant.currency)
+        string = format_money(value, self.merchant.locale, self.merchant.currency)
         return {"value": value, "string": string}
 
     def costs(self, item: CartItem, packages: int) -> Costs:
-        """What ending costs for what was handed over."""
+        """Return what ending costs for an item that was handed over."""
         if item.activated_at is None:
             return Costs(0, 0)
         monthly = item.subscription_price * item.quantity * packages
-        return costs(monthly, self.month, self.year, self.months)
+        return compute_costs(monthly, self.month, self.year, self.months)
 
     def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
-        """The items of a package, or those in none."""
+        """Return the items of a package, or those in none."""
         parent = package and package.id
         return [self.document(item, package) for item in self.items if item.parent_id == parent]
 

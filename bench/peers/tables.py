@@ -1,4 +1,4 @@
-"""The tables of both peers, one database for both APIs, in SQLAlchemy's declarative form."""
+"""The tables of the peers, one database for both APIs, in SQLAlchemy's declarative form."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from chassis.store.database import NAMING_CONVENTION, Instant
 
 
 class Base(DeclarativeBase):
-    """What all tables share."""
+    """The base of all tables."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy wants a plain dict
         datetime: Instant(),
@@ -22,7 +22,7 @@ Base.metadata.naming_convention = NAMING_CONVENTION
 
 
 class Account(Base):
-    """Who may call."""
+    """An account that may call."""
 
     __tablename__ = "accounts"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -118,8 +118,19 @@ class Order(Base):
     )
 
 
+class IdempotencyKey(Base):
+    """The answer that an account got under a key."""
+
+    __tablename__ = "idempotency_keys"
+    account_id: Mapped[int] = mapped_column(ForeignKey(Account.id), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    answer: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Merchant(Base):
-    """A shop and its ways."""
+    """A shop and its settings."""
 
     __tablename__ = "merchants"
     id: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -163,7 +174,7 @@ class Subscription(Base):
 
 
 class CartItem(Base):
-    """An item of a cart; a package stands before its own."""
+    """An item of a cart; a package precedes its items."""
 
     __tablename__ = "cart_items"
     id: Mapped[str] = mapped_column(String(36), primary_key=True)

@@ -1,4 +1,4 @@
-"""The part of the command line that is about events: look at them, deliver them again."""
+"""The commands about events and endpoints: inspect them, deliver events again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +10,7 @@ import click
 
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
+from chassis.events.endpoints import Endpoints
 from chassis.events.outbox import CANCELLED, DEAD, STATES, Outbox
 from chassis.store.database import Database
 
@@ -18,13 +19,13 @@ private_targets_option: Callable[[Any], Any] = click.option(
     "private",
     envvar="WEBHOOK_PRIVATE_TARGETS",
     default=False,
-    help="Whether events may go to private addresses and this machine.  [default: off]",
+    help="Whether events may be sent to private addresses and this machine.  [default: off]",
 )
 
 
 @contextmanager
 def run_dispatcher(database: Database, outbox: Outbox, private: bool) -> Iterator[None]:
-    """A dispatcher at work."""
+    """Run a dispatcher."""
     dispatcher = Dispatcher(database, outbox, Courier(private=private))
     dispatcher.start()
     try:
@@ -34,26 +35,37 @@ def run_dispatcher(database: Database, outbox: Outbox, private: bool) -> Iterato
 
 
 def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -> click.Group:
-    """The commands of an outbox."""
-    endpoints = outbox.endpoints
+    """The group `events`."""
 
-    @click.group("events", help="What endpoints are told, and whether they have heard.")
+    @click.group("events", help="Inspect events and endpoints, and deliver events again.")
     @click.pass_obj
     def group(database: Database) -> None:
         ensure_current(database)
 
-    @group.command(
-        "list", help="Newest first: id, age, owner, stream, type, state, attempts, last answer."
+    group.add_command(_list_command(outbox))
+    group.add_command(_replay_command(outbox))
+    for command in _endpoint_commands(outbox.endpoints):
+        group.add_command(command)
+    return group
+
+
+def _list_command(outbox: Outbox) -> click.Command:
+    @click.command(
+        "list",
+        help="List events, newest first: "
+        "id, age, owner, stream, type, state, attempts, last status or error.",
     )
     @click.option("--owner")
     @click.option("--stream", help="Such as one session or one order.")
     @click.option("--type")
     @click.option("--state", type=click.Choice(STATES))
-    @click.option("--most", type=click.IntRange(1), default=50, show_default=True)
+    @click.option(
+        "--limit", "--most", "limit", type=click.IntRange(1), default=50, show_default=True
+    )
     @click.pass_obj
     def list_(
         database: Database,
-        most: int,
+        limit: int,
         owner: str | None,
         stream: str | None,
         type: str | None,
@@ -61,12 +73,25 @@ def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -
     ) -> None:
         now = datetime.now(UTC)
         with database.read() as tx:
-            for row in outbox.find(tx, most, owner=owner, stream=stream, type=type, state=state):
+            rows = outbox.find(tx, limit, owner=owner, stream=stream, type=type, state=state)
+            for row in rows:
                 last = row.last_status or row.last_error or "-"
-                columns = (row.id, _span(now - row.created_at), row.owner, row.stream, row.type)
+                columns = (
+                    row.id,
+                    _format_age(now - row.created_at),
+                    row.owner,
+                    row.stream,
+                    row.type,
+                )
                 click.echo("\t".join(map(str, (*columns, row.state, row.attempts, last))))
 
-    @group.command(help="Deliver an event, or all of an owner's in a state, under the same id.")
+    return list_
+
+
+def _replay_command(outbox: Outbox) -> click.Command:
+    @click.command(
+        help="Deliver an event again under the same id, or an owner's events in some states."
+    )
     @click.argument("id", required=False)
     @click.option("--owner")
     @click.option(
@@ -76,7 +101,7 @@ def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -
         multiple=True,
         default=(DEAD, CANCELLED),
         show_default=True,
-        help="With --owner; may stand more than once.",
+        help="With --owner; may be repeated.",
     )
     @click.pass_obj
     def replay(
@@ -93,34 +118,38 @@ def event_commands(outbox: Outbox, ensure_current: Callable[[Database], None]) -
                 count = outbox.replay_all(tx, str(owner), states, now)
         click.echo(f"{count} to be delivered")
 
-    @group.command("endpoints", help="Owner, where its events go, and whether they do.")
+    return replay
+
+
+def _endpoint_commands(endpoints: Endpoints) -> tuple[click.Command, ...]:
+    @click.command("endpoints", help="List owners, their URLs, and whether they are enabled.")
     @click.pass_obj
-    def endpoints_(database: Database) -> None:
+    def list_(database: Database) -> None:
         with database.read() as tx:
             for row in endpoints.all(tx):
                 url = urlsplit(row.url)._replace(query="").geturl()
                 ended = f"disabled {row.disabled_at:%Y-%m-%d}" if row.disabled_at else "enabled"
                 click.echo(f"{row.owner}\t{url}\t{ended}")
 
-    @group.command(help="Deliver again to an endpoint that answered 410.")
+    @click.command(help="Enable an endpoint that was disabled because it answered 410.")
     @click.argument("owner")
     @click.pass_obj
     def enable(database: Database, owner: str) -> None:
         with database.write() as tx:
             endpoints.enable(tx, owner)
 
-    @group.command(help="Print the secret with which an owner checks signatures.")
+    @click.command(help="Print the secret with which an owner verifies signatures.")
     @click.argument("owner")
     @click.pass_obj
     def secret(database: Database, owner: str) -> None:
         with database.read() as tx:
             click.echo(endpoints.get(tx, owner).secret)
 
-    return group
+    return list_, enable, secret
 
 
-def _span(age: timedelta) -> str:
-    """An age in its largest unit, such as 5m."""
+def _format_age(age: timedelta) -> str:
+    """Format an age in its largest unit, such as 5m."""
     seconds = int(age.total_seconds())
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:

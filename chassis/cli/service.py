@@ -1,6 +1,6 @@
-"""The command line that each service has: serve, migrate, load, accounts, events, health.
+"""A service's definition, and the command line that chassis makes of it.
 
-`python -m <service>` alone serves.
+Commands: serve, dispatch, migrate, load, health, accounts, events.
 """
 
 import sys
@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from marshmallow import Schema, ValidationError
 from sqlalchemy import Connection, MetaData, Table
 from sqlalchemy.exc import ArgumentError
 
+from chassis.cli.accounts import account_commands
 from chassis.cli.events import event_commands, private_targets_option, run_dispatcher
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import CLIENT, ROLES, Accounts, Authenticate
+from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import (
     MAX_REQUEST_BYTES,
@@ -41,13 +42,13 @@ from chassis.telemetry import configure, log
 from chassis.validation import find_control_characters, flatten
 
 
-def _nothing(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
+def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
 @dataclass(frozen=True)
 class Service:
-    """What a service gives to have a command line."""
+    """The definition of a service: what chassis needs to run it and to manage its store."""
 
     name: str
     listen: str
@@ -64,8 +65,8 @@ class Service:
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
     max_request_bytes: int = MAX_REQUEST_BYTES
     start: Callable[..., RunningServer] = None  # type: ignore[assignment]  # set below
-    # What works beside the RPCs and the dispatcher, where that does; ValueError for bad settings.
-    background: Callable[[Database, Path], AbstractContextManager[None]] = _nothing
+    # Runs beside the dispatcher; raises ValueError for invalid settings.
+    background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
 
     def __post_init__(self) -> None:
         if self.servicers is not None:
@@ -77,6 +78,8 @@ class Service:
         listen: str,
         public_url: str,
         now: Callable[[], datetime] = utc_now,
+        *,
+        reflection: bool = False,
     ) -> RunningServer:
         """Serve on `listen`; the caller stops the server."""
         assert self.servicers is not None
@@ -92,16 +95,17 @@ class Service:
             authenticate=authenticate,
             open_rpcs=self.open_rpcs,
             max_request_bytes=self.max_request_bytes,
+            reflection=reflection,
             listen=listen,
         )
 
     @property
     def module(self) -> str:
-        """What stands behind `python -m`."""
+        """The module for `python -m`."""
         return f"{self.name}_svc"
 
     def ensure_current(self, database: Database) -> None:
-        """Raise unless the store is at this version."""
+        """Raise ClickException unless the schema of the store is current."""
         if not is_current(database, self.migrations):
             raise click.ClickException(
                 f"The database is not at this version: run `python -m {self.module} migrate`."
@@ -109,7 +113,8 @@ class Service:
 
 
 def command_line(service: Service) -> click.Group:
-    """The commands of one service."""
+    """The commands of one service; without a command it serves."""
+    serve = _serve_command(service)
 
     @click.group(invoke_without_command=True, help=f"The {service.name} service of Optigate.")
     @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
@@ -137,68 +142,112 @@ def command_line(service: Service) -> click.Group:
         log_dir: Path | None,
     ) -> None:
         default = f"sqlite:///{data_dir}/{service.name}.db"
-        context.obj = context.with_resource(_opened(database_url or default, prepare))
+        context.obj = context.with_resource(_open_database(database_url or default, prepare))
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    def configure_log() -> None:
-        configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
+    for command in (
+        serve,
+        _dispatch_command(service),
+        _migrate_command(service),
+        _load_command(service),
+        _health_command(service),
+        account_commands(service.accounts, service.changes, service.ensure_current),
+        event_commands(service.outbox, service.ensure_current),
+    ):
+        cli.add_command(command)
+    return cli
 
-    @contextmanager
-    def working(database: Database, private: bool) -> Iterator[None]:
-        data_dir = Path(click.get_current_context().find_root().params["data_dir"])
-        try:
-            beside = service.background(database, data_dir)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from None
-        with run_dispatcher(database, service.outbox, private), beside:
-            yield
 
-    @cli.command(help="Serve gRPC, and deliver events, until SIGTERM.")
+def _serve_command(service: Service) -> click.Command:
+    @click.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
     @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
     @click.option(
         "--dispatcher/--no-dispatcher",
         envvar="DISPATCHER",
         default=True,
-        help="Whether this process delivers events (else `dispatch` does).  [default: on]",
+        help="Whether this process delivers events (else run `dispatch`).  [default: on]",
+    )
+    @click.option(
+        "--reflection/--no-reflection",
+        envvar="REFLECTION",
+        default=False,
+        help="Whether the server describes its services to tools.  [default: off]",
     )
     @private_targets_option
     @click.pass_obj
     def serve(
-        database: Database, listen: str, public_url: str, dispatcher: bool, private: bool
+        database: Database,
+        listen: str,
+        public_url: str,
+        dispatcher: bool,
+        reflection: bool,
+        private: bool,
     ) -> None:
         service.ensure_current(database)
-        configure_log()
-        click.get_current_context().with_resource(_serving_alone(database))
+        _configure_log(service)
+        click.get_current_context().with_resource(_serve_alone(database))
         try:
-            running = service.start(database, listen, public_url.rstrip("/"))
+            running = service.start(database, listen, public_url.rstrip("/"), reflection=reflection)
         except RuntimeError as error:
             raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
         stopped = catch_stop_signals()
         log().info("listening", address=listen)
-        with working(database, private) if dispatcher else nullcontext():
-            wait_until_stopped(
-                stopped,
-                database,
-                service.idempotency_keys.delete_expired,
-                service.outbox.delete_expired,
-            )
+        cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
+        with _run_background(service, database, private) if dispatcher else nullcontext():
+            wait_until_stopped(stopped, database, *cleanups)
             running.stop()
         log().info("stopped")
 
-    @cli.command("migrate", help="Bring the database to this version.")
+    return serve
+
+
+def _dispatch_command(service: Service) -> click.Command:
+    @click.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
+    @private_targets_option
+    @click.pass_obj
+    def dispatch(database: Database, private: bool) -> None:
+        service.ensure_current(database)
+        _configure_log(service)
+        stopped = catch_stop_signals()
+        with _run_background(service, database, private):
+            log().info("dispatching")
+            wait_until_stopped(stopped, database, service.outbox.delete_expired)
+        log().info("stopped")
+
+    return dispatch
+
+
+@contextmanager
+def _run_background(service: Service, database: Database, private: bool) -> Iterator[None]:
+    """Run the dispatcher, and the service's own background work."""
+    data_dir = Path(click.get_current_context().find_root().params["data_dir"])
+    try:
+        background = service.background(database, data_dir)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    with run_dispatcher(database, service.outbox, private), background:
+        yield
+
+
+def _migrate_command(service: Service) -> click.Command:
+    @click.command("migrate", help="Upgrade the database to this version.")
     @click.pass_obj
     def migrate_(database: Database) -> None:
         migrate(database, service.migrations)
 
-    @cli.command(help="Load reference data from a TOML file; loading twice changes nothing.")
+    return migrate_
+
+
+def _load_command(service: Service) -> click.Command:
+    @click.command(help="Load reference data from a TOML file; loading it again changes nothing.")
     @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
     @click.pass_obj
     def load(database: Database, file: Path) -> None:
         service.ensure_current(database)
-        with _faults_of(file):
+        with _report_faults(file):
             values = tomllib.loads(file.read_text("utf-8"))
             for fault in find_control_characters(values):
                 raise ValidationError({fault.path: [fault.message]})
@@ -207,74 +256,48 @@ def command_line(service: Service) -> click.Group:
                 service.load(tx, reference)
                 invalidate(tx, service.changes)
 
-    @cli.command(help="Exit 0 when the service at LISTEN is serving.")
+    return load
+
+
+def _health_command(service: Service) -> click.Command:
+    @click.command(help="Exit 0 if the service at LISTEN is serving.")
     @click.option("--listen", envvar="LISTEN", default=service.listen, show_default=True)
     def health(listen: str) -> None:
         with grpc.insecure_channel(listen) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
-                answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
+                response = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
             except grpc.RpcError as error:
                 raise click.ClickException(f"{listen}: {error.code().name}") from None
-        if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        if response.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
 
-    @cli.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
-    @private_targets_option
-    @click.pass_obj
-    def dispatch(database: Database, private: bool) -> None:
-        service.ensure_current(database)
-        configure_log()
-        stopped = catch_stop_signals()
-        with working(database, private):
-            log().info("dispatching")
-            wait_until_stopped(stopped, database, service.outbox.delete_expired)
-        log().info("stopped")
-
-    cli.add_command(_accounts(service))
-    cli.add_command(event_commands(service.outbox, service.ensure_current))
-    return cli
+    return health
 
 
-def _accounts(service: Service) -> click.Group:
-    accounts = service.accounts
-
-    @click.group("accounts", help="Who may call this service.")
-    @click.pass_obj
-    def group(database: Database) -> None:
-        service.ensure_current(database)
-
-    @group.command(help="Add an account; prints its secret, which is not shown again.")
-    @click.argument("name")
-    @click.option("--role", type=click.Choice(ROLES), default=CLIENT, show_default=True)
-    @click.pass_obj
-    def add(database: Database, name: str, role: str) -> None:
-        with database.write() as tx:
-            secret = accounts.add(tx, name, role)
-            invalidate(tx, service.changes)
-        click.echo(secret)
-
-    @group.command("list", help="Name, role, and the days of creation and revocation.")
-    @click.pass_obj
-    def list_(database: Database) -> None:
-        with database.read() as tx:
-            for row in accounts.all(tx):
-                ended = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live"
-                click.echo(f"{row.name}\t{row.role}\t{row.created_at:%Y-%m-%d}\t{ended}")
-
-    @group.command(help="End an account; within a second its calls are refused.")
-    @click.argument("name")
-    @click.pass_obj
-    def revoke(database: Database, name: str) -> None:
-        with database.write() as tx:
-            accounts.revoke(tx, name, datetime.now(UTC))
-            invalidate(tx, service.changes)
-
-    return group
+def _configure_log(service: Service) -> None:
+    """Log into the folder of --log-dir, else to standard output."""
+    configure(service.name, folder=click.get_current_context().find_root().params["log_dir"])
 
 
-class _opened:
-    """A database for one command; refusals become messages with exit code 1."""
+@contextmanager
+def _serve_alone(database: Database) -> Iterator[None]:
+    """Be the only process that serves a SQLite file; wait for one that drains."""
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process:"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield
+
+
+class _open_database:
+    """The database of one command; a refusal is printed and exits with code 1."""
 
     def __init__(self, url: str, prepare: bool) -> None:
         self.url, self.prepare = url, prepare
@@ -294,24 +317,8 @@ class _opened:
 
 
 @contextmanager
-def _serving_alone(database: Database) -> Iterator[None]:
-    """Be the only process that serves a SQLite file; waits for one that drains."""
-    with ExitStack() as held:
-        if database.is_sqlite:
-            path = Path(database.url.database or "")
-            try:
-                held.enter_context(hold_for_serving(path))
-            except BlockingIOError:
-                raise click.ClickException(
-                    f"Another process serves {path}. On SQLite a service is one process;"
-                    " stop the other one, or use PostgreSQL for several."
-                ) from None
-        yield
-
-
-@contextmanager
-def _faults_of(file: Path) -> Iterator[None]:
-    """Name file, table and field of what a reference file has wrong."""
+def _report_faults(file: Path) -> Iterator[None]:
+    """Report the faults of a reference file with its name, and their tables and fields."""
     try:
         yield
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,9 +1,9 @@
-"""The addresses behind a host name, and whether something of ours may be sent there.
+"""The addresses of a host name, and whether an event may be sent to them (SSRF guard).
 
-A partner names the host. Without this check it could name one of ours: the
-metadata service of a cloud, a database, a neighbour. Every address that the name
-stands for must be public, and the connection goes to one that was checked: the
-name is not asked a second time, when it could tell another.
+A partner chooses the host. Without this check it could choose one of ours: the
+metadata service of a cloud, a database, a neighbour. Every address of the name
+must be public, and the connection goes to a checked address: the name is not
+resolved a second time, which might return another.
 """
 
 import socket
@@ -12,19 +12,19 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]  # family, as sockets take it
 
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
-_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: whatever the operator translates
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215: local use, any target
 
 
 class AttemptFailed(Exception):
-    """An attempt that failed, and why in one word."""
+    """An attempt that failed before an HTTP status; `reason` is one word."""
 
-    def __init__(self, word: str) -> None:
-        super().__init__(word)
-        self.word = word
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def resolve(host: str, port: int, *, private: bool) -> list[Address]:
-    """The addresses of a host; raises Undeliverable unless all are public or `private`."""
+    """Resolve a host; raises AttemptFailed if an address is not public, unless `private`."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -36,15 +36,15 @@ def resolve(host: str, port: int, *, private: bool) -> list[Address]:
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the Internet's, whatever it is wrapped in."""
-    address = _unwrapped(ip_address(text))
+    """Whether an address is public, also when another address embeds it."""
+    address = _unwrap(ip_address(text))
     if isinstance(address, IPv6Address) and (address.is_site_local or address in _LOCAL_NAT64):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address carries: mapped, of 6to4 or of NAT64."""
+def _unwrap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address embedded in an IPv6 address (mapped, 6to4 or NAT64), else the address."""
     if isinstance(address, IPv4Address):
         return address
     if address in _NAT64:

@@ -1,16 +1,17 @@
 """One attempt to deliver an event over HTTP, as Standard Webhooks 1.0.0 describes it.
 
-POST with `webhook-id` (the same at each attempt), `webhook-timestamp` and
+A POST with `webhook-id` (the same in each attempt), `webhook-timestamp` and
 `webhook-signature`. An attempt takes at most 5 seconds, redirects included. Up
 to four redirects (301, 302, 307, 308) are followed with the same method and
-body; 303 would make a GET of it, which delivers nothing, and counts as a
-failure. Every hop is checked anew; the partner's own headers stay with the
-partner's own origin, and https does not turn into http. Of the answer only the
-status and headers are read.
+body; 303 would turn it into a GET, which delivers nothing, and counts as a
+failure. The address of every hop is checked; the partner's own headers go to
+the partner's own origin only, and https never becomes http. Only the status and
+headers of the response are read.
 
-Why an attempt failed is one word: status, name, private, refused, unreachable,
-tls, timeout, reset, malformed, redirects (more than four), redirect (to what is
-no URL), downgrade; and of `chassis.events.dispatcher`, error: a fault of ours, in the log.
+An attempt fails with one of these reasons: status, name, private, refused,
+unreachable, tls, timeout, reset, malformed, redirects (more than four), redirect
+(to an invalid URL), downgrade; `chassis.events.dispatcher` adds error, a fault of
+ours that is in the log.
 """
 
 import base64
@@ -35,7 +36,7 @@ from urllib3.exceptions import HTTPError
 from chassis.events.addresses import Address, AttemptFailed, resolve
 from chassis.events.endpoints import check_url, decode_secret
 
-ATTEMPT_SECONDS = 5.0  # seconds
+ATTEMPT_SECONDS = 5.0
 MAX_REDIRECTS = 4
 REDIRECT_STATUSES = (301, 302, 307, 308)
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -43,10 +44,10 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event on its way to an endpoint."""
+    """A leased event, addressed to its endpoint."""
 
     url: str
-    headers: dict[str, str]  # the partner's own
+    headers: dict[str, str]  # those that the partner has configured
     secret: str
     event_id: str
     content_type: str
@@ -55,38 +56,38 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What came of an attempt: an HTTP status, or a word for why there is none."""
+    """The HTTP status of an attempt, and the reason if it failed."""
 
     status: int | None
     error: str | None = None
 
 
 class Courier:
-    """Sends parcels to public addresses, or with `private` to any."""
+    """Makes attempts: to public addresses only, or with `private` to any."""
 
     def __init__(self, *, private: bool = False, timeout: float = ATTEMPT_SECONDS) -> None:
         self.private = private
         self.timeout = timeout
         self.tls = ssl.create_default_context()
 
-    def deliver(self, parcel: Delivery, now: datetime) -> AttemptResult:
-        """Try once."""
+    def deliver(self, delivery: Delivery, now: datetime) -> AttemptResult:
+        """Make one attempt."""
         deadline = monotonic() + self.timeout
         try:
-            status = self._follow(parcel, sign(parcel, now), deadline)
+            status = self._follow(delivery, sign(delivery, now), deadline)
         except AttemptFailed as failure:
-            return AttemptResult(None, failure.word)
+            return AttemptResult(None, failure.reason)
         except (OSError, HTTPException, HTTPError) as error:
-            return AttemptResult(None, "timeout" if monotonic() >= deadline else _word(error))
+            return AttemptResult(None, "timeout" if monotonic() >= deadline else _classify(error))
         return AttemptResult(status, None if 200 <= status < 300 else "status")
 
-    def _follow(self, parcel: Delivery, headers: dict[str, str], deadline: float) -> int:
-        url, origin = parcel.url, _origin(urlsplit(parcel.url))
+    def _follow(self, delivery: Delivery, headers: dict[str, str], deadline: float) -> int:
+        url, origin = delivery.url, _origin(urlsplit(delivery.url))
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            own = parcel.headers if _origin(parts) == origin else {}
-            sent = {"user-agent": "Optigate", **_lower(own), **headers}
-            status, location = self._post(parts, sent, parcel.body, deadline)
+            own = delivery.headers if _origin(parts) == origin else {}
+            sent = {"user-agent": "Optigate", **_lower_names(own), **headers}
+            status, location = self._post(parts, sent, delivery.body, deadline)
             if status not in REDIRECT_STATUSES or location is None:
                 return status
             url = _target(url, location)
@@ -97,19 +98,19 @@ class Courier:
     ) -> tuple[int, str | None]:
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = resolve(host, port, private=self.private)
-        with _connected(addresses, deadline) as sock, _cut(sock, deadline):
+        with _connect(addresses, deadline) as sock, _cut_at(sock, deadline):
             left = max(deadline - monotonic(), 0.001)
             connection: _Plain | _Secure
             if parts.scheme == "https":
                 connection = _Secure(host, port, timeout=left, ssl_context=self.tls)
             else:
                 connection = _Plain(host, port, timeout=left)
-            connection.made = sock
+            connection.sock_to_use = sock
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             try:
                 connection.request("POST", target, body, headers, preload_content=False)
                 answer = connection.getresponse()
-                if monotonic() >= deadline:  # then the head may be cut off, and looks whole
+                if monotonic() >= deadline:  # then the head may be truncated and look complete
                     raise TimeoutError
                 return answer.status, answer.headers.get("location")
             finally:
@@ -117,38 +118,38 @@ class Courier:
 
 
 class _Plain(HTTPConnection):
-    """HTTP over a connection that is made: to an address that was checked."""
+    """HTTP over an existing connection to a checked address."""
 
-    made: socket.socket
+    sock_to_use: socket.socket
 
     def _new_conn(self) -> socket.socket:
-        return self.made
+        return self.sock_to_use
 
 
 class _Secure(HTTPSConnection):
-    """The same over TLS, where the certificate is checked for the name."""
+    """The same over TLS; the certificate is verified for the host name."""
 
-    made: socket.socket
+    sock_to_use: socket.socket
 
     def _new_conn(self) -> socket.socket:
-        return self.made
+        return self.sock_to_use
 
 
-def sign(parcel: Delivery, now: datetime) -> dict[str, str]:
-    """The headers that Optigate sets, signature included."""
+def sign(delivery: Delivery, now: datetime) -> dict[str, str]:
+    """Return the headers that Optigate sets, signature included."""
     timestamp = str(int(now.timestamp()))
-    head = f"{parcel.event_id}.{timestamp}.".encode()
-    digest = hmac.digest(decode_secret(parcel.secret), head + parcel.body, hashlib.sha256)
+    head = f"{delivery.event_id}.{timestamp}.".encode()
+    digest = hmac.digest(decode_secret(delivery.secret), head + delivery.body, hashlib.sha256)
     return {
-        "content-type": parcel.content_type,
-        "webhook-id": parcel.event_id,
+        "content-type": delivery.content_type,
+        "webhook-id": delivery.event_id,
         "webhook-timestamp": timestamp,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
 
 
-def _lower(headers: dict[str, str]) -> dict[str, str]:
-    """Headers whose names can be compared with ours."""
+def _lower_names(headers: dict[str, str]) -> dict[str, str]:
+    """Lower-case the names of headers, to compare them with ours."""
     return {name.lower(): value for name, value in headers.items()}
 
 
@@ -157,7 +158,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
 
 
 def _target(url: str, location: str) -> str:
-    """Where a redirect leads; raises Undeliverable."""
+    """The URL that a redirect leads to; raises Undeliverable."""
     try:
         target = urldefrag(urljoin(url, location)).url
         check_url(target)
@@ -168,15 +169,15 @@ def _target(url: str, location: str) -> str:
     return target
 
 
-def _connected(addresses: list[Address], deadline: float) -> socket.socket:
-    """A connection to the first address that takes one."""
+def _connect(addresses: list[Address], deadline: float) -> socket.socket:
+    """Connect to the first address that accepts."""
     failure: OSError = TimeoutError()
     for index, (family, address) in enumerate(addresses):
         left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError
         sock = socket.socket(family, socket.SOCK_STREAM)
-        # One that never answers leaves time for the others.
+        # An unresponsive address leaves time for the others.
         sock.settimeout(left / (len(addresses) - index))
         try:
             sock.connect(address)
@@ -190,15 +191,15 @@ def _connected(addresses: list[Address], deadline: float) -> socket.socket:
 
 
 @contextmanager
-def _cut(sock: socket.socket, deadline: float) -> Iterator[None]:
-    """Cut the connection at the deadline: one byte a second keeps every time limit of a read."""
-    twin = sock.dup()  # TLS takes the socket itself over
+def _cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
+    """Shut the connection at the deadline: one byte a second would pass every read timeout."""
+    twin = sock.dup()  # TLS takes over the socket itself
 
-    def cut() -> None:
+    def shut() -> None:
         with suppress(OSError):
             twin.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(max(deadline - monotonic(), 0), cut)
+    timer = threading.Timer(max(deadline - monotonic(), 0), shut)
     timer.daemon = True
     timer.start()
     try:
@@ -208,7 +209,7 @@ def _cut(sock: socket.socket, deadline: float) -> Iterator[None]:
         twin.close()
 
 
-def _word(error: Any) -> str:
+def _classify(error: Any) -> str:
     if isinstance(error, ssl.SSLError):
         return "tls"
     if isinstance(error, TimeoutError):

@@ -1,15 +1,15 @@
-"""The dispatcher: a thread that delivers the events of an outbox, at least once each.
+"""The dispatcher: a background loop that delivers the events of an outbox, at least once each.
 
-It leases what is due, commits, delivers outside of any transaction, and records
-the outcome. When it dies in between, the lease runs out and another one
-delivers the event again under the same id. Any number of dispatchers may work on
-one PostgreSQL store.
+It leases due events, commits, makes the attempts outside any transaction and
+records their results. If it dies in between, the lease expires and another
+dispatcher delivers the event again under the same id. Any number of dispatchers
+may work on one PostgreSQL store.
 
-    answer                    outcome
+    result of an attempt      state of the event
     2xx                       delivered
     501 Not Implemented       declined: the endpoint does not want this type
     410 Gone                  cancelled, and the endpoint is disabled
-    anything else, or none    retried 10 times over a day and a half, then dead
+    anything else, or none    pending: 10 retries over a day and a half, then dead
 """
 
 import random
@@ -32,18 +32,18 @@ from chassis.store.database import Database
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
 
-POLL_SECONDS = 1.0  # seconds; for events of other processes, leases that ran out, and retries
-LEASE = timedelta(seconds=60)  # far more than an attempt takes
+POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
+LEASE = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
 MAX_DELIVERIES, MAX_DELIVERIES_PER_OWNER = (
     16,
     4,
-)  # deliveries: an endpoint that hangs leaves room for the others
+)  # a hanging endpoint must not stop the others
 
 
 class Dispatcher:
-    """Delivers the events in one service's database."""
+    """Delivers the events in a service's database."""
 
     def __init__(
         self,
@@ -60,61 +60,61 @@ class Dispatcher:
         self.chance = chance
         self._pool = ThreadPoolExecutor(MAX_DELIVERIES, thread_name_prefix="delivery")
         self._changes = threading.Condition()
-        self._at_work: dict[Future[None], str] = {}
+        self._running: dict[Future[None], str] = {}
         self._loop = BackgroundLoop(
             "dispatcher", self.dispatch_due, POLL_SECONDS, wakeup=database.wakeup
         )
 
     def start(self) -> None:
-        """Deliver from now on."""
+        """Start delivering."""
         self._loop.start()
 
     def stop(self) -> None:
-        """Lease no more, and wait for the deliveries at work: some seconds at most."""
+        """Lease no more events, and wait for running deliveries: some seconds at most."""
         self._loop.stop()
         self._pool.shutdown()
 
     def dispatch_due(self) -> int:
-        """Begin to deliver what is due, as far as there is room; gives how many."""
-        now, begun = self.now(), 0
+        """Start the deliveries that are due, within the limits; returns how many."""
+        now, started = self.now(), 0
         with self.database.read() as tx:
             owners = self.outbox.owners_due(tx, now)
         random.shuffle(owners)
         for owner in owners:
-            room = self._room(owner)
-            if room <= 0:
+            slots = self._free_slots(owner)
+            if slots <= 0:
                 continue
             with self.database.write() as tx:
                 endpoint = self.outbox.endpoints.find(tx, owner)
                 if endpoint is None or endpoint.disabled_at:
                     continue
-                leased = self.outbox.lease(tx, owner, room, now, LEASE)
+                leased = self.outbox.lease(tx, owner, slots, now, LEASE)
             for event in leased:
                 self._submit(endpoint, event)
-            begun += len(leased)
-        return begun
+            started += len(leased)
+        return started
 
     def wait_until_idle(self) -> None:
-        """Wait for the deliveries that were begun."""
+        """Wait for the running deliveries."""
         with self._changes:
-            self._changes.wait_for(lambda: not self._at_work)
+            self._changes.wait_for(lambda: not self._running)
 
-    def _room(self, owner: str) -> int:
+    def _free_slots(self, owner: str) -> int:
         with self._changes:
-            busy = Counter(self._at_work.values())
+            busy = Counter(self._running.values())
         return min(MAX_DELIVERIES - busy.total(), MAX_DELIVERIES_PER_OWNER - busy[owner])
 
     def _submit(self, endpoint: Row[Any], event: Row[Any]) -> None:
         with self._changes:
             work = self._pool.submit(self._deliver, endpoint, event)
-            self._at_work[work] = event.owner
-        work.add_done_callback(self._done)
+            self._running[work] = event.owner
+        work.add_done_callback(self._finish)
 
-    def _done(self, work: Future[None]) -> None:
+    def _finish(self, work: Future[None]) -> None:
         with self._changes:
-            del self._at_work[work]
+            del self._running[work]
             self._changes.notify_all()
-        self.database.wakeup.set()  # there is room, and the next of its stream may be due
+        self.database.wakeup.set()  # a slot is free, and the next event of the stream may be due
 
     def _deliver(self, endpoint: Row[Any], event: Row[Any]) -> None:
         began = monotonic()
@@ -125,17 +125,17 @@ class Dispatcher:
             "attempt": event.attempts,
         }
         try:
-            answer = self._answer(endpoint, event)
-            line |= {"status": answer.status, "reason": answer.error}
-            line["outcome"] = self._record(endpoint, event, answer)
+            result = self._attempt(endpoint, event)
+            line |= {"status": result.status, "reason": result.error}
+            line["outcome"] = self._record(endpoint, event, result)
         except Refusal as refusal:
             line |= {"outcome": "not recorded", "reason": refusal.reason}
-        except Exception as error:  # noqa: BLE001 - it is delivered again when the lease runs out
+        except Exception as error:  # noqa: BLE001 - it is delivered again when the lease expires
             line |= {"outcome": "not recorded", **describe(error)}
         log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
 
-    def _answer(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
-        parcel = Delivery(
+    def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
+        delivery = Delivery(
             url=endpoint.url,
             headers=endpoint.headers,
             secret=endpoint.secret,
@@ -144,28 +144,28 @@ class Dispatcher:
             body=event.body.encode(),
         )
         try:
-            return self.courier.deliver(parcel, self.now())
-        except Exception as error:  # noqa: BLE001 - a failure like another, so that it ends
+            return self.courier.deliver(delivery, self.now())
+        except Exception as error:  # noqa: BLE001 - counts as a failed attempt, so that retries end
             log().error("delivery", event_id=event.id, **describe(error))
             return AttemptResult(None, "error")
 
-    def _record(self, endpoint: Row[Any], event: Row[Any], answer: AttemptResult) -> str:
-        """Write what became of it; gives the outcome in a word."""
+    def _record(self, endpoint: Row[Any], event: Row[Any], result: AttemptResult) -> str:
+        """Record the result of an attempt; returns the outcome for the log."""
         now = self.now()
         with self.database.write() as tx:
             current = self.outbox.endpoints.find(tx, event.owner)
-            gone = answer.status == 410 and current is not None and current.url == endpoint.url
-            state = CANCELLED if gone else state_after(answer, event.attempts)
+            gone = result.status == 410 and current is not None and current.url == endpoint.url
+            state = CANCELLED if gone else state_after(result, event.attempts)
             values: dict[str, Any] = {
                 "state": state,
-                "last_status": answer.status,
-                "last_error": answer.error,
+                "last_status": result.status,
+                "last_error": result.error,
             }
             if state == PENDING:
                 values["due_at"] = now + BACKOFF.delay(event.attempts, self.chance())
             else:
                 values["ended_at"] = now
-            if gone:  # the endpoint first: of two that hear 410, one waits for the other here
+            if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
                 self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
             held = self.outbox.settle(tx, event, values)
         if not held:
@@ -173,10 +173,10 @@ class Dispatcher:
         return "retry" if state == PENDING else state
 
 
-def state_after(answer: AttemptResult, attempts: int) -> str:
-    """The state of an event after an attempt, which was one of so many."""
-    if answer.error is None:
+def state_after(result: AttemptResult, attempts: int) -> str:
+    """The state of an event after its attempt number `attempts`."""
+    if result.error is None:
         return DELIVERED
-    if answer.status == 501:
+    if result.status == 501:
         return DECLINED
     return PENDING if attempts <= MAX_RETRIES else DEAD

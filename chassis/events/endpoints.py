@@ -1,8 +1,10 @@
-"""Where the events of an owner are sent: one address each, in the owner's reference data.
+"""The endpoints of owners: where their events are sent, at most one each.
 
-An endpoint that answers 410 is disabled. Another url in the owner's file enables
-it again, or `events enable`; what happens meanwhile is kept as cancelled events,
-which `events replay` delivers. An endpoint without a secret in the file gets one.
+They are part of the owners' reference data. An endpoint that answers 410 is
+disabled, until another URL is loaded or `events enable` is run; events that occur
+meanwhile are stored as cancelled, and `events replay` delivers them. An endpoint
+without a secret gets a random one. Omitting an owner's endpoint removes it and
+cancels its pending events.
 """
 
 import base64
@@ -37,8 +39,8 @@ from chassis.store.database import Instant, wake_on_commit
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _VALUE = re.compile(r"[!-~]([ \t!-~]{0,998}[!-~])?\Z")
 _TYPE = re.compile(r"[!-~]{1,100}\Z")
-# What a delivery says itself.
-_OURS = frozenset(
+# Headers that a delivery sets itself.
+_RESERVED_HEADERS = frozenset(
     {
         "connection",
         "content-length",
@@ -66,7 +68,7 @@ def endpoints_table(metadata: MetaData) -> Table:
         Column("url", String(2000), nullable=False),
         Column("headers", JSON, nullable=False),
         Column("secret", String(128), nullable=False),
-        Column("events", Text),  # the types that it asks for, " one two "; nothing: the usual ones
+        Column("events", Text),  # the types it wants, " one two "; null: all but those on request
         Column("disabled_at", Instant()),  # when it answered 410
     )
 
@@ -77,12 +79,12 @@ class Endpoints:
     def __init__(self, table: Table, outbox: Table) -> None:
         self.table = table
         self.outbox = outbox
-        self._find = select(table).where(table.c.owner == bindparam("of"))
+        self._find = select(table).where(table.c.owner == bindparam("owner"))
 
     def put(
         self, tx: Connection, owner: str, endpoint: dict[str, Any] | None, now: datetime
     ) -> None:
-        """Add, change or (None) remove an owner's endpoint; another url enables it."""
+        """Add, update or (None) remove an owner's endpoint; a new URL enables it again."""
         table = self.table
         if endpoint is None:
             if tx.execute(delete(table).where(table.c.owner == owner)).rowcount:
@@ -106,7 +108,7 @@ class Endpoints:
 
     def find(self, tx: Connection, owner: str) -> Row[Any] | None:
         """An owner's endpoint, if there is one."""
-        return tx.execute(self._find, {"of": owner}).first()
+        return tx.execute(self._find, {"owner": owner}).first()
 
     def get(self, tx: Connection, owner: str) -> Row[Any]:
         """An owner's endpoint; raises NotFound."""
@@ -126,7 +128,7 @@ class Endpoints:
             raise NotFound("This owner has no endpoint.")
 
     def disable(self, tx: Connection, owner: str, url: str, now: datetime) -> None:
-        """Deliver no more to this url, and cancel what waits for it."""
+        """Stop delivering to this URL, and cancel the owner's pending events."""
         live = (
             (self.table.c.owner == owner)
             & (self.table.c.url == url)
@@ -136,25 +138,25 @@ class Endpoints:
             self._cancel(tx, owner, now)
 
     def _cancel(self, tx: Connection, owner: str, now: datetime) -> None:
-        waits = (self.outbox.c.owner == owner) & (self.outbox.c.state == "pending")
-        tx.execute(update(self.outbox).where(waits).values(state="cancelled", ended_at=now))
+        pending = (self.outbox.c.owner == owner) & (self.outbox.c.state == "pending")
+        tx.execute(update(self.outbox).where(pending).values(state="cancelled", ended_at=now))
 
 
 def new_signing_secret() -> str:
-    """A secret for signing, as Standard Webhooks writes it."""
+    """A random signing secret in the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def decode_secret(secret: str) -> bytes:
-    """The key in a secret; raises ValueError."""
+    """The key in a signing secret; raises ValueError."""
     prefix, _, packed = secret.partition("_")
     if prefix != "whsec":
-        raise ValueError("no whsec_ before it")
+        raise ValueError("it does not begin with whsec_")
     return base64.b64decode(packed, validate=True)
 
 
 def check_url(url: str) -> None:
-    """Raise ValidationError unless an event can be sent there."""
+    """Raise ValidationError unless events can be sent to this URL."""
     try:
         parts = urlsplit(url)
         _port = parts.port
@@ -182,12 +184,12 @@ def _check_secret(secret: str) -> None:
 def _check_headers(headers: dict[str, str]) -> None:
     if len(headers) > 20 or len({name.lower() for name in headers}) < len(headers):
         raise ValidationError("Must be at most 20 headers, each once.")
-    if ours := sorted(name for name in headers if name.lower() in _OURS):
-        raise ValidationError(f"A delivery sets these itself: {', '.join(ours)}.")
+    if reserved := sorted(name for name in headers if name.lower() in _RESERVED_HEADERS):
+        raise ValidationError(f"Reserved headers: {', '.join(reserved)}.")
 
 
 class EndpointSchema(Schema):
-    """An endpoint of reference data; `types` are the events that the service has."""
+    """An endpoint in reference data; `types` are the event types of the service."""
 
     def __init__(self, types: Collection[str]) -> None:
         super().__init__()
@@ -205,13 +207,14 @@ class EndpointSchema(Schema):
 
     @post_load
     def check_types(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """Want types that there are: one with a slip in it would never arrive."""
+        """Refuse unknown types: the events of a misspelt one would never arrive."""
         if unknown := sorted(set(data["events"] or ()) - self.types):
             known = ", ".join(sorted(self.types))
-            raise ValidationError({"events": [f"No such type: {unknown[0]}. There are {known}."]})
+            text = f"Unknown type: {unknown[0]}. The types are {known}."
+            raise ValidationError({"events": [text]})
         return data
 
 
 def endpoint_field(types: Collection[str]) -> fields.Nested:
-    """The field `endpoint` of an owner: absent, the owner has none."""
+    """The field `endpoint` of an owner; if absent, the owner has none."""
     return fields.Nested(EndpointSchema(types), load_default=None)

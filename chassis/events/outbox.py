@@ -1,17 +1,17 @@
-"""Events that are written with the change they tell of, and kept until they are delivered.
+"""A transactional outbox: events are committed with their change and kept until delivered.
 
 How a service uses it:
 
-1. `store.py`: `outbox = Outbox(metadata)`. An owner is an account's name, or a merchant's id.
+1. In its tables: `outbox = Outbox(metadata)`. An owner is an account's name or a merchant's id.
 2. In the transaction of the change, after the stream's row is locked or changed:
-   `store.outbox.add(tx, Event(owner, stream, type, body), now)`. For an owner without an
-   endpoint it writes nothing. A body that tells the event's id takes `new_event_id()` first.
-3. `reference.py`: `endpoint = endpoint_field(EVENTS)` in the owner's schema, and on load
-   `store.outbox.endpoints.put(tx, owner, endpoint, now)`.
+   `outbox.add(tx, Event(owner, stream, type, body), now)`. For an owner without an endpoint it
+   writes nothing. A body that includes the event's id takes it from `new_event_id()`.
+3. In its reference data: `endpoint = endpoint_field(EVENTS)` in the owner's schema, and on load
+   `outbox.endpoints.put(tx, owner, endpoint, now)`.
 
 Events of one stream (a session, an order) are delivered in the order in which they were added:
 a change locks its row, so of two transactions on one stream the later one adds later. An event
-waits while an earlier one of its stream does. `chassis.events.dispatcher` delivers.
+waits while an earlier one of its stream is pending. `chassis.events.dispatcher` delivers.
 """
 
 import secrets
@@ -55,14 +55,14 @@ from chassis.store.leases import Leases
 PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
 DEAD, CANCELLED = "dead", "cancelled"
 STATES = (PENDING, DELIVERED, DECLINED, DEAD, CANCELLED)
-# How long an event is kept that waits no more.
+# How long an event is kept once it is no longer pending.
 RETENTION = {
     DELIVERED: timedelta(days=7),
     DECLINED: timedelta(days=7),
     DEAD: timedelta(days=30),
     CANCELLED: timedelta(days=30),
 }
-# In the statement itself: a plan that is made without the parameters finds the indexes too.
+# A literal, so that a plan made without parameters can use the partial indexes.
 _PENDING: ColumnElement[str] = literal_column("'pending'")
 _WHERE = text("state = 'pending'")
 
@@ -82,12 +82,12 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("content_type", String(100), nullable=False),
         Column("body", Text, nullable=False),
         Column("state", String(16), nullable=False),
-        Column("attempts", Integer, nullable=False),  # that were begun
+        Column("attempts", Integer, nullable=False),  # started
         Column("created_at", Instant(), nullable=False),
-        Column("due_at", Instant(), nullable=False),  # while it is leased, when the lease ends
+        Column("due_at", Instant(), nullable=False),  # of a leased event: when the lease ends
         Column("ended_at", Instant(), index=True),  # when it ceased to be pending
         Column("last_status", Integer),
-        Column("last_error", String(32)),  # one of the words of chassis.events.courier
+        Column("last_error", String(32)),  # a reason of chassis.events.courier
         Index("ix_outbox_due", "owner", "due_at", **where),
         Index("ix_outbox_stream", "owner", "stream", "sequence", **where),
     )
@@ -100,19 +100,19 @@ def new_event_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, as its owner's endpoint is told of it."""
+    """Something that happened, as it is sent to its owner's endpoint."""
 
     owner: str
     stream: str
     type: str
     body: str
     content_type: str = "application/json"
-    on_request: bool = False  # sent only to endpoints that name its type
+    on_request: bool = False  # sent only to endpoints that list its type
     id: str = field(default_factory=new_event_id)
 
 
 class Outbox:
-    """The events in one service's database."""
+    """The events in a service's database."""
 
     def __init__(self, metadata: MetaData) -> None:
         self.table = outbox_table(metadata)
@@ -120,13 +120,13 @@ class Outbox:
         self.endpoints = Endpoints(endpoints, self.table)
         self._add = self._insert(endpoints)
         columns, earlier = self.table.c, self.table.alias("earlier")
-        first = ~exists().where(
+        is_first = ~exists().where(
             earlier.c.state == _PENDING,
             earlier.c.owner == columns.owner,
             earlier.c.stream == columns.stream,
             earlier.c.sequence < columns.sequence,
         )
-        deliverable = and_(columns.state == _PENDING, first)
+        deliverable = and_(columns.state == _PENDING, is_first)
         self._owners = select(endpoints.c.owner).where(
             endpoints.c.disabled_at.is_(None),
             exists().where(
@@ -145,39 +145,39 @@ class Outbox:
     def _insert(self, endpoints: Table) -> Any:
         live = endpoints.c.disabled_at.is_(None)
         now: ColumnElement[Any] = bindparam("now", type_=Instant())
-        given = ("id", "owner", "stream", "type", "content_type", "body")
+        names = ("id", "owner", "stream", "type", "content_type", "body")
         values: dict[str, ColumnElement[Any]] = {
-            **{name: bindparam(name, type_=self.table.c[name].type) for name in given},
+            **{name: bindparam(name, type_=self.table.c[name].type) for name in names},
             "state": case((live, PENDING), else_=CANCELLED),
             "attempts": bindparam("attempts", 0, type_=Integer()),
             "created_at": now,
             "due_at": now,
             "ended_at": case((live, null()), else_=now),
         }
-        usual = and_(endpoints.c.events.is_(None), bindparam("on_request") == false())
-        asked = endpoints.c.events.like(bindparam("asked", type_=Text()), escape="!")
-        chosen = select(*values.values()).where(
-            endpoints.c.owner == bindparam("owner", type_=String()), or_(usual, asked)
+        default = and_(endpoints.c.events.is_(None), bindparam("on_request") == false())
+        requested = endpoints.c.events.like(bindparam("type_pattern", type_=Text()), escape="!")
+        row = select(*values.values()).where(
+            endpoints.c.owner == bindparam("owner", type_=String()), or_(default, requested)
         )
-        statement = insert(self.table).from_select(list(values), chosen)
+        statement = insert(self.table).from_select(list(values), row)
         return statement.execution_options(**COUNTED)
 
     def add(self, tx: Connection, event: Event, now: datetime) -> str | None:
-        """Write the event in the transaction of its change; gives its id.
+        """Store an event in the transaction of its change; returns its id.
 
-        None, and nothing is written, when the owner has no endpoint or it has
-        not asked for this type. While the endpoint is disabled the event is
-        written as cancelled.
+        If the owner has no endpoint, or the endpoint does not want this type,
+        nothing is stored and None is returned. While the endpoint is disabled the
+        event is stored as cancelled.
         """
         name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
-        row = {**asdict(event), "now": now, "asked": f"% {name} %"}
+        row = {**asdict(event), "now": now, "type_pattern": f"% {name} %"}
         if tx.execute(self._add, row).rowcount != 1:
             return None
         wake_on_commit()
         return event.id
 
     def owners_due(self, tx: Connection, now: datetime) -> list[str]:
-        """Whose events can be delivered now."""
+        """The owners with events that can be delivered now."""
         return list(tx.execute(self._owners, {"now": now}).scalars())
 
     def lease(
@@ -198,46 +198,46 @@ class Outbox:
     def find(
         self,
         tx: Connection,
-        most: int,
+        limit: int,
         owner: str | None = None,
         state: str | None = None,
         type: str | None = None,
         stream: str | None = None,
     ) -> Sequence[Row[Any]]:
         """The newest events, newest first."""
-        asked = {"owner": owner, "state": state, "type": type, "stream": stream}
-        wanted = [self.table.c[name] == value for name, value in asked.items() if value]
+        filters = {"owner": owner, "state": state, "type": type, "stream": stream}
+        wanted = [self.table.c[name] == value for name, value in filters.items() if value]
         newest = self.table.c.sequence.desc()
-        return tx.execute(select(self.table).where(*wanted).order_by(newest).limit(most)).all()
+        return tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
 
     def replay(self, tx: Connection, event_id: str, now: datetime) -> None:
         """Deliver an event again under the same id; raises NotFound, WrongState."""
         one = self.table.c.id == event_id
         found = tx.execute(select(self.table.c.owner).where(one)).first()
         if found is None:
-            raise NotFound("No such event; it may be forgotten.")
+            raise NotFound("No such event; it may have expired.")
         self._ensure_enabled(tx, found.owner)
-        tx.execute(update(self.table).where(one).values(self._anew(now)))
+        tx.execute(update(self.table).where(one).values(self._reset_values(now)))
         wake_on_commit()
 
     def replay_all(self, tx: Connection, owner: str, states: Sequence[str], now: datetime) -> int:
-        """Deliver an owner's events in these states again; gives how many."""
+        """Deliver an owner's events in these states again; returns how many."""
         self._ensure_enabled(tx, owner)
         some = (self.table.c.owner == owner) & self.table.c.state.in_(states)
         wake_on_commit()
-        return tx.execute(update(self.table).where(some).values(self._anew(now))).rowcount
+        return tx.execute(update(self.table).where(some).values(self._reset_values(now))).rowcount
 
-    def _anew(self, now: datetime) -> dict[str, Any]:
+    def _reset_values(self, now: datetime) -> dict[str, Any]:
         return {"state": PENDING, "attempts": 0, "due_at": now, "ended_at": None}
 
     def _ensure_enabled(self, tx: Connection, owner: str) -> None:
         if self.endpoints.get(tx, owner).disabled_at:
-            raise WrongState("The endpoint answered 410: `events enable` comes first.")
+            raise WrongState("The endpoint is disabled (it answered 410): run `events enable`.")
 
     def delete_expired(self, tx: Connection, now: datetime) -> int:
-        """Delete the events that have waited no more for long; gives how many."""
-        old = [
-            and_(self.table.c.state == state, self.table.c.ended_at <= now - kept)
-            for state, kept in RETENTION.items()
+        """Delete the events whose retention is over; returns how many."""
+        expired = [
+            and_(self.table.c.state == state, self.table.c.ended_at <= now - retention)
+            for state, retention in RETENTION.items()
         ]
-        return tx.execute(delete(self.table).where(or_(*old))).rowcount
+        return tx.execute(delete(self.table).where(or_(*expired))).rowcount

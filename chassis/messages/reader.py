@@ -20,8 +20,13 @@ from google.protobuf.message import Message
 from chassis.errors import Fault, Invalid
 
 MALFORMED = "MALFORMED"
+NOT_JSON = "The body is not JSON in UTF-8."
 TOO_DEEP = "The body is nested too deep."
 MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
+MORE_FAULTS = "More faults are not listed."
+MAX_NODES = 20_000  # objects, arrays and keys; 1 MiB of them would take a third of a second
+TOO_MANY = f"The body has more than {MAX_NODES} objects, arrays and keys."
+DUPLICATE = "Duplicate key in one object."
 F = FieldDescriptor
 _SCALARS: dict[int, Any] = {
     F.TYPE_STRING: str,
@@ -41,6 +46,8 @@ _JSON_WORDS = {
 _PYTHON_WORD = re.compile("|".join(_JSON_WORDS))
 _OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode
+_CHUNK_ITEMS = 100
 
 # A message's shape: field name -> (leaf type or shape, whether it repeats).
 Shape = dict[str, tuple[Any, bool]]
@@ -74,6 +81,9 @@ class Reader(Generic[M]):
 
     def read(self, body: bytes, **path: str) -> M:
         """Read a body; raises Invalid with every fault."""
+        keys = body.count(b":")
+        if keys + body.count(b"{") + body.count(b"[") > MAX_NODES:
+            raise self._refusal(_explain_overfull(body))
         try:
             known, values = self._decode(body)
             for name in self.raw:
@@ -83,7 +93,7 @@ class Reader(Generic[M]):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._refusal(self._explain(body)) from None
         # A duplicate key shows as a colon that is missing from the values.
-        suspect = body.count(b":") != _encode(known).count(b":") or b"\\u003" in body
+        suspect = keys != _encode(known).count(b":") or b"\\u003" in body
         if suspect and (duplicates := _duplicate_keys(body, self.raw)):
             raise self._refusal(duplicates)
         return self.message(**values, **path)
@@ -119,15 +129,11 @@ class Reader(Generic[M]):
     def _explain(self, body: bytes) -> list[Fault]:
         """List the faults of a body that cannot be read."""
         try:
-            every = _faults(msgspec.json.decode(body), self.shape, "", strict=True)
-            faults = list(islice(every, MAX_FAULTS + 1))
-            if len(faults) > MAX_FAULTS:
-                faults[MAX_FAULTS] = Fault("", "More faults are not listed.")
-            return faults
+            return _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
         except RecursionError:
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return [Fault("", "The body is not JSON in UTF-8.")]
+            return [Fault("", NOT_JSON)]
 
 
 def to_field_name(name: str) -> str:
@@ -206,36 +212,66 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
                 yield from _faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
                 yield Fault(where, "Expected an array.")
-            else:
+            elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
                     yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+            else:
+                yield from _scalar_faults(each, leaf, where, strict=strict)
+
+
+def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+    """Yield a fault for each item that is not of a scalar kind, checking whole chunks first."""
+    for start in range(0, len(items), _CHUNK_ITEMS):
+        chunk = items[start : start + _CHUNK_ITEMS]
+        try:
+            msgspec.convert(chunk, list[kind], strict=strict)
+        except msgspec.ValidationError:
+            for index, item in enumerate(chunk, start):
+                yield from _faults(item, kind, f"{path}.{index}", strict=strict)
+
+
+def _cap(faults: Iterator[Fault]) -> list[Fault]:
+    """List the first faults, and whether there are more."""
+    first = list(islice(faults, MAX_FAULTS))
+    return first + [Fault("", MORE_FAULTS) for _ in islice(faults, 1)]
+
+
+def _explain_overfull(body: bytes) -> list[Fault]:
+    """Return what is wrong with a body of too many nodes: its form, its depth or their number."""
+    try:
+        _skim(body)
+    except RecursionError:
+        return [Fault("", TOO_DEEP)]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return [Fault("", NOT_JSON)]
+    return [Fault("", TOO_MANY)]
 
 
 def _duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
-    """Return a fault for each duplicate key in an object of a well-formed body."""
-    found: list[Fault] = []
-
-    def walk(value: Any, path: str) -> None:
-        if isinstance(value, list) and value and isinstance(value[0], tuple):
-            seen: set[str] = set()
-            for name, each in value:
-                where = f"{path}.{name}" if path else name
-                if name in seen:
-                    found.append(Fault(where, "Duplicate key in one object."))
-                seen.add(name)
-                if where not in raw:
-                    walk(each, where)
-        elif isinstance(value, list):
-            for index, each in enumerate(value):
-                walk(each, f"{path}.{index}")
-
+    """Return a fault for each duplicate key of a well-formed body of the right types."""
     try:
-        # Numbers stay text: Python refuses to parse an integer of 4301 digits.
-        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+        # The numbers do not matter, and Python refuses to parse an integer of 4301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=bool, parse_float=bool)
     except RecursionError:
         return [Fault("", TOO_DEEP)]
-    walk(pairs, "")
-    return found
+    return _cap(_find_duplicates(pairs, "", raw))
+
+
+def _find_duplicates(value: list[Any], path: str, raw: Collection[str]) -> Iterator[Fault]:
+    """Yield a fault for each duplicate key in an object, which is a list of pairs, or an array."""
+    first = value[0] if value else None
+    if isinstance(first, tuple):
+        names: set[str] = set()
+        for name, each in value:
+            where = f"{path}.{name}" if path else name
+            if name in names:
+                yield Fault(where, DUPLICATE)
+            names.add(name)
+            if isinstance(each, list) and where not in raw:
+                yield from _find_duplicates(each, where, raw)
+    elif isinstance(first, list):  # an array of scalars holds no key
+        for index, each in enumerate(value):
+            yield from _find_duplicates(each, f"{path}.{index}", raw)
 
 
 def field_names(message: type[Message]) -> set[str]:

@@ -1,1 +1,1 @@
-"""What surrounds an RPC: the gRPC server, health, accounts and idempotency keys."""
+"""The gRPC server of a service, and what surrounds its RPCs."""

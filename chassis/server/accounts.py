@@ -1,7 +1,7 @@
-"""API accounts of one service: who may call, with what secret, in which role.
+"""The API accounts of a service: names, secrets and roles.
 
-Secrets are random, shown once and kept as SHA-256: with 160 bits of chance a
-slow hash would protect nothing more.
+Secrets are random, shown once and stored as SHA-256: against 160 random bits a
+slow hash would add no protection.
 """
 
 import base64
@@ -37,8 +37,8 @@ from chassis.store.reference_cache import ReferenceCache
 CLIENT, STAFF = "client", "staff"
 ROLES = (CLIENT, STAFF)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_NAME_WHOLE = re.compile(rf"{_NAME.pattern}\Z")
-_WRONG = "Send the name and secret of an account of this service."
+_WHOLE_NAME = re.compile(rf"{_NAME.pattern}\Z")
+_WRONG_CREDENTIALS = "Send the name and secret of an account of this service."
 
 Authenticate = Callable[[Call], Account | None]
 
@@ -58,7 +58,7 @@ def accounts_table(metadata: MetaData) -> Table:
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret."""
+    """The stored form of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -72,7 +72,7 @@ class Accounts:
         )
 
     def add(self, tx: Connection, name: str, role: str, secret: str | None = None) -> str:
-        """Add an account and give its secret, which is kept nowhere."""
+        """Add an account; returns its secret, which is not stored."""
         check_account(name, role)
         if tx.execute(select(self.table.c.id).where(self.table.c.name == name)).first():
             raise AlreadyExists("An account has this name; revoked names are not used again.")
@@ -82,10 +82,10 @@ class Accounts:
         return secret
 
     def put(self, tx: Connection, name: str, role: str, secret: str) -> None:
-        """Add or change an account of reference data; a revoked one stays revoked."""
+        """Add or update an account of reference data; a revoked one stays revoked."""
         values = {"role": role, "secret_hash": hash_secret(secret)}
-        known = self.table.c.name == name
-        if not tx.execute(update(self.table).where(known).values(**values)).rowcount:
+        by_name = self.table.c.name == name
+        if not tx.execute(update(self.table).where(by_name).values(**values)).rowcount:
             self.add(tx, name, role, secret)
 
     def ids(self, tx: Connection) -> dict[str, int]:
@@ -94,8 +94,8 @@ class Accounts:
 
     def name(self, tx: Connection, account_id: int) -> str:
         """The name of an account."""
-        named = select(self.table.c.name).where(self.table.c.id == account_id)
-        name: str = tx.execute(named).scalar_one()
+        query = select(self.table.c.name).where(self.table.c.id == account_id)
+        name: str = tx.execute(query).scalar_one()
         return name
 
     def all(self, tx: Connection) -> Sequence[Row[Any]]:
@@ -103,7 +103,7 @@ class Accounts:
         return tx.execute(select(self.table).order_by(self.table.c.name)).all()
 
     def revoke(self, tx: Connection, name: str, now: datetime) -> None:
-        """End an account; its next call is refused."""
+        """Revoke an account; its next call is refused."""
         live = (self.table.c.name == name) & self.table.c.revoked_at.is_(None)
         if not tx.execute(update(self.table).where(live).values(revoked_at=now)).rowcount:
             raise NotFound("No live account has this name.")
@@ -111,53 +111,53 @@ class Accounts:
     def authenticate(self, tx: Connection, name: str, secret: str) -> Account:
         """The live account with this name and secret; raises Unauthenticated."""
         row = tx.execute(self._by_name, {"name": name}).first() if _NAME.fullmatch(name) else None
-        known = row.secret_hash if row else hash_secret("")
-        if not hmac.compare_digest(known, hash_secret(secret)) or row is None:
-            raise Unauthenticated(_WRONG)
+        expected = row.secret_hash if row else hash_secret("")
+        if not hmac.compare_digest(expected, hash_secret(secret)) or row is None:
+            raise Unauthenticated(_WRONG_CREDENTIALS)
         return Account(row.id, row.name, row.role)
 
     def basic_authenticator(self, cache: ReferenceCache) -> Authenticate:
-        """Authentication by HTTP Basic in the metadata `authorization`."""
+        """Authentication by HTTP Basic in the metadata `authorization`, through a cache."""
 
         def authenticate(call: Call) -> Account:
-            sent = call.metadata.get("authorization", "")
+            header = call.metadata.get("authorization", "")
             return cache.get(
-                ("basic", hash_secret(sent)),
-                lambda tx: self.authenticate(tx, *basic_credentials(sent)),
+                ("basic", hash_secret(header)),
+                lambda tx: self.authenticate(tx, *basic_credentials(header)),
             )
 
         return authenticate
 
 
 class AccountSchema(Schema):
-    """An account of reference data, whose secret is in the file."""
+    """An account in reference data, with its secret."""
 
-    name = fields.String(required=True, validate=validate.Regexp(_NAME_WHOLE))
+    name = fields.String(required=True, validate=validate.Regexp(_WHOLE_NAME))
     secret = fields.String(required=True, validate=validate.Length(16, 255))
     role = fields.String(load_default=CLIENT, validate=validate.OneOf(ROLES))
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:
-    """Name and secret of an HTTP Basic header; raises Unauthenticated."""
+    """The name and secret in an HTTP Basic header; raises Unauthenticated."""
     scheme, _, packed = authorization.partition(" ")
     try:
         name, colon, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise Unauthenticated(_WRONG) from None
+        raise Unauthenticated(_WRONG_CREDENTIALS) from None
     if scheme.lower() != "basic" or not colon:
-        raise Unauthenticated(_WRONG)
+        raise Unauthenticated(_WRONG_CREDENTIALS)
     return name, secret
 
 
 def check_account(name: str, role: str) -> None:
-    """Raise Invalid for a name or role that no account may have."""
+    """Raise Invalid for an invalid name or role."""
     if not _NAME.fullmatch(name):
-        raise Invalid("An account name is 1-64 of A-Z a-z 0-9 . _ -")
+        raise Invalid("An account name is 1-64 characters of A-Z a-z 0-9 . _ -")
     if role not in ROLES:
         raise Invalid(f"A role is one of {', '.join(ROLES)}.")
 
 
 def require_role(account: Account, role: str) -> None:
-    """Raise Forbidden for an account of another role."""
+    """Raise Forbidden unless the account has this role."""
     if account.role != role:
         raise Forbidden(f"This needs an account with role {role}.")

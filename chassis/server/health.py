@@ -1,28 +1,32 @@
-"""gRPC's health service, answered by a thread of its own.
+"""gRPC's health service, served by a thread of its own.
 
-With the servicer of grpc_health alone two things go wrong: Check waits behind
-the RPCs of the service, and a watcher who goes away while a status is being
-told stops the server for good. The status is told under a lock, until the
-server's event thread has sent it; and that thread wants the same lock to
-forget the watcher.
+grpc_health's servicer alone has two defects: Check waits behind the RPCs of the
+service, and a watcher that disconnects while a status is being sent stops the
+server for good. The status is sent under a lock that is held until the server's
+event thread has sent it, and that thread takes the same lock to remove the
+watcher.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from chassis.errors import Refusal
+from chassis.store.database import Database, database_error
+from chassis.telemetry import log
+
 
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no types
-    """Says which services are serving, on demand and to watchers."""
+    """Reports which services are serving, on request and to watchers."""
 
     def __init__(self) -> None:
         self.own = ThreadPoolExecutor(1, thread_name_prefix="health")
         super().__init__(experimental_non_blocking=True, experimental_thread_pool=self.own)
-        # The base gives the pool to Watch alone. The attributes are the functions' own, so that
-        # the last server that a process starts answers for all of them.
+        # The base class sets the pool for Watch only. Function attributes are shared: in a process
+        # with several servers, the last one's pool serves them all.
         HealthServicer.Check.experimental_thread_pool = self.own  # type: ignore[attr-defined]
 
     def Check(
@@ -37,21 +41,53 @@ class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no 
         context: grpc.ServicerContext,
         send_response_callback: Any = None,
     ) -> Any:
-        return super().Watch(request, _Elsewhere(context, self.own), send_response_callback)
+        return super().Watch(request, _PooledCallbacks(context, self.own), send_response_callback)
 
     def register(self, server: grpc.Server) -> None:
-        """Answer on a server."""
+        """Add the health service to a server."""
         health_pb2_grpc.add_HealthServicer_to_server(self, server)
 
 
-class _Elsewhere:
-    """A context whose end is told in a pool instead of in the server's event thread."""
+class _PooledCallbacks:
+    """A context whose callbacks run in a pool instead of the server's event thread."""
 
     def __init__(self, context: grpc.ServicerContext, pool: ThreadPoolExecutor) -> None:
         self._context, self._pool = context, pool
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
-        def tell() -> None:
-            self._pool.submit(callback)
+        return self._context.add_callback(lambda: self._submit(callback))
 
-        return self._context.add_callback(tell)
+    def _submit(self, callback: Callable[[], None]) -> None:
+        self._pool.submit(callback)
+
+
+class ReadinessCheck:
+    """Asks the store whether it can be used, and has health say so."""
+
+    def __init__(
+        self, database: Database, servicer: HealthServicer, services: Sequence[str]
+    ) -> None:
+        self.database, self.servicer, self.services = database, servicer, services
+        self.is_ready = True
+        self._report()
+
+    def __call__(self) -> None:
+        """Ask once; a change is logged, with the database's own name of the error."""
+        try:
+            self.database.check()
+            is_ready, error = True, ""
+        except Refusal as refusal:
+            is_ready, error = False, database_error(refusal) or refusal.reason
+        if is_ready != self.is_ready:
+            self.is_ready = is_ready
+            self._report()
+            if is_ready:
+                log().warning("ready again")
+            else:
+                log().error("not ready", database_error=error)
+
+    def _report(self) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        status = serving if self.is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in self.services:
+            self.servicer.set(name, status)

@@ -1,8 +1,8 @@
-"""One idempotency key, one effect.
+"""Idempotency keys: one key, one effect.
 
-The answer is kept in the transaction that makes the effect, as its last
-statement. A twin that was under way at the same time meets the key there, is
-rolled back whole, and gets the answer that was kept.
+The last statement of the transaction with the effect stores the response under
+the key. A concurrent twin conflicts there, is rolled back as a whole and returns
+the stored response.
 """
 
 import base64
@@ -35,11 +35,11 @@ M = TypeVar("M", bound=Message)
 
 
 class KeyTaken(Refusal):
-    """The key was taken while this request was at work."""
+    """A concurrent request has stored its response under the key."""
 
 
 def idempotency_table(metadata: MetaData) -> Table:
-    """The table of kept answers, the same in each service."""
+    """The table of stored responses, the same in each service."""
     return Table(
         "idempotency_keys",
         metadata,
@@ -53,15 +53,14 @@ def idempotency_table(metadata: MetaData) -> Table:
 
 
 def fingerprint(call: Call, request: Message) -> bytes:
-    """A digest of what makes two requests the same: their fields, and for whom they act."""
-    actor = call.actor or call.metadata.get("user-email", "")
-    digest = hashlib.sha256(actor.encode() + b"\0")
+    """A digest of what makes two requests equal: their fields and their actor."""
+    digest = hashlib.sha256(call.actor.encode() + b"\0")
     digest.update(request.SerializeToString(deterministic=True))
     return digest.digest()
 
 
 class IdempotencyKeys:
-    """The kept answers of one service."""
+    """The keys and stored responses of one service."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -79,7 +78,7 @@ class IdempotencyKeys:
         )
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
-        """The answer kept for this call; raises Invalid for another request's key."""
+        """The response stored for this call; raises Invalid if its key was used otherwise."""
         scope = _scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
             row = tx.execute(self._find, scope).first()
@@ -90,7 +89,7 @@ class IdempotencyKeys:
         return response.FromString(row.response)
 
     def save(self, tx: Connection, response: M) -> M:
-        """Keep the answer with its effect, if the caller sent a key; raises Taken."""
+        """Store the response if the caller sent a key; raises KeyTaken."""
         call, now = current_call(), datetime.now(UTC)
         if not call.idempotency_key:
             return response
@@ -105,15 +104,15 @@ class IdempotencyKeys:
         return response
 
     def delete_expired(self, tx: Connection, now: datetime) -> int:
-        """Delete the answers whose life is over; gives how many."""
+        """Delete expired responses; returns how many."""
         return tx.execute(delete(self.table).where(self.table.c.expires_at <= now)).rowcount
 
 
 def derive_secret(callers_secret: str, key: str) -> str:
-    """A secret that is told once and kept as a hash only.
+    """A secret that is shown once and stored as a hash only.
 
-    With an idempotency key it is the same each time, as it follows from the
-    key and from what only the caller has.
+    With an idempotency key it is the same each time: it is derived from the key
+    and the caller's own secret.
     """
     if not key:
         return secrets.token_urlsafe(32)
@@ -122,7 +121,7 @@ def derive_secret(callers_secret: str, key: str) -> str:
 
 
 def key_mismatch() -> Invalid:
-    """What is raised for a key that stood for another request."""
+    """The refusal of a key that was used for another request."""
     fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
     return Invalid(
         "The idempotency key was used before.", reason=IDEMPOTENCY_MISMATCH, faults=[fault]

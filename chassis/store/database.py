@@ -1,10 +1,10 @@
 """A service's own store: SQLite in one file, or PostgreSQL.
 
-SQLite writes take turns (`chassis.store.group_commit`) and begin with BEGIN IMMEDIATE: a
-deferred transaction that reads and then writes fails at once when another has
-written. Drivers are in autocommit and BEGIN is said here: a listener of SQLAlchemy's
+Writes to SQLite take turns (`chassis.store.group_commit`) and begin with BEGIN IMMEDIATE: a
+deferred transaction that reads and then writes fails at once if another has written
+meanwhile. The drivers run in autocommit and this module issues BEGIN: SQLAlchemy's event
 for it would cost each connection 35 us.
-On PostgreSQL whoever waits for a row longer than `LOCK_WAIT_SECONDS` is told Busy.
+On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` raises Busy.
 """
 
 import sqlite3
@@ -34,9 +34,9 @@ from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
 from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
-from chassis.store.sqlite import check_writable, create_sqlite_engine, error_name, is_trouble
+from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
 
-MAX_CONNECTIONS = 16  # more than a server has threads
+MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -64,7 +64,7 @@ JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": m
 
 
 class Instant(TypeDecorator[datetime]):
-    """A moment in UTC: aware on both engines, in the order of time on both."""
+    """A point in time in UTC: timezone-aware and correctly ordered on both engines."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -79,7 +79,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 class Database:
-    """Transactions on one store."""
+    """One store, and the transactions on it."""
 
     def __init__(self, url: str, *, prepare: bool = True) -> None:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
@@ -96,10 +96,10 @@ class Database:
 
     @contextmanager
     def read(self, *, single: bool = False) -> Iterator[Connection]:
-        """For reading: on SQLite one state of the store, on PostgreSQL that of each statement.
+        """A connection for reading: one snapshot on SQLite, one per statement on PostgreSQL.
 
-        READ COMMITTED promises no more there, and BEGIN and ROLLBACK are two ways to the server.
-        A `single` statement sees one state by itself.
+        READ COMMITTED promises no more, and BEGIN and ROLLBACK would be two round trips.
+        A `single` statement needs no transaction for its snapshot.
         """
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite and not single:
@@ -108,7 +108,7 @@ class Database:
 
     @contextmanager
     def stream(self) -> Iterator[Connection]:
-        """For reading much: one state of the store, whose rows may come as they are asked for."""
+        """A connection for large reads: one snapshot on both engines; rows may be streamed."""
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite:
                 driver_connection(tx).execute("BEGIN")
@@ -118,12 +118,12 @@ class Database:
 
     @contextmanager
     def write(self, *, single: bool = False) -> Iterator[Connection]:
-        """A transaction that is durable when the block has ended without an error.
+        """A transaction that is durable once the block has ended without an error.
 
-        Nothing is committed for a caller who has stopped waiting (TooLate). A block that is one
-        `single` statement, with nothing after it that could fail, needs no more than that
-        statement, which is a transaction by itself: it saves PostgreSQL two ways to the server,
-        and SQLite a savepoint. Its caller's patience is asked before it.
+        Nothing is committed for a caller who has given up (TooLate). A block with one `single`
+        statement, and nothing after it that may fail, relies on that statement's own
+        transaction: it saves PostgreSQL two round trips, and SQLite a savepoint. Its caller's
+        deadline is checked before the statement.
         """
         call = current_call()
         _commit.wakes = False
@@ -135,8 +135,8 @@ class Database:
             else:
                 with self.engine.begin() as tx:
                     connection = driver(tx)
-                    # A lone statement that waits for a lock could get through too late, were it
-                    # not for the session's own lock timeout.
+                    # A lone statement could succeed after the deadline, having waited for a lock:
+                    # the session's lock timeout bounds that wait.
                     alone = single and connection.is_settled
                     if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
                         begin(connection, call.seconds_left())
@@ -152,13 +152,27 @@ class Database:
         """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""
         with translate_errors():
             if self.is_sqlite:
-                check_writable(Path(self.url.database or ""))
+                check_readable(Path(self.url.database or ""))
+                self._check_writable()
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
 
+    @property
+    def waiting_writers(self) -> int:
+        """How many writers wait for their turn on SQLite."""
+        return self._commits.turn.waiters
+
+    def _check_writable(self) -> None:
+        try:
+            with self._commits.member(LOCK_WAIT_SECONDS, lambda: None) as tx:
+                version = tx.exec_driver_sql("PRAGMA user_version").scalar()
+                tx.exec_driver_sql(f"PRAGMA user_version = {version}")
+        except TimeoutError:
+            return  # others write all the time
+
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self._commits.close()
         self.engine.dispose()
 
@@ -199,7 +213,7 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Database trouble that passes by itself becomes Busy or Overloaded."""
+    """Turn transient database errors into Busy or Overloaded."""
     try:
         yield
     except TimeoutError:

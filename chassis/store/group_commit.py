@@ -1,10 +1,10 @@
-"""Writers of one SQLite file: in the order of asking, several to a commit.
+"""Group commit for the writers of one SQLite file, first come, first served.
 
-SQLite has one writer at a time, and a durable commit waits for the disk. Who
-finds others waiting leaves the transaction open for the next one, as a
-savepoint that is done, and waits for the commit of whoever is last. So the
-disk is waited for once by many, nobody is answered before the commit that
-holds his effect, and a writer that fails takes back his own part only.
+SQLite has one writer at a time, and a durable commit waits for the disk. A
+writer that sees others waiting releases its savepoint, leaves the transaction
+open for the next writer and waits for the last one's commit. Many writers thus
+share one wait for the disk, no caller gets its response before the commit that
+holds its effect, and a writer that fails rolls back its own part only.
 """
 
 import sqlite3
@@ -18,40 +18,45 @@ from sqlalchemy import Connection, Engine
 
 from chassis.errors import Overloaded
 
-MAX_WRITERS = 32  # writers in one commit
+MAX_WRITERS = 32  # in one commit
 
 
 class FairLock:
-    """A lock that is handed over in the order of asking."""
+    """A lock handed over in the order in which it was requested."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._held = False
         self._waiting: deque[threading.Lock] = deque()  # each held until its turn comes
 
+    @property
+    def waiters(self) -> int:
+        """How many threads wait for the lock."""
+        return len(self._waiting)
+
     def acquire(self, timeout: float) -> bool:
-        """Take the lock, waiting at most `timeout` seconds."""
+        """Take the lock, waiting at most `timeout` seconds; returns whether it did."""
         with self._guard:
             if not self._held:
                 self._held = True
                 return True
-            turn = _held()
+            turn = new_held_lock()
             self._waiting.append(turn)
         if turn.acquire(timeout=max(timeout, 0)):
             return True
         with self._guard:
-            if not turn.locked():
+            if not turn.locked():  # the turn came after the timeout and before the guard
                 return True
             self._waiting.remove(turn)
             return False
 
     def pass_on(self) -> bool:
-        """Hand the lock to whoever has waited longest; False when nobody waits."""
+        """Hand the lock to the thread that has waited longest; False if none waits."""
         with self._guard:
             return self._wake()
 
     def release(self) -> None:
-        """Hand the lock on, or free it."""
+        """Hand the lock on, or free it if no thread waits."""
         with self._guard:
             self._held = self._wake()
 
@@ -62,20 +67,20 @@ class FairLock:
         return True
 
 
-def _held() -> threading.Lock:
-    """A lock that another thread will release: an Event for a tenth of its price."""
+def new_held_lock() -> threading.Lock:
+    """A lock for another thread to release: does what an Event does at a tenth of its cost."""
     lock = threading.Lock()
     lock.acquire()
     return lock
 
 
 def driver_connection(connection: Connection) -> Any:
-    """The connection as the database's own driver knows it."""
+    """The DBAPI connection behind a SQLAlchemy connection."""
     return connection.connection.driver_connection
 
 
 class Group:
-    """Writers whose effects are committed together."""
+    """A transaction that several writers share."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -83,65 +88,65 @@ class Group:
         self.driver = driver_connection(connection)
         self.driver.execute("BEGIN IMMEDIATE")
         self.members = 0
-        self.going_on = _held()
+        self.running = new_held_lock()
         self.error: BaseException | None = None
 
     def commit(self) -> None:
-        """Commit, unless SQLite has given the transaction up by itself (a full disk)."""
+        """Commit; raises if SQLite has rolled back by itself (a full disk)."""
         if not self.driver.in_transaction:
-            self.give_up()
+            self.fail()
         self.transaction.commit()
 
-    def give_up(self) -> NoReturn:
-        """Take back all of it: no member's part can be told from the others' any more."""
+    def fail(self) -> NoReturn:
+        """Roll back every member's part: they can no longer be separated."""
         self.transaction.rollback()
         raise Overloaded("The database could not be written; try again.")
 
-    def result(self) -> None:
-        """Wait until it has ended; raises when nothing of it was kept."""
-        with self.going_on:
+    def wait_for_end(self) -> None:
+        """Wait for the end of the transaction; raises if it was not committed."""
+        with self.running:
             pass
         if self.error is not None:
             raise self.error
 
-    def end(self, how: Callable[[], None]) -> None:
-        """Commit or roll back, and tell the members."""
+    def end(self, finish: Callable[[], None]) -> None:
+        """Commit or roll back by `finish`, and let the members go on."""
         try:
-            how()
+            finish()
         except BaseException as error:  # noqa: BLE001 - every member raises it
             self.error = error
             with suppress(Exception):
                 self.transaction.rollback()
         finally:
-            self.going_on.release()
+            self.running.release()
 
 
 class GroupCommit:
-    """The writers of one engine."""
+    """The group commits of one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.turn = FairLock()
         self._open: Group | None = None
-        # Of whose turn it is: SQLite keeps the pages of a connection that alone writes.
+        # Held between groups: SQLite keeps the page cache of a connection that alone writes.
         self._connection: Connection | None = None
-        self._keeps = True
+        self._is_reused = True
 
     @contextmanager
     def member(
-        self, wait: float, agreed: Callable[[], None], *, single: bool = False
+        self, wait: float, confirm: Callable[[], None], *, single: bool = False
     ) -> Iterator[Connection]:
-        """A part of a transaction, durable when the block has ended without an error.
+        """A writer's part of a transaction, durable once the block has ended without an error.
 
-        `agreed` may raise at its end to take it back. A `single` statement needs no
-        savepoint, as it happens or does not: `agreed` is asked before it, and the
-        block ends with it. Raises TimeoutError when the turn does not come within
-        `wait` seconds.
+        `confirm` runs at its end and may raise to roll the part back. A `single`
+        statement is atomic by itself and needs no savepoint: `confirm` runs before it,
+        and the block ends with it. Raises TimeoutError if the turn does not come
+        within `wait` seconds.
         """
         if not self.turn.acquire(wait):
             raise TimeoutError
         try:
-            group = self._open = self._open or self._begun()
+            group = self._open = self._open or self._begin()
         except BaseException:
             self.turn.release()
             raise
@@ -151,24 +156,24 @@ class GroupCommit:
             if has_savepoint:
                 group.driver.execute("SAVEPOINT member")
             if single:
-                agreed()
+                confirm()
             yield group.connection
             if not single:
-                agreed()
+                confirm()
             if has_savepoint:
                 group.driver.execute("RELEASE member")
         except BaseException:
             if not joins:
                 self._end(group, group.transaction.rollback)
             else:
-                self._take_back(group, has_savepoint=has_savepoint)
-                group.result()  # what it was refused for may stand in the same commit
+                self._roll_back_member(group, has_savepoint=has_savepoint)
+                group.wait_for_end()  # what it failed on may be part of the same commit
             raise
         group.members += 1
         self._leave(group)
-        group.result()
+        group.wait_for_end()
 
-    def _begun(self) -> Group:
+    def _begin(self) -> Group:
         connection = self._connection or self.engine.connect()
         self._connection = None
         try:
@@ -179,7 +184,7 @@ class GroupCommit:
         self._connection = connection
         return group
 
-    def _take_back(self, group: Group, *, has_savepoint: bool) -> None:
+    def _roll_back_member(self, group: Group, *, has_savepoint: bool) -> None:
         try:
             is_lost = not group.driver.in_transaction
             if has_savepoint and not is_lost:
@@ -188,7 +193,7 @@ class GroupCommit:
         except sqlite3.Error:
             is_lost = True
         if is_lost:
-            self._end(group, group.give_up)
+            self._end(group, group.fail)
         else:
             self._leave(group)
 
@@ -196,26 +201,26 @@ class GroupCommit:
         if group.members >= MAX_WRITERS or not self.turn.pass_on():
             self._end(group, group.commit)
 
-    def _end(self, group: Group, how: Callable[[], None]) -> None:
+    def _end(self, group: Group, finish: Callable[[], None]) -> None:
         self._open = None
-        group.end(how)
+        group.end(finish)
         try:
-            if group.error is not None or not self._keeps:
-                self._let_go()
+            if group.error is not None or not self._is_reused:
+                self._release_connection()
         finally:
             self.turn.release()
 
     def close(self) -> None:
-        """Give the connection back, now or when the transaction at work has ended."""
-        self._keeps = False
+        """Close the connection, now or when the running transaction has ended."""
+        self._is_reused = False
         if self.turn.acquire(0):
-            if self._open is not None:  # handed on to us
+            if self._open is not None:  # its writer handed the turn to us
                 self._end(self._open, self._open.commit)
             else:
-                self._let_go()
+                self._release_connection()
                 self.turn.release()
 
-    def _let_go(self) -> None:
+    def _release_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

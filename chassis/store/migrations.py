@@ -1,4 +1,4 @@
-"""Schema versions of one service's store, by alembic."""
+"""Schema migrations of a service's store, by alembic."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,19 +15,19 @@ from sqlalchemy import Connection, MetaData, text
 from chassis.store.database import Database, Instant
 from chassis.store.postgres import settle_role, unhurried
 
-ADVISORY_LOCK_KEY = 0x0971_6A7E  # any number, the same in every process that migrates
+ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
 
 def alembic_config(folder: Path) -> Config:
     """An alembic configuration without an ini file."""
-    made = Config()
-    made.set_main_option("script_location", str(folder))
-    made.set_main_option("path_separator", "os")
-    return made
+    configuration = Config()
+    configuration.set_main_option("script_location", str(folder))
+    configuration.set_main_option("path_separator", "os")
+    return configuration
 
 
 def migrate(database: Database, folder: Path) -> None:
-    """Bring the store to the newest version; safe to run twice at once.
+    """Upgrade the store to the newest version; concurrent runs are safe.
 
     A migration that changes many rows may have `prepare(tx)`, which changes one batch and returns
     whether there are more. Each call is a transaction; after an interruption the next `migrate`
@@ -53,25 +53,25 @@ def _prepare_batch(
     database: Database, script: Script, prepare: Callable[[Connection], bool]
 ) -> bool:
     """Run one batch, unless another process has completed the migration; whether more follow."""
-    with _alone(database) as tx:
+    with _exclusive_write(database) as tx:
         current = MigrationContext.configure(tx).get_current_revision()
         return current == script.down_revision and prepare(tx)
 
 
 def _upgrade(database: Database, folder: Path, revision: str) -> None:
-    with _alone(database) as tx:
-        made = alembic_config(folder)
-        made.attributes["connection"] = tx
-        command.upgrade(made, revision)
+    with _exclusive_write(database) as tx:
+        configuration = alembic_config(folder)
+        configuration.attributes["connection"] = tx
+        command.upgrade(configuration, revision)
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[Connection]:
+def _exclusive_write(database: Database) -> Iterator[Connection]:
     with database.write() as tx:
         if database.is_sqlite:
             yield tx
             return
-        # A request may not take long, a migration may: it waits, and rewrites large tables.
+        # The limits are for requests: a migration may wait, and rewrites large tables.
         with unhurried(tx):
             tx.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})"))
             yield tx
@@ -79,21 +79,21 @@ def _alone(database: Database) -> Iterator[Connection]:
 
 
 def run_migrations(metadata: MetaData) -> None:
-    """What a service's migrations/env.py does, in the transaction of `migrate`."""
+    """Run migrations in the transaction of `migrate`; called by a service's migrations/env.py."""
     connection = context.config.attributes["connection"]
     context.configure(
         connection=connection,
         target_metadata=metadata,
         render_as_batch=True,
-        render_item=_as_plain_type,
+        render_item=_render_type,
     )
     context.run_migrations()
 
 
-def _as_plain_type(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """A migration stands by itself: it names no type of ours."""
-    own = kind == "type" and isinstance(item, Instant)
-    return "sa.DateTime(timezone=True)" if own else False
+def _render_type(kind: str, item: object, _context: object) -> str | Literal[False]:
+    """Render our types as SQLAlchemy's: migrations must not depend on the code."""
+    is_ours = kind == "type" and isinstance(item, Instant)
+    return "sa.DateTime(timezone=True)" if is_ours else False
 
 
 def is_current(database: Database, folder: Path) -> bool:
@@ -104,6 +104,6 @@ def is_current(database: Database, folder: Path) -> bool:
 
 
 def schema_differences(database: Database, metadata: MetaData) -> list[object]:
-    """What the store lacks or has beyond the tables of the code."""
+    """The differences between the store and the tables in the code."""
     with database.read() as tx:
         return list(compare_metadata(MigrationContext.configure(tx), metadata))

@@ -1,8 +1,8 @@
-"""Lookups that are remembered until the data behind them changes.
+"""A reference-data cache with version-counter invalidation.
 
-Accounts and reference data change by the command line, which moves a counter
-in the store. Each process looks at the counter once a second: what it
-remembers is at most a second older than the store.
+Accounts and reference data change only by the command line, which increments a
+counter in the store. Each process reads the counter once a second, so cached
+data are at most a second out of date.
 """
 
 import threading
@@ -15,12 +15,12 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, select, upd
 from chassis.store.database import Database, add_if_absent
 
 T = TypeVar("T")
-CHECK_SECONDS = 1.0  # seconds
-MAX_ENTRIES = 20_000  # lookups
+CHECK_SECONDS = 1.0
+MAX_ENTRIES = 20_000
 
 
 def changes_table(metadata: MetaData) -> Table:
-    """The table of the counter, the same in each service."""
+    """The table of the version counter, the same in each service."""
     return Table(
         "reference_changes",
         metadata,
@@ -30,47 +30,52 @@ def changes_table(metadata: MetaData) -> Table:
 
 
 def invalidate(tx: Connection, table: Table) -> None:
-    """Tell every process that accounts or reference data have changed."""
+    """Invalidate the caches of every process: accounts or reference data have changed."""
     add_if_absent(tx, table, {"id": 1, "changes": 0})
     tx.execute(update(table).values(changes=table.c.changes + 1))
 
 
 class ReferenceCache:
-    """What one process remembers of one store."""
+    """One process's cache of one store."""
 
-    def __init__(self, database: Database, table: Table) -> None:
+    def __init__(self, database: Database, table: Table, max_entries: int = MAX_ENTRIES) -> None:
         self.database = database
-        self._count = select(table.c.changes)
-        self._looking = threading.Lock()
-        self._looked = -CHECK_SECONDS
-        self._changes: int | None = None
-        self._kept: dict[Hashable, Any] = {}
+        self.max_entries = max_entries
+        self._version = select(table.c.changes)
+        self._checking = threading.Lock()
+        self._checked_at = -CHECK_SECONDS
+        self._cached_version: int | None = None
+        self._entries: dict[Hashable, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def get(self, key: Hashable, find: Callable[[Connection], T]) -> T:
-        """What `find` gave for the key, asked anew after a change; None is not remembered."""
-        if monotonic() - self._looked >= CHECK_SECONDS:
-            self._look()
-        kept = self._kept
-        if key in kept:
-            found: T = kept[key]
+        """The cached value of a key, else what `find` returns; None is not cached."""
+        if monotonic() - self._checked_at >= CHECK_SECONDS:
+            self._check_version()
+        entries = self._entries
+        if key in entries:
+            found: T = entries[key]
             return found
         with self.database.read() as tx:
             found = find(tx)
         if found is not None:
-            if len(kept) >= MAX_ENTRIES:
-                kept.clear()
-            # After a change `self._kept` is another dict, and this one is not read any more.
-            kept[key] = found
+            if len(entries) >= self.max_entries:
+                entries.clear()
+            # After an invalidation `self._entries` is another dict: a value that was read before
+            # it goes into this one, which is no longer used.
+            entries[key] = found
         return found
 
-    def _look(self) -> None:
-        if not self._looking.acquire(blocking=False):
+    def _check_version(self) -> None:
+        if not self._checking.acquire(blocking=False):
             return
         try:
             with self.database.read() as tx:
-                changes = tx.execute(self._count).scalar()
-            if changes != self._changes:
-                self._changes, self._kept = changes, {}
-            self._looked = monotonic()
+                version = tx.execute(self._version).scalar()
+            if version != self._cached_version:
+                self._cached_version, self._entries = version, {}
+            self._checked_at = monotonic()
         finally:
-            self._looking.release()
+            self._checking.release()

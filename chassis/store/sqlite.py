@@ -56,8 +56,8 @@ def create_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def check_writable(path: Path) -> None:
-    """Read the schema and write to the file, over a connection of its own; raises sqlite3.Error.
+def check_readable(path: Path) -> None:
+    """Read the schema over a connection of its own; raises sqlite3.Error.
 
     A connection that has been used before would answer from its cache.
     """
@@ -65,10 +65,6 @@ def check_writable(path: Path) -> None:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
     with closing(connection):
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA user_version = {version}")
-        connection.execute("COMMIT")
 
 
 def error_name(error: BaseException | None) -> str:
@@ -82,15 +78,16 @@ def is_trouble(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def hold_for_serving(path: Path, seconds: float = SERVE_WAIT_SECONDS) -> Iterator[None]:
+def hold_for_serving(path: Path, seconds: float | None = None) -> Iterator[None]:
     """Be the only process that serves a file; raises BlockingIOError when another one goes on.
 
+    It waits `seconds`, by default SERVE_WAIT_SECONDS, for a predecessor that drains.
     It is a lock on a file beside the store, which the kernel drops with the process.
     """
     create_file(lock_path := path.with_name(path.name + ".serving"))
     descriptor = os.open(lock_path, os.O_RDWR)
     try:
-        deadline = monotonic() + seconds
+        deadline = monotonic() + (SERVE_WAIT_SECONDS if seconds is None else seconds)
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,16 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import grpc
 from babel.dates import format_date
 from flask import Blueprint, Response, g, redirect, request, url_for
-from grpc import StatusCode as Code
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.errors import Failure, decode
+from chassis.errors import Failure
 from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language
+from chassis.status import Code
 from gateway import backends, problems
-from gateway.backends import attempt, call
+from gateway.backends import attempt, call, decode_error
+from gateway.channel import RpcError
 from gateway.pages import render_page
 from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
@@ -60,10 +60,10 @@ def confirm_cart_by_code(code: str) -> BaseResponse:
     return redirect(url_for("cart.get_cart_by_code", code=code, lang=requested_language()), 303)
 
 
-@bp.errorhandler(grpc.RpcError)
-def answer_rpc_error(error: grpc.RpcError) -> Response:
+@bp.errorhandler(RpcError)
+def answer_rpc_error(error: RpcError) -> Response:
     """Return what a shopper can act on; any other failure has the common page."""
-    failure = decode(error)
+    failure = decode_error(error)
     if failure.code not in REFUSALS:
         return problems.answer_failure(failure)
     template, status = REFUSALS[failure.code]

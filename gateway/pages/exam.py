@@ -12,15 +12,14 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-import grpc
 from flask import Blueprint, Response, current_app, g, request, url_for
-from grpc import StatusCode as Code
 from werkzeug.datastructures import Headers
 
-from chassis.errors import decode
 from chassis.messages.reader import Reader
+from chassis.status import Code
 from gateway import backends
-from gateway.backends import call
+from gateway.backends import call, decode_error
+from gateway.channel import RpcError
 from gateway.pages import render_page
 from gateway.problems import answer_failure
 from gateway.requests import read
@@ -156,10 +155,10 @@ def check_exam_url(url: str) -> str:
     return url
 
 
-@bp.errorhandler(grpc.RpcError)
-def answer_rpc_error(error: grpc.RpcError) -> Response:
+@bp.errorhandler(RpcError)
+def answer_rpc_error(error: RpcError) -> Response:
     """Return one page for every link that opens nothing; it does not say why."""
-    failure = decode(error)
+    failure = decode_error(error)
     if failure.code not in CLOSED_STATUS:
         return answer_failure(failure)
     g.reason = failure.reason

@@ -11,13 +11,13 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-import grpc
 from flask import Blueprint, Response, current_app, redirect, request, url_for
-from grpc import StatusCode as Code
 
-from chassis.errors import Failure, Forbidden, decode
+from chassis.errors import Failure, Forbidden
+from chassis.status import Code
 from gateway import backends
-from gateway.backends import attempt, call
+from gateway.backends import attempt, call, decode_error
+from gateway.channel import RpcError
 from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
 from gateway.pages.orders_sheet import Sheet, describe_status
@@ -173,10 +173,10 @@ def check_form() -> None:
         )
 
 
-@bp.errorhandler(grpc.RpcError)
-def answer_rpc_error(error: grpc.RpcError) -> Response:
+@bp.errorhandler(RpcError)
+def answer_rpc_error(error: RpcError) -> Response:
     """Send users without a session to the login, which returns them to the requested page."""
-    failure = decode(error)
+    failure = decode_error(error)
     if failure.code is not Code.UNAUTHENTICATED:
         return answer_failure(failure)
     path = restrict_path(request.path.removesuffix("/submit"))

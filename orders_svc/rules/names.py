@@ -29,3 +29,8 @@ def list_further_names(patient: Mapping[str, str]) -> list[str]:
         for at in range(1, min(len(last), MAX_FURTHER_WORDS + 1))
     ]
     return list(dict.fromkeys(found))
+
+
+def fold_search(text: str) -> str:
+    """Return a search text as the names are folded: it is compared with their beginnings."""
+    return fold(text)

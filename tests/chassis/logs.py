@@ -13,7 +13,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @contextmanager
 def capture_log() -> Iterator[Lines]:
-    """Gives a function that reads what was logged so far."""
+    """Yield a function that reads what was logged so far."""
     buffer = io.StringIO()
     telemetry.configure("tests", buffer)
     try:

@@ -11,7 +11,6 @@ from marshmallow import Schema
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.cli.service import Service
-from chassis.errors import Failure, decode
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import STAFF, Accounts, Authenticate, accounts_table
 from chassis.server.idempotency import IdempotencyKeys, idempotency_table
@@ -20,7 +19,7 @@ from chassis.store.database import NAMING_CONVENTION, Database, Instant
 from chassis.store.reference_cache import changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from tests.serving import basic
+from tests.serving import Failure, basic, decode
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(accounts_table(metadata))
@@ -142,6 +141,7 @@ def probe(
     listen: str = "127.0.0.1:0",
     authenticate: Callable[[Resources], Authenticate] | None = None,
     open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
+    reflection: bool = True,
 ) -> Iterator[Probe]:
     """The service on SQLite, known to somebody and to staff."""
     database = Database(f"sqlite:///{folder}/probe.db")
@@ -166,7 +166,7 @@ def probe(
         open_rpcs=open_rpcs,
     )
     try:
-        running = service.start(database, listen, "http://127.0.0.1:8080")
+        running = service.start(database, listen, "http://127.0.0.1:8080", reflection=reflection)
     except BaseException:
         database.close()
         raise

@@ -5,12 +5,21 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from grpc import StatusCode
+from grpc import RpcError, StatusCode
 
 from chassis import errors
-from chassis.errors import Failure, Fault, Invalid, NotFound, Refusal
+from chassis.errors import (
+    MAX_MESSAGE_LENGTH,
+    MAX_PATH_LENGTH,
+    Fault,
+    Invalid,
+    NotFound,
+    Refusal,
+)
+from chassis.status import Code
 from protos.subscriptions_pb2 import OverDeliveredItem, OverDelivery
 from tests.chassis.probe import Probe
+from tests.serving import Failure, decode
 
 REFUSALS: list[type[Refusal]] = [
     each for each in vars(errors).values() if inspect.isclass(each) and issubclass(each, Refusal)
@@ -29,21 +38,29 @@ def raising(refusal: BaseException) -> Callable[[], None]:
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_a_refusal_arrives_as_it_was_raised(told: Probe, kind: type[Refusal]) -> None:
     failure = told.refusal(act=raising(kind("Not now: ü.")))
-    assert failure == Failure(kind.code, kind.reason, "Not now: ü.", (), {}, ())
+    code = StatusCode[kind.code.name]
+    assert failure == Failure(code, kind.reason, "Not now: ü.", (), {}, ())
 
 
 def test_the_refusals_have_codes_and_reasons_of_their_own() -> None:
-    assert {kind.code: kind.reason for kind in REFUSALS} == {
-        StatusCode.INTERNAL: "INTERNAL",
-        StatusCode.INVALID_ARGUMENT: "INVALID",
-        StatusCode.UNAUTHENTICATED: "UNAUTHENTICATED",
-        StatusCode.PERMISSION_DENIED: "FORBIDDEN",
-        StatusCode.NOT_FOUND: "NOT_FOUND",
-        StatusCode.ALREADY_EXISTS: "ALREADY_EXISTS",
-        StatusCode.FAILED_PRECONDITION: "WRONG_STATE",
-        StatusCode.ABORTED: "BUSY",
-        StatusCode.UNAVAILABLE: "OVERLOADED",
-        StatusCode.DEADLINE_EXCEEDED: "DEADLINE_EXCEEDED",
+    assert {kind.code.name: kind.reason for kind in REFUSALS} == {
+        "INTERNAL": "INTERNAL",
+        "INVALID_ARGUMENT": "INVALID",
+        "UNAUTHENTICATED": "UNAUTHENTICATED",
+        "PERMISSION_DENIED": "FORBIDDEN",
+        "NOT_FOUND": "NOT_FOUND",
+        "ALREADY_EXISTS": "ALREADY_EXISTS",
+        "FAILED_PRECONDITION": "WRONG_STATE",
+        "ABORTED": "BUSY",
+        "UNAVAILABLE": "OVERLOADED",
+        "RESOURCE_EXHAUSTED": "OVERLOADED",
+        "DEADLINE_EXCEEDED": "DEADLINE_EXCEEDED",
+    }
+
+
+def test_our_codes_are_those_of_grpc() -> None:
+    assert {code.name: code.value for code in Code} == {
+        code.name: code.value[0] for code in StatusCode
     }
 
 
@@ -73,6 +90,13 @@ def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: 
         assert fault.message.startswith(found.message)
 
 
+def test_a_long_path_and_a_long_message_are_cut(told: Probe) -> None:
+    fault = Fault("p" * (MAX_PATH_LENGTH + 100), "m" * (MAX_MESSAGE_LENGTH + 100))
+    failure = told.refusal(act=raising(Invalid("No.", faults=[fault])))
+    assert failure.faults == (Fault("p" * MAX_PATH_LENGTH, "m" * MAX_MESSAGE_LENGTH),)
+    assert (MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH) == (200, 300)
+
+
 def test_a_refusal_without_faults_lists_none(told: Probe) -> None:
     assert told.refusal(act=raising(NotFound("No such thing."))).faults == ()
 
@@ -80,7 +104,7 @@ def test_a_refusal_without_faults_lists_none(told: Probe) -> None:
 def test_a_failure_that_is_not_ours_has_no_reason(told: Probe) -> None:
     told.told.act = lambda: None
     unary: Any = told.channel.unary_unary("/optigate.nothing.v1.Nothing/Do")
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - grpcio's class is private
+    with pytest.raises(RpcError) as raised:
         unary(b"", timeout=5)
-    failure = errors.decode(raised.value)  # type: ignore[arg-type]
+    failure = decode(raised.value)
     assert (failure.code, failure.reason, failure.faults) == (StatusCode.UNIMPLEMENTED, "", ())

@@ -166,4 +166,3 @@ def test_addresses_come_from_the_environment(monkeypatch: Any) -> None:
         "orders": "orders.example:1",
         "subscriptions": "127.0.0.1:50053",
     }
-    assert behind._opened == {}

@@ -9,12 +9,11 @@ from grpc import RpcError, StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import decode
 from protos import orders_pb2 as pb
 from tests.gateway.front import CALLER
 from tests.gateway.test_orders import post
 from tests.gateway.test_orders_reading import alone
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.test_any_value import values
 
 __all__ = ["alone"]

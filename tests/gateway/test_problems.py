@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from grpc import StatusCode as Code
 
 from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault
 from chassis.messages.reader import MALFORMED
+from chassis.status import Code
 from gateway.problems import answer_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, basic
@@ -289,14 +289,6 @@ def test_a_body_over_1_mib_is_too_large(alone: FlaskClient, dialect: str) -> Non
 def test_a_body_of_1_mib_is_read(http: FlaskClient) -> None:
     refused = http.post(POST["orders"], data=b"{" * 1024 * 1024, headers=CALLER["orders"])
     assert (refused.status_code, read_faults("orders", refused)) == (400, NOT_JSON)
-
-
-@DIALECTS
-def test_a_body_without_a_length_is_refused(alone: FlaskClient, dialect: str) -> None:
-    headers = {**CALLER[dialect], "Transfer-Encoding": "chunked"}
-    refused = alone.post(POST[dialect], data=b"{}", headers=headers)
-    assert (refused.status_code, refused.content_type) == (411, TYPES[dialect])
-    assert read_faults(dialect, refused) == [(None, "Send the body with a Content-Length.")]
 
 
 WRONG_CREDENTIALS = [

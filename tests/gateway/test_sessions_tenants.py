@@ -16,11 +16,10 @@ from flask.testing import FlaskClient
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from chassis.errors import decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
 from sessions_svc.rules.statuses import Status
-from tests.serving import Served, basic
+from tests.serving import Served, basic, decode
 from tests.sessions_svc.bodies import Values, check, create, session, user
 from tests.sessions_svc.desk import ACUITY_ORDER, bring, build_request, dispensed_contacts, move
 from tests.sessions_svc.links import RESULTS, VISIT, create_link

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.gateway.subscription_calls import SHOP, URL
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
-from tests.subscriptions_svc.shop import activated, pay
-from tests.subscriptions_svc.test_cancel_subscription import START
+from tests.subscriptions_svc.rpcs.test_cancel_subscription import START
+from tests.subscriptions_svc.shop import create_activated, pay
 from tests.test_any_value import places, put, values
 
 PREFIX = "/api/public/v1"
@@ -22,7 +22,7 @@ CART = [material(), package(lens("left", exchange_cycle=1), lens("right"))]
 @pytest.fixture
 def made(subscriptions: Served, body: Any) -> Any:
     """A paid, active subscription that costs something to cancel."""
-    return pay(subscriptions, activated(subscriptions, body, START, cart_items=CART).id)
+    return pay(subscriptions, create_activated(subscriptions, body, START, cart_items=CART).id)
 
 
 def bodies(made: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, send, violations
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import lens, material, package
-from tests.subscriptions_svc.shop import activated, confirm, confirmed, pay, solicited
+from tests.subscriptions_svc.shop import confirm, create_activated, create_confirmed, pay, solicit
 
 PREFIX = "/api/public/v1"
 START = datetime(2026, 3, 1, 12, 0, 0, 651_000, tzinfo=UTC)
@@ -21,7 +21,7 @@ DONE = {"success": True}
 def active(http: FlaskClient, subscriptions: Served, body: Any) -> Any:
     """A paid, active subscription as read; the clock is set to a day after its start."""
     with subscriptions.clock.at(START):
-        made = pay(subscriptions, activated(subscriptions, body, START, cart_items=CART).id)
+        made = pay(subscriptions, create_activated(subscriptions, body, START, cart_items=CART).id)
     with subscriptions.clock.at(START + timedelta(days=1)):
         yield get(http, f"{URL}/{made.id}")
 
@@ -58,7 +58,7 @@ def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: 
 def test_what_is_not_allowed_in_this_state_is_invalid(
     http: FlaskClient, subscriptions: Served, body: Any, active: Any
 ) -> None:
-    made = solicited(subscriptions, body).id
+    made = solicit(subscriptions, body).id
     event = {"type": "repair", "charged_amount": 1}
     item = active["last_persisted_cart"]["cart_items"][0]
     answer = send(http, {"cart_items": [material()]}, f"{URL}/{made}/update_products")
@@ -122,7 +122,7 @@ def test_every_fault_of_a_warranty_event_is_invalid(
 def test_shape_comes_before_state_and_state_before_meaning(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = confirmed(subscriptions, body).id
+    made = create_confirmed(subscriptions, body).id
     update, cancel = f"{URL}/{made}/update_products", f"{URL}/{made}/cancel"
     assert violations(send(http, {"cart_items": []}, update), 400, "malformed")
     unknown = {"cart_items": [{"id": "x"}]}

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.gateway.subscription_calls import OTHER, SHOP, URL
 from tests.serving import Served
-from tests.subscriptions_svc.shop import UNKNOWN, end, solicited
+from tests.subscriptions_svc.shop import UNKNOWN, set_status, solicit
 
 TOLD = {
     "send_email": "Correo electrónico con el enlace del carrito enviado correctamente",
@@ -21,8 +21,8 @@ def invalid(title: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("action", list(TOLD))
 def test_it_works(http: FlaskClient, subscriptions: Served, body: Any, action: str) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id, "waiting_for_payment")
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, "waiting_for_payment")
     answer = http.post(f"{URL}/{made.id}/{action}", headers=SHOP)
     assert (answer.status_code, answer.get_json()) == (202, {"message": TOLD[action]})
 
@@ -30,7 +30,7 @@ def test_it_works(http: FlaskClient, subscriptions: Served, body: Any, action: s
 def test_what_the_state_does_not_allow_is_invalid(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     answer = http.post(f"{URL}/{made.id}/send_email", headers=SHOP)
     assert (answer.status_code, answer.get_json()) == (
         422,
@@ -41,7 +41,7 @@ def test_what_the_state_does_not_allow_is_invalid(
 def test_when_the_attempts_are_used_up_it_is_invalid(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     url = f"{URL}/{made.id}/send_sms"
     assert [http.post(url, headers=SHOP).status_code for _ in range(4)] == [202, 202, 202, 422]
     assert http.post(url, headers=SHOP).get_json() == invalid(
@@ -50,7 +50,7 @@ def test_when_the_attempts_are_used_up_it_is_invalid(
 
 
 def test_a_key_sends_once(http: FlaskClient, subscriptions: Served, body: Any, unique: str) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     headers = {**SHOP, "Idempotency-Key": unique}
     first, *others = (http.post(f"{URL}/{made.id}/send_sms", headers=headers) for _ in range(4))
     assert [each.status_code for each in (first, *others)] == [202] * 4
@@ -61,7 +61,7 @@ def test_a_key_sends_once(http: FlaskClient, subscriptions: Served, body: Any, u
 def test_callers_without_permission_are_refused(
     http: FlaskClient, subscriptions: Served, body: Any, action: str
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     unauthorized = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
     for headers in ({}, OTHER):
         answer = http.post(f"{URL}/{made.id}/{action}", headers=headers)
@@ -79,7 +79,7 @@ def test_callers_without_permission_are_refused(
 def test_a_body_that_says_something_is_malformed(
     http: FlaskClient, subscriptions: Served, body: Any, sent: str
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     answer = http.post(f"{URL}/{made.id}/send_sms", data=sent, headers=SHOP)
     assert answer.status_code == 400
     assert answer.get_json()["errors"][0]["code"] == "malformed"

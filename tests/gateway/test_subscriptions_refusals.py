@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.gateway.subscription_calls import SHOP, STAFF, URL, read_refusal, send, violations
 from tests.serving import Served, basic
-from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirm, end, solicited
+from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirm, set_status, solicit
 
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
 NOT_FOUND = {"errors": [{"code": "not_found", "title": "There is no such subscription."}]}
@@ -92,7 +92,7 @@ def test_a_live_reference_is_a_conflict(http: FlaskClient, demo: Any) -> None:
 def test_another_merchant_is_unauthorized(
     http: FlaskClient, subscriptions: Served, body: Any, demo: Any
 ) -> None:
-    others = solicited(subscriptions, body, "other", merchant=OTHERS).id
+    others = solicit(subscriptions, body, "other", merchant=OTHERS).id
     item = f"{URL}/{others}/cart_items/{UNKNOWN}/activate"
     answers = [
         send(http, {**demo, "merchant": OTHERS}),
@@ -173,7 +173,7 @@ def test_shape_comes_before_state_and_state_before_meaning(
             "Must be of a contact lens of the cart.",
         )
     ]
-    end(subscriptions, made["id"])
+    set_status(subscriptions, made["id"])
     over = {"code": "no_confirmed_cart", "title": "The subscription has ended."}
     assert read_refusal(send(http, unknown, url), 409) == {"errors": [over]}
 

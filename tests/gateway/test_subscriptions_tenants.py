@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, read_refusal
 from tests.serving import Served, basic
 from tests.subscriptions_svc.bodies import material
-from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirmed, lenses
+from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, create_confirmed, list_lenses
 
 PREFIX = "/api/public/v1"
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
@@ -70,8 +70,8 @@ def routes(http: FlaskClient) -> list[Route]:
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> tuple[str, str]:
     """A confirmed subscription of another account's merchant, and one of its items."""
-    made = confirmed(subscriptions, body, "other", merchant=OTHERS)
-    return made.id, lenses(made)[0].reference_uuid
+    made = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    return made.id, list_lenses(made)[0].reference_uuid
 
 
 def test_the_walk_covers_every_route(routes: list[Route]) -> None:

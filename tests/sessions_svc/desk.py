@@ -8,12 +8,11 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 
-from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store import tables
-from tests.serving import PEOPLE, Served, basic
+from tests.serving import PEOPLE, Failure, Served, basic, decode
 from tests.sessions_svc.bodies import Values, create
 
 ACUITY_ORDER = {"products": [{"type": ACUITY_SERVICE}]}

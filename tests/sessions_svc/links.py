@@ -7,11 +7,10 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
-from chassis.errors import Failure, decode
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
 from sessions_svc.rules.statuses import Status
-from tests.serving import Served
+from tests.serving import Failure, Served, decode
 from tests.sessions_svc.bodies import Values
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
 

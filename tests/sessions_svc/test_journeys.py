@@ -20,10 +20,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from chassis.errors import decode
 from protos import sessions_pb2 as pb
 from sessions_svc.store import tables
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.sessions_svc.bodies import session
 from tests.sessions_svc.desk import ACUITY_ORDER, build_request, create_partner
 

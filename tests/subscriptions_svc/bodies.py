@@ -8,7 +8,13 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from subscriptions_svc import rules, rules_cart
+from subscriptions_svc.rules.carts import find_eye_faults, find_price_faults
+from subscriptions_svc.rules.shoppers import (
+    find_identity_faults,
+    find_shopper_faults,
+    find_store_faults,
+)
+from subscriptions_svc.rules.subscriptions import CREATE_SUBSCRIPTION
 
 Document = dict[str, Any]
 TODAY = date(2026, 3, 1)
@@ -17,13 +23,13 @@ EXAMPLE = json.loads(
 )
 
 
-def example() -> Document:
+def copy_example() -> Document:
     return deepcopy(EXAMPLE)
 
 
-def changed(path: str, value: Any) -> Document:
+def change_example(path: str, value: Any) -> Document:
     """The example with one field set, or taken away by `...`."""
-    document = example()
+    document = copy_example()
     *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
     place: Any = document
     for step in way:
@@ -73,36 +79,36 @@ def package(*items: Document, **fields: Any) -> Document:
 
 
 def cart(*items: Document) -> Document:
-    return example() | {"cart_items": list(items)}
+    return copy_example() | {"cart_items": list(items)}
 
 
-def flat(messages: Any, path: str = "") -> list[str]:
+def flatten_messages(messages: Any, path: str = "") -> list[str]:
     if isinstance(messages, list):
         return [path] * len(messages)
     return [
         found
         for key, each in messages.items()
-        for found in flat(each, f"{path}.{key}" if path else str(key))
+        for found in flatten_messages(each, f"{path}.{key}" if path else str(key))
     ]
 
 
-def shape(document: Document, schema: Schema = rules.CREATE_SUBSCRIPTION) -> list[str]:
+def find_shape_faults(document: Document, schema: Schema = CREATE_SUBSCRIPTION) -> list[str]:
     """The path of each fault, sorted."""
     try:
         schema.load(document)
     except ValidationError as error:
-        return sorted(flat(error.messages_dict))
+        return sorted(flatten_messages(error.messages_dict))
     return []
 
 
-def meaning(document: Document, country: str = "ES") -> list[str]:
-    values = rules.CREATE_SUBSCRIPTION.load(document)
+def find_meaning_faults(document: Document, country: str = "ES") -> list[str]:
+    values = CREATE_SUBSCRIPTION.load(document)
     faults = [
-        *rules.store_faults(values, {"tienda_moderna"}),
-        *rules.shopper_faults(values, TODAY),
-        *rules.identity_faults(values, country),
-        *rules_cart.price_faults(values),
-        *rules_cart.eye_faults(values),
+        *find_store_faults(values, {"tienda_moderna"}),
+        *find_shopper_faults(values, TODAY),
+        *find_identity_faults(values, country),
+        *find_price_faults(values),
+        *find_eye_faults(values),
     ]
     return sorted(path for path, _ in faults)
 

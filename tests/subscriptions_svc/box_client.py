@@ -13,9 +13,9 @@ from time import monotonic
 
 import grpc
 
-from chassis.errors import decode
 from protos.subscriptions_pb2 import CreateBoxDeliveriesRequest
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
+from tests.serving import decode
 
 THREADS = 8
 CALLS = 6  # of each thread

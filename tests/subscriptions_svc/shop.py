@@ -6,7 +6,6 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 
-from chassis.context import Account
 from protos.subscriptions_pb2 import (
     ActivateCartItemRequest,
     CancelSubscriptionRequest,
@@ -19,34 +18,41 @@ from protos.subscriptions_pb2 import (
     Subscription,
     UpdateProductsRequest,
 )
-from subscriptions_svc import changes, store
+from subscriptions_svc.actions.confirm_subscription import confirm_waiting_cart
+from subscriptions_svc.store import tables
+from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
+from tests.subscriptions_svc.bodies import material
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 OTHERS = {"id": "otra_tienda", "store_ref": "otra_tienda"}
 
 
-def solicitation(body: Any, **changes: Any) -> CreateSubscriptionRequest:
+def build_solicitation(body: Any, **changes: Any) -> CreateSubscriptionRequest:
     """The demo body under a reference of its own."""
     values = {**body("subscription"), "reference": uuid.uuid4().hex, **changes}
     return ParseDict(values, CreateSubscriptionRequest())
 
 
-def solicited(served: Served, body: Any, who: str = "client", **changes: Any) -> Subscription:
+def solicit(served: Served, body: Any, who: str = "client", **changes: Any) -> Subscription:
     """A new subscription."""
-    created: Subscription = served.call("CreateSubscription", solicitation(body, **changes), who)
+    created: Subscription = served.call(
+        "CreateSubscription", build_solicitation(body, **changes), who
+    )
     return created
 
 
-def confirmed(served: Served, body: Any, who: str = "client", **changes: Any) -> Subscription:
+def create_confirmed(
+    served: Served, body: Any, who: str = "client", **changes: Any
+) -> Subscription:
     """A subscription that staff has confirmed."""
-    return confirm(served, solicited(served, body, who, **changes).id)
+    return confirm(served, solicit(served, body, who, **changes).id)
 
 
-def activated(served: Served, body: Any, moment: datetime, **changes: Any) -> Subscription:
+def create_activated(served: Served, body: Any, moment: datetime, **changes: Any) -> Subscription:
     """A subscription whose items were all handed over at a moment."""
     with served.clock.at(moment):
-        made = confirmed(served, body, **changes)
+        made = create_confirmed(served, body, **changes)
         for item in made.last_persisted_cart.cart_items:
             activate(served, made.id, item.reference_uuid)
     return get(served, made.id)
@@ -61,12 +67,12 @@ def confirm(served: Served, subscription_id: str) -> Subscription:
 
 def activate(served: Served, subscription_id: str, reference_uuid: str) -> CartItem:
     """Hand over an item."""
-    request = activation(subscription_id, reference_uuid)
+    request = build_activation(subscription_id, reference_uuid)
     answer: CartItem = served.call("ActivateCartItem", request)
     return answer
 
 
-def activation(subscription_id: str, reference_uuid: str) -> ActivateCartItemRequest:
+def build_activation(subscription_id: str, reference_uuid: str) -> ActivateCartItemRequest:
     """The request to hand over an item."""
     return ActivateCartItemRequest(subscription_id=subscription_id, reference_uuid=reference_uuid)
 
@@ -78,7 +84,7 @@ def get(served: Served, subscription_id: str, who: str = "client") -> Subscripti
     return answer
 
 
-def delivery(subscription_id: str, *entries: tuple[str, int]) -> CreateBoxDeliveriesRequest:
+def build_delivery(subscription_id: str, *entries: tuple[str, int]) -> CreateBoxDeliveriesRequest:
     """The request to hand over boxes, by reference_uuid."""
     request = CreateBoxDeliveriesRequest(subscription_id=subscription_id)
     for reference_uuid, quantity in entries:
@@ -86,7 +92,7 @@ def delivery(subscription_id: str, *entries: tuple[str, int]) -> CreateBoxDelive
     return request
 
 
-def lenses(subscription: Subscription) -> list[CartItem]:
+def list_lenses(subscription: Subscription) -> list[CartItem]:
     """The contact lenses, in the order of the cart."""
     return [
         item
@@ -96,17 +102,16 @@ def lenses(subscription: Subscription) -> list[CartItem]:
     ]
 
 
-def boxes(subscription: Subscription) -> list[tuple[int, int]]:
+def list_boxes(subscription: Subscription) -> list[tuple[int, int]]:
     """Delivered and remaining boxes of each contact lens."""
-    return [(item.delivered_boxes, item.remaining_boxes) for item in lenses(subscription)]
+    return [(item.delivered_boxes, item.remaining_boxes) for item in list_lenses(subscription)]
 
 
-def shopper_confirms(served: Served, subscription_id: str, now: datetime) -> Subscription:
+def confirm_as_shopper(served: Served, subscription_id: str, now: datetime) -> Subscription:
     """Confirm the cart in force as the page behind its link does."""
     with served.database.write() as tx:
-        row = store.subscription(tx, Account(0, "", ""), subscription_id, lock=True)
-        assert row is not None
-        changes.confirm(tx, row, now, code=row.cart_code)
+        row = find_subscription(tx, subscription_id, NOBODY, lock=True)
+        confirm_waiting_cart(tx, row, now, code=row.cart_code)
     return get(served, subscription_id)
 
 
@@ -117,29 +122,38 @@ def pay(served: Served, subscription_id: str, *, successful: bool = True) -> Sub
     return answer
 
 
-def new_cart(subscription_id: str, *cart: Any) -> UpdateProductsRequest:
-    """The request for a new cart: items as they are sent, kept ones by their id alone."""
+def build_cart_update(subscription_id: str, *cart: Any) -> UpdateProductsRequest:
+    """The request for a new cart, with kept items by their id alone."""
     kept = [{"id": item} if isinstance(item, str) else item for item in cart]
     values = {"subscription_id": subscription_id, "cart_items": kept}
     return ParseDict(values, UpdateProductsRequest())
 
 
-def change(served: Served, subscription_id: str, *cart: Any) -> Subscription:
+def propose(served: Served, made: Subscription, name: str = "Sunglasses") -> str:
+    """Propose to add an item to the package of a cart; return the code of the pending cart."""
+    request = UpdateProductsRequest(subscription_id=made.id)
+    request.cart_items.add(id=made.last_persisted_cart.cart_items[0].id)
+    request.cart_items.add(**material(name=name))
+    served.call("UpdateProducts", request)
+    return get(served, made.id).pending_cart.code
+
+
+def change_cart(served: Served, subscription_id: str, *cart: Any) -> Subscription:
     """Propose a new cart, and confirm it as staff."""
-    served.call("UpdateProducts", new_cart(subscription_id, *cart))
+    served.call("UpdateProducts", build_cart_update(subscription_id, *cart))
     return confirm(served, subscription_id)
 
 
-def cancellation(subscription_id: str, **summary: Any) -> CancelSubscriptionRequest:
-    """The request to end a subscription, with a summary if anything of it is given."""
+def build_cancellation(subscription_id: str, **summary: Any) -> CancelSubscriptionRequest:
+    """The request to cancel a subscription, with a summary if any part of it is given."""
     values: dict[str, Any] = {"subscription_id": subscription_id, "reason": "Customer request"}
     if summary:
         values["summary"] = {"purchase_fee": 0, **summary}
     return ParseDict(values, CancelSubscriptionRequest())
 
 
-def end(served: Served, subscription_id: str, status: str = "cancelled") -> None:
-    """Bring a subscription to a status that no call brings it to yet."""
-    of = store.subscriptions.c.id == subscription_id
+def set_status(served: Served, subscription_id: str, status: str = "cancelled") -> None:
+    """Set the status of a subscription in the store."""
+    of = tables.subscriptions.c.id == subscription_id
     with served.database.write() as tx:
-        tx.execute(store.subscriptions.update().where(of).values(status=status))
+        tx.execute(tables.subscriptions.update().where(of).values(status=status))

@@ -8,25 +8,25 @@ from chassis.store.migrations import migrate, schema_differences
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc.__main__ import SERVICE
 from tests.serving import Served, to_version
-from tests.subscriptions_svc.shop import solicited
+from tests.subscriptions_svc.shop import solicit
 
 
-def found(served: Served, search: str) -> list[str]:
+def search_ids(served: Served, search: str) -> list[str]:
     answer = served.call("ListSubscriptions", ListSubscriptionsRequest(search=search))
     return [each.id for each in answer.data]
 
 
 def test_one_without_a_word_stands_in_no_way(start: Any, engine: str, body: Any) -> None:
     served = start("subscriptions", engine)
-    solicited(served, body, given_names="", surnames="", mobile_phone="", reference="---")
+    solicit(served, body, given_names="", surnames="", mobile_phone="", reference="---")
     to_version(served.database, SERVICE.migrations, "0006", down=True)
     migrate(served.database, SERVICE.migrations)
     assert len(served.rows()["subscriptions"]) == 1
 
 
 def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique: str) -> None:
-    made = solicited(subscriptions, body, surnames=f"Ñuñez {unique}", mobile_phone="612 000 345")
-    solicited(
+    made = solicit(subscriptions, body, surnames=f"Ñuñez {unique}", mobile_phone="612 000 345")
+    solicit(
         subscriptions,
         body,
         given_names="",
@@ -34,8 +34,8 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
         mobile_phone="",
         reference=f"ref-{unique}-2",
     )
-    wanted = found(subscriptions, unique)
-    assert (len(wanted), found(subscriptions, f"nun {unique} 000345")) == (2, [made.id])
+    wanted = search_ids(subscriptions, unique)
+    assert (len(wanted), search_ids(subscriptions, f"nun {unique} 000345")) == (2, [made.id])
     words = subscriptions.rows()["subscription_words"]
     to_version(subscriptions.database, SERVICE.migrations, "0006", down=True)
     with subscriptions.database.read() as tx:
@@ -45,4 +45,21 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
     migrate(subscriptions.database, SERVICE.migrations)
     assert schema_differences(subscriptions.database, SERVICE.metadata) == []
     assert subscriptions.rows()["subscription_words"] == words
-    assert found(subscriptions, unique) == wanted
+    assert search_ids(subscriptions, unique) == wanted
+
+
+def test_letters_of_other_scripts_are_found_in_latin(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    made = solicit(subscriptions, body, given_names="Łukasz Иван", surnames=unique)
+    words = subscriptions.rows()["subscription_words"]
+    assert search_ids(subscriptions, f"{unique} lukasz ivan") == [made.id]
+    to_version(subscriptions.database, SERVICE.migrations, "0007", down=True)
+    older = {row[1] for row in subscriptions.rows()["subscription_words"] if row[2] == made.id}
+    assert {"łukasz", "иван", unique} <= older
+    assert older.isdisjoint({"lukasz", "ivan"})
+    migrate(subscriptions.database, SERVICE.migrations)
+    migrate(subscriptions.database, SERVICE.migrations)
+    assert subscriptions.rows()["subscription_words"] == words
+    for search in ("lukasz", "Łukasz", "иван", "ivan"):
+        assert search_ids(subscriptions, f"{unique} {search}") == [made.id]

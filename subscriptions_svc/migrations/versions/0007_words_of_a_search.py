@@ -1,11 +1,11 @@
 """words that a search finds subscriptions by, in an index"""
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
-
-from subscriptions_svc.searching import words
 
 revision = "0007"
 down_revision = "0006"
@@ -44,7 +44,9 @@ def _fill() -> None:
     page = sa.select(kept).order_by(kept.c.id).limit(BATCH)
     last = ""
     while rows := tx.execute(page.where(kept.c.id > last)).all():
-        added = [(row.merchant_id, word, row.id) for row in rows for word in words(row._asdict())]
+        added = [
+            (row.merchant_id, word, row.id) for row in rows for word in _words_of(row._asdict())
+        ]
         if added:
             tx.execute(sa.insert(table), [dict(zip(columns, each, strict=True)) for each in added])
         last = rows[-1].id
@@ -68,3 +70,25 @@ def _folded(text: str) -> str:
     """As version 0001 kept what is searched."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(each for each in letters if not unicodedata.combining(each))
+
+
+# The words as this version took them: frozen here, so that later ones may take others.
+def _words_of(person: Mapping[str, Any]) -> set[str]:
+    texts = (person.get(each) or "" for each in ("given_names", "surnames", "reference"))
+    found = {word for text in texts for word in _words(text)}
+    if phone := "".join(_words(person.get("mobile_phone") or "")):
+        starts = range(max(0, len(phone) - 15), len(phone) - 2)
+        found |= {phone[:64], *(phone[start:] for start in starts)}
+    return found
+
+
+def _words(text: str) -> list[str]:
+    text = text.replace("\u00b4", "")
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    parts = "".join(each if each.isalnum() else _gap(each) for each in plain).split()
+    return [part[:64] for part in parts]
+
+
+def _gap(character: str) -> str:
+    inside = unicodedata.combining(character) or unicodedata.category(character) == "Cf"
+    return "" if inside or character in "'`\u2019\u02bc" else " "

@@ -84,7 +84,7 @@ def service(url: str, *words: str, private: str = "on", **environment: str) -> I
 
 
 def stopped(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    """Stop a process; gives what it logged."""
+    """Stop a process; return what it logged."""
     started.send_signal(signal.SIGTERM)
     said = started.communicate(timeout=20)[0]
     assert started.returncode == 0
@@ -155,7 +155,10 @@ def test_endpoints_are_listed_enabled_and_have_a_secret(url: str, box: Box, uniq
     box.disable(unique)
     _, said = run(url, "events", "endpoints")
     assert said.endswith(f"\tdisabled {box.now:%Y-%m-%d}\n")
-    refused = (1, "Error: The endpoint answered 410: `events enable` comes first.\n")
+    refused = (
+        1,
+        "Error: The endpoint is disabled (it answered 410): run `events enable`.\n",
+    )
     assert run(url, "events", "replay", id_) == refused
     assert run(url, "events", "replay", "--owner", unique) == refused
     assert run(url, "events", "enable", unique) == (0, "")
@@ -165,7 +168,7 @@ def test_endpoints_are_listed_enabled_and_have_a_secret(url: str, box: Box, uniq
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["replay", "evt_none"], "Error: No such event; it may be forgotten.\n"),
+        (["replay", "evt_none"], "Error: No such event; it may have expired.\n"),
         (["replay", "--owner", "nobody"], "Error: This owner has no endpoint.\n"),
         (["enable", "nobody"], "Error: This owner has no endpoint.\n"),
         (["secret", "nobody"], "Error: This owner has no endpoint.\n"),

@@ -164,8 +164,8 @@ def test_a_revoked_account_does_not_come_back(url: str) -> None:
             ["add", "gone-client"],
             "Error: An account has this name; revoked names are not used again.\n",
         ),
-        (["add", "a b"], "Error: An account name is 1-64 of A-Z a-z 0-9 . _ -\n"),
-        (["add", "x" * 65], "Error: An account name is 1-64 of A-Z a-z 0-9 . _ -\n"),
+        (["add", "a b"], "Error: An account name is 1-64 characters of A-Z a-z 0-9 . _ -\n"),
+        (["add", "x" * 65], "Error: An account name is 1-64 characters of A-Z a-z 0-9 . _ -\n"),
     ]:
         done = run(url, "accounts", *words)
         assert (done.exit_code, done.stdout, done.stderr) == (1, "", said)
@@ -184,10 +184,14 @@ def test_health_is_an_exit_code(url: str, service: Process) -> None:
     assert (done.exit_code, done.stderr) == (1, "Error: 127.0.0.1:1: UNAVAILABLE\n")
 
 
-def test_a_port_that_is_taken_is_told(url: str, service: Process) -> None:
+def test_a_port_or_a_file_that_is_taken_is_named(
+    url: str, engine: str, service: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.store.sqlite.SERVE_WAIT_SECONDS", 0.2)
     done = run(url, "serve", "--listen", service.address)
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"Error: Cannot listen on {service.address}: ")
+    reason = "Another process serves /" if engine == "sqlite" else "Cannot listen on 127."
+    assert done.stderr.startswith(f"Error: {reason}")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ class Box:
         return self.now
 
     def put(self, owner: str, **endpoint: Any) -> None:
-        """Give an owner an endpoint."""
+        """Add an endpoint for an owner."""
         values = SCHEMA.load({"url": "http://127.0.0.1:9/", **endpoint})
         with self.database.write() as tx:
             self.outbox.endpoints.put(tx, owner, values, self.now)

@@ -56,7 +56,7 @@ def reset(handler: "Handler") -> None:
 
 
 def drip(handler: "Handler") -> None:
-    """Send the head of an answer byte by byte, for ever."""
+    """Send the head of an answer byte by byte, without end."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
     while not handler.receiver.closing.wait(0.02):
         handler.wfile.write(b"a")
@@ -90,7 +90,7 @@ class Receiver:
         return [each.headers["webhook-id"] for each in self.received]
 
     def next(self, received: Received) -> Answering:
-        """Note a request, and give what to answer."""
+        """Note a request, and return the answer."""
         with self.lock:
             self.received.append(received)
             if received.path in self.at:

@@ -77,7 +77,7 @@ def test_this_machine_is_refused_however_it_is_written(host: str) -> None:
 def test_a_name_that_stands_for_nothing(host: str) -> None:
     with pytest.raises(AttemptFailed) as raised:
         resolve(host, 80, private=False)
-    assert raised.value.word in ("name", "private")  # an empty name is this machine
+    assert raised.value.reason in ("name", "private")  # an empty name is this machine
 
 
 def test_every_address_of_a_name_must_be_public(monkeypatch: pytest.MonkeyPatch) -> None:

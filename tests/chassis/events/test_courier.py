@@ -223,7 +223,7 @@ def test_this_machine_is_no_target_unless_it_is_allowed(partner: Receiver) -> No
 
 @pytest.fixture
 def public_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let partner.example be this machine, as if it were public; gives the names asked for."""
+    """Let partner.example be this machine, as if it were public; return the names looked up."""
     asked: list[str] = []
     real: Callable[..., Any] = addresses.resolve
 

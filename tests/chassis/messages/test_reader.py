@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from chassis.errors import Fault, Invalid
-from chassis.messages.reader import MALFORMED, MAX_FAULTS, TOO_DEEP, Reader
+from chassis.messages.reader import (
+    MALFORMED,
+    MAX_FAULTS,
+    MAX_NODES,
+    TOO_DEEP,
+    TOO_MANY,
+    Reader,
+)
 from protos.orders_pb2 import (
     CreateOrderRequest,
     GetOrderSettingsRequest,
@@ -184,6 +191,30 @@ def test_of_very_many_faults_the_first_are_listed() -> None:
     assert len(found) == MAX_FAULTS + 1
     assert found[0] == Fault("services.0", "Expected `string`, got `integer`")
     assert found[-1] == Fault("", "More faults are not listed.")
+
+
+def test_of_very_many_duplicate_keys_the_first_are_listed() -> None:
+    found = faults(lambda: ORDER.read(b'{"mode":"a"%s}' % (b',"mode":"a"' * 15_000)))
+    assert found[:-1] == [Fault("mode", TWICE)] * MAX_FAULTS
+    assert found[-1] == Fault("", "More faults are not listed.")
+
+
+def test_exactly_as_many_faults_as_are_listed_have_no_last_line() -> None:
+    texts = b'"a",' * 1000
+    found = faults(lambda: ORDER.read(b'{"services":[%s1%s]}' % (texts, b",1" * 99)))
+    assert [fault.path for fault in found] == [f"services.{1000 + i}" for i in range(MAX_FAULTS)]
+
+
+@pytest.mark.parametrize("unit", [b"[]", b"{}", b'{"a":1}'])
+def test_a_body_of_too_many_nodes_is_refused(unit: bytes) -> None:
+    array = b",".join([unit] * (MAX_NODES + 1))
+    for body in (b'{"services":[%s]}' % array, b"[%s]" % array):
+        assert faults(lambda body=body: ORDER.read(body)) == [Fault("", TOO_MANY)]  # type: ignore[misc]
+    assert faults(lambda: ORDER.read(b"[%s" % array)) == [NOT_JSON]
+
+
+def test_items_that_are_no_nodes_may_be_many() -> None:
+    assert len(ORDER.read(b'{"services":["a"%s]}' % (b',"a"' * 100_000)).services) == 100_001
 
 
 def test_null_counts_as_absent() -> None:

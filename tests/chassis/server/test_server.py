@@ -20,7 +20,8 @@ from sqlalchemy import insert
 from chassis import context as calls
 from chassis.context import Account, caller, current_call
 from chassis.errors import NotFound
-from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
+from chassis.server.interceptor import MAX_CALLS
+from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, THREADS
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import SERVICES, Probe, notes, probe
 from tests.serving import basic
@@ -295,6 +296,7 @@ def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> Non
     assert {each.name for each in listed.list_services_response.service} == {
         *SERVICES,
         "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
     found = FileDescriptorProto.FromString(file.file_descriptor_response.file_descriptor_proto[0])
@@ -302,7 +304,7 @@ def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> Non
 
 
 def test_beyond_the_bound_calls_are_refused_and_none_hangs(told: Probe) -> None:
-    with held(told, MAX_CONCURRENT_RPCS + 20) as futures:
+    with held(told, MAX_CALLS + 20) as futures:
         soon = time.monotonic() + 5
         while sum(future.done() for future in futures) < 20 and time.monotonic() < soon:
             time.sleep(0.01)

@@ -2,7 +2,6 @@
 
 import socket
 import stat
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,7 +16,6 @@ from chassis.store import database as module
 from chassis.store import postgres as postgres_store
 from chassis.store import sqlite
 from chassis.store.database import Database
-from chassis.store.group_commit import FairLock
 from tests.chassis.probe import metadata, notes
 from tests.chassis.store.conftest import Open
 
@@ -30,38 +28,6 @@ def put(database: Database, note: str) -> None:
 def count(database: Database) -> Any:
     with database.read() as tx:
         return tx.execute(select(func.count()).select_from(notes)).scalar()
-
-
-def test_the_lock_is_handed_over_in_the_order_of_asking() -> None:
-    lock, order = FairLock(), list[int]()
-    lock.acquire(0)
-
-    def take(number: int) -> None:
-        assert lock.acquire(5)
-        order.append(number)
-        lock.release()
-
-    threads = [threading.Thread(target=take, args=(number,)) for number in range(8)]
-    for waiting, thread in enumerate(threads, 1):
-        thread.start()
-        while len(lock._waiting) < waiting:
-            time.sleep(0.001)
-    lock.release()
-    for thread in threads:
-        thread.join()
-    assert order == list(range(8))
-    assert lock.acquire(0)
-
-
-def test_who_waits_too_long_leaves_the_queue() -> None:
-    lock = FairLock()
-    assert lock.acquire(0)
-    began = time.monotonic()
-    assert not lock.acquire(0.1)
-    assert not lock.acquire(-1)
-    assert 0.1 <= time.monotonic() - began < 1
-    lock.release()
-    assert lock.acquire(0)
 
 
 def test_24_threads_write_at_once_and_nothing_is_lost(opened: Open) -> None:

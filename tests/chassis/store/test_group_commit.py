@@ -1,4 +1,4 @@
-"""Several writers to a commit: each keeps his own part, and nobody is told too early."""
+"""Writers that share a commit: each keeps its own part, and none is answered before it."""
 
 import threading
 import time
@@ -61,7 +61,7 @@ def kept(database: Database) -> list[int]:
         return list(tx.execute(select(notes.c.number).order_by(notes.c.number)).scalars())
 
 
-def until(holds: Callable[[], bool]) -> None:
+def wait_until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < end
@@ -69,19 +69,18 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
-    """Each act in a write of its own, all of one group, in this order; gives what each raised."""
-    waiting = database._commits.turn._waiting
+    """Each act in a write of its own, all of one group, in this order; return what each raised."""
     began = threading.Event()
 
     def queued(number: int) -> bool:
-        return len(waiting) == number
+        return database.waiting_writers == number
 
     def write(index: int, act: Act) -> type | None:
         try:
             with database.write(single=single) as tx:
                 began.set()
                 if index == 0:
-                    until(partial(queued, len(acts) - 1))
+                    wait_until(partial(queued, len(acts) - 1))
                 act(tx)
         except Exception as error:  # noqa: BLE001 - told to the test
             return type(error)
@@ -92,9 +91,9 @@ def together(database: Database, *acts: Act, single: bool = False) -> list[type 
         for index, act in enumerate(acts):
             raised.append(pool.submit(write, index, act))
             if index == 0:
-                until(began.is_set)
+                wait_until(began.is_set)
             elif index < len(acts) - 1:  # the last one sets them all going
-                until(partial(queued, index))
+                wait_until(partial(queued, index))
         return [each.result() for each in raised]
 
 
@@ -179,7 +178,7 @@ def test_who_is_refused_for_another_is_told_after_the_commit(database: Database)
     with ThreadPoolExecutor(1) as pool:
         with database.write() as tx:
             done = pool.submit(twin)
-            until(lambda: len(database._commits.turn._waiting) == 1)
+            wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
         done.result()
     assert seen == [[1]]
@@ -191,7 +190,7 @@ def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) 
     def first() -> None:
         with database.write() as tx:
             began.set()
-            until(lambda: len(database._commits.turn._waiting) == 1)
+            wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
 
     def second() -> None:
@@ -202,13 +201,14 @@ def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) 
 
     with ThreadPoolExecutor(2) as pool:
         wrote = [pool.submit(first)]
-        until(began.is_set)
+        wait_until(began.is_set)
         wrote.append(pool.submit(second))
         assert [each.result(10) for each in wrote] == [None, None]
     assert closed.is_set()
     assert kept(database) == [1, 2]
     assert together(database, put(3), fail, put(4)) == [None, ValueError, None]
-    assert database._commits._connection is None
+    connections: Any = database.engine.pool
+    assert connections.checkedout() == 0
 
 
 def test_a_store_may_be_closed_while_many_write(database: Database) -> None:

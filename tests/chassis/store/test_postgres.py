@@ -44,7 +44,7 @@ class Patience:
 @contextmanager
 def serving(seconds: float = SECONDS) -> Iterator[None]:
     """A call with this deadline, served by this thread."""
-    context.begin_call(Call("rpc", "id", {}, Patience(seconds)))  # type: ignore[arg-type]  # all it asks
+    context.begin_call(Call("rpc", "id", {}, Patience(seconds)))
     try:
         yield
     finally:

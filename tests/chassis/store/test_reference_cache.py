@@ -10,7 +10,6 @@ from sqlalchemy import MetaData
 from chassis.store.database import Database
 from chassis.store.reference_cache import (
     CHECK_SECONDS,
-    MAX_ENTRIES,
     ReferenceCache,
     changes_table,
     invalidate,
@@ -53,8 +52,9 @@ def test_nothing_and_refusals_are_not_remembered(database: Database) -> None:
 
 
 def test_it_has_an_end(database: Database) -> None:
-    cache = ReferenceCache(database, changes)
-    for key in range(MAX_ENTRIES + 1):
-        cache._kept[key] = key
-    cache.get("key", lambda _: 1)
-    assert len(cache._kept) == 1
+    cache = ReferenceCache(database, changes, max_entries=3)
+    sizes = []
+    for key in range(5):
+        assert cache.get(key, lambda _, key=key: key) == key  # type: ignore[misc]
+        sizes.append(len(cache))
+    assert sizes == [1, 2, 3, 1, 2]

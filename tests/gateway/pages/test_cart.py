@@ -13,8 +13,8 @@ from subscriptions_svc import reference
 from tests.browser import DESK, PHONE, Windows, picture
 from tests.gateway.front import front
 from tests.serving import Served
-from tests.subscriptions_svc.shop import activated, end, get, solicited
-from tests.subscriptions_svc.test_shopper import NOON, pay, propose
+from tests.subscriptions_svc.shop import create_activated, get, pay, propose, set_status, solicit
+from tests.subscriptions_svc.shopper import NOON
 
 HTML = {"Accept": "text/html"}
 # Relative luminance and contrast of WCAG 2 of every text on the page.
@@ -51,7 +51,7 @@ def engine() -> str:
 
 def create_cart(served: Served, body: Any, **changes: Any) -> str:
     """Create a cart, and return its code."""
-    return solicited(served, body, **changes).last_persisted_cart.code
+    return solicit(served, body, **changes).last_persisted_cart.code
 
 
 def expect_accessible(page: Page) -> None:
@@ -71,7 +71,7 @@ def expect_accessible(page: Page) -> None:
 
 
 def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     address = f"{site}/s/{made.last_persisted_cart.code}"
     page = windows.open(PHONE, locale="es-ES", java_script_enabled=True)
     answer = page.goto(address)
@@ -123,7 +123,7 @@ def test_without_scripts_in_the_browsers_language(
     site: str, windows: Windows, subscriptions: Served, body: Any, language: str, heading: str,
     button: str,
 ) -> None:  # fmt: skip
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     pay(subscriptions, made.id)
     page = windows.open(DESK, locale=language, java_script_enabled=False)
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
@@ -153,7 +153,7 @@ def test_names_are_in_the_merchants_language_and_the_rest_in_the_shoppers(
 def test_a_change_is_shown_before_and_after(
     site: str, windows: Windows, subscriptions: Served, body: Any, size: Any, language: str
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         code = propose(subscriptions, made, "Gafas de sol graduadas")
         page = windows.open(size, locale=language)
@@ -175,7 +175,7 @@ def test_a_change_is_shown_before_and_after(
 def test_a_double_click_is_harmless(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     page = windows.open(PHONE, locale="es-ES")
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
     page.get_by_role("checkbox").check()
@@ -190,7 +190,7 @@ def test_a_double_click_is_harmless(
 def test_a_confirmation_posted_again_changes_nothing(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     pay(subscriptions, made.id)
     url, stores = f"/s/{made.last_persisted_cart.code}", []
     for _ in range(2):
@@ -204,7 +204,7 @@ def test_a_confirmation_posted_again_changes_nothing(
 def test_without_the_terms_it_asks_for_them(
     http: FlaskClient, subscriptions: Served, body: Any, form: dict[str, str]
 ) -> None:
-    made = solicited(subscriptions, body)
+    made = solicit(subscriptions, body)
     answer = http.post(f"/s/{made.last_persisted_cart.code}", data=form)
     assert answer.status_code == 422
     assert 'role="alert"' in answer.text
@@ -243,8 +243,8 @@ def test_the_page_of_an_unknown_code(site: str, windows: Windows) -> None:
 def test_an_ended_one_tells_so(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
-    made = solicited(subscriptions, body)
-    end(subscriptions, made.id)
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id)
     page = windows.open(DESK, locale="de")
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
     expect_accessible(page)
@@ -256,10 +256,10 @@ def test_an_ended_one_tells_so(
 def test_a_change_that_is_not_possible_any_more_has_a_page(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = activated(subscriptions, body, NOON)
+    made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         code = propose(subscriptions, made)
-        end(subscriptions, made.id, "activating")  # as no call does
+        set_status(subscriptions, made.id, "activating")  # as no call does
         answer = http.post(f"/s/{code}?lang=en", data={"terms": "accepted"})
     assert answer.status_code == 409
     assert "This change is no longer possible" in answer.text

@@ -10,14 +10,13 @@ import pytest
 from werkzeug.security import generate_password_hash
 
 from chassis.context import utc_now
-from chassis.errors import Failure
 from orders_svc import reference
 from orders_svc.actions import log_in as action
 from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
-from tests.serving import Served
+from tests.serving import Failure, Served
 
 OPTICIAN, PASSWORD = "optician@example.com", "demo-password"
 WRONG = ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)

@@ -7,10 +7,10 @@ from typing import Any
 
 import grpc
 
-from chassis.errors import IDEMPOTENCY_MISMATCH, decode
+from chassis.errors import IDEMPOTENCY_MISMATCH
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.orders_svc.bodies import Body, request
-from tests.serving import PEOPLE, USERS, Served, basic
+from tests.serving import PEOPLE, USERS, Served, basic, decode
 
 THREADS, CHANNELS = 16, 4
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]

@@ -10,13 +10,13 @@ import pytest
 from grpc import StatusCode
 from sqlalchemy import text
 
-from chassis.errors import Fault, decode
+from chassis.errors import Fault
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_one_key_at_once import at_once, metadata
-from tests.serving import Served
+from tests.serving import Served, decode
 
 DRAFTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SENT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)

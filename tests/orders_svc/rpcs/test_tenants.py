@@ -12,13 +12,12 @@ import pytest
 from flask.testing import FlaskClient
 from grpc import RpcError, StatusCode
 
-from chassis.errors import decode
 from gateway import create_app
 from protos import orders_pb2 as pb
 from tests.gateway.front import DEAD, front
 from tests.orders_svc.bodies import LAB, Body, example, request
 from tests.orders_svc.rpcs.test_get_order import create_order
-from tests.serving import USERS, Served, basic
+from tests.serving import USERS, Served, basic, decode
 
 # Who asks, with what; the second user of the same client sees another lab only.
 STRANGERS: dict[str, dict[str, str]] = {

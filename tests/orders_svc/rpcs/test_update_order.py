@@ -10,12 +10,12 @@ from grpc import RpcError, StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chassis.errors import Fault, decode
+from chassis.errors import Fault
 from orders_svc.rules.lab_status import ALLOWED_SOURCES
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
-from tests.serving import Served
+from tests.serving import Served, decode
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 3, 2, 12, tzinfo=UTC)

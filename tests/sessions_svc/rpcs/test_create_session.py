@@ -8,10 +8,10 @@ from google.protobuf.json_format import MessageToDict, ParseDict
 from grpc import StatusCode
 from sqlalchemy import select
 
-from chassis.errors import Failure, Fault
+from chassis.errors import Fault
 from protos.sessions_pb2 import CreateSessionRequest
 from sessions_svc.store import tables
-from tests.serving import PEOPLE, Served, basic
+from tests.serving import PEOPLE, Failure, Served, basic
 from tests.sessions_svc.bodies import ABSENT, Values, contacts, create, example, glasses, user
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)

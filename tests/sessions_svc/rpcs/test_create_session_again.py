@@ -8,9 +8,9 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, decode
+from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from protos.sessions_pb2 import CreateSessionRequest
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.sessions_svc.bodies import create, user
 
 CONCURRENT_CALLS = 12

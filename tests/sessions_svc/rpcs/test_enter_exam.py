@@ -7,10 +7,9 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from chassis.errors import decode
 from sessions_svc.rules.statuses import Status
 from tests.chassis.logs import capture_log
-from tests.serving import Served
+from tests.serving import Served, decode
 from tests.sessions_svc.desk import bring, get_status, move
 from tests.sessions_svc.links import (
     CLOSED,

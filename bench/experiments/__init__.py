@@ -1,0 +1,1 @@
+"""What is measured: each experiment starts what it needs, loads it, and ends it."""

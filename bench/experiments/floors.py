@@ -1,0 +1,121 @@
+"""Floors: what the pieces cost when they do nothing, under the same servers.
+
+`python -m bench.experiments.floors rpc ADDRESS ENGINE` serves a null RPC;
+`python -m bench.experiments.floors insert URL SECONDS WAY` inserts and commits in a loop.
+"""
+
+import json
+import os
+import secrets
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import grpc
+import psycopg
+from flask import Flask, Response
+from sqlalchemy import make_url
+
+from bench.experiments.service_code import OrderStore
+from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
+from chassis.store.database import Database
+
+ANSWER = b'{"id":"ord_000000000000000000000000"}'
+NULL_RPC = "/bench.Floor/Null"
+DRIVER, CORE = "driver", "core"  # the ways to insert: the driver alone, or SQLAlchemy Core
+
+
+def create_app() -> Flask:
+    """Return an application with two null routes: one answers, one calls the null RPC first."""
+    app = Flask(__name__, static_folder=None)
+
+    @cache
+    def open_call() -> Callable[..., bytes]:
+        channel = grpc.insecure_channel(os.environ["BENCH_RPC"])
+        return channel.unary_unary(NULL_RPC)
+
+    @app.get("/null")
+    def answer() -> Response:
+        return Response(ANSWER, 200, content_type="application/json")
+
+    @app.get("/hop")
+    def hop() -> Response:
+        return Response(open_call()(b"", timeout=10), 200, content_type="application/json")
+
+    return app
+
+
+def serve(address: str, engine: str) -> None:
+    """Serve a null RPC as a service's server does, without accounts and without a store."""
+    server = grpc.server(
+        ThreadPoolExecutor(THREADS[engine == "sqlite"]),
+        options=GRPC_OPTIONS,
+        maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
+    )
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: ANSWER)
+    service, method = NULL_RPC[1:].split("/")
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {method: handler}),)
+    )
+    server.add_insecure_port(address)
+    server.start()
+    server.wait_for_termination()
+
+
+def insert(url: str, seconds: float, way: str) -> dict[str, float]:
+    """Insert orders one by one, each durable before the next; return how many, at what cost."""
+    database = Database(url)
+    store = OrderStore(database)
+    store.insert()  # a warm-up, and the pattern of the driver's rows
+    work = store.insert if way == CORE else _insert_by_driver(url)
+    work()
+    start, cpu = time.perf_counter(), time.process_time()
+    count = 0
+    while time.perf_counter() - start < seconds:
+        work()
+        count += 1
+    spent = time.process_time() - cpu
+    taken = time.perf_counter() - start
+    database.close()
+    return {"count": count, "seconds": taken, "cpu": spent}
+
+
+def _insert_by_driver(url: str) -> Callable[[], None]:
+    """Return a function that repeats a row of `orders` under a new id, by the driver alone."""
+    parsed = make_url(url)
+    connection: Any
+    if parsed.get_backend_name() == "sqlite":
+        connection = sqlite3.connect(parsed.database or "", isolation_level=None)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        begin, mark = "BEGIN IMMEDIATE", "?"
+    else:
+        plain = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+        connection, begin, mark = psycopg.connect(plain), "", "%s"
+    found = connection.execute("SELECT * FROM orders LIMIT 1")
+    names = [column[0] for column in found.description]
+    row = [json.dumps(value) if isinstance(value, dict) else value for value in found.fetchone()]
+    connection.commit()
+    id_at = names.index("id")
+    marks = ", ".join([mark] * len(names))
+    statement = f"INSERT INTO orders ({', '.join(names)}) VALUES ({marks})"
+
+    def work() -> None:
+        row[id_at] = "ord_" + secrets.token_hex(12)
+        if begin:
+            connection.execute(begin)
+        connection.execute(statement, row)
+        connection.commit()
+
+    return work
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "rpc":
+        serve(*sys.argv[2:])
+    else:
+        print(json.dumps(insert(sys.argv[2], float(sys.argv[3]), sys.argv[4])))

@@ -1,0 +1,155 @@
+"""Starts the processes of a contender on loopback, waits until they serve, and ends them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.load.sockets import Address
+from bench.scenarios.bodies import DEMO_CALLERS
+from bench.scenarios.client import send_request
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+START_SECONDS, STOP_SECONDS = 60, 10
+# All of it must be ready so often in a row: each worker of a gateway finds its services by itself,
+# and tries again a second after it has found none.
+READY_CHECKS, READY_PAUSE_SECONDS = 12, 0.1
+LOG_TAIL_CHARACTERS = 3000
+
+
+@dataclass(frozen=True)
+class Process:
+    """One command, with what it needs in its environment beyond ours."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Processes that do the job together."""
+
+    name: str
+    engine: str
+    processes: tuple[Process, ...]
+    http: Address | None = None
+    ready_path: str = ""  # answers with a status below 500 once all of it serves
+    grpc: Mapping[str, Address] = field(default_factory=dict)  # by service
+    urls: Mapping[str, str] = field(default_factory=dict)  # of databases, by service
+    subscription: str = ""  # the id of one to read; Optigate's is created when it runs
+
+    @property
+    def http_address(self) -> Address:
+        """Where its HTTP is served; it must serve some."""
+        assert self.http is not None
+        return self.http
+
+
+def find_free_address() -> Address:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return "127.0.0.1", probe.getsockname()[1]
+
+
+def format_address(address: Address) -> str:
+    """Return host:port."""
+    return f"{address[0]}:{address[1]}"
+
+
+@contextmanager
+def run_contender(contender: Contender, logs: Path) -> Iterator[dict[str, int]]:
+    """Start a contender, yield the ids of its processes by name once it serves, and end it."""
+    with ExitStack() as stack:
+        started: dict[str, subprocess.Popen[bytes]] = {}
+        for process in contender.processes:
+            log = logs / f"{contender.name}-{process.name}.log".replace(" ", "-")
+            started[process.name] = stack.enter_context(_run_process(process, log))
+        _wait_until_ready(contender, started, logs)
+        yield {name: process.pid for name, process in started.items()}
+
+
+@contextmanager
+def _run_process(process: Process, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **process.env}
+    with log.open("ab") as output:
+        started = subprocess.Popen(
+            process.argv,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield started
+    finally:
+        end_process(started)
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its whole session, by force if need be."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(STOP_SECONDS)
+        except ProcessLookupError:
+            break
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def run_command(argv: list[str], env: Mapping[str, str] | None = None) -> str:
+    """Run a command to its end and return what it printed; raise RuntimeError if it fails."""
+    done = subprocess.run(
+        argv,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)} failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def _wait_until_ready(
+    contender: Contender, started: Mapping[str, subprocess.Popen[bytes]], logs: Path
+) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    ready = 0
+    while ready < READY_CHECKS:
+        ready = ready + 1 if _is_ready(contender) else 0
+        ended = [name for name, process in started.items() if process.poll() is not None]
+        if ended or time.monotonic() > deadline:
+            tails = "".join(
+                f"{path.name}:\n{path.read_text(errors='replace')[-LOG_TAIL_CHARACTERS:]}\n"
+                for path in sorted(logs.glob(f"{contender.name.replace(' ', '-')}-*.log"))
+            )
+            why = f"ended: {', '.join(ended)}" if ended else f"not ready after {START_SECONDS} s"
+            raise RuntimeError(f"{contender.name} on {contender.engine}: {why}\n{tails}")
+        time.sleep(READY_PAUSE_SECONDS)
+
+
+def _is_ready(contender: Contender) -> bool:
+    try:
+        for address in contender.grpc.values():
+            socket.create_connection(address, timeout=1).close()
+        if contender.http is None:
+            return True
+        headers = {"Authorization": DEMO_CALLERS["subscriptions"].basic}
+        status, _ = send_request(contender.http, "GET", contender.ready_path, headers)
+    except OSError:
+        return False
+    return status < 500

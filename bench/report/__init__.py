@@ -1,0 +1,1 @@
+"""Measurements and their reports: samples, process usage, text tables, an HTML page."""

@@ -1,0 +1,201 @@
+"""The interceptor around every RPC of a service.
+
+It finds the caller, replays the response kept under an idempotency key, turns
+refusals into statuses and logs one line per call.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from grpc_status import rpc_status
+
+from chassis.context import (
+    REQUEST_ID_PATTERN,
+    Call,
+    begin_call,
+    check_idempotency_key,
+    end_call,
+    new_request_id,
+)
+from chassis.errors import Invalid, Refusal, TooManyCalls, encode
+from chassis.messages.reader import MALFORMED
+from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
+from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
+from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.store.database import Database, database_error
+from chassis.telemetry import describe, log
+
+MAX_CALLS = 128  # at work or waiting, of the service's own RPCs
+Method = Callable[[Message, grpc.ServicerContext], Message]
+
+
+class CallInterceptor(grpc.ServerInterceptor):
+    """Serves every RPC of a service's own; health and reflection pass through."""
+
+    def __init__(
+        self,
+        database: Database,
+        idempotency_keys: IdempotencyKeys,
+        authenticate: Authenticate,
+        services: Iterable[ServiceDescriptor],
+        open_rpcs: frozenset[str],
+        watchdog: Watchdog,
+        max_calls: int = MAX_CALLS,
+    ) -> None:
+        self.database = database
+        self.idempotency_keys = idempotency_keys
+        self.authenticate = authenticate
+        self.open_rpcs = open_rpcs
+        self.watchdog = watchdog
+        self.max_calls = max_calls
+        self.admitted = 0  # calls at work or waiting for a thread
+        self._counting = threading.Lock()
+        self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
+        self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
+            _refusing_in(self.refusals)
+        )
+        self.roles: dict[str, str] = {}
+        self.responses: dict[str, type[Message]] = {}
+        self.handlers: dict[
+            str, grpc.RpcMethodHandler[Any, Any]
+        ] = {}  # made at the first call of each
+        for service in services:
+            role = role_of(service)
+            for method in service.methods:
+                rpc = f"/{service.full_name}/{method.name}"
+                self.roles[rpc] = role
+                self.responses[rpc] = GetMessageClass(method.output_type)
+
+    def intercept_service(self, continuation: Any, details: grpc.HandlerCallDetails) -> Any:
+        """Admit a call of the service's own, or refuse it where too many are at work or wait."""
+        rpc = details.method
+        if rpc not in self.responses:
+            return continuation(details)
+        handler = self.handlers.get(rpc) or self._wrap(rpc, continuation(details))
+        with self._counting:
+            if self.admitted >= self.max_calls:
+                return self._refusing
+            self.admitted += 1
+        return handler
+
+    def _wrap(self, rpc: str, handler: Any) -> Any:
+        """Make the handler of an RPC, once."""
+        method = handler.unary_unary
+
+        def receive(requests: Iterator[Message], context: grpc.ServicerContext) -> Message:
+            try:
+                self.watchdog.watch(context, MESSAGE_SECONDS)
+                request = next(requests, None)
+                self.watchdog.release(context)
+                if request is None:
+                    _abort(context, Invalid("The call has no message.", reason=MALFORMED))
+                return self._serve(method, rpc, request, context)
+            finally:
+                self.watchdog.release(context)
+                with self._counting:
+                    self.admitted -= 1
+
+        wrapped = self.handlers[rpc] = grpc.stream_unary_rpc_method_handler(
+            receive,
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+        return wrapped
+
+    def _serve(
+        self, method: Method, rpc: str, request: Message, context: grpc.ServicerContext
+    ) -> Message:
+        metadata = {
+            name: value
+            for name, value in context.invocation_metadata() or ()
+            if isinstance(value, str)
+        }
+        given = metadata.get("x-request-id", "")
+        request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else new_request_id()
+        call = Call(rpc, request_id, metadata, context)
+        begin_call(call)
+        line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
+        try:
+            call.ensure_awaited()
+            response = self._respond(method, call, request, context)
+            if call.replayed:
+                line["replayed"] = True
+                context.set_trailing_metadata((("idempotent-replayed", "true"),))
+            return response
+        except Refusal as refusal:
+            line |= {"code": refusal.code.name, "reason": refusal.reason}
+            if name := database_error(refusal):
+                line["database_error"] = name
+            _abort(context, refusal)
+        except Exception as error:  # noqa: BLE001 - the caller gets only an id
+            line |= {"code": "INTERNAL", **describe(error)}
+            _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
+        finally:
+            line["account"] = call.account.name if call.account else None
+            log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
+            end_call()
+
+    def _respond(
+        self, method: Method, call: Call, request: Message, context: grpc.ServicerContext
+    ) -> Message:
+        """Return the response kept under the idempotency key, or a new one."""
+        if call.rpc not in self.open_rpcs:
+            call.account = self.authenticate(call)
+            if call.account:
+                require_role(call.account, self.roles[call.rpc])
+        if "idempotency-key" not in call.metadata:
+            return method(request, context)
+        check_idempotency_key(call.metadata["idempotency-key"])
+        call.idempotency_key = call.metadata["idempotency-key"]
+        call.fingerprint = fingerprint(call, request)
+        if call.account is None:
+            return method(request, context)
+        if kept := self._find_kept(call):
+            return kept
+        try:
+            return method(request, context)
+        except Refusal as refusal:
+            # A concurrent twin may have succeeded meanwhile: then return its response.
+            if kept := self._find_kept(call):
+                return kept
+            if isinstance(refusal, KeyTaken):
+                raise RuntimeError(
+                    "the key was taken, but no response is kept under it"
+                ) from refusal
+            raise
+
+    def _find_kept(self, call: Call) -> Message | None:
+        kept = self.idempotency_keys.find(self.database, call, self.responses[call.rpc])
+        call.replayed = kept is not None
+        return kept
+
+
+def role_of(service: ServiceDescriptor) -> str:
+    """Return the role that a service's callers need: its option `optigate.v1.role`."""
+    option: Any = service.file.pool.FindExtensionByName("optigate.v1.role")
+    number: int = service.GetOptions().Extensions[option]
+    try:
+        return {1: CLIENT, 2: STAFF}[number]
+    except KeyError:
+        raise LookupError(f"{service.full_name} has no option optigate.v1.role") from None
+
+
+def _refusing_in(pool: ThreadPoolExecutor) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
+    """Return what refuses a call in a pool of its own: not behind what it is refused for."""
+
+    def refuse(_requests: Any, context: grpc.ServicerContext) -> NoReturn:
+        _abort(context, TooManyCalls("Too many calls are waiting; try again."))
+
+    refuse.experimental_thread_pool = pool  # type: ignore[attr-defined]  # where grpcio looks
+    return refuse
+
+
+def _abort(context: grpc.ServicerContext, refusal: Refusal) -> NoReturn:
+    context.abort_with_status(rpc_status.to_status(encode(refusal)))

@@ -1,0 +1,209 @@
+"""One address of a service: its connection, made anew when it ends, and its breaker."""
+
+import random
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import monotonic
+
+from chassis.status import Code
+from gateway.channel.connection import Connection
+from gateway.channel.frames import ProtocolError
+from gateway.channel.resolver import Endpoint
+from gateway.channel.streams import Request, Stream
+from gateway.channel.tls import Session, Tls
+from gateway.channel.wire import Wire
+
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 0.5
+STEADY_SECONDS = 1.0  # a connection that lived as long is made anew at once
+PROBE_SECONDS = 1.0  # between probes, and for the answer to one
+ALIVE = {Code.OK, Code.UNAUTHENTICATED}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What holds for every address of a channel."""
+
+    tls: Tls | None = None
+    keepalive_seconds: float = 30.0
+    ping_seconds: float = 10.0  # for the answer to a keepalive PING
+    connect_seconds: float = 3.0  # for the handshakes of TCP, TLS and HTTP/2 together
+    breaker_deadlines: int = 5
+    probe: str | None = None  # a method; None: no breaker
+
+
+@dataclass(eq=False)
+class Address:
+    """One address; `changed` is called whenever `connection`, `failure` or `is_open` changes."""
+
+    endpoint: Endpoint
+    options: Options
+    changed: Callable[[], None]
+    connection: Connection | None = None
+    failure: str = ""  # of the last attempt to connect; "" while there is hope
+    is_open: bool = False  # the breaker
+    _deadlines: int = 0  # that passed since the last answer
+    _backoff: float = FIRST_BACKOFF_SECONDS
+    _calmed: int = 1  # by which the server wants fewer PINGs
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _threads: set[threading.Thread] = field(default_factory=set)
+    _connections: set[Connection] = field(default_factory=set)  # with those that are left
+
+    @cached_property
+    def name(self) -> str:
+        """`host:port`, or `unix:path`."""
+        return str(self.endpoint)
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether calls may be made here now."""
+        connection = self.connection
+        return connection is not None and not connection.retired and not self.is_open
+
+    @property
+    def state(self) -> str:
+        """In a word: "ready", "hung" (the breaker is open), "connecting" or "failing"."""
+        if self.is_open:
+            return "hung"
+        if self.connection:
+            return "ready"
+        return "failing" if self.failure else "connecting"
+
+    def start(self, delay: float = 0.0) -> None:
+        """Keep a connection, in a thread of its own."""
+        self._spawn(lambda: self._keep(delay))
+
+    def leave(self) -> None:
+        """Make no more connections; the calls on the present one go on."""
+        self._stopped.set()
+        if connection := self.connection:
+            connection.leave()
+
+    def close(self) -> list[threading.Thread]:
+        """Cancel all calls and close; returns the threads that end with it."""
+        self._stopped.set()
+        with self._lock:
+            connections, threads = list(self._connections), list(self._threads)
+        for connection in connections:
+            connection.close()
+        return threads
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+            finally:
+                with self._lock:
+                    self._threads.discard(thread)
+
+        thread = threading.Thread(target=run, name=f"channel-{self.name}", daemon=True)
+        with self._lock:
+            self._threads.add(thread)
+            thread.start()
+
+    def _keep(self, delay: float) -> None:
+        """Connect, however often it takes, and read until the connection ends."""
+        while not self._stopped.wait(delay):
+            try:
+                connection = self._connect()
+            except (OSError, ProtocolError, ValueError) as error:  # ValueError: of a name, by ssl
+                self.failure = f"{self.name}: {error}"
+                self.changed()
+                delay = self._next_backoff()
+                continue
+            with self._lock:
+                self._connections.add(connection)
+            self.connection, self.failure = connection, ""
+            if self._stopped.is_set():
+                connection.close()
+            self.changed()
+            if connection.retired:  # before it was known here
+                self._retire(connection)
+            connection.serve()
+            self._connections.discard(connection)
+            return
+
+    def _next_backoff(self) -> float:
+        now, self._backoff = self._backoff, min(self._backoff * 2, MAX_BACKOFF_SECONDS)
+        return now * random.uniform(0.8, 1.2)
+
+    def _connect(self) -> Connection:
+        deadline = monotonic() + self.options.connect_seconds
+        made = socket.socket(self.endpoint.family, socket.SOCK_STREAM)
+        try:
+            made.settimeout(self.options.connect_seconds)
+            made.connect(self.endpoint.address)
+            if self.endpoint.family != socket.AF_UNIX:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            session = None
+            if tls := self.options.tls:
+                session = Session(tls.context(), tls.hostname or self.endpoint.host)
+                session.handshake(made, deadline)
+            wire = Wire(made, session)
+        except BaseException:
+            made.close()
+            raise
+        connection = Connection(
+            wire,
+            self.endpoint.authority,
+            self.options.keepalive_seconds * self._calmed,
+            self.options.ping_seconds,
+            self._retire,
+        )
+        connection.open(deadline)
+        return connection
+
+    def _retire(self, connection: Connection) -> None:
+        """Make the next connection while the calls on this one go on."""
+        with self._lock:
+            if connection is not self.connection:
+                return
+            self.connection = None
+        if connection.told_to_calm_down:
+            self._calmed *= 2
+        steady = monotonic() - connection.born >= STEADY_SECONDS
+        if steady:
+            self._backoff = FIRST_BACKOFF_SECONDS
+        if not self._stopped.is_set():
+            self.start(0.0 if steady else self._next_backoff())
+        self.changed()
+
+    # The breaker.
+
+    def count(self, stream: Stream) -> None:
+        """Take note of how a call of a client ended here."""
+        if stream.code is Code.DEADLINE_EXCEEDED:
+            self._deadlines += 1
+            if self._deadlines >= self.options.breaker_deadlines and self.options.probe:
+                self._open()
+        elif stream.completed and self._deadlines:
+            self._alive()
+
+    def _open(self) -> None:
+        with self._lock:
+            if self.is_open:
+                return
+            self.is_open = True
+        self.changed()
+        self._spawn(self._probe)
+
+    def _alive(self) -> None:
+        self._deadlines = 0
+        if self.is_open:
+            self.is_open = False
+            self.changed()
+
+    def _probe(self) -> None:
+        """Ask once a second, without credentials, until there is an answer."""
+        while self.is_open and not self._stopped.wait(PROBE_SECONDS):
+            connection = self.connection
+            asked = Request(self.options.probe or "", b"", bytes(5), monotonic() + PROBE_SECONDS, 0)
+            stream = Stream(asked)
+            if connection and connection.start(stream):
+                if not stream.wait():
+                    connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
+                if stream.completed and stream.code in ALIVE:
+                    self._alive()

@@ -1,0 +1,96 @@
+"""TLS between the channel and its sockets: ALPN `h2`, client certificates, files that change."""
+
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+RECORD_BYTES = 64 * 1024
+
+
+@dataclass
+class Tls:
+    """Whom the channel trusts, and who it is.
+
+    The files are read again when they change, so certificates are renewed without
+    a restart; while they cannot be read together, the old ones stay.
+    """
+
+    ca: Path | None = None  # PEM; None: what the machine trusts
+    certificate: Path | None = None  # PEM chain of the client
+    key: Path | None = None
+    hostname: str | None = None  # in the server's certificate, if not the name that is called
+    _context: ssl.SSLContext | None = field(default=None, repr=False)
+    _stamps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def context(self) -> ssl.SSLContext:
+        """The context for the next connection."""
+        with self._lock:
+            try:
+                files = [each.stat() for each in (self.ca, self.certificate, self.key) if each]
+                stamps = tuple((each.st_mtime_ns, each.st_size) for each in files)
+                if self._context is None or stamps != self._stamps:
+                    self._context, self._stamps = self._load(), stamps
+            except OSError:  # ssl.SSLError is one
+                if self._context is None:
+                    raise
+            return self._context
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["h2"])
+        if self.certificate:
+            context.load_cert_chain(self.certificate, self.key)
+        return context
+
+
+class Session:
+    """TLS of one connection, over memory; who uses it holds the connection's lock."""
+
+    def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+
+    def handshake(self, through: socket.socket, deadline: float) -> None:
+        """Agree with the server on `h2`; raises OSError when that fails or takes too long."""
+        while True:
+            try:
+                self._object.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._exchange(through, deadline)
+        through.sendall(self._outgoing.read())
+        if self._object.selected_alpn_protocol() != "h2":
+            raise ConnectionError("the server does not speak h2")
+
+    def _exchange(self, through: socket.socket, deadline: float) -> None:
+        through.settimeout(max(deadline - monotonic(), 0.001))
+        through.sendall(self._outgoing.read())
+        if not (data := through.recv(RECORD_BYTES)):
+            raise ConnectionError("closed during the TLS handshake")
+        self._incoming.write(data)
+
+    def seal(self, data: bytes) -> bytes:
+        """What goes over the wire for `data`, with what TLS itself has to say."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._object.write(rest) :]
+        return self._outgoing.read()
+
+    def unseal(self, data: bytes) -> tuple[bytes, bool]:
+        """What came over the wire in clear, and whether the server has closed."""
+        self._incoming.write(data)
+        parts: list[bytes] = []
+        while True:
+            try:
+                if not (part := self._object.read(RECORD_BYTES)):
+                    return b"".join(parts), True
+            except ssl.SSLWantReadError:
+                return b"".join(parts), False
+            except ssl.SSLZeroReturnError:
+                return b"".join(parts), True
+            parts.append(part)

@@ -1,0 +1,97 @@
+"""Standard output that never makes its writer wait.
+
+Under gevent one thread serves everybody, and a pipe that nobody reads would
+stop it. Lines go to a thread of the operating system through a bounded queue;
+what finds it full is dropped and counted.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+MAX_LINES = 10_000
+PAUSE_SECONDS = 0.02  # between two writes: lines of a busy time leave together
+FLUSH_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Natives:
+    """What a thread is made of, as it was before gevent's patches."""
+
+    start_thread: Callable[..., Any]
+    make_queue: Callable[[], Any]
+    sleep: Callable[[float], None]
+
+
+class Output:
+    """A text stream to a file descriptor, written by a thread of its own."""
+
+    encoding = "utf-8"
+
+    def __init__(self, fd: int, natives: Natives, max_lines: int = MAX_LINES) -> None:
+        self.fd = fd
+        self.dropped = 0
+        self._sleep = natives.sleep
+        self._max_lines = max_lines
+        self._lines = natives.make_queue()
+        self._closing = False
+        self._ended = False
+        natives.start_thread(self._run, ())
+
+    def write(self, text: str) -> int:
+        """Take a line, or count it as dropped."""
+        if self._ended:
+            _write(self.fd, text.encode(errors="backslashreplace"))
+        elif self._closing or self._lines.qsize() >= self._max_lines:
+            self.dropped += 1
+        else:
+            self._lines.put(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: nobody waits for the thread before the end."""
+
+    def fileno(self) -> int:
+        """The descriptor behind it."""
+        return self.fd
+
+    def isatty(self) -> bool:
+        """Whether somebody reads along."""
+        return os.isatty(self.fd)
+
+    def close(self) -> None:
+        """Write what is left, if anybody reads it."""
+        if self._closing:
+            return
+        self._closing = True
+        self._lines.put(None)
+        for _ in range(int(FLUSH_SECONDS / PAUSE_SECONDS)):
+            if self._ended:
+                return
+            self._sleep(PAUSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._ended:
+            lines = [self._lines.get()]
+            if lines[0] is not None and not self._closing:
+                self._sleep(PAUSE_SECONDS)
+            lines += [self._lines.get() for _ in range(self._lines.qsize())]
+            if self.dropped:
+                lost, self.dropped = self.dropped, 0
+                lines.append(
+                    '{"service":"gateway","level":"warning",'
+                    f'"event":"{lost} log lines dropped"}}\n'
+                )
+            text = "".join(line for line in lines if line is not None)
+            _write(self.fd, text.encode(errors="backslashreplace"))
+            self._ended = None in lines
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Write all of it; what cannot be written is lost, and nobody else suffers."""
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        pass

@@ -1,0 +1,170 @@
+"""gunicorn's parser of HTTP, with a bound for the whole head, and its errors in our words."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.http import errors, message
+from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.wsgi import base_environ
+from gunicorn.util import http_date, unquote_to_wsgi_str
+from werkzeug.exceptions import (
+    BadRequest,
+    ClientDisconnected,
+    HTTPException,
+    RequestTimeout,
+    default_exceptions,
+)
+
+from gateway.requests import REFUSAL
+
+HEAD_BYTES = 64 * 1024
+KEPT_BYTES = 64 * 1024  # of a body that nobody has read, for the sake of the connection
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    errors.InvalidRequestLine: (400, "The request line is malformed."),
+    errors.InvalidRequestMethod: (400, "The method is malformed."),
+    errors.InvalidHTTPVersion: (505, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
+    errors.InvalidHeader: (400, "The header fields or the length of the body are malformed."),
+    errors.InvalidHeaderName: (400, "A header field's name is malformed."),
+    errors.ObsoleteFolding: (400, "A header field goes over several lines."),
+    errors.InvalidSchemeHeaders: (400, "Two header fields contradict each other."),
+    errors.InvalidProxyLine: (400, "The PROXY line is malformed."),
+    errors.InvalidProxyHeader: (400, "The PROXY header is malformed."),
+    errors.ForbiddenProxyRequest: (403, "The PROXY protocol is not for this address."),
+    errors.ExpectationFailed: (417, "Only Expect: 100-continue can be met."),
+    errors.LimitRequestLine: (414, "The request line is too long."),
+    errors.LimitRequestHeaders: (431, "The header fields are too many or too large."),
+    errors.UnsupportedTransferCoding: (501, "Of the transfer codings only chunked is understood."),
+    TimeoutError: (408, "The request did not come in time."),
+}
+
+
+class MissingHost(errors.ParseException):  # type: ignore[misc]  # gunicorn has no types
+    """A request of HTTP/1.1 that names no host."""
+
+
+REFUSALS[MissingHost] = (400, "A Host header field is required.")
+
+
+class CheckedBody(Body):  # type: ignore[misc]  # gunicorn has no types
+    """A body whose failures are answers."""
+
+    late = False
+
+    def read(self, size: int | None = None) -> bytes:
+        """Up to `size` bytes; fewer only at the end."""
+        return self._checked(super().read, size)
+
+    def readline(self, size: int | None = None) -> bytes:
+        """The next line."""
+        return self._checked(super().readline, size)
+
+    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+        try:
+            return read(size)
+        except TimeoutError:
+            self.late = True
+            raise RequestTimeout("The body did not come in time.") from None
+        except OSError:
+            raise ClientDisconnected("The body ends too early.") from None
+        except errors.ParseException:
+            raise BadRequest("The body is not chunked as it should be.") from None
+
+
+class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
+    """A request that is bounded as a whole, has a host, and tells what is left of its body."""
+
+    max_buffer_headers: int
+    body: Any
+
+    def parse(self, unreader: Any) -> bytes:
+        """Read the head; return what was read beyond it."""
+        unreader.sock.reading = self
+        self.max_buffer_headers = min(self.max_buffer_headers, HEAD_BYTES)
+        rest: bytes = super().parse(unreader)
+        if self.version >= (1, 1) and not any(name == "HOST" for name, _ in self.headers):
+            raise MissingHost
+        return rest
+
+    def set_body_reader(self) -> None:
+        """Choose how the body is read."""
+        super().set_body_reader()
+        self.body = CheckedBody(self.body.reader)
+
+    def has_body_left(self, most: int = 0) -> bool:
+        """Whether more than so many bytes of the body may still come."""
+        reader = self.body.reader
+        if isinstance(reader, ChunkedReader):
+            return reader.parser is not None
+        return bool(reader.length > most)
+
+    def should_close(self) -> bool:
+        """Whether the connection ends with the answer."""
+        close: bool = super().should_close()
+        return close or self.body.failed or self.has_body_left(KEPT_BYTES)
+
+
+class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
+    """Reads one request after the other."""
+
+    mesg_class = Request
+    proxy: Any = None  # what the PROXY line before the first request said
+
+    def __next__(self) -> Any:
+        request = super().__next__()
+        self.proxy = request.proxy_protocol_info = request.proxy_protocol_info or self.proxy
+        return request
+
+    def skip_body(self) -> bool:
+        """Throw away what is left of a body; whether another request may follow."""
+        try:
+            whole: bool = self.finish_body(max_bytes=KEPT_BYTES + 1)
+        except HTTPException:
+            return False
+        return whole
+
+    def buffered(self) -> int:
+        """How many bytes of the next request were read with this one."""
+        size: int = self.unreader.buf.getbuffer().nbytes
+        return size
+
+
+def refusal_environ(
+    cfg: Any, listener: Any, address: Any, request: Any, error: Exception
+) -> dict[str, Any]:
+    """The WSGI environment in which the application refuses what gunicorn cannot read.
+
+    Of the `request` it holds the method, the path and the id, as far as they are known.
+    """
+    status, text = REFUSALS.get(type(error), (500, "Something went wrong."))
+    server = listener if isinstance(listener, tuple) else (str(listener), 0)
+    return {
+        **base_environ(cfg),
+        "REQUEST_METHOD": (request and request.method) or "GET",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_wsgi_str((request and request.path) or "/"),
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": server[0],
+        "SERVER_PORT": str(server[1]),
+        "REMOTE_ADDR": address[0] if isinstance(address, tuple) else "",
+        "HTTP_X_REQUEST_ID": dict(request.headers).get("X-REQUEST-ID", "") if request else "",
+        "wsgi.url_scheme": "https" if cfg.is_ssl else "http",
+        "wsgi.input": io.BytesIO(),
+        REFUSAL: default_exceptions[status](text),
+    }
+
+
+def refusal(app: Any, environ: dict[str, Any]) -> bytes:
+    """The application's answer in that environment, as it goes over the wire."""
+    sent: list[bytes] = []
+
+    def start_response(line: str, headers: list[tuple[str, str]], _: Any = None) -> Any:
+        head = [f"HTTP/1.1 {line}", f"Date: {http_date()}", "Connection: close"]
+        head += [f"{name}: {value}" for name, value in headers]
+        sent.append("\r\n".join([*head, "", ""]).encode("latin-1"))
+        return sent.append
+
+    answer = app(environ, start_response)
+    return b"".join([*sent, *answer])

@@ -1,0 +1,397 @@
+"""gunicorn's gevent worker with our limits: the only module that knows gevent.
+
+Every read and write of a client's socket has an end, no connection without a
+request holds a place that another needs, and a stop loses no request.
+"""
+
+import atexit
+import gc
+import logging
+import os
+import select
+import socket
+import ssl
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from math import inf
+from time import monotonic
+from typing import Any, ClassVar
+
+import gevent
+from gevent import monkey
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gevent.socket import wait_read, wait_write
+from gunicorn.http import errors
+from gunicorn.sock import ssl_context
+from gunicorn.workers.ggevent import GeventWorker
+
+from chassis.telemetry import describe, log
+from gateway.health import DRAINING
+from gateway.server import limits
+from gateway.server.handover import Board
+from gateway.server.output import Natives, Output
+from gateway.server.parsing import Parser, refusal, refusal_environ
+
+CROWDED = 0.9  # of the connections; beyond, the one that has waited longest must go
+HANDOVER_SECONDS = 60
+LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
+TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
+LATE_SECONDS = 0.5  # for a client that was too slow to see why its connection ends
+NATIVES = (("_thread", "start_new_thread"), ("queue", "SimpleQueue"), ("time", "sleep"))
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops what nobody reads
+
+
+class Connection:
+    """A client's socket, each of whose reads and writes ends in time."""
+
+    def __init__(self, sock: Any, bounds: limits.Limits) -> None:
+        sock.settimeout(0.0)
+        self.sock = sock
+        self.bounds = bounds
+        self.deadline = monotonic() + bounds.head_seconds
+        self.in_body = False
+        self.begun = False  # whether a request has begun that is not yet read
+        self.ended = False  # by us, while it waited
+        self.reading: Any = None  # the request whose head is being read
+        self.request: Any = None  # the request that is being answered
+        self._body_bytes = 0
+        self._head: bytes | None = b""  # of the answer, until its body comes; None after that
+        self._running_since = monotonic()
+
+    def shake_hands(self, context: ssl.SSLContext) -> None:
+        """Begin TLS."""
+        self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+        while True:
+            try:
+                self.sock.do_handshake()
+                return
+            except ssl.SSLWantReadError:
+                self._wait(wait_read)
+            except ssl.SSLWantWriteError:
+                self._wait(wait_write)
+
+    def wait_for_request(self, buffered: int, seconds: float | None) -> bool:
+        """Whether another request begins; always lets others have their turn."""
+        self.begun = self.in_body = False
+        if seconds is not None:
+            self.deadline = monotonic() + seconds
+        if buffered or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
+            self._share()
+        else:
+            try:
+                self._wait(wait_read)
+            except TimeoutError:
+                return False
+        if seconds is not None:
+            self.deadline = monotonic() + self.bounds.head_seconds
+        self.begun = True
+        return not self.ended
+
+    def begin_body(self) -> None:
+        """What comes from now on is the body of a request."""
+        self.in_body, self._body_bytes, self._head = True, 0, b""
+        self.deadline = monotonic() + self.bounds.body_seconds
+
+    def recv(self, size: int) -> bytes:
+        """What has come, or b"" at the end; raises TimeoutError."""
+        if self.in_body and self._body_bytes >= self.bounds.discard_bytes:
+            return b""
+        self._share()
+        while True:
+            try:
+                data: bytes = self.sock.recv(size)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._wait(wait_read)
+            except ssl.SSLWantWriteError:
+                self._wait(wait_write)
+            else:
+                self._body_bytes += len(data)
+                if self.in_body:
+                    self.deadline += len(data) / self.bounds.body_bytes_per_second
+                return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send a piece of an answer; its head waits for the next piece and leaves with it."""
+        if self._head == b"":
+            self._head = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        """Send the head of an answer, if it waits, and what follows."""
+        head, self._head = self._head or b"", None
+        if len(data) > limits.JOINED_BYTES:
+            self.send(head)
+            self.send(data)
+        else:
+            self.send(head + data)
+
+    def send(self, data: bytes) -> None:
+        """Send all; a client that takes nothing for too long loses the connection."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                sent = self.sock.send(rest)
+            except BlockingIOError:
+                sent = 0
+            rest = rest[sent:]
+            if not sent:
+                self.deadline = monotonic() + self.bounds.write_seconds
+                try:
+                    self._wait(wait_write)
+                except TimeoutError:
+                    self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                    raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)  # close, and what gunicorn does where an answer breaks off
+
+    def linger(self, *, late: bool) -> None:
+        """Throw away what the client still sends, so that it comes to read its answer."""
+        self.sock.shutdown(socket.SHUT_WR)
+        self.begin_body()
+        end = monotonic() + (LATE_SECONDS if late else self.bounds.discard_seconds)
+        self.deadline = end
+        while self.recv(limits.MIB):
+            self.deadline = end
+
+    def end(self) -> None:
+        """Close it from outside, while it waits for a request."""
+        self.ended = True
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come that is not read yet."""
+        poll = monkey.get_original("select", "poll")()
+        poll.register(self.sock.fileno(), select.POLLIN)
+        return not poll.poll(0)
+
+    def _wait(self, until: Callable[..., None]) -> None:
+        left = self.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        until(self.sock.fileno(), left)
+        self._running_since = monotonic()
+        if self.ended:
+            raise ConnectionAbortedError
+
+    def _share(self) -> None:
+        """Let the others run; a client that sends fast would have the loop for itself."""
+        if monotonic() - self._running_since > TURN_SECONDS:
+            gevent.sleep(1e-6)  # by a timer: after sleep(0) nobody else's input is looked at
+            self._running_since = monotonic()
+
+
+class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
+    """One process of the gateway."""
+
+    bounds: ClassVar[limits.Limits | None] = None
+    board: ClassVar[Board | None] = None
+    configuration: ClassVar[Any] = None
+    worker_connections: int
+    wsgi: Any
+
+    def __init__(self, age: int, *args: Any) -> None:
+        """Runs in gunicorn's own process, before the fork."""
+        super().__init__(age, *args)
+        self.limits = self.bounds or limits.from_environment()
+        Worker.board = Worker.board or Board()
+        self.siblings = Worker.board
+        if Worker.configuration is not self.cfg:  # each SIGHUP reads it anew
+            Worker.configuration = self.cfg
+            self.siblings.begin_generation(age, self.cfg.workers)
+        self.told = False
+        self.connections: set[Connection] = set()
+        self.waiting: dict[Connection, float] = {}  # for a request: since when
+        self.by_address: Counter[str] = Counter()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: the main loop sees to it."""
+        self.told = True
+
+    def patch(self) -> None:
+        """Make everything cooperative, but for what writes the logs."""
+        super().patch()
+        natives = Natives(*(monkey.get_original(*name) for name in NATIVES))
+        sys.stdout, sys.stderr = outputs = Output(1, natives), Output(2, natives)
+        for output in outputs:
+            atexit.register(output.close)
+        for handler in self.log.error_log.handlers + self.log.access_log.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.setStream(outputs[1])
+
+    def init_process(self) -> None:
+        """Begin, in the new process."""
+        wanted = self.worker_connections
+        self.worker_connections = limits.fit_into_open_files(wanted)
+        if self.worker_connections < wanted:
+            self.log.warning(limits.TOO_FEW_FILES, self.worker_connections, wanted)
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop, then come to an end."""
+        gc.collect()
+        gc.freeze()  # what is loaded now stays: no collection needs to walk through it
+        context = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        pool = Pool(self.worker_connections)
+        servers = []
+        for listener in self.sockets:
+            serve = partial(self._serve, listener.getsockname(), context)
+            server = StreamServer(listener, handle=serve, spawn=pool)
+            server.max_accept = 1 if self.cfg.workers > 1 else server.max_accept
+            server.start()
+            servers.append(server)
+        self.siblings.mark_up(self.age)
+        self._pause(lambda: self.told, 1.0)
+        if self.siblings.is_outdated(self.age):
+            self._pause(self.siblings.is_newest_up, LOOK_SECONDS, HANDOVER_SECONDS)
+            self._leave(servers, pool, 0)
+        else:
+            app = self.wsgi
+            self.wsgi = lambda environ, start: app({**environ, DRAINING: True}, start)
+            self._leave(servers, pool, self.limits.drain_seconds)
+
+    def _pause(self, until: Callable[[], bool], look: float, seconds: float = inf) -> None:
+        """Let the others work; it looks now and then, and after every signal."""
+        end = monotonic() + seconds
+        while not until() and monotonic() < end:
+            self.notify()
+            with suppress(TimeoutError):
+                wait_read(self.PIPE[0], look)
+                os.read(self.PIPE[0], 4096)
+
+    def _leave(self, servers: list[Any], pool: Any, drain: float) -> None:
+        """Accept for a while, close what is idle, and wait for what is under way."""
+        self.alive = False  # every answer from now on closes its connection
+        for connection in self.connections:
+            if connection.request is not None:
+                connection.request.force_close()
+        begun = monotonic()
+        end = begun + self.cfg.graceful_timeout - 1  # gunicorn itself kills at the timeout
+        while monotonic() < end:
+            self.notify()
+            if servers and monotonic() >= begun + drain:
+                _close(servers)
+            self._end_rested()
+            if not servers and not pool:
+                return
+            gevent.sleep(LOOK_SECONDS)
+        self.log.warning("%s connections were cut off at the graceful timeout.", len(pool))
+        pool.kill(timeout=1)
+
+    def _end_rested(self) -> None:
+        """Close what has no request under way, unless one may be on its way just now."""
+        rested = monotonic() - self.limits.rest_seconds
+        for connection, since in list(self.waiting.items()):
+            if since <= rested and not connection.begun and connection.is_quiet():
+                self._end(connection)
+
+    def _serve(
+        self, listener: Any, context: ssl.SSLContext | None, sock: Any, address: Any
+    ) -> None:
+        """One connection from its beginning to its end."""
+        connection, host = Connection(sock, self.limits), limits.network(address)
+        self.connections.add(connection)
+        self.by_address[host] += 1
+        try:
+            cap = self.limits.connections_per_address
+            if not cap or not host or self.by_address[host] <= cap:
+                self._make_room()
+                self.waiting[connection] = monotonic()
+                if context is not None:
+                    connection.shake_hands(context)
+                self._answer_all(listener, connection, address)
+        except OSError as error:  # ssl.SSLError and TimeoutError are such
+            self.log.debug("A connection ended: %r", error)
+        finally:
+            self.connections.discard(connection)
+            self.waiting.pop(connection, None)
+            self.by_address[host] -= 1
+            if not self.by_address[host]:
+                del self.by_address[host]
+            connection.close()
+
+    def _make_room(self) -> None:
+        """In a crowd, end the connection that has waited longest for a request."""
+        if self._is_crowded():
+            for longest in self.waiting:
+                if longest.is_quiet():
+                    self._end(longest)
+                    return
+
+    def _end(self, connection: Connection) -> None:
+        self.waiting.pop(connection)
+        self.connections.discard(connection)  # it is as good as gone
+        connection.end()
+
+    def _is_crowded(self) -> bool:
+        return len(self.connections) > CROWDED * self.worker_connections
+
+    def _answer_all(self, listener: Any, connection: Connection, address: Any) -> None:
+        """Every request of a connection."""
+        parser, patience = Parser(self.cfg, connection, address), None
+        while connection.wait_for_request(parser.buffered(), patience):
+            connection.reading = None
+            try:
+                request = next(parser)
+            except (StopIteration, errors.NoMoreData):
+                return
+            except (errors.ParseException, TimeoutError) as error:
+                self._refuse(listener, connection, address, error)
+                return
+            if connection.ended:
+                return
+            self.waiting.pop(connection, None)
+            if not self._answer(listener, connection, address, request):
+                if request.has_body_left() or parser.buffered():
+                    connection.linger(late=request.body.late)
+                return
+            self.waiting[connection] = monotonic()
+            patience = self.cfg.keepalive
+            if not parser.skip_body():
+                return
+
+    def _answer(self, listener: Any, connection: Connection, address: Any, request: Any) -> bool:
+        """One request; whether another may follow."""
+        connection.begin_body()
+        connection.request = request
+        if self._is_crowded():
+            request.force_close()
+        try:
+            self.handle_request(listener, request, connection, address)
+        except StopIteration:
+            connection.flush()
+            return False
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever crashes, the client has an answer
+            log().error("crash", **describe(error))
+            self._refuse(listener, connection, address, error)
+            return False
+        finally:
+            connection.request = None
+        connection.flush()
+        return True
+
+    def _refuse(
+        self, listener: Any, connection: Connection, address: Any, error: Exception
+    ) -> None:
+        """Answer what gunicorn cannot read or serve, and end the connection."""
+        environ = refusal_environ(self.cfg, listener, address, connection.reading, error)
+        connection.send(refusal(self.wsgi, environ))
+        connection.linger(late=isinstance(error, TimeoutError))
+
+
+def _close(servers: list[Any]) -> None:
+    """Take what has already come, and accept no more."""
+    for server in servers:
+        while not server.full() and (accepted := server.do_read()):
+            server.do_handle(*accepted)
+        server.close()
+    servers.clear()

@@ -1,0 +1,1 @@
+"""What a write does: one file per write RPC, and what time alone does."""

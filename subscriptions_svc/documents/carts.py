@@ -1,0 +1,113 @@
+"""Carts as shops see them: the cart in force, the pending one, and their items."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from protos import subscriptions_pb2 as pb
+from subscriptions_svc.documents.money import build_money, to_timestamp
+from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
+from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
+from subscriptions_svc.store.views import View
+
+
+def build_cart(view: View) -> pb.Cart:
+    """Return the cart in force."""
+    row = view.row
+    return pb.Cart(
+        id=row.cart_id,
+        reference=row.reference,
+        code=row.cart_code,
+        cart_items=build_items(view, view.items),
+    )
+
+
+def build_pending_cart(view: View) -> pb.Cart | None:
+    """Return the pending cart, if there is one."""
+    row = view.row
+    if row.pending_id is None:
+        return None
+    return pb.Cart(
+        id=row.pending_id,
+        reference=row.reference,
+        code=row.pending_code,
+        cart_items=build_items(view, list_pending_items(view)),
+    )
+
+
+def list_pending_items(view: View) -> list[Any]:
+    """Return the items of the pending cart in its order: kept rows, and rows of new items."""
+    items: list[Any] = []
+    for row in view.row.pending_items:
+        if "type" in row:
+            items.append(SimpleNamespace(**row, activated_at=None))
+        elif row["id"] in view.by_id:
+            kept = view.by_id[row["id"]]
+            items.append(SimpleNamespace(**{**kept._mapping, "parent_id": row["parent_id"]}))
+    return items
+
+
+def build_cart_item(view: View, item_id: str) -> pb.CartItem:
+    """Return one item of the cart in force, with what is inside it."""
+    rows = [item for item in view.items if item_id in (item.id, item.parent_id)]
+    return build_items(view, rows)[0]
+
+
+def build_items(view: View, rows: list[Any]) -> list[pb.CartItem]:
+    """Return items in their order, those of a package inside it."""
+    outer: list[pb.CartItem] = []
+    by_id: dict[str, pb.CartItem] = {}
+    parts: dict[str, list[Any]] = {}
+    for row in rows:
+        parts.setdefault(row.parent_id, []).append(row)
+    for row in rows:
+        item = by_id[row.id] = _build_item(view, row, parts.get(row.id, []))
+        if row.parent_id in by_id:
+            by_id[row.parent_id].items.append(item)
+        else:
+            outer.append(item)
+    return outer
+
+
+def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
+    leaves = parts if row.type == PACKAGE else [row]
+    item = pb.CartItem(
+        id=row.id,
+        type=row.type,
+        reference=row.reference,
+        reference_uuid=row.reference_uuid,
+        name=row.name,
+        quantity=row.quantity,
+        status="active" if row.activated_at else "pending",
+        activated_at=to_timestamp(row.activated_at),
+        subscription_vat_rate=row.subscription_vat_rate,
+        **build_money(view.row, list_prices(row) | _list_costs(view, row, leaves)),
+    )
+    if row.type == CONTACT_LENS:
+        delivered = view.find_tally(row).delivered
+        item.product_data.eye = row.eye
+        item.box_count = row.box_count
+        item.exchange_cycle = row.exchange_cycle
+        item.delivered_boxes = delivered
+        item.remaining_boxes = max(0, row.box_count - delivered)
+    return item
+
+
+def list_prices(item: Any) -> dict[str, int]:
+    """Return the prices of an item, once and a month."""
+    return {
+        "price_with_tax": item.price_with_tax,
+        "total_with_tax": item.price_with_tax * item.quantity,
+        "subscription_price": item.subscription_price,
+    }
+
+
+def _list_costs(view: View, row: Any, leaves: list[Any]) -> dict[str, int]:
+    costs = [view.compute_costs(leaf) or Costs(0, 0) for leaf in leaves]
+    amounts = {
+        "cancellation_cost_kept": sum(each.kept for each in costs),
+        "cancellation_cost_returned": sum(each.returned for each in costs),
+    }
+    if all(leaf.type != CONTACT_LENS for leaf in leaves):
+        amounts["warranty_breakage_cost"] = row.subscription_price * BREAKAGE_MONTHS
+        amounts["warranty_lost_cost"] = row.subscription_price * LOSS_MONTHS
+    return amounts

@@ -1,0 +1,107 @@
+"""Events for a merchant's endpoint: forms, in the vendor's fields.
+
+Each function builds one event, which the action adds to the outbox in its transaction; a merchant
+without an endpoint receives none. `subscriptions/boxes_delivered` is sent only to endpoints that
+ask for it. Moments are formatted as the vendor does, in the merchant's time zone:
+`2026-03-01 13:00:00.651999000 CET +01:00`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row
+
+from chassis.events.outbox import Event, new_event_id
+
+CREATED = "subscriptions/created"
+ACTIVATED = "subscriptions/activated"
+CANCELLED = "subscriptions/cancelled"
+UPDATED = "subscriptions/updated"
+PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
+BOXES_DELIVERED = "subscriptions/boxes_delivered"
+EVENT_TYPES = (CREATED, ACTIVATED, CANCELLED, UPDATED, PAYMENT_STATUS_CHANGED, BOXES_DELIVERED)
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def build_created(subscription: Row[Any], contract_number: str) -> Event:
+    """Return the event of a confirmation, whether by the shopper or by staff."""
+    return _build_event(subscription, CREATED, [("contract_number", contract_number)])
+
+
+def build_activated(subscription: Row[Any], activated_at: datetime) -> Event:
+    """Return the event of a first year that has begun."""
+    fields = [("activated_at", format_moment(activated_at, subscription.time_zone))]
+    return _build_event(subscription, ACTIVATED, fields)
+
+
+def build_cancelled(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a cancellation."""
+    return _build_event(subscription, CANCELLED, [_build_updated_at(subscription, now)])
+
+
+def build_updated(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a changed cart that has come into force."""
+    return _build_event(subscription, UPDATED, [_build_updated_at(subscription, now)])
+
+
+def build_payment_status_changed(
+    subscription: Row[Any], now: datetime, *, successful: bool
+) -> Event:
+    """Return the event of a payment that was made, or has failed."""
+    fields = [
+        _build_updated_at(subscription, now),
+        ("successful", "true" if successful else "false"),
+    ]
+    return _build_event(subscription, PAYMENT_STATUS_CHANGED, fields)
+
+
+def build_boxes_delivered(
+    subscription: Row[Any], quantities: Mapping[str, int], now: datetime
+) -> Event:
+    """Return the event of boxes handed over in one call, with each item's by reference_uuid."""
+    fields = [("delivered_at", format_moment(now, subscription.time_zone))]
+    for uuid, quantity in quantities.items():
+        fields.append(("deliveries[][cart_item_reference_uuid]", uuid))
+        fields.append(("deliveries[][quantity]", str(quantity)))
+    return _build_event(subscription, BOXES_DELIVERED, fields, on_request=True)
+
+
+def format_moment(moment: datetime, time_zone: str) -> str:
+    """Format a moment as the vendor does; nanoseconds, which nobody has measured, are zero."""
+    local = moment.astimezone(ZoneInfo(time_zone))
+    offset = f"{local:%z}"
+    return f"{local:%Y-%m-%d %H:%M:%S.%f}000 {local:%Z} {offset[:3]}:{offset[3:5]}"
+
+
+def _build_updated_at(subscription: Row[Any], now: datetime) -> tuple[str, str]:
+    return "updated_at", format_moment(now, subscription.time_zone)
+
+
+def _build_event(
+    subscription: Row[Any],
+    type_: str,
+    more_fields: list[tuple[str, str]],
+    *,
+    on_request: bool = False,
+) -> Event:
+    event_id = new_event_id()
+    fields = [
+        ("charset", "UTF-8"),
+        ("event", type_),
+        ("event_id", event_id),
+        ("order_ref", subscription.id),
+        ("order_ref_1", subscription.reference),
+        *more_fields,
+    ]
+    return Event(
+        owner=subscription.merchant_id,
+        stream=subscription.id,
+        type=type_,
+        body=urlencode(fields),
+        content_type=FORM_TYPE,
+        on_request=on_request,
+        id=event_id,
+    )

@@ -1,0 +1,54 @@
+"""The sending of messages to shoppers, outside of any transaction."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from chassis.background import BackgroundLoop
+from chassis.context import utc_now
+from chassis.store.database import Database
+from chassis.telemetry import describe, log
+from subscriptions_svc.notices.channels import Channel
+from subscriptions_svc.notices.messages import Undeliverable, build_message
+from subscriptions_svc.store import messages
+
+POLL_SECONDS = 0.5
+
+
+class Postman:
+    """Sends messages that are due; any number of postmen may share a store."""
+
+    def __init__(
+        self,
+        database: Database,
+        channels: Mapping[str, Channel],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = database
+        self.channels = channels
+        self.now = now
+
+    def create_loop(self, seconds: float = POLL_SECONDS) -> BackgroundLoop:
+        """Return a loop that sends what is due, one message after the other."""
+        return BackgroundLoop("send messages", self.send_one, seconds)
+
+    def send_one(self) -> bool:
+        """Send the message that has waited longest; returns False when none is due."""
+        with self.database.read() as tx:
+            if not messages.has_due(tx, self.now()):
+                return False
+        with self.database.write() as tx:
+            leased = messages.lease_message(tx, self.now())
+        if leased is None:
+            return False
+        try:
+            self.channels[leased.channel].send(build_message(leased))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the message was not sent
+            lasting = isinstance(error, Undeliverable)
+            log().warning("message not sent", method=leased.channel, **describe(error))
+            with self.database.write() as tx:
+                messages.record_failure(tx, leased, self.now(), lasting=lasting)
+        else:
+            log().info("message sent", method=leased.channel)
+            with self.database.write() as tx:
+                messages.record_sent(tx, leased, self.now())
+        return True

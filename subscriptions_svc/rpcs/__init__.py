@@ -1,0 +1,1 @@
+"""One file per gRPC service: a method validates, opens the store, acts and answers."""

@@ -1,0 +1,46 @@
+"""SubscriptionDeskService: what the operator's own staff and systems call, for every merchant."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import grpc
+
+from chassis.context import utc_now
+from chassis.messages.reader import MALFORMED
+from chassis.store.database import Database
+from chassis.validation import Rules, refuse
+from protos import subscriptions_pb2 as pb
+from protos import subscriptions_pb2_grpc as rpc
+from subscriptions_svc.actions.confirm_subscription import confirm_subscription
+from subscriptions_svc.actions.record_payment import record_payment
+from subscriptions_svc.rules import subscriptions
+from subscriptions_svc.store.subscriptions import find_subscription
+from subscriptions_svc.store.tables import idempotency_keys
+
+RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
+
+
+class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
+    """The RPCs of staff; their contracts are in protos/subscriptions.proto."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self.now = now
+
+    def ConfirmSubscription(
+        self, request: pb.ConfirmSubscriptionRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        with self.database.write() as tx:
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
+            return idempotency_keys.save(tx, confirm_subscription(tx, subscription, self.now()))
+
+    def RecordPayment(
+        self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        values, faults = RECORD_PAYMENT.examine(request)
+        with self.database.write() as tx:
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            successful = values["successful"]
+            answer = record_payment(tx, subscription, self.now(), successful=successful)
+            return idempotency_keys.save(tx, answer)

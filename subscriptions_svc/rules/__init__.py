@@ -1,0 +1,1 @@
+"""Pure rules: schemas, allowed moves, arithmetic. They see neither messages nor rows."""

@@ -1,0 +1,75 @@
+"""The actions that the state of a subscription allows; its RPCs refuse all others."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from subscriptions_svc.rules.statuses import (
+    CONFIRMED,
+    LIVE,
+    UNCONFIRMED,
+    PaymentStatus,
+    Status,
+    is_free,
+)
+
+MAX_LINK_MESSAGES = {"email": 5, "sms": 3}  # messages with the link of one cart
+
+
+class State(NamedTuple):
+    """What decides which actions a subscription allows.
+
+    Counted are messages with the link of the waiting cart, items whose exchange is due, items not
+    handed over, items handed over that are not contact lenses, and boxes left in the current
+    subscription year. `has_room` is true while the cart may take one more item.
+    """
+
+    status: Status
+    confirmed_at: datetime | None
+    payment_status: PaymentStatus
+    country: str
+    has_email: bool
+    has_phone: bool
+    email_count: int
+    sms_count: int
+    has_pending_cart: bool
+    has_room: bool
+    exchangeable_items: int
+    pending_items: int
+    active_materials: int
+    remaining_boxes: int
+
+
+def find_available_actions(state: State, now: datetime) -> dict[str, bool]:
+    """Return whether each action is allowed at `now`."""
+    live, unconfirmed = state.status in LIVE, state.status in UNCONFIRMED
+    confirmed = state.confirmed_at is not None and state.status in CONFIRMED
+    active = confirmed and state.status == Status.ACTIVE
+    free = is_free(state.confirmed_at, now)
+    return {
+        "cancel": live and not free,  # from 24 hours after the confirmation on
+        "withdraw": live and free,  # before the confirmation and for 24 hours after it
+        **_find_message_actions(state, unconfirmed=unconfirmed, active=active),
+        "add_product": active and state.has_room,  # whatever the payment status
+        "change_item": (
+            active and state.payment_status == PaymentStatus.PAID and state.exchangeable_items > 0
+        ),
+        "activate_product": confirmed and state.pending_items > 0,
+        "use_warranty": confirmed and state.active_materials > 0,  # never for a contact lens
+        "deliver_boxes": confirmed and state.remaining_boxes > 0,  # even before the activation
+    }
+
+
+def _find_message_actions(state: State, *, unconfirmed: bool, active: bool) -> dict[str, bool]:
+    """Return which messages with the link of the waiting cart may be sent."""
+    changing = active and state.has_pending_cart
+    may_text = (unconfirmed or changing) and state.has_phone
+    # Before the payment, in Mexico even earlier; and for a proposed change.
+    may_mail = changing or (
+        unconfirmed and (state.status == Status.WAITING_FOR_PAYMENT or state.country == "MX")
+    )
+    max_sms, max_emails = MAX_LINK_MESSAGES["sms"], MAX_LINK_MESSAGES["email"]
+    return {
+        "send_sms": may_text and state.sms_count == 0,
+        "resend_sms": may_text and 0 < state.sms_count < max_sms,
+        "send_cart_link_email": may_mail and state.has_email and state.email_count < max_emails,
+    }

@@ -1,0 +1,75 @@
+"""Shopper data: the store, the e-mail address, the day of birth and Spanish identity numbers."""
+
+import re
+from collections.abc import Collection
+from datetime import date
+
+from dateutil.relativedelta import relativedelta
+from marshmallow import ValidationError
+from marshmallow.validate import Email
+from stdnum.es import dni, nie
+
+from optics.fields import parse_day
+from subscriptions_svc.rules.shapes import Faults, Values
+
+ADULT_YEARS = 18
+
+_NIN_CONTROL = re.compile(r"[0-9]{7}[MF]")
+_SEPARATORS = re.compile(r"[\s.-]")
+_EMAIL = Email()
+
+
+def find_store_faults(values: Values, store_refs: Collection[str]) -> Faults:
+    """Yield a fault for a store that is not one of the merchant's."""
+    store_ref = values.get("merchant", {}).get("store_ref")
+    if store_ref is not None and store_ref not in store_refs:
+        yield "merchant.store_ref", "Must be a store of this merchant."
+
+
+def find_shopper_faults(values: Values, today: date) -> Faults:
+    """Yield faults for a malformed e-mail address and an impossible or future day of birth."""
+    if "email" in values:
+        try:
+            _EMAIL(values["email"])
+        except ValidationError:
+            yield "email", "Must be an e-mail address, such as name@example.com."
+    if "date_of_birth" in values:
+        born = parse_day(values["date_of_birth"])
+        if born is None:
+            yield "date_of_birth", "Must be a real day as YYYY-MM-DD."
+        elif born > today:
+            yield "date_of_birth", "Must not be in the future."
+
+
+def find_identity_faults(values: Values, country: str) -> Faults:
+    """Yield faults in nin and nin_control for a Spanish merchant; elsewhere anything goes."""
+    nin, control = values.get("nin"), values.get("nin_control")
+    if country != "ES":
+        return
+    if nin is not None and not (nin.isascii() and (dni.is_valid(nin) or nie.is_valid(nin))):
+        yield "nin", "Must be a valid DNI or NIE."
+    if control is None:
+        return
+    born = parse_day(values.get("date_of_birth", ""))
+    is_day = any(parse_day(f"{c}{control[:2]}-{control[2:4]}-{control[4:6]}") for c in (19, 20))
+    if not is_day or not _NIN_CONTROL.fullmatch(control):
+        yield "nin_control", "Must be the day of birth as YYMMDD, its check digit, and M or F."
+    elif compute_check_digit(control[:6]) != int(control[6]):
+        yield "nin_control", "Must have the ICAO 9303 check digit of YYMMDD in seventh place."
+    elif born is not None and control[:6] != f"{born:%y%m%d}":
+        yield "nin_control", "Must begin with date_of_birth as YYMMDD."
+
+
+def normalize_nin(nin: str) -> str:
+    """Return an identity number in upper case, without spaces, dots and hyphens."""
+    return _SEPARATORS.sub("", nin).upper()
+
+
+def is_adult(born: date, today: date) -> bool:
+    """Whether a person is 18 today; born on 29 February, they come of age on the 28th."""
+    return born + relativedelta(years=ADULT_YEARS) <= today
+
+
+def compute_check_digit(digits: str) -> int:
+    """Return the check digit of ICAO 9303: weights 7, 3, 1 in turn, modulo 10."""
+    return sum(int(digit) * (7, 3, 1)[place % 3] for place, digit in enumerate(digits)) % 10

@@ -1,0 +1,224 @@
+"""Items of carts: added, read, and marked as handed over in store.
+
+Rows of items taken out of the cart stay: the ledger refers to them, and exchanges are counted by
+them.
+"""
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly_price
+from subscriptions_svc.store.subscriptions import UUID_PATTERN
+from subscriptions_svc.store.tables import box_counters, cart_items, subscriptions
+
+_ADD = insert(cart_items)
+_IS_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("where_subscription_id")
+# One row per item and year with counted boxes; an item without any has one row. With the cart and
+# status of its subscription at that moment: see views.TornRead.
+_ITEMS = (
+    select(
+        cart_items,
+        box_counters.c.year,
+        box_counters.c.delivered,
+        box_counters.c.last_delivered_at,
+        subscriptions.c.cart_id.label("subscription_cart_id"),
+        subscriptions.c.status.label("subscription_status"),
+    )
+    .join(subscriptions)
+    .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
+    .order_by(cart_items.c.subscription_id, cart_items.c.position)
+)
+_ITEMS_OF_ONE = _ITEMS.where(_IS_OF_SUBSCRIPTION)
+_ITEMS_OF_MANY = _ITEMS.where(
+    cart_items.c.subscription_id.in_(bindparam("subscription_ids", expanding=True))
+)
+_IN_FORCE = cart_items.c.removed_in.is_(None)
+_ITEM = select(cart_items.c.id, cart_items.c.parent_id).where(
+    _IS_OF_SUBSCRIPTION, _IN_FORCE, cart_items.c.reference_uuid == bindparam("reference_uuid")
+)
+_LENSES = select(cart_items).where(
+    _IS_OF_SUBSCRIPTION,
+    _IN_FORCE,
+    cart_items.c.type == CONTACT_LENS,
+    cart_items.c.reference_uuid.in_(bindparam("reference_uuids", expanding=True)),
+)
+_PART = cart_items.alias("part")
+_IS_PENDING = cart_items.c.activated_at.is_(None)
+_ACTIVATE_ITEM = (
+    update(cart_items)
+    .where(
+        _IS_OF_SUBSCRIPTION,
+        _IN_FORCE,
+        _IS_PENDING,
+        or_(
+            cart_items.c.id == bindparam("where_id"),
+            cart_items.c.parent_id == bindparam("where_id"),
+        ),
+    )
+    .values(activated_at=bindparam("activated_at"))
+)
+_ACTIVATE_PACKAGES = (
+    update(cart_items)
+    .where(
+        _IS_OF_SUBSCRIPTION,
+        _IN_FORCE,
+        _IS_PENDING,
+        cart_items.c.type == PACKAGE,
+        ~exists().where(
+            _PART.c.subscription_id == cart_items.c.subscription_id,
+            _PART.c.parent_id == cart_items.c.id,
+            _PART.c.activated_at.is_(None),
+        ),
+    )
+    .values(activated_at=bindparam("activated_at"))
+)
+_HAS_PENDING = exists().where(_IS_OF_SUBSCRIPTION, _IN_FORCE, _IS_PENDING).select()
+_LAST_POSITION = select(func.max(cart_items.c.position)).where(_IS_OF_SUBSCRIPTION)
+_TAKE_OUT = (
+    update(cart_items)
+    .where(
+        _IS_OF_SUBSCRIPTION,
+        cart_items.c.removed_in.is_(None),
+        cart_items.c.id.not_in(bindparam("kept_ids", expanding=True)),
+    )
+    .values(removed_in=bindparam("removed_in"), removed_at=bindparam("removed_at"))
+)
+_KEEP = (
+    update(cart_items)
+    .where(cart_items.c.id == bindparam("where_id"))
+    .values(parent_id=bindparam("parent_id"), position=bindparam("position"))
+)
+
+
+def add_items(tx: Connection, subscription_id: str, cart: Sequence[Mapping[str, Any]]) -> None:
+    """Add the items of a first cart, each package before its own."""
+    tx.execute(
+        _ADD,
+        [
+            {**row, "subscription_id": subscription_id, "position": position}
+            for position, row in enumerate(make_rows(cart))
+        ],
+    )
+
+
+def make_rows(
+    items: Iterable[Mapping[str, Any]], parent_id: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of items, each package before its own; a kept item's has its id and parent."""
+    for item in items:
+        if "id" in item:
+            row = {"id": item["id"], "parent_id": parent_id}
+        else:
+            row = {
+                "id": str(uuid.uuid4()),
+                "reference_uuid": str(uuid.uuid4()),
+                "parent_id": parent_id,
+                "type": item["type"],
+                "reference": item.get("reference"),
+                "name": item["name"],
+                "quantity": item["quantity"],
+                "price_with_tax": item["price_with_tax"],
+                "subscription_price": compute_monthly_price(item),
+                "subscription_vat_rate": item.get("subscription_vat_rate"),
+                "eye": item.get("product_data", {}).get("eye"),
+                "box_count": item.get("box_count"),
+                "exchange_cycle": item.get("exchange_cycle"),
+            }
+        yield row
+        yield from make_rows(item.get("items", ()), row["id"])
+
+
+def read_items(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return all items of subscriptions, each cart in its order, including those taken out.
+
+    An item with delivered boxes has a row for each year of them.
+    """
+    if len(subscription_ids) == 1:
+        return tx.execute(_ITEMS_OF_ONE, _key(subscription_ids[0])).all()
+    return tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
+
+
+def find_item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[Any, Any] | None:
+    """Return the id and parent_id of an item of a subscription's cart."""
+    if not UUID_PATTERN.fullmatch(reference_uuid):
+        return None
+    key = {**_key(subscription_id), "reference_uuid": reference_uuid}
+    return tx.execute(_ITEM, key).first()
+
+
+def find_lenses(
+    tx: Connection, subscription_id: str, reference_uuids: Iterable[str]
+) -> dict[str, Row[Any]]:
+    """Return the contact lenses among items of a subscription's cart, by reference_uuid."""
+    key = {**_key(subscription_id), "reference_uuids": list(reference_uuids)}
+    return {row.reference_uuid: row for row in tx.execute(_LENSES, key)}
+
+
+def activate_item(tx: Connection, subscription_id: str, item_id: str, now: datetime) -> bool:
+    """Mark an item as handed over, with what is inside it; returns whether any of it was pending.
+
+    A package that this completes is marked, too.
+    """
+    key = {**_key(subscription_id), "where_id": item_id, "activated_at": now}
+    if not tx.execute(_ACTIVATE_ITEM, key).rowcount:
+        return False
+    complete_packages(tx, subscription_id, now)
+    return True
+
+
+def complete_packages(tx: Connection, subscription_id: str, now: datetime) -> None:
+    """Mark packages as handed over of which every item is."""
+    tx.execute(_ACTIVATE_PACKAGES, {**_key(subscription_id), "activated_at": now})
+
+
+def has_pending_items(tx: Connection, subscription_id: str) -> bool:
+    """Whether any item of the cart in force is not handed over."""
+    return bool(tx.execute(_HAS_PENDING, _key(subscription_id)).scalar())
+
+
+def replace_items(
+    tx: Connection,
+    subscription_id: str,
+    cart_id: str,
+    rows: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Bring the items of a changed cart into force: add new rows, keep kept ones, take out others.
+
+    The order is that of the new cart, after all items of earlier ones.
+    """
+    first = tx.execute(_LAST_POSITION, _key(subscription_id)).scalar_one() + 1
+    places = list(enumerate(rows, first))
+    new = [(position, row) for position, row in places if "type" in row]
+    kept = [(position, row) for position, row in places if "type" not in row]
+    out = {"removed_in": cart_id, "removed_at": now, "kept_ids": [row["id"] for _, row in kept]}
+    tx.execute(_TAKE_OUT, {**_key(subscription_id), **out})
+    if new:
+        origin = {"subscription_id": subscription_id, "added_in": cart_id}
+        tx.execute(_ADD, [{**row, **origin, "position": position} for position, row in new])
+    if kept:
+        tx.execute(
+            _KEEP,
+            [
+                {"where_id": row["id"], "parent_id": row["parent_id"], "position": position}
+                for position, row in kept
+            ],
+        )
+
+
+def _key(subscription_id: str) -> dict[str, Any]:
+    return {"where_subscription_id": subscription_id}

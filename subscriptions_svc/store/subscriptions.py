@@ -1,0 +1,239 @@
+"""Subscriptions: found and added. Their status is moved in `transitions`."""
+
+import re
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    union_all,
+    update,
+)
+
+from chassis.context import Account, caller
+from chassis.errors import NotFound, Unauthenticated, WrongState
+from chassis.store.database import add_if_absent, upsert
+from subscriptions_svc.rules.carts import TOTAL_MONTHS
+from subscriptions_svc.rules.estimates import Credit
+from subscriptions_svc.rules.shapes import parse_day
+from subscriptions_svc.rules.shoppers import normalize_nin
+from subscriptions_svc.rules.statuses import (
+    LIVE,
+    UNCONFIRMED,
+    PaymentStatus,
+    Status,
+    derive_status,
+)
+from subscriptions_svc.store.tables import (
+    account_merchants,
+    cart_items,
+    merchants,
+    messages,
+    pending_carts,
+    subscription_totals,
+    subscriptions,
+)
+
+NOBODY = Account(0, "", "")
+NOT_CONFIRMED = "The shopper has not confirmed the cart."
+ENDED = "The subscription has ended."
+UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
+# Fields of a solicitation that are kept as they were sent.
+_OPTIONAL = (
+    "operator_ref",
+    "given_names",
+    "surnames",
+    "mobile_phone",
+    "email",
+    "nin_control",
+    "address",
+    "postal_code",
+    "city",
+    "discounts",
+)
+
+# As rules.statuses.derive_status: an active subscription past its renewal is finished.
+IS_OVER = and_(
+    subscriptions.c.status == Status.ACTIVE.value, subscriptions.c.renewal_at <= bindparam("now")
+)
+STATUS = case((IS_OVER, Status.FINISHED.value), else_=subscriptions.c.status)
+_LIVE = [status.value for status in LIVE]
+_IS_OWN = exists().where(
+    account_merchants.c.account_id == bindparam("account_id"),
+    account_merchants.c.merchant_id == subscriptions.c.merchant_id,
+)
+
+
+def _count_messages(channel: str) -> ColumnElement[int]:
+    """How many messages of a channel the waiting cart has had."""
+    waiting = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
+    of_cart = (messages.c.cart_id == waiting, messages.c.channel == channel)
+    return select(func.count()).where(*of_cart).scalar_subquery().label(f"{channel}_count")
+
+
+SUBSCRIPTIONS = (
+    select(
+        *subscriptions.c,
+        merchants.c.locale,
+        merchants.c.currency,
+        merchants.c.country,
+        merchants.c.time_zone,
+        merchants.c.terms_url,
+        merchants.c.first_year_exchanges,
+        func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
+        pending_carts.c.id.label("pending_id"),
+        pending_carts.c.code.label("pending_code"),
+        pending_carts.c.cart_items.label("pending_items"),
+        _count_messages("email"),
+        _count_messages("sms"),
+    )
+    .join(merchants)
+    .join(pending_carts, isouter=True)
+)
+_SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_IS_OWN.label("is_own")).where(
+    subscriptions.c.id == bindparam("id")
+)
+_LOCKED = _SUBSCRIPTION.with_for_update(of=subscriptions)
+_BY_CODE = union_all(
+    select(subscriptions.c.id).where(subscriptions.c.cart_code == bindparam("code")),
+    select(pending_carts.c.subscription_id).where(pending_carts.c.code == bindparam("code")),
+)
+_OF_SHOPPER = (
+    subscriptions.c.merchant_id == bindparam("merchant_id"),
+    subscriptions.c.nin == bindparam("nin"),
+)
+_FAILED_PAYMENTS = (
+    select(func.count())
+    .select_from(subscriptions)
+    .where(*_OF_SHOPPER, subscriptions.c.payment_status == PaymentStatus.FAILED.value)
+)
+_OWED = (
+    select(func.coalesce(func.sum(cart_items.c.price_with_tax * cart_items.c.quantity), 0))
+    .join(subscriptions)
+    .where(
+        *_OF_SHOPPER,
+        STATUS.in_(_LIVE),
+        cart_items.c.parent_id.is_(None),
+        cart_items.c.removed_in.is_(None),
+    )
+)
+
+
+def find_subscription(
+    tx: Connection, subscription_id: str, account: Account | None = None, *, lock: bool = False
+) -> Row[Any]:
+    """Return a subscription with its merchant's settings, whoever the merchant; raises NotFound.
+
+    `is_own` is true for a merchant of the account, the caller's by default. With `lock` nobody else
+    changes the subscription in the meantime. Its pending cart is as it was when the lock was asked
+    for, so a statement that changes that cart carries its own condition.
+    """
+    found = None
+    if UUID_PATTERN.fullmatch(subscription_id):
+        key = {"account_id": (account or caller()).id, "id": subscription_id}
+        found = tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
+    if found is None:
+        raise NotFound("There is no such subscription.")
+    return found
+
+
+def find_own_subscription(tx: Connection, subscription_id: str, *, lock: bool = False) -> Row[Any]:
+    """Return a subscription of the caller's merchants; raises NotFound, or Unauthenticated."""
+    found = find_subscription(tx, subscription_id, lock=lock)
+    if not found.is_own:
+        raise Unauthenticated("Your account does not reference the subscription's merchant.")
+    return found
+
+
+def find_subscription_by_code(tx: Connection, code: str, *, lock: bool = False) -> Row[Any]:
+    """Return the subscription of which a cart, in force or pending, has a code; raises NotFound."""
+    id_ = tx.execute(_BY_CODE, {"code": code}).scalar() if CODE_PATTERN.fullmatch(code) else None
+    found = find_subscription(tx, id_, NOBODY, lock=lock) if id_ else None
+    if found is None or code not in (found.cart_code, found.pending_code):
+        raise NotFound("There is no such cart, or another one has taken its place.")
+    return found
+
+
+def ensure_confirmed(subscription: Row[Any], now: datetime, *, reason: str | None = None) -> None:
+    """Raise WrongState before the confirmation and after the end."""
+    ensure_live(subscription, now, reason=reason)
+    if Status(subscription.status) in UNCONFIRMED:
+        raise WrongState(NOT_CONFIRMED, reason=reason)
+
+
+def ensure_live(subscription: Row[Any], now: datetime, *, reason: str | None = None) -> None:
+    """Raise WrongState after the end."""
+    if derive_status(subscription.status, subscription.renewal_at, now) not in LIVE:
+        raise WrongState(ENDED, reason=reason)
+
+
+def find_credit(tx: Connection, merchant: Row[Any], nin: str, now: datetime) -> Credit:
+    """Return what a merchant has seen of the shopper with an identity number."""
+    key = {"merchant_id": merchant.id, "nin": normalize_nin(nin), "now": now}
+    owed, failed = tx.execute(_OWED, key).scalar_one(), tx.execute(_FAILED_PAYMENTS, key)
+    return Credit(merchant.amount_limit, int(owed), failed.scalar_one())
+
+
+_FINISH_REFERENCE = (
+    update(subscriptions)
+    .where(
+        subscriptions.c.merchant_id == bindparam("where_merchant_id"),
+        subscriptions.c.reference == bindparam("where_reference"),
+        IS_OVER,
+    )
+    .values(status=Status.FINISHED.value)
+)
+
+
+_COUNT = upsert(subscription_totals, lambda new: {"total": subscription_totals.c.total + new.total})
+
+
+def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
+    """Add a solicitation; returns its id, or None when a live one has its reference."""
+    merchant = values["merchant"]
+    key = {"where_merchant_id": merchant["id"], "where_reference": values["reference"]}
+    tx.execute(_FINISH_REFERENCE, {**key, "now": now})
+    id_ = str(uuid.uuid4())
+    row = {
+        **{name: values.get(name) for name in _OPTIONAL},
+        "id": id_,
+        "merchant_id": merchant["id"],
+        "store_ref": merchant["store_ref"],
+        "reference": values["reference"],
+        "nin": normalize_nin(values["nin"]) if "nin" in values else None,
+        "date_of_birth": parse_day(values.get("date_of_birth", "")),
+        "status": Status.DRAFT.value,
+        "payment_status": PaymentStatus.PENDING.value,
+        "cart_id": str(uuid.uuid4()),
+        "cart_code": generate_code(),
+        "total_months": TOTAL_MONTHS,
+        "created_at": now,
+    }
+    return id_ if add_if_absent(tx, subscriptions, row) else None
+
+
+def count_subscription(tx: Connection, merchant: Mapping[str, str]) -> None:
+    """Count one more subscription of a store. Comes last, for others wait for the row."""
+    row = {"merchant_id": merchant["id"], "store_ref": merchant["store_ref"], "total": 1}
+    tx.execute(_COUNT, row)
+
+
+def generate_code() -> str:
+    """Generate a code for a cart link: 160 random bits.
+
+    Whoever has it may see and confirm the cart. It is stored as it is, since the API
+    returns it with every read of the subscription.
+    """
+    return secrets.token_urlsafe(20)

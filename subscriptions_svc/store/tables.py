@@ -1,0 +1,265 @@
+"""The tables of the subscriptions service.
+
+Whoever changes a subscription locks its row first: then nobody else can change it, its items, its
+boxes or its pending cart.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+    true,
+)
+
+from chassis.events.outbox import Outbox
+from chassis.server.accounts import Accounts, accounts_table
+from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.reference_cache import changes_table
+from subscriptions_svc.rules.words import MAX_WORD_LENGTH
+
+metadata = MetaData(naming_convention=NAMING_CONVENTION)
+accounts = Accounts(accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
+changes = changes_table(metadata)
+outbox = Outbox(metadata)
+
+merchants = Table(
+    "merchants",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("locale", String(35), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("country", String(2), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("name", String(255)),  # as shoppers see it; if null, the id
+    Column("terms_url", String(2000)),
+    # Whether exchanges are allowed before the first anniversary.
+    Column("first_year_exchanges", Boolean, nullable=False, server_default=true()),
+    # The most that a shopper may owe, in minor units: see pre-approvals.
+    Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
+)
+stores = Table(
+    "stores",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("store_ref", String(255), primary_key=True),
+)
+account_merchants = Table(
+    "account_merchants",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+)
+_LIVE = text("status NOT IN ('cancelled', 'finished')")
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("merchant_id", ForeignKey("merchants.id"), nullable=False),
+    Column("store_ref", String(255), nullable=False),
+    Column("reference", String(255), nullable=False),
+    Column("operator_ref", String(255)),
+    Column("given_names", String(255)),
+    Column("surnames", String(255)),
+    Column("mobile_phone", String(255)),
+    Column("email", String(255)),
+    Column("date_of_birth", Date),
+    Column("nin", String(255)),
+    Column("nin_control", String(255)),
+    Column("address", String(255)),
+    Column("postal_code", String(255)),
+    Column("city", String(255)),
+    Column("discounts", Text),  # a JSON array, as it was sent
+    Column("status", String(32), nullable=False),
+    Column("payment_status", String(16), nullable=False),
+    Column("contract_number", String(16)),
+    Column("cart_id", String(36), nullable=False),
+    Column("cart_code", String(32), nullable=False, unique=True),
+    Column("total_months", Integer, nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    Column("confirmed_at", Instant()),
+    Column("activated_at", Instant()),
+    Column("renewal_at", Instant()),
+    UniqueConstraint("merchant_id", "contract_number"),
+    Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
+    # Covers all that a list by status reads, so that it is counted without the rows.
+    Index(
+        "ix_subscriptions_status",
+        "merchant_id",
+        "status",
+        "created_at",
+        "id",
+        "renewal_at",
+        "payment_status",
+        "store_ref",
+    ),
+    Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
+    Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
+    # What time alone moves: see transitions.find_due.
+    Index(
+        "ix_subscriptions_activating",
+        "confirmed_at",
+        sqlite_where=text("status = 'activating'"),
+        postgresql_where=text("status = 'activating'"),
+    ),
+    Index(
+        "ix_subscriptions_active",
+        "renewal_at",
+        sqlite_where=text("status = 'active'"),
+        postgresql_where=text("status = 'active'"),
+    ),
+    Index(
+        "uq_subscriptions_live_reference",
+        "merchant_id",
+        "reference",
+        unique=True,
+        sqlite_where=_LIVE,
+        postgresql_where=_LIVE,
+    ),
+)
+# The words of a search: see rules.words. Both engines order them by code point.
+WORD = String(MAX_WORD_LENGTH).with_variant(String(MAX_WORD_LENGTH, collation="C"), "postgresql")
+subscription_words = Table(
+    "subscription_words",
+    metadata,
+    Column("merchant_id", String(255), primary_key=True),
+    Column("word", WORD, primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+# How many subscriptions a store has; none is ever deleted.
+subscription_totals = Table(
+    "subscription_totals",
+    metadata,
+    Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
+    Column("store_ref", String(255), primary_key=True),
+    Column("total", Integer, nullable=False),
+)
+cart_items = Table(
+    "cart_items",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("reference_uuid", String(36), nullable=False, unique=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False),
+    # A package precedes its items, an older cart a newer one.
+    Column("position", Integer, nullable=False),
+    Column("parent_id", ForeignKey("cart_items.id")),
+    Column("type", String(32), nullable=False),
+    Column("reference", String(255)),
+    Column("name", String(255), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("price_with_tax", BigInteger, nullable=False),
+    Column("subscription_price", BigInteger, nullable=False),
+    Column("subscription_vat_rate", Integer),
+    Column("eye", String(8)),
+    Column("box_count", Integer),
+    Column("exchange_cycle", Integer),
+    Column("activated_at", Instant()),
+    # The carts that added and removed it; null means the first cart, and none.
+    Column("added_in", String(36)),
+    Column("removed_in", String(36)),
+    Column("removed_at", Instant()),
+    UniqueConstraint("subscription_id", "position"),
+)
+# Proposed carts that wait for the shopper: at most one per subscription.
+pending_carts = Table(
+    "pending_carts",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("code", String(32), nullable=False, unique=True),
+    Column("cart_items", JSON, nullable=False),  # see pending_carts.propose_cart
+    Column("proposed_at", Instant(), nullable=False),
+)
+# Boxes of an item handed over in a subscription year, with a cap that no statement can exceed.
+# `carried` counts the boxes of the lenses that it replaced, which may exceed its own cap.
+box_counters = Table(
+    "box_counters",
+    metadata,
+    Column("item_id", ForeignKey("cart_items.id"), primary_key=True),
+    Column("year", Integer, primary_key=True, autoincrement=False),
+    Column("box_count", Integer, nullable=False),
+    Column("delivered", Integer, nullable=False),  # including carried ones
+    Column("carried", Integer, nullable=False, server_default=text("0")),
+    Column("last_delivered_at", Instant(), nullable=False),
+    CheckConstraint(
+        "carried >= 0 AND delivered BETWEEN carried AND box_count + carried",
+        name="cap",
+    ),
+)
+# The ledger of boxes handed over: rows are added and never changed.
+box_deliveries = Table(
+    "box_deliveries",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False, index=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("year", Integer, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("delivered_at", Instant(), nullable=False, index=True),
+)
+# How a subscription was cancelled, and the settlement of its items.
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    Column("reason", String(255), nullable=False),
+    Column("purchase_fee", BigInteger, nullable=False),
+    Column("total_to_pay", BigInteger, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("cancelled_at", Instant(), nullable=False),
+)
+cancelled_items = Table(
+    "cancelled_items",
+    metadata,
+    Column("item_id", ForeignKey("cart_items.id"), primary_key=True),
+    Column("is_kept", Boolean, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+)
+# Repairs and replacements: rows are added and never changed.
+warranty_events = Table(
+    "warranty_events",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("type", String(16), nullable=False),
+    Column("charged_amount", BigInteger, nullable=False),
+    Column("name", String(255)),
+    Column("description", Text),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("created_at", Instant(), nullable=False),
+)
+_IS_DUE = text("due_at IS NOT NULL")
+# Messages to shoppers; the content is deleted once a message is sent or given up.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("cart_id", String(36), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("content", JSON),
+    Column("created_at", Instant(), nullable=False),
+    Column("due_at", Instant()),  # null once ended; while it is being sent, the end of the lease
+    Column("tries", Integer, nullable=False),  # attempts begun
+    Column("outcome", String(8)),  # sent or failed
+    Column("ended_at", Instant()),
+    Index("ix_messages_cart_id_channel", "cart_id", "channel"),
+    Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
+)

@@ -1,0 +1,133 @@
+"""Moves of a subscription from status to status, of its payment status and of its cart.
+
+Each is one statement with its condition, and returns whether it has changed anything. Whoever
+confirms, cancels or records a payment holds the subscription's row.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, text, update
+
+from subscriptions_svc.rules.statuses import (
+    ACTIVATION_PERIOD,
+    LIVE,
+    UNCONFIRMED,
+    PaymentStatus,
+    Status,
+)
+from subscriptions_svc.rules.years import compute_renewal
+from subscriptions_svc.store.subscriptions import IS_OVER
+from subscriptions_svc.store.tables import merchants, subscriptions
+
+_CONTRACT_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no two look alike
+_IS_IT = subscriptions.c.id == bindparam("where_id")
+
+
+def _move(to: Status, *origins: Status, **values: Any) -> Update:
+    return (
+        update(subscriptions)
+        .where(_IS_IT, subscriptions.c.status.in_([status.value for status in origins]))
+        .values(status=to.value, **values)
+        .execution_options(preserve_rowcount=True)
+    )
+
+
+_FORWARD = {to: _move(to, *UNCONFIRMED[: UNCONFIRMED.index(to)]) for to in UNCONFIRMED[1:]}
+_CONFIRM = _move(
+    Status.ACTIVATING,
+    *UNCONFIRMED,
+    confirmed_at=bindparam("confirmed_at"),
+    contract_number=bindparam("contract_number"),
+).where(subscriptions.c.confirmed_at.is_(null()))
+_ACTIVATE = _move(
+    Status.ACTIVE,
+    Status.ACTIVATING,
+    activated_at=bindparam("activated_at"),
+    renewal_at=bindparam("renewal_at"),
+)
+_FINISH = _move(Status.FINISHED, Status.ACTIVE).where(IS_OVER)
+_CANCEL = _move(Status.CANCELLED, *LIVE).where(~IS_OVER)
+_RECORD_PAYMENT = (
+    update(subscriptions)
+    .where(
+        _IS_IT,
+        subscriptions.c.status.in_([status.value for status in LIVE]),
+        subscriptions.c.payment_status != bindparam("payment_status"),
+    )
+    .values(payment_status=bindparam("payment_status"))
+    .execution_options(preserve_rowcount=True)
+)
+_PUT_INTO_FORCE = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.status == Status.ACTIVE.value, ~IS_OVER)
+    .values(cart_id=bindparam("cart_id"), cart_code=bindparam("cart_code"))
+    .execution_options(preserve_rowcount=True)
+)
+DUE_SUBSCRIPTIONS = (
+    select(subscriptions, merchants.c.time_zone)
+    .join(merchants)
+    .where(
+        # Literal, as in the partial indexes: with a parameter the planner would not match them.
+        or_(
+            text("subscriptions.status = 'activating'")
+            & (subscriptions.c.confirmed_at <= bindparam("confirmed_by")),
+            text("subscriptions.status = 'active'")
+            & (subscriptions.c.renewal_at <= bindparam("now")),
+        )
+    )
+    .limit(bindparam("limit"))
+    .with_for_update(of=subscriptions, skip_locked=True)
+)
+
+
+def _apply(tx: Connection, statement: Update, subscription_id: str, **values: Any) -> bool:
+    return tx.execute(statement, {"where_id": subscription_id, **values}).rowcount == 1
+
+
+def move_forward(tx: Connection, subscription_id: str, to: Status) -> bool:
+    """Move an unconfirmed subscription forward to sent, in_progress or waiting_for_payment."""
+    return _apply(tx, _FORWARD[to], subscription_id)
+
+
+def begin_contract(tx: Connection, subscription_id: str, now: datetime) -> str | None:
+    """Move an unconfirmed subscription to activating; returns its new contract number."""
+    number = "".join(secrets.choice(_CONTRACT_LETTERS) for _ in range(12))
+    moved = _apply(tx, _CONFIRM, subscription_id, confirmed_at=now, contract_number=number)
+    return number if moved else None
+
+
+def activate(tx: Connection, subscription: Row[Any], activated_at: datetime) -> bool:
+    """Begin the first year of an activating subscription."""
+    zone = ZoneInfo(subscription.time_zone)
+    renewal = compute_renewal(activated_at, subscription.total_months, zone)
+    return _apply(tx, _ACTIVATE, subscription.id, activated_at=activated_at, renewal_at=renewal)
+
+
+def finish(tx: Connection, subscription_id: str, now: datetime) -> bool:
+    """Move an active subscription past its renewal to finished."""
+    return _apply(tx, _FINISH, subscription_id, now=now)
+
+
+def cancel(tx: Connection, subscription_id: str, now: datetime) -> bool:
+    """Move a live subscription to cancelled."""
+    return _apply(tx, _CANCEL, subscription_id, now=now)
+
+
+def set_payment_status(tx: Connection, subscription_id: str, status: PaymentStatus) -> bool:
+    """Set the payment status of a live subscription."""
+    return _apply(tx, _RECORD_PAYMENT, subscription_id, payment_status=status.value)
+
+
+def set_cart(tx: Connection, subscription_id: str, cart_id: str, code: str, now: datetime) -> bool:
+    """Set the cart in force of an active subscription."""
+    return _apply(tx, _PUT_INTO_FORCE, subscription_id, cart_id=cart_id, cart_code=code, now=now)
+
+
+def find_due(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    """Lock and return up to `limit` subscriptions that time moves; skips those locked by others."""
+    key = {"now": now, "confirmed_by": now - ACTIVATION_PERIOD, "limit": limit}
+    return tx.execute(DUE_SUBSCRIPTIONS, key).all()

@@ -1,0 +1,187 @@
+"""One subscription at a moment: its row, its items, its boxes and its time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row
+
+from chassis.errors import WrongState
+from chassis.store.database import Database
+from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
+from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
+from subscriptions_svc.rules.settlements import Costs, SettlementItem, compute_costs
+from subscriptions_svc.rules.shapes import MAX_ITEMS
+from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
+from subscriptions_svc.rules.years import compute_month, compute_year, count_months
+from subscriptions_svc.store.box_deliveries import Tally
+from subscriptions_svc.store.cart_items import read_items
+
+T = TypeVar("T")
+NOT_ALLOWED = "NOT_ALLOWED"
+
+
+class TornRead(Exception):
+    """A subscription has changed between the reading of its row and that of its items."""
+
+
+class View:
+    """A subscription as it stands at `now`."""
+
+    def __init__(
+        self,
+        row: Row[Any],
+        all_items: Sequence[Row[Any]],
+        tallies: Mapping[str, Tally],
+        now: datetime,
+    ) -> None:
+        self.row = row
+        self.all_items = all_items  # including those taken out
+        self.items = [item for item in all_items if item.removed_in is None]
+        self.tallies = tallies
+        self.now = now
+        self.tz = ZoneInfo(row.time_zone)
+        self.status = derive_status(row.status, row.renewal_at, now)
+        self.year = compute_year(row.activated_at, now, self.tz)
+        self.month = compute_month(row.activated_at, now, self.tz, row.total_months)
+
+    def find_tally(self, item: Any) -> Tally:
+        """Return the boxes of an item."""
+        return self.tallies.get(item.id, Tally())
+
+    @cached_property
+    def by_id(self) -> dict[str, Row[Any]]:
+        """The items of the cart in force."""
+        return {item.id: item for item in self.items}
+
+    @cached_property
+    def exchanges(self) -> Exchanges:
+        """The exchanges so far: carts that took out glasses, or the lens of an eye."""
+        glasses: set[str] = set()
+        of_eyes: dict[str, set[str]] = {}
+        for item in self.all_items:
+            if item.removed_in is not None and item.type == MATERIAL:
+                glasses.add(item.removed_in)
+            elif item.removed_in is not None and item.type == CONTACT_LENS:
+                for eye in COVERED_EYES[item.eye]:
+                    of_eyes.setdefault(eye, set()).add(item.removed_in)
+        began = self.row.activated_at
+        return Exchanges(
+            months=0 if began is None else count_months(began, self.now, self.tz),
+            in_first_year=self.row.first_year_exchanges,
+            of_glasses=len(glasses),
+            of_eyes={eye: len(carts) for eye, carts in of_eyes.items()},
+        )
+
+    def is_exchangeable(self, item: Any) -> bool:
+        """Whether the exchange of an item is due; a package is exchanged by its items."""
+        return item.type != PACKAGE and self.exchanges.allow(
+            item.type, item.eye, item.exchange_cycle
+        )
+
+    def compute_costs(self, item: Any) -> Costs | None:
+        """Return what ending costs for an item; None for a package and before it is handed over."""
+        if item.type == PACKAGE or item.activated_at is None:
+            return None
+        package = self.by_id.get(item.parent_id)
+        pieces = item.quantity * (package.quantity if package else 1)
+        monthly = item.subscription_price * pieces
+        return compute_costs(monthly, self.month, self.year, self.row.total_months)
+
+    def list_settlement_items(self) -> list[SettlementItem]:
+        """Return the items that a cancellation settles."""
+        return [
+            SettlementItem(
+                item.reference_uuid,
+                self.by_id[item.parent_id].reference_uuid if item.parent_id else None,
+                self.compute_costs(item),
+            )
+            for item in self.items
+            if item.type != PACKAGE
+        ]
+
+    def find_available_actions(self) -> dict[str, bool]:
+        """Return whether each action is allowed now."""
+        row = self.row
+        lenses = [item for item in self.items if item.type == CONTACT_LENS]
+        state = State(
+            status=self.status,
+            confirmed_at=row.confirmed_at,
+            payment_status=PaymentStatus(row.payment_status),
+            country=row.country,
+            has_email=row.email is not None,
+            has_phone=row.mobile_phone is not None,
+            email_count=row.email_count,
+            sms_count=row.sms_count,
+            has_pending_cart=row.pending_id is not None,
+            has_room=sum(item.parent_id is None for item in self.items) < MAX_ITEMS,
+            exchangeable_items=sum(self.is_exchangeable(item) for item in self.items),
+            pending_items=sum(item.activated_at is None for item in self.items),
+            active_materials=sum(
+                item.type == MATERIAL and item.activated_at is not None for item in self.items
+            ),
+            remaining_boxes=sum(
+                max(0, item.box_count - self.find_tally(item).delivered) for item in lenses
+            ),
+        )
+        return find_available_actions(state, self.now)
+
+
+def ensure_active(view: View) -> None:
+    """Raise WrongState unless the subscription is active."""
+    if view.status is not Status.ACTIVE:
+        raise WrongState("The subscription is not active.", reason=NOT_ALLOWED)
+
+
+def ensure_exchangeable(view: View, kept: set[str]) -> None:
+    """Raise WrongState unless the items that are not kept may be taken out now."""
+    taken_out = [item for item in view.items if item.id not in kept and item.type != PACKAGE]
+    if not taken_out:
+        return
+    if view.row.payment_status != PaymentStatus.PAID:
+        raise WrongState("An exchange needs a paid subscription.", reason=NOT_ALLOWED)
+    for item in taken_out:
+        if not view.is_exchangeable(item):
+            message = f"No exchange of item {item.reference_uuid} is due."
+            raise WrongState(message, reason=NOT_ALLOWED)
+
+
+def read_view(tx: Connection, row: Row[Any], now: datetime) -> View:
+    """Return the view of one subscription; raises TornRead."""
+    return read_views(tx, [row], now)[0]
+
+
+def read_views(tx: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[View]:
+    """Return the views of subscriptions, by one query for all of them; raises TornRead.
+
+    Boxes handed over after the row was read are counted, too: they only leave fewer.
+    """
+    by_id, items_by_id = {row.id: row for row in rows}, {row.id: list[Row[Any]]() for row in rows}
+    years = {row.id: compute_year(row.activated_at, now, ZoneInfo(row.time_zone)) for row in rows}
+    tallies: dict[str, Tally] = {}
+    for item in read_items(tx, list(by_id)):
+        row, items = by_id[item.subscription_id], items_by_id[item.subscription_id]
+        if (item.subscription_cart_id, item.subscription_status) != (row.cart_id, row.status):
+            raise TornRead
+        if not items or items[-1].id != item.id:
+            items.append(item)
+        if item.year is not None:
+            tallies[item.id] = tallies.get(item.id, Tally()).add_year(item, years[row.id])
+    return [View(row, items_by_id[row.id], tallies, now) for row in rows]
+
+
+def read_snapshot(database: Database, read: Callable[[Connection], T]) -> T:
+    """Read subscriptions, each as it was at one moment.
+
+    On PostgreSQL every statement sees what was committed before it. A transaction on one snapshot
+    costs two more round trips, a seventh of all reads a second, so it only repeats a torn read.
+    """
+    try:
+        with database.read() as tx:
+            return read(tx)
+    except TornRead:
+        with database.stream() as tx:
+            return read(tx)

@@ -1,0 +1,57 @@
+"""The experiments that grow something, in short forms: whether they run, not how fast."""
+
+import pytest
+from click.testing import CliRunner
+
+from bench.__main__ import cli
+
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
+
+def run(*words: str) -> list[str]:
+    """Return the lines that a command of the bench prints."""
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def test_ramp_finds_a_knee() -> None:
+    lines = run(
+        *("ramp", "--contender", "by_the_book", "--start", "5", "--factor", "2"),
+        *("--steps", "2", "--seconds", "0.5", "--connections", "2"),
+    )
+    rates = [line for line in lines if line.endswith("/s") and not line.startswith(" ")]
+    assert rates[0] == "5/s"
+    assert lines[-1].startswith("The knee of by_the_book on sqlite: ")
+
+
+def test_soak_watches_the_memory() -> None:
+    lines = run("soak", "--requests", "50", "--connections", "2")
+    assert [line.split()[0] for line in lines if "MB PSS" in line] == [
+        str(count) for count in range(0, 51, 5)
+    ]
+    assert lines[-1].startswith("Growth after the first fifth: ")
+
+
+def test_replicas_compares_one_process_with_several() -> None:
+    lines = run("replicas", "--rounds", "1", "--seconds", "0.5", "--connections", "16")
+    titles = [line for line in lines if not line.startswith(" ")]
+    assert titles[:3] == [
+        "1 x orders, over gRPC",
+        "2 x orders, over gRPC",
+        "the gateway and 1 x orders, over HTTP",
+    ]
+    assert [line.partition(":")[0] for line in titles[3:]] == [
+        "2 x orders / 1 x orders",
+        "2 x orders / the gateway and 1 x orders, over HTTP",
+    ]
+    (both,) = [line for line in lines if "orders 2" in line]
+    assert "orders 1" in both  # both processes have worked
+
+
+def test_translate_takes_an_order_through_its_steps() -> None:
+    head, *steps = run("translate", "--share", "0.01")
+    assert head.startswith("An order of 12")
+    assert len(steps) == 8
+    assert all(float(step.split()[-1]) > 0 for step in steps)

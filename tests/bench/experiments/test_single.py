@@ -1,0 +1,102 @@
+"""One service under load, and a deployment that already runs: whether it works, not how fast."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.__main__ import cli
+from bench.experiments.contenders import Stores, optigate
+from bench.experiments.launcher import Contender, find_free_address, format_address, run_contender
+
+# Several processes are started, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(600)
+
+BRIEF = ["--seconds", "0.5", "--rate", "20", "--connections", "2"]
+
+
+def run(*words: str) -> Result:
+    """Run a command of the bench."""
+    return CliRunner().invoke(cli, words)
+
+
+def figures(result: Result) -> Any:
+    """Return what --json has printed."""
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contender]:
+    """A deployment that already runs, on SQLite."""
+    folder = tmp_path_factory.mktemp("deployment")
+    contender = optigate(Stores("sqlite", folder))
+    with run_contender(contender, folder):
+        yield contender
+
+
+@pytest.mark.parametrize(
+    ("words", "processes"),
+    [(["sessions"], {"sessions"}), (["http", "orders"], {"orders", "gateway"})],
+    ids=["grpc", "http"],
+)
+def test_a_run_of_one_service_starts_one_service(words: list[str], processes: set[str]) -> None:
+    told = figures(run(*words, *BRIEF, "--json"))
+    assert set(told["cpu"]) == set(told["memory"]) == processes
+    assert (told["error_count"], told["faults"]) == (0, [])
+    assert told["throughput"] > 0
+
+
+@pytest.mark.parametrize("service", ["sessions", "orders", "subscriptions"])
+@pytest.mark.parametrize("way", [[], ["http"]], ids=["grpc", "http"])
+def test_a_target_is_loaded_and_nothing_is_started(
+    deployment: Contender, service: str, way: list[str]
+) -> None:
+    address = deployment.http_address if way else deployment.grpc[service]
+    target = ["--target", format_address(address)]
+    done = run(*way, service, *BRIEF, *target)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "p99 " in done.stdout
+    assert "errors: 0" in done.stdout
+    told = figures(run(*way, service, *BRIEF, *target, "--json"))
+    assert (told["cpu"], told["memory"], told["error_count"]) == ({}, {}, 0)
+    assert told["latencies"]["p99"] > 0
+
+
+def test_a_target_is_read(deployment: Contender, tmp_path: Path) -> None:
+    target = ["--target", format_address(deployment.http_address)]
+    assert figures(run("http", "orders", "--read", *BRIEF, *target, "--json"))["error_count"] == 0
+    missing = run("http", "subscriptions", "--read", *BRIEF, *target)
+    assert (missing.exit_code, "needs --id" in missing.stderr) == (2, True)
+    order = tmp_path / "order.json"
+    order.write_text('{"mode": "draft"}')
+    done = run("http", "orders", *BRIEF, *target, "--body", str(order))
+    assert (done.exit_code, "400" in done.stdout) == (1, True)
+
+
+def test_a_threshold_that_is_passed_is_a_failure(deployment: Contender) -> None:
+    target = ["--target", format_address(deployment.http_address)]
+    done = run("http", "sessions", *BRIEF, *target, "--max-p99", "0.001")
+    assert (done.exit_code, "above 0.001" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(["--secret", "wrong"], "refused with 401"), (["--target", "nowhere"], "HOST:PORT")],
+)
+def test_a_target_that_refuses_is_named(
+    deployment: Contender, words: list[str], message: str
+) -> None:
+    target = ["--target", format_address(deployment.http_address)]
+    done = run("http", "orders", *BRIEF, *target, *words)
+    assert done.exit_code != 0
+    assert message in done.stderr
+
+
+def test_a_target_that_does_not_run_is_named() -> None:
+    address = format_address(find_free_address())
+    done = run("http", "sessions", *BRIEF, "--target", address)
+    assert (done.exit_code, address in done.stderr) == (1, True)

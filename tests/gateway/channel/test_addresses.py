@@ -1,0 +1,129 @@
+"""Addresses in turn, names that are looked up again, and connections that are replaced."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from chassis.status import Code
+from gateway.channel import Channel, connection
+from gateway.channel import channel as channels
+from tests.gateway.channel.callers import opened
+from tests.gateway.channel.conftest import Connect
+from tests.gateway.channel.peers import DEAD, Server, echo, peer, server, wait_for
+
+
+def test_nothing_is_opened_before_the_first_call(connect: Connect) -> None:
+    with peer(echo) as at:
+        caller = connect(at.target)
+        assert (at.links, caller.states()) == (0, {})
+        assert caller.call("Echo")
+        assert (at.links, caller.states()) == (1, {at.target: "ready"})
+
+
+def test_calls_take_turns_over_the_live_addresses(connect: Connect) -> None:
+    with server() as one, server() as two:
+        caller = connect(f"{one.target}, {DEAD},{two.target}")
+        wait_for(lambda: caller.call("Echo") and len(one.calls) and len(two.calls))
+        one.calls.clear()
+        two.calls.clear()
+        for _ in range(20):
+            assert caller.call("Echo")
+        assert (len(one.calls), len(two.calls)) == (10, 10)
+        assert caller.states()[DEAD] == "failing"
+
+
+def test_a_lost_address_leaves_the_turn_and_comes_back(connect: Connect) -> None:
+    one = Server()
+    with server() as two:
+        caller = connect(f"{one.target},{two.target}")
+        wait_for(lambda: caller.call("Echo") and one.calls and two.calls)
+        one.stop()
+        wait_for(lambda: caller.states()[one.target] == "failing")
+        for _ in range(10):
+            assert caller.call("Echo")
+        with server(one.target) as again:
+            wait_for(lambda: caller.call("Echo") and again.calls)
+
+
+class Names:
+    """A name server: what getaddrinfo answers for "service.test", or raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hosts: list[str] = []
+        self.asked = 0
+        self._real = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self._answer)
+        monkeypatch.setattr(channels, "LOOK_UP_SECONDS", 0.1)
+        monkeypatch.setattr(channels, "LOOK_UP_AGAIN_SECONDS", 0.05)
+        monkeypatch.setattr(channels, "LOOK_UP_SOON_SECONDS", 0.05)
+
+    def _answer(self, host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        if host != "service.test":
+            return self._real(host, port, *more, **options)
+        self.asked += 1
+        if not self.hosts:
+            raise socket.gaierror("nobody of that name")
+        found = [socket.SOCK_STREAM, 6, ""]
+        return [(socket.AF_INET, *found, (each, port)) for each in self.hosts]
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[Server, Server, int]]:
+    """Two servers with one port on two loopback addresses."""
+    with server("127.0.0.1:0") as one, server(f"127.0.0.2:{one.port}") as two:
+        yield one, two, one.port
+
+
+def test_a_name_is_all_its_addresses_and_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    with two_hosts() as (one, two, port), opened(f"dns:///service.test:{port}") as caller:
+        names.hosts = ["127.0.0.1"]
+        for _ in range(6):
+            assert caller.call("Echo")
+        assert (len(one.calls), len(two.calls)) == (6, 0)
+        names.hosts = ["127.0.0.1", "127.0.0.2"]
+        wait_for(lambda: caller.call("Echo") and two.calls)
+        names.hosts = ["127.0.0.2"]
+        wait_for(lambda: list(caller.states()) == [f"127.0.0.2:{port}"])
+        one.calls.clear()
+        for _ in range(6):
+            assert caller.call("Echo")
+        assert not one.calls
+
+
+def test_the_old_answer_stands_while_names_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(monkeypatch)
+    with server() as at, opened(f"service.test:{at.port}") as caller:
+        assert caller.call("Echo").code is Code.UNAVAILABLE
+        names.hosts = ["127.0.0.1"]
+        wait_for(lambda: caller.call("Echo"))
+        names.hosts = []
+        asked = names.asked
+        wait_for(lambda: names.asked > asked + 2)
+        assert caller.call("Echo")
+
+
+def test_localhost_is_a_name(connect: Connect) -> None:
+    with server() as at:
+        assert connect(f"localhost:{at.port}").call("Echo")
+
+
+@pytest.mark.parametrize(
+    "target", ["", "host", "host:", "host:x", ":1", "host:99999", "a:1,,b:2", "é:1"]
+)
+def test_a_malformed_target_is_refused_at_once(target: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        Channel(target)
+
+
+def test_a_connection_is_replaced_long_before_its_numbers_run_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "LAST_STREAM", 10)
+    with server() as at, opened(at.target) as caller:
+        for _ in range(20):
+            assert caller.call("Echo")
+        assert len(at.peers) == 4

@@ -1,0 +1,194 @@
+"""Every RPC of the subscriptions service with another account's things, on both engines.
+
+The RPCs are taken from the proto's descriptor: one that this walk does not know fails it.
+"""
+
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from protos import subscriptions_pb2 as pb
+from tests.serving import Served, basic
+from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.shop import (
+    OTHERS,
+    UNKNOWN,
+    build_activation,
+    build_cancellation,
+    build_cart_update,
+    build_delivery,
+    build_solicitation,
+    create_confirmed,
+    list_lenses,
+    solicit,
+)
+
+SERVICES = {
+    service.name: [method.name for method in service.methods]
+    for service in pb.DESCRIPTOR.services_by_name.values()
+}
+CLIENT, DESK = SERVICES["SubscriptionService"], SERVICES["SubscriptionDeskService"]
+# RPCs with a merchant in the request, and RPCs about the caller alone.
+OF_MERCHANT = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
+OF_CALLER = ("ListSubscriptions", "WhoAmI")
+# These answer every refusal as invalid, even for what is not found.
+MESSAGES = ("SendEmail", "SendSms")
+OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLER]
+
+
+@pytest.fixture
+def others(subscriptions: Served, body: Any) -> pb.Subscription:
+    """A confirmed subscription of another account's merchant."""
+    return create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+
+
+def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
+    """A request of each RPC that succeeds for its owner."""
+    left = list_lenses(of)[0].reference_uuid
+    shopper = pb.Shopper(nin="12345678Z", date_of_birth="2000-12-20")
+    merchant = pb.PreApprovalMerchant(reference=OTHERS["id"], store_ref=OTHERS["store_ref"])
+    cart = build_solicitation(body).cart_items
+    return {
+        "CreateSubscription": build_solicitation(body, merchant=OTHERS),
+        "ListSubscriptions": pb.ListSubscriptionsRequest(),
+        "GetSubscription": pb.GetSubscriptionRequest(subscription_id=of.id),
+        "CreateBoxDeliveries": build_delivery(of.id, (left, 1)),
+        "ActivateCartItem": build_activation(of.id, left),
+        "UpdateProducts": build_cart_update(
+            of.id, of.last_persisted_cart.cart_items[0].id, material()
+        ),
+        "CancelSubscription": build_cancellation(of.id),
+        "CreateWarrantyEvent": pb.CreateWarrantyEventRequest(
+            subscription_id=of.id, type="repair", charged_amount=1, product_id=left
+        ),
+        "CreatePreApproval": pb.CreatePreApprovalRequest(merchant=merchant, shopper=shopper),
+        "CreatePriceSimulation": pb.CreatePriceSimulationRequest(
+            merchant_id=OTHERS["id"], cart_items=cart
+        ),
+        "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
+        "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
+        "SendSms": pb.SendSmsRequest(subscription_id=of.id),
+        "WhoAmI": pb.WhoAmIRequest(),
+        "ConfirmSubscription": pb.ConfirmSubscriptionRequest(subscription_id=of.id),
+        "RecordPayment": pb.RecordPaymentRequest(subscription_id=of.id, successful=True),
+    }
+
+
+def only_id(request: Message, id_: str) -> Message:
+    """A request of the same type with an id and nothing else: its shape is wrong, if it can be."""
+    return type(request)(subscription_id=id_)
+
+
+def test_the_walk_knows_every_rpc(body: Any, others: pb.Subscription) -> None:
+    assert SERVICES.keys() == {"SubscriptionService", "SubscriptionDeskService", "ShopperService"}
+    assert sorted(requests(body, others)) == sorted(CLIENT + DESK)
+
+
+def test_another_accounts_things_are_unauthenticated_whatever_is_asked(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    walk = requests(body, others)
+    before = subscriptions.rows()
+    for name in CLIENT:
+        if name in OF_CALLER:
+            continue
+        asked = [walk[name]]
+        if name in OF_SUBSCRIPTION:
+            asked.append(only_id(walk[name], others.id))
+        for request in asked:
+            failure = subscriptions.refusal(name, request)
+            told = (name, failure.code, failure.reason)
+            assert told == (name, StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
+            assert not failure.faults
+    assert subscriptions.rows() == before
+
+
+def test_lists_hold_the_callers_own_alone(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    own = solicit(subscriptions, body)
+    for request in (
+        pb.ListSubscriptionsRequest(search=others.reference),
+        pb.ListSubscriptionsRequest(merchant_id=OTHERS["id"]),
+    ):
+        assert subscriptions.call("ListSubscriptions", request).meta.total_count == 0
+    request = pb.ListSubscriptionsRequest(search=own.reference)
+    assert [each.id for each in subscriptions.call("ListSubscriptions", request).data] == [own.id]
+
+
+def test_the_owner_may_and_so_may_staff_at_the_desk(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    """Proves that the refusals above are about ownership."""
+    walk = requests(body, others)
+    for name in ("GetSubscription", "ListDeliveries", "CreateBoxDeliveries", "ActivateCartItem"):
+        subscriptions.call(name, walk[name], "other")
+    for name in ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation"):
+        subscriptions.call(name, walk[name], "other")
+    for name in DESK:
+        subscriptions.call(name, walk[name], "staff", desk=True)
+    subscriptions.call("CancelSubscription", walk["CancelSubscription"], "other")
+
+
+def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    walk = requests(body, others)
+    for name in OF_SUBSCRIPTION + DESK:
+        for id_ in (UNKNOWN, "", "7", "\0", "x" * 3000):
+            who, desk = ("staff", True) if name in DESK else ("client", False)
+            failure = subscriptions.refusal(name, only_id(walk[name], id_), who, desk=desk)
+            expected = "INVALID" if name in MESSAGES else "NOT_FOUND"
+            assert (name, failure.reason) == (name, expected)
+
+
+def test_nobody_is_let_in_without_the_secret_of_an_account(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    walk = requests(body, others)
+    wrong = [
+        {},
+        {"authorization": "Basic"},
+        {"authorization": basic("demo-merchant", "wrong")},
+        {"authorization": basic("nobody")},
+    ]
+    before = subscriptions.rows()
+    for name, request in walk.items():
+        for metadata in wrong:
+            for each in (request, type(request)()):
+                failure = subscriptions.refusal(name, each, "", desk=name in DESK, **metadata)
+                assert (name, failure.reason) == (name, "UNAUTHENTICATED")
+    assert subscriptions.rows() == before
+
+
+def test_each_role_has_its_services(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    walk = requests(body, others)
+    before = subscriptions.rows()
+    for name in CLIENT:
+        assert subscriptions.refusal(name, walk[name], "staff").reason == "FORBIDDEN"
+    for name in DESK:
+        for who in ("client", "other"):
+            failure = subscriptions.refusal(name, walk[name], who, desk=True)
+            assert (name, failure.reason) == (name, "FORBIDDEN")
+    assert subscriptions.rows() == before
+
+
+def test_the_code_of_a_cart_opens_this_cart_and_no_other(
+    subscriptions: Served, body: Any, others: pb.Subscription
+) -> None:
+    """The shopper's calls have no account: an unguessed code is all, and it is one cart's."""
+    own = solicit(subscriptions, body)
+    assert own.last_persisted_cart.code != others.last_persisted_cart.code
+    before = subscriptions.rows()
+    for code in ("", "x", "\0", others.id, others.last_persisted_cart.id, "A" * 27):
+        for name, request in (
+            ("GetCartByCode", pb.GetCartByCodeRequest(code=code)),
+            ("ConfirmCartByCode", pb.ConfirmCartByCodeRequest(code=code)),
+        ):
+            failure = subscriptions.refusal(name, request, "", kind="Shopper")
+            assert failure.code in (StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT)
+    assert subscriptions.rows() == before

@@ -1,0 +1,90 @@
+"""The actions that a state allows."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.statuses import LIVE, PaymentStatus, Status
+from tests.subscriptions_svc.bodies import Document
+
+
+def test_live_is_every_status_but_the_two_ends() -> None:
+    assert set(Status) - set(LIVE) == {"cancelled", "finished"}
+
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+ALL: Document = {
+    "payment_status": PaymentStatus.PAID,
+    "country": "ES",
+    "has_email": True,
+    "has_phone": True,
+    "email_count": 0,
+    "sms_count": 0,
+    "has_pending_cart": False,
+    "has_room": True,
+    "exchangeable_items": 1,
+    "pending_items": 1,
+    "active_materials": 1,
+    "remaining_boxes": 1,
+}
+
+
+def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
+    confirmed_at = None if hours is None else NOW - timedelta(hours=hours)
+    allowed = find_available_actions(State(Status(status), confirmed_at, **(ALL | facts)), NOW)
+    assert len(allowed) == 10
+    return {name for name, yes in allowed.items() if yes}
+
+
+@pytest.mark.parametrize(
+    ("status", "hours", "facts", "allowed"),
+    [
+        ("draft", None, {}, {"withdraw", "send_sms"}),
+        ("draft", None, {"has_phone": False}, {"withdraw"}),
+        ("draft", None, {"country": "MX"}, {"withdraw", "send_sms", "send_cart_link_email"}),
+        ("sent", None, {"sms_count": 1}, {"withdraw", "resend_sms"}),
+        ("in_progress", None, {"sms_count": 2, "has_phone": False}, {"withdraw"}),
+        ("waiting_for_payment", None, {}, {"withdraw", "send_sms", "send_cart_link_email"}),
+        ("waiting_for_payment", None, {"has_email": False}, {"withdraw", "send_sms"}),
+        (
+            "activating",
+            1,
+            {},
+            {"withdraw", "activate_product", "use_warranty", "deliver_boxes"},
+        ),
+        (
+            "activating",
+            1,
+            {"active_materials": 0, "remaining_boxes": 0},
+            {"withdraw", "activate_product"},
+        ),
+        ("activating", 23.999, {"pending_items": 0}, {"withdraw", "use_warranty", "deliver_boxes"}),
+        ("activating", 24, {"pending_items": 0}, {"cancel", "use_warranty", "deliver_boxes"}),
+        (
+            "active",
+            1000,
+            {"pending_items": 0},
+            {"cancel", "add_product", "change_item", "use_warranty", "deliver_boxes"},
+        ),
+        (
+            "active",
+            1000,
+            {
+                "pending_items": 0,
+                "payment_status": PaymentStatus.FAILED,
+                "active_materials": 0,
+                "remaining_boxes": 0,
+            },
+            {"cancel", "add_product"},
+        ),
+        ("cancelled", None, {}, set()),
+        ("cancelled", 1, {}, set()),
+        ("finished", 20_000, {}, set()),
+    ],
+)
+def test_the_state_tells_which_actions_are_available(
+    status: str, hours: float | None, facts: Document, allowed: set[str]
+) -> None:
+    assert actions(status, hours, **facts) == allowed
