@@ -47,7 +47,7 @@ def written(writer: Writer, message: Any) -> Any:
 def test_what_is_not_set_is_left_out() -> None:
     assert WRITER.write(CreateOrderRequest(mode="draft", rx=Rx(left_eye=RxEye(axis=0)))) == (
         b'{"mode":"draft","submission_type":"","order_type":"","lab":"","account_number":"",'
-        b'"mounting_option":"","rx":{"left_eye":{"axis":0}},"services":[],"special_instructions":""}'
+        b'"mounting_option":"","rx":{"left_eye":{"axis":0}},"services":[],"special_instructions":"","acknowledged_warnings":[]}'
     )
 
 
