@@ -106,6 +106,23 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     wait_for(lambda: not any(map(is_alive, children)))
 
 
+def test_a_keeper_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    command = f"echo x >> {marks}; exec sleep 60"
+    supervisor = Supervisor({"steady": command}, os.environ)
+    group = supervisor.keeper.pid
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    wait_for(marks.exists)
+    os.kill(group, signal.SIGKILL)
+    wait_for(lambda: supervisor.keeper.pid != group)
+    assert os.getpgid(supervisor.keeper.pid) == group
+    supervisor.stop.set()
+    thread.join(30)
+    assert marks.read_text() == "x\n"
+    assert supervisor.keeper.poll() == -signal.SIGKILL
+
+
 def test_a_busy_address_is_found_by_its_variable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         address = f"127.0.0.1:{busy.getsockname()[1]}"
