@@ -55,6 +55,24 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
     }
 
 
+def test_one_traced_side_stands_for_both_on_request(alone: FlaskClient, body: Any) -> None:
+    sent = body("order")
+    head, _, _ = sent["frame"]["tracing"].partition("TRCFMT=1;20;E;L")
+    sent["frame"] |= {"tracing": head, "mirror_tracing": True}
+    created = post(alone, sent, KNOWN)
+    message = "There is no trace of the left side: the right one, mirrored, stands for it."
+    order_id = created.get_json()["id"]
+    assert created.get_json() == {
+        "id": order_id,
+        "warnings": [{"param": "frame.tracing", "message": message}],
+    }
+    told = alone.get(f"/v1/orders/{order_id}", headers=KNOWN).get_json()
+    assert told["frame"] == sent["frame"]
+    assert told["traced"] == {"right_eye": MEASURED, "left_eye": MEASURED}
+    sent["frame"]["mirror_tracing"] = "yes"
+    assert error(post(alone, sent, KNOWN), 400)["param"] == "frame.mirror_tracing"
+
+
 def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     least = {
@@ -109,7 +127,8 @@ def test_a_tracing_that_is_none_is_refused(alone: FlaskClient, body: Any) -> Non
     sent = body("order")
     sent["frame"]["tracing"] = "DBL=18\nTRCFMT=4;400;E;R;F\n"
     assert error(post(alone, sent, KNOWN), 400) == {
-        "message": "Line 2: TRCFMT must have format 1; export the tracing as ASCII.",
+        "message": "Line 2: TRCFMT must have format 1, not 4 (packed binary); "
+        "export the tracing as ASCII.",
         "code": "invalid_request",
         "param": "frame.tracing",
     }
