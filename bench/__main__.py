@@ -13,6 +13,7 @@ import click
 from bench.experiments import (
     catalogs,
     contenders,
+    null_rpc,
     replicas,
     scale,
     single,
@@ -82,6 +83,7 @@ PARTS: tuple[list[str], ...] = (
     *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
+    ["null-rpc"],
 )
 
 
@@ -106,7 +108,7 @@ def _run_part(words: list[str]) -> int:
             raise
 
 
-for module in (single, scale, replicas, catalogs, subscriptions_scale, translate):
+for module in (single, scale, replicas, catalogs, subscriptions_scale, translate, null_rpc):
     for command in module.COMMANDS:
         cli.add_command(command)
 

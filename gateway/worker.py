@@ -7,6 +7,7 @@ request holds a place that another needs, and a stop loses no request.
 import atexit
 import gc
 import logging
+import logging.config
 import os
 import select
 import socket
@@ -222,6 +223,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         sys.stdout, sys.stderr = outputs = Output(1, natives), Output(2, natives)
         for output in outputs:
             atexit.register(output.close)
+        # At exit a handler's own clean-up would take a lock of gevent's that is gone by then.
+        atexit.register(logging.config.dictConfig, {"version": 1})
         for handler in self.log.error_log.handlers + self.log.access_log.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.setStream(outputs[1])

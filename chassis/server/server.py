@@ -185,3 +185,4 @@ def wait_until_stopped(
 
     with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
         stopped.wait()
+        database.drain()

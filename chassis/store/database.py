@@ -33,7 +33,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
-from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
+from chassis.store.postgres import (
+    LOCK_WAIT_SECONDS,
+    Drain,
+    begin,
+    create_postgres_engine,
+    driver,
+)
 from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
 
 MAX_CONNECTIONS = 16  # more than the threads of a server
@@ -85,11 +91,12 @@ class Database:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._drain = Drain()
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
         self.engine = (
             create_sqlite_engine(self.url, **options)
             if self.is_sqlite
-            else create_postgres_engine(self.url, prepare=prepare, **options)
+            else create_postgres_engine(self.url, self._drain, prepare=prepare, **options)
         )
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
@@ -157,6 +164,11 @@ class Database:
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
+
+    def drain(self) -> None:
+        """Wait for no answer of PostgreSQL longer than some seconds; the process is to end."""
+        if not self.is_sqlite:
+            self._drain.begin()
 
     @property
     def waiting_writers(self) -> int:

@@ -67,6 +67,7 @@ def test_a_stop_waits_for_what_is_under_way(tmp_path: Path) -> None:
             assert (found.status, found.headers["connection"]) == (200, "close")
             assert is_closed(client)
         assert front.process.wait(PATIENCE_SECONDS) == 0
+        assert "Traceback" not in front.lines()
 
 
 def test_a_stop_waits_for_no_stalled_client(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -117,6 +119,31 @@ def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
         other.close()
 
 
+def test_a_drain_waits_seconds_for_a_server_that_never_answers(url: str) -> None:
+    with run_proxy(url) as (proxy, through):
+        database = Database(through)
+        put(database, "before")
+        proxy.is_mute.set()
+        failures: list[Overloaded] = []
+
+        def wait_without_a_caller() -> None:
+            with pytest.raises(Overloaded) as raised:
+                put(database, "never")
+            failures.append(raised.value)
+
+        thread = threading.Thread(target=wait_without_a_caller)
+        thread.start()
+        time.sleep(0.2)  # so that it waits already
+        began = time.monotonic()
+        database.drain()
+        thread.join()
+        assert time.monotonic() - began < context.MAX_CALL_SECONDS / 2
+        assert len(failures) == 1
+        wait_without_a_caller()
+        assert time.monotonic() - began < context.MAX_CALL_SECONDS
+        database.close()
+
+
 def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
     database = Database(url)
 
@@ -169,6 +196,12 @@ def test_an_error_has_its_sqlstate_for_the_log(url: str) -> None:
     database.close()
 
 
+def is_answered(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @contextmanager
 def run_pgbouncer(url: str, folder: Path) -> Iterator[str]:
     """Debian's PgBouncer in transaction mode before the server at `url`."""
@@ -205,7 +238,7 @@ default_pool_size = 4
     through = given.set(query={"host": str(folder), "port": "6543"})
     try:
         deadline = time.monotonic() + 30
-        while not (folder / ".s.PGSQL.6543").exists():
+        while not is_answered(folder / ".s.PGSQL.6543"):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         yield through.render_as_string(hide_password=False)
