@@ -25,7 +25,7 @@ from bench.report.tables import build_table
 
 BOTH = "both"
 SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
-QUICK = {"rounds": 1, "seconds": 1.0}
+QUICK_PLAN = {"rounds": 1, "seconds": 1.0}
 
 
 @click.group(invoke_without_command=True, help=__doc__)
@@ -54,7 +54,7 @@ def cli(
     if context.invoked_subcommand is not None:
         return
     if quick:
-        plan |= QUICK
+        plan |= QUICK_PLAN
     engines = contenders.ENGINES if engine == BOTH else (engine,)
     outcome = compare(Plan(engines, **plan, contenders=names or tuple(contenders.PRODUCTS)))
     click.echo(build_table(outcome))

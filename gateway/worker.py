@@ -35,9 +35,9 @@ from gateway.health import DRAINING
 from gateway.server import limits
 from gateway.server.handover import Board
 from gateway.server.output import Natives, Output
-from gateway.server.parsing import Parser, refusal, refusal_environ
+from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 
-CROWDED = 0.9  # of the connections; beyond, the one that has waited longest must go
+CROWDED_SHARE = 0.9  # of the connections; beyond, the one that has waited longest must go
 HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
@@ -296,7 +296,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self, listener: Any, context: ssl.SSLContext | None, sock: Any, address: Any
     ) -> None:
         """One connection from its beginning to its end."""
-        connection, host = Connection(sock, self.limits), limits.network(address)
+        connection, host = Connection(sock, self.limits), limits.find_network(address)
         self.connections.add(connection)
         self.by_address[host] += 1
         try:
@@ -331,7 +331,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         connection.end()
 
     def _is_crowded(self) -> bool:
-        return len(self.connections) > CROWDED * self.worker_connections
+        return len(self.connections) > CROWDED_SHARE * self.worker_connections
 
     def _answer_all(self, listener: Any, connection: Connection, address: Any) -> None:
         """Every request of a connection."""
@@ -383,8 +383,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self, listener: Any, connection: Connection, address: Any, error: Exception
     ) -> None:
         """Answer what gunicorn cannot read or serve, and end the connection."""
-        environ = refusal_environ(self.cfg, listener, address, connection.reading, error)
-        connection.send(refusal(self.wsgi, environ))
+        environ = build_refusal_environ(self.cfg, listener, address, connection.reading, error)
+        connection.send(build_refusal(self.wsgi, environ))
         connection.linger(late=isinstance(error, TimeoutError))
 
 

@@ -94,7 +94,7 @@ def serve_app(app: Flask) -> Iterator[str]:
         server.server_close()
 
 
-def picture(page: Page, name: str) -> None:
+def save_picture(page: Page, name: str) -> None:
     """Keep a picture of the whole page, if SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -22,12 +22,15 @@ from bench.scenarios.orders import create_orders, read_order
 from bench.scenarios.subscriptions import DeliverOverHttp, read_subscription
 
 KNEE_MS = 250.0  # of p99
-ROWS = {
+ROWS_SQL = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)",
     "postgresql": "WITH n(i) AS (SELECT generate_series(1, :count))",
 }
-RANDOM = {"sqlite": "lower(hex(randomblob(12)))", "postgresql": "substr(md5(random()::text),1,24)"}
-EARLIER = {
+RANDOM_ID_SQL = {
+    "sqlite": "lower(hex(randomblob(12)))",
+    "postgresql": "substr(md5(random()::text),1,24)",
+}
+EARLIER_SQL = {
     "sqlite": "datetime('now', '-' || i || ' seconds')",
     "postgresql": "now() - i * interval '1 second'",
 }
@@ -103,12 +106,13 @@ def sizes(engine: str, rows: tuple[int, ...], seconds: float, connections: int) 
 
 def fill_stores(contender: Contender, subscription_id: str, count: int) -> None:
     """Put orders, and deliveries of one subscription, straight into the stores."""
-    numbers, earlier = ROWS[contender.engine], EARLIER[contender.engine]
+    numbers, earlier = ROWS_SQL[contender.engine], EARLIER_SQL[contender.engine]
+    random_id = RANDOM_ID_SQL[contender.engine]
     orders = f"""
         INSERT INTO orders (id, account_id, user_id, lab_id, account_number, lab_status,
                             document, created_at, updated_at)
         {numbers}
-        SELECT 'ord_' || {RANDOM[contender.engine]}, account_id, user_id, lab_id, account_number,
+        SELECT 'ord_' || {random_id}, account_id, user_id, lab_id, account_number,
                lab_status, document, {earlier}, {earlier}
         FROM n, (SELECT * FROM orders LIMIT 1) AS pattern"""
     deliveries = f"""

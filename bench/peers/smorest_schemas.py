@@ -33,7 +33,7 @@ class Real(fields.Float):
         return found
 
 
-def _not_blank(value: str) -> None:
+def _check_not_blank(value: str) -> None:
     if not value or value.isspace():
         raise ValidationError("Must not be blank.")
 
@@ -50,7 +50,7 @@ def _at_most(limit: int) -> validate.Length:
     return validate.Length(max=limit)
 
 
-def _small_enough(tracing: str) -> None:
+def _check_size(tracing: str) -> None:
     if len(tracing.encode()) > 256 * 1024:
         raise ValidationError("Must be at most 256 KiB of UTF-8.")
 
@@ -63,8 +63,8 @@ _HALF_TO_50 = validate.Range(0.5, 50)
 class CredentialsSchema(Schema):
     """Client credentials."""
 
-    client_id = fields.String(required=True, validate=_not_blank)
-    client_secret = fields.String(required=True, validate=_not_blank)
+    client_id = fields.String(required=True, validate=_check_not_blank)
+    client_secret = fields.String(required=True, validate=_check_not_blank)
 
 
 class PatientSchema(Schema):
@@ -79,11 +79,11 @@ class PatientSchema(Schema):
 class LensSchema(Schema):
     """The lens."""
 
-    style = fields.String(required=True, validate=_not_blank)
-    material = fields.String(required=True, validate=_not_blank)
-    color = fields.String(required=True, validate=_not_blank)
+    style = fields.String(required=True, validate=_check_not_blank)
+    material = fields.String(required=True, validate=_check_not_blank)
+    color = fields.String(required=True, validate=_check_not_blank)
     coats = fields.List(fields.String(), validate=_at_most(100))
-    tint = fields.String(validate=_not_blank)
+    tint = fields.String(validate=_check_not_blank)
     tint_instruction = fields.String(validate=_filled(250))
 
     @validates_schema
@@ -99,7 +99,7 @@ class LensSchema(Schema):
 class FrameSchema(Schema):
     """The frame."""
 
-    handling = fields.String(required=True, validate=_not_blank)
+    handling = fields.String(required=True, validate=_check_not_blank)
     manufacturer = fields.String(required=True, validate=_filled(50))
     model = fields.String(required=True, validate=_filled(50))
     material = fields.String(required=True, validate=validate.OneOf(_MATERIALS))
@@ -114,7 +114,7 @@ class FrameSchema(Schema):
     pantoscopic_tilt = Real(validate=validate.Range(-20, 20))
     wrap = Real(validate=validate.Range(0, 40))
     sku = fields.String(validate=_at_most(50))
-    tracing = fields.String(validate=_small_enough)
+    tracing = fields.String(validate=_check_size)
 
 
 class HorizontalPrismSchema(Schema):
@@ -169,7 +169,7 @@ class RxSchema(Schema):
 class RedoDataSchema(Schema):
     """Why an order is made again."""
 
-    type = fields.String(required=True, validate=_not_blank)
+    type = fields.String(required=True, validate=_check_not_blank)
     reason = fields.String(required=True, validate=_filled(250))
     reference = fields.String(required=True, validate=_filled(50))
 
@@ -183,9 +183,9 @@ class MultiPairDataSchema(Schema):
 class AddressSchema(Schema):
     """An address in the United States."""
 
-    line1 = fields.String(required=True, validate=_not_blank)
+    line1 = fields.String(required=True, validate=_check_not_blank)
     line2 = fields.String()
-    city = fields.String(required=True, validate=_not_blank)
+    city = fields.String(required=True, validate=_check_not_blank)
     state = fields.String(required=True, validate=validate.OneOf(frozenset(STATES.split())))
     postal_code = fields.String(
         required=True, validate=validate.Regexp(re.compile(r"[0-9]{5}(-[0-9]{4})?\Z"))
@@ -207,11 +207,11 @@ class NewOrderSchema(Schema):
     submission_type = fields.String(
         required=True, validate=validate.OneOf(("new", "redo", "multi_pair"))
     )
-    order_type = fields.String(required=True, validate=_not_blank)
-    lab = fields.String(required=True, validate=_not_blank)
-    account_number = fields.String(required=True, validate=_not_blank)
+    order_type = fields.String(required=True, validate=_check_not_blank)
+    lab = fields.String(required=True, validate=_check_not_blank)
+    account_number = fields.String(required=True, validate=_check_not_blank)
     patient = fields.Nested(PatientSchema, required=True)
-    mounting_option = fields.String(validate=_not_blank)
+    mounting_option = fields.String(validate=_check_not_blank)
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
@@ -224,7 +224,7 @@ class NewOrderSchema(Schema):
     @pre_load
     def prepare(self, data: Any, **_: Any) -> Any:
         """Drop nulls, and refuse control characters, in one walk for all nested schemas."""
-        return _prepared(data, "")
+        return _prepare(data, "")
 
     @validates_schema
     def check_blocks(self, data: dict[str, Any], **_: Any) -> None:
@@ -242,15 +242,15 @@ class NewOrderSchema(Schema):
             raise ValidationError(faults)
 
 
-def _prepared(value: Any, name: str) -> Any:
+def _prepare(value: Any, name: str) -> Any:
     if isinstance(value, str):
         if _CONTROL.search(value) and (name != "tracing" or "\0" in value):
             raise ValidationError("Control characters are not allowed.", name)
         return value
     if isinstance(value, dict):
-        return {key: _prepared(each, key) for key, each in value.items() if each is not None}
+        return {key: _prepare(each, key) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_prepared(each, name) for each in value]
+        return [_prepare(each, name) for each in value]
     return value
 
 

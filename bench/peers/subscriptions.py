@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session, joinedload
 
 from bench.peers.orders import find_account
-from bench.peers.refusals import subscriptions_error
+from bench.peers.refusals import build_subscriptions_error
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
 from subscriptions_svc.documents.money import format_money
 from subscriptions_svc.rules import years
@@ -43,10 +43,10 @@ def authenticate_basic(session: Session, authorization: str) -> Account:
     try:
         name, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise subscriptions_error(401) from None
+        raise build_subscriptions_error(401) from None
     account = find_account(session, name, secret) if scheme.lower() == "basic" else None
     if account is None:
-        raise subscriptions_error(401)
+        raise build_subscriptions_error(401)
     return account
 
 
@@ -55,20 +55,20 @@ def read_subscription(session: Session, account: Account, subscription_id: str) 
     key = {"account_id": account.id, "subscription_id": subscription_id}
     found = session.execute(_SUBSCRIPTION, key).unique().first()
     if found is None:
-        raise subscriptions_error(404)
+        raise build_subscriptions_error(404)
     subscription, is_own = found
     if not is_own:
-        raise subscriptions_error(401)
-    return _document(subscription, datetime.now(UTC))
+        raise build_subscriptions_error(401)
+    return _build_document(subscription, datetime.now(UTC))
 
 
-def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
+def _build_document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     merchant, items = subscription.merchant, subscription.items
     zone, months = ZoneInfo(merchant.time_zone), subscription.total_months
-    activated_at, status = subscription.activated_at, _status(subscription, now)
+    activated_at, status = subscription.activated_at, _find_status(subscription, now)
     year = years.compute_year(activated_at, now, zone)
     month = years.compute_month(activated_at, now, zone, months)
-    boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
+    boxes = {each.id: _count_boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
     deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
     has_ended = status in (Status.CANCELLED, Status.FINISHED)
     due = years.compute_next_delivery_date(
@@ -82,7 +82,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         "confirmed_at": subscription.confirmed_at,
         "current_month": month,
         "total_months": months,
-        "customer": _customer(subscription),
+        "customer": _build_customer(subscription),
         "status": status.value,
         "payment_status": subscription.payment_status,
         "reference": subscription.reference,
@@ -90,7 +90,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         "discounts": None,
         "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
         "next_delivery_date": due.isoformat() if due else None,
-        "available_actions": find_available_actions(_state(subscription, status, boxes), now),
+        "available_actions": find_available_actions(_build_state(subscription, status, boxes), now),
         "last_persisted_cart": {
             "id": subscription.cart_id,
             "reference": subscription.reference,
@@ -101,14 +101,14 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     }
 
 
-def _status(subscription: Subscription, now: datetime) -> Status:
+def _find_status(subscription: Subscription, now: datetime) -> Status:
     status, renewal_at = Status(subscription.status), subscription.renewal_at
     if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
         return Status.FINISHED
     return status
 
 
-def _customer(subscription: Subscription) -> dict[str, Any]:
+def _build_customer(subscription: Subscription) -> dict[str, Any]:
     names = [name for name in (subscription.given_names, subscription.surnames) if name]
     return {
         "given_names": subscription.given_names,
@@ -119,7 +119,9 @@ def _customer(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _state(subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]) -> State:
+def _build_state(
+    subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]
+) -> State:
     items = subscription.items
     return State(
         status,
@@ -142,7 +144,7 @@ def _state(subscription: Subscription, status: Status, boxes: dict[str, years.Bo
     )
 
 
-def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
+def _count_boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     delivered = sum(each.delivered for each in item.counters if each.year == year)
     last = max((each.last_delivered_at for each in item.counters), default=None)
     return years.Boxes(item.box_count or 0, delivered, last and years.to_local_day(last, zone))

@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from chassis.errors import Refusal
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.telemetry import log
 
 
@@ -77,7 +77,7 @@ class ReadinessCheck:
             self.database.check()
             is_ready, error = True, ""
         except Refusal as refusal:
-            is_ready, error = False, database_error(refusal) or refusal.reason
+            is_ready, error = False, find_database_error(refusal) or refusal.reason
         if is_ready != self.is_ready:
             self.is_ready = is_ready
             self._report()

@@ -97,7 +97,7 @@ def start_server(
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
     `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED).
     """
-    registrations = [each for servicer in servicers for each in _registrations(servicer)]
+    registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
     watchdog = Watchdog()
     interceptor = CallInterceptor(
@@ -105,7 +105,7 @@ def start_server(
         idempotency_keys,
         authenticate,
         services,
-        full_rpc_names(services, open_rpcs),
+        expand_rpc_names(services, open_rpcs),
         watchdog,
     )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
@@ -133,7 +133,7 @@ def start_server(
     return RunningServer(server, health, port, database, pools, watchdog, readiness)
 
 
-def _registrations(servicer: Any) -> Iterator[Registration]:
+def _find_registrations(servicer: Any) -> Iterator[Registration]:
     """The generated services that a servicer implements, by the classes that it inherits."""
     if isinstance(servicer, tuple):
         yield servicer
@@ -147,7 +147,7 @@ def _registrations(servicer: Any) -> Iterator[Registration]:
             yield servicer, register, messages.DESCRIPTOR.services_by_name[name]
 
 
-def full_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
+def expand_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
     """The full names of RPCs: "OrderService/CreateToken", or "DoorService" for each of its RPCs.
 
     Raises LookupError for one that no service has.

@@ -25,7 +25,7 @@ class Backoff:
     factor: int = 2
     jitter: float = 0.2
 
-    def delay(self, attempts: int, chance: float) -> timedelta:
+    def compute_delay(self, attempts: int, chance: float) -> timedelta:
         """The delay after this many failed attempts; `chance` is between 0 and 1."""
         growth = min(self.factor ** (attempts - 1), self.longest / self.first)
         delay: timedelta = self.first * growth * (1 - self.jitter + 2 * self.jitter * chance)

@@ -18,7 +18,7 @@ from chassis.store.postgres import settle_role, unhurried
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
 
-def alembic_config(folder: Path) -> Config:
+def build_alembic_config(folder: Path) -> Config:
     """An alembic configuration without an ini file."""
     configuration = Config()
     configuration.set_main_option("script_location", str(folder))
@@ -29,7 +29,7 @@ def alembic_config(folder: Path) -> Config:
 def migrate(database: Database, folder: Path) -> None:
     """Upgrade the store to the newest version; concurrent runs are safe."""
     with _exclusive_write(database) as tx:
-        configuration = alembic_config(folder)
+        configuration = build_alembic_config(folder)
         configuration.attributes["connection"] = tx
         command.upgrade(configuration, "head")
 
@@ -69,10 +69,10 @@ def is_current(database: Database, folder: Path) -> bool:
     """Whether the store is at the newest version."""
     with database.read() as tx:
         heads = set(MigrationContext.configure(tx).get_current_heads())
-    return heads == set(ScriptDirectory.from_config(alembic_config(folder)).get_heads())
+    return heads == set(ScriptDirectory.from_config(build_alembic_config(folder)).get_heads())
 
 
-def schema_differences(database: Database, metadata: MetaData) -> list[object]:
+def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
         return list(compare_metadata(MigrationContext.configure(tx), metadata))

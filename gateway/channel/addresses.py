@@ -19,7 +19,7 @@ from gateway.channel.wire import Wire
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 0.5
 STEADY_SECONDS = 1.0  # a connection that lived as long is made anew at once
 PROBE_SECONDS = 1.0  # between probes, and for the answer to one
-ALIVE = {Code.OK, Code.UNAUTHENTICATED}
+ALIVE_CODES = {Code.OK, Code.UNAUTHENTICATED}
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Address:
             except (OSError, ProtocolError, ValueError) as error:  # ValueError: of a name, by ssl
                 self.failure = f"{self.name}: {error}"
                 self.changed()
-                delay = self._next_backoff()
+                delay = self._compute_backoff()
                 continue
             with self._lock:
                 self._connections.add(connection)
@@ -126,7 +126,7 @@ class Address:
             self._connections.discard(connection)
             return
 
-    def _next_backoff(self) -> float:
+    def _compute_backoff(self) -> float:
         now, self._backoff = self._backoff, min(self._backoff * 2, MAX_BACKOFF_SECONDS)
         return now * random.uniform(0.8, 1.2)
 
@@ -168,7 +168,7 @@ class Address:
         if steady:
             self._backoff = FIRST_BACKOFF_SECONDS
         if not self._stopped.is_set():
-            self.start(0.0 if steady else self._next_backoff())
+            self.start(0.0 if steady else self._compute_backoff())
         self.changed()
 
     # The breaker.
@@ -180,7 +180,7 @@ class Address:
             if self._deadlines >= self.options.breaker_deadlines and self.options.probe:
                 self._open()
         elif stream.completed and self._deadlines:
-            self._alive()
+            self._mark_alive()
 
     def _open(self) -> None:
         with self._lock:
@@ -190,7 +190,7 @@ class Address:
         self.changed()
         self._spawn(self._probe)
 
-    def _alive(self) -> None:
+    def _mark_alive(self) -> None:
         self._deadlines = 0
         if self.is_open:
             self.is_open = False
@@ -205,5 +205,5 @@ class Address:
             if connection and connection.start(stream):
                 if not stream.wait():
                     connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
-                if stream.completed and stream.code in ALIVE:
-                    self._alive()
+                if stream.completed and stream.code in ALIVE_CODES:
+                    self._mark_alive()

@@ -196,7 +196,7 @@ class Channel:
                     unprocessed=stream.unprocessed,
                 )
             except RpcError as error:
-                if pause is None or not self._may_repeat(error, repeatable):
+                if pause is None or not self._can_repeat(error, repeatable):
                     raise
                 pause *= random.uniform(0.8, 1.2)
                 if monotonic() + pause >= call.deadline:
@@ -221,7 +221,7 @@ class Channel:
             address.count(stream)
             return address, stream
 
-    def _may_repeat(self, error: RpcError, repeatable: bool) -> bool:
+    def _can_repeat(self, error: RpcError, repeatable: bool) -> bool:
         if error.unprocessed:
             return True
         if error.code is not Code.UNAVAILABLE or isinstance(error, Refused):
@@ -229,7 +229,7 @@ class Channel:
         self._tokens = max(self._tokens - 1, 0)
         if not repeatable or self._tokens <= RETRY_TOKENS / 2:
             return False
-        return PUSHBACK not in dict(error.trailers) and _reason(error.details) != OVERLOADED
+        return PUSHBACK not in dict(error.trailers) and _read_reason(error.details) != OVERLOADED
 
     def _pick(self, deadline: float) -> Address:
         """The next address in turn; waits while one may yet connect."""
@@ -313,7 +313,7 @@ def _call_with(
     return channel.unary(method, request, response_type, **options)
 
 
-def _reason(details: bytes | None) -> str:
+def _read_reason(details: bytes | None) -> str:
     """The reason of our own services' refusals; "" of others."""
     info = ErrorInfo()
     try:

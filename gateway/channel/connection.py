@@ -16,8 +16,8 @@ from gateway.channel.frames import ProtocolError
 from gateway.channel.headers import (
     MAX_HEADER_LIST_BYTES,
     BlockReader,
+    encode_timeout,
     request_start,
-    timeout_field,
 )
 from gateway.channel.streams import Stream
 from gateway.channel.wire import Wire
@@ -26,7 +26,7 @@ CREDIT_BYTES = 2**20  # received, after which the server may send as much again
 LAST_STREAM = 2**30  # a new connection is made long before the numbers run out
 MAX_IDLE_FRAMES = 10_000  # a second
 ASSUMED_STREAMS = 100  # at a time, until the server says how many
-OUR_SETTINGS = frames.settings_frame(
+OUR_SETTINGS = frames.build_settings_frame(
     {
         frames.HEADER_TABLE_SIZE: 0,
         frames.ENABLE_PUSH: 0,
@@ -36,7 +36,9 @@ OUR_SETTINGS = frames.settings_frame(
     }
 )
 WIDEN = (frames.LARGEST_WINDOW_BYTES - frames.WINDOW_BYTES).to_bytes(4)
-OPENING = frames.PREFACE + OUR_SETTINGS + frames.frame(frames.WINDOW_UPDATE, 0, 0, WIDEN)
+OPENING_BYTES = (
+    frames.PREFACE + OUR_SETTINGS + frames.build_frame(frames.WINDOW_UPDATE, 0, 0, WIDEN)
+)
 
 
 class Connection:
@@ -118,7 +120,7 @@ class Connection:
         """Exchange settings; raises OSError or ProtocolError, after which it is closed."""
         try:
             with self._lock:
-                self._send(OPENING)
+                self._send(OPENING_BYTES)
             while not self._settled:
                 left = max(deadline - monotonic(), 0.001)
                 if not self._process(self._wire.recv(left)):
@@ -149,7 +151,7 @@ class Connection:
                 raise TimeoutError("a keepalive PING was not answered") from None
             self._pinged = True
             with self._lock:
-                self._send(frames.frame(frames.PING, 0, 0, bytes(8)))
+                self._send(frames.build_frame(frames.PING, 0, 0, bytes(8)))
             return self._receive()
         self._pinged = False
         return data
@@ -169,7 +171,7 @@ class Connection:
     def _answer(self) -> None:
         """Send acknowledgements and credit for all that was taken at once."""
         if self._owed >= CREDIT_BYTES:
-            self._acks += frames.frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
+            self._acks += frames.build_frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
             self._owed = 0
         if self._acks:
             self._wire.acknowledge(bytes(self._acks))
@@ -255,7 +257,7 @@ class Connection:
     def _take_control(self, kind: int, flags: int, payload: bytes) -> None:
         """Act on a frame that is about the connection."""
         if kind == frames.WINDOW_UPDATE:
-            self._window = _widened(self._window, frames.read_number(payload))
+            self._window = _widen_window(self._window, frames.read_number(payload))
             self._pump()
         elif kind == frames.GOAWAY:
             self._go_away(frames.read_number(payload, 8), int.from_bytes(payload[4:8]))
@@ -263,7 +265,7 @@ class Connection:
             if len(payload) != 8:
                 raise ProtocolError(frames.FRAME_SIZE_ERROR, f"a PING of {len(payload)} bytes")
             if not flags & frames.ACK:
-                self._acks += frames.frame(frames.PING, frames.ACK, 0, payload)
+                self._acks += frames.build_frame(frames.PING, frames.ACK, 0, payload)
         elif not flags & frames.ACK:
             self._settle(frames.read_settings(payload))
 
@@ -275,9 +277,9 @@ class Connection:
             elif name == frames.INITIAL_WINDOW_SIZE:
                 grown, self._initial_window = value - self._initial_window, value
                 for stream in self._streams.values():
-                    stream.window = _widened(stream.window, grown)
+                    stream.window = _widen_window(stream.window, grown)
         # The server counts with its new windows from here on: nothing may use them before.
-        self._wire.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._wire.acknowledge(frames.build_frame(frames.SETTINGS, frames.ACK, 0))
         self._fill()
         self._pump()
 
@@ -286,7 +288,7 @@ class Connection:
         if stream := self._streams.get(number):
             if not grown:
                 raise ProtocolError(frames.PROTOCOL_ERROR, "a window that grows by nothing")
-            stream.window = _widened(stream.window, grown)
+            stream.window = _widen_window(stream.window, grown)
             self._pump()
 
     def _go_away(self, last: int, error: int) -> None:
@@ -309,8 +311,8 @@ class Connection:
             scheme = "https" if self._wire.secure else "http"
             start = request_start(scheme, self._authority, request.method)
             self._starts[request.method] = start
-        block = start + timeout_field(request.deadline - monotonic()) + request.metadata
-        head = frames.header_frames(self._next, block)
+        block = start + encode_timeout(request.deadline - monotonic()) + request.metadata
+        head = frames.build_header_frames(self._next, block)
         stream.number, stream.window = self._next, self._initial_window
         self._next += 2
         self.retired |= self._next > LAST_STREAM
@@ -331,7 +333,7 @@ class Connection:
                 return b""
         self._window -= len(data)
         stream.window -= len(data)
-        return frames.data_frames(stream.number, data, last=not stream.unsent)
+        return frames.build_data_frames(stream.number, data, last=not stream.unsent)
 
     def _pump(self) -> None:
         """Send what the windows held back, to each stream its turn."""
@@ -359,7 +361,7 @@ class Connection:
         return self._streams.pop(number, None)
 
     def _reset(self, number: int) -> None:
-        self._send(frames.frame(frames.RST_STREAM, 0, number, frames.CANCEL.to_bytes(4)))
+        self._send(frames.build_frame(frames.RST_STREAM, 0, number, frames.CANCEL.to_bytes(4)))
 
     def _close_if_idle(self) -> None:
         if not self._streams and not self._queue:
@@ -370,7 +372,7 @@ class Connection:
     def _finish(self, reason: str, error: int) -> None:
         with self._lock:
             if error:
-                self._send(frames.frame(frames.GOAWAY, 0, 0, bytes(4) + error.to_bytes(4)))
+                self._send(frames.build_frame(frames.GOAWAY, 0, 0, bytes(4) + error.to_bytes(4)))
             self.retired = True
             for stream in self._queue:
                 stream.unprocessed = True
@@ -383,7 +385,7 @@ class Connection:
         self._retire(self)
 
 
-def _widened(window: int, grown: int) -> int:
+def _widen_window(window: int, grown: int) -> int:
     if window + grown > frames.LARGEST_WINDOW_BYTES:
         raise ProtocolError(frames.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1 bytes")
     return window + grown

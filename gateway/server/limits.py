@@ -36,13 +36,13 @@ def from_environment() -> Limits:
     # Kubernetes takes some seconds to tell its proxies of a pod that ends.
     drain = 5 if "KUBERNETES_SERVICE_HOST" in os.environ else 1
     return Limits(
-        connections=_whole("GATEWAY_CONNECTIONS", 1000, 10),
-        connections_per_address=_whole("GATEWAY_CONNECTIONS_PER_ADDRESS", 0, 0),
-        drain_seconds=_whole("GATEWAY_DRAIN", drain, 0, 20),
+        connections=_read_whole("GATEWAY_CONNECTIONS", 1000, 10),
+        connections_per_address=_read_whole("GATEWAY_CONNECTIONS_PER_ADDRESS", 0, 0),
+        drain_seconds=_read_whole("GATEWAY_DRAIN", drain, 0, 20),
     )
 
 
-def _whole(name: str, default: int, least: int, most: int = 1_000_000) -> int:
+def _read_whole(name: str, default: int, least: int, most: int = 1_000_000) -> int:
     """A whole number from the environment."""
     text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
@@ -60,7 +60,7 @@ def fit_into_open_files(connections: int) -> int:
     return max(1, min(connections, soft - OTHER_FILES))
 
 
-def network(address: Any) -> str:
+def find_network(address: Any) -> str:
     """Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one; "" for a file."""
     if not isinstance(address, tuple):
         return ""

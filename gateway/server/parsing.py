@@ -130,7 +130,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
         return size
 
 
-def refusal_environ(
+def build_refusal_environ(
     cfg: Any, listener: Any, address: Any, request: Any, error: Exception
 ) -> dict[str, Any]:
     """The WSGI environment in which the application refuses what gunicorn cannot read.
@@ -156,7 +156,7 @@ def refusal_environ(
     }
 
 
-def refusal(app: Any, environ: dict[str, Any]) -> bytes:
+def build_refusal(app: Any, environ: dict[str, Any]) -> bytes:
     """The application's answer in that environment, as it goes over the wire."""
     sent: list[bytes] = []
 

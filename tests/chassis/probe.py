@@ -12,19 +12,19 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.cli.service import Service
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import STAFF, Accounts, Authenticate, accounts_table
-from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.accounts import STAFF, Accounts, Authenticate, build_accounts_table
+from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.server import Resources, RunningServer
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
-from chassis.store.reference_cache import changes_table
+from chassis.store.reference_cache import build_changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from tests.serving import Failure, basic, decode
+from tests.serving import Failure, build_basic, decode
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
-accounts = Accounts(accounts_table(metadata))
-idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
-changes = changes_table(metadata)
+accounts = Accounts(build_accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
+changes = build_changes_table(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -43,7 +43,7 @@ jobs = Table(
 SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in ("", "Desk")]
 
 
-class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
+class ProbeServicer(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
     """Does what `act` does, and answers with the id that it was asked for."""
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer)
 class Probe:
     """The service at work, and a channel to it."""
 
-    told: Told
+    told: ProbeServicer
     database: Database
     running: RunningServer
     channel: grpc.Channel
@@ -109,7 +109,7 @@ class Probe:
         }[rpc_name]
         stub = getattr(rpc, f"Subscription{kind}ServiceStub")(self.channel)
         if who:
-            sent.setdefault("authorization", basic(who))
+            sent.setdefault("authorization", build_basic(who))
         metadata = [(name.replace("_", "-"), value) for name, value in sent.items()]
         answer, call = getattr(stub, rpc_name).with_call(
             request, timeout=timeout, metadata=metadata
@@ -149,7 +149,7 @@ def probe(
     with database.write() as tx:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
-    told = Told()  # type: ignore[abstract]  # its other RPCs are not called
+    told = ProbeServicer()  # type: ignore[abstract]  # its other RPCs are not called
     service = Service(
         name="probe",
         listen=listen,

@@ -26,7 +26,7 @@ REFUSALS: list[type[Refusal]] = [
 ]
 
 
-def raising(refusal: BaseException) -> Callable[[], None]:
+def build_raiser(refusal: BaseException) -> Callable[[], None]:
     """Something that raises."""
 
     def act() -> None:
@@ -37,7 +37,7 @@ def raising(refusal: BaseException) -> Callable[[], None]:
 
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_a_refusal_arrives_as_it_was_raised(told: Probe, kind: type[Refusal]) -> None:
-    failure = told.refusal(act=raising(kind("Not now: ü.")))
+    failure = told.refusal(act=build_raiser(kind("Not now: ü.")))
     code = StatusCode[kind.code.name]
     assert failure == Failure(code, kind.reason, "Not now: ü.", (), {}, ())
 
@@ -68,7 +68,7 @@ def test_reason_faults_metadata_and_detail_arrive(told: Probe) -> None:
     over = OverDelivery(items=[OverDeliveredItem(cart_item_reference_uuid="u", remaining_boxes=0)])
     faults = (Fault("rx.left_eye.axis", "Must be 1 to 180."), Fault("", "Und überhaupt."))
     refusal = Invalid("No.", reason="OTHER", faults=faults, metadata={"a": "b,c"}, detail=over)
-    failure = told.refusal(act=raising(refusal))
+    failure = told.refusal(act=build_raiser(refusal))
     assert (failure.reason, failure.faults, failure.metadata) == ("OTHER", faults, {"a": "b,c"})
     found = OverDelivery()
     (detail,) = failure.details
@@ -80,7 +80,7 @@ def test_reason_faults_metadata_and_detail_arrive(told: Probe) -> None:
 @pytest.mark.parametrize("path", ["services.0", "p" * 300])
 def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: str) -> None:
     faults = [Fault(f"{path}.{index}", message) for index in range(1000)]
-    failure = told.refusal(act=raising(Invalid("The request breaks rules.", faults=faults)))
+    failure = told.refusal(act=build_raiser(Invalid("The request breaks rules.", faults=faults)))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
     *listed, last = failure.faults
     assert len(listed) >= 5
@@ -92,13 +92,13 @@ def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: 
 
 def test_a_long_path_and_a_long_message_are_cut(told: Probe) -> None:
     fault = Fault("p" * (MAX_PATH_LENGTH + 100), "m" * (MAX_MESSAGE_LENGTH + 100))
-    failure = told.refusal(act=raising(Invalid("No.", faults=[fault])))
+    failure = told.refusal(act=build_raiser(Invalid("No.", faults=[fault])))
     assert failure.faults == (Fault("p" * MAX_PATH_LENGTH, "m" * MAX_MESSAGE_LENGTH),)
     assert (MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH) == (200, 300)
 
 
 def test_a_refusal_without_faults_lists_none(told: Probe) -> None:
-    assert told.refusal(act=raising(NotFound("No such thing."))).faults == ()
+    assert told.refusal(act=build_raiser(NotFound("No such thing."))).faults == ()
 
 
 def test_a_failure_that_is_not_ours_has_no_reason(told: Probe) -> None:

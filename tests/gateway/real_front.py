@@ -143,7 +143,7 @@ def gunicorn(
         )
     front = Front(process, ("127.0.0.1", 0), output)
     try:
-        front.address = ("127.0.0.1", _port(front))
+        front.address = ("127.0.0.1", _find_port(front))
         yield front
     finally:
         front.hang_up()
@@ -155,7 +155,7 @@ def gunicorn(
             process.wait()
 
 
-def _port(front: Front) -> int:
+def _find_port(front: Front) -> int:
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and front.process.poll() is None:
         if found := re.search(r"Listening at: https?://127.0.0.1:(\d+)", front.lines()):

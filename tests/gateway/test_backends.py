@@ -14,10 +14,10 @@ from werkzeug.test import TestResponse
 from chassis.errors import Busy, Overloaded, Refusal
 from tests.chassis.probe import Probe, probe
 from tests.gateway.front import GET, POST, front
-from tests.serving import basic
+from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[2]
-CALLER = {"Authorization": basic("somebody")}
+CALLER = {"Authorization": build_basic("somebody")}
 KEY = {"Idempotency-Key": "k"}
 
 
@@ -36,7 +36,7 @@ def client(told: Probe) -> Iterator[FlaskClient]:
 
 
 # As a server that is going away refuses: a service of ours that is full says OVERLOADED.
-AWAY = Overloaded("Not now.", reason="AWAY")
+SERVICE_AWAY = Overloaded("Not now.", reason="AWAY")
 
 
 def refuse_calls(told: Probe, times: int, refusal: Refusal) -> list[int]:
@@ -53,13 +53,13 @@ def refuse_calls(told: Probe, times: int, refusal: Refusal) -> list[int]:
 
 
 def test_a_read_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refuse_calls(told, 2, AWAY)
+    calls = refuse_calls(told, 2, SERVICE_AWAY)
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 200
     assert len(calls) == 3
 
 
 def test_a_write_with_a_key_is_repeated(told: Probe, client: FlaskClient) -> None:
-    calls = refuse_calls(told, 1, AWAY)
+    calls = refuse_calls(told, 1, SERVICE_AWAY)
     assert client.post(POST["subscriptions"], headers={**CALLER, **KEY}).status_code == 201
     assert len(calls) == 2
 
@@ -73,7 +73,7 @@ def test_a_write_without_a_key_is_never_repeated(told: Probe, client: FlaskClien
 
 
 def test_repeating_ends(told: Probe, client: FlaskClient) -> None:
-    calls = refuse_calls(told, 99, AWAY)
+    calls = refuse_calls(told, 99, SERVICE_AWAY)
     assert client.get(GET["subscriptions"], headers=CALLER).status_code == 503
     assert len(calls) == 4
 

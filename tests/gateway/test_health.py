@@ -16,7 +16,7 @@ from tests.gateway.front import CALLER, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served
 
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-LATE = (
+TOO_LATE_TEXT = (
     "The service took too long. Whether a write was made is unknown: "
     "repeat it with the same Idempotency-Key."
 )
@@ -114,7 +114,7 @@ def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
     assert (late.status_code, late.content_type) == (504, "application/json")
-    assert read_faults("subscriptions", late) == [(None, LATE)]
+    assert read_faults("subscriptions", late) == [(None, TOO_LATE_TEXT)]
     front_line = next(line for line in lines() if line["event"] == "request")
     assert (front_line["status"], front_line["reason"]) == (504, "DEADLINE_EXCEEDED")
 

@@ -53,7 +53,7 @@ def begin_tls(front: Front, authority: trustme.CA) -> ssl.SSLSocket:
     return client
 
 
-def client_hello() -> bytes:
+def build_client_hello() -> bytes:
     """The first bytes of a handshake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="x")
@@ -63,7 +63,7 @@ def client_hello() -> bytes:
 
 
 def test_handshakes_that_stall_stop_nobody(secure: Front, authority: trustme.CA) -> None:
-    hello = client_hello()
+    hello = build_client_hello()
     stalled = [secure.connect() for _ in range(24)]
     for number, client in enumerate(stalled):
         client.sendall(hello[: 20 * (number % 3)])

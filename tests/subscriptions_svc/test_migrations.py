@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.store.migrations import migrate, schema_differences
+from chassis.store.migrations import find_schema_differences, migrate
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc.__main__ import SERVICE
 from tests.serving import Served, to_version
@@ -43,7 +43,7 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
         older = tx.execute(kept, {"id": made.id}).scalar_one()
     assert f"nunez {unique}\n612 000 345\n" in older
     migrate(subscriptions.database, SERVICE.migrations)
-    assert schema_differences(subscriptions.database, SERVICE.metadata) == []
+    assert find_schema_differences(subscriptions.database, SERVICE.metadata) == []
     assert subscriptions.rows()["subscription_words"] == words
     assert search_ids(subscriptions, unique) == wanted
 

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict, Parse, ParseError
 from google.protobuf.message import Message
 
 from bench.peers.by_the_book.errors import decode_orders_error, decode_subscriptions_error
-from bench.peers.refusals import Refusal, orders_error
+from bench.peers.refusals import Refusal, build_orders_error
 from protos import orders_pb2, subscriptions_pb2
 from protos.orders_pb2_grpc import OrderServiceStub
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
@@ -61,7 +61,7 @@ def read_body(message: M) -> M:
     try:
         return Parse(request.get_data(), message)
     except ParseError as error:
-        raise orders_error(400, str(error)) from None
+        raise build_orders_error(400, str(error)) from None
 
 
 def call_options() -> dict[str, Any]:

@@ -6,12 +6,12 @@ import pytest
 
 from bench.load import generator
 from bench.load.generator import Load, Result
-from bench.load.http1 import content_length
-from bench.scenarios.bodies import PLACEHOLDER, http_request
+from bench.load.http1 import read_content_length
+from bench.scenarios.bodies import PLACEHOLDER, build_http_request
 from bench.scenarios.scenario import CreateOverHttp, ReadOverHttp
 from tests.bench.load.servers import CLOSE, serving
 
-GET = http_request("GET", "/")
+GET = build_http_request("GET", "/")
 
 
 def test_a_closed_loop_sends_as_many_requests_as_were_asked() -> None:
@@ -102,7 +102,7 @@ def test_a_document_that_changes_is_a_broken_promise() -> None:
 
 def test_each_request_has_a_key_of_its_own() -> None:
     scenario = CreateOverHttp(
-        ("127.0.0.1", 1), http_request("POST", "/", {}, {"key": PLACEHOLDER.decode()}), 201
+        ("127.0.0.1", 1), build_http_request("POST", "/", {}, {"key": PLACEHOLDER.decode()}), 201
     )
     assert scenario.request(7).endswith(b'{"key": "%032d"}' % 7)
     assert len({scenario.request(number) for number in range(50)}) == 50
@@ -121,6 +121,6 @@ def test_a_percentile_is_the_latency_that_so_many_did_not_exceed(
 
 def test_a_length_is_found_whatever_its_case() -> None:
     head = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-LENGTH: 12\r\nX: y\r\n\r\n"
-    assert content_length(head) == 12
+    assert read_content_length(head) == 12
     with pytest.raises(ConnectionError, match="without Content-Length"):
-        content_length(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        read_content_length(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

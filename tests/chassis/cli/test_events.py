@@ -22,7 +22,7 @@ from chassis.cli.service import command_line
 from chassis.store.database import Database
 from orders_svc.__main__ import SERVICE
 from tests.chassis.events.outboxes import Box, wait_until
-from tests.chassis.events.receiver import Receiver, hang, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang
 
 ROOT = Path(__file__).parents[3]
 
@@ -83,7 +83,7 @@ def service(url: str, *words: str, private: str = "on", **environment: str) -> I
         yield started
 
 
-def stopped(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
+def stop_process(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
     """Stop a process; return what it logged."""
     started.send_signal(signal.SIGTERM)
     said = started.communicate(timeout=20)[0]
@@ -124,7 +124,7 @@ def test_an_event_is_delivered_again_with_the_same_id(
         wait_until(lambda: box.states(unique) == ["delivered"])
         assert run(url, "events", "replay", id_) == (0, "1 to be delivered\n")
         wait_until(lambda: len(partner.received) == 2 and box.states(unique) == ["delivered"])
-        said = stopped(dispatcher)
+        said = stop_process(dispatcher)
     assert partner.ids() == [id_, id_]
     assert [line["event"] for line in said] == ["delivery", "delivery", "stopped"]
 
@@ -190,7 +190,7 @@ def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> N
     with service(url) as serving:
         id_ = box.add(unique)
         wait_until(lambda: box.states(unique) == ["delivered"])
-        said = stopped(serving)
+        said = stop_process(serving)
     assert partner.ids() == [id_]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
 
@@ -205,7 +205,7 @@ def test_with_the_dispatcher_off_any_number_of_others_deliver_each_event_once(
             wait_until(lambda: set(box.states(unique)) == {"delivered"})
         box.add(unique)
         time.sleep(1.5)
-        assert [line["event"] for line in stopped(serving)] == ["stopped"]
+        assert [line["event"] for line in stop_process(serving)] == ["stopped"]
     assert sorted(partner.ids()) == sorted(map(str, ids))
 
 
@@ -226,14 +226,14 @@ def test_a_signal_lets_the_delivery_at_work_finish(
 ) -> None:
     def slow(handler: Any) -> None:
         time.sleep(1)
-        status(200)(handler)
+        answer_status(200)(handler)
 
     partner.answers = [slow]
     box.put(unique, url=partner.url)
     with service(url) as serving:
         box.add(unique)
         wait_until(lambda: len(partner.received) == 1)
-        said = stopped(serving)
+        said = stop_process(serving)
     assert box.states(unique) == ["delivered"]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
 
@@ -250,7 +250,7 @@ def run_out(box: Box, owner: str) -> None:
 def test_a_service_killed_during_a_delivery_delivers_it_again(
     url: str, box: Box, partner: Receiver, unique: str
 ) -> None:
-    partner.answers = [hang, status(200)]
+    partner.answers = [hang, answer_status(200)]
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
     with service(url) as serving:

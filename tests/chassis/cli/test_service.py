@@ -22,13 +22,13 @@ from sqlalchemy import text
 
 from chassis.cli.service import command_line
 from chassis.store.database import Database
-from chassis.store.migrations import is_current, schema_differences
+from chassis.store.migrations import find_schema_differences, is_current
 from orders_svc.__main__ import SERVICE
 from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests import postgres
 from tests.orders_svc.bodies import example, request
-from tests.serving import basic
+from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
 OPTICIAN = ("user-email", "optician@example.com")
@@ -113,7 +113,7 @@ def test_it_works(service: Process) -> None:
     assert service.lines[0]["event"] == "listening"
     assert service.lines[0]["address"] == service.address
     labs = service.call(
-        "ListLabs", ListLabsRequest(), ("authorization", basic("demo-client")), OPTICIAN
+        "ListLabs", ListLabsRequest(), ("authorization", build_basic("demo-client")), OPTICIAN
     )
     assert len(labs.data) == 2
 
@@ -124,7 +124,7 @@ def test_two_migrate_at_once_and_one_again(empty: str) -> None:
     assert run(empty, "migrate").exit_code == 0
     database = Database(empty)
     assert is_current(database, SERVICE.migrations)
-    assert schema_differences(database, SERVICE.metadata) == []
+    assert find_schema_differences(database, SERVICE.metadata) == []
     database.close()
 
 
@@ -217,7 +217,7 @@ def test_a_database_that_does_not_answer_is_told() -> None:
 def test_a_signal_lets_the_call_at_work_finish(
     url: str, engine: str, number: signal.Signals
 ) -> None:
-    metadata = [("authorization", basic("demo-client")), OPTICIAN]
+    metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
     database = Database(url)
     with serving(url) as leaving, ThreadPoolExecutor(1) as pool:
         with database.write() as tx:

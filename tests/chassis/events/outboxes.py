@@ -26,7 +26,7 @@ class Box:
     outbox: Outbox = tables.outbox
     now: datetime = START
 
-    def later(self, **spans: float) -> datetime:
+    def move_on(self, **spans: float) -> datetime:
         """Move on."""
         self.now += timedelta(**spans)
         return self.now

@@ -24,7 +24,7 @@ class Received:
 Answering = Callable[["Handler"], None]
 
 
-def status(code: int, **headers: str) -> Answering:
+def answer_status(code: int, **headers: str) -> Answering:
     """Answer with a status."""
 
     def answer(handler: "Handler") -> None:
@@ -39,7 +39,7 @@ def status(code: int, **headers: str) -> Answering:
 
 def redirect(code: int, location: str) -> Answering:
     """Send the caller on."""
-    return status(code, Location=location)
+    return answer_status(code, Location=location)
 
 
 def hang(handler: "Handler") -> None:
@@ -62,14 +62,14 @@ def drip(handler: "Handler") -> None:
         handler.wfile.write(b"a")
 
 
-def endless(handler: "Handler") -> None:
+def answer_endlessly(handler: "Handler") -> None:
     """Acknowledge, and never stop telling."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
     while not handler.receiver.closing.is_set():
         handler.wfile.write(b"a" * 65536)
 
 
-def nonsense(handler: "Handler") -> None:
+def answer_nonsense(handler: "Handler") -> None:
     """Speak another protocol."""
     handler.wfile.write(b"220 mail.example ESMTP\r\n")
 
@@ -79,7 +79,7 @@ class Receiver:
     """What was received, and what is answered: one answer after the other, the last one again."""
 
     url: str = ""
-    answers: list[Answering] = field(default_factory=lambda: [status(204)])
+    answers: list[Answering] = field(default_factory=lambda: [answer_status(204)])
     at: dict[str, Answering] = field(default_factory=dict)  # by path, before the others
     received: list[Received] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)

@@ -11,14 +11,14 @@ from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import BACKOFF
 from tests.chassis.events.outboxes import Box
-from tests.chassis.events.receiver import Receiver, hang, redirect, reset, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, reset
 from tests.chassis.logs import capture_log
 
 
 def test_it_works(box: Box, partner: Receiver, unique: str) -> None:
     box.put(unique, url=partner.url, headers={"X-Key": "k"})
     id_ = box.add(unique, body='{"größe":1}')
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     box.deliver()
     (received,) = partner.received
     assert received.headers["webhook-id"] == id_
@@ -48,13 +48,13 @@ def test_an_answer_500_is_tried_again_with_the_same_id(
 ) -> None:
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
     assert box.last(unique) == ("pending", 1, 500, "status")
-    box.later(seconds=9)
+    box.move_on(seconds=9)
     box.deliver()
     assert len(partner.received) == 1
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     box.deliver()
     assert box.last(unique) == ("delivered", 2, 200, None)
     assert partner.ids() == [id_, id_]
@@ -65,7 +65,7 @@ def test_an_answer_500_is_tried_again_with_the_same_id(
 def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: str) -> None:
     box.put(unique, url=partner.url)
     box.add(unique)
-    partner.answers = [status(503)]
+    partner.answers = [answer_status(503)]
     began, tried = box.now, []
     while box.states(unique) == ["pending"]:
         box.now = box.rows(unique)[0].due_at
@@ -78,10 +78,10 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
 
 
 def test_pauses_are_spread() -> None:
-    assert BACKOFF.delay(1, 0) == timedelta(seconds=8)
-    assert BACKOFF.delay(1, 0.5) == timedelta(seconds=10)
-    assert BACKOFF.delay(1, 1) == timedelta(seconds=12)
-    assert BACKOFF.delay(10, 1) == timedelta(hours=14.4)
+    assert BACKOFF.compute_delay(1, 0) == timedelta(seconds=8)
+    assert BACKOFF.compute_delay(1, 0.5) == timedelta(seconds=10)
+    assert BACKOFF.compute_delay(1, 1) == timedelta(seconds=12)
+    assert BACKOFF.compute_delay(10, 1) == timedelta(hours=14.4)
 
 
 def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> None:
@@ -115,7 +115,7 @@ def test_501_declines_the_event_and_the_next_one_comes(
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [status(501), status(200)]
+    partner.answers = [answer_status(501), answer_status(200)]
     box.deliver()
     assert box.states(unique) == ["declined", "delivered"]
     assert box.rows(unique)[0].ended_at == box.now
@@ -127,7 +127,7 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     box.put(unique, url=partner.url)
     for stream in ("a", "a", "b"):
         box.add(unique, stream)
-    partner.answers = [status(410)]
+    partner.answers = [answer_status(410)]
     box.deliver()
     assert box.endpoint(unique).disabled_at == box.now
     assert box.states(unique) == ["cancelled"] * 3
@@ -138,7 +138,7 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     box.deliver()
     assert len(partner.received) <= 2
 
-    partner.answers, partner.received = [status(200)], []
+    partner.answers, partner.received = [answer_status(200)], []
     box.put(unique, url=f"{partner.url}/new")
     with box.database.write() as tx:
         assert box.outbox.replay_all(tx, unique, ["cancelled"], box.now) == 4
@@ -153,7 +153,7 @@ def test_some_who_hear_410_at_once(box: Box, partner: Receiver, unique: str) -> 
 
     def gone(handler: Any) -> None:
         together.wait(20)
-        status(410)(handler)
+        answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     for stream in ("a", "b", "c", "d"):
@@ -168,7 +168,7 @@ def test_410_of_a_url_that_was_replaced_meanwhile_is_a_failure(
 ) -> None:
     def replaced(handler: Any) -> None:
         box.put(unique, url=f"{partner.url}/new")
-        status(410)(handler)
+        answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     box.add(unique)
@@ -195,13 +195,13 @@ def test_the_order_of_a_stream_is_kept_while_one_fails(
 ) -> None:
     box.put(unique, url=partner.url)
     one, two, three = (box.add(unique, "a") for _ in range(3))
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
     assert partner.ids() == [one]
     other = box.add(unique, "b")
     box.deliver()
     assert partner.ids() == [one, other]
-    box.later(seconds=10)
+    box.move_on(seconds=10)
     box.deliver()
     assert partner.ids() == [one, other, one, two, three]
 
@@ -213,7 +213,7 @@ def test_an_event_that_is_given_up_lets_the_next_one_go(
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
     assert box.states(unique) == ["dead", "delivered"]
 
@@ -224,7 +224,7 @@ def test_one_line_is_logged_and_tells_nothing_of_the_event(
     url = f"{partner.url}?token=secret-in-query"
     box.put(unique, url=url, headers={"X-Key": "secret-in-header"})
     id_ = box.add(unique, "secret-stream", body='{"name":"Ada"}')
-    partner.answers = [status(500)]
+    partner.answers = [answer_status(500)]
     with capture_log() as lines:
         box.deliver()
     (line,) = lines()

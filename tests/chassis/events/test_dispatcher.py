@@ -13,7 +13,7 @@ from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from chassis.store.database import Database
 from tests.chassis.events.outboxes import Box, wait_until
-from tests.chassis.events.receiver import Receiver, hang, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang
 from tests.chassis.logs import capture_log
 
 
@@ -64,7 +64,7 @@ def test_a_lease_that_ran_out_is_delivered_again(box: Box, partner: Receiver, un
     box.lease(unique)  # by one that dies
     box.deliver()
     assert partner.received == []
-    box.later(seconds=60)
+    box.move_on(seconds=60)
     box.deliver()
     assert partner.ids() == [id_]
     assert box.last(unique) == ("delivered", 2, 204, None)
@@ -72,9 +72,9 @@ def test_a_lease_that_ran_out_is_delivered_again(box: Box, partner: Receiver, un
 
 def test_who_lost_the_lease_records_nothing(box: Box, partner: Receiver, unique: str) -> None:
     def late(handler: Any) -> None:
-        box.later(seconds=60)
+        box.move_on(seconds=60)
         assert len(box.lease(unique)) == 1
-        status(500)(handler)
+        answer_status(500)(handler)
 
     box.put(unique, url=partner.url)
     box.add(unique)
@@ -97,7 +97,7 @@ def test_an_outcome_that_cannot_be_recorded_is_delivered_again(
         broken.setattr(box.outbox, "settle", busy)
         box.deliver()
     assert [(line["outcome"], line["reason"]) for line in lines()] == [("not recorded", "BUSY")]
-    box.later(seconds=60)
+    box.move_on(seconds=60)
     box.deliver()
     assert partner.ids() == [id_, id_]
     assert box.states(unique) == ["delivered"]
@@ -167,13 +167,13 @@ def test_stopping_waits_for_what_is_at_work(box: Box, partner: Receiver, unique:
     def slow(handler: Any) -> None:
         reached.set()
         leave.wait(10)
-        status(200)(handler)
+        answer_status(200)(handler)
 
     box.now = box.now.now(box.now.tzinfo)
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [slow, status(500)]
+    partner.answers = [slow, answer_status(500)]
     at_work = Dispatcher(box.database, box.outbox, Courier(private=True))
     at_work.start()
     assert reached.wait(10)

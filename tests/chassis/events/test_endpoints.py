@@ -6,7 +6,7 @@ import pytest
 from marshmallow import ValidationError
 
 from chassis.errors import NotFound
-from chassis.events.endpoints import decode_secret, new_signing_secret
+from chassis.events.endpoints import decode_secret, generate_signing_secret
 from chassis.validation import flatten
 from tests.chassis.events.outboxes import SCHEMA, Box
 
@@ -14,7 +14,7 @@ URL = "https://partner.example/events?a=1"
 
 
 def test_it_works(box: Box, unique: str) -> None:
-    secret = new_signing_secret()
+    secret = generate_signing_secret()
     box.put(unique, url=URL, headers={"X-Key": "a b"}, secret=secret, events=["thing.moved"])
     assert tuple(box.endpoint(unique)) == (
         unique,
@@ -32,7 +32,7 @@ def test_a_secret_that_no_file_names_is_made_once(box: Box, unique: str) -> None
     assert len(decode_secret(made)) == 32
     box.put(unique, url=f"{URL}&b=2")
     assert box.endpoint(unique).secret == made
-    box.put(unique, url=URL, secret=(given := new_signing_secret()))
+    box.put(unique, url=URL, secret=(given := generate_signing_secret()))
     assert box.endpoint(unique).secret == given != made
 
 

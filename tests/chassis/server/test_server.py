@@ -18,20 +18,20 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import insert
 
 from chassis import context as calls
-from chassis.context import Account, caller, current_call
+from chassis.context import Account, get_caller, get_current_call
 from chassis.errors import NotFound
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, THREADS
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import SERVICES, Probe, notes, probe
-from tests.serving import basic
+from tests.serving import build_basic
 
 GET = f"/{SERVICES[0]}/GetSubscription"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def health(told: Probe, service: str = "", timeout: float = 2) -> Any:
+def check_health(told: Probe, service: str = "", timeout: float = 2) -> Any:
     stub = health_pb2_grpc.HealthStub(told.channel)
     return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status
 
@@ -42,7 +42,7 @@ def held(told: Probe, calls_held: int) -> Iterator[list[Any]]:
     go = threading.Event()
     told.told.act = lambda: go.wait(10)
     get: Any = told.channel.unary_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+    metadata = [("authorization", build_basic("somebody"))]
     try:
         yield [get.future(b"", timeout=15, metadata=metadata) for _ in range(calls_held)]
     finally:
@@ -70,10 +70,10 @@ def test_it_works(told: Probe) -> None:
 
 def test_a_servicer_knows_its_caller(told: Probe) -> None:
     seen: list[Any] = []
-    told.call(act=lambda: seen.extend([caller(), current_call().rpc]))
+    told.call(act=lambda: seen.extend([get_caller(), get_current_call().rpc]))
     assert seen == [Account(1, "somebody", "client"), GET]
     with pytest.raises(LookupError):
-        caller()
+        get_caller()
 
 
 @pytest.mark.parametrize("asked", ["A.b_c-9", "x" * 128, "0"])
@@ -140,15 +140,15 @@ def test_a_refusal_is_logged_with_its_reason_and_without_its_text(told: Probe) -
         "Basic /w==",
         "Basic AA==",
         "Bearer c29tZWJvZHk6c29tZWJvZHktc2VjcmV0",
-        basic("somebody", "wrong"),
-        basic("nobody"),
-        basic("SOMEBODY", "somebody-secret"),
+        build_basic("somebody", "wrong"),
+        build_basic("nobody"),
+        build_basic("SOMEBODY", "somebody-secret"),
         "Basic c29tZWJvZHk6",
         "Basic bm9ib2R5Og==",
-        basic("some body"),
-        basic("x" * 65),
-        basic("é"),
-        basic("somebody") + " x",
+        build_basic("some body"),
+        build_basic("x" * 65),
+        build_basic("é"),
+        build_basic("somebody") + " x",
     ],
 )
 def test_a_caller_without_name_and_secret_is_refused(told: Probe, authorization: str) -> None:
@@ -158,7 +158,7 @@ def test_a_caller_without_name_and_secret_is_refused(told: Probe, authorization:
 
 
 def test_the_scheme_may_be_written_in_any_case(told: Probe) -> None:
-    told.call(act=lambda: None, authorization=basic("somebody").replace("Basic", "bAsIc"))
+    told.call(act=lambda: None, authorization=build_basic("somebody").replace("Basic", "bAsIc"))
 
 
 def test_only_staff_may_call_the_desk_and_only_clients_the_rest(told: Probe) -> None:
@@ -206,7 +206,7 @@ def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
             go.wait(5)
 
     told.told.act = work
-    metadata = [("authorization", basic("somebody"))]
+    metadata = [("authorization", build_basic("somebody"))]
     with capture_log() as lines:
         get: Any = told.channel.unary_unary(GET)
         future = get.future(b"", metadata=metadata)
@@ -224,7 +224,7 @@ def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
 
 def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> None:
     seen: list[float] = []
-    told.call(act=lambda: seen.append(current_call().seconds_left()), timeout=None)
+    told.call(act=lambda: seen.append(get_current_call().get_seconds_left()), timeout=None)
     told.call(timeout=1000)
     told.call(timeout=5)
     assert [round(left, 0) for left in seen] == [30, 30, 5]
@@ -242,15 +242,15 @@ def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> No
 
 
 def test_health_is_told_for_each_service_by_its_full_name(told: Probe) -> None:
-    assert [health(told, name) for name in ("", *SERVICES)] == [SERVING] * 3
+    assert [check_health(told, name) for name in ("", *SERVICES)] == [SERVING] * 3
     with pytest.raises(grpc.RpcError) as raised:
-        health(told, "SubscriptionService")
+        check_health(told, "SubscriptionService")
     assert raised.value.code() is StatusCode.NOT_FOUND
 
 
 def test_health_answers_while_all_threads_are_at_work(told: Probe) -> None:
     with held(told, THREADS[True] * 3) as futures:
-        assert health(told) == SERVING
+        assert check_health(told) == SERVING
         watch = health_pb2_grpc.HealthStub(told.channel).Watch(health_pb2.HealthCheckRequest())
         assert next(iter(watch)).status == SERVING
         watch.cancel()
@@ -278,7 +278,7 @@ def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> N
         for _ in range(10):
             told.running.health.set(name, SERVING)
         going.join()
-    assert health(told, name) == SERVING
+    assert check_health(told, name) == SERVING
 
 
 def test_grpc_knows_every_option_that_it_is_given() -> None:
@@ -326,7 +326,7 @@ def test_a_stop_waits_for_the_call_at_work_and_refuses_new_ones(tmp_path: Path) 
         assert begun.wait(5)
         stopping = pool.submit(told.running.stop, 5)
         time.sleep(0.2)
-        assert health(told) == NOT_SERVING
+        assert check_health(told) == NOT_SERVING
         assert first.result()[0].id == "s1"
         stopping.result()
         failure = told.refusal(act=lambda: None, timeout=1)

@@ -15,7 +15,7 @@ from chassis.server import interceptor, reflection
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import THREADS
 from tests.chassis.probe import Probe, probe
-from tests.serving import basic
+from tests.serving import build_basic
 
 GET = "/optigate.subscriptions.v1.SubscriptionService/GetSubscription"
 REFLECT = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
@@ -49,7 +49,7 @@ def silence() -> Iterator[Silence]:
 
 def test_calls_whose_message_never_comes_are_cancelled(told: Probe, silence: Silence) -> None:
     call: Any = told.channel.stream_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+    metadata = [("authorization", build_basic("somebody"))]
     futures = [call.future(iter(silence), timeout=60, metadata=metadata) for _ in range(20)]
     assert told.call(act=lambda: None, timeout=60)[0].id == "s1"
     assert {future.code() for future in futures[: THREADS[True]]} == {StatusCode.CANCELLED}
@@ -58,7 +58,7 @@ def test_calls_whose_message_never_comes_are_cancelled(told: Probe, silence: Sil
 def test_a_call_without_a_message_is_refused(told: Probe) -> None:
     call: Any = told.channel.stream_unary(GET)
     with pytest.raises(grpc.RpcError) as raised:
-        call(iter(()), timeout=60, metadata=[("authorization", basic("somebody"))])
+        call(iter(()), timeout=60, metadata=[("authorization", build_basic("somebody"))])
     assert raised.value.code() is StatusCode.INVALID_ARGUMENT
     assert raised.value.details() == "The call has no message."
 
@@ -94,7 +94,7 @@ def test_a_full_service_answers_probes_and_counts_only_its_own_calls(told: Probe
     go = threading.Event()
     told.told.act = lambda: go.wait(60)
     get: Any = told.channel.unary_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+    metadata = [("authorization", build_basic("somebody"))]
     futures = [get.future(b"", timeout=60, metadata=metadata) for _ in range(MAX_CALLS)]
     try:
         refused = told.refusal(timeout=20)

@@ -56,7 +56,7 @@ def lose(tx: Connection) -> None:
     raise ValueError("lost")
 
 
-def kept(database: Database) -> list[int]:
+def list_kept(database: Database) -> list[int]:
     with database.read() as tx:
         return list(tx.execute(select(notes.c.number).order_by(notes.c.number)).scalars())
 
@@ -68,7 +68,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
+def write_together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
     """Each act in a write of its own, all of one group, in this order; return what each raised."""
     began = threading.Event()
 
@@ -98,14 +98,14 @@ def together(database: Database, *acts: Act, single: bool = False) -> list[type 
 
 
 def test_those_who_wait_share_a_commit(database: Database, commits: list[int]) -> None:
-    assert together(database, put(1), put(2), put(3)) == [None, None, None]
-    assert kept(database) == [1, 2, 3]
+    assert write_together(database, put(1), put(2), put(3)) == [None, None, None]
+    assert list_kept(database) == [1, 2, 3]
     assert len(commits) == 1
 
 
 def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int]) -> None:
     for number in range(3):
-        assert together(database, put(number)) == [None]
+        assert write_together(database, put(number)) == [None]
     assert len(commits) == 3
 
 
@@ -121,26 +121,26 @@ def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int
 def test_who_fails_takes_back_his_own_part_only(
     database: Database, acts: list[Act], raised: list[Any], left: list[int]
 ) -> None:
-    assert together(database, *acts) == raised
-    assert kept(database) == left
-    assert together(database, put(50)) == [None]
+    assert write_together(database, *acts) == raised
+    assert list_kept(database) == left
+    assert write_together(database, put(50)) == [None]
 
 
 @pytest.mark.parametrize("acts", [[again, put(1), put(2)], [put(1), again, put(2)]])
 def test_single_statements_share_a_commit_and_fail_alone(
     database: Database, commits: list[int], acts: list[Act]
 ) -> None:
-    assert together(database, put(7)) == [None]
-    raised = together(database, *acts, single=True)
+    assert write_together(database, put(7)) == [None]
+    raised = write_together(database, *acts, single=True)
     assert raised == [IntegrityError if act is again else None for act in acts]
-    assert kept(database) == [1, 2, 7]
+    assert list_kept(database) == [1, 2, 7]
     assert len(commits) == 2
 
 
 def test_a_single_statement_that_loses_the_transaction_is_told_to_all(database: Database) -> None:
-    raised = together(database, put(1), lose, put(3), single=True)
+    raised = write_together(database, put(1), lose, put(3), single=True)
     assert raised == [Overloaded, Overloaded, None]
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
 def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
@@ -148,16 +148,16 @@ def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
         raise OSError("disk")
 
     event.listen(database.engine, "commit", full)
-    assert together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
+    assert write_together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
     event.remove(database.engine, "commit", full)
-    assert kept(database) == []
-    assert together(database, put(50)) == [None]
+    assert list_kept(database) == []
+    assert write_together(database, put(50)) == [None]
 
 
 def test_a_transaction_that_sqlite_gave_up_is_told_to_all(database: Database) -> None:
-    raised = together(database, put(1), lose, put(3))
+    raised = write_together(database, put(1), lose, put(3))
     assert raised == [Overloaded, Overloaded, None]
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
 def test_who_is_refused_for_another_is_told_after_the_commit(database: Database) -> None:
@@ -173,7 +173,7 @@ def test_who_is_refused_for_another_is_told_after_the_commit(database: Database)
             with database.write() as tx:
                 refused(tx)
         except KeyError:
-            seen.append(kept(database))
+            seen.append(list_kept(database))
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as tx:
@@ -205,8 +205,8 @@ def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) 
         wrote.append(pool.submit(second))
         assert [each.result(10) for each in wrote] == [None, None]
     assert closed.is_set()
-    assert kept(database) == [1, 2]
-    assert together(database, put(3), fail, put(4)) == [None, ValueError, None]
+    assert list_kept(database) == [1, 2]
+    assert write_together(database, put(3), fail, put(4)) == [None, ValueError, None]
     connections: Any = database.engine.pool
     assert connections.checkedout() == 0
 
@@ -220,7 +220,7 @@ def test_a_store_may_be_closed_while_many_write(database: Database) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(400)))
-    assert kept(database) == list(range(400))
+    assert list_kept(database) == list(range(400))
 
 
 def test_a_connection_that_breaks_is_told_to_the_group_and_replaced(database: Database) -> None:
@@ -228,9 +228,9 @@ def test_a_connection_that_breaks_is_told_to_the_group_and_replaced(database: Da
         tx.connection.driver_connection.close()  # type: ignore[union-attr]
         raise ValueError("broken")
 
-    first, second, third = together(database, put(1), break_it, put(3))
+    first, second, third = write_together(database, put(1), break_it, put(3))
     assert (first is None, second is None, third) == (False, False, None)
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
 def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> None:
@@ -240,7 +240,7 @@ def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> No
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(write, range(500)))
-    assert kept(database) == list(range(500))
+    assert list_kept(database) == list(range(500))
     assert len(commits) <= 500
 
 
@@ -253,6 +253,6 @@ def test_a_file_that_another_process_writes_is_busy(
         put(1)(tx)
         with pytest.raises(Busy), impatient.write():
             pass
-    assert together(impatient, put(2)) == [None]
-    assert kept(impatient) == [1, 2]
+    assert write_together(impatient, put(2)) == [None]
+    assert list_kept(impatient) == [1, 2]
     impatient.close()

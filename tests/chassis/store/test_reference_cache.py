@@ -11,12 +11,12 @@ from chassis.store.database import Database
 from chassis.store.reference_cache import (
     CHECK_SECONDS,
     ReferenceCache,
-    changes_table,
+    build_changes_table,
     invalidate,
 )
 
 metadata = MetaData()
-changes = changes_table(metadata)
+changes = build_changes_table(metadata)
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from gateway.channel.headers import (
     MEMO_BLOCK_BYTES,
     MEMO_BLOCKS,
     BlockReader,
+    encode_timeout,
     request_metadata,
     request_start,
-    timeout_field,
 )
 from tests.gateway.channel.peers import HEAD, OK, literal
 
@@ -76,7 +76,7 @@ def test_what_grpc_does_not_carry_is_refused(name: str, value: str | bytes) -> N
 
 @given(some.floats(-1, 1e12))
 def test_a_timeout_has_at_most_eight_digits_and_is_never_longer(seconds: float) -> None:
-    [(_, value)] = read_back(timeout_field(seconds))
+    [(_, value)] = read_back(encode_timeout(seconds))
     number, unit = int(value[:-1]), value[-1:].decode()
     assert len(value) <= 9
     assert number >= 1

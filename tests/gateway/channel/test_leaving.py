@@ -8,13 +8,13 @@ import pytest
 
 from chassis.status import Code
 from gateway.channel import frames
-from gateway.channel.frames import frame
+from gateway.channel.frames import build_frame
 from tests.gateway.channel.conftest import Connect
 from tests.gateway.channel.peers import Link, attacked, echo, peer, sends
 
 
 def test_calls_above_the_last_id_are_made_again(connect: Connect) -> None:
-    with peer(attacked(sends(frame(frames.GOAWAY, 0, 0, bytes(8)))), echo) as at:
+    with peer(attacked(sends(build_frame(frames.GOAWAY, 0, 0, bytes(8)))), echo) as at:
         assert connect(at.target).call("Echo")
         assert at.links == 2
 
@@ -23,7 +23,7 @@ def test_refused_streams_are_made_again(connect: Connect) -> None:
     def refusing(link: Link) -> None:
         link.greet()
         number, _ = link.request()
-        link.send(frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
+        link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.answer(link.request()[0], b"again")
         link.drain()
 
@@ -36,7 +36,7 @@ def test_refused_streams_are_not_made_again_without_end(connect: Connect) -> Non
         link.greet()
         for _ in range(4):
             number, _ = link.request()
-            link.send(frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
+            link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.drain()
 
     with peer(refusing) as at:
@@ -48,7 +48,7 @@ def test_an_end_below_the_last_id_is_repeated_only_where_that_is_safe(
     connect: Connect, repeatable: bool, links: int
 ) -> None:
     def leaving(link: Link, number: int) -> None:
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.socket.shutdown(2)
 
     with peer(attacked(leaving), echo) as at:
@@ -59,7 +59,7 @@ def test_an_end_below_the_last_id_is_repeated_only_where_that_is_safe(
 
 @pytest.mark.parametrize("repeatable", [False, True])
 def test_a_reset_is_never_repeated(connect: Connect, repeatable: bool) -> None:
-    with peer(attacked(sends(lambda n: frame(3, 0, n, b"\0\0\0\2")))) as at:
+    with peer(attacked(sends(lambda n: build_frame(3, 0, n, b"\0\0\0\2")))) as at:
         assert connect(at.target).call("Echo", repeatable=repeatable).code is Code.INTERNAL
 
 
@@ -67,7 +67,7 @@ def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: 
     new = threading.Event()
 
     def leaving(link: Link, number: int) -> None:
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         assert new.wait(20)
         link.answer(number, b"old")
 
@@ -88,7 +88,7 @@ def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Con
         link.greet()
         link.answer(link.request()[0])
         number, _ = link.request()
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.drain()
         closed.set()
 
@@ -126,7 +126,9 @@ def test_pings_are_rarer_when_the_server_says_so(connect: Connect) -> None:
         began = time.monotonic()
         link.next(frames.PING)
         times.append(time.monotonic() - began)
-        link.send(frame(frames.GOAWAY, 0, 0, b"\0\0\0\1" + frames.ENHANCE_YOUR_CALM.to_bytes(4)))
+        link.send(
+            build_frame(frames.GOAWAY, 0, 0, b"\0\0\0\1" + frames.ENHANCE_YOUR_CALM.to_bytes(4))
+        )
         link.drain()
 
     def calm(link: Link) -> None:

@@ -15,7 +15,7 @@ from protos.orders_pb2 import CreateOrderRequest, SubmitOrderRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body, request
-from tests.serving import PEOPLE, USERS, Served, basic
+from tests.serving import PEOPLE, USERS, Served, build_basic
 
 USED = (Fault("Idempotency-Key", "Was used for another request; use a new key."),)
 
@@ -23,7 +23,7 @@ USED = (Fault("Idempotency-Key", "Was used for another request; use a new key.")
 def create_with_key(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, bool]:
     """The answer, and whether it is told to be a replay."""
     metadata = [
-        ("authorization", basic(PEOPLE["orders"]["client"])),
+        ("authorization", build_basic(PEOPLE["orders"]["client"])),
         ("user-email", USERS["client"]),
         ("idempotency-key", key),
     ]
@@ -127,7 +127,7 @@ def test_a_refusal_is_not_kept(orders: Served, order: Body, unique: str) -> None
 
 def test_nobody_learns_what_was_answered(orders: Served, order: Body, unique: str) -> None:
     create_with_key(orders, request(order), unique)
-    wrong = {"authorization": basic("demo-client", "wrong"), "idempotency_key": unique}
+    wrong = {"authorization": build_basic("demo-client", "wrong"), "idempotency_key": unique}
     failure = orders.refusal("CreateOrder", request(order), **wrong)
     assert failure.code is StatusCode.UNAUTHENTICATED
 

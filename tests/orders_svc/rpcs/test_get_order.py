@@ -13,7 +13,7 @@ from tests.serving import Served
 
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
 TRACED = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
-SECOND: dict[str, Any] = {"user_email": "second@example.com"}
+SECOND_USER: dict[str, Any] = {"user_email": "second@example.com"}
 VISION: Body = {
     "lab": "lab_456",
     "account_number": "7654321",
@@ -83,10 +83,13 @@ def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
 
 def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
     mine, theirs = create_order(orders, order), create_order(orders, {**order, **VISION})
-    assert fetch_order(orders, theirs, **SECOND).id == theirs
-    assert fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND)).lab == "lab_456"
+    assert fetch_order(orders, theirs, **SECOND_USER).id == theirs
+    assert (
+        fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND_USER)).lab
+        == "lab_456"
+    )
     asked = pb.GetOrderRequest(order_id=mine)
-    assert orders.refusal("GetOrder", asked, **SECOND).code is StatusCode.NOT_FOUND
+    assert orders.refusal("GetOrder", asked, **SECOND_USER).code is StatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize(

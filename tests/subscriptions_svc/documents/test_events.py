@@ -30,7 +30,7 @@ from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
-from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, run_receiver
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
@@ -89,7 +89,7 @@ def deliver(served: Served, now: datetime | None = None) -> None:
         at_work.wait_until_idle()
 
 
-def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:
+def load_form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:
     return [
         ("charset", "UTF-8"),
         ("event", name),
@@ -100,7 +100,7 @@ def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -
     ]
 
 
-def names(forms: list[Any]) -> list[str]:
+def list_names(forms: list[Any]) -> list[str]:
     return [dict(each)["event"] for each in forms]
 
 
@@ -123,7 +123,7 @@ def test_it_works(subscriptions: Served, body: Any, told: Any, partner: Receiver
     assert received.headers["content-type"] == "application/x-www-form-urlencoded"
     event_id = received.headers["webhook-id"]
     number = ("contract_number", made.contract_number)
-    assert got == form(made, "subscriptions/created", event_id, number)
+    assert got == load_form(made, "subscriptions/created", event_id, number)
     with subscriptions.database.read() as tx:
         (row,) = store.outbox.find(tx, 10, stream=made.id)
     assert (row.owner, row.state, row.attempts) == ("tienda_moderna", "delivered", 1)
@@ -144,7 +144,7 @@ def test_the_shoppers_confirmation_is_told_when_it_is_paid(
     with subscriptions.clock.at(NOON):
         pay(subscriptions, made.id)
     payment, created = told()
-    assert payment == form(
+    assert payment == load_form(
         made,
         "subscriptions/payment_status_changed",
         dict(payment)["event_id"],
@@ -168,7 +168,7 @@ def test_the_activation_is_told_with_its_moment(
     made = create_activated(subscriptions, body, NOON)
     created, activation = told()
     assert dict(created)["event"] == "subscriptions/created"
-    assert activation == form(
+    assert activation == load_form(
         made,
         "subscriptions/activated",
         dict(activation)["event_id"],
@@ -182,7 +182,7 @@ def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> 
         cancel(subscriptions, made.id)
     (got,) = told()
     event_id = dict(got)["event_id"]
-    assert got == form(made, "subscriptions/cancelled", event_id, ("updated_at", WRITTEN))
+    assert got == load_form(made, "subscriptions/cancelled", event_id, ("updated_at", WRITTEN))
 
 
 def test_a_cart_is_told_when_it_comes_into_force(
@@ -196,7 +196,7 @@ def test_a_cart_is_told_when_it_comes_into_force(
         confirm(subscriptions, made.id)
         got = told()[-1]
     event_id = dict(got)["event_id"]
-    assert got == form(made, "subscriptions/updated", event_id, ("updated_at", WRITTEN))
+    assert got == load_form(made, "subscriptions/updated", event_id, ("updated_at", WRITTEN))
 
 
 def test_boxes_are_told_of_when_asked_for(
@@ -205,7 +205,7 @@ def test_boxes_are_told_of_when_asked_for(
     made = create_confirmed(subscriptions, body)
     left, right = (lens.reference_uuid for lens in list_lenses(made))
     subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(told()) == ["subscriptions/created"]
 
     listen(subscriptions, partner, events=["subscriptions/boxes_delivered"])
     with subscriptions.clock.at(NOON):
@@ -214,7 +214,7 @@ def test_boxes_are_told_of_when_asked_for(
     cancel(subscriptions, made.id)
     got = told()[1:]
     assert got == [
-        form(
+        load_form(
             made,
             "subscriptions/boxes_delivered",
             dict(got[0])["event_id"],
@@ -238,7 +238,7 @@ def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, tol
         cancel(subscriptions, made.id)
         request = CancelSubscriptionRequest(subscription_id=made.id, reason="Again")
         assert subscriptions.refusal("CancelSubscription", request).reason == "CONFLICT"
-    assert names(told()) == [
+    assert list_names(told()) == [
         "subscriptions/created",
         "subscriptions/activated",
         "subscriptions/payment_status_changed",
@@ -253,14 +253,14 @@ def test_what_is_refused_is_not_told(subscriptions: Served, body: Any, told: Any
     set_status(subscriptions, made.id)
     request = ConfirmSubscriptionRequest(subscription_id=made.id)
     subscriptions.refusal("ConfirmSubscription", request, "staff", desk=True)
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(told()) == ["subscriptions/created"]
 
 
 def test_many_at_once_are_told_once(subscriptions: Served, body: Any, told: Any) -> None:
     made = solicit(subscriptions, body)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: confirm(subscriptions, made.id), range(8)))
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(told()) == ["subscriptions/created"]
 
 
 def test_a_key_used_twice_is_told_once(
@@ -270,7 +270,7 @@ def test_a_key_used_twice_is_told_once(
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     for _ in range(2):
         subscriptions.call("CancelSubscription", request, idempotency_key=unique)
-    assert names(told()) == ["subscriptions/cancelled"]
+    assert list_names(told()) == ["subscriptions/cancelled"]
 
 
 def test_a_reference_of_any_kind_arrives_whole(subscriptions: Served, body: Any, told: Any) -> None:
@@ -290,7 +290,7 @@ def test_without_an_endpoint_nothing_is_kept(subscriptions: Served, body: Any) -
 def test_a_type_that_is_not_wanted_is_not_sent_again(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
-    partner.answers = [status(501)]
+    partner.answers = [answer_status(501)]
     made = create_confirmed(subscriptions, body)
     assert len(told()) == 1
     deliver(subscriptions, datetime.now(UTC) + timedelta(days=3))
@@ -302,7 +302,7 @@ def test_a_type_that_is_not_wanted_is_not_sent_again(
 def test_a_redirect_is_followed_with_the_form(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
-    partner.answers = [redirect(307, "/moved"), redirect(308, "/moved/again"), status(200)]
+    partner.answers = [redirect(307, "/moved"), redirect(308, "/moved/again"), answer_status(200)]
     create_confirmed(subscriptions, body)
     told()
     assert [each.path for each in partner.received] == ["/events", "/moved", "/moved/again"]
@@ -312,7 +312,7 @@ def test_a_redirect_is_followed_with_the_form(
 def test_ten_retries_and_no_more(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
-    partner.answers = [status(500)]
+    partner.answers = [answer_status(500)]
     made = create_confirmed(subscriptions, body)
     now = datetime.now(UTC)
     for _ in range(15):
@@ -374,7 +374,7 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
     served: Served = start("subscriptions", engine)  # without a dispatcher of its own
     listen(served, partner)
     made = solicit(served, body)
-    partner.answers = [hang, status(200)]
+    partner.answers = [hang, answer_status(200)]
     url = served.database.url.render_as_string(hide_password=False)
     confirm(served, made.id)
     with process(url) as (killed, _):
@@ -396,5 +396,5 @@ def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told
     for _ in range(2):
         advance_by_time(subscriptions.database, NOON + timedelta(days=31))
     mine = [each for each in told() if dict(each)["order_ref"] == made.id]
-    assert names(mine) == ["subscriptions/created", "subscriptions/activated"]
+    assert list_names(mine) == ["subscriptions/created", "subscriptions/activated"]
     assert dict(mine[1])["activated_at"] == "2026-03-31 14:00:00.651999000 CEST +02:00"

@@ -21,7 +21,7 @@ from protos.subscriptions_pb2 import (
 )
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from tests.serving import Served, decode
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     build_activation,
     build_cancellation,
@@ -47,7 +47,10 @@ class Story:
     def __init__(self, served: Served, body: Any, seed: int) -> None:
         self.served, self.chance = served, random.Random(seed)
         served.clock.set = self.now = START
-        cart = [material(), package(lens("left", exchange_cycle=3), lens("right", box_count=1))]
+        cart = [
+            build_material(),
+            build_package(build_lens("left", exchange_cycle=3), build_lens("right", box_count=1)),
+        ]
         if self.chance.random() < 0.3:
             cart = cart[self.chance.randrange(2) :][:1]
         self.id = solicit(served, body, cart_items=cart).id
@@ -73,10 +76,10 @@ class Story:
             (2, lambda: self.passes(timedelta(hours=25))),
             (2, lambda: self.passes(timedelta(days=35))),
             (1, lambda: self.passes(timedelta(days=200))),
-            (3, lambda: self.tried(deliver_boxes(found))),
-            (3, lambda: self.tried(add_product(found))),
-            (2, lambda: self.tried(change_item(found, 0))),
-            (1, lambda: self.tried(send_sms(found))),
+            (3, lambda: self.try_call(deliver_boxes(found))),
+            (3, lambda: self.try_call(add_product(found))),
+            (2, lambda: self.try_call(change_item(found, 0))),
+            (1, lambda: self.try_call(send_sms(found))),
         ]
         weights = [weight for weight, _ in events]
         happens = self.chance.choices([event for _, event in events], weights)[0]
@@ -97,7 +100,7 @@ class Story:
         self.served.clock.set = self.now
         advance_by_time(self.served.database, self.now)
 
-    def tried(self, call: Call) -> None:
+    def try_call(self, call: Call) -> None:
         if call:
             self.call(*call)
 
@@ -142,7 +145,7 @@ def withdraw(found: Subscription) -> Call:
 
 def add_product(found: Subscription) -> Call:
     kept = [item.id for item in found.last_persisted_cart.cart_items]
-    return "UpdateProducts", build_cart_update(found.id, *kept, material(reference="ADDED"))
+    return "UpdateProducts", build_cart_update(found.id, *kept, build_material(reference="ADDED"))
 
 
 def change_item(found: Subscription, turn: int) -> Call:
@@ -157,12 +160,12 @@ def change_item(found: Subscription, turn: int) -> Call:
         if whole is not changed:
             new.append(whole.id)
         elif whole is gone:
-            new.append(material(reference="CHANGED"))
+            new.append(build_material(reference="CHANGED"))
         else:
             kept = [{"id": item.id} for item in whole.items if item is not gone]
             other = sum(item.price_with_tax.value for item in whole.items if item is not gone)
-            one = lens(gone.product_data.eye, reference="CHANGED")
-            new.append(package(one, *kept, price_with_tax=100 + other))
+            one = build_lens(gone.product_data.eye, reference="CHANGED")
+            new.append(build_package(one, *kept, price_with_tax=100 + other))
     return "UpdateProducts", build_cart_update(found.id, *new)
 
 

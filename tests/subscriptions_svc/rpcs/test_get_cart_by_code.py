@@ -8,7 +8,7 @@ from protos.subscriptions_pb2 import (
     UpdateProductsRequest,
 )
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
     confirm,
     create_activated,
@@ -96,7 +96,7 @@ def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
-    request.cart_items.add(**material())
+    request.cart_items.add(**build_material())
     with subscriptions.clock.at(NOON):
         subscriptions.call("UpdateProducts", request)
         cart = look(subscriptions, get(subscriptions, made.id).pending_cart.code)
@@ -112,7 +112,7 @@ def test_staff_confirms_and_the_page_tells(subscriptions: Served, body: Any) -> 
 
 
 def test_pieces_count_in_the_price(subscriptions: Served, body: Any) -> None:
-    glasses = material(quantity=3, price_with_tax=35000)
+    glasses = build_material(quantity=3, price_with_tax=35000)
     cart = [*body("subscription")["cart_items"], glasses]
     made = solicit(subscriptions, body, cart_items=cart)
     found = look(subscriptions, made.last_persisted_cart.code)

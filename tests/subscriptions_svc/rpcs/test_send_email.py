@@ -20,7 +20,7 @@ from tests.subscriptions_svc.links import (
     wait_for_payment,
 )
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     create_activated,
     create_confirmed,
@@ -120,7 +120,7 @@ def test_an_unknown_subscription_is_invalid_and_anothers_unauthorized(
 ) -> None:
     assert refuse_to_send(subscriptions, rpc, UNKNOWN)[0] == "INVALID"
     assert refuse_to_send(subscriptions, rpc, "no-uuid\0")[0] == "INVALID"
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     assert refuse_to_send(subscriptions, rpc, others.id)[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "")[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "staff")[0] == "FORBIDDEN"
