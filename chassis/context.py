@@ -26,7 +26,7 @@ class Account:
 
 
 class CallContext(Protocol):
-    """What a call asks of its gRPC context."""
+    """The part of a gRPC context that a call uses."""
 
     def time_remaining(self) -> float | None: ...
 
@@ -49,7 +49,7 @@ class Call:
     started: float = field(default_factory=time.monotonic)
 
     def get_seconds_left(self) -> float:
-        """The seconds that the caller still waits, at most `LONGEST`."""
+        """Return the seconds that the caller still waits, at most `MAX_CALL_SECONDS`."""
         asked = self.context.time_remaining() if self.context else None
         ours = self.started + MAX_CALL_SECONDS - time.monotonic()
         return ours if asked is None else min(asked, ours)

@@ -1,4 +1,4 @@
-"""Request bodies: how they come over the wire, how large they may be, and how they are packed."""
+"""Request bodies: reading them from the wire, their size limit and their compression."""
 
 import zlib
 from codecs import BOM_UTF8
@@ -31,7 +31,7 @@ def read_body() -> bytes:
 
 
 def _receive_body(limit: int) -> bytes:
-    """The bytes that came; a chunked body is counted while it is read."""
+    """Return the bytes received; a chunked body is counted while it is read."""
     length, stream = request.content_length, request.environ["wsgi.input"]
     if length is None:
         if not request.environ.get("wsgi.input_terminated"):

@@ -71,5 +71,5 @@ def resultant(eye: Mapping[str, Any], which: str) -> Prism | None:
 
 
 def _sum(one: float, other: float) -> float:
-    """A sum without the dust of binary fractions."""
+    """Return a sum without binary rounding errors."""
     return round(one + other, 4)

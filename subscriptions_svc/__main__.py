@@ -104,7 +104,7 @@ def check(database: Database) -> None:
 
 
 def build_commands() -> click.Group:
-    """Return the commands of every service, and those of this one."""
+    """Return the commands that every service has, and this service's own."""
     group = command_line(SERVICE)
     group.add_command(report)
     group.add_command(check)

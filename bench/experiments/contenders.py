@@ -1,4 +1,4 @@
-"""What can be measured: Optigate, its peers, and the floors, each on fresh stores."""
+"""The contenders: Optigate, its peers and the floors, each on fresh stores."""
 
 import json
 import shlex

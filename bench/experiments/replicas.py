@@ -25,9 +25,11 @@ from bench.scenarios.scenario import HttpScenario
 
 
 @click.command(help="One and several processes of the orders service on one PostgreSQL store.")
-@click.option("--count", type=click.IntRange(2), default=2, show_default=True, help="Processes.")
+@click.option(
+    "--count", type=click.IntRange(2), default=2, show_default=True, help="Number of processes."
+)
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--seconds", type=float, default=4.0, show_default=True, help="Of a round.")
+@click.option("--seconds", type=float, default=4.0, show_default=True, help="Duration of a round.")
 @CONNECTIONS
 def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores("postgresql") as make_store, ExitStack() as stack:

@@ -41,7 +41,7 @@ EARLIER_SQL = {
 @click.option("--contender", type=click.Choice(list(PRODUCTS)), default=OPTIGATE)
 @click.option("--start", type=float, default=100.0, show_default=True, help="Requests/s.")
 @click.option("--factor", type=click.FloatRange(1.01), default=1.25, show_default=True)
-@click.option("--seconds", type=float, default=5.0, show_default=True, help="Of a step.")
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="Duration of a step.")
 @CONNECTIONS
 @click.option("--steps", type=int, default=20, show_default=True, help="At most.")
 def ramp(
@@ -77,7 +77,9 @@ def ramp(
 @click.command(help="The same requests on stores of 1e3, 1e5 and 1e6 orders and deliveries.")
 @ENGINE
 @click.option("--rows", type=int, multiple=True, default=(1_000, 100_000, 1_000_000))
-@click.option("--seconds", type=float, default=4.0, show_default=True, help="Of a measurement.")
+@click.option(
+    "--seconds", type=float, default=4.0, show_default=True, help="Duration of a measurement."
+)
 @CONNECTIONS
 def sizes(engine: str, rows: tuple[int, ...], seconds: float, connections: int) -> None:
     with run_optigate(engine, ("orders", "subscriptions")) as (contender, roots):
@@ -137,7 +139,7 @@ def _execute(url: str, statement: str, **values: object) -> None:
     engine.dispose()
 
 
-@click.command(help="Many POST /v1/orders; the memory before, meanwhile and after.")
+@click.command(help="Many POST /v1/orders; memory before, during and after.")
 @ENGINE
 @click.option("--requests", type=int, default=200_000, show_default=True)
 @click.option("--seconds", type=float, default=900.0, show_default=True, help="At most.")

@@ -31,8 +31,10 @@ def measure_microseconds(work: Callable[[], Any], times: int) -> float:
     return min(timeit.repeat(work, number=times, repeat=REPEATS)) / times * 1e6
 
 
-@click.command(help="What one order costs from bytes to the store, in one process.")
-@click.option("--share", type=float, default=1.0, help="Of the usual number of repetitions.")
+@click.command(help="The cost of one order from bytes to the store, in one process.")
+@click.option(
+    "--share", type=float, default=1.0, help="Fraction of the usual number of repetitions."
+)
 def translate(share: float) -> None:
     body = json.dumps(load_demo_order()).encode()
     reader, writer = Reader(CreateOrderRequest), Writer(CreateOrderRequest)

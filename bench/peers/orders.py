@@ -1,4 +1,4 @@
-"""What the peers ask the database about an order, and what follows from the answers."""
+"""The peers' queries about an order, and their rules."""
 
 import hashlib
 import hmac

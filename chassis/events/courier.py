@@ -158,7 +158,7 @@ def _find_origin(parts: SplitResult) -> tuple[str, str | None, int]:
 
 
 def _find_target(url: str, location: str) -> str:
-    """The URL that a redirect leads to; raises Undeliverable."""
+    """The URL that a redirect leads to; raises AttemptFailed."""
     try:
         target = urldefrag(urljoin(url, location)).url
         check_url(target)

@@ -169,9 +169,9 @@ def check_url(url: str) -> None:
     if not re.fullmatch(r"[!-~]{1,2000}", url) or "\\" in url:
         raise ValidationError("Must be at most 2000 visible ASCII characters, without backslash.")
     if "@" in parts.netloc:
-        raise ValidationError("Must hold no user and password: use a header.")
+        raise ValidationError("Must not contain a user or password: use a header.")
     if parts.fragment:
-        raise ValidationError("Must have no fragment.")
+        raise ValidationError("Must not have a fragment.")
 
 
 def _check_secret(secret: str) -> None:

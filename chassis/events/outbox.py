@@ -5,7 +5,7 @@ How a service uses it:
 1. In its tables: `outbox = Outbox(metadata)`. An owner is an account's name or a merchant's id.
 2. In the transaction of the change, after the stream's row is locked or changed:
    `outbox.add(tx, Event(owner, stream, type, body), now)`. For an owner without an endpoint it
-   writes nothing. A body that includes the event's id takes it from `new_event_id()`.
+   writes nothing. A body that includes the event's id takes it from `generate_event_id()`.
 3. In its reference data: `endpoint = endpoint_field(EVENTS)` in the owner's schema, and on load
    `outbox.endpoints.put(tx, owner, endpoint, now)`.
 

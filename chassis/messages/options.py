@@ -1,4 +1,4 @@
-"""What the wire contract's options say of the fields of a message."""
+"""The options that the wire contract sets on the fields of a message."""
 
 from collections import defaultdict
 from typing import Any

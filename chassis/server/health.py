@@ -62,7 +62,7 @@ class _PooledCallbacks:
 
 
 class ReadinessCheck:
-    """Asks the store whether it can be used, and has health say so."""
+    """Checks whether the store is usable, and reports that through the health service."""
 
     def __init__(
         self, database: Database, servicer: HealthServicer, services: Sequence[str]
@@ -72,7 +72,7 @@ class ReadinessCheck:
         self._report()
 
     def __call__(self) -> None:
-        """Ask once; a change is logged, with the database's own name of the error."""
+        """Check once; a change is logged with the database's own name of the error."""
         try:
             self.database.check()
             is_ready, error = True, ""

@@ -190,7 +190,7 @@ def find_role(service: ServiceDescriptor) -> str:
 def _build_refusal_handler(
     pool: ThreadPoolExecutor,
 ) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
-    """Return what refuses a call in a pool of its own: not behind what it is refused for."""
+    """Return a function that refuses a call in `pool`, so refusals do not queue behind the load."""
 
     def refuse(_requests: Any, context: grpc.ServicerContext) -> NoReturn:
         _abort(context, TooManyCalls("Too many calls are waiting; try again."))

@@ -15,9 +15,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from sqlalchemy import Connection
 
 from chassis.background import BackgroundLoop
-from chassis.context import (
-    utc_now,
-)
+from chassis.context import utc_now
 from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
@@ -134,10 +132,7 @@ def start_server(
 
 
 def _find_registrations(servicer: Any) -> Iterator[Registration]:
-    """The generated services that a servicer implements, by the classes that it inherits."""
-    if isinstance(servicer, tuple):
-        yield servicer
-        return
+    """Yield the generated services that a servicer implements, by the classes it inherits."""
     for base in type(servicer).__mro__:
         if base.__module__.endswith("_pb2_grpc"):
             name = base.__name__.removesuffix("Servicer")

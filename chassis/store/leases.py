@@ -77,7 +77,7 @@ class Leases:
     def settle(
         self, tx: Connection, leased: Row[Any], values: dict[str, Any], *conditions: Any
     ) -> bool:
-        """Write what became of a leased row; False when its lease was lost to another."""
+        """Write the outcome of a leased row; False if the lease was lost to another worker."""
         statement = update(self._table).where(*self._held, *conditions).values(values)
         key = {"leased_key": getattr(leased, self._key.name), "lease_end": leased.due_at}
         return tx.execute(statement, key).rowcount == 1

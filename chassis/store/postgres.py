@@ -92,7 +92,7 @@ def begin(connection: BoundedConnection, seconds: float) -> None:
 
 @contextmanager
 def unhurried(tx: Connection) -> Iterator[None]:
-    """Let statements and lock waits of a transaction take as long as a migration takes."""
+    """Lift the time limits of a transaction's statements and lock waits, for a migration."""
     connection = get_driver(tx)
     connection.patience = MIGRATION_SECONDS
     try:

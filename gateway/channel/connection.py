@@ -1,7 +1,7 @@
-"""One HTTP/2 connection (RFC 9113): one reader, and many callers that wait for their streams.
+"""One HTTP/2 connection (RFC 9113): one reader, and many callers waiting for their streams.
 
 One lock guards everything. Sending never blocks under it: what the kernel does not
-take at once is left to a thread, so a caller waits for nothing but its own answer.
+take at once is left to a thread, so a caller waits only for its own answer.
 Whatever a stream still needs later (a place among the concurrent ones, room in a
 window) is done by the reader when it comes free.
 """
@@ -22,7 +22,7 @@ from gateway.channel.headers import (
 from gateway.channel.streams import Stream
 from gateway.channel.wire import Wire
 
-CREDIT_BYTES = 2**20  # received, after which the server may send as much again
+CREDIT_BYTES = 2**20  # received before the server is granted as much again
 LAST_STREAM = 2**30  # a new connection is made long before the numbers run out
 MAX_IDLE_FRAMES = 10_000  # a second
 ASSUMED_STREAMS = 100  # at a time, until the server says how many
@@ -44,7 +44,7 @@ OPENING_BYTES = (
 class Connection:
     """A connection whose handshakes are done, once `open` has returned.
 
-    `retire` is called, more than once, when it takes no more calls; those on it go on.
+    `retire` is called, possibly repeatedly, when it accepts no more calls; running ones continue.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Connection:
     # What callers do.
 
     def start(self, stream: Stream) -> bool:
-        """Send a request, now or when there is a place; False when no more are taken."""
+        """Send a request, now or when a stream is free; False if no more are accepted."""
         with self._lock:
             if self.retired:
                 return False
@@ -103,7 +103,7 @@ class Connection:
                 self._close_if_idle()
 
     def leave(self) -> None:
-        """Take no more calls; the connection closes when those on it have ended."""
+        """Accept no more calls; the connection closes when the running ones have ended."""
         with self._lock:
             self.retired = True
             self._close_if_idle()
@@ -124,7 +124,7 @@ class Connection:
             while not self._settled:
                 left = max(deadline - monotonic(), 0.001)
                 if not self._process(self._wire.recv(left)):
-                    raise ConnectionError("closed before its settings came")
+                    raise ConnectionError("closed before its settings arrived")
         except BaseException:
             self._finish("never opened", frames.NO_ERROR)
             raise
@@ -143,7 +143,7 @@ class Connection:
             self._finish(reason, error)
 
     def _receive(self) -> bytes:
-        """The next bytes; a silent peer is sent a PING, and a mute one raises TimeoutError."""
+        """Return the next bytes; a silent peer is sent a PING, and no reply raises TimeoutError."""
         try:
             data = self._wire.recv(self._patience[self._pinged])
         except TimeoutError:
@@ -157,7 +157,7 @@ class Connection:
         return data
 
     def _process(self, data: bytes) -> bool:
-        """Act on what has come; returns whether more may come."""
+        """Process the received frames; returns whether more may follow."""
         with self._lock:
             data, more = self._wire.unseal(data)
             found, self._rest = frames.split(self._rest + data)
@@ -169,7 +169,7 @@ class Connection:
         return more
 
     def _answer(self) -> None:
-        """Send acknowledgements and credit for all that was taken at once."""
+        """Send acknowledgements and window credit for everything just processed."""
         if self._owed >= CREDIT_BYTES:
             self._acks += frames.build_frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
             self._owed = 0
@@ -199,7 +199,7 @@ class Connection:
             self._take_other(kind, flags, number, payload)
 
     def _count_idle_frame(self) -> None:
-        """Raise when too much comes that brings no answer nearer."""
+        """Raise ProtocolError after too many frames that advance no answer."""
         self._idle_frames += 1
         if self._idle_frames > MAX_IDLE_FRAMES:
             if monotonic() - self._idle_since < 1:
@@ -207,13 +207,13 @@ class Connection:
             self._idle_frames, self._idle_since = 0, monotonic()
 
     def _continue(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """Take the next part of an unfinished header block."""
+        """Append the next part of an unfinished header block."""
         begun, first_flags = self._unfinished
         if kind != frames.CONTINUATION or number != begun or not begun:
             raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
         self._block += payload
         if len(self._block) > MAX_HEADER_LIST_BYTES:
-            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "a header block without an end")
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "an endless header block")
         if flags & frames.END_HEADERS:
             self._unfinished = (0, 0)
             self._take_headers(number, bytes(self._block), first_flags & frames.END_STREAM != 0)
@@ -234,7 +234,7 @@ class Connection:
                 raise ProtocolError(frames.PROTOCOL_ERROR, f"frame {kind} on a stream")
             self._take_control(kind, flags, payload)
         elif kind == frames.PUSH_PROMISE:
-            raise ProtocolError(frames.PROTOCOL_ERROR, "a push that was ruled out")
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a server push, which was disabled")
 
     def _expect_stream(self, number: int) -> None:
         if number % 2 == 0 or number >= self._next:
@@ -255,7 +255,7 @@ class Connection:
             self._end(number, last=last)
 
     def _take_control(self, kind: int, flags: int, payload: bytes) -> None:
-        """Act on a frame that is about the connection."""
+        """Process a frame that concerns the whole connection."""
         if kind == frames.WINDOW_UPDATE:
             self._window = _widen_window(self._window, frames.read_number(payload))
             self._pump()
@@ -287,12 +287,12 @@ class Connection:
         self._expect_stream(number)
         if stream := self._streams.get(number):
             if not grown:
-                raise ProtocolError(frames.PROTOCOL_ERROR, "a window that grows by nothing")
+                raise ProtocolError(frames.PROTOCOL_ERROR, "a window update of 0")
             stream.window = _widen_window(stream.window, grown)
             self._pump()
 
     def _go_away(self, last: int, error: int) -> None:
-        """Take no more calls; those that the server will not see may be made again."""
+        """Accept no more calls; those that the server will not process may be retried."""
         self.retired = True
         self.told_to_calm_down |= error == frames.ENHANCE_YOUR_CALM
         unseen = [self._streams[number] for number in self._streams if number > last]
@@ -300,7 +300,7 @@ class Connection:
             self._drop(stream.number)
         for stream in [*unseen, *self._queue]:
             stream.unprocessed = True
-            stream.end(Code.UNAVAILABLE, f"The server goes away, error {error}.")
+            stream.end(Code.UNAVAILABLE, f"The server is going away, error {error}.")
         self._queue.clear()
 
     # With the lock held.
@@ -323,7 +323,7 @@ class Connection:
             stream.end(Code.UNAVAILABLE, "The connection was lost.")
 
     def _take_from(self, stream: Stream, data: bytes | memoryview) -> bytes:
-        """DATA of as much as the windows allow; the rest is left with the stream."""
+        """Return DATA frames as far as the windows allow; the rest stays with the stream."""
         room = max(min(self._window, stream.window), 0)
         if len(data) > room:
             data = memoryview(data)
@@ -336,7 +336,7 @@ class Connection:
         return frames.build_data_frames(stream.number, data, last=not stream.unsent)
 
     def _pump(self) -> None:
-        """Send what the windows held back, to each stream its turn."""
+        """Send data that the windows held back, each stream in turn."""
         for stream in list(self._blocked.values()) if self._window > 0 else ():
             if stream.window > 0 and self._window > 0:
                 del self._blocked[stream.number]
@@ -344,12 +344,12 @@ class Connection:
                 self._send(self._take_from(stream, data))
 
     def _fill(self) -> None:
-        """Begin streams that wait for a place."""
+        """Start waiting streams as others end."""
         while self._queue and len(self._streams) < self._max_streams:
             self._begin(self._queue.popleft())
 
     def _end(self, number: int, *, last: bool) -> None:
-        """Forget a stream that has ended; what either side had left to say is cut off."""
+        """Remove a stream that has ended; unsent data of either side is discarded."""
         stream = self._drop(number)
         if not last or (stream and stream.unsent):
             self._reset(number)

@@ -15,7 +15,7 @@ NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT =
 STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = range(5, 10)
 ENHANCE_YOUR_CALM, INADEQUATE_SECURITY = 11, 12
 
-FRAME_BYTES = 16_384  # of payload: what everybody takes, whatever else is allowed
+FRAME_BYTES = 16_384  # of payload: the size that every peer must accept
 LARGEST_FRAME_BYTES = 2**24 - 1
 WINDOW_BYTES = 65_535  # of both windows, until settings and updates say otherwise
 LARGEST_WINDOW_BYTES = 2**31 - 1

@@ -2,7 +2,7 @@
 
 No dynamic table is used on either side: the channel announces a size of 0, and a
 block that refers to one is an error of the connection. So equal blocks mean equal
-headers, and what was read once is looked up.
+headers, and parsed blocks are cached.
 """
 
 import base64
@@ -39,7 +39,7 @@ class Headers:
     grpc_status: str | None
     message: str
     details: bytes | None  # google.rpc.Status
-    metadata: tuple[tuple[str, str | bytes], ...]  # without what HTTP and gRPC say themselves
+    metadata: tuple[tuple[str, str | bytes], ...]  # without the headers of HTTP and gRPC themselves
 
 
 class BlockReader:
@@ -93,7 +93,7 @@ def _decode_text(data: bytes) -> str:
 
 
 def _decode_binary(value: str) -> bytes:
-    """The bytes of a `-bin` value; none where it is no base64."""
+    """Return the bytes of a `-bin` value; empty if it is not base64."""
     try:
         return base64.b64decode(value.encode() + b"==")
     except binascii.Error:
@@ -129,7 +129,7 @@ def _encode_field(name: str, value: str | bytes) -> bytes:
 
 @lru_cache
 def _name(name: str) -> bytes:
-    """How a field of that name begins."""
+    """Return the encoded beginning of a field with this name."""
     if not _KEY.fullmatch(name) or _RESERVED.match(name):
         raise ValueError(f"metadata cannot be named {name!r}")
     return NEVER_INDEXED.get(name) or b"\0" + _encode_string(name.encode("ascii"))
@@ -145,12 +145,12 @@ def encode_timeout(seconds: float) -> bytes:
 
 
 def _encode_literal(name: bytes, value: bytes) -> bytes:
-    """A field that is kept in no table, with a new name."""
+    """Encode a field with a new name that enters no table."""
     return b"\0" + _encode_string(name) + _encode_string(value)
 
 
 def _encode_string(text: bytes) -> bytes:
-    """A string without Huffman's code, after its length."""
+    """Encode a string without Huffman coding, preceded by its length."""
     size = len(text)
     if size < 127:
         return bytes((size,)) + text

@@ -1,4 +1,4 @@
-"""How long and how much the gateway waits for its clients."""
+"""Limits on how long the gateway waits for its clients, and how much it reads."""
 
 import os
 import resource
@@ -25,9 +25,9 @@ class Limits:
     body_seconds: float = 30
     body_bytes_per_second: int = 64 * 1024  # beyond `body_seconds`
     write_seconds: float = 30  # in which a client has to read anything at all
-    discard_bytes: int = 32 * MIB  # what is read of one body at most, most of it to be thrown away
+    discard_bytes: int = 32 * MIB  # read of one body at most; most of it is discarded
     discard_seconds: float = 5
-    drain_seconds: float = 1  # in which a worker that was told to stop goes on accepting
+    drain_seconds: float = 1  # for which a stopping worker continues to accept connections
     rest_seconds: float = 1  # after which such a worker closes a connection without a request
 
 
@@ -43,7 +43,7 @@ def from_environment() -> Limits:
 
 
 def _read_whole(name: str, default: int, least: int, most: int = 1_000_000) -> int:
-    """A whole number from the environment."""
+    """Return a whole number from the environment."""
     text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise SystemExit(f"{name} is a whole number, {least} to {most}.")
@@ -61,7 +61,7 @@ def fit_into_open_files(connections: int) -> int:
 
 
 def find_network(address: Any) -> str:
-    """Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one; "" for a file."""
+    """Return what a connection counts for: an IPv4 address, or an IPv6 /64; "" for a file."""
     if not isinstance(address, tuple):
         return ""
     host: str = address[0].partition("%")[0]

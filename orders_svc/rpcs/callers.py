@@ -1,4 +1,4 @@
-"""Who calls: authentication, and the dashboard user a call acts for."""
+"""Callers: authentication, and the dashboard user a call acts for."""
 
 from chassis.context import Account, Call, get_caller, get_current_call
 from chassis.errors import Fault, Forbidden, Invalid, Unauthenticated

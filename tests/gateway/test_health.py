@@ -134,7 +134,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     assert "Canary" not in json.dumps(lines()) + broken.text
 
 
-def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
+def test_a_gateway_that_crashes_shows_an_id(monkeypatch: Any) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 

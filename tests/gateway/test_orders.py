@@ -151,7 +151,7 @@ def test_a_coat_may_have_no_type_and_a_list_no_entry(
     }
 
 
-def test_second_sees_only_his_lab(alone: FlaskClient, token: dict[str, str]) -> None:
+def test_the_second_user_sees_only_their_lab(alone: FlaskClient, token: dict[str, str]) -> None:
     second = {**token, "User-Email": "second@example.com"}
     assert alone.get("/v1/labs", headers=second).get_json() == {"data": LABS[1:]}
     for path in PATHS[1:]:
@@ -236,7 +236,7 @@ def test_a_query_that_makes_no_sense_is_refused(
 
 
 @EACH_PATH
-def test_a_read_wants_a_token_and_a_user(
+def test_a_read_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], path: str
 ) -> None:
     for headers in (USER, {**USER, "Authorization": "Bearer tok_x"}):
@@ -255,7 +255,7 @@ def test_a_read_wants_a_token_and_a_user(
         assert check_error(refused, 403, "permission_error") == said
 
 
-def test_an_order_wants_a_token_and_a_user(
+def test_an_order_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], body: Any
 ) -> None:
     for sent in (body("order"), {}, {"x": 1}):
@@ -330,7 +330,7 @@ def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> 
         ),
     ],
 )
-def test_a_token_wants_both_credentials(
+def test_a_token_requires_both_credentials(
     alone: FlaskClient, sent: Any, status: int, kind: str, said: Any
 ) -> None:
     assert check_error(alone.post("/v1/oauth/token", json=sent), status, kind) == said

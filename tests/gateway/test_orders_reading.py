@@ -55,7 +55,7 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
     }
 
 
-def test_what_was_not_sent_is_not_said(alone: FlaskClient, body: Any) -> None:
+def test_absent_fields_are_omitted(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     least = {
         "mode": "draft",
@@ -209,7 +209,7 @@ def test_a_draft_that_is_not_whole_stays_one(alone: FlaskClient, body: Any) -> N
 
 
 @pytest.mark.parametrize("sent", [{"x": 1}, {"order_id": "ord_1"}, [], "x"])
-def test_a_submit_says_nothing_more(alone: FlaskClient, body: Any, sent: Any) -> None:
+def test_a_submit_has_no_body(alone: FlaskClient, body: Any, sent: Any) -> None:
     path = f"/v1/orders/{create_order(alone, {**body('order'), 'mode': 'draft'})}"
     refused = alone.post(f"{path}/submit", data=json.dumps(sent), headers=KNOWN_CALLER)
     assert check_error(refused, 400)["code"] == "invalid_request"
@@ -237,7 +237,7 @@ def test_an_outline_is_a_drawing(alone: FlaskClient, body: Any) -> None:
 @pytest.mark.parametrize(
     "order_id", ["ord_1", "ord_" + "0" * 24, "%00", "%FF", "%F0%9F%91%93", "x" * 5000]
 )
-def test_what_is_no_order_is_not_found(alone: FlaskClient, path: str, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(alone: FlaskClient, path: str, order_id: str) -> None:
     said = check_error(alone.get(f"/v1/orders/{order_id}{path}", headers=KNOWN_CALLER), 404)
     assert said == {"message": "You have no such order.", "code": "not_found"}
     assert (
@@ -255,7 +255,7 @@ def test_a_read_has_no_parameters(alone: FlaskClient, body: Any, path: str) -> N
 
 
 @EACH_PATH
-def test_an_order_wants_a_token_and_a_user(alone: FlaskClient, body: Any, path: str) -> None:
+def test_an_order_requires_a_token_and_a_user(alone: FlaskClient, body: Any, path: str) -> None:
     where = f"/v1/orders/{create_order(alone, body('order'))}{path}"
     user = {"User-Email": KNOWN_CALLER["User-Email"]}
     assert check_error(alone.get(where, headers=user), 401, "authentication_error")

@@ -136,7 +136,7 @@ def test_a_put_names_all_faults_at_once(http: FlaskClient, sessions: Served, dem
 
 
 @pytest.mark.parametrize("sent", ["", "{}", '{"user_key": null, "session_key": ""}'])
-def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
+def test_a_delete_requires_both_keys(http: FlaskClient, sent: str) -> None:
     required = ["Missing data for required field."]
     expected = {"user_key": required, "session_key": required}
     assert read_faults(send(http, "DELETE", sent)) == expected

@@ -312,7 +312,7 @@ def test_an_activation_needs_no_body(http: FlaskClient, subscriptions: Served, d
     }
 
 
-def test_the_list_tells_its_pages(http: FlaskClient, demo: Any, unique: str) -> None:
+def test_the_list_has_page_metadata(http: FlaskClient, demo: Any, unique: str) -> None:
     made = [send(http, {**demo, "reference": f"{unique}-{i}"}).get_json() for i in range(3)]
     url = f"{URL}?search={unique}&status=draft,sent&per_page=2"
     meta = {"per_page": 2, "total_count": 3, "total_pages": 2}

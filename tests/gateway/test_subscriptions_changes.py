@@ -55,7 +55,7 @@ def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: 
     assert glasses not in cart["cart_items"]
 
 
-def test_what_is_not_allowed_in_this_state_is_invalid(
+def test_an_action_that_the_state_forbids_is_invalid(
     http: FlaskClient, subscriptions: Served, body: Any, active: Any
 ) -> None:
     made = solicit(subscriptions, body).id
@@ -219,7 +219,7 @@ def test_the_ledger_lists_who_handed_over_what_and_when(http: FlaskClient, activ
     assert [source for source, _ in read_violations(wrong, 400, "malformed")] == ["page"]
 
 
-def test_a_key_does_everything_once(
+def test_a_key_has_each_effect_once(
     http: FlaskClient, subscriptions: Served, active: Any, unique: str
 ) -> None:
     glasses, lenses = active["last_persisted_cart"]["cart_items"]

@@ -76,7 +76,7 @@ def test_callers_without_permission_are_refused(
 @pytest.mark.parametrize(
     "sent", ["{", "[]", '{"to": "me@example.com"}', '{"subscription_id": "x"}']
 )
-def test_a_body_that_says_something_is_malformed(
+def test_a_body_with_fields_is_malformed(
     http: FlaskClient, subscriptions: Served, body: Any, sent: str
 ) -> None:
     made = solicit(subscriptions, body)

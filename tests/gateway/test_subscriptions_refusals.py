@@ -59,9 +59,7 @@ def test_a_wrong_filter_is_malformed(http: FlaskClient, query: str, source: str)
         '{"discounts": {}}',
     ],
 )
-def test_what_has_the_wrong_shape_is_malformed(
-    http: FlaskClient, subscriptions: Served, sent: str
-) -> None:
+def test_a_wrong_shape_is_malformed(http: FlaskClient, subscriptions: Served, sent: str) -> None:
     before = subscriptions.rows()
     assert {error["code"] for error in read_refusal(send(http, sent), 400)["errors"]} == {
         "malformed"

@@ -100,7 +100,7 @@ def test_a_head_that_comes_in_drops_ends_all_the_same(front: Front) -> None:
     assert _drip(client, b"Host: x\r\nX-Slow: " + b"x" * 1000) < 1000
     late = answer(client)
     assert (late.status, late.headers["content-type"]) == (408, "application/json")
-    assert read_words("orders", late) == "The request did not come in time."
+    assert read_words("orders", late) == "The request did not arrive in time."
     assert is_closed(client)
 
 
@@ -138,7 +138,7 @@ def test_a_body_that_comes_in_drops_is_refused(front: Front, dialect: str) -> No
     assert _drip(client, b"x" * 1000) < 1000
     late = answer(client)
     assert (late.status, late.headers["content-type"]) == (408, TYPES[dialect])
-    assert read_words(dialect, late) == "The body did not come in time."
+    assert read_words(dialect, late) == "The body did not arrive in time."
     assert is_closed(client)
 
 
@@ -218,7 +218,7 @@ NOWHERE = (0, 3, 5, 6, 14)
 
 @pytest.mark.parametrize("dialect", SERVICES)
 @pytest.mark.parametrize("number", range(len(BROKEN)))
-def test_what_gunicorn_cannot_read_is_refused_in_the_form_of_the_api(
+def test_unreadable_requests_are_refused_in_the_form_of_the_api(
     front: Front, dialect: str, number: int
 ) -> None:
     sent, status = BROKEN[number]

@@ -92,7 +92,7 @@ def test_a_large_answer_comes_over_tls(secure: Front, authority: trustme.CA) -> 
     assert found.body == b"x" * 5_000_000
 
 
-def test_who_speaks_no_tls_is_disconnected(secure: Front) -> None:
+def test_clients_without_tls_are_disconnected(secure: Front) -> None:
     client = secure.connect()
     client.sendall(request("GET", "/livez"))
     assert is_closed(client)

@@ -200,7 +200,7 @@ def test_two_copies_run_side_by_side(running: tuple[Copy, str], copy: Callable[[
     second.stop()
 
 
-def test_what_was_acknowledged_survives_a_kill(copy: Callable[[], Copy]) -> None:
+def test_acknowledged_writes_survive_a_kill(copy: Callable[[], Copy]) -> None:
     killed = copy()
     killed.start()
     body = json.loads((ROOT / "demo/subscription.json").read_text())

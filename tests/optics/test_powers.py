@@ -48,7 +48,7 @@ def test_a_sphere_has_no_other_form() -> None:
 
 
 @given(EIGHTHS, EIGHTHS, st.integers(1, 180))
-def test_transposing_twice_gives_the_same_and_keeps_the_equivalent(
+def test_transposing_twice_restores_the_power_and_keeps_the_equivalent(
     sphere: float, cylinder: float, axis: int
 ) -> None:
     one = Power(sphere, cylinder, axis)

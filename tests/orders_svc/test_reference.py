@@ -184,7 +184,7 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
         ('[[clients]]\naccount = "nobody"', "clients.0.account: Must be an account's name."),
         (
             '[[clients]]\naccount = "demo-client"\nendpoint = {url = "http://u:p@x/"}',
-            "clients.0.endpoint.url: Must hold no user and password: use a header.",
+            "clients.0.endpoint.url: Must not contain a user or password: use a header.",
         ),
         (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may occur once."),
         ('[[accounts]]\nname = "a\\u0000"\nsecret = "x"', "accounts.0.name: Control characters"),

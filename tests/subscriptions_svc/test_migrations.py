@@ -16,7 +16,7 @@ def search_ids(served: Served, search: str) -> list[str]:
     return [each.id for each in answer.data]
 
 
-def test_one_without_a_word_stands_in_no_way(start: Any, engine: str, body: Any) -> None:
+def test_a_reference_without_words_blocks_nothing(start: Any, engine: str, body: Any) -> None:
     served = start("subscriptions", engine)
     solicit(served, body, given_names="", surnames="", mobile_phone="", reference="---")
     to_version(served.database, SERVICE.migrations, "0006", down=True)

@@ -121,7 +121,7 @@ def get_subscription(subscription_id: str) -> Response:
 
 
 def complete(document: dict[str, Any], descriptor: Descriptor) -> None:
-    """Make what json_format writes what the contract says: nulls, and numbers for int64."""
+    """Complete json_format's output as the contract requires: nulls, and numbers for int64."""
     for field in descriptor.fields:
         name, value = field.name, document.get(field.name)
         if not value and name in ONE_TYPE_ONLY:

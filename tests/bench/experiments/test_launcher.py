@@ -37,7 +37,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_what_was_started_ends_with_its_children(tmp_path: Path) -> None:
+def test_a_process_ends_with_its_children(tmp_path: Path) -> None:
     host, port = find_free_address()
     server = Process("server", (sys.executable, "-c", SERVER, str(port)))
     with run_contender(Contender("it", "", (server,), (host, port), "/"), tmp_path) as roots:
@@ -50,7 +50,7 @@ def test_what_was_started_ends_with_its_children(tmp_path: Path) -> None:
     assert not any(map(is_alive, pids))
 
 
-def test_what_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
+def test_a_process_that_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
     broken = Process("broken", (sys.executable, "-c", "raise SystemExit('no such luck')"))
     contender = Contender("it", "sqlite", (broken,), find_free_address(), "/")
     with (

@@ -44,7 +44,7 @@ def test_a_stall_counts_for_all_that_were_due_meanwhile() -> None:
     assert result.latencies[-1] >= 0.3
 
 
-def test_what_happens_in_the_warmup_is_checked_but_not_measured() -> None:
+def test_the_warmup_is_checked_but_not_measured() -> None:
     with serving(lambda count: (201, b"one id", 0.0)) as address:
         scenario = CreateOverHttp(address, GET, 201)
         result = Load(scenario, connections=1, seconds=0.05, rate=100, warmup=0.2).run()
@@ -52,7 +52,7 @@ def test_what_happens_in_the_warmup_is_checked_but_not_measured() -> None:
     assert len(scenario.answers) >= 20
 
 
-def test_the_edges_of_the_measured_part_are_told_once() -> None:
+def test_the_edges_of_the_measured_part_are_signalled_once() -> None:
     told = []
     with serving(lambda count: (200, b"", 0.0)) as address:
         scenario = ReadOverHttp(address, GET, 200)
@@ -77,7 +77,7 @@ def test_a_closed_connection_loses_its_request_and_is_replaced() -> None:
     assert result.answered == 19
 
 
-def test_what_is_never_answered_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_without_an_answer_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generator, "PATIENCE_SECONDS", 0.3)
     with serving(lambda count: (200, b"", 5.0 if count > 10 else 0.0)) as address:
         scenario = ReadOverHttp(address, GET, 200)

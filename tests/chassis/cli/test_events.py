@@ -174,7 +174,7 @@ def test_endpoints_are_listed_enabled_and_have_a_secret(url: str, box: Box, uniq
         (["secret", "nobody"], "Error: This owner has no endpoint.\n"),
     ],
 )
-def test_what_is_not_there_is_told(url: str, words: list[str], said: str) -> None:
+def test_missing_things_are_reported(url: str, words: list[str], said: str) -> None:
     assert run(url, "events", *words) == (1, said)
 
 
@@ -182,7 +182,7 @@ def test_what_is_not_there_is_told(url: str, words: list[str], said: str) -> Non
 def test_a_replay_is_of_one_event_or_of_one_owner(url: str, words: list[str]) -> None:
     code, said = run(url, "events", "replay", *words)
     assert code == 2
-    assert "Name an event's id or an --owner." in said
+    assert "Pass the id of an event, or --owner." in said
 
 
 def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> None:

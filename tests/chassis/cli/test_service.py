@@ -197,13 +197,13 @@ def test_a_port_or_a_file_that_is_taken_is_named(
 @pytest.mark.parametrize(
     "bad", ["nonsense", "sqlite://", "sqlite:////proc/no/orders.db", "postgresql://[::1/x"]
 )
-def test_a_database_url_that_makes_no_sense_is_told(bad: str) -> None:
+def test_an_invalid_database_url_is_reported(bad: str) -> None:
     done = run(bad, "accounts", "list")
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: DATABASE_URL: ")
 
 
-def test_a_database_that_does_not_answer_is_told() -> None:
+def test_an_unreachable_database_is_reported() -> None:
     done = run("postgresql://nobody:top-secret@127.0.0.1:1/x", "accounts", "list")
     said = "Error: The database does not answer; try again.\n"
     assert (done.exit_code, done.stderr) == (1, said)

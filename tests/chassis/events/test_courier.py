@@ -102,7 +102,7 @@ def test_any_2xx_acknowledges(partner: Receiver, code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [300, 303, 304, 400, 404, 410, 429, 500, 501, 503])
-def test_another_status_is_told(partner: Receiver, code: int) -> None:
+def test_any_other_status_is_a_failure_with_its_number(partner: Receiver, code: int) -> None:
     partner.answers = [answer_status(code, Location="/other")]
     assert send(partner.url) == AttemptResult(code, "status")
     assert len(partner.received) == 1
@@ -112,7 +112,9 @@ def test_another_status_is_told(partner: Receiver, code: int) -> None:
     ("answering", "word"),
     [(reset, "reset"), (answer_nonsense, "malformed"), (hang, "timeout"), (drip, "timeout")],
 )
-def test_no_answer_is_told_in_a_word(partner: Receiver, answering: Answering, word: str) -> None:
+def test_a_missing_answer_has_a_one_word_reason(
+    partner: Receiver, answering: Answering, word: str
+) -> None:
     partner.answers = [answering]
     began = time.monotonic()
     assert send(partner.url, timeout=0.5) == AttemptResult(None, word)
@@ -190,7 +192,7 @@ def test_redirects_share_the_time_of_one_attempt(partner: Receiver) -> None:
     assert len(partner.received) <= 2
 
 
-def test_the_partners_headers_stay_with_his_origin(partner: Receiver) -> None:
+def test_the_partners_headers_stay_with_the_partners_origin(partner: Receiver) -> None:
     with run_receiver() as other:
         partner.answers = [redirect(308, other.url)]
         assert send(partner.url) == AttemptResult(204)

@@ -77,7 +77,7 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
     assert box.last(unique) == ("dead", 11, 503, "status")
 
 
-def test_pauses_are_spread() -> None:
+def test_backoff_has_jitter() -> None:
     assert BACKOFF.compute_delay(1, 0) == timedelta(seconds=8)
     assert BACKOFF.compute_delay(1, 0.5) == timedelta(seconds=10)
     assert BACKOFF.compute_delay(1, 1) == timedelta(seconds=12)
@@ -93,7 +93,7 @@ def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> Non
         assert box.last(f"{unique}-{word}") == ("pending", 1, None, word)
 
 
-def test_what_nobody_foresaw_is_a_failure_too(
+def test_an_unforeseen_error_is_a_failure(
     box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -148,7 +148,9 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     assert {each.path for each in partner.received} == {"/events/new"}
 
 
-def test_some_who_hear_410_at_once(box: Box, partner: Receiver, unique: str) -> None:
+def test_concurrent_410_answers_disable_the_endpoint_once(
+    box: Box, partner: Receiver, unique: str
+) -> None:
     together = threading.Barrier(4)
 
     def gone(handler: Any) -> None:
@@ -218,7 +220,7 @@ def test_an_event_that_is_given_up_lets_the_next_one_go(
     assert box.states(unique) == ["dead", "delivered"]
 
 
-def test_one_line_is_logged_and_tells_nothing_of_the_event(
+def test_one_line_is_logged_without_the_events_content(
     box: Box, partner: Receiver, unique: str
 ) -> None:
     url = f"{partner.url}?token=secret-in-query"

@@ -70,7 +70,9 @@ def test_a_lease_that_ran_out_is_delivered_again(box: Box, partner: Receiver, un
     assert box.last(unique) == ("delivered", 2, 204, None)
 
 
-def test_who_lost_the_lease_records_nothing(box: Box, partner: Receiver, unique: str) -> None:
+def test_a_dispatcher_without_its_lease_records_nothing(
+    box: Box, partner: Receiver, unique: str
+) -> None:
     def late(handler: Any) -> None:
         box.move_on(seconds=60)
         assert len(box.lease(unique)) == 1
@@ -152,7 +154,7 @@ def test_the_thread_outlives_a_failure(
 
     with capture_log() as lines:
         with monkeypatch.context() as patched:
-            patched.setattr(box.outbox, "owners_due", broken)
+            patched.setattr(box.outbox, "list_due_owners", broken)
             wait_until(lambda: bool(lines()))
         box.put(unique, url=partner.url)
         box.add(unique)

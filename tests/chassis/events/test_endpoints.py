@@ -53,7 +53,7 @@ def test_only_the_url_that_answered_is_disabled(box: Box, unique: str) -> None:
     assert box.endpoint(unique).disabled_at is None
 
 
-def test_what_waits_for_an_endpoint_ends_with_it(box: Box, unique: str) -> None:
+def test_pending_events_end_with_their_endpoint(box: Box, unique: str) -> None:
     box.put(unique)
     box.add(unique)
     box.remove(unique)
@@ -105,7 +105,7 @@ def test_what_waits_for_an_endpoint_ends_with_it(box: Box, unique: str) -> None:
         ({"url": URL, "event": []}, "event"),
     ],
 )
-def test_what_a_file_has_wrong_is_named(endpoint: dict[str, Any], path: str) -> None:
+def test_faults_of_a_file_are_named(endpoint: dict[str, Any], path: str) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(endpoint)
     assert [fault.path for fault in flatten(caught.value.messages_dict)] == [path]

@@ -195,7 +195,7 @@ def test_what_is_cancelled_during_an_attempt_may_arrive_but_is_not_retried(
     assert box.states(unique) == ["delivered", "cancelled"]
 
 
-def test_replayed_events_begin_anew_under_their_ids(box: Box, unique: str) -> None:
+def test_replayed_events_start_over_under_their_ids(box: Box, unique: str) -> None:
     box.put(unique)
     id_ = box.add(unique)
     (leased,) = box.lease(unique)
@@ -224,7 +224,7 @@ def test_a_replay_needs_an_endpoint(box: Box, unique: str) -> None:
         box.outbox.replay(tx, str(id_), box.now)
 
 
-def test_what_waits_no_more_is_forgotten_in_time(box: Box, unique: str) -> None:
+def test_settled_events_expire(box: Box, unique: str) -> None:
     box.put(unique)
     for state in ("delivered", "declined", "dead", "cancelled"):
         box.add(unique, state)

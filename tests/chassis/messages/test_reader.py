@@ -202,7 +202,7 @@ def test_null_counts_as_absent() -> None:
     assert SUBSCRIPTION.read(b'{"discounts": null }') == CreateSubscriptionRequest()
 
 
-def test_what_is_sent_empty_is_set() -> None:
+def test_an_empty_value_counts_as_set() -> None:
     read = ORDER.read(b'{"lens":{},"services":[],"frame":{"a":0}}')
     assert [field.name for field, _ in read.ListFields()] == ["lens", "frame"]
     assert read.frame.HasField("a")
@@ -222,13 +222,13 @@ def test_what_is_sent_empty_is_set() -> None:
         (b'{"mode":"a","mode":"b","mode":"c"}', ["mode", "mode"]),
     ],
 )
-def test_a_key_stands_once_in_an_object(body: bytes, paths: list[str]) -> None:
+def test_a_duplicate_key_in_an_object_is_refused(body: bytes, paths: list[str]) -> None:
     assert find_faults(lambda: ORDER.read(body)) == [
         Fault(path, DUPLICATE_KEY_FAULT) for path in paths
     ]
 
 
-def test_a_key_that_stands_twice_in_a_list_is_named_with_its_index() -> None:
+def test_a_duplicate_key_in_a_list_is_named_with_its_index() -> None:
     body = b'{"cart_items":[{"name":"a"},{"items":[{"name":"a","name":"b"}]}]}'
     assert find_faults(lambda: SUBSCRIPTION.read(body)) == [
         Fault("cart_items.1.items.0.name", DUPLICATE_KEY_FAULT)
@@ -262,7 +262,7 @@ def test_a_raw_field_is_json_in_utf_8_too(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["1", "9" * 5000, '{"a":1,"a":2}'])
-def test_a_raw_field_stands_once(text: str) -> None:
+def test_a_duplicate_raw_field_is_refused(text: str) -> None:
     body = f'{{"discounts":{text},"email":"a","discounts":{text}}}'.encode()
     assert find_faults(lambda: SUBSCRIPTION.read(body)) == [Fault("discounts", DUPLICATE_KEY_FAULT)]
 
@@ -327,7 +327,7 @@ def test_a_number_in_a_query_string_has_a_range(page: str) -> None:
     assert find_faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
-def test_a_query_string_says_each_thing_once() -> None:
+def test_a_repeated_query_parameter_is_refused() -> None:
     reader = Reader(ListStylesRequest)
     assert find_faults(lambda: reader.read_query({"lab": ["a", "a"], "style": ["b"]})) == [
         Fault("lab", "Given more than once."),

@@ -44,14 +44,14 @@ def write_and_read(writer: Writer, message: Any) -> Any:
     return json.loads(writer.write(message))
 
 
-def test_what_is_not_set_is_left_out() -> None:
+def test_unset_fields_are_omitted() -> None:
     assert WRITER.write(CreateOrderRequest(mode="draft", rx=Rx(left_eye=RxEye(axis=0)))) == (
         b'{"mode":"draft","submission_type":"","order_type":"","lab":"","account_number":"",'
         b'"mounting_option":"","rx":{"left_eye":{"axis":0}},"services":[],"special_instructions":""}'
     )
 
 
-def test_what_is_not_set_is_null_where_a_dialect_wants_it() -> None:
+def test_unset_fields_are_null_where_a_dialect_wants_it() -> None:
     coats = [Coat(id="c", name="C"), Coat(id="d", name="D", type="ar")]
     addons = ListAddonsResponse(data=Addons(coats=coats, colors=[CatalogEntry(id="e", name="E")]))
     assert write_and_read(Writer(ListAddonsResponse, nulls=True), addons) == {
@@ -66,7 +66,7 @@ def test_what_is_not_set_is_null_where_a_dialect_wants_it() -> None:
     }
 
 
-def test_an_optional_field_is_left_out_even_so() -> None:
+def test_optional_fields_are_omitted_in_either_case() -> None:
     writer = Writer(CreateOrderResponse, nulls=True, optional=("url", "warnings"))
     assert writer.write(CreateOrderResponse(id="ord_1")) == b'{"id":"ord_1"}'
     assert write_and_read(writer, CreateOrderResponse(id="ord_1", url="u")) == {
@@ -89,7 +89,7 @@ def test_an_optional_text_is_left_out_when_it_is_empty() -> None:
     assert write_and_read(writer, CreateOrderRequest(mode="draft", rx=Rx(left_eye=eye))) == sent
 
 
-def test_what_is_foreign_to_a_type_is_left_out_of_the_messages_in_it() -> None:
+def test_foreign_fields_are_omitted_from_the_messages_inside() -> None:
     writer = Writer(Prescription, nulls=True, foreign={"glasses": ("product_key", "diameter")})
     eye = Eye(sphere=0.0)
     contacts = write_and_read(writer, Prescription(type="contacts", right_eye=eye))
@@ -177,7 +177,7 @@ orders = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(orders)
-def test_what_is_written_is_read_back(order: CreateOrderRequest) -> None:
+def test_written_messages_are_read_back(order: CreateOrderRequest) -> None:
     assert READER.read(WRITER.write(order)) == order
     # Whatever spelling a program chooses for the same JSON.
     spelled = json.dumps(json.loads(WRITER.write(order)), indent=1).encode()

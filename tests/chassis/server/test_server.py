@@ -92,7 +92,7 @@ def test_a_request_id_of_another_form_is_replaced(told: Probe, asked: str) -> No
     assert calls.REQUEST_ID_PATTERN.fullmatch(made)
 
 
-def test_an_unforeseen_error_tells_its_caller_only_an_id(told: Probe) -> None:
+def test_an_unforeseen_error_shows_its_caller_only_an_id(told: Probe) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
@@ -179,7 +179,7 @@ def test_an_open_rpc_asks_for_nobody(told: Probe) -> None:
     assert [line["account"] for line in lines()] == [None, None]
 
 
-def test_who_outlives_his_deadline_commits_nothing(told: Probe) -> None:
+def test_a_call_past_its_deadline_commits_nothing(told: Probe) -> None:
     def late() -> None:
         with told.database.write() as tx:
             tx.execute(insert(notes).values(text="late"))
@@ -196,7 +196,7 @@ def test_who_outlives_his_deadline_commits_nothing(told: Probe) -> None:
     assert "late" not in told.notes()
 
 
-def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
+def test_a_cancelled_call_commits_nothing(told: Probe) -> None:
     started, go = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -241,7 +241,7 @@ def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> No
     assert "without a deadline" not in told.notes()
 
 
-def test_health_is_told_for_each_service_by_its_full_name(told: Probe) -> None:
+def test_health_is_reported_for_each_service_by_its_full_name(told: Probe) -> None:
     assert [check_health(told, name) for name in ("", *SERVICES)] == [SERVING] * 3
     with pytest.raises(grpc.RpcError) as raised:
         check_health(told, "SubscriptionService")
@@ -258,7 +258,7 @@ def test_health_answers_while_all_threads_are_at_work(told: Probe) -> None:
     assert all(future.exception() is None for future in futures)
 
 
-def test_who_watches_holds_no_thread_of_the_callers(told: Probe) -> None:
+def test_health_watchers_hold_no_thread_of_the_rpcs(told: Probe) -> None:
     stub = health_pb2_grpc.HealthStub(told.channel)
     watches = [iter(stub.Watch(health_pb2.HealthCheckRequest())) for _ in range(10)]
     assert {next(watch).status for watch in watches} == {SERVING}
@@ -267,7 +267,7 @@ def test_who_watches_holds_no_thread_of_the_callers(told: Probe) -> None:
         watch.cancel()
 
 
-def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> None:
+def test_watchers_that_leave_during_a_status_change_stop_nothing(told: Probe) -> None:
     stub, name = health_pb2_grpc.HealthStub(told.channel), SERVICES[0]
     request = health_pb2.HealthCheckRequest(service=name)
     for _ in range(20):
@@ -288,7 +288,7 @@ def test_grpc_knows_every_option_that_it_is_given() -> None:
     assert [name for name, _ in GRPC_OPTIONS if name.encode() + b"\0" not in library] == []
 
 
-def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> None:
+def test_reflection_lists_the_services_and_returns_their_files(told: Probe) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(told.channel)
     ask = reflection_pb2.ServerReflectionRequest
     questions = [ask(list_services=""), ask(file_containing_symbol=SERVICES[0])]

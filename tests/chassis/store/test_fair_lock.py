@@ -30,7 +30,7 @@ def test_the_lock_is_handed_over_in_the_order_of_asking() -> None:
     assert lock.acquire(0)
 
 
-def test_who_waits_too_long_leaves_the_queue() -> None:
+def test_a_writer_that_waits_too_long_leaves_the_queue() -> None:
     lock = FairLock()
     assert lock.acquire(0)
     began = time.monotonic()

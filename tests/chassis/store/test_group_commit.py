@@ -118,7 +118,7 @@ def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int
         ([fail, fail, fail], [ValueError] * 3, []),
     ],
 )
-def test_who_fails_takes_back_his_own_part_only(
+def test_a_failing_writer_rolls_back_its_own_part_only(
     database: Database, acts: list[Act], raised: list[Any], left: list[int]
 ) -> None:
     assert write_together(database, *acts) == raised
@@ -137,13 +137,15 @@ def test_single_statements_share_a_commit_and_fail_alone(
     assert len(commits) == 2
 
 
-def test_a_single_statement_that_loses_the_transaction_is_told_to_all(database: Database) -> None:
+def test_a_single_statement_that_loses_the_transaction_is_reported_to_all(
+    database: Database,
+) -> None:
     raised = write_together(database, put(1), lose, put(3), single=True)
     assert raised == [Overloaded, Overloaded, None]
     assert list_kept(database) == [3]
 
 
-def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
+def test_a_failed_commit_is_reported_to_all_members(database: Database) -> None:
     def full(_: Connection) -> None:
         raise OSError("disk")
 
@@ -154,13 +156,13 @@ def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
     assert write_together(database, put(50)) == [None]
 
 
-def test_a_transaction_that_sqlite_gave_up_is_told_to_all(database: Database) -> None:
+def test_a_transaction_rolled_back_by_sqlite_is_reported_to_all(database: Database) -> None:
     raised = write_together(database, put(1), lose, put(3))
     assert raised == [Overloaded, Overloaded, None]
     assert list_kept(database) == [3]
 
 
-def test_who_is_refused_for_another_is_told_after_the_commit(database: Database) -> None:
+def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Database) -> None:
     """The key of a twin in the same commit can be read by whoever was refused for it."""
     seen: list[list[int]] = []
 
@@ -184,7 +186,7 @@ def test_who_is_refused_for_another_is_told_after_the_commit(database: Database)
     assert seen == [[1]]
 
 
-def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) -> None:
+def test_a_running_write_ends_before_the_store_closes(database: Database) -> None:
     began, closed = threading.Event(), threading.Event()
 
     def first() -> None:
@@ -223,7 +225,7 @@ def test_a_store_may_be_closed_while_many_write(database: Database) -> None:
     assert list_kept(database) == list(range(400))
 
 
-def test_a_connection_that_breaks_is_told_to_the_group_and_replaced(database: Database) -> None:
+def test_a_broken_connection_is_reported_to_the_group_and_replaced(database: Database) -> None:
     def break_it(tx: Connection) -> None:
         tx.connection.driver_connection.close()  # type: ignore[union-attr]
         raise ValueError("broken")

@@ -42,7 +42,7 @@ def test_it_asks_again_within_a_second_of_a_change_by_another_process(database: 
     assert cache.get("key", lambda _: next(asked)) == 2
 
 
-def test_nothing_and_refusals_are_not_remembered(database: Database) -> None:
+def test_none_and_refusals_are_not_cached(database: Database) -> None:
     cache, asked = ReferenceCache(database, changes), iter([None, 1])
     assert cache.get("key", lambda _: next(asked)) is None
     assert cache.get("key", lambda _: next(asked)) == 1

@@ -69,7 +69,7 @@ def test_authorization_is_never_indexed() -> None:
         (":path", "/"), ("te", "gzip"), ("content-type", "x"), ("grpc-timeout", "1S"), ("a b", "x"),
     ],
 )  # fmt: skip
-def test_what_grpc_does_not_carry_is_refused(name: str, value: str | bytes) -> None:
+def test_metadata_outside_grpcs_alphabet_is_refused(name: str, value: str | bytes) -> None:
     with pytest.raises(ValueError, match="metadata"):
         request_metadata([(name, value)])
 

@@ -381,7 +381,7 @@ def test_a_peer_that_reads_nothing_holds_no_call_over_its_deadline(connect: Conn
 @pytest.mark.parametrize(
     "opening", [b"HTTP/1.1 400 Bad Request\r\n\r\n", build_frame(6, 0, 0, bytes(8))]
 )
-def test_what_is_no_http2_is_unavailable(connect: Connect, opening: bytes) -> None:
+def test_a_server_without_http2_is_unavailable(connect: Connect, opening: bytes) -> None:
     def other(link: Link) -> None:
         link.send(opening)
         link.drain()

@@ -240,7 +240,7 @@ def test_the_page_of_an_unknown_code(site: str, windows: Windows) -> None:
     assert page.locator("h1").inner_text() == "Dieser Link führt ins Leere"
 
 
-def test_an_ended_one_tells_so(
+def test_an_ended_subscription_is_shown_as_ended(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
     made = solicit(subscriptions, body)

@@ -127,7 +127,7 @@ def test_all_of_it_goes_by_keyboard(
     assert page.locator("#stage-title").inner_text() == "Right eye · letter 2"
 
 
-def test_a_letter_that_fits_no_more_begins_the_eye_anew(
+def test_a_letter_that_does_not_fit_restarts_the_eye(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, DESK)

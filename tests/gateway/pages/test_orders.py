@@ -154,7 +154,7 @@ def test_without_orders_it_says_so(
     app.extensions["backends"].close()
 
 
-def test_what_may_not_be_asked_is_a_page_too(http: FlaskClient) -> None:
+def test_a_refused_request_is_answered_with_a_page(http: FlaskClient) -> None:
     client = http.application.test_client()
     client.post(
         "/orders/login", data={"email": "optician@example.com", "password": "demo-password"}

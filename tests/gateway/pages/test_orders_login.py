@@ -184,7 +184,7 @@ def test_a_session_that_was_there_before_is_over_and_another_begins(client: Flas
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "ö" * 43, "x" * 3000, "a b"])
-def test_what_is_no_session_logs_in(client: FlaskClient, token: str) -> None:
+def test_users_without_a_session_are_sent_to_the_login(client: FlaskClient, token: str) -> None:
     client.set_cookie("orders", token)
     for answer in (client.get("/orders"), client.get("/orders/x")):
         assert read_location(answer) == "/orders/login"

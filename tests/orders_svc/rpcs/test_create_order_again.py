@@ -132,7 +132,7 @@ def test_nobody_learns_what_was_answered(orders: Served, order: Body, unique: st
     assert failure.code is StatusCode.UNAUTHENTICATED
 
 
-def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique: str) -> None:
+def test_a_key_expires_after_a_day(orders: Served, order: Body, unique: str) -> None:
     keys = tables.metadata.tables["idempotency_keys"]
     first, _ = create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
@@ -145,7 +145,7 @@ def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique:
     assert create_with_key(orders, request(order, services=[]), unique) == (second, True)
 
 
-def test_what_is_over_is_forgotten(orders: Served, order: Body, unique: str) -> None:
+def test_expired_keys_are_deleted(orders: Served, order: Body, unique: str) -> None:
     create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
         assert tables.idempotency_keys.delete_expired(tx, utc_now()) == 0

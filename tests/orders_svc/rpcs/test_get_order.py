@@ -81,7 +81,7 @@ def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
     assert sent.items() <= told.items()
 
 
-def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
+def test_a_colleague_sees_the_orders_of_shared_labs(orders: Served, order: Body) -> None:
     mine, theirs = create_order(orders, order), create_order(orders, {**order, **VISION})
     assert fetch_order(orders, theirs, **SECOND_USER).id == theirs
     assert (
@@ -95,7 +95,7 @@ def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) ->
 @pytest.mark.parametrize(
     "order_id", ["", " ", "\0", "ord_", "ord_" + "0" * 24, "ORD_" + "a" * 24, "é" * 9, "x" * 99999]
 )
-def test_what_is_no_order_is_not_found(orders: Served, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(orders: Served, order_id: str) -> None:
     for rpc, kind in (
         ("GetOrder", pb.GetOrderRequest),
         ("SubmitOrder", pb.SubmitOrderRequest),

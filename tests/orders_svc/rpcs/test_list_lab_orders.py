@@ -50,9 +50,7 @@ def test_it_works(orders: Served, frame_order: Body, lab: Body) -> None:
     assert listed == pb.ListLabOrdersResponse(has_more=False, data=[row])
 
 
-def test_drafts_stand_behind_those_who_were_submitted_first(
-    orders: Served, frame_order: Body, lab: Body
-) -> None:
+def test_the_queue_is_in_order_of_submission(orders: Served, frame_order: Body, lab: Body) -> None:
     order = {**frame_order, **lab}
     (draft,) = create_orders(orders, {**order, "mode": "draft"}, 1)
     first, second = create_orders(orders, order, 2, 1)

@@ -177,9 +177,7 @@ def test_an_order_of_another_list_is_no_cursor(
         assert [fault.path for fault in failure.faults] == [name]
 
 
-def test_a_user_sees_the_orders_of_his_labs_whoever_made_them(
-    orders: Served, frame_order: Body
-) -> None:
+def test_users_see_their_labs_orders_whoever_made_them(orders: Served, frame_order: Body) -> None:
     (mine,) = create_orders(orders, {**frame_order, **VISION}, 1, datetime.now(UTC))
     asked = pb.ListOrdersRequest(**VISION, limit=100)
     assert mine in [each.id for each in orders.call("ListOrders", asked, **SECOND_USER).data]

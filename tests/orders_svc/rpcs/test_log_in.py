@@ -156,7 +156,7 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
         ("' OR 1=1 --", PASSWORD),
     ],
 )
-def test_nobody_is_told_which_of_the_two_is_wrong(
+def test_a_failed_login_does_not_say_what_was_wrong(
     orders: Served, email: str, password: str
 ) -> None:
     assert get_refusal(orders, build_login(email, password)) == WRONG
@@ -196,13 +196,13 @@ def test_an_email_has_ten_attempts_and_then_the_right_password_helps_no_more(
         log_in(orders, user)
 
 
-def test_nobody_is_throttled_as_a_user_is(orders: Served, unique: str) -> None:
+def test_unknown_addresses_are_throttled_like_users(orders: Served, unique: str) -> None:
     email = f"{unique}@nowhere.example"
     reasons = [get_refusal(orders, build_login(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
     assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
 
 
-def test_who_has_logged_in_begins_to_count_anew(orders: Served, user: str) -> None:
+def test_a_successful_login_resets_the_count(orders: Served, user: str) -> None:
     for _ in range(2):
         for _ in range(MAX_ATTEMPTS["email"] - 1):
             get_refusal(orders, build_login(user, "wrong"))

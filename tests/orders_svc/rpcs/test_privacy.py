@@ -53,7 +53,7 @@ def test_it_works(orders: Served, order: Body, unique: str) -> None:
     assert [each for each in SECRETS if each in text] == []
 
 
-def test_a_crash_tells_nothing(orders: Served, order: Body) -> None:
+def test_a_crash_reveals_nothing(orders: Served, order: Body) -> None:
     made = orders.call("CreateOrder", request(build_private(order)))
     with orders.database.write() as tx:
         tx.exec_driver_sql('UPDATE orders SET document = \'{"patient": "Zebedee"}\'')

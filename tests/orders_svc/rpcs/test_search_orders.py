@@ -126,7 +126,7 @@ def test_pages_lead_both_ways_and_stay_when_orders_arrive(shop: Shop) -> None:
     assert shop.ids(limit=3, starting_after=made[2]) == made[3:6]
 
 
-def test_a_user_sees_the_orders_of_his_labs_alone(shop: Shop) -> None:
+def test_users_see_the_orders_of_their_labs_only(shop: Shop) -> None:
     one, two = shop.add(), shop.add(**SECOND_LAB)
     second = "second@example.com"
     for text in ("", "ada", one, two):
@@ -140,7 +140,7 @@ def test_a_user_sees_the_orders_of_his_labs_alone(shop: Shop) -> None:
         assert [fault.path for fault in failure.faults] == ["starting_after"]
 
 
-def test_what_may_not_be_asked_is_named(shop: Shop) -> None:
+def test_faults_of_a_search_are_named(shop: Shop) -> None:
     for asked, path in (
         (pb.SearchOrdersRequest(text="x" * 121), "text"),
         (pb.SearchOrdersRequest(text="a\0"), "text"),
@@ -152,7 +152,7 @@ def test_what_may_not_be_asked_is_named(shop: Shop) -> None:
         assert [fault.path for fault in failure.faults] == [path]
 
 
-def test_too_many_names_are_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_matches_are_reported(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MAX_NAMES", 2)
     made = [shop.add("Ada"), shop.add("Adam")]
     assert not shop.search("ada").too_many

@@ -65,7 +65,7 @@ def test_it_works(orders: Served, draft: Body) -> None:
     )
 
 
-def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
+def test_missing_fields_are_named_by_path(orders: Served, draft: Body) -> None:
     put(draft, "lens")
     order_id = create_order(orders, draft)
     before = orders.rows()
@@ -104,7 +104,7 @@ def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> No
     assert fetch_order(orders, order_id).warnings == found
 
 
-def test_what_is_no_draft_is_refused(orders: Served, order: Body, draft: Body) -> None:
+def test_only_drafts_can_be_submitted(orders: Served, order: Body, draft: Body) -> None:
     for order_id in (create_order(orders, order), submit(orders, create_order(orders, draft)).id):
         before = orders.rows()
         failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))

@@ -137,7 +137,7 @@ def test_it_turns_by_itself_until_it_is_stopped(subscriptions: Served, body: Any
     assert get(subscriptions, made.id).status in ("active", "finished")
 
 
-def test_what_is_due_is_found_by_an_index_for_each_move(subscriptions: Served) -> None:
+def test_due_rows_are_found_by_an_index_for_each_move(subscriptions: Served) -> None:
     database = subscriptions.database
     compiled = DUE_SUBSCRIPTIONS.compile(database.engine)
     values = {**compiled.params, "now": str(DUE), "confirmed_by": str(START), "limit": 200}

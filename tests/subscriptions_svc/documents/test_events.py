@@ -134,7 +134,7 @@ def test_a_solicitation_is_no_event(subscriptions: Served, body: Any, told: Any)
     assert told() == []
 
 
-def test_the_shoppers_confirmation_is_told_when_it_is_paid(
+def test_the_shoppers_confirmation_sends_an_event_once_paid(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
     made = solicit(subscriptions, body)
@@ -155,14 +155,14 @@ def test_the_shoppers_confirmation_is_told_when_it_is_paid(
     assert dict(created)["contract_number"] == get(subscriptions, made.id).contract_number
 
 
-def test_a_failed_payment_is_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_failed_payment_sends_an_event(subscriptions: Served, body: Any, told: Any) -> None:
     made = solicit(subscriptions, body)
     pay(subscriptions, made.id, successful=False)
     pay(subscriptions, made.id, successful=False)
     assert [dict(each)["successful"] for each in told()] == ["false"]
 
 
-def test_the_activation_is_told_with_its_moment(
+def test_an_activation_sends_an_event_with_its_moment(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
     made = create_activated(subscriptions, body, NOON)
@@ -176,7 +176,7 @@ def test_the_activation_is_told_with_its_moment(
     )
 
 
-def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_cancellation_sends_an_event(subscriptions: Served, body: Any, told: Any) -> None:
     made = solicit(subscriptions, body)
     with subscriptions.clock.at(NOON):
         cancel(subscriptions, made.id)
@@ -185,7 +185,7 @@ def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> 
     assert got == load_form(made, "subscriptions/cancelled", event_id, ("updated_at", WRITTEN))
 
 
-def test_a_cart_is_told_when_it_comes_into_force(
+def test_a_cart_sends_an_event_when_it_comes_into_force(
     subscriptions: Served, body: Any, told: Any
 ) -> None:
     made = create_activated(subscriptions, body, NOON)
@@ -199,7 +199,7 @@ def test_a_cart_is_told_when_it_comes_into_force(
     assert got == load_form(made, "subscriptions/updated", event_id, ("updated_at", WRITTEN))
 
 
-def test_boxes_are_told_of_when_asked_for(
+def test_boxes_send_events_on_request_only(
     subscriptions: Served, body: Any, told: Any, partner: Receiver
 ) -> None:
     made = create_confirmed(subscriptions, body)
@@ -227,7 +227,7 @@ def test_boxes_are_told_of_when_asked_for(
     ]
 
 
-def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_repeated_change_sends_one_event(subscriptions: Served, body: Any, told: Any) -> None:
     made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         confirm(subscriptions, made.id)
@@ -246,7 +246,7 @@ def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, tol
     ]
 
 
-def test_what_is_refused_is_not_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_refused_call_sends_no_event(subscriptions: Served, body: Any, told: Any) -> None:
     made = create_confirmed(subscriptions, body)
     listen_for = list_lenses(made)[0].reference_uuid
     subscriptions.refusal("CreateBoxDeliveries", build_delivery(made.id, (listen_for, 5)))
@@ -256,14 +256,14 @@ def test_what_is_refused_is_not_told(subscriptions: Served, body: Any, told: Any
     assert list_names(told()) == ["subscriptions/created"]
 
 
-def test_many_at_once_are_told_once(subscriptions: Served, body: Any, told: Any) -> None:
+def test_concurrent_calls_send_one_event(subscriptions: Served, body: Any, told: Any) -> None:
     made = solicit(subscriptions, body)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: confirm(subscriptions, made.id), range(8)))
     assert list_names(told()) == ["subscriptions/created"]
 
 
-def test_a_key_used_twice_is_told_once(
+def test_a_repeated_key_sends_one_event(
     subscriptions: Served, body: Any, told: Any, unique: str
 ) -> None:
     made = solicit(subscriptions, body)
@@ -368,7 +368,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_what_was_committed_before_a_kill_arrives_after_it(
+def test_events_committed_before_a_kill_arrive_after_it(
     store_url: Callable[[str, str], str], engine: str, partner: Receiver, start: Any, body: Any
 ) -> None:
     served: Served = start("subscriptions", engine)  # without a dispatcher of its own
@@ -390,7 +390,7 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
     assert dict(parse_qsl(first.body.decode()))["order_ref"] == made.id
 
 
-def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told: Any) -> None:
+def test_moves_by_time_send_events(subscriptions: Served, body: Any, told: Any) -> None:
     with subscriptions.clock.at(NOON):
         made = create_confirmed(subscriptions, body)
     for _ in range(2):

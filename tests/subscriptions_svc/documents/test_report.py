@@ -139,7 +139,7 @@ def test_the_first_and_the_last_day_of_the_calendar_are_days(subscriptions: Serv
     assert report(subscriptions, "9999-12-31", "9999-12-31") == []
 
 
-def test_check_tells_a_counter_that_is_not_what_the_ledger_says(
+def test_check_prints_a_counter_that_differs_from_the_ledger(
     subscriptions: Served, body: Any
 ) -> None:
     start = datetime(2033, 1, 1, 12, tzinfo=UTC)

@@ -188,7 +188,7 @@ def test_a_refused_recipient_is_tried_again_unless_refused_for_good(
     "to",
     ["", "no address", "a@b.example\r\nBcc: everybody@example.com", "x@y@z", "jürgen@x.example"],
 )
-def test_what_is_no_address_is_not_sent(to: str) -> None:
+def test_a_malformed_address_is_not_sent_to(to: str) -> None:
     with mail_server() as (mailbox, port):
         with pytest.raises(Undeliverable):
             MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(

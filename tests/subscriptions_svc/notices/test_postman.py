@@ -135,7 +135,7 @@ def test_a_failed_message_is_sent_when_the_channel_is_back(database: Database) -
     assert read_rows(database)[0].outcome == "sent"
 
 
-def test_what_cannot_be_delivered_is_tried_once(database: Database) -> None:
+def test_undeliverable_messages_are_tried_once(database: Database) -> None:
     wire = Wire()
     wire.fails = Undeliverable("550")
     postman = Postman(database, {EMAIL: wire}, Clock())
@@ -169,7 +169,7 @@ def test_a_message_whose_sender_died_is_sent_by_another(database: Database) -> N
     assert len(wire.sent) == 1
 
 
-def test_who_was_too_slow_does_not_undo_what_another_did(database: Database) -> None:
+def test_a_sender_without_its_lease_records_nothing(database: Database) -> None:
     clock = Clock()
     add(database)
     with database.write() as tx:

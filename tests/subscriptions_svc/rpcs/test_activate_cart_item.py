@@ -105,7 +105,7 @@ def test_a_package_keeps_the_moments_of_what_was_handed_over_before(
     ]
 
 
-def test_the_answer_tells_the_boxes_of_a_lens(subscriptions: Served, body: Any) -> None:
+def test_the_answer_has_the_boxes_of_a_lens(subscriptions: Served, body: Any) -> None:
     made = create_confirmed(subscriptions, body)
     left = list_lenses(made)[0]
     subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left.reference_uuid, 3)))

@@ -200,7 +200,7 @@ def test_what_has_ended_does_not_end_again(subscriptions: Served, body: Any, sta
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "CONFLICT")
 
 
-def test_what_is_over_without_anybody_having_written_so_has_ended(
+def test_an_expired_subscription_counts_as_ended_before_its_move(
     subscriptions: Served, active: Subscription
 ) -> None:
     with subscriptions.clock.at(active.renewal_at.ToDatetime(UTC)):
@@ -218,7 +218,7 @@ def test_after_the_end_nothing_is_done_any_more(subscriptions: Served, body: Any
         assert subscriptions.refusal(rpc, request).code is StatusCode.FAILED_PRECONDITION
 
 
-def test_a_cart_that_pends_goes_with_it(subscriptions: Served, body: Any) -> None:
+def test_a_pending_cart_ends_with_its_subscription(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
         made = create_activated(subscriptions, body, START)
         kept = read_cart(made)[0].id

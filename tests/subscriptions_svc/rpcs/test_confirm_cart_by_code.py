@@ -166,7 +166,7 @@ def test_a_change_that_is_not_possible_any_more_is_refused(
         assert subscriptions.rows() == before
 
 
-def test_a_cancelled_one_tells_that_it_has_ended(subscriptions: Served, body: Any) -> None:
+def test_a_cancelled_subscription_is_shown_as_ended(subscriptions: Served, body: Any) -> None:
     made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     subscriptions.call("CancelSubscription", request)

@@ -140,7 +140,7 @@ def test_a_call_is_all_or_nothing_and_names_every_offending_eye(
     assert subscriptions.rows() == before
 
 
-def test_the_ledger_tells_who_when_and_how_many(subscriptions: Served, body: Any) -> None:
+def test_ledger_entries_have_account_moment_and_quantity(subscriptions: Served, body: Any) -> None:
     made = create_confirmed(subscriptions, body)
     left, right = (item.reference_uuid for item in list_lenses(made))
     moment = utc("2026-03-01T12:00:00.123456")

@@ -104,7 +104,7 @@ def test_a_failed_payment_ends_the_trust_of_this_merchant_alone(
         ),
     ],
 )
-def test_faults_are_told_by_their_path(
+def test_faults_have_their_path(
     subscriptions: Served, shopper: Any, reason: str, paths: list[str]
 ) -> None:
     with subscriptions.clock.at(NOW):

@@ -72,7 +72,7 @@ def test_it_works(subscriptions: Served) -> None:
     }
 
 
-def test_it_tells_what_the_subscription_then_costs(subscriptions: Served, body: Any) -> None:
+def test_it_shows_the_new_cost_of_the_subscription(subscriptions: Served, body: Any) -> None:
     demo = body("subscription")["cart_items"]
     told = subscriptions.call(RPC, build_request(*demo)).cart_items[0]
     made = solicit(subscriptions, body).last_persisted_cart.cart_items[0]

@@ -114,7 +114,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     }
 
 
-def test_a_monthly_price_is_a_twenty_fourth_half_up_unless_told(
+def test_the_default_monthly_price_is_a_twenty_fourth_rounded_half_up(
     subscriptions: Served, body: Any
 ) -> None:
     told = {**build_material(reference="TOLD"), "subscription_price": 0, "subscription_vat_rate": 0}
@@ -233,7 +233,7 @@ def test_a_live_reference_is_a_merchants_own_and_used_once(
     assert subscriptions.call("CreateSubscription", again).reference == first.reference
 
 
-def test_a_finished_subscription_gives_its_reference_back(subscriptions: Served, body: Any) -> None:
+def test_a_finished_subscription_frees_its_reference(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, datetime(2024, 1, 1, tzinfo=UTC))
     again = build_solicitation(body, reference=made.reference)
     with subscriptions.clock.at(datetime(2025, 12, 31, 22, 59, tzinfo=UTC)):

@@ -106,7 +106,7 @@ def test_a_contact_lens_has_none_nor_has_a_package_that_holds_one(
         ),
     ],
 )
-def test_every_fault_is_one_of_meaning_and_all_are_told(
+def test_every_fault_of_meaning_is_listed(
     subscriptions: Served, active: Subscription, changes: Any, paths: list[str]
 ) -> None:
     before = subscriptions.rows()

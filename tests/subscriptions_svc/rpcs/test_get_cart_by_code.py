@@ -53,7 +53,7 @@ def test_a_look_moves_nothing_that_is_further(subscriptions: Served, body: Any) 
         assert get(subscriptions, made.id).status == status
 
 
-def test_what_is_known_of_an_account_does_not_matter(subscriptions: Served, body: Any) -> None:
+def test_credentials_and_metadata_make_no_difference(subscriptions: Served, body: Any) -> None:
     code = solicit(subscriptions, body).last_persisted_cart.code
     assert look(subscriptions, code, authorization="Basic nonsense").state == "open"
     assert look(subscriptions, code, **{"idempotency-key": "k"}).state == "open"
@@ -92,7 +92,7 @@ def test_a_change_is_shown_beside_what_there_is(subscriptions: Served, body: Any
     assert not in_force.HasField("pending_cart")
 
 
-def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
+def test_removed_items_are_marked(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
@@ -105,7 +105,7 @@ def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
     assert [item.changes for item in cart.items] == [True]
 
 
-def test_staff_confirms_and_the_page_tells(subscriptions: Served, body: Any) -> None:
+def test_a_confirmation_by_staff_shows_on_the_page(subscriptions: Served, body: Any) -> None:
     made = solicit(subscriptions, body)
     confirm(subscriptions, made.id)
     assert look(subscriptions, made.last_persisted_cart.code).state == "confirmed"

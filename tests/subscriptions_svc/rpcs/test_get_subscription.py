@@ -53,13 +53,13 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     assert get(subscriptions, created.id) == created
 
 
-def test_a_moment_is_told_to_the_millisecond(subscriptions: Served, body: Any) -> None:
+def test_timestamps_have_milliseconds(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)):
         created = solicit(subscriptions, body)
     assert created.created_at.ToJsonString() == "2026-03-01T12:00:00.651Z"
 
 
-def test_what_nobody_told_is_absent(subscriptions: Served, body: Any) -> None:
+def test_absent_options_stay_absent(subscriptions: Served, body: Any) -> None:
     names: Any = dict.fromkeys(("given_names", "surnames", "email", "mobile_phone"))
     created = solicit(subscriptions, body, **names)
     assert not created.customer.ListFields()
@@ -103,7 +103,7 @@ def test_another_merchants_subscription_is_unauthenticated(
         ("staff", {}, StatusCode.PERMISSION_DENIED),
     ],
 )
-def test_who_is_no_client_is_refused(
+def test_accounts_other_than_clients_are_refused(
     subscriptions: Served, who: str, authorization: dict[str, str], code: StatusCode
 ) -> None:
     request = GetSubscriptionRequest(subscription_id=UNKNOWN)

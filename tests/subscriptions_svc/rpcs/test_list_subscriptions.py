@@ -187,7 +187,7 @@ def test_a_search_is_words_of_name_phone_or_reference(
 
 
 @pytest.mark.parametrize("reference", ["---", "%", "\U0001f600", "'", "\u200b", "\u0301"])
-def test_what_has_no_word_is_kept_and_listed(
+def test_a_reference_without_words_is_stored_and_listed(
     subscriptions: Served, body: Any, mark: str, reference: str
 ) -> None:
     nameless = {"given_names": "", "surnames": "", "mobile_phone": ""}

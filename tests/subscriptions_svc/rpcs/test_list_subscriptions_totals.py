@@ -116,7 +116,9 @@ def test_pages_of_several_merchants_and_statuses_have_one_order(
     assert {page.meta.total_count for page in pages} == {len(wanted)}
 
 
-def test_what_is_over_is_listed_as_finished(subscriptions: Served, body: Any, unique: str) -> None:
+def test_expired_subscriptions_are_listed_as_finished(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
     over = create_activated(subscriptions, body, NOON, surnames=unique)
     going_on = create_activated(subscriptions, body, NOON + timedelta(days=900), surnames=unique)
     written = solicit(subscriptions, body, surnames=unique)

@@ -86,7 +86,7 @@ def test_an_email_before_payment_is_for_mexico(
 
 @pytest.mark.parametrize("rpc", list(REQUESTS))
 @pytest.mark.parametrize("status", ["activating", "active", "cancelled", "finished"])
-def test_what_waits_for_nobody_is_not_sent(
+def test_a_message_whose_cart_no_longer_waits_is_not_sent(
     subscriptions: Served, body: Any, rpc: str, status: str
 ) -> None:
     made = create_confirmed(subscriptions, body)

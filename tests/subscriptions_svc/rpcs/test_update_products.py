@@ -144,9 +144,7 @@ def test_a_cart_may_change_many_times(subscriptions: Served, active: Subscriptio
     ]
 
 
-def test_all_ids_that_are_none_are_told_at_once(
-    subscriptions: Served, active: Subscription
-) -> None:
+def test_all_unknown_ids_are_listed_at_once(subscriptions: Served, active: Subscription) -> None:
     glasses, lenses = read_cart(active)
     inner = lenses.items[0]
     before = subscriptions.rows()

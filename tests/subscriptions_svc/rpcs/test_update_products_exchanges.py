@@ -275,9 +275,7 @@ def test_a_new_year_begins_without_what_was_carried(subscriptions: Served, body:
     check_counters(subscriptions)
 
 
-def test_a_counter_that_the_ledger_does_not_bear_out_is_found(
-    subscriptions: Served, body: Any
-) -> None:
+def test_a_counter_that_differs_from_the_ledger_is_found(subscriptions: Served, body: Any) -> None:
     made = deliver(subscriptions, create_active(subscriptions, body, build_eyes()), 2, 1)
     left, right = (item.id for item in list_lenses(made))
     with subscriptions.database.write() as tx:

@@ -86,7 +86,7 @@ def find_actions(status: str, hours: float | None = None, **facts: Any) -> set[s
         ("finished", 20_000, {}, set()),
     ],
 )
-def test_the_state_tells_which_actions_are_available(
+def test_the_state_determines_the_available_actions(
     status: str, hours: float | None, facts: Document, allowed: set[str]
 ) -> None:
     assert find_actions(status, hours, **facts) == allowed

@@ -109,7 +109,7 @@ counts = st.integers(0, 9)
     st.lists(st.tuples(eyes, counts), max_size=4),
     st.lists(counts, min_size=4, max_size=4),
 )
-def test_no_exchange_gives_an_eye_more_than_its_cap(
+def test_no_exchange_raises_an_eye_above_its_cap(
     caps: list[tuple[str, int]], gone: list[tuple[str, int]], own: list[int]
 ) -> None:
     lenses = [(str(index), eye, cap) for index, (eye, cap) in enumerate(caps)]

@@ -157,7 +157,7 @@ def test_an_exchange_cycle_may_be_zero_but_not_less(months: int, taken: bool) ->
     assert find_shape_faults(change_example(path, months)) == ([] if taken else [path])
 
 
-def test_the_exchange_cycle_of_a_contact_lens_is_twelve_months_unless_told() -> None:
+def test_the_default_exchange_cycle_of_a_contact_lens_is_twelve_months() -> None:
     loaded = subscriptions.CREATE_SUBSCRIPTION.load(
         build_cart(
             build_package(
@@ -273,7 +273,7 @@ def test_discounts_of_more_than_twenty_thousand_characters_are_refused() -> None
     ]
 
 
-def test_all_faults_of_shape_are_told_at_once() -> None:
+def test_all_faults_of_shape_are_listed_at_once() -> None:
     document = build_cart(
         build_material(quantity=0, box_count=1),
         {"type": "contact_lens_subscription", "box_count": 0},
