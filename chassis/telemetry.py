@@ -24,7 +24,7 @@ LOG_FIELDS = frozenset(
     "rpc method route status code reason replayed ms error where database_error count "
     "event_id type attempt outcome".split()
 )
-# What the terminal shows in words, beside warnings and errors, where lines go into files.
+# Shown in words on the terminal, besides warnings and errors, when lines go into files.
 SHOWN_EVENTS = frozenset({"listening", "dispatching", "stopped"})
 
 _bound: structlog.typing.FilteringBoundLogger | None = None

@@ -1,4 +1,4 @@
-"""What ships agrees with itself: packages, pins, Procfile, image and compose file."""
+"""The shipped parts agree: packages, pins, Procfile, image and compose file."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""A service of the tests' own, which does on each call what a test tells it."""
+"""A service for tests: each call runs a function that the test sets."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in (
 
 
 class ProbeServicer(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
-    """Does what `act` does, and answers with the id that it was asked for."""
+    """Calls `act`, and answers with the requested id."""
 
     def __init__(self) -> None:
         self.act: Callable[[], object] = lambda: None
@@ -79,7 +79,7 @@ class ProbeServicer(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskService
 class Probe:
     """The service at work, and a channel to it."""
 
-    told: ProbeServicer
+    servicer: ProbeServicer
     database: Database
     running: RunningServer
     channel: grpc.Channel
@@ -100,7 +100,7 @@ class Probe:
     ) -> tuple[Any, dict[str, Any]]:
         """The answer and its trailers; `act` is what the service does before it."""
         if act:
-            self.told.act = act
+            self.servicer.act = act
         kind = "Desk" if rpc_name.startswith("Confirm") else ""
         request = {
             "GetSubscription": pb.GetSubscriptionRequest(subscription_id="s1"),
@@ -143,13 +143,13 @@ def probe(
     open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
     reflection: bool = True,
 ) -> Iterator[Probe]:
-    """The service on SQLite, known to somebody and to staff."""
+    """Run the service on SQLite, with the accounts `somebody` and `staff`."""
     database = Database(f"sqlite:///{folder}/probe.db")
     metadata.create_all(database.engine)
     with database.write() as tx:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
-    told = ProbeServicer()  # type: ignore[abstract]  # its other RPCs are not called
+    servicer = ProbeServicer()  # type: ignore[abstract]  # its other RPCs are not called
     service = Service(
         name="probe",
         listen=listen,
@@ -161,7 +161,7 @@ def probe(
         migrations=folder,
         reference=Schema(),
         load=lambda *_: None,
-        servicers=lambda _: [told],
+        servicers=lambda _: [servicer],
         authenticate=authenticate,
         open_rpcs=open_rpcs,
     )
@@ -172,6 +172,6 @@ def probe(
         raise
     with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         try:
-            yield Probe(told, database, running, channel)
+            yield Probe(servicer, database, running, channel)
         finally:
             running.stop(0)

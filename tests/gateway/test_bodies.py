@@ -1,4 +1,4 @@
-"""Request bodies: chunked, packed, too large, and the dearest that there are."""
+"""Request bodies: chunked, compressed, too large, and the costliest ones."""
 
 import gzip
 import hashlib
@@ -60,7 +60,7 @@ def encode_chunked(body: bytes, *sizes: int) -> bytes:
 
 
 def read_echo(body: bytes) -> dict[str, Any]:
-    """What the echo of a body says."""
+    """Return the parsed echo of a body."""
     return {"bytes": len(body), "sha": hashlib.sha256(body).hexdigest()}
 
 
@@ -139,7 +139,7 @@ def test_chunks_that_are_all_extension_end_too(real: Front) -> None:
 
 
 def count_bytes_sent(client: socket.socket, piece: bytes) -> int:
-    """How many bytes of the same piece were sent until the other side had enough."""
+    """Send a piece repeatedly; return how many bytes the other side accepted."""
     sent = 0
     with suppress(OSError):
         while sent < 1024 * MIB:
@@ -265,7 +265,7 @@ def find_readers() -> dict[str, Reader[Any]]:
 
 
 def list_costly_bodies(reader: Reader[Any]) -> Iterator[tuple[str, bytes]]:
-    """Bodies of up to 1 MiB that are dear to read or to refuse."""
+    """Yield bodies of up to 1 MiB that are costly to read or to refuse."""
     distinct = b",".join(b'"%x":1' % number for number in range(MAX_NODES - 2))
     deep = b"[" * 900 + b"]" * 900
     yield "duplicates", fill_body(b'{"a":0', b',"a":0', b"}")
@@ -302,7 +302,7 @@ def list_costly_bodies(reader: Reader[Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def measure_cpu_seconds(act: Callable[[], object]) -> float:
-    """The least CPU time of this thread that it took in three goes."""
+    """Return this thread's least CPU time in three runs."""
     goes = []
     for _ in range(3):
         begun = time.thread_time()

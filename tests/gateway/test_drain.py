@@ -1,4 +1,4 @@
-"""How the gateway stops and reloads: nobody who is being served notices."""
+"""Stops and reloads of the gateway, unnoticed by clients being served."""
 
 import signal
 import socket
@@ -20,7 +20,7 @@ from tests.gateway.real_front import (
 
 
 def wait_for(ready: Callable[[], bool], front: Front) -> None:
-    """Wait until something is so, or show what gunicorn has said."""
+    """Wait until a condition holds, or fail with gunicorn's output."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not ready():
         assert time.monotonic() < end, front.lines()
@@ -28,7 +28,7 @@ def wait_for(ready: Callable[[], bool], front: Front) -> None:
 
 
 def refuses_connections(front: Front) -> bool:
-    """Whether nobody listens any more."""
+    """Return whether connections are refused."""
     try:
         front.connect().close()
     except OSError:

@@ -88,7 +88,7 @@ def test_a_service_that_comes_back_is_found(tmp_path: Path) -> None:
 
 def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> None:
     go = threading.Event()
-    slow.told.act = lambda: go.wait(5)
+    slow.servicer.act = lambda: go.wait(5)
     caller = {"Authorization": "Basic c29tZWJvZHk6c29tZWJvZHktc2VjcmV0"}
     with front(subscriptions=slow.address) as client:
         threads = [
@@ -109,7 +109,7 @@ def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> N
 
 def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
     go = threading.Event()
-    slow.told.act = lambda: go.wait(2)
+    slow.servicer.act = lambda: go.wait(2)
     with front(subscriptions=slow.address, RPC_TIMEOUT=0.2) as client, capture_log() as lines:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
@@ -123,7 +123,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
-    slow.told.act = crash
+    slow.servicer.act = crash
     with front(subscriptions=slow.address) as client, capture_log() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500

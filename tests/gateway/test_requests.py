@@ -1,4 +1,4 @@
-"""What every route shares: the request's id, its log line, and what is never in one."""
+"""What every route shares: the request id, and a log line without personal data."""
 
 import json
 import re

@@ -70,10 +70,10 @@ def test_it_works(
     move(sessions, "SubmitExam", unique, partner=unique)
     move(sessions, "Approve", unique, partner=unique, dispensed_prescriptions=dispensed)
 
-    told = wait_for(partner, 3)
+    bodies = wait_for(partner, 3)
     single = http.get(SESSIONS, query_string=keys, headers=caller).get_json()
-    assert [each.pop("created_at")[-1] for each in told] == ["Z"] * 3
-    assert told == [
+    assert [each.pop("created_at")[-1] for each in bodies] == ["Z"] * 3
+    assert bodies == [
         {**keys, "type": "session_updated", "status": "started"},
         {**keys, "type": "session_updated", "status": "awaiting_review"},
         {**keys, "type": "session_completed", "status": "approved", **single["data"]},

@@ -1,4 +1,4 @@
-"""/api/public/v1 over HTTP, on both engines: what is done."""
+"""/api/public/v1 over HTTP, on both engines: successful calls."""
 
 import uuid
 from datetime import UTC, datetime

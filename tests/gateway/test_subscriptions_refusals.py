@@ -1,4 +1,4 @@
-"""/api/public/v1 over HTTP, on both engines: what is refused, how, and in which order."""
+"""/api/public/v1 over HTTP, on both engines: refusals, their form and their order."""
 
 from typing import Any
 

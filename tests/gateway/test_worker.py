@@ -1,4 +1,4 @@
-"""The gateway's worker: what clients cannot do to it, and what it answers in gunicorn's place."""
+"""The gateway's worker: hostile clients, and its own answers in place of gunicorn's."""
 
 import json
 import re
@@ -34,7 +34,7 @@ ECHO = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """One worker that waits for nothing longer than a second or two."""
+    """Run one worker with waits of at most two seconds."""
     folder = tmp_path_factory.mktemp("front")
     bounds: dict[str, Any] = {
         "connections": 1000,
@@ -56,7 +56,7 @@ def front(running: Front) -> Iterator[Front]:
 
 
 def read_words(dialect: str, found: Answer) -> str:
-    """What an error body says, whichever its form."""
+    """Return the text of an error body in any form."""
     body = found.json()
     if dialect == "sessions":
         assert body["status"] == found.status
@@ -112,7 +112,7 @@ def test_a_second_head_has_no_more_time_than_the_first(front: Front) -> None:
 
 
 def _drip(client: socket.socket, data: bytes) -> int:
-    """Send byte by byte until something comes back; how many were sent."""
+    """Send byte by byte until an answer arrives; return how many were sent."""
     for number in range(len(data)):
         if has_answered(client, 0.1):
             return number

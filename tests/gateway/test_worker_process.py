@@ -25,7 +25,7 @@ from tests.gateway.real_front import (
 
 @pytest.fixture
 def authority(tmp_path: Path) -> trustme.CA:
-    """Who signs; the certificate for 127.0.0.1 lies in front.pem."""
+    """A certificate authority; front.pem has the certificate for 127.0.0.1."""
     made = trustme.CA()
     made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         tmp_path / "front.pem"

@@ -20,7 +20,7 @@ EIGHTHS = st.integers(-240, 240).map(lambda eighths: eighths / 8)
 
 
 def build_power(text: str) -> Power:
-    """A power as it is written."""
+    """Return a power from its written form."""
     sphere, cylinder, _, axis = text.split()
     return Power(float(sphere), float(cylinder), int(axis))
 

@@ -1,4 +1,4 @@
-"""Bodies of subscriptions for tests of the rules, and what is wrong with them."""
+"""Bodies of subscriptions for tests of the rules, and their faults."""
 
 import json
 from copy import deepcopy

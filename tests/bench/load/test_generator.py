@@ -1,4 +1,4 @@
-"""The load counts, checks and times rightly; how fast it is, is not asked here."""
+"""The load counts, checks and times correctly; its speed is not tested."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The peers do what Optigate does: take the same order, refuse the same ones, on both engines."""
+"""The peers behave as Optigate: they accept and refuse the same orders, on both engines."""
 
 import copy
 import json

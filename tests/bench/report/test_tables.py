@@ -1,4 +1,4 @@
-"""The report: medians, ratios, what is our own; one page with nothing beside it."""
+"""The report: medians, ratios and own costs, in one self-contained page."""
 
 import re
 from html.parser import HTMLParser

@@ -34,7 +34,7 @@ def url(store_url: Callable[[str, str], str], engine: str) -> str:
 
 @pytest.fixture
 def box(url: str) -> Iterator[Box]:
-    """The outbox, now; its endpoints go when a test ends."""
+    """The outbox at the present time; its endpoints are removed when a test ends."""
     database = Database(url)
     made = Box(database, now=datetime.now(UTC))
     yield made
@@ -43,7 +43,7 @@ def box(url: str) -> Iterator[Box]:
 
 
 def run(url: str, *words: str) -> tuple[int, str]:
-    """A command in this process: its exit code and what it says."""
+    """Run a command in this process; return its exit code and output."""
     done = CliRunner().invoke(command_line(SERVICE), ["--database-url", url, *words])
     return done.exit_code, done.stdout + done.stderr
 
@@ -52,7 +52,7 @@ def run(url: str, *words: str) -> tuple[int, str]:
 def process(
     url: str, *words: str, log: int = subprocess.PIPE, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process of Python that is killed at the end, if it still runs."""
+    """Starts Python processes; kills those still running at the end."""
     with subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
@@ -69,7 +69,7 @@ def process(
 
 @contextmanager
 def service(url: str, *words: str, private: str = "on", **environment: str) -> Iterator[Any]:
-    """The orders service, when it has said that it works."""
+    """Start the orders service, and wait until it logs that it listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     settings: dict[str, Any] = {

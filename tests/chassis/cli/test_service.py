@@ -47,7 +47,7 @@ def start_process(url: str, *words: str, **environment: str) -> subprocess.Popen
 
 
 def run(url: str, *words: str) -> Any:
-    """A command in this process: its exit code and what it says."""
+    """Run a command in this process; return its exit code and output."""
     return CliRunner().invoke(command_line(SERVICE), ["--database-url", url, *words])
 
 

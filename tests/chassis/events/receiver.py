@@ -38,7 +38,7 @@ def answer_status(code: int, **headers: str) -> Answering:
 
 
 def redirect(code: int, location: str) -> Answering:
-    """Send the caller on."""
+    """Redirect the caller."""
     return answer_status(code, Location=location)
 
 
@@ -63,20 +63,20 @@ def drip(handler: "Handler") -> None:
 
 
 def answer_endlessly(handler: "Handler") -> None:
-    """Acknowledge, and never stop telling."""
+    """Acknowledge, with a body that never ends."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
     while not handler.receiver.closing.is_set():
         handler.wfile.write(b"a" * 65536)
 
 
 def answer_nonsense(handler: "Handler") -> None:
-    """Speak another protocol."""
+    """Answer in another protocol."""
     handler.wfile.write(b"220 mail.example ESMTP\r\n")
 
 
 @dataclass
 class Receiver:
-    """What was received, and what is answered: one answer after the other, the last one again."""
+    """The received requests, and the answers: one after the other, the last one repeated."""
 
     url: str = ""
     answers: list[Answering] = field(default_factory=lambda: [answer_status(204)])
@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Its clients may leave when they like."""
+    """A server whose clients may disconnect at any time."""
 
     daemon_threads = True
     request_queue_size = 64

@@ -1,4 +1,4 @@
-"""Which addresses are the Internet's."""
+"""Which addresses are public."""
 
 import socket
 from typing import Any

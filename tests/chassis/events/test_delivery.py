@@ -1,4 +1,4 @@
-"""The dispatcher: what it delivers, in which order, when again, and what it gives up."""
+"""The dispatcher: delivery, order, retries and giving up."""
 
 import threading
 from datetime import timedelta

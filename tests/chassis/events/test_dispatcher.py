@@ -1,4 +1,4 @@
-"""The dispatcher at work: one beside the other, leases, and its thread."""
+"""The dispatcher at work: several at once, leases, and its thread."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Endpoints of reference data: what a file may say of one, and what loading it does."""
+"""Endpoints in reference data: their rules, and the effect of loading them."""
 
 from typing import Any
 

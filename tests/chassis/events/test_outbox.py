@@ -1,4 +1,4 @@
-"""Events in the store: who gets one, in which order they are due, what becomes of them."""
+"""Events in the store: who receives one, in which order they fall due, how they end."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

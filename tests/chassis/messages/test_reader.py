@@ -1,4 +1,4 @@
-"""Reading: what a body or a query string must be to become a message."""
+"""Reading bodies and query strings into messages."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Transactions on a store: fairness, locks, trouble that passes, moments."""
+"""Transactions on a store: fairness, locks, transient errors, timestamps."""
 
 import socket
 import stat

@@ -163,7 +163,7 @@ def test_a_transaction_rolled_back_by_sqlite_is_reported_to_all(database: Databa
 
 
 def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Database) -> None:
-    """The key of a twin in the same commit can be read by whoever was refused for it."""
+    """A writer refused for a twin's key can read that key after the shared commit."""
     seen: list[list[int]] = []
 
     def refused(tx: Connection) -> None:

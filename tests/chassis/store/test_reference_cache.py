@@ -1,4 +1,4 @@
-"""Lookups are remembered until somebody says that the data have changed."""
+"""Lookups are cached until the data are reported as changed."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Servers for the channel: grpc's own, and one that keeps to a script instead of the rules."""
+"""Servers for the channel: grpc's own, and one that follows a script."""
 
 import json
 import socket
@@ -72,7 +72,7 @@ class Server:
         raise AssertionError
 
     def metadata(self, request: BytesValue, context: grpc.ServicerContext) -> BytesValue:
-        """What came with the call, but for what differs between clients."""
+        """Return the call's metadata, without what differs between clients."""
         came = sorted(
             (key, value.hex() if isinstance(value, bytes) else value)
             for key, value in context.invocation_metadata()
@@ -246,7 +246,7 @@ class Peer:
             raise
 
     def close(self) -> None:
-        """End it; what a script asserted is raised here."""
+        """Close it; assertion errors of scripts are raised here."""
         self._closed = True
         with suppress(OSError):
             socket.create_connection(self.listener.getsockname(), 1).close()

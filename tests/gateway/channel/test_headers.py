@@ -1,4 +1,4 @@
-"""Header blocks: what is written reads back, and equal blocks are read once."""
+"""Header blocks: written ones are read back, and equal ones are parsed once."""
 
 import base64
 from contextlib import suppress
@@ -26,7 +26,7 @@ VALUES = some.text(some.characters(min_codepoint=0x20, max_codepoint=0x7E), max_
 
 
 def read_back(block: bytes) -> list[tuple[bytes, bytes]]:
-    """What hpack makes of a block."""
+    """Return a block as hpack decodes it."""
     return [(bytes(each[0]), bytes(each[1])) for each in hpack.Decoder().decode(block, raw=True)]
 
 

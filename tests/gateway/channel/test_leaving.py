@@ -1,4 +1,4 @@
-"""GOAWAY, refusals, keepalive: what is made again, and on which connection."""
+"""GOAWAY, refusals, keepalive: which calls are retried, and on which connection."""
 
 import threading
 import time

@@ -22,7 +22,7 @@ def authority() -> trustme.CA:
 def build_credentials(
     authority: trustme.CA, host: str = "127.0.0.1", client: trustme.CA | None = None
 ) -> grpc.ServerCredentials:
-    """What a server proves, and whose clients it wants."""
+    """Return a server's credentials, and the authority of its clients."""
     own = authority.issue_cert(host)
     chain = b"".join(each.bytes() for each in own.cert_chain_pems)
     trusted = client.cert_pem.bytes() if client else None

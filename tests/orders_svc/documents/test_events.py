@@ -1,4 +1,4 @@
-"""What a client's endpoint is told of its orders, on both engines."""
+"""Events delivered to a client's endpoint, on both engines."""
 
 import json
 from collections.abc import Iterator

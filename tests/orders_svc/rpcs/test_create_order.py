@@ -20,7 +20,7 @@ MOMENT = datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC)
 
 
 def read_row(orders: Served, order_id: str) -> Any:
-    """What is kept of an order."""
+    """Return the stored row of an order."""
     with orders.database.read() as tx:
         return tx.execute(select(tables.orders).where(tables.orders.c.id == order_id)).one()
 

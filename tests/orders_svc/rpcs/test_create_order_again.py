@@ -21,7 +21,7 @@ USED = (Fault("Idempotency-Key", "Was used for another request; use a new key.")
 
 
 def create_with_key(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, bool]:
-    """The answer, and whether it is told to be a replay."""
+    """Return the answer, and whether it is marked as a replay."""
     metadata = [
         ("authorization", build_basic(PEOPLE["orders"]["client"])),
         ("user-email", USERS["client"]),

@@ -1,4 +1,4 @@
-"""ListLabOrders, GetLabOrder and GetLabOrderJob: what a lab is shown, on both engines."""
+"""ListLabOrders, GetLabOrder and GetLabOrderJob, on both engines."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ DOCUMENTS: list[tuple[str, Any]] = [
 
 
 def ask_as_staff(orders: Served, rpc: str, asked: Any) -> Any:
-    """What staff is answered."""
+    """Call as staff, and return the answer."""
     return orders.call(rpc, asked, "staff", desk=True)
 
 

@@ -69,7 +69,7 @@ def test_a_page_has_ten_when_nobody_says(orders: Served, frame_order: Body, lab:
 def test_pages_are_stable_while_orders_arrive(
     orders: Served, frame_order: Body, lab: Filters, step: float
 ) -> None:
-    """Down and up again; with no step all orders are of one moment."""
+    """Down and up again; without a step all orders have the same moment."""
     sent = {**frame_order, **lab}
     known = create_orders(orders, sent, 10, seconds=step)
     newest_first = read_page(orders, lab, limit=100)[0]

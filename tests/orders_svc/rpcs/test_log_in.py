@@ -36,7 +36,7 @@ def log_in(orders: Served, email: str = OPTICIAN, **more: str) -> str:
 
 
 def get_refusal(orders: Served, sent: pb.LogInRequest) -> tuple[str, str]:
-    """With what reason and text a login is refused."""
+    """Return the reason and the text of a refused login."""
     return describe(orders.refusal("LogIn", sent, "", kind="Dashboard"))
 
 

@@ -17,7 +17,7 @@ OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
 def act_at_once(orders: Served, act: Callable[[Any, int], Any]) -> list[Any]:
-    """What each of the threads gets, all of which begin together."""
+    """Run the act in threads that begin together; return their results."""
     channels = [grpc.insecure_channel(orders.address, OWN_CONNECTION) for _ in range(CHANNELS)]
     barrier = Barrier(THREADS)
 

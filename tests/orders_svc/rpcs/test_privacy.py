@@ -11,7 +11,7 @@ SECRETS = ["Zebedee", "Quixley", "zq@example.net", "555-7731", "Frobnitz", "-7.7
 
 
 def build_private(order: Body) -> Body:
-    """The example with words that stand nowhere else."""
+    """Return the example with words that occur nowhere else."""
     order["patient"] = {
         "first_name": "Zebedee",
         "last_name": "Quixley",

@@ -124,7 +124,7 @@ def draft(orders: Served) -> str:
 
 @pytest.fixture(scope="module")
 def alone(orders: Served) -> Iterator[FlaskClient]:
-    """A client of a gateway that knows the orders service only."""
+    """A client of a gateway with the orders service only."""
     with front(orders=orders.address) as client:
         yield client
 
@@ -136,7 +136,7 @@ def shows_nothing(said: str, draft: str) -> bool:
 
 
 def build_headers(orders: Served, stranger: str) -> dict[str, str]:
-    """What a stranger sends; a session is begun for the e-mail address in its place."""
+    """Return a stranger's metadata; for an e-mail address a session is begun."""
     sent = dict(STRANGERS[stranger])
     scheme, _, email = sent.get("authorization", "").partition(" ")
     if scheme == "Session":
@@ -146,7 +146,7 @@ def build_headers(orders: Served, stranger: str) -> dict[str, str]:
 
 
 def read_rows(orders: Served) -> dict[str, Any]:
-    """What the store holds beside logins."""
+    """Return the rows of the store, except those of logins."""
     return {name: each for name, each in orders.rows().items() if name not in LOGINS}
 
 

@@ -45,12 +45,12 @@ def move(orders: Served, order_id: str, lab_status: str = "", **numbers: Any) ->
 
 
 def find_refusal(orders: Served, **fields: Any) -> Any:
-    """Why a change is refused."""
+    """Return the refusal of a change."""
     return orders.refusal("UpdateOrder", pb.UpdateOrderRequest(**fields), "staff", desk=True)
 
 
 def create_in_status(orders: Served, order: Body, lab_status: str) -> str:
-    """A new order that stands somewhere."""
+    """Create an order in a status."""
     order_id = create_order(orders, order)
     for each in WAYS[lab_status]:
         move(orders, order_id, each)

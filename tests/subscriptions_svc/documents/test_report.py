@@ -106,8 +106,8 @@ def test_no_cell_is_a_formula(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, start, cart_items=[whole], reference="+1")
     deliver(subscriptions, made, start, 1)
     (line,) = report(subscriptions, "2032-01-01", "2032-01-01")
-    told = [line[each] for each in ("item_name", "item_reference", "subscription_reference")]
-    assert told == ["'" + name, "'@SUM(1)", "'+1"]
+    texts = [line[each] for each in ("item_name", "item_reference", "subscription_reference")]
+    assert texts == ["'" + name, "'@SUM(1)", "'+1"]
 
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r1", "\n1", " =1", "\uff1d1"])
@@ -121,17 +121,19 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "told"),
+    ("days", "message"),
     [
         (["--from", "2026-01-02", "--to", "2026-01-01"], "Must not be before --from."),
         (["--from", "2026-02-30", "--to", "2026-03-01"], "does not match the format"),
         (["--from", "2026-02-03"], "Missing option '--to'"),
     ],
 )
-def test_days_that_are_none_are_refused(subscriptions: Served, days: list[str], told: str) -> None:
+def test_days_that_are_none_are_refused(
+    subscriptions: Served, days: list[str], message: str
+) -> None:
     ran = run(subscriptions, "report", "deliveries", *days)
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert told in ran.stderr
+    assert message in ran.stderr
 
 
 def test_the_first_and_the_last_day_of_the_calendar_are_days(subscriptions: Served) -> None:

@@ -1,4 +1,4 @@
-"""Messages that are kept and then sent: once where nothing fails, and never lost."""
+"""Stored messages are sent: once if nothing fails, and never lost."""
 
 import os
 import subprocess

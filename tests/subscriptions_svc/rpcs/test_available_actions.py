@@ -1,4 +1,4 @@
-"""What `available_actions` says is what the calls then do, in whatever state a subscription is.
+"""In every state of a subscription, `available_actions` agrees with what the calls do.
 
 A story is a row of random events, told anew for each action: the action says yes or no, and the
 call that belongs to it succeeds or is refused accordingly.

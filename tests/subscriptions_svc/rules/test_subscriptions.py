@@ -1,4 +1,4 @@
-"""Requests for lists and deliveries, and what is checked of a malformed one."""
+"""Requests for lists and deliveries, and the faults of malformed ones."""
 
 import json
 from pathlib import Path
