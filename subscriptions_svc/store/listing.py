@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from chassis.pages import compute_page_offset
-from optics.fields import parse_day
+from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.years import to_local_day, to_start_of_day
 from subscriptions_svc.store.subscriptions import IS_OVER, SUBSCRIPTIONS

@@ -24,9 +24,9 @@ from sqlalchemy import (
 from chassis.context import Account, get_caller
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
-from optics.fields import parse_day
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
 from subscriptions_svc.rules.estimates import Credit
+from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.shoppers import normalize_nin
 from subscriptions_svc.rules.statuses import (
     LIVE,
