@@ -37,7 +37,7 @@ class Languages:
         self.folder = folder
         self._read = lru_cache(maxsize=None)(self._load_catalog)
 
-    def of(self, locale: str) -> NullTranslations:
+    def get_texts(self, locale: str) -> NullTranslations:
         """The texts in the language of a locale."""
         return self._read(find_language(locale))
 

@@ -336,7 +336,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _answer_all(self, listener: Any, connection: Connection, address: Any) -> None:
         """Answer every request of a connection."""
         parser, patience = Parser(self.cfg, connection, address), None
-        while connection.wait_for_request(parser.buffered(), patience):
+        while connection.wait_for_request(parser.count_buffered(), patience):
             connection.reading = None
             try:
                 request = next(parser)
@@ -349,7 +349,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             self.waiting.pop(connection, None)
             if not self._answer(listener, connection, address, request):
-                if request.has_body_left() or parser.buffered():
+                if request.has_body_left() or parser.count_buffered():
                     connection.linger(late=request.body.late)
                 return
             self.waiting[connection] = monotonic()

@@ -245,7 +245,7 @@ class Comparison:
 
     def _collect_faults(self) -> None:
         for name, scenarios in self.scenarios.items():
-            faults = [fault for each in scenarios.values() for fault in each.broken_promises()]
+            faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
             self.outcome.broken += [f"{self.engine}, {name}: {fault}" for fault in faults]
         for work in self.outcome.rows.works(self.engine):
             for row in self.outcome.rows.of(self.engine, work):

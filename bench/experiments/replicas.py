@@ -49,7 +49,7 @@ def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
                 samples[name].append(
                     take_sample(scenario, processes, connections=connections, seconds=seconds)
                 )
-        faults = [fault for each in scenarios.values() for fault in each.broken_promises()]
+        faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
     _print_medians(samples, f"{count} x orders")
     faults += [error for every in samples.values() for each in every for error in list_errors(each)]
     exit_with_faults(faults)

@@ -70,7 +70,7 @@ def ramp(
                     break
                 rate, knee = rate * factor, rate
             click.echo(f"The knee of {contender} on {engine}: {knee:.0f} requests/s.")
-            faults = scenario.broken_promises()
+            faults = scenario.list_broken_promises()
     exit_with_faults(faults)
 
 
@@ -102,7 +102,7 @@ def sizes(engine: str, rows: tuple[int, ...], seconds: float, connections: int) 
                 sample = take_sample(scenario, roots, connections=connections, seconds=seconds)
                 print_sample(sample)
                 faults += [f"{title}: {error}" for error in list_errors(sample)]
-        faults += [fault for each in scenarios.values() for fault in each.broken_promises()]
+        faults += [fault for each in scenarios.values() for fault in each.list_broken_promises()]
     exit_with_faults(faults)
 
 
@@ -163,7 +163,7 @@ def soak(engine: str, requests: int, seconds: float, connections: int) -> None:
             click.echo(f"{done:8} requests: {figures}")
         growth = sum_megabytes(memory[-1]) - sum_megabytes(memory[len(memory) // 5])
         click.echo(f"Growth after the first fifth: {growth:+.1f} MB.")
-        faults += scenario.broken_promises()
+        faults += scenario.list_broken_promises()
     exit_with_faults(faults)
 
 

@@ -117,7 +117,7 @@ class Pressure:
 
     def find_faults(self, scenario: HttpScenario, sample: Sample) -> list[str]:
         """Return what went wrong: broken promises, errors, a p99 above the threshold."""
-        faults = scenario.broken_promises() + list_errors(sample)
+        faults = scenario.list_broken_promises() + list_errors(sample)
         p99 = sample.latencies["p99"]
         if self.max_p99 is not None and p99 > self.max_p99:
             faults.append(f"p99 is {p99:.1f} ms, above {self.max_p99:g}")

@@ -41,7 +41,7 @@ class Scenario(Protocol):
         """Check an answer that has an expected status."""
         ...
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return the promises broken so far."""
         ...
 

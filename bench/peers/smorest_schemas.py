@@ -38,7 +38,7 @@ def _check_not_blank(value: str) -> None:
         raise ValidationError("Must not be blank.")
 
 
-def _filled(limit: int) -> Callable[[str], None]:
+def _build_filled(limit: int) -> Callable[[str], None]:
     def check(value: str) -> None:
         if not value or value.isspace() or len(value) > limit:
             raise ValidationError(f"Must be 1 to {limit} characters and not blank.")
@@ -46,7 +46,7 @@ def _filled(limit: int) -> Callable[[str], None]:
     return check
 
 
-def _at_most(limit: int) -> validate.Length:
+def _build_at_most(limit: int) -> validate.Length:
     return validate.Length(max=limit)
 
 
@@ -70,10 +70,10 @@ class CredentialsSchema(Schema):
 class PatientSchema(Schema):
     """The wearer of the glasses."""
 
-    first_name = fields.String(required=True, validate=_filled(50))
-    last_name = fields.String(required=True, validate=_filled(50))
+    first_name = fields.String(required=True, validate=_build_filled(50))
+    last_name = fields.String(required=True, validate=_build_filled(50))
     email = fields.Email()
-    phone_number = fields.String(validate=_at_most(20))
+    phone_number = fields.String(validate=_build_at_most(20))
 
 
 class LensSchema(Schema):
@@ -82,9 +82,9 @@ class LensSchema(Schema):
     style = fields.String(required=True, validate=_check_not_blank)
     material = fields.String(required=True, validate=_check_not_blank)
     color = fields.String(required=True, validate=_check_not_blank)
-    coats = fields.List(fields.String(), validate=_at_most(100))
+    coats = fields.List(fields.String(), validate=_build_at_most(100))
     tint = fields.String(validate=_check_not_blank)
-    tint_instruction = fields.String(validate=_filled(250))
+    tint_instruction = fields.String(validate=_build_filled(250))
 
     @validates_schema
     def check_addons(self, data: dict[str, Any], **_: Any) -> None:
@@ -100,10 +100,10 @@ class FrameSchema(Schema):
     """The frame."""
 
     handling = fields.String(required=True, validate=_check_not_blank)
-    manufacturer = fields.String(required=True, validate=_filled(50))
-    model = fields.String(required=True, validate=_filled(50))
+    manufacturer = fields.String(required=True, validate=_build_filled(50))
+    model = fields.String(required=True, validate=_build_filled(50))
     material = fields.String(required=True, validate=validate.OneOf(_MATERIALS))
-    color = fields.String(required=True, validate=_filled(50))
+    color = fields.String(required=True, validate=_build_filled(50))
     eye_size = Real(required=True, validate=_10_TO_100)
     bridge = Real(required=True, validate=_10_TO_100)
     temple = Real(validate=validate.Range(100, 200))
@@ -113,7 +113,7 @@ class FrameSchema(Schema):
     vertex = Real(validate=validate.Range(1, 30))
     pantoscopic_tilt = Real(validate=validate.Range(-20, 20))
     wrap = Real(validate=validate.Range(0, 40))
-    sku = fields.String(validate=_at_most(50))
+    sku = fields.String(validate=_build_at_most(50))
     tracing = fields.String(validate=_check_size)
 
 
@@ -170,14 +170,14 @@ class RedoDataSchema(Schema):
     """Why an order is made again."""
 
     type = fields.String(required=True, validate=_check_not_blank)
-    reason = fields.String(required=True, validate=_filled(250))
-    reference = fields.String(required=True, validate=_filled(50))
+    reason = fields.String(required=True, validate=_build_filled(250))
+    reference = fields.String(required=True, validate=_build_filled(50))
 
 
 class MultiPairDataSchema(Schema):
     """The pair that this one belongs to."""
 
-    reference = fields.String(required=True, validate=_filled(50))
+    reference = fields.String(required=True, validate=_build_filled(50))
 
 
 class AddressSchema(Schema):
@@ -196,7 +196,7 @@ class AddressSchema(Schema):
 class ShippingSchema(Schema):
     """A recipient."""
 
-    name = fields.String(validate=_at_most(50))
+    name = fields.String(validate=_build_at_most(50))
     address = fields.Nested(AddressSchema, required=True)
 
 
@@ -215,8 +215,8 @@ class NewOrderSchema(Schema):
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
-    services = fields.List(fields.String(), validate=_at_most(100))
-    special_instructions = fields.String(validate=_at_most(1000))
+    services = fields.List(fields.String(), validate=_build_at_most(100))
+    special_instructions = fields.String(validate=_build_at_most(1000))
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)
     shipping = fields.Nested(ShippingSchema)

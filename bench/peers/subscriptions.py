@@ -95,7 +95,7 @@ def _build_document(subscription: Subscription, now: datetime) -> dict[str, Any]
             "id": subscription.cart_id,
             "reference": subscription.reference,
             "code": subscription.cart_code,
-            "cart_items": _Cart(items, boxes, merchant, month, year, months).inside(None),
+            "cart_items": _Cart(items, boxes, merchant, month, year, months).list_inside(None),
         },
         "pending_cart": None,
     }
@@ -161,49 +161,51 @@ class _Cart:
     year: int
     months: int
 
-    def money(self, value: int) -> dict[str, Any]:
+    def build_money(self, value: int) -> dict[str, Any]:
         string = format_money(value, self.merchant.locale, self.merchant.currency)
         return {"value": value, "string": string}
 
-    def costs(self, item: CartItem, packages: int) -> Costs:
+    def compute_costs(self, item: CartItem, packages: int) -> Costs:
         """Return what ending costs for an item that was handed over."""
         if item.activated_at is None:
             return Costs(0, 0)
         monthly = item.subscription_price * item.quantity * packages
         return compute_costs(monthly, self.month, self.year, self.months)
 
-    def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
+    def list_inside(self, package: CartItem | None) -> list[dict[str, Any]]:
         """Return the items of a package, or those in none."""
         parent = package and package.id
-        return [self.document(item, package) for item in self.items if item.parent_id == parent]
+        return [
+            self.build_document(item, package) for item in self.items if item.parent_id == parent
+        ]
 
-    def document(self, item: CartItem, package: CartItem | None) -> dict[str, Any]:
+    def build_document(self, item: CartItem, package: CartItem | None) -> dict[str, Any]:
         leaves, packages = [item], package.quantity if package else 1
         if item.type == PACKAGE:
             leaves = [each for each in self.items if each.parent_id == item.id]
             packages = item.quantity
-        ending = [self.costs(each, packages) for each in leaves]
+        ending = [self.compute_costs(each, packages) for each in leaves]
         document: dict[str, Any] = {
             "id": item.id,
             "type": item.type,
             "reference": item.reference,
             "reference_uuid": item.reference_uuid,
             "name": item.name,
-            "price_with_tax": self.money(item.price_with_tax),
+            "price_with_tax": self.build_money(item.price_with_tax),
             "quantity": item.quantity,
-            "total_with_tax": self.money(item.price_with_tax * item.quantity),
-            "subscription_price": self.money(item.subscription_price),
-            "cancellation_cost_kept": self.money(sum(each.kept for each in ending)),
-            "cancellation_cost_returned": self.money(sum(each.returned for each in ending)),
+            "total_with_tax": self.build_money(item.price_with_tax * item.quantity),
+            "subscription_price": self.build_money(item.subscription_price),
+            "cancellation_cost_kept": self.build_money(sum(each.kept for each in ending)),
+            "cancellation_cost_returned": self.build_money(sum(each.returned for each in ending)),
             "status": "pending" if item.activated_at is None else "active",
             "activated_at": item.activated_at,
         }
         if all(each.type != CONTACT_LENS for each in leaves):
             price = item.subscription_price
-            document["warranty_breakage_cost"] = self.money(price * BREAKAGE_MONTHS)
-            document["warranty_lost_cost"] = self.money(price * LOSS_MONTHS)
+            document["warranty_breakage_cost"] = self.build_money(price * BREAKAGE_MONTHS)
+            document["warranty_lost_cost"] = self.build_money(price * LOSS_MONTHS)
         if item.type == PACKAGE:
-            document["items"] = self.inside(item)
+            document["items"] = self.list_inside(item)
         if item.type == CONTACT_LENS:
             counted = self.boxes[item.id]
             document |= {

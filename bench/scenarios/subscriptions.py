@@ -31,7 +31,7 @@ from bench.scenarios.scenario import (
     HttpScenario,
     ReadOverGrpc,
     ReadOverHttp,
-    lower,
+    lower_names,
 )
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionDeskServiceStub, SubscriptionServiceStub
@@ -158,7 +158,7 @@ class DeliverOverHttp(HttpScenario):
         if status == self.granted_status:
             self.granted[number % len(self.requests)] += 1
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return the subscriptions whose records are below what was granted, or above the cap."""
         faults = []
         for index, (cap, id_, _) in enumerate(self.subscriptions):
@@ -183,4 +183,6 @@ class DeliverOverGrpc(DeliverOverHttp):
     def connect(self) -> Connection:
         """Open a connection for CreateBoxDeliveries."""
         rpc = f"{SERVICE}/CreateBoxDeliveries"
-        return GrpcConnection(self.address, rpc, lower(MERCHANT_HEADERS), CALLS_PER_CONNECTION)
+        return GrpcConnection(
+            self.address, rpc, lower_names(MERCHANT_HEADERS), CALLS_PER_CONNECTION
+        )

@@ -141,7 +141,7 @@ class Address:
             session = None
             if tls := self.options.tls:
                 session = Session(tls.context(), tls.hostname or self.endpoint.host)
-                session.handshake(made, deadline)
+                session.shake_hands(made, deadline)
             wire = Wire(made, session)
         except BaseException:
             made.close()

@@ -55,7 +55,7 @@ class Session:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
 
-    def handshake(self, through: socket.socket, deadline: float) -> None:
+    def shake_hands(self, through: socket.socket, deadline: float) -> None:
         """Agree with the server on `h2`; raises OSError when that fails or takes too long."""
         while True:
             try:

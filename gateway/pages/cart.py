@@ -82,7 +82,7 @@ def render_cart(cart: ShopperCart, status: int = 200) -> Response:
 def render_localized(template: str, locale: str, status: int, **values: Any) -> Response:
     """Return a page in the requested language, else the browser's, else that of `locale`."""
     language = read_language() or choose_language(list(request.accept_languages.values()), locale)
-    texts = TEXTS.of(language)
+    texts = TEXTS.get_texts(language)
 
     def _(text: str, **places: object) -> str:
         return texts.gettext(text) % places if places else texts.gettext(text)

@@ -54,13 +54,13 @@ class CheckedBody(Body):  # type: ignore[misc]  # gunicorn has no types
 
     def read(self, size: int | None = None) -> bytes:
         """Up to `size` bytes; fewer only at the end."""
-        return self._checked(super().read, size)
+        return self._read_checked(super().read, size)
 
     def readline(self, size: int | None = None) -> bytes:
         """The next line."""
-        return self._checked(super().readline, size)
+        return self._read_checked(super().readline, size)
 
-    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+    def _read_checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
         try:
             return read(size)
         except TimeoutError:
@@ -124,7 +124,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
             return False
         return whole
 
-    def buffered(self) -> int:
+    def count_buffered(self) -> int:
         """How many bytes of the next request were read with this one."""
         size: int = self.unreader.buf.getbuffer().nbytes
         return size

@@ -40,10 +40,10 @@ def test_it_works(tmp_path: Path) -> None:
     (tmp_path / "de.po").write_text('msgid "Hello"\nmsgstr "Grüß Gott"\n', encoding="utf-8")
     languages = Languages(tmp_path)
 
-    assert languages.of("de-AT").gettext("Hello") == "Grüß Gott"
-    assert languages.of("de").gettext("Unknown") == "Unknown"
-    assert languages.of("en-GB").gettext("Hello") == "Hello"
-    assert languages.of("ja-JP").gettext("Hello") == "Hello"
+    assert languages.get_texts("de-AT").gettext("Hello") == "Grüß Gott"
+    assert languages.get_texts("de").gettext("Unknown") == "Unknown"
+    assert languages.get_texts("en-GB").gettext("Hello") == "Hello"
+    assert languages.get_texts("ja-JP").gettext("Hello") == "Hello"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def load(orders: Served, values: Any) -> None:
 def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
     """Returns what the command line answers to a file, which must change nothing."""
 
-    def told(text: str) -> str:
+    def read_message(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
         done = CliRunner().invoke(
@@ -54,7 +54,7 @@ def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
         assert orders.rows() == before
         return done.stderr.replace(str(file), "FILE")
 
-    return told
+    return read_message
 
 
 def test_loading_twice_changes_nothing(orders: Served) -> None:

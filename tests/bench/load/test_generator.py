@@ -22,7 +22,7 @@ def test_a_closed_loop_sends_as_many_requests_as_were_asked() -> None:
     assert (result.answered, len(result.latencies), result.errors) == (200, 200, Counter())
     assert 0 < result.seconds < 30
     assert result.client_cpu > 0
-    assert scenario.broken_promises() == []
+    assert scenario.list_broken_promises() == []
 
 
 def test_an_open_loop_sends_at_its_rate() -> None:
@@ -31,7 +31,7 @@ def test_an_open_loop_sends_at_its_rate() -> None:
         result = Load(scenario, connections=4, seconds=0.5, rate=200).run()
     assert len(result.latencies) == 100
     assert result.errors == Counter()
-    assert scenario.broken_promises() == []
+    assert scenario.list_broken_promises() == []
 
 
 def test_a_stall_counts_for_all_that_were_due_meanwhile() -> None:
@@ -90,14 +90,14 @@ def test_an_id_that_is_given_twice_is_a_broken_promise() -> None:
     with serving(lambda count: (201, b"id %d" % (count // 2), 0.0)) as address:
         scenario = CreateOverHttp(address, GET, 201)
         Load(scenario, connections=1, seconds=30, requests=11).run()
-    assert scenario.broken_promises() == ["5 ids were assigned twice"]
+    assert scenario.list_broken_promises() == ["5 ids were assigned twice"]
 
 
 def test_a_document_that_changes_is_a_broken_promise() -> None:
     with serving(lambda count: (200, b"%d" % (count // 10), 0.0)) as address:
         scenario = ReadOverHttp(address, GET, 200)
         Load(scenario, connections=1, seconds=30, requests=12).run()
-    assert scenario.broken_promises() == ["3 reads differed"]
+    assert scenario.list_broken_promises() == ["3 reads differed"]
 
 
 def test_each_request_has_a_key_of_its_own() -> None:

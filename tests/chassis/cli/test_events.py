@@ -224,11 +224,11 @@ def test_private_targets_are_refused_by_default(
 def test_a_signal_lets_the_delivery_at_work_finish(
     url: str, box: Box, partner: Receiver, unique: str
 ) -> None:
-    def slow(handler: Any) -> None:
+    def answer_slowly(handler: Any) -> None:
         time.sleep(1)
         answer_status(200)(handler)
 
-    partner.answers = [slow]
+    partner.answers = [answer_slowly]
     box.put(unique, url=partner.url)
     with service(url) as serving:
         box.add(unique)

@@ -87,7 +87,7 @@ class Box:
         with self.database.read() as tx:
             return self.outbox.endpoints.get(tx, owner)
 
-    def last(self, owner: str) -> tuple[Any, ...]:
+    def read_last(self, owner: str) -> tuple[Any, ...]:
         """Return the stored columns of an owner's newest event."""
         row = self.rows(owner)[-1]
         return row.state, row.attempts, row.last_status, row.last_error

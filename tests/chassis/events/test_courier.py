@@ -181,11 +181,11 @@ def test_four_redirects_are_followed(partner: Receiver, hops: int, answer: Attem
 
 
 def test_redirects_share_the_time_of_one_attempt(partner: Receiver) -> None:
-    def slow(handler: Any) -> None:
+    def answer_slowly(handler: Any) -> None:
         time.sleep(0.3)
         redirect(307, "/events")(handler)
 
-    partner.answers = [slow]
+    partner.answers = [answer_slowly]
     began = time.monotonic()
     assert send(partner.url, timeout=0.5) == AttemptResult(None, "timeout")
     assert time.monotonic() - began < 3
@@ -229,13 +229,13 @@ def public_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     real: Callable[..., Any] = addresses.resolve
 
-    def checked(host: str, port: int, *, private: bool) -> Any:
+    def check(host: str, port: int, *, private: bool) -> Any:
         asked.append(host)
         if host == "partner.example":
             return real("127.0.0.1", port, private=True)
         return real(host, port, private=private)
 
-    monkeypatch.setattr(webhooks, "resolve", checked)
+    monkeypatch.setattr(webhooks, "resolve", check)
     return asked
 
 

@@ -50,13 +50,13 @@ def test_an_answer_500_is_tried_again_with_the_same_id(
     id_ = box.add(unique)
     partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
-    assert box.last(unique) == ("pending", 1, 500, "status")
+    assert box.read_last(unique) == ("pending", 1, 500, "status")
     box.move_on(seconds=9)
     box.deliver()
     assert len(partner.received) == 1
     box.move_on(seconds=1)
     box.deliver()
-    assert box.last(unique) == ("delivered", 2, 200, None)
+    assert box.read_last(unique) == ("delivered", 2, 200, None)
     assert partner.ids() == [id_, id_]
     first, second = (each.headers["webhook-timestamp"] for each in partner.received)
     assert int(second) - int(first) == 10
@@ -74,7 +74,7 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
     assert tried == [0, 10, 40, 130, 400, 1210, 3640, 10930, 32800, 76000, 119200]
     assert len(partner.received) == 11
     assert len(set(partner.ids())) == 1
-    assert box.last(unique) == ("dead", 11, 503, "status")
+    assert box.read_last(unique) == ("dead", 11, 503, "status")
 
 
 def test_backoff_has_jitter() -> None:
@@ -90,21 +90,21 @@ def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> Non
         box.put(f"{unique}-{word}", url=partner.url)
         box.add(f"{unique}-{word}")
         box.deliver(timeout=0.3)
-        assert box.last(f"{unique}-{word}") == ("pending", 1, None, word)
+        assert box.read_last(f"{unique}-{word}") == ("pending", 1, None, word)
 
 
 def test_an_unforeseen_error_is_a_failure(
     box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise LookupError("secret")
 
-    monkeypatch.setattr(Courier, "deliver", broken)
+    monkeypatch.setattr(Courier, "deliver", fail)
     box.put(unique, url=partner.url)
     box.add(unique)
     with capture_log() as lines:
         box.deliver()
-    assert box.last(unique) == ("pending", 1, None, "error")
+    assert box.read_last(unique) == ("pending", 1, None, "error")
     assert [line.get("error") for line in lines()] == ["LookupError", None]
     assert "secret" not in str(lines())
 
@@ -153,14 +153,14 @@ def test_concurrent_410_answers_disable_the_endpoint_once(
 ) -> None:
     together = threading.Barrier(4)
 
-    def gone(handler: Any) -> None:
+    def answer_gone(handler: Any) -> None:
         together.wait(20)
         answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     for stream in ("a", "b", "c", "d"):
         box.add(unique, stream)
-    partner.answers = [gone]
+    partner.answers = [answer_gone]
     box.deliver(timeout=30)
     assert [(row.state, row.last_status) for row in box.rows(unique)] == [("cancelled", 410)] * 4
 
@@ -168,16 +168,16 @@ def test_concurrent_410_answers_disable_the_endpoint_once(
 def test_410_of_a_url_that_was_replaced_meanwhile_is_a_failure(
     box: Box, partner: Receiver, unique: str
 ) -> None:
-    def replaced(handler: Any) -> None:
+    def replace_url(handler: Any) -> None:
         box.put(unique, url=f"{partner.url}/new")
         answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     box.add(unique)
-    partner.answers = [replaced]
+    partner.answers = [replace_url]
     box.deliver()
     assert box.endpoint(unique).disabled_at is None
-    assert box.last(unique) == ("pending", 1, 410, "status")
+    assert box.read_last(unique) == ("pending", 1, 410, "status")
 
 
 def test_a_redirect_is_followed(box: Box, partner: Receiver, unique: str) -> None:
@@ -185,7 +185,7 @@ def test_a_redirect_is_followed(box: Box, partner: Receiver, unique: str) -> Non
     id_ = box.add(unique)
     partner.at["/events"] = redirect(307, "/moved")
     box.deliver()
-    assert box.last(unique) == ("delivered", 1, 204, None)
+    assert box.read_last(unique) == ("delivered", 1, 204, None)
     assert [(each.path, each.headers["webhook-id"]) for each in partner.received] == [
         ("/events", id_),
         ("/moved", id_),

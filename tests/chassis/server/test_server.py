@@ -180,13 +180,13 @@ def test_an_open_rpc_asks_for_nobody(stand_in: Probe) -> None:
 
 
 def test_a_call_past_its_deadline_commits_nothing(stand_in: Probe) -> None:
-    def late() -> None:
+    def answer_late() -> None:
         with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(text="late"))
             time.sleep(0.4)
 
     with capture_log() as lines:
-        failure = stand_in.refusal(act=late, timeout=0.2)
+        failure = stand_in.refusal(act=answer_late, timeout=0.2)
         assert failure.code is StatusCode.DEADLINE_EXCEEDED
         for _ in range(50):
             if lines():
@@ -231,12 +231,12 @@ def test_a_call_without_a_deadline_has_ours(stand_in: Probe, monkeypatch: Any) -
 
     monkeypatch.setattr(calls, "MAX_CALL_SECONDS", 0.1)
 
-    def late() -> None:
+    def answer_late() -> None:
         with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(text="without a deadline"))
             time.sleep(0.15)
 
-    failure = stand_in.refusal(act=late, timeout=None)
+    failure = stand_in.refusal(act=answer_late, timeout=None)
     assert (failure.code, failure.reason) == (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
     assert "without a deadline" not in stand_in.notes()
 

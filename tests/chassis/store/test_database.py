@@ -51,13 +51,13 @@ def test_24_threads_write_at_once_and_nothing_is_lost(opened: Open) -> None:
 def test_a_failed_transaction_leaves_nothing(opened: Open) -> None:
     database = opened()
 
-    def broken() -> None:
+    def fail() -> None:
         with database.write() as tx:
             tx.execute(insert(notes).values(text="half"))
             raise KeyError
 
     with pytest.raises(KeyError):
-        broken()
+        fail()
     assert count(database) == 0
     put(database, "whole")
     assert count(database) == 1

@@ -72,7 +72,7 @@ def write_together(database: Database, *acts: Act, single: bool = False) -> list
     """Each act in a write of its own, all of one group, in this order; return what each raised."""
     began = threading.Event()
 
-    def queued(number: int) -> bool:
+    def is_queued(number: int) -> bool:
         return database.waiting_writers == number
 
     def write(index: int, act: Act) -> type | None:
@@ -80,7 +80,7 @@ def write_together(database: Database, *acts: Act, single: bool = False) -> list
             with database.write(single=single) as tx:
                 began.set()
                 if index == 0:
-                    wait_until(partial(queued, len(acts) - 1))
+                    wait_until(partial(is_queued, len(acts) - 1))
                 act(tx)
         except Exception as error:  # noqa: BLE001 - told to the test
             return type(error)
@@ -93,7 +93,7 @@ def write_together(database: Database, *acts: Act, single: bool = False) -> list
             if index == 0:
                 wait_until(began.is_set)
             elif index < len(acts) - 1:  # the last one sets them all going
-                wait_until(partial(queued, index))
+                wait_until(partial(is_queued, index))
         return [each.result() for each in raised]
 
 
@@ -146,12 +146,12 @@ def test_a_single_statement_that_loses_the_transaction_is_reported_to_all(
 
 
 def test_a_failed_commit_is_reported_to_all_members(database: Database) -> None:
-    def full(_: Connection) -> None:
+    def fill_disk(_: Connection) -> None:
         raise OSError("disk")
 
-    event.listen(database.engine, "commit", full)
+    event.listen(database.engine, "commit", fill_disk)
     assert write_together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
-    event.remove(database.engine, "commit", full)
+    event.remove(database.engine, "commit", fill_disk)
     assert list_kept(database) == []
     assert write_together(database, put(50)) == [None]
 
@@ -166,20 +166,20 @@ def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Databas
     """A writer refused for a twin's key can read that key after the shared commit."""
     seen: list[list[int]] = []
 
-    def refused(tx: Connection) -> None:
+    def refuse(tx: Connection) -> None:
         if list(tx.execute(select(notes.c.number)).scalars()) == [1]:
             raise KeyError
 
-    def twin() -> None:
+    def write_twin() -> None:
         try:
             with database.write() as tx:
-                refused(tx)
+                refuse(tx)
         except KeyError:
             seen.append(list_kept(database))
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as tx:
-            done = pool.submit(twin)
+            done = pool.submit(write_twin)
             wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
         done.result()
@@ -189,22 +189,22 @@ def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Databas
 def test_a_running_write_ends_before_the_store_closes(database: Database) -> None:
     began, closed = threading.Event(), threading.Event()
 
-    def first() -> None:
+    def write_first() -> None:
         with database.write() as tx:
             began.set()
             wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
 
-    def second() -> None:
+    def write_second() -> None:
         with database.write() as tx:
             put(2)(tx)
             database.close()
             closed.set()
 
     with ThreadPoolExecutor(2) as pool:
-        wrote = [pool.submit(first)]
+        wrote = [pool.submit(write_first)]
         wait_until(began.is_set)
-        wrote.append(pool.submit(second))
+        wrote.append(pool.submit(write_second))
         assert [each.result(10) for each in wrote] == [None, None]
     assert closed.is_set()
     assert list_kept(database) == [1, 2]

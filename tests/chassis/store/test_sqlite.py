@@ -61,13 +61,13 @@ def test_a_successor_waits_for_its_predecessor(tmp_path: Path) -> None:
     path, order = tmp_path / "probe.db", list[str]()
     entered, leave = threading.Event(), threading.Event()
 
-    def predecessor() -> None:
+    def hold_lock() -> None:
         with hold_for_serving(path):
             entered.set()
             leave.wait(30)
             order.append("drained")
 
-    thread = threading.Thread(target=predecessor)
+    thread = threading.Thread(target=hold_lock)
     thread.start()
     entered.wait(30)
     leave.set()

@@ -265,14 +265,14 @@ def test_closing_cancels_what_waits() -> None:
 def test_closing_ends_connections_that_the_server_is_leaving_too() -> None:
     left = threading.Event()
 
-    def leaving(link: Link) -> None:
+    def leave(link: Link) -> None:
         link.greet()
         number, _ = link.request()
         link.send(frames.build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         left.set()
         link.drain()
 
-    with peer(leaving, echo) as at, ThreadPoolExecutor(1) as pool:
+    with peer(leave, echo) as at, ThreadPoolExecutor(1) as pool:
         caller = OnThreads(at.target)
         waiting = pool.submit(caller.call, "Echo")
         assert left.wait(PATIENCE_SECONDS)

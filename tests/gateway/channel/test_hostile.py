@@ -151,7 +151,7 @@ def test_the_call_ends(connect: Connect, name: str) -> None:
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_the_call_succeeds(connect: Connect, name: str) -> None:
-    def answered(link: Link, number: int) -> None:
+    def answer(link: Link, number: int) -> None:
         HARMLESS[name](link, number)
         block = b"\x20" + HEAD if "shrinks" in name else HEAD
         padded = b"\x03" + message(b"x") + bytes(3)
@@ -164,18 +164,18 @@ def test_the_call_succeeds(connect: Connect, name: str) -> None:
             build_frame(frames.RST_STREAM, 0, number, bytes(4)),
         )
 
-    with peer(attacked(answered)) as at:
+    with peer(attacked(answer)) as at:
         assert connect(at.target).call("Echo").value == b"x"
 
 
 def test_an_answer_may_come_byte_by_byte(connect: Connect) -> None:
-    def dripped(link: Link, number: int) -> None:
+    def drip(link: Link, number: int) -> None:
         link.socket.setsockopt(6, 1, 1)  # TCP_NODELAY
         answer = head(number) + data(message(b"drip"))(number) + headers(OK)(number)
         for at in range(len(answer)):
             link.send(answer[at : at + 1])
 
-    with peer(attacked(dripped)) as at:
+    with peer(attacked(drip)) as at:
         assert connect(at.target).call("Echo").value == b"drip"
 
 
@@ -218,7 +218,7 @@ def test_a_cut_answer_is_unavailable(connect: Connect, kept: int) -> None:
 
 
 def test_a_request_fits_through_windows_of_one_byte(connect: Connect) -> None:
-    def stingy(link: Link) -> None:
+    def starve(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 1})
         body, flags, number = b"", 0, 1
         while not flags & END_STREAM:
@@ -229,12 +229,12 @@ def test_a_request_fits_through_windows_of_one_byte(connect: Connect) -> None:
         link.answer(number, body[7:])
         link.drain()
 
-    with peer(stingy) as at:
+    with peer(starve) as at:
         assert connect(at.target).call("Echo", b"frames of one byte").value == b"frames of one byte"
 
 
 def test_a_window_may_become_negative(connect: Connect) -> None:
-    def shrinking(link: Link) -> None:
+    def shrink_table(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 1000})
         size = 0
         while size < 1000:
@@ -250,12 +250,12 @@ def test_a_window_may_become_negative(connect: Connect) -> None:
         link.answer(1, b"%d" % size)
         link.drain()
 
-    with peer(shrinking) as at:
+    with peer(shrink_table) as at:
         assert connect(at.target).call("Echo", b"x" * 3000).value == b"3008"
 
 
 def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect: Connect) -> None:
-    def closed(link: Link) -> None:
+    def close_early(link: Link) -> None:
         link.greet()
         number, _ = link.request()
         link.send(frames.build_settings_frame({frames.INITIAL_WINDOW_SIZE: 0}))
@@ -265,7 +265,7 @@ def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect:
         link.answer(link.request()[0], b"next")
         link.drain()
 
-    with peer(closed) as at:
+    with peer(close_early) as at:
         caller = connect(at.target)
         assert caller.call("Echo")
         assert caller.call("Echo", b"x", timeout=0.5).code is Code.DEADLINE_EXCEEDED
@@ -273,7 +273,7 @@ def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect:
 
 
 def test_an_early_answer_stops_the_request(connect: Connect) -> None:
-    def early(link: Link) -> None:
+    def answer_early(link: Link) -> None:
         link.greet()
         link.next(frames.HEADERS)
         link.send(headers(HEAD + literal("grpc-status", "8"))(1))
@@ -282,26 +282,26 @@ def test_an_early_answer_stops_the_request(connect: Connect) -> None:
         link.answer(link.request()[0], b"next")
         link.drain()
 
-    with peer(early) as at:
+    with peer(answer_early) as at:
         caller = connect(at.target)
         assert caller.call("Echo", bytes(200_000)).code is Code.RESOURCE_EXHAUSTED
         assert caller.call("Echo").value == b"next"
 
 
 def test_a_body_that_never_ends_is_cut_at_its_length(connect: Connect) -> None:
-    def endless(link: Link, number: int) -> None:
+    def send_endlessly(link: Link, number: int) -> None:
         link.send(head(number))
         while True:
             link.send(data(message(bytes(16_000)))(number))
 
-    with peer(attacked(endless), echo) as at:
+    with peer(attacked(send_endlessly), echo) as at:
         assert connect(at.target).call("Echo").code is Code.INTERNAL
 
 
 def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
     received = threading.Event()
 
-    def late(link: Link) -> None:
+    def answer_late(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         number, _ = link.request()
@@ -314,7 +314,7 @@ def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
         received.set()
         link.drain()
 
-    with peer(late) as at:
+    with peer(answer_late) as at:
         caller = connect(at.target)
         assert caller.call("Echo")
         assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
@@ -366,12 +366,12 @@ def test_a_flood_that_reads_its_answers_ends_and_leaves_other_calls_alone(
 def test_a_peer_that_reads_nothing_holds_no_call_over_its_deadline(connect: Connect) -> None:
     over = threading.Event()
 
-    def deaf(link: Link) -> None:
+    def ignore_input(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 2**31 - 1})
         link.send(build_frame(frames.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4)))
         over.wait(60)
 
-    with peer(deaf) as at, ThreadPoolExecutor(4) as pool:
+    with peer(ignore_input) as at, ThreadPoolExecutor(4) as pool:
         caller = connect(at.target)
         calls = [pool.submit(caller.call, "Echo", bytes(8_000_000), 1.0) for _ in range(4)]
         assert {each.result(50).code for each in calls} == {Code.DEADLINE_EXCEEDED}

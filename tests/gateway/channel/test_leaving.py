@@ -20,26 +20,26 @@ def test_calls_above_the_last_id_are_made_again(connect: Connect) -> None:
 
 
 def test_refused_streams_are_made_again(connect: Connect) -> None:
-    def refusing(link: Link) -> None:
+    def refuse(link: Link) -> None:
         link.greet()
         number, _ = link.request()
         link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.answer(link.request()[0], b"again")
         link.drain()
 
-    with peer(refusing) as at:
+    with peer(refuse) as at:
         assert connect(at.target).call("Echo").value == b"again"
 
 
 def test_refused_streams_are_not_made_again_without_end(connect: Connect) -> None:
-    def refusing(link: Link) -> None:
+    def refuse(link: Link) -> None:
         link.greet()
         for _ in range(4):
             number, _ = link.request()
             link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.drain()
 
-    with peer(refusing) as at:
+    with peer(refuse) as at:
         assert connect(at.target).call("Echo").code is Code.UNAVAILABLE
 
 
@@ -47,11 +47,11 @@ def test_refused_streams_are_not_made_again_without_end(connect: Connect) -> Non
 def test_an_end_below_the_last_id_is_repeated_only_where_that_is_safe(
     connect: Connect, repeatable: bool, links: int
 ) -> None:
-    def leaving(link: Link, number: int) -> None:
+    def leave(link: Link, number: int) -> None:
         link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.socket.shutdown(2)
 
-    with peer(attacked(leaving), echo) as at:
+    with peer(attacked(leave), echo) as at:
         outcome = connect(at.target).call("Echo", repeatable=repeatable)
         assert outcome.code is (Code.OK if repeatable else Code.UNAVAILABLE)
         assert repeatable is (at.links == links == 2)
@@ -66,12 +66,12 @@ def test_a_reset_is_never_repeated(connect: Connect, repeatable: bool) -> None:
 def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: Connect) -> None:
     new = threading.Event()
 
-    def leaving(link: Link, number: int) -> None:
+    def leave(link: Link, number: int) -> None:
         link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         assert new.wait(20)
         link.answer(number, b"old")
 
-    with peer(attacked(leaving), echo) as at, ThreadPoolExecutor(1) as pool:
+    with peer(attacked(leave), echo) as at, ThreadPoolExecutor(1) as pool:
         caller = connect(at.target)
         old = pool.submit(caller.call, "Echo")
         while at.links < 2:
@@ -84,7 +84,7 @@ def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: 
 def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Connect) -> None:
     closed = threading.Event()
 
-    def leaving(link: Link) -> None:
+    def leave(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         number, _ = link.request()
@@ -92,7 +92,7 @@ def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Con
         link.drain()
         closed.set()
 
-    with peer(leaving, echo) as at:
+    with peer(leave, echo) as at:
         caller = connect(at.target)
         assert caller.call("Echo")  # the deadline is not for connecting
         assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
@@ -120,7 +120,7 @@ def test_a_silent_peer_is_pinged_and_a_mute_one_is_left(connect: Connect) -> Non
 def test_pings_are_rarer_when_the_server_says_so(connect: Connect) -> None:
     times: list[float] = []
 
-    def annoyed(link: Link) -> None:
+    def complain(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         began = time.monotonic()
@@ -138,7 +138,7 @@ def test_pings_are_rarer_when_the_server_says_so(connect: Connect) -> None:
         times.append(time.monotonic() - began)
         link.drain()
 
-    with peer(annoyed, calm) as at:
+    with peer(complain, calm) as at:
         assert connect(at.target, keepalive_seconds=0.6).call("Echo")
         until = time.monotonic() + 20
         while len(times) < 2 and time.monotonic() < until:

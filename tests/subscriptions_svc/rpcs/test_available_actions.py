@@ -70,7 +70,7 @@ class Story:
         ]
         events: list[tuple[int, Callable[[], Any]]] = [
             (3, lambda: confirm(self.served, self.id)),
-            (2, self.shopper_confirms),
+            (2, self.confirm_as_shopper),
             (2, lambda: pay(self.served, self.id, successful=self.chance.random() < 0.8)),
             (4, lambda: self.call("ActivateCartItem", self.activation(items))),
             (2, lambda: self.passes(timedelta(hours=25))),
@@ -91,7 +91,7 @@ class Story:
     def activation(self, items: list[Any]) -> Message:
         return build_activation(self.id, self.chance.choice(items).reference_uuid)
 
-    def shopper_confirms(self) -> None:
+    def confirm_as_shopper(self) -> None:
         if self.found.status in ("draft", "sent"):
             confirm_as_shopper(self.served, self.id, self.now)
 
@@ -107,7 +107,7 @@ class Story:
     def call(self, rpc: str, request: Message) -> None:
         self.served.call(rpc, request)
 
-    def succeeds(self, call: Call) -> bool:
+    def does_succeed(self, call: Call) -> bool:
         """Whether a call does what it is for; a refusal is one of the refusals of a state."""
         if call is None:
             return False
@@ -239,19 +239,19 @@ def test_what_is_available_succeeds_and_what_is_not_is_refused(
             found = story.found
             said = getattr(found.available_actions, name)
             seen.setdefault(name, set()).add(said)
-            assert story.succeeds(call(found)) is said, (seed, name, found.status)
+            assert story.does_succeed(call(found)) is said, (seed, name, found.status)
         story = Story(subscriptions, body, seed)
         found = story.found
         said = found.available_actions.change_item
         seen.setdefault("change_item", set()).add(said)
         leaves = range(sum(len(whole.items) or 1 for whole in found.last_persisted_cart.cart_items))
-        done = [story.succeeds(change_item(found, leaf)) for leaf in leaves]
+        done = [story.does_succeed(change_item(found, leaf)) for leaf in leaves]
         assert any(done) is said, (seed, "change_item", found.status, done)
         story = Story(subscriptions, body, seed)
         actions = story.found.available_actions
         said = actions.send_sms or actions.resend_sms
         seen.setdefault("send_sms", set()).add(said)
-        assert story.succeeds(send_sms(story.found)) is said, (seed, "send_sms")
+        assert story.does_succeed(send_sms(story.found)) is said, (seed, "send_sms")
         assert not (actions.send_sms and actions.resend_sms)
     subscriptions.clock.set = None
     # The stories are worth telling: each action was there, and was not.

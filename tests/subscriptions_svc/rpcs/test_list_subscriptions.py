@@ -247,13 +247,13 @@ def test_merchants_and_stores_are_alternatives(subscriptions: Served, body: Any,
     store = {**SECOND, "store_ref": "calle_2"}
     third = solicit(subscriptions, body, surnames=mark, merchant=store).id
 
-    def found(**filters: str) -> set[str]:
+    def find(**filters: str) -> set[str]:
         return set(list_ids(subscriptions, search=mark, **filters))
 
-    assert found(merchant_id="tienda_del_este") == {second, third}
-    assert found(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
-    assert found(store_ref="calle_1,tienda_moderna") == {first, second}
-    assert found(merchant_id="tienda_moderna", store_ref="calle_2") == set()
+    assert find(merchant_id="tienda_del_este") == {second, third}
+    assert find(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
+    assert find(store_ref="calle_1,tienda_moderna") == {first, second}
+    assert find(merchant_id="tienda_moderna", store_ref="calle_2") == set()
 
 
 @pytest.mark.parametrize(

@@ -124,15 +124,15 @@ def test_expired_subscriptions_are_listed_as_finished(
     written = solicit(subscriptions, body, surnames=unique)
     set_status(subscriptions, written.id, "finished")
 
-    def found(status: str) -> set[str]:
+    def find(status: str) -> set[str]:
         with subscriptions.clock.at(NOON + timedelta(days=1000)):
             answer = list_subscriptions(subscriptions, status=status, search=unique)
         assert answer.meta.total_count == len(answer.data)
         return {each.id for each in answer.data}
 
-    assert found("active") == {going_on.id}
-    assert found("finished") == {over.id, written.id}
-    assert found("active,finished") == {over.id, going_on.id, written.id}
+    assert find("active") == {going_on.id}
+    assert find("finished") == {over.id, written.id}
+    assert find("active,finished") == {over.id, going_on.id, written.id}
 
 
 def test_an_account_may_have_hundreds_of_merchants(
