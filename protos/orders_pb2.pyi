@@ -743,6 +743,7 @@ class Frame(_message.Message):
     WRAP_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     TRACING_FIELD_NUMBER: _builtins.int
+    MIRROR_TRACING_FIELD_NUMBER: _builtins.int
     handling: _builtins.str
     """One of the lab's frame_handling_options."""
     manufacturer: _builtins.str
@@ -781,6 +782,10 @@ class Frame(_message.Message):
     lens should be cut from is refused with the line and the reason; other
     oddities are warnings.
     """
+    mirror_tracing: _builtins.bool
+    """Whether the trace of one side, mirrored, also stands for the side without one.
+    A warning says that it does.
+    """
     def __init__(
         self,
         *,
@@ -800,10 +805,11 @@ class Frame(_message.Message):
         wrap: _builtins.float | None = ...,
         sku: _builtins.str = ...,
         tracing: _builtins.str | None = ...,
+        mirror_tracing: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_mirror_tracing", b"_mirror_tracing", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "mirror_tracing", b"mirror_tracing", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_mirror_tracing", b"_mirror_tracing", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "mirror_tracing", b"mirror_tracing", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__a: _TypeAlias = _typing.Literal["a"]  # noqa: Y015
     _WhichOneofArgType__a: _TypeAlias = _typing.Literal["_a", b"_a"]  # noqa: Y015
@@ -815,6 +821,8 @@ class Frame(_message.Message):
     _WhichOneofArgType__eye_size: _TypeAlias = _typing.Literal["_eye_size", b"_eye_size"]  # noqa: Y015
     _WhichOneofReturnType__lens_ed: _TypeAlias = _typing.Literal["lens_ed"]  # noqa: Y015
     _WhichOneofArgType__lens_ed: _TypeAlias = _typing.Literal["_lens_ed", b"_lens_ed"]  # noqa: Y015
+    _WhichOneofReturnType__mirror_tracing: _TypeAlias = _typing.Literal["mirror_tracing"]  # noqa: Y015
+    _WhichOneofArgType__mirror_tracing: _TypeAlias = _typing.Literal["_mirror_tracing", b"_mirror_tracing"]  # noqa: Y015
     _WhichOneofReturnType__pantoscopic_tilt: _TypeAlias = _typing.Literal["pantoscopic_tilt"]  # noqa: Y015
     _WhichOneofArgType__pantoscopic_tilt: _TypeAlias = _typing.Literal["_pantoscopic_tilt", b"_pantoscopic_tilt"]  # noqa: Y015
     _WhichOneofReturnType__temple: _TypeAlias = _typing.Literal["temple"]  # noqa: Y015
@@ -835,6 +843,8 @@ class Frame(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eye_size) -> _WhichOneofReturnType__eye_size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lens_ed) -> _WhichOneofReturnType__lens_ed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_tracing) -> _WhichOneofReturnType__mirror_tracing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pantoscopic_tilt) -> _WhichOneofReturnType__pantoscopic_tilt | None: ...
     @_typing.overload

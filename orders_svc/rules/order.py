@@ -112,6 +112,7 @@ class FrameSchema(Schema):
     wrap = fields.Float(validate=between(0, 40))
     sku = fields.String(validate=at_most(50))
     tracing = fields.String(validate=check_tracing_size)
+    mirror_tracing = fields.Boolean()
 
 
 class HorizontalPrismSchema(Schema):

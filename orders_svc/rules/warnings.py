@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from optics.powers import LEFT_EYE, RIGHT_EYE
 from orders_svc.rules.offer import Offer
-from orders_svc.rules.traces import Tracing
-from orders_svc.rules.tracing import TracingRefused, find_disagreements, parse_tracing
+from orders_svc.rules.traces import Tracing, find_disagreements
+from orders_svc.rules.tracing import parse_tracing
+from orders_svc.rules.tracing_data import TracingRefused
 
 Warnings = Iterator[tuple[str, str]]
 EYES = (RIGHT_EYE, LEFT_EYE)  # in the order in which opticians read them
@@ -30,11 +31,11 @@ def read_tracing(order: Mapping[str, Any]) -> tuple[Tracing | None, list[tuple[s
 
     The order may be the valid part of one.
     """
-    text = order.get("frame", {}).get("tracing")
-    if text is None:
+    frame = order.get("frame", {})
+    if frame.get("tracing") is None:
         return None, []
     try:
-        return parse_tracing(text), []
+        return parse_tracing(frame["tracing"], mirror=frame.get("mirror_tracing", False)), []
     except TracingRefused as refused:
         return None, [("frame.tracing", str(refused))]
 

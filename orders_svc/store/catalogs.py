@@ -56,11 +56,6 @@ _OF_MATERIAL = (
     addons.c.lab_id == materials.c.lab_id,
     addons.c.material_id == materials.c.addons_of,
 )
-_LENS_NAMES = select(styles.c.name, materials.c.name).where(
-    *_CHAIN,
-    styles.c.lab_id == style_materials.c.lab_id,
-    styles.c.id == style_materials.c.style_id,
-)
 _NAMES = union_all(
     select(literal("lab"), labs.c.id, labs.c.name).where(labs.c.id == bindparam("lab_id")),
     select(literal("style"), styles.c.id, styles.c.name).where(
@@ -136,12 +131,6 @@ def list_addons(tx: Connection, lab_id: str, style_id: str, material_id: str) ->
     """Return kind, id, name and type of each addon of a style in a material."""
     key = {"lab_id": lab_id, "style_id": style_id, "material_id": material_id}
     return tx.execute(_ADDONS, key).all()
-
-
-def find_lens_name(tx: Connection, lab_id: str, lens: Mapping[str, str]) -> str:
-    """Return the lab's names of a lens's style and material, or their ids if they are gone."""
-    key = {"lab_id": lab_id, "style_id": lens["style"], "material_id": lens["material"]}
-    return " ".join(tx.execute(_LENS_NAMES, key).first() or (lens["style"], lens["material"]))
 
 
 def find_names(tx: Connection, lab_id: str, lens: Mapping[str, Any]) -> dict[tuple[str, str], str]:

@@ -55,6 +55,24 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
     }
 
 
+def test_one_traced_side_stands_for_both_on_request(alone: FlaskClient, body: Any) -> None:
+    sent = body("order")
+    head, _, _ = sent["frame"]["tracing"].partition("TRCFMT=1;20;E;L")
+    sent["frame"] |= {"tracing": head, "mirror_tracing": True}
+    created = post(alone, sent, KNOWN_CALLER)
+    message = "There is no trace of the left side: the right one, mirrored, stands for it."
+    order_id = created.get_json()["id"]
+    assert created.get_json() == {
+        "id": order_id,
+        "warnings": [{"param": "frame.tracing", "message": message}],
+    }
+    order = alone.get(f"/v1/orders/{order_id}", headers=KNOWN_CALLER).get_json()
+    assert order["frame"] == sent["frame"]
+    assert order["traced"] == {"right_eye": MEASURED, "left_eye": MEASURED}
+    sent["frame"]["mirror_tracing"] = "yes"
+    assert check_error(post(alone, sent, KNOWN_CALLER), 400)["param"] == "frame.mirror_tracing"
+
+
 def test_absent_fields_are_omitted(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     least = {
@@ -79,9 +97,9 @@ def test_absent_fields_are_omitted(alone: FlaskClient, body: Any) -> None:
         },
         "rx": {"left_eye": {"sphere": 0}},
     }
-    told = alone.get(f"/v1/orders/{create_order(alone, least)}", headers=KNOWN_CALLER).get_json()
-    assert {name: told[name] for name in least} == least
-    assert told.keys() - least.keys() == {
+    order = alone.get(f"/v1/orders/{create_order(alone, least)}", headers=KNOWN_CALLER).get_json()
+    assert {name: order[name] for name in least} == least
+    assert order.keys() - least.keys() == {
         "id",
         "lab_status",
         "url",
@@ -101,15 +119,16 @@ def test_warnings_are_returned_where_there_are_some(alone: FlaskClient, body: An
     order_id = created.get_json()["id"]
     warnings = [{"param": "rx.right_eye.near_pd", "message": "Is above the distance PD."}]
     assert created.get_json() == {"id": order_id, "warnings": warnings}
-    told = alone.get(f"/v1/orders/{order_id}", headers=KNOWN_CALLER).get_json()
-    assert told["warnings"] == warnings
+    order = alone.get(f"/v1/orders/{order_id}", headers=KNOWN_CALLER).get_json()
+    assert order["warnings"] == warnings
 
 
 def test_a_tracing_that_is_none_is_refused(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
     sent["frame"]["tracing"] = "DBL=18\nTRCFMT=4;400;E;R;F\n"
     assert check_error(post(alone, sent, KNOWN_CALLER), 400) == {
-        "message": "Line 2: TRCFMT must have format 1; export the tracing as ASCII.",
+        "message": "Line 2: TRCFMT must have format 1, not 4 (packed binary); "
+        "export the tracing as ASCII.",
         "code": "invalid_request",
         "param": "frame.tracing",
     }

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,8 +218,11 @@ def test_a_signal_lets_the_call_at_work_finish(
     url: str, engine: str, number: signal.Signals
 ) -> None:
     metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
-    database = Database(url)
-    with serving(url) as leaving, ThreadPoolExecutor(1) as pool:
+    with (
+        closing(Database(url)) as database,
+        serving(url) as leaving,
+        ThreadPoolExecutor(1) as pool,
+    ):
         with database.write() as tx:
             if engine == "postgresql":
                 tx.execute(text("LOCK TABLE orders"))
@@ -229,8 +232,7 @@ def test_a_signal_lets_the_call_at_work_finish(
             threading.Event().wait(0.2)
             assert leaving.process.poll() is None
         assert work.result().id.startswith("ord_")
-        assert leaving.process.wait(10) == 0
+        assert leaving.process.wait(60) == 0
         assert leaving.process.stdout
         said = [json.loads(line)["event"] for line in leaving.process.stdout]
         assert said == ["rpc", "stopped"]
-    database.close()

@@ -125,7 +125,6 @@ def test_an_empty_request_names_all_that_is_required(orders: Served) -> None:
         ("frame.model", "\x7f"),
         ("special_instructions", "a\x00b"),
         ("shipping.address.line2", "\x08"),
-        ("frame.tracing", "TRCFMT\0"),
         ("lab", "lab_123\0"),
         ("account_number", "\x01"),
     ],
