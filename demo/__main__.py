@@ -55,7 +55,7 @@ A contact-lens subscription:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until Ctrl-C; returns the exit code. `reset` loads the demo data anew and ends."""
+    """Run until Ctrl-C; returns the exit code. `reset` reloads the demo data and ends."""
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}

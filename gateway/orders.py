@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from chassis.messages.reader import MALFORMED, Reader, field_names
+from chassis.messages.reader import MALFORMED, Reader, list_field_names
 from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
@@ -66,7 +66,11 @@ ORDERS = Writer(ListOrdersResponse, nulls=True)
 ORDER = Writer(
     Order,
     nulls=True,
-    optional={"traced", *field_names(CreateOrderRequest), *field_names(Warning) - {"message"}},
+    optional={
+        "traced",
+        *list_field_names(CreateOrderRequest),
+        *list_field_names(Warning) - {"message"},
+    },
 )
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {

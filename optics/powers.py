@@ -139,5 +139,5 @@ def split_prism(eye: Mapping[str, Any], which: str) -> tuple[float, float]:
 
 
 def _sum(one: float, other: float) -> float:
-    """A sum without the dust of binary fractions."""
+    """Return a sum without binary rounding errors."""
     return round(one + other, 4)

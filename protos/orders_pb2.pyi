@@ -41,7 +41,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WhoAmIRequest(_message.Message):
-    """Asks who is calling: the metadata says it."""
+    """Empty: metadata identifies the caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1187,7 +1187,7 @@ Global___CreateOrderResponse: _TypeAlias = CreateOrderResponse  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """An oddity of an order that was accepted all the same."""
+    """An oddity of an order that was nevertheless accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -170,7 +170,7 @@ Global___CheckQualificationResponse: _TypeAlias = CheckQualificationResponse  # 
 
 @_typing.final
 class CreateSessionRequest(_message.Message):
-    """A new session, with everything that the partner knows about it."""
+    """A new session, with all the data that the partner has for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -624,7 +624,7 @@ Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
 
 @_typing.final
 class ReplaceSessionRequest(_message.Message):
-    """The whole session anew; the rules are those of CreateSessionRequest."""
+    """The session in full, as its replacement; the rules are those of CreateSessionRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -83,7 +83,7 @@ class Reader(Generic[M]):
         """Read a body; raises Invalid with every fault."""
         keys = body.count(b":")
         if keys + body.count(b"{") + body.count(b"[") > MAX_NODES:
-            raise self._refusal(_explain_overfull(body))
+            raise self._build_refusal(_explain_overfull(body))
         try:
             known, values = self._decode(body)
             for name in self.raw:
@@ -91,11 +91,11 @@ class Reader(Generic[M]):
                     text = bytes(values[name]).decode()
                     values[name] = None if text == "null" else text
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._refusal(self._explain(body)) from None
+            raise self._build_refusal(self._explain(body)) from None
         # A duplicate key shows as a colon that is missing from the values.
         suspect = keys != _encode(known).count(b":") or b"\\u003" in body
-        if suspect and (duplicates := _duplicate_keys(body, self.raw)):
-            raise self._refusal(duplicates)
+        if suspect and (duplicates := _find_duplicate_keys(body, self.raw)):
+            raise self._build_refusal(duplicates)
         return self.message(**values, **path)
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
@@ -107,9 +107,9 @@ class Reader(Generic[M]):
             if len(given) > 1 or field in flat:
                 faults.append(Fault(name, "Given more than once."))
             flat[field] = given[0]
-        faults += _faults(flat, self.shape, "", strict=False)
+        faults += _find_faults(flat, self.shape, "", strict=False)
         if faults:
-            raise self._refusal(faults)
+            raise self._build_refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
 
@@ -123,13 +123,13 @@ class Reader(Generic[M]):
             return known, _convert_integers(values, self.shape)
         return known, msgspec.to_builtins(known, builtin_types=_RAW)
 
-    def _refusal(self, faults: list[Fault]) -> Invalid:
+    def _build_refusal(self, faults: list[Fault]) -> Invalid:
         return Invalid("The request is malformed.", reason=self.reason, faults=faults)
 
     def _explain(self, body: bytes) -> list[Fault]:
         """List the faults of a body that cannot be read."""
         try:
-            return _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            return _cap(_find_faults(msgspec.json.decode(body), self.shape, "", strict=True))
         except RecursionError:
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -190,7 +190,7 @@ def _convert_leaf(value: Any, kind: Any, *, strict: bool = True) -> Any:
     return msgspec.convert(value, kind, strict=strict)
 
 
-def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+def _find_faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
     """Yield a fault for each place where a decoded value does not fit the shape."""
     if not isinstance(kind, dict):
         try:
@@ -209,17 +209,17 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
         elif each is not None:
             leaf, repeats = kind[name]
             if not repeats:
-                yield from _faults(each, leaf, where, strict=strict)
+                yield from _find_faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
                 yield Fault(where, "Expected an array.")
             elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
-                    yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+                    yield from _find_faults(item, leaf, f"{where}.{index}", strict=strict)
             else:
-                yield from _scalar_faults(each, leaf, where, strict=strict)
+                yield from _find_scalar_faults(each, leaf, where, strict=strict)
 
 
-def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+def _find_scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
     """Yield a fault for each item that is not of a scalar kind, checking whole chunks first."""
     for start in range(0, len(items), _CHUNK_ITEMS):
         chunk = items[start : start + _CHUNK_ITEMS]
@@ -227,7 +227,7 @@ def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> I
             msgspec.convert(chunk, list[kind], strict=strict)
         except msgspec.ValidationError:
             for index, item in enumerate(chunk, start):
-                yield from _faults(item, kind, f"{path}.{index}", strict=strict)
+                yield from _find_faults(item, kind, f"{path}.{index}", strict=strict)
 
 
 def _cap(faults: Iterator[Fault]) -> list[Fault]:
@@ -247,7 +247,7 @@ def _explain_overfull(body: bytes) -> list[Fault]:
     return [Fault("", TOO_MANY)]
 
 
-def _duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+def _find_duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
     """Return a fault for each duplicate key of a well-formed body of the right types."""
     try:
         # The numbers do not matter, and Python refuses to parse an integer of 4301 digits.
@@ -274,7 +274,7 @@ def _find_duplicates(value: list[Any], path: str, raw: Collection[str]) -> Itera
             yield from _find_duplicates(each, f"{path}.{index}", raw)
 
 
-def field_names(message: type[Message]) -> set[str]:
+def list_field_names(message: type[Message]) -> set[str]:
     """The names of a message's fields and of all fields of the messages in it."""
     every: dict[str, Any] = {}
 

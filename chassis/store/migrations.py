@@ -18,7 +18,7 @@ from chassis.store.postgres import settle_role, unhurried
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
 
-def alembic_config(folder: Path) -> Config:
+def build_alembic_config(folder: Path) -> Config:
     """An alembic configuration without an ini file."""
     configuration = Config()
     configuration.set_main_option("script_location", str(folder))
@@ -43,7 +43,7 @@ def migrate(database: Database, folder: Path) -> None:
 
 def _list_pending(database: Database, folder: Path) -> list[Script]:
     """Return the migrations that the store lacks, oldest first."""
-    scripts = ScriptDirectory.from_config(alembic_config(folder))
+    scripts = ScriptDirectory.from_config(build_alembic_config(folder))
     with database.read() as tx:
         current = MigrationContext.configure(tx).get_current_revision()
     return list(scripts.iterate_revisions("head", current or "base"))[::-1]
@@ -60,7 +60,7 @@ def _prepare_batch(
 
 def _upgrade(database: Database, folder: Path, revision: str) -> None:
     with _exclusive_write(database) as tx:
-        configuration = alembic_config(folder)
+        configuration = build_alembic_config(folder)
         configuration.attributes["connection"] = tx
         command.upgrade(configuration, revision)
 
@@ -100,10 +100,10 @@ def is_current(database: Database, folder: Path) -> bool:
     """Whether the store is at the newest version."""
     with database.read() as tx:
         heads = set(MigrationContext.configure(tx).get_current_heads())
-    return heads == set(ScriptDirectory.from_config(alembic_config(folder)).get_heads())
+    return heads == set(ScriptDirectory.from_config(build_alembic_config(folder)).get_heads())
 
 
-def schema_differences(database: Database, metadata: MetaData) -> list[object]:
+def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
         return list(compare_metadata(MigrationContext.configure(tx), metadata))

@@ -22,7 +22,7 @@ from psycopg import errors, sql
 from psycopg.abc import PQGen
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from chassis.context import current_call
+from chassis.context import get_current_call
 
 Result = TypeVar("Result")
 LOCK_WAIT_SECONDS = 5
@@ -91,7 +91,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     ) -> Result:
         """Run a generator of libpq to its end; closes the connection when time is up."""
         self.waiting_since = monotonic()
-        bound = self.patience or max(current_call().seconds_left(), ROLLBACK_SECONDS)
+        bound = self.patience or max(get_current_call().get_seconds_left(), ROLLBACK_SECONDS)
         if self.drain is not None:
             bound = self.drain.bound(bound)
         try:
@@ -119,7 +119,7 @@ def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: 
         drain.connections.add(connection)
         if not prepare:
             connection.prepare_threshold = None
-        connection.is_settled = not missing_settings(connection)
+        connection.is_settled = not find_missing_settings(connection)
         return connection
 
     return engine
@@ -139,8 +139,8 @@ def begin(connection: BoundedConnection, seconds: float) -> None:
 
 @contextmanager
 def unhurried(tx: Connection) -> Iterator[None]:
-    """Let statements and lock waits of a transaction take as long as a migration takes."""
-    connection = driver(tx)
+    """Lift the time limits of a transaction's statements and lock waits, for a migration."""
+    connection = get_driver(tx)
     connection.patience = MIGRATION_SECONDS
     try:
         connection.execute(
@@ -153,7 +153,7 @@ def unhurried(tx: Connection) -> Iterator[None]:
 
 def settle_role(tx: Connection) -> None:
     """Set time zone and default timeouts of the role that migrates, in this database."""
-    connection = driver(tx)
+    connection = get_driver(tx)
     row = connection.execute("SELECT current_user, current_database()").fetchone()
     assert row is not None
     role, database = map(sql.Identifier, row)
@@ -164,7 +164,7 @@ def settle_role(tx: Connection) -> None:
         )
 
 
-def missing_settings(connection: BoundedConnection) -> list[str]:
+def find_missing_settings(connection: BoundedConnection) -> list[str]:
     """Return the settings that a session lacks: its role is not the one that migrated."""
     columns = sql.SQL(", ").join(
         sql.SQL("current_setting({})").format(name) for name in ROLE_SETTINGS
@@ -175,7 +175,7 @@ def missing_settings(connection: BoundedConnection) -> list[str]:
     return [name for (name, wanted), found in pairs if found != wanted]
 
 
-def driver(tx: Connection) -> BoundedConnection:
+def get_driver(tx: Connection) -> BoundedConnection:
     """Return psycopg's connection below a transaction of SQLAlchemy's."""
     connection: BoundedConnection = tx.connection.driver_connection  # type: ignore[assignment]
     return connection

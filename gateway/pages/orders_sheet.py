@@ -152,7 +152,7 @@ class Sheet:
             while shown_path and shown_path not in cells:
                 shown_path = shown_path.rpartition(".")[0]
             cell = cells.get(shown_path)
-            label = cell.label if cell else label_path(path)
+            label = cell.label if cell else build_label(path)
             note = Note(kind, label, text, make_anchor(shown_path))
             placed.append(note)
             if cell:
@@ -173,7 +173,7 @@ def make_anchor(path: str) -> str:
     return "field-" + path.replace(".", "-").replace("_", "-") if path else "order"
 
 
-def label_path(path: str) -> str:
+def build_label(path: str) -> str:
     """Return a label for a field that the page does not show."""
     return path.replace(".", " ").replace("_", " ").capitalize()
 

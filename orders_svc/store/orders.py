@@ -80,7 +80,7 @@ def add_order(
 
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
-    key = {"where_id": order_id, **visible_to(account, user_id)}
+    key = {"where_id": order_id, **bind_visible(account, user_id)}
     row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
@@ -106,7 +106,7 @@ def submit_draft(
         "submitted_at": now,
         "updated_at": now,
     }
-    key = {"where_id": order_id, **visible_to(account, user_id)}
+    key = {"where_id": order_id, **bind_visible(account, user_id)}
     return tx.execute(_SUBMIT, values | key).first()
 
 
@@ -124,7 +124,7 @@ def change_order(
     return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
 
 
-def visible_to(account: Account, user_id: int) -> dict[str, Any]:
+def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
     """Return the parameters of `VISIBLE`."""
     return {"where_account_id": account.id, "where_user_id": user_id}
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.serving import basic
+from tests.serving import build_basic
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_SECONDS = 240.0  # what a test waits for something that must come
@@ -214,7 +214,7 @@ class Product:
         if service == "orders":
             return {"authorization": f"Bearer {self.token}", "user_email": "optician@example.com"}
         name = {"sessions": "demo-partner", "subscriptions": "demo-merchant"}[service]
-        return {"authorization": basic(name)}
+        return {"authorization": build_basic(name)}
 
 
 @contextmanager

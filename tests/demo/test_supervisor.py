@@ -1,4 +1,4 @@
-"""The supervisor of `make run`: what dies starts again, and nothing outlives it."""
+"""The supervisor of `make run` restarts dead processes and leaves none behind."""
 
 import os
 import re

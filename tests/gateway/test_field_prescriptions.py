@@ -12,7 +12,7 @@ from sqlalchemy import select
 from protos import orders_pb2 as pb
 from sessions_svc.store import tables as session_tables
 from tests.gateway.front import CALLER, front
-from tests.gateway.test_orders import error, post
+from tests.gateway.test_orders import check_error, post
 from tests.serving import Served
 
 FIELD = Path(__file__).parents[1] / "field"
@@ -77,7 +77,7 @@ def test_an_axis_of_zero_stands_for_none_only_with_a_cylinder_of_zero(
 ) -> None:
     for axis, cylinder in ((0, -0.5), (181, 0), (-1, 0)):
         eye = {"sphere": -1.5, "pd": 32.0, "cylinder": cylinder, "axis": axis}
-        said = error(send(alone, body, "no pd", rx={"right_eye": eye}), 400)
+        said = check_error(send(alone, body, "no pd", rx={"right_eye": eye}), 400)
         assert (said["param"], said["message"]) == ("rx.right_eye.axis", "Must be from 1 to 180.")
 
 
@@ -87,7 +87,7 @@ def test_an_integral_double(alone: FlaskClient, body: Any) -> None:
     axis = read(alone, answer.get_json()["id"])["right_eye"]["axis"]
     assert (axis, type(axis)) == (45, int)
     eye = {**CASES["integral double"]["right_eye"], "axis": 45.5}
-    said = error(send(alone, body, "no pd", rx={"right_eye": eye}), 400)
+    said = check_error(send(alone, body, "no pd", rx={"right_eye": eye}), 400)
     assert (said["param"], said["message"]) == (
         "rx.right_eye.axis",
         "Expected `integer`, got `number`",
@@ -120,7 +120,7 @@ def test_seg_height_in_a_single_vision_style(alone: FlaskClient, body: Any) -> N
 
 
 def test_a_wrong_type(alone: FlaskClient, body: Any) -> None:
-    said = error(send(alone, body, "wrong type"), 400)
+    said = check_error(send(alone, body, "wrong type"), 400)
     message = "Expected `number`, got `string`"
     assert (said["param"], said["message"]) == ("rx.right_eye.sphere", message)
 
@@ -131,7 +131,7 @@ def test_0_written_for_missing(alone: FlaskClient, body: Any) -> None:
     assert list_codes(send(alone, body, "no pd", rx=eyes)) == [("rx.left_eye.sphere", "plano")]
     for name in ("pd", "near_pd", "add", "oc_height"):
         answer = send(alone, body, "no pd", rx={**eyes, "left_eye": {**zero, name: 0.0}})
-        assert f"rx.left_eye.{name}" in str(error(answer, 400))
+        assert f"rx.left_eye.{name}" in str(check_error(answer, 400))
 
 
 def test_one_pd_copied_to_both_eyes(alone: FlaskClient, body: Any) -> None:
@@ -171,7 +171,7 @@ def test_a_balance_lens(alone: FlaskClient, body: Any) -> None:
         ({"left_eye": {"balance": True}}, "balance", "The other eye must have a power."),
         ({"left_eye": {"pd": 31.0}}, "sphere", "Missing data for required field."),
     ):
-        said = str(error(send(alone, body, "no pd", rx=wrong), 400))
+        said = str(check_error(send(alone, body, "no pd", rx=wrong), 400))
         assert f"rx.left_eye.{path}" in said
         assert message in said
 

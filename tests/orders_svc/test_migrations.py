@@ -14,9 +14,9 @@ from chassis.store.migrations import is_current, migrate
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
-from tests.serving import definition, serve, to_version
+from tests.serving import get_definition, serve, to_version
 
-FOLDER = definition("orders").migrations
+FOLDER = get_definition("orders").migrations
 BATCH = 1000
 # First name, last name, what the old folding had, what finds it now.
 NAMES = [

@@ -44,7 +44,7 @@ def load(orders: Served, values: Any) -> None:
 def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
     """Returns what the command line answers to a file, which must change nothing."""
 
-    def told(text: str) -> str:
+    def read_message(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
         done = CliRunner().invoke(
@@ -54,7 +54,7 @@ def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
         assert orders.rows() == before
         return done.stderr.replace(str(file), "FILE")
 
-    return told
+    return read_message
 
 
 def test_loading_twice_changes_nothing(orders: Served) -> None:
@@ -184,7 +184,7 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
         ('[[clients]]\naccount = "nobody"', "clients.0.account: Must be an account's name."),
         (
             '[[clients]]\naccount = "demo-client"\nendpoint = {url = "http://u:p@x/"}',
-            "clients.0.endpoint.url: Must hold no user and password: use a header.",
+            "clients.0.endpoint.url: Must not contain a user or password: use a header.",
         ),
         (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may occur once."),
         ('[[accounts]]\nname = "a\\u0000"\nsecret = "x"', "accounts.0.name: Control characters"),

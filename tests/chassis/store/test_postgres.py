@@ -19,9 +19,9 @@ from sqlalchemy import insert, make_url, select, text
 from chassis import context
 from chassis.context import Call
 from chassis.errors import Overloaded, TooLate
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.store.migrations import migrate
-from chassis.store.postgres import driver, missing_settings
+from chassis.store.postgres import find_missing_settings, get_driver
 from orders_svc.__main__ import SERVICE
 from tests import postgres
 from tests.chassis.probe import metadata, notes
@@ -69,7 +69,7 @@ def put(database: Database, note: str, *, single: bool = False) -> None:
         tx.execute(insert(notes).values(text=note))
 
 
-def kept(database: Database) -> list[str]:
+def list_kept(database: Database) -> list[str]:
     with database.read() as tx:
         return list(tx.execute(select(notes.c.text).order_by(notes.c.id)).scalars())
 
@@ -89,7 +89,7 @@ def test_a_server_that_acknowledges_and_never_answers(url: str, single: bool) ->
             assert time.monotonic() - began < 30
             proxy.is_mute.clear()
         put(database, "after")
-        assert "after" in kept(database)
+        assert "after" in list_kept(database)
         database.close()
 
 
@@ -111,7 +111,7 @@ def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
             with serving(), pytest.raises(Overloaded):
                 freeze()
         put(other, "others go on")
-        assert kept(other) == ["others go on"]
+        assert list_kept(other) == ["others go on"]
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
@@ -154,7 +154,7 @@ def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
 
     with serving(0.2), pytest.raises(TooLate):
         sleep_in_the_block()
-    assert kept(database) == []
+    assert list_kept(database) == []
     database.close()
 
 
@@ -174,15 +174,15 @@ def test_a_statement_ends_in_the_server_too(url: str) -> None:
 def test_migrate_settles_the_role(url: str) -> None:
     database = Database(url)
     with database.read() as tx:
-        assert missing_settings(driver(tx)) != []
-        assert not driver(tx).is_settled
+        assert find_missing_settings(get_driver(tx)) != []
+        assert not get_driver(tx).is_settled
     with database.write() as tx:
         tx.execute(text("DROP TABLE notes, accounts, idempotency_keys, reference_changes"))
     migrate(database, SERVICE.migrations)
     database.close()
     again = Database(url)
     with again.read() as tx:
-        assert driver(tx).is_settled
+        assert get_driver(tx).is_settled
         assert tx.execute(text("SHOW timezone")).scalar() == "UTC"
     again.close()
 
@@ -191,8 +191,8 @@ def test_an_error_has_its_sqlstate_for_the_log(url: str) -> None:
     database = Database(url)
     with pytest.raises(Exception, match="does_not_exist") as raised, database.read() as tx:
         tx.execute(text("SELECT does_not_exist"))
-    assert database_error(raised.value) == "42703"
-    assert database_error(ValueError()) == ""
+    assert find_database_error(raised.value) == "42703"
+    assert find_database_error(ValueError()) == ""
     database.close()
 
 

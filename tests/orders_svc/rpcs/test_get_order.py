@@ -13,7 +13,7 @@ from tests.serving import Served
 
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
 TRACED = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
-SECOND: dict[str, Any] = {"user_email": "second@example.com"}
+SECOND_USER: dict[str, Any] = {"user_email": "second@example.com"}
 VISION: Body = {
     "lab": "lab_456",
     "account_number": "7654321",
@@ -82,18 +82,21 @@ def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
     assert sent.items() <= told.items()
 
 
-def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
+def test_a_colleague_sees_the_orders_of_shared_labs(orders: Served, order: Body) -> None:
     mine, theirs = create_order(orders, order), create_order(orders, {**order, **VISION})
-    assert fetch_order(orders, theirs, **SECOND).id == theirs
-    assert fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND)).lab == "lab_456"
+    assert fetch_order(orders, theirs, **SECOND_USER).id == theirs
+    assert (
+        fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND_USER)).lab
+        == "lab_456"
+    )
     asked = pb.GetOrderRequest(order_id=mine)
-    assert orders.refusal("GetOrder", asked, **SECOND).code is StatusCode.NOT_FOUND
+    assert orders.refusal("GetOrder", asked, **SECOND_USER).code is StatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize(
     "order_id", ["", " ", "\0", "ord_", "ord_" + "0" * 24, "ORD_" + "a" * 24, "é" * 9, "x" * 99999]
 )
-def test_what_is_no_order_is_not_found(orders: Served, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(orders: Served, order_id: str) -> None:
     for rpc, kind in (
         ("GetOrder", pb.GetOrderRequest),
         ("SubmitOrder", pb.SubmitOrderRequest),

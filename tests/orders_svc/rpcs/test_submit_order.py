@@ -15,11 +15,11 @@ from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
-from tests.orders_svc.rpcs.test_one_key_at_once import at_once, metadata
+from tests.orders_svc.rpcs.test_one_key_at_once import act_at_once, metadata
 from tests.serving import Served, decode
 
 DRAFTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SENT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+SUBMISSION_MOMENT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -51,17 +51,21 @@ def test_it_works(orders: Served, draft: Body) -> None:
         order_id = create_order(orders, draft)
     before = fetch_order(orders, order_id)
     assert (before.lab_status, before.mode) == ("draft", "draft")
-    with orders.clock.at(SENT):
+    with orders.clock.at(SUBMISSION_MOMENT):
         submitted = submit(orders, order_id)
-    before.lab_status, before.updated = "submitted", int(SENT.timestamp())
+    before.lab_status, before.updated = "submitted", int(SUBMISSION_MOMENT.timestamp())
     assert submitted == before == fetch_order(orders, order_id)
     with orders.database.read() as tx:
         wanted = tables.orders.select().where(tables.orders.c.id == order_id)
         row = tx.execute(wanted).one()
-    assert (row.created_at, row.submitted_at, row.updated_at) == (DRAFTED, SENT, SENT)
+    assert (row.created_at, row.submitted_at, row.updated_at) == (
+        DRAFTED,
+        SUBMISSION_MOMENT,
+        SUBMISSION_MOMENT,
+    )
 
 
-def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
+def test_missing_fields_are_named_by_path(orders: Served, draft: Body) -> None:
     put(draft, "lens")
     order_id = create_order(orders, draft)
     before = orders.rows()
@@ -116,7 +120,7 @@ def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> No
     assert fetch_order(orders, order_id).warnings == found
 
 
-def test_what_is_no_draft_is_refused(orders: Served, order: Body, draft: Body) -> None:
+def test_only_drafts_can_be_submitted(orders: Served, order: Body, draft: Body) -> None:
     for order_id in (create_order(orders, order), submit(orders, create_order(orders, draft)).id):
         before = orders.rows()
         failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
@@ -146,6 +150,6 @@ def test_of_many_who_submit_at_once_one_does(orders: Served, draft: Body, unique
         except grpc.RpcError as error:
             return decode(error).reason
 
-    answers = at_once(orders, act)
+    answers = act_at_once(orders, act)
     assert answers.count("submitted") == 1
     assert answers.count("WRONG_STATE") == len(answers) - 1

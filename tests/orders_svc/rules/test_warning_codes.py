@@ -11,7 +11,7 @@ from orders_svc.rules.tracing import parse_tracing
 from orders_svc.rules.warnings.codes import CODES, Code
 from orders_svc.rules.warnings.limits import LIMIT_NAMES, Limits
 from orders_svc.rules.warnings.review import find_unconfirmed, find_warnings, review_order
-from tests.orders_svc.bodies import OFFER, Body, faults, put
+from tests.orders_svc.bodies import OFFER, Body, find_faults, put
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "warnings.md"
 SINGLE = replace(OFFER, styles={"style_789": "single_vision"})
@@ -20,7 +20,7 @@ RX = "rx.right_eye", "rx.left_eye"
 
 def find_codes(order: Body, offer: Offer = SINGLE) -> dict[str, tuple[str, dict[str, Any]]]:
     """Path and figures of the warnings of an order by their code: of each the last."""
-    assert faults(order) == {}
+    assert find_faults(order) == {}
     text = order["frame"].get("tracing")
     found = list(find_warnings(order, offer, parse_tracing(text) if text else None))
     return {each.code.value: (each.param, each.to_document().get("figures", {})) for each in found}
@@ -241,7 +241,7 @@ def test_a_lab_may_want_a_warning_confirmed(plain: Body) -> None:
     put(plain, "acknowledged_warnings", ["pd_missing", "decentration"])
     assert find_unconfirmed(plain, review) == []
     put(plain, "acknowledged_warnings", ["pd_missing", "pd_lost"])
-    assert faults(plain) == {"acknowledged_warnings.1": ["Must be the code of a warning."]}
+    assert find_faults(plain) == {"acknowledged_warnings.1": ["Must be the code of a warning."]}
 
 
 def test_the_reference_names_every_code_and_every_limit() -> None:

@@ -8,7 +8,7 @@ import pytest
 from orders_svc.rules.offer import Offer
 from orders_svc.rules.tracing import parse_tracing
 from orders_svc.rules.warnings.review import find_warnings, review_order
-from tests.orders_svc.bodies import OFFER, Body, faults, put
+from tests.orders_svc.bodies import OFFER, Body, find_faults, put
 
 STEP = "Is not a multiple of 0.125 D."
 ABOVE_B = "Is above the height of the frame, b."
@@ -18,7 +18,7 @@ SINGLE = replace(OFFER, styles={"style_789": "single_vision"})
 
 def warn(order: Body, offer: Offer = OFFER) -> list[tuple[str, str]]:
     """Path and text of the warnings of an order that breaks no rule, with its tracing."""
-    assert faults(order) == {}
+    assert find_faults(order) == {}
     text = order["frame"].get("tracing")
     found = find_warnings(order, offer, parse_tracing(text) if text else None)
     return [(each.param, each.message) for each in found]
