@@ -13,7 +13,7 @@ from tests.gateway.test_orders import post
 from tests.gateway.test_orders_any_value import any_settings
 from tests.gateway.test_orders_reading import alone
 from tests.optics.fhir_documents import check_document, document, lens
-from tests.test_any_value import places, put, values
+from tests.test_any_value import find_places, put, values
 
 __all__ = ["alone"]
 KNOWN = CALLER["orders"]
@@ -86,7 +86,7 @@ def test_a_body_that_is_no_document_is_refused(alone: FlaskClient, sent: bytes) 
 def test_any_value_anywhere(alone: FlaskClient, body: Any) -> None:
     path = post(alone, body("order"), KNOWN).headers["Location"]
     text = alone.get(f"{path}/fhir", headers=KNOWN).get_data(as_text=True)
-    where = list(places(json.loads(text)))
+    where = list(find_places(json.loads(text)))
 
     @any_settings
     @given(st.sampled_from(where), values)

@@ -8,14 +8,14 @@ from optics.fhir import to_json
 from optics.fhir_write import Context, write_prescription
 from tests.gateway.subscription_calls import SHOP
 from tests.optics.fhir_documents import contact, document
-from tests.sessions_svc.desk import dispensed_contacts
+from tests.sessions_svc.desk import build_dispensed_contacts
 
 URL = "/api/public/v1/fhir/VisionPrescription/$cart-items"
 
 
 def test_a_dispensed_prescription_becomes_a_cart(http: FlaskClient, body: Any) -> None:
     """From a session's document into a subscription, with price and boxes added."""
-    prescription = {"id": 7, **dispensed_contacts()}
+    prescription = {"id": 7, **build_dispensed_contacts()}
     for name in ("right_eye", "left_eye"):
         prescription[name] = {**prescription[name], "product_keys": ["example1"]}
     sent = to_json(write_prescription(prescription, Context()))

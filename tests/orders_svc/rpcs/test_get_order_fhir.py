@@ -10,7 +10,7 @@ from grpc import StatusCode
 from protos import orders_pb2 as pb
 from tests.optics.fhir_documents import MODELS, check_codes
 from tests.orders_svc.bodies import Body
-from tests.orders_svc.rpcs.test_get_order import SECOND, create_order
+from tests.orders_svc.rpcs.test_get_order import SECOND_USER, create_order
 from tests.serving import Served
 
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
@@ -74,4 +74,4 @@ def test_an_order_without_a_prescription_has_no_document(orders: Served, order: 
 
 def test_another_user_finds_none(orders: Served, order: Body) -> None:
     asked = pb.GetOrderFhirRequest(order_id=create_order(orders, order))
-    assert orders.refusal("GetOrderFhir", asked, **SECOND).code is StatusCode.NOT_FOUND
+    assert orders.refusal("GetOrderFhir", asked, **SECOND_USER).code is StatusCode.NOT_FOUND

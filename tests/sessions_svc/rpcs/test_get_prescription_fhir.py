@@ -12,7 +12,7 @@ from sessions_svc.rules.statuses import Status
 from tests.optics.fhir_documents import MODELS, check_codes
 from tests.serving import Served
 from tests.sessions_svc.bodies import Values
-from tests.sessions_svc.desk import bring, dispensed_contacts, dispensed_glasses, move
+from tests.sessions_svc.desk import bring, build_dispensed_contacts, build_dispensed_glasses, move
 
 
 def dispense(served: Served, key: str, *prescriptions: Values) -> list[str]:
@@ -30,7 +30,7 @@ def ask(prescription_id: str) -> pb.GetPrescriptionFhirRequest:
     return pb.GetPrescriptionFhirRequest(prescription_id=prescription_id)
 
 
-@pytest.mark.parametrize("prescription", [dispensed_contacts(), dispensed_glasses()])
+@pytest.mark.parametrize("prescription", [build_dispensed_contacts(), build_dispensed_glasses()])
 def test_it_comes_back_as_it_was_dispensed(
     sessions: Served, unique: str, prescription: Values
 ) -> None:
@@ -51,7 +51,7 @@ def test_an_unknown_id_is_not_found(sessions: Served, id_: str) -> None:
 
 
 def test_another_partners_prescription_is_not_found(sessions: Served, unique: str) -> None:
-    [id_] = dispense(sessions, unique, dispensed_contacts())
+    [id_] = dispense(sessions, unique, build_dispensed_contacts())
     failure = sessions.refusal("GetPrescriptionFhir", ask(id_), "other")
     assert (failure.code, failure.message) == (
         StatusCode.NOT_FOUND,
