@@ -42,7 +42,7 @@ Bound = tuple[str, Callable[[Any, datetime], ColumnElement[bool]], datetime]
 MAX_INDEX_SCANS = 50  # merchants times statuses, each of which is scanned for a page
 _SORT_KEY = (subscriptions.c.created_at, subscriptions.c.id)
 _RENEWAL = subscriptions.c.renewal_at
-_IS_NOT_OVER = or_(_RENEWAL.is_(None), bindparam("now") < _RENEWAL)
+_IS_NOT_OVER = or_(_RENEWAL.is_(None), bindparam("now", type_=_RENEWAL.type) < _RENEWAL)
 _ROWS = SUBSCRIPTIONS.where(subscriptions.c.id.in_(bindparam("ids", expanding=True)))
 
 

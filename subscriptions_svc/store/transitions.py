@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, text, update
+from sqlalchemy import Connection, Integer, Row, Update, bindparam, null, or_, select, text, update
 
 from subscriptions_svc.rules.statuses import (
     ACTIVATION_PERIOD,
@@ -79,7 +79,7 @@ DUE_SUBSCRIPTIONS = (
             & (subscriptions.c.renewal_at <= bindparam("now")),
         )
     )
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer()))
     .with_for_update(of=subscriptions, skip_locked=True)
 )
 

@@ -15,6 +15,7 @@ from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
 from subscriptions_svc.rules.settlements import Costs, SettlementItem, compute_costs
 from subscriptions_svc.rules.shapes import MAX_ITEMS
+from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import Tally
@@ -112,7 +113,7 @@ class View:
             confirmed_at=row.confirmed_at,
             payment_status=PaymentStatus(row.payment_status),
             country=row.country,
-            has_email=row.email is not None,
+            has_email=row.email is not None and is_deliverable(row.email),
             has_phone=row.mobile_phone is not None,
             email_count=row.email_count,
             sms_count=row.sms_count,
