@@ -93,6 +93,7 @@ SUBSCRIPTIONS = (
         merchants.c.time_zone,
         merchants.c.terms_url,
         merchants.c.first_year_exchanges,
+        merchants.c.withdrawal_days,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),

@@ -61,6 +61,12 @@ _RECORD_PAYMENT = (
     .values(payment_status=bindparam("payment_status"))
     .execution_options(preserve_rowcount=True)
 )
+_RECORD_FIRST_DELIVERY = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.first_delivery_at.is_(null()))
+    .values(first_delivery_at=bindparam("first_delivery_at"))
+    .execution_options(preserve_rowcount=True)
+)
 _PUT_INTO_FORCE = (
     update(subscriptions)
     .where(_IS_IT, subscriptions.c.status == Status.ACTIVE.value, ~IS_OVER)
@@ -120,6 +126,12 @@ def cancel(tx: Connection, subscription_id: str, now: datetime) -> bool:
 def set_payment_status(tx: Connection, subscription_id: str, status: PaymentStatus) -> bool:
     """Set the payment status of a live subscription."""
     return _apply(tx, _RECORD_PAYMENT, subscription_id, payment_status=status.value)
+
+
+def record_first_delivery(tx: Connection, subscription: Row[Any], now: datetime) -> None:
+    """Record that an item or a box is handed over now, unless one was before."""
+    if subscription.first_delivery_at is None:
+        _apply(tx, _RECORD_FIRST_DELIVERY, subscription.id, first_delivery_at=now)
 
 
 def set_cart(tx: Connection, subscription_id: str, cart_id: str, code: str, now: datetime) -> bool:

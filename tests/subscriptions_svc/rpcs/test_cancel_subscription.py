@@ -31,9 +31,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = START + timedelta(days=100)  # in the fourth month: 20 have not begun, 8 of this year
 CART = [
     material(subscription_price=1458),
-    package(
-        lens("left", subscription_price=1000), lens("right", subscription_price=500), quantity=2
-    ),
+    package(lens("left", subscription_price=2000), lens("right", subscription_price=1000)),
 ]
 
 
@@ -102,10 +100,7 @@ def test_before_the_confirmation_it_is_free(subscriptions: Served, body: Any, st
 
 def test_for_24_hours_after_the_confirmation_it_is_free(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        made, other = (
-            create_confirmed(subscriptions, body),
-            create_activated(subscriptions, body, START),
-        )
+        made, other = (create_confirmed(subscriptions, body) for _ in range(2))
     with subscriptions.clock.at(START + timedelta(hours=24) - timedelta(microseconds=1)):
         assert faults(subscriptions, build_cancellation(other.id, total_to_pay=0)) == ["summary"]
         subscriptions.call(RPC, build_cancellation(other.id))
@@ -218,7 +213,10 @@ def test_a_cart_that_pends_goes_with_it(subscriptions: Served, body: Any) -> Non
         made = create_activated(subscriptions, body, START)
         kept = cart(made)[0].id
         subscriptions.call("UpdateProducts", build_cart_update(made.id, kept, material()))
-        subscriptions.call(RPC, build_cancellation(made.id))
+        whole = cart(get(subscriptions, made.id))[0]
+        total, named = whole.cancellation_cost_returned.value, [whole.reference_uuid]
+        request = build_cancellation(made.id, total_to_pay=total, returned_items=named)
+        subscriptions.call(RPC, request)
         assert not get(subscriptions, made.id).HasField("pending_cart")
 
 
