@@ -142,7 +142,13 @@ def test_the_owner_is_let_in(
 def test_lists_hold_the_callers_own_alone(
     http: FlaskClient, subscriptions: Served, others: tuple[str, str]
 ) -> None:
-    for query in ("", f"?merchant_id={OTHERS['id']}", f"?store_ref={OTHERS['store_ref']}"):
+    for query in (
+        "",
+        f"?merchant_id={OTHERS['id']}",
+        f"?store_ref={OTHERS['store_ref']}",
+        f"?merchant_reference={OTHERS['id']}",
+        f"?store_id={OTHERS['store_ref']}",
+    ):
         listed = http.get(f"{PREFIX}/subscriptions{query}", headers=SHOP).get_json()["data"]
         assert others[0] not in [each["id"] for each in listed]
         if query:
