@@ -19,8 +19,10 @@ from tests.subscriptions_svc.shop import (
     build_cancellation,
     build_cart_update,
     build_delivery,
+    build_ending,
     build_solicitation,
     create_confirmed,
+    get,
     list_lenses,
     solicit,
 )
@@ -112,6 +114,8 @@ def test_lists_hold_the_callers_own_alone(
     for request in (
         pb.ListSubscriptionsRequest(search=others.reference),
         pb.ListSubscriptionsRequest(merchant_id=OTHERS["id"]),
+        pb.ListSubscriptionsRequest(merchant_reference=OTHERS["id"]),
+        pb.ListSubscriptionsRequest(store_id=OTHERS["store_ref"]),
     ):
         assert subscriptions.call("ListSubscriptions", request).meta.total_count == 0
     request = pb.ListSubscriptionsRequest(search=own.reference)
@@ -129,7 +133,8 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
         subscriptions.call(name, walk[name], "other")
     for name in DESK:
         subscriptions.call(name, walk[name], "staff", desk=True)
-    subscriptions.call("CancelSubscription", walk["CancelSubscription"], "other")
+    ending = build_ending(get(subscriptions, walk["GetSubscription"].subscription_id, "other"))
+    subscriptions.call("CancelSubscription", ending, "other")
 
 
 def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
