@@ -133,7 +133,7 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
         subscriptions.call(name, walk[name], "other")
     for name in DESK:
         subscriptions.call(name, walk[name], "staff", desk=True)
-    ending = build_ending(get(subscriptions, walk["GetSubscription"].subscription_id, "other"))
+    ending = build_ending(get(subscriptions, others.id, "other"))
     subscriptions.call("CancelSubscription", ending, "other")
 
 
