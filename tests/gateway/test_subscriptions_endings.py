@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import URL, get, send, violations
+from tests.gateway.subscription_calls import URL, get, read_violations, send
 from tests.serving import Served
 from tests.subscriptions_svc.links import load_merchants
 from tests.subscriptions_svc.shop import build_delivery, create_confirmed, list_lenses
@@ -45,7 +45,7 @@ def test_the_service_picks_the_early_withdrawal(
         made = create_confirmed(subscriptions, body)
         assert read_ends(http, made.id) == (True, False)
         free = {**REASON, "summary": {"purchase_fee": 0, "total_to_pay": 0}}
-        assert violations(send(http, free, f"{URL}/{made.id}/cancel"), 422, "invalid") == [
+        assert read_violations(send(http, free, f"{URL}/{made.id}/cancel"), 422, "invalid") == [
             ("summary", "Ending is still free: no sums.")
         ]
         answer = send(http, REASON, f"{URL}/{made.id}/cancel")
@@ -60,7 +60,7 @@ def test_the_service_picks_the_full_cancellation(
         id_ = hand_over(subscriptions, body)
         assert read_ends(http, id_) == (True, True)
         url = f"{URL}/{id_}/cancel"
-        assert violations(send(http, REASON, url), 422, "invalid") == [
+        assert read_violations(send(http, REASON, url), 422, "invalid") == [
             (
                 "summary",
                 "Required once anything was handed over, or 24 hours after the confirmation.",
@@ -88,7 +88,7 @@ def test_unopened_lenses_are_returned_free_of_charge_where_the_law_says_so(
         summary = {"purchase_fee": 0, "total_to_pay": 0, "returned_items": uuids}
         url = f"{URL}/{id_}/cancel"
         opened = send(http, {**REASON, "summary": summary}, url)
-        assert violations(opened, 422, "invalid") == [
+        assert read_violations(opened, 422, "invalid") == [
             ("summary.total_to_pay", "Must be 12000: the fee and the costs of all items.")
         ]
         unopened = {**REASON, "summary": {**summary, "unopened_items": uuids}}

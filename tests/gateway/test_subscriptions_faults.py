@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, send, violations
+from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, read_violations, send
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     build_delivery,
     confirm,
@@ -60,17 +60,17 @@ def test_lists_are_filtered_by_merchant_and_store_under_either_name(
         assert list_ids(search=unique, **{name: "other"}) == []
         refused = http.get(f"{URL}?{name}=a,,b", headers=SHOP)
         message = "Must be 1 to 100 values joined by commas, none empty."
-        assert violations(refused, 400, "malformed") == [(name, message)]
+        assert read_violations(refused, 400, "malformed") == [(name, message)]
 
 
 @pytest.mark.parametrize("quantity", [2, 3, 10**6])
 def test_a_package_is_one_package(http: FlaskClient, body: Any, quantity: int) -> None:
     demo = body("subscription")
     demo["cart_items"][0]["quantity"] = quantity
-    expected = [("cart_items.0.quantity", "Must be 1 for a package.")]
-    assert violations(send(http, demo), 422, "invalid") == expected
+    expected = [("cart_items.0.quantity", "Must be 1 for a build_package.")]
+    assert read_violations(send(http, demo), 422, "invalid") == expected
     simulated = send(http, {"cart_items": demo["cart_items"]}, f"{PREFIX}/price_simulations")
-    assert violations(simulated, 422, "invalid") == expected
+    assert read_violations(simulated, 422, "invalid") == expected
 
 
 def test_a_new_package_of_a_changed_cart_is_one_package(
@@ -78,11 +78,11 @@ def test_a_new_package_of_a_changed_cart_is_one_package(
 ) -> None:
     made = create_activated(subscriptions, body, NOON)
     kept = {"id": made.last_persisted_cart.cart_items[0].id}
-    cart = {"cart_items": [kept, package(material(), quantity=2)]}
+    cart = {"cart_items": [kept, build_package(build_material(), quantity=2)]}
     with subscriptions.clock.at(NOON + timedelta(days=2)):
         refused = send(http, cart, f"{URL}/{made.id}/update_products")
-    expected = [("cart_items.1.quantity", "Must be 1 for a package.")]
-    assert violations(refused, 422, "invalid") == expected
+    expected = [("cart_items.1.quantity", "Must be 1 for a build_package.")]
+    assert read_violations(refused, 422, "invalid") == expected
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a b", ""])
@@ -102,13 +102,13 @@ def test_a_malformed_idempotency_key_is_malformed_in_every_call(
         for sent in (VALID.get(url.rpartition("/")[2], {}), "{"):
             refused = send(http, sent, url, headers, method)
             expected = [("Idempotency-Key", "Must be 1-255 visible ASCII characters.")]
-            assert violations(refused, 400, "malformed") == expected, url
+            assert read_violations(refused, 400, "malformed") == expected, url
 
 
 VALID: dict[str, Any] = {
     "cancel": {"reason": "Customer request"},
     "box_deliveries": {"deliveries": [{"cart_item_reference_uuid": ITEM, "quantity": 1}]},
-    "price_simulations": {"cart_items": [package(lens("left"))]},
+    "price_simulations": {"cart_items": [build_package(build_lens("left"))]},
 }
 
 
@@ -144,7 +144,7 @@ def test_an_address_that_cannot_be_written_to_is_refused_when_it_is_given(
 ) -> None:
     for address in ("josé@example.com", "x" * 65 + "@example.com", "no address"):
         demo = {**body("subscription"), "reference": unique, "email": address}
-        assert violations(send(http, demo), 422, "invalid") == [
+        assert read_violations(send(http, demo), 422, "invalid") == [
             ("email", "Must be an e-mail address, such as name@example.com.")
         ]
     accepted = {**body("subscription"), "reference": unique, "email": "john@münchen.de"}

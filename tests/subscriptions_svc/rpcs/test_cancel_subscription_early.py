@@ -8,7 +8,7 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import CartItem, Subscription
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.links import load_merchants
 from tests.subscriptions_svc.shop import (
     activate,
@@ -23,8 +23,10 @@ RPC = "CancelSubscription"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
 CART = [
-    material(subscription_price=1458),
-    package(lens("left", subscription_price=1000), lens("right", subscription_price=500)),
+    build_material(subscription_price=1458),
+    build_package(
+        build_lens("left", subscription_price=1000), build_lens("right", subscription_price=500)
+    ),
 ]
 LAW = {"id": "tienda_de_ley", "store_ref": "centro"}
 MADRID_MIDNIGHT = timedelta(hours=1)  # before that of UTC, in winter
@@ -39,7 +41,7 @@ def merchant_by_law(subscriptions: Served) -> None:
 
 
 def list_items(made: Subscription) -> list[CartItem]:
-    """Glasses, left lens and right lens."""
+    """Glasses, left build_lens and right build_lens."""
     glasses, whole = made.last_persisted_cart.cart_items
     return [glasses, *whole.items]
 

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from chassis.errors import Fault
 from protos import subscriptions_pb2 as pb
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, package
+from tests.subscriptions_svc.bodies import build_lens, build_package
 from tests.subscriptions_svc.shop import (
     build_delivery,
     build_solicitation,
@@ -49,10 +49,10 @@ def test_a_key_of_256_characters_is_malformed(
 def test_a_package_of_more_than_one_is_refused(
     subscriptions: Served, body: Any, quantity: int
 ) -> None:
-    cart = [package(lens("left"), lens("right"), quantity=quantity)]
+    cart = [build_package(build_lens("left"), build_lens("right"), quantity=quantity)]
     failure = subscriptions.refusal("CreateSubscription", build_solicitation(body, cart_items=cart))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
-    assert failure.faults == (Fault("cart_items.0.quantity", "Must be 1 for a package."),)
+    assert failure.faults == (Fault("cart_items.0.quantity", "Must be 1 for a build_package."),)
 
 
 def test_between_confirmation_and_payment_it_waits_for_payment(

@@ -16,7 +16,7 @@ def test_live_is_every_status_but_the_two_ends() -> None:
 
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ALL: Document = {
+ALL_FACTS: Document = {
     "payment_status": PaymentStatus.PAID,
     "country": "ES",
     "has_email": True,
@@ -32,7 +32,7 @@ ALL: Document = {
 }
 
 
-def actions(
+def find_actions(
     status: str,
     hours: float | None = None,
     delivered: float | None = None,
@@ -44,7 +44,7 @@ def actions(
         None if ago is None else NOW - timedelta(hours=ago) for ago in (hours, delivered)
     )
     progress = Progress(confirmed_at, delivered_at, days)
-    state = State(Status(status), progress, **(ALL | facts))
+    state = State(Status(status), progress, **(ALL_FACTS | facts))
     allowed = find_available_actions(state, NOW)
     assert len(allowed) == 10
     return {name for name, yes in allowed.items() if yes}
@@ -119,7 +119,7 @@ def actions(
         ("finished", 20_000, {}, set()),
     ],
 )
-def test_the_state_tells_which_actions_are_available(
+def test_the_state_determines_the_available_actions(
     status: str, hours: float | None, facts: Document, allowed: set[str]
 ) -> None:
-    assert actions(status, hours, **facts) == allowed
+    assert find_actions(status, hours, **facts) == allowed
