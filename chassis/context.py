@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from chassis.errors import Fault, Invalid, TooLate
+from chassis.errors import MALFORMED, Fault, Invalid, TooLate
 
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
@@ -102,4 +102,4 @@ def check_idempotency_key(key: str) -> None:
     """Raise Invalid unless the key is 1-255 visible ASCII characters."""
     if not IDEMPOTENCY_KEY_PATTERN.fullmatch(key):
         fault = Fault(IDEMPOTENCY_HEADER, "Must be 1-255 visible ASCII characters.")
-        raise Invalid("The idempotency key is malformed.", faults=[fault])
+        raise Invalid("The idempotency key is malformed.", reason=MALFORMED, faults=[fault])

@@ -31,6 +31,7 @@ from google.rpc.status_pb2 import Status
 from chassis.status import Code
 
 DOMAIN = "optigate"
+MALFORMED = "MALFORMED"  # the shape of a request, as opposed to its meaning
 IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
 STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.

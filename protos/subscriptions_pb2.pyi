@@ -442,6 +442,8 @@ class ListSubscriptionsRequest(_message.Message):
     STORE_REF_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
+    MERCHANT_REFERENCE_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """Subscription statuses, separated by commas."""
     payment_status: _builtins.str
@@ -471,6 +473,10 @@ class ListSubscriptionsRequest(_message.Message):
     """From 1."""
     per_page: _builtins.int
     """1-100, default 30."""
+    merchant_reference: _builtins.str
+    """Merchant references, separated by commas. Ours: a merchant's reference is its id."""
+    store_id: _builtins.str
+    """Store ids, separated by commas. Ours: a store's id is its reference."""
     def __init__(
         self,
         *,
@@ -487,10 +493,12 @@ class ListSubscriptionsRequest(_message.Message):
         store_ref: _builtins.str = ...,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
+        merchant_reference: _builtins.str = ...,
+        store_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "search", b"search", "status", b"status", "store_ref", b"store_ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "merchant_reference", b"merchant_reference", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "search", b"search", "status", b"status", "store_id", b"store_id", "store_ref", b"store_ref"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
@@ -791,9 +799,9 @@ class AvailableActions(_message.Message):
     USE_WARRANTY_FIELD_NUMBER: _builtins.int
     DELIVER_BOXES_FIELD_NUMBER: _builtins.int
     cancel: _builtins.bool
-    """End it at a cost."""
+    """End it by a full cancellation, with its summary: CancelSubscription needs one."""
     withdraw: _builtins.bool
-    """End it for free: not confirmed, or within 24 hours of it."""
+    """End it: the service picks early withdrawal or full cancellation (see cancel)."""
     send_sms: _builtins.bool
     """Send the cart link by SMS for the first time."""
     resend_sms: _builtins.bool
@@ -952,14 +960,15 @@ class CartItem(_message.Message):
     def cancellation_cost_kept(self) -> Global___Money:
         """Cost of cancelling now if the shopper keeps the item, unless cancelling is
         free (see CancelSubscription): its monthly price for all months that have not
-        begun; 0 until it is handed over.
+        begun; 0 until it, or a box of it, is handed over.
         """
 
     @_builtins.property
     def cancellation_cost_returned(self) -> Global___Money:
         """The same if the shopper returns it: its monthly price for the months of the
-        current subscription year that have not begun (ours); 0 until it is handed
-        over.
+        current subscription year that have not begun (ours); 0 until it, or a box of
+        it, is handed over, and while the merchant's days of withdrawal run, unless it
+        is a contact lens: see CancellationSummary.unopened_items.
         """
 
     @_builtins.property
@@ -1374,7 +1383,9 @@ class CancelSubscriptionRequest(_message.Message):
     """The reason, in the shop's words; required."""
     @_builtins.property
     def summary(self) -> Global___CancellationSummary:
-        """Required from 24 hours after the confirmation on, refused before."""
+        """Required for a full cancellation, that is if available_actions.cancel; refused
+        while ending is free.
+        """
 
     def __init__(
         self,
@@ -1394,9 +1405,9 @@ Global___CancelSubscriptionRequest: _TypeAlias = CancelSubscriptionRequest  # no
 @_typing.final
 class CancellationSummary(_message.Message):
     """The settlement that shop and shopper have agreed on. Each item that was handed
-    over is named once, as kept or as returned, by its reference_uuid; a package
-    stands for all of its items. An item that was not handed over costs nothing: it
-    may be named as returned, or left out.
+    over, or of which a box was, is named once, as kept or as returned, by its
+    reference_uuid; a package stands for all of its items. An item that was not
+    handed over costs nothing: it may be named as returned, or left out.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1405,11 +1416,13 @@ class CancellationSummary(_message.Message):
     TOTAL_TO_PAY_FIELD_NUMBER: _builtins.int
     KEPT_ITEMS_FIELD_NUMBER: _builtins.int
     RETURNED_ITEMS_FIELD_NUMBER: _builtins.int
+    UNOPENED_ITEMS_FIELD_NUMBER: _builtins.int
     purchase_fee: _builtins.int
     """Minor units, 0 or more: an additional charge of the shop. Required."""
     total_to_pay: _builtins.int
     """Minor units: the sum of purchase_fee, the cancellation_cost_kept of kept items
-    and the cancellation_cost_returned of returned ones. Required.
+    and the cancellation_cost_returned of returned ones, except unopened ones, which
+    cost nothing. Required.
     """
     @_builtins.property
     def kept_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1419,6 +1432,13 @@ class CancellationSummary(_message.Message):
     def returned_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """reference_uuids."""
 
+    @_builtins.property
+    def unopened_items(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """reference_uuids of contact lenses among returned_items whose boxes are all
+        unopened; only while the merchant's days of withdrawal run. Opened ones are
+        excepted from it.
+        """
+
     def __init__(
         self,
         *,
@@ -1426,10 +1446,11 @@ class CancellationSummary(_message.Message):
         total_to_pay: _builtins.int | None = ...,
         kept_items: _abc.Iterable[_builtins.str] | None = ...,
         returned_items: _abc.Iterable[_builtins.str] | None = ...,
+        unopened_items: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee", "_total_to_pay", b"_total_to_pay", "purchase_fee", b"purchase_fee", "total_to_pay", b"total_to_pay"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee", "_total_to_pay", b"_total_to_pay", "kept_items", b"kept_items", "purchase_fee", b"purchase_fee", "returned_items", b"returned_items", "total_to_pay", b"total_to_pay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee", "_total_to_pay", b"_total_to_pay", "kept_items", b"kept_items", "purchase_fee", b"purchase_fee", "returned_items", b"returned_items", "total_to_pay", b"total_to_pay", "unopened_items", b"unopened_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__purchase_fee: _TypeAlias = _typing.Literal["purchase_fee"]  # noqa: Y015
     _WhichOneofArgType__purchase_fee: _TypeAlias = _typing.Literal["_purchase_fee", b"_purchase_fee"]  # noqa: Y015

@@ -99,9 +99,14 @@ class SubscriptionServiceStub:
     of each eye against the lens for both.
     """
     CancelSubscription: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]
-    """Ends a subscription: for free before the confirmation and within 24 hours
-    after it, later at the cost of its items, which the caller has to state (see
-    CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    """Ends a subscription. The service picks how: an early withdrawal, which is free,
+    before the confirmation, and until 24 hours after it as long as nothing was
+    handed over (ours: both hold); otherwise a full cancellation at the cost of the
+    items, which the caller has to state (see CancellationSummary). A merchant may
+    grant the days of withdrawal of consumer law (ours: withdrawal_days of the
+    reference data): ending is then free until the first delivery, and for so many
+    days after it, to the end of the day in the merchant's time zone, returned
+    items cost nothing; contact lenses only if they are unopened. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
     (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
     INVALID_ARGUMENT (INVALID), in this order.
     """
@@ -197,9 +202,14 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     of each eye against the lens for both.
     """
     CancelSubscription: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CancelSubscriptionRequest, _subscriptions_pb2.CancelSubscriptionResponse]  # type: ignore[assignment]
-    """Ends a subscription: for free before the confirmation and within 24 hours
-    after it, later at the cost of its items, which the caller has to state (see
-    CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+    """Ends a subscription. The service picks how: an early withdrawal, which is free,
+    before the confirmation, and until 24 hours after it as long as nothing was
+    handed over (ours: both hold); otherwise a full cancellation at the cost of the
+    items, which the caller has to state (see CancellationSummary). A merchant may
+    grant the days of withdrawal of consumer law (ours: withdrawal_days of the
+    reference data): ending is then free until the first delivery, and for so many
+    days after it, to the end of the day in the merchant's time zone, returned
+    items cost nothing; contact lenses only if they are unopened. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
     (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
     INVALID_ARGUMENT (INVALID), in this order.
     """
@@ -334,9 +344,14 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.CancelSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.CancelSubscriptionResponse, _abc.Awaitable[_subscriptions_pb2.CancelSubscriptionResponse]]:
-        """Ends a subscription: for free before the confirmation and within 24 hours
-        after it, later at the cost of its items, which the caller has to state (see
-        CancellationSummary). NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
+        """Ends a subscription. The service picks how: an early withdrawal, which is free,
+        before the confirmation, and until 24 hours after it as long as nothing was
+        handed over (ours: both hold); otherwise a full cancellation at the cost of the
+        items, which the caller has to state (see CancellationSummary). A merchant may
+        grant the days of withdrawal of consumer law (ours: withdrawal_days of the
+        reference data): ending is then free until the first delivery, and for so many
+        days after it, to the end of the day in the merchant's time zone, returned
+        items cost nothing; contact lenses only if they are unopened. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT
         (MALFORMED); FAILED_PRECONDITION (reason CONFLICT) when it has ended;
         INVALID_ARGUMENT (INVALID), in this order.
         """

@@ -17,6 +17,7 @@ from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from subscriptions_svc.documents.events import EVENT_TYPES
 from subscriptions_svc.rules.shapes import MAX_MONEY
+from subscriptions_svc.rules.withdrawals import DEFAULT_WITHDRAWAL_DAYS, MAX_WITHDRAWAL_DAYS
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.merchants import list_merchant_ids, put_merchant, put_references
 
@@ -62,6 +63,13 @@ class MerchantSchema(Schema):
     # The most that a shopper may owe, in minor units: see pre-approvals.
     amount_limit = fields.Integer(
         strict=True, load_default=150_000, validate=validate.Range(0, MAX_MONEY)
+    )
+    # Days from the first delivery in which returned items cost nothing, opened contact lenses
+    # excepted; 14 in the consumer law of the EU, 0 for none.
+    withdrawal_days = fields.Integer(
+        strict=True,
+        load_default=DEFAULT_WITHDRAWAL_DAYS,
+        validate=validate.Range(0, MAX_WITHDRAWAL_DAYS),
     )
     store_refs = _list_of_ids(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, validate=(ID_LENGTH, _check_one_line))

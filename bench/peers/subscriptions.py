@@ -20,6 +20,7 @@ from subscriptions_svc.rules.available_actions import State, find_available_acti
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
 from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, compute_costs
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
+from subscriptions_svc.rules.withdrawals import DEFAULT_WITHDRAWAL_DAYS, Progress
 
 _SUBSCRIPTION = (
     select(
@@ -123,9 +124,12 @@ def _build_state(
     subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]
 ) -> State:
     items = subscription.items
+    handed_over = [each.activated_at for each in items if each.activated_at is not None]
+    delivered = [each.last_delivered_at for item in items for each in item.counters]
+    first = min(handed_over + delivered, default=None)
     return State(
         status,
-        subscription.confirmed_at,
+        Progress(subscription.confirmed_at, first, DEFAULT_WITHDRAWAL_DAYS),
         payment_status=PaymentStatus(subscription.payment_status),
         country=subscription.merchant.country,
         has_email=bool(subscription.email),

@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -154,7 +155,9 @@ class Outbox:
             "due_at": now,
             "ended_at": case((live, null()), else_=now),
         }
-        default = and_(endpoints.c.events.is_(None), bindparam("on_request") == false())
+        default = and_(
+            endpoints.c.events.is_(None), bindparam("on_request", type_=Boolean()) == false()
+        )
         requested = endpoints.c.events.like(bindparam("type_pattern", type_=Text()), escape="!")
         row = select(*values.values()).where(
             endpoints.c.owner == bindparam("owner", type_=String()), or_(default, requested)

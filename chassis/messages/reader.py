@@ -17,9 +17,9 @@ import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from chassis.errors import MALFORMED as MALFORMED
 from chassis.errors import Fault, Invalid
 
-MALFORMED = "MALFORMED"
 NOT_JSON = "The body is not JSON in UTF-8."
 TOO_DEEP = "The body is nested too deep."
 MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000

@@ -12,7 +12,7 @@ from subscriptions_svc.documents.events import build_activated
 from subscriptions_svc.store.cart_items import activate_item, find_item, has_pending_items
 from subscriptions_svc.store.subscriptions import ensure_confirmed, find_own_subscription
 from subscriptions_svc.store.tables import outbox
-from subscriptions_svc.store.transitions import activate
+from subscriptions_svc.store.transitions import activate, record_first_delivery
 from subscriptions_svc.store.views import read_view
 
 
@@ -28,6 +28,8 @@ def activate_cart_item(
         raise NotFound("The subscription has no such item.")
     ensure_confirmed(subscription, now)
     activated = activate_item(tx, subscription.id, item.id, now)
+    if activated:
+        record_first_delivery(tx, subscription, now)
     if activated and not has_pending_items(tx, subscription.id):
         activate_subscription(tx, subscription, now, now)
     subscription = find_own_subscription(tx, subscription.id)

@@ -1,4 +1,4 @@
-"""CancelSubscription: ends a subscription, for free or at the cost of its items."""
+"""CancelSubscription: ends a subscription, by early withdrawal or full cancellation."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,6 @@ from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.events import build_cancelled
 from subscriptions_svc.notices.phrases import describe_cancellation
 from subscriptions_svc.rules.settlements import settle_ending
-from subscriptions_svc.rules.statuses import is_free
 from subscriptions_svc.store.cancellations import add_cancellation
 from subscriptions_svc.store.pending_carts import claim_cart
 from subscriptions_svc.store.subscriptions import ENDED, ensure_live
@@ -32,9 +31,8 @@ def cancel_subscription(
     """
     ensure_live(subscription, now, reason=CONFLICT)
     view = read_view(tx, subscription, now)
-    free = is_free(subscription.confirmed_at, now)
     items = view.list_settlement_items()
-    settlement, faults = settle_ending(values.get("summary"), items, free=free)
+    settlement, faults = settle_ending(values.get("summary"), items, free=view.is_free)
     refuse(faults)
     claim_cart(tx, subscription.id)
     if not cancel(tx, subscription.id, now):

@@ -17,6 +17,7 @@ from subscriptions_svc.store.box_deliveries import DeliveryContext, add_deliveri
 from subscriptions_svc.store.cart_items import find_lenses
 from subscriptions_svc.store.subscriptions import ensure_confirmed
 from subscriptions_svc.store.tables import outbox
+from subscriptions_svc.store.transitions import record_first_delivery
 
 
 def create_box_deliveries(
@@ -45,6 +46,7 @@ def create_box_deliveries(
     delivered, without_room = add_deliveries(tx, deliveries, context)
     if without_room:
         raise build_over_delivery(without_room, read_tallies(tx, subscription.id, year))
+    record_first_delivery(tx, subscription, now)
     outbox.add(tx, build_boxes_delivered(subscription, quantities, now), now)
     items = [build_delivered_item(subscription, lens, delivered[lens.id]) for lens, _ in deliveries]
     return pb.CreateBoxDeliveriesResponse(deliveries=items)

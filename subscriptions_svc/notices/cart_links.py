@@ -11,6 +11,7 @@ from subscriptions_svc.notices.messages import EMAIL, SMS, build_content
 from subscriptions_svc.notices.phrases import describe_cart_link
 from subscriptions_svc.notices.texts import compose_text
 from subscriptions_svc.rules.available_actions import MAX_LINK_MESSAGES
+from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.store.messages import add_message, count_messages
 from subscriptions_svc.store.subscriptions import find_own_subscription
@@ -39,6 +40,8 @@ def queue_cart_link(
     used_up = Invalid(f"{name} not allowed: {limit} messages with this link are the most.")
     if to is None:
         raise Invalid(f"{name} not possible: there is no address of the shopper.")
+    if channel == EMAIL and not is_deliverable(to):
+        raise Invalid(f"{name} not possible: the shopper's address cannot be written to.")
     if count_messages(tx, cart_id, channel) >= limit:
         raise used_up
     actions = read_view(tx, row, now).find_available_actions()

@@ -9,8 +9,8 @@ from subscriptions_svc.rules.statuses import (
     UNCONFIRMED,
     PaymentStatus,
     Status,
-    is_free,
 )
+from subscriptions_svc.rules.withdrawals import Progress, is_free
 
 MAX_LINK_MESSAGES = {"email": 5, "sms": 3}  # messages with the link of one cart
 
@@ -24,7 +24,7 @@ class State(NamedTuple):
     """
 
     status: Status
-    confirmed_at: datetime | None
+    progress: Progress
     payment_status: PaymentStatus
     country: str
     has_email: bool
@@ -42,12 +42,11 @@ class State(NamedTuple):
 def find_available_actions(state: State, now: datetime) -> dict[str, bool]:
     """Return whether each action is allowed at `now`."""
     live, unconfirmed = state.status in LIVE, state.status in UNCONFIRMED
-    confirmed = state.confirmed_at is not None and state.status in CONFIRMED
+    confirmed = state.progress.confirmed_at is not None and state.status in CONFIRMED
     active = confirmed and state.status == Status.ACTIVE
-    free = is_free(state.confirmed_at, now)
     return {
-        "cancel": live and not free,  # from 24 hours after the confirmation on
-        "withdraw": live and free,  # before the confirmation and for 24 hours after it
+        "cancel": live and not is_free(state.progress, now),  # a full one, with its summary
+        "withdraw": live,  # end it: the service picks early withdrawal or full cancellation
         **_find_message_actions(state, unconfirmed=unconfirmed, active=active),
         "add_product": active and state.has_room,  # whatever the payment status
         "change_item": (

@@ -23,6 +23,8 @@ PACKAGE = "subscription_package"
 CONTACT_LENS = "contact_lens_subscription"
 ITEM_TYPES = (MATERIAL, PACKAGE, CONTACT_LENS)
 BOTH_EYES = "both"
+# Whose number would raise the price and not the boxes (ours, for packages): a shopper has two eyes.
+SINGLE_TYPES = {CONTACT_LENS: "a contact lens", PACKAGE: "a package"}
 EYES = ("left", "right", BOTH_EYES)
 
 TOTAL_MONTHS = 24
@@ -143,7 +145,10 @@ def _iterate_items(cart: Iterable[Values]) -> Iterator[Values]:
 
 
 def find_eye_faults(values: Values) -> Faults:
-    """Yield faults for lenses outside packages or in several pieces, and eyes covered twice."""
+    """Yield faults for lenses outside packages, eyes covered twice, and several of a single type.
+
+    An item that is kept has an id, and keeps the quantity that it was accepted with.
+    """
     for path, item in enumerate_entries(values, "cart_items"):
         if item.get("type") == CONTACT_LENS:
             yield f"{path}.type", "A contact lens must be an item of a package."
@@ -153,8 +158,9 @@ def find_eye_faults(values: Values) -> Faults:
             BOTH_EYES
         }
         for each_path, each in [(path, item), *inside]:
-            if each.get("type") == CONTACT_LENS and each.get("quantity", 1) != 1:
-                yield f"{each_path}.quantity", "Must be 1 for a contact lens."
+            single = SINGLE_TYPES.get(each.get("type", ""))
+            if single and each.get("quantity", 1) != 1 and "id" not in each:
+                yield f"{each_path}.quantity", f"Must be 1 for {single}."
             eye = each.get("product_data", {}).get("eye")
             if eye and eye in eyes:
                 yield f"{each_path}.product_data.eye", "Each eye may have one contact lens."

@@ -2,7 +2,8 @@
 
 `cancellation_cost_kept` is the monthly price for all months that have not begun (stated by the
 source); `cancellation_cost_returned` for those of the current subscription year alone (ours). Items
-that were not handed over cost nothing.
+that were not handed over cost nothing. While a merchant's days of withdrawal run, returned items
+cost nothing either; hygiene goods only if `unopened_items` names them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ class SummarySchema(Schema):
     total_to_pay = Integer(strict=True, required=True)
     kept_items = List(String(validate=FILLED_TEXT), load_default=list, validate=_NAMED_ITEMS)
     returned_items = List(String(validate=FILLED_TEXT), load_default=list, validate=_NAMED_ITEMS)
+    unopened_items = List(String(validate=FILLED_TEXT), load_default=list, validate=_NAMED_ITEMS)
 
 
 class CancelSubscriptionSchema(Schema):
@@ -52,12 +54,14 @@ class Costs(NamedTuple):
 class SettlementItem(NamedTuple):
     """An item of a cart that is not a package: its reference_uuid, its package's, and its costs.
 
-    Costs are None for an item that was not handed over.
+    Costs are None for an item that was not handed over. One that is free if unopened costs nothing
+    when it is returned and named as unopened.
     """
 
     reference_uuid: str
     package: str | None
     costs: Costs | None
+    is_free_if_unopened: bool = False
 
 
 class Settlement(NamedTuple):
@@ -83,10 +87,10 @@ def settle_ending(
 ) -> tuple[Settlement, list[tuple[str, str]]]:
     """Return the settlement of an ending and its faults; a free ending takes no summary."""
     if free:
-        message = "Ending is free until 24 hours after the confirmation: no sums."
+        message = "Ending is still free: no sums."
         return FREE_SETTLEMENT, [] if summary is None else [("summary", message)]
     if summary is None:
-        message = "Required from 24 hours after the confirmation on."
+        message = "Required once anything was handed over, or 24 hours after the confirmation."
         return FREE_SETTLEMENT, [("summary", message)]
     return settle(summary, items)
 
@@ -95,7 +99,9 @@ def settle(
     summary: Values, items: Sequence[SettlementItem]
 ) -> tuple[Settlement, list[tuple[str, str]]]:
     """Return the settlement that a summary makes of the items, and the summary's faults."""
+    items = _refund_unopened(summary, items)
     made, named, faults = _settle_named(summary, items)
+    faults.extend(_find_unopened_faults(summary, items, made.returned))
     for item in items:
         if item.costs is not None and item.reference_uuid not in named:
             text = f"Item {item.reference_uuid} was handed over: name it as kept or as returned."
@@ -130,6 +136,30 @@ def _settle_named(
                         item.costs.kept if costs is kept else item.costs.returned
                     )
     return Settlement(kept, returned), named, faults
+
+
+def _refund_unopened(summary: Values, items: Sequence[SettlementItem]) -> list[SettlementItem]:
+    """Return the items, with those that are named as unopened costing nothing to return."""
+    unopened = set(summary["unopened_items"])
+
+    def refund(item: SettlementItem) -> SettlementItem:
+        is_named = not unopened.isdisjoint((item.reference_uuid, item.package))
+        if item.costs is None or not item.is_free_if_unopened or not is_named:
+            return item
+        return item._replace(costs=item.costs._replace(returned=0))
+
+    return [refund(item) for item in items]
+
+
+def _find_unopened_faults(
+    summary: Values, items: Sequence[SettlementItem], returned: Mapping[str, int]
+) -> Iterator[tuple[str, str]]:
+    message = "Must be a returned contact lens, while the merchant's days of withdrawal run."
+    by_uuid = _group_items([item for item in items if item.is_free_if_unopened and item.costs])
+    for index, uuid in enumerate(summary["unopened_items"]):
+        meant = by_uuid.get(uuid, [])
+        if not meant or any(item.reference_uuid not in returned for item in meant):
+            yield f"summary.unopened_items.{index}", message
 
 
 def _group_items(items: Sequence[SettlementItem]) -> dict[str, list[SettlementItem]]:

@@ -17,6 +17,8 @@ ADULT_YEARS = 18
 _NIN_CONTROL = re.compile(r"[0-9]{7}[MF]")
 _SEPARATORS = re.compile(r"[\s.-]")
 _EMAIL = Email()
+MAX_LOCAL_PART_LENGTH = 64  # RFC 5321, 4.5.3.1.1
+MAX_DOMAIN_LENGTH = 253  # in ASCII: RFC 1035, 2.3.4, without the root
 
 
 def find_store_faults(values: Values, store_refs: Collection[str]) -> Faults:
@@ -28,17 +30,25 @@ def find_store_faults(values: Values, store_refs: Collection[str]) -> Faults:
 
 def find_shopper_faults(values: Values, today: date) -> Faults:
     """Yield faults for a malformed e-mail address and an impossible or future day of birth."""
-    if "email" in values:
-        try:
-            _EMAIL(values["email"])
-        except ValidationError:
-            yield "email", "Must be an e-mail address, such as name@example.com."
+    if "email" in values and not is_deliverable(values["email"]):
+        yield "email", "Must be an e-mail address, such as name@example.com."
     if "date_of_birth" in values:
         born = parse_day(values["date_of_birth"])
         if born is None:
             yield "date_of_birth", "Must be a real day as YYYY-MM-DD."
         elif born > today:
             yield "date_of_birth", "Must not be in the future."
+
+
+def is_deliverable(address: str) -> bool:
+    """Whether mail can be written to an address: its domain may be of any script, the rest not."""
+    local, _, domain = address.rpartition("@")
+    try:
+        _EMAIL(address)
+        length = len(domain.encode("idna"))
+    except (ValidationError, UnicodeError):
+        return False
+    return local.isascii() and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
 
 
 def find_identity_faults(values: Values, country: str) -> Faults:

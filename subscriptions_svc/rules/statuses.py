@@ -1,4 +1,4 @@
-"""Statuses of a subscription and of its payment, and the periods that move them."""
+"""Statuses of a subscription and of its payment, and the period that moves them."""
 
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,7 +31,6 @@ UNCONFIRMED = (Status.DRAFT, Status.SENT, Status.IN_PROGRESS, Status.WAITING_FOR
 CONFIRMED = (Status.ACTIVATING, Status.ACTIVE)
 LIVE = UNCONFIRMED + CONFIRMED
 
-WITHDRAWAL_PERIOD = timedelta(hours=24)
 # From the confirmation, unless every item is handed over earlier.
 ACTIVATION_PERIOD = timedelta(days=30)
 
@@ -41,8 +40,3 @@ def derive_status(status: str, renewal_at: datetime | None, now: datetime) -> St
     if status == Status.ACTIVE and renewal_at is not None and renewal_at <= now:
         return Status.FINISHED
     return Status(status)
-
-
-def is_free(confirmed_at: datetime | None, now: datetime) -> bool:
-    """Whether ending costs nothing: before the confirmation and for 24 hours after it."""
-    return confirmed_at is None or now - confirmed_at < WITHDRAWAL_PERIOD

@@ -71,7 +71,9 @@ class ListSubscriptionsSchema(Schema):
     activated_at_from = String(validate=check_day)
     activated_at_to = String(validate=check_day)
     merchant_id = CommaSeparated()
+    merchant_reference = CommaSeparated()
     store_ref = CommaSeparated()
+    store_id = CommaSeparated()
     page = Integer(strict=True, load_default=1, validate=COUNT_RANGE)
     per_page = Integer(strict=True, load_default=30, validate=between(1, MAX_PAGE))
 

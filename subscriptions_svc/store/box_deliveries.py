@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, func, insert, select
 
 from chassis.pages import compute_page_offset
 from chassis.store.database import upsert
@@ -108,8 +108,8 @@ _PAGE = (
     .join(accounts.table)
     .where(_IS_OF_SUBSCRIPTION)
     .order_by(box_deliveries.c.id.desc())
-    .limit(bindparam("per_page"))
-    .offset(bindparam("offset"))
+    .limit(bindparam("per_page", type_=Integer()))
+    .offset(bindparam("offset", type_=Integer()))
 )
 _REPORT = (
     select(

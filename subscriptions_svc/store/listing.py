@@ -39,10 +39,13 @@ FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)
 DAY = timedelta(days=1)
 # A column, a comparison, and the moment to compare with.
 Bound = tuple[str, Callable[[Any, datetime], ColumnElement[bool]], datetime]
+# Ours: a merchant's reference is its id, and a store's id its reference: each has one name.
+MERCHANT_FILTERS = ("merchant_id", "merchant_reference")
+STORE_FILTERS = ("store_ref", "store_id")
 MAX_INDEX_SCANS = 50  # merchants times statuses, each of which is scanned for a page
 _SORT_KEY = (subscriptions.c.created_at, subscriptions.c.id)
 _RENEWAL = subscriptions.c.renewal_at
-_IS_NOT_OVER = or_(_RENEWAL.is_(None), bindparam("now") < _RENEWAL)
+_IS_NOT_OVER = or_(_RENEWAL.is_(None), bindparam("now", type_=_RENEWAL.type) < _RENEWAL)
 _ROWS = SUBSCRIPTIONS.where(subscriptions.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -54,7 +57,11 @@ def read_page(
     The page is found in an index before its rows are read, so that it costs no more in a full
     store. The cost of a search grows with what it finds.
     """
-    chosen = [each for each in merchants if each.id in filters.get("merchant_id", (each.id,))]
+    chosen = [
+        each
+        for each in merchants
+        if all(each.id in filters[name] for name in MERCHANT_FILTERS if name in filters)
+    ]
     if not chosen:
         return [], 0
     is_searched = filters.get("search", "").strip()
@@ -145,10 +152,13 @@ def _read_total(
     now: datetime,
 ) -> int:
     """Return the total: for whole stores from the totals kept with each new subscription."""
-    if filters.keys() <= {"page", "per_page", "merchant_id", "store_ref", "search"}:
+    if filters.keys() <= {"page", "per_page", "search", *MERCHANT_FILTERS, *STORE_FILTERS}:
         wanted = [subscription_totals.c.merchant_id.in_([each.id for each in merchants])]
-        if "store_ref" in filters:
-            wanted.append(subscription_totals.c.store_ref.in_(filters["store_ref"]))
+        wanted += [
+            subscription_totals.c.store_ref.in_(filters[name])
+            for name in STORE_FILTERS
+            if name in filters
+        ]
         kept = select(func.coalesce(func.sum(subscription_totals.c.total), 0)).where(*wanted)
         return int(tx.execute(kept).scalar_one())
     return _count(tx, conditions, now)
@@ -182,9 +192,11 @@ def _filter(
     yield column.in_(merchant_ids) if len(merchant_ids) > 1 else column == merchant_ids[0]
     for name, is_within, moment in bounds:
         yield is_within(subscriptions.c[name], moment)
-    for name in ("payment_status", "store_ref"):
+    if "payment_status" in filters:
+        yield subscriptions.c.payment_status.in_(filters["payment_status"])
+    for name in STORE_FILTERS:
         if name in filters:
-            yield subscriptions.c[name].in_(filters[name])
+            yield subscriptions.c.store_ref.in_(filters[name])
     if filters.get("search", "").strip():
         yield from match_words(filters["search"], merchant_ids)
 

@@ -22,7 +22,8 @@ _CLAIM = (
     delete(pending_carts)
     .where(
         pending_carts.c.subscription_id == bindparam("subscription_id"),
-        pending_carts.c.code == func.coalesce(bindparam("code"), pending_carts.c.code),
+        pending_carts.c.code
+        == func.coalesce(bindparam("code", type_=pending_carts.c.code.type), pending_carts.c.code),
     )
     .returning(pending_carts.c.id, pending_carts.c.code, pending_carts.c.cart_items)
 )

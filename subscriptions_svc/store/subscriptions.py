@@ -47,6 +47,7 @@ from subscriptions_svc.store.tables import (
 
 NOBODY = Account(0, "", "")
 NOT_CONFIRMED = "The shopper has not confirmed the cart."
+NOT_PAID = "The subscription waits for payment."
 ENDED = "The subscription has ended."
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
@@ -92,6 +93,7 @@ SUBSCRIPTIONS = (
         merchants.c.time_zone,
         merchants.c.terms_url,
         merchants.c.first_year_exchanges,
+        merchants.c.withdrawal_days,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),
@@ -167,8 +169,10 @@ def find_subscription_by_code(tx: Connection, code: str, *, lock: bool = False) 
 
 
 def ensure_confirmed(subscription: Row[Any], now: datetime, *, reason: str | None = None) -> None:
-    """Raise WrongState before the confirmation and after the end."""
+    """Raise WrongState before the confirmation or its payment, and after the end."""
     ensure_live(subscription, now, reason=reason)
+    if subscription.status == Status.WAITING_FOR_PAYMENT:
+        raise WrongState(NOT_PAID, reason=reason)
     if Status(subscription.status) in UNCONFIRMED:
         raise WrongState(NOT_CONFIRMED, reason=reason)
 

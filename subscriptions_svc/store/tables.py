@@ -50,6 +50,8 @@ merchants = Table(
     Column("first_year_exchanges", Boolean, nullable=False, server_default=true()),
     # The most that a shopper may owe, in minor units: see pre-approvals.
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
+    # Days from the first delivery in which returned items cost nothing: see rules.withdrawals.
+    Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
 )
 stores = Table(
     "stores",
@@ -93,6 +95,7 @@ subscriptions = Table(
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
     Column("renewal_at", Instant()),
+    Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
     Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),
     # Covers all that a list by status reads, so that it is counted without the rows.

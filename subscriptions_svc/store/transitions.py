@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, Update, bindparam, null, or_, select, text, update
+from sqlalchemy import Connection, Integer, Row, Update, bindparam, null, or_, select, text, update
 
 from subscriptions_svc.rules.statuses import (
     ACTIVATION_PERIOD,
@@ -61,6 +61,12 @@ _RECORD_PAYMENT = (
     .values(payment_status=bindparam("payment_status"))
     .execution_options(preserve_rowcount=True)
 )
+_RECORD_FIRST_DELIVERY = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.first_delivery_at.is_(null()))
+    .values(first_delivery_at=bindparam("first_delivery_at"))
+    .execution_options(preserve_rowcount=True)
+)
 _PUT_INTO_FORCE = (
     update(subscriptions)
     .where(_IS_IT, subscriptions.c.status == Status.ACTIVE.value, ~IS_OVER)
@@ -79,7 +85,7 @@ DUE_SUBSCRIPTIONS = (
             & (subscriptions.c.renewal_at <= bindparam("now")),
         )
     )
-    .limit(bindparam("limit"))
+    .limit(bindparam("limit", type_=Integer()))
     .with_for_update(of=subscriptions, skip_locked=True)
 )
 
@@ -120,6 +126,12 @@ def cancel(tx: Connection, subscription_id: str, now: datetime) -> bool:
 def set_payment_status(tx: Connection, subscription_id: str, status: PaymentStatus) -> bool:
     """Set the payment status of a live subscription."""
     return _apply(tx, _RECORD_PAYMENT, subscription_id, payment_status=status.value)
+
+
+def record_first_delivery(tx: Connection, subscription: Row[Any], now: datetime) -> None:
+    """Record that an item or a box is handed over now, unless one was before."""
+    if subscription.first_delivery_at is None:
+        _apply(tx, _RECORD_FIRST_DELIVERY, subscription.id, first_delivery_at=now)
 
 
 def set_cart(tx: Connection, subscription_id: str, cart_id: str, code: str, now: datetime) -> bool:

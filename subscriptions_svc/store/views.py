@@ -15,7 +15,9 @@ from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
 from subscriptions_svc.rules.settlements import Costs, SettlementItem, compute_costs
 from subscriptions_svc.rules.shapes import MAX_ITEMS
+from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
+from subscriptions_svc.rules.withdrawals import HYGIENE_GOODS, Progress, is_free, is_refundable
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import Tally
 from subscriptions_svc.store.cart_items import read_items
@@ -47,6 +49,26 @@ class View:
         self.status = derive_status(row.status, row.renewal_at, now)
         self.year = compute_year(row.activated_at, now, self.tz)
         self.month = compute_month(row.activated_at, now, self.tz, row.total_months)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What decides whether ending is free."""
+        row = self.row
+        return Progress(row.confirmed_at, row.first_delivery_at, row.withdrawal_days)
+
+    @cached_property
+    def is_free(self) -> bool:
+        """Whether ending now is an early withdrawal."""
+        return is_free(self.progress, self.now)
+
+    @cached_property
+    def is_refundable(self) -> bool:
+        """Whether the merchant's days of withdrawal run, which began with the first delivery."""
+        return is_refundable(self.progress, self.now, self.tz)
+
+    def is_handed_over(self, item: Any) -> bool:
+        """Whether an item, or any box of it or of a lens that it replaced, was handed over."""
+        return item.activated_at is not None or self.find_tally(item).last_delivered_at is not None
 
     def find_tally(self, item: Any) -> Tally:
         """Return the boxes of an item."""
@@ -84,12 +106,15 @@ class View:
 
     def compute_costs(self, item: Any) -> Costs | None:
         """Return what ending costs for an item; None for a package and before it is handed over."""
-        if item.type == PACKAGE or item.activated_at is None:
+        if item.type == PACKAGE or not self.is_handed_over(item):
             return None
         package = self.by_id.get(item.parent_id)
         pieces = item.quantity * (package.quantity if package else 1)
         monthly = item.subscription_price * pieces
-        return compute_costs(monthly, self.month, self.year, self.row.total_months)
+        costs = compute_costs(monthly, self.month, self.year, self.row.total_months)
+        if self.is_refundable and item.type not in HYGIENE_GOODS:
+            return costs._replace(returned=0)
+        return costs
 
     def list_settlement_items(self) -> list[SettlementItem]:
         """Return the items that a cancellation settles."""
@@ -98,6 +123,7 @@ class View:
                 item.reference_uuid,
                 self.by_id[item.parent_id].reference_uuid if item.parent_id else None,
                 self.compute_costs(item),
+                is_free_if_unopened=self.is_refundable and item.type in HYGIENE_GOODS,
             )
             for item in self.items
             if item.type != PACKAGE
@@ -109,10 +135,10 @@ class View:
         lenses = [item for item in self.items if item.type == CONTACT_LENS]
         state = State(
             status=self.status,
-            confirmed_at=row.confirmed_at,
+            progress=self.progress,
             payment_status=PaymentStatus(row.payment_status),
             country=row.country,
-            has_email=row.email is not None,
+            has_email=row.email is not None and is_deliverable(row.email),
             has_phone=row.mobile_phone is not None,
             email_count=row.email_count,
             sms_count=row.sms_count,

@@ -279,7 +279,7 @@ def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo:
         package = build_package_answer(whole, **active, **both, items=[left, right])
         assert answers == [first, right, package]
         expected = build_subscription_answer(made, demo["reference"])
-        actions = {"withdraw": True, "add_product": True, "deliver_boxes": True}
+        actions = dict.fromkeys(("cancel", "withdraw", "add_product", "deliver_boxes"), True)
         assert get(http, f"{URL}/{made['id']}") == {
             **expected,
             "activated_at": TOLD,

@@ -79,7 +79,8 @@ def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any)
     url = f"{URL}/{active['id']}/cancel"
     glasses, lenses = active["last_persisted_cart"]["cart_items"]
     told = read_violations(send(http, {"reason": "Customer request"}, url), 422, "invalid")
-    assert told == [("summary", "Required from 24 hours after the confirmation on.")]
+    message = "Required once anything was handed over, or 24 hours after the confirmation."
+    assert told == [("summary", message)]
     summary = {
         "purchase_fee": 1000,
         "total_to_pay": 0,

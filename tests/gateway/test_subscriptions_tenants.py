@@ -150,6 +150,8 @@ def test_lists_hold_the_callers_own_alone(
         "",
         f"?merchant_id={OTHER_STORE['id']}",
         f"?store_ref={OTHER_STORE['store_ref']}",
+        f"?merchant_reference={OTHER_STORE['id']}",
+        f"?store_id={OTHER_STORE['store_ref']}",
     ):
         listed = http.get(f"{PREFIX}/subscriptions{query}", headers=SHOP).get_json()["data"]
         assert others[0] not in [each["id"] for each in listed]

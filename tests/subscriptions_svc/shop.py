@@ -152,6 +152,17 @@ def build_cancellation(subscription_id: str, **summary: Any) -> CancelSubscripti
     return ParseDict(values, CancelSubscriptionRequest())
 
 
+def build_ending(found: Subscription) -> CancelSubscriptionRequest:
+    """The request to end a subscription as its actions say; with a summary, all is returned."""
+    if not found.available_actions.cancel:
+        return build_cancellation(found.id)
+    cart = found.last_persisted_cart.cart_items
+    items = [item for whole in cart for item in (whole.items or [whole])]
+    total = sum(item.cancellation_cost_returned.value for item in items)
+    named = [item.reference_uuid for item in items]
+    return build_cancellation(found.id, total_to_pay=total, returned_items=named)
+
+
 def set_status(served: Served, subscription_id: str, status: str = "cancelled") -> None:
     """Set the status of a subscription in the store."""
     of = tables.subscriptions.c.id == subscription_id

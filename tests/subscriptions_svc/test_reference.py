@@ -90,3 +90,15 @@ def test_a_fault_names_table_row_and_field(
     messages: Any = refusal.value.messages
     assert list(messages[table][0]) == [fault]
     assert subscriptions.rows() == before
+
+
+@pytest.mark.parametrize("days", [-1, 366, "14", 1.5, True])
+def test_days_of_withdrawal_are_a_number_of_days(days: Any) -> None:
+    merchant = {"id": "m", "store_refs": ["s"], "withdrawal_days": days}
+    with pytest.raises(ValidationError):
+        reference.REFERENCE.load({"merchants": [merchant]})
+
+
+def test_a_merchant_grants_no_days_of_withdrawal_unless_it_says_so() -> None:
+    loaded = reference.REFERENCE.load({"merchants": [{"id": "m", "store_refs": ["s"]}]})
+    assert loaded["merchants"][0]["withdrawal_days"] == 0

@@ -106,7 +106,7 @@ def test_a_key_is_visible_ascii(orders: Served, order: Body, key: str, unique: s
 def test_a_malformed_key_is_refused(orders: Served, order: Body, key: str) -> None:
     kept = orders.rows()
     failure = orders.refusal("CreateOrder", request(order), idempotency_key=key)
-    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
+    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "MALFORMED")
     assert failure.faults == (Fault("Idempotency-Key", "Must be 1-255 visible ASCII characters."),)
     assert orders.rows() == kept
 

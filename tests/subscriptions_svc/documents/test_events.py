@@ -35,6 +35,7 @@ from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
     build_delivery,
+    build_ending,
     confirm,
     create_activated,
     create_confirmed,
@@ -110,8 +111,7 @@ def pay(served: Served, subscription_id: str, *, successful: bool = True) -> Non
 
 
 def cancel(served: Served, subscription_id: str) -> None:
-    request = CancelSubscriptionRequest(subscription_id=subscription_id, reason="Asked for it")
-    served.call("CancelSubscription", request)
+    served.call("CancelSubscription", build_ending(get(served, subscription_id)))
 
 
 def test_it_works(subscriptions: Served, body: Any, mail: Any, partner: Receiver) -> None:

@@ -80,6 +80,7 @@ class Story:
             (3, lambda: self.try_call(add_product(found))),
             (2, lambda: self.try_call(change_item(found, 0))),
             (1, lambda: self.try_call(send_sms(found))),
+            (1, lambda: self.try_call(withdraw(found))),
         ]
         weights = [weight for weight, _ in events]
         happens = self.chance.choices([event for _, event in events], weights)[0]
@@ -127,10 +128,7 @@ def check_refusal(error: RpcError) -> None:
 def cancel(found: Subscription) -> Call:
     """A cancellation with the required amounts: everything is returned."""
     items = [
-        item
-        for whole in found.last_persisted_cart.cart_items
-        for item in (whole.items or [whole])
-        if item.status == "active"
+        item for whole in found.last_persisted_cart.cart_items for item in (whole.items or [whole])
     ]
     total = sum(item.cancellation_cost_returned.value for item in items)
     named = [item.reference_uuid for item in items]
@@ -140,6 +138,9 @@ def cancel(found: Subscription) -> Call:
 
 
 def withdraw(found: Subscription) -> Call:
+    """The end of it, by the summary that a till shows for a full cancellation, or without."""
+    if found.available_actions.cancel:
+        return cancel(found)
     return "CancelSubscription", build_cancellation(found.id)
 
 

@@ -32,9 +32,7 @@ LATER = START + timedelta(days=100)  # in the fourth month: 20 have not begun, 8
 CART = [
     build_material(subscription_price=1458),
     build_package(
-        build_lens("left", subscription_price=1000),
-        build_lens("right", subscription_price=500),
-        quantity=2,
+        build_lens("left", subscription_price=2000), build_lens("right", subscription_price=1000)
     ),
 ]
 
@@ -104,10 +102,7 @@ def test_before_the_confirmation_it_is_free(subscriptions: Served, body: Any, st
 
 def test_for_24_hours_after_the_confirmation_it_is_free(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
-        made, other = (
-            create_confirmed(subscriptions, body),
-            create_activated(subscriptions, body, START),
-        )
+        made, other = (create_confirmed(subscriptions, body) for _ in range(2))
     with subscriptions.clock.at(START + timedelta(hours=24) - timedelta(microseconds=1)):
         assert find_faults(subscriptions, build_cancellation(other.id, total_to_pay=0)) == [
             "summary"
@@ -223,7 +218,10 @@ def test_a_pending_cart_ends_with_its_subscription(subscriptions: Served, body: 
         made = create_activated(subscriptions, body, START)
         kept = read_cart(made)[0].id
         subscriptions.call("UpdateProducts", build_cart_update(made.id, kept, build_material()))
-        subscriptions.call(RPC, build_cancellation(made.id))
+        whole = read_cart(get(subscriptions, made.id))[0]
+        total, named = whole.cancellation_cost_returned.value, [whole.reference_uuid]
+        request = build_cancellation(made.id, total_to_pay=total, returned_items=named)
+        subscriptions.call(RPC, request)
         assert not get(subscriptions, made.id).HasField("pending_cart")
 
 

@@ -221,11 +221,17 @@ def test_boxes_wait_for_the_confirmation_and_stop_at_the_end(
 ) -> None:
     made = solicit(subscriptions, body)
     request = build_delivery(made.id, (UNKNOWN, 1))  # state comes before meaning
-    for status in ("draft", "sent", "in_progress", "waiting_for_payment"):
+    unconfirmed = "The shopper has not confirmed the cart."
+    for status, message in (
+        ("draft", unconfirmed),
+        ("sent", unconfirmed),
+        ("in_progress", unconfirmed),
+        ("waiting_for_payment", "The subscription waits for payment."),
+    ):
         set_status(subscriptions, made.id, status)
         failure = subscriptions.refusal(RPC, request)
         assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
-        assert failure.message == "The shopper has not confirmed the cart."
+        assert failure.message == message
     for status in ("cancelled", "finished"):
         set_status(subscriptions, made.id, status)
         failure = subscriptions.refusal(RPC, request)

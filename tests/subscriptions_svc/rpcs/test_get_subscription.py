@@ -167,6 +167,7 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
     assert read_actions(later) == {
         **ACTIONS,
         "cancel": True,
+        "withdraw": True,
         "add_product": True,
         "use_warranty": True,
         "deliver_boxes": True,

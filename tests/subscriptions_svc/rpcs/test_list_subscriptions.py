@@ -254,6 +254,13 @@ def test_merchants_and_stores_are_alternatives(subscriptions: Served, body: Any,
     assert find(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
     assert find(store_ref="calle_1,tienda_moderna") == {first, second}
     assert find(merchant_id="tienda_moderna", store_ref="calle_2") == set()
+    assert find(merchant_reference="tienda_del_este") == {second, third}
+    assert find(merchant_reference="tienda_del_este, tienda_moderna") == {first, second, third}
+    assert find(merchant_reference="otra_tienda") == set()
+    assert find(merchant_reference="tienda_del_este", merchant_id="tienda_moderna") == set()
+    assert find(store_id="calle_1,tienda_moderna") == {first, second}
+    assert find(store_id="calle_1,calle_2", store_ref="calle_2") == {third}
+    assert find(merchant_reference="tienda_moderna", store_id="calle_2") == set()
 
 
 @pytest.mark.parametrize(
@@ -313,6 +320,8 @@ def test_days_are_those_of_the_merchants_zone(
         ({"search": "x" * 256}, "search"),
         ({"search": "x\0"}, "search"),
         ({"merchant_id": ","}, "merchant_id"),
+        ({"merchant_reference": "a,,b"}, "merchant_reference"),
+        ({"store_id": ","}, "store_id"),
     ],
 )
 def test_a_wrong_filter_is_malformed(
@@ -329,7 +338,8 @@ def test_a_longer_page_needs_no_more_statements(
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
+        if "reference_changes" not in statement:  # of the cache, once a second
+            statements.append(statement)
 
     counts = []
     event.listen(subscriptions.database.engine, "before_cursor_execute", note)

@@ -68,6 +68,13 @@ def test_the_total_is_what_there_is(subscriptions: Served, body: Any) -> None:
     )
     assert read_total(subscriptions, merchant_id=FIRST_STORE["id"], store_ref="calle_2") == 0
     assert read_total(subscriptions, merchant_id="nobodys") == 0
+    assert read_total(subscriptions, merchant_reference=SECOND["id"]) == count_rows(
+        subscriptions, SECOND, THIRD
+    )
+    assert read_total(subscriptions, store_id="calle_2,tienda_moderna") == count_rows(
+        subscriptions, FIRST_STORE, THIRD
+    )
+    assert read_total(subscriptions, store_id="calle_2", store_ref="calle_1") == 0
 
 
 def test_what_is_refused_or_repeated_is_not_counted(
@@ -133,6 +140,29 @@ def test_expired_subscriptions_are_listed_as_finished(
     assert find("active") == {going_on.id}
     assert find("finished") == {over.id, written.id}
     assert find("active,finished") == {over.id, going_on.id, written.id}
+
+
+def test_at_the_instant_of_the_renewal_it_is_in_the_list_of_finished_alone(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    made = create_activated(subscriptions, body, NOON, surnames=unique)
+    renewal = made.renewal_at.ToDatetime(UTC)
+
+    def find_statuses(moment: datetime, **search: str) -> list[str]:
+        with subscriptions.clock.at(moment):
+            pages = {
+                status: list_subscriptions(
+                    subscriptions, status=status, created_at="2026-03-01", **search
+                )
+                for status in ("active", "finished")
+            }
+        return [status for status, page in pages.items() if made.id in {x.id for x in page.data}]
+
+    tick = timedelta(microseconds=1)
+    for search in ({}, {"search": unique}):
+        assert find_statuses(renewal - tick, **search) == ["active"]
+        assert find_statuses(renewal, **search) == ["finished"]
+        assert find_statuses(renewal + tick, **search) == ["finished"]
 
 
 def test_an_account_may_have_hundreds_of_merchants(

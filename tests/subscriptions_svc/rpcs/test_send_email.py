@@ -7,6 +7,9 @@ import pytest
 from protos.subscriptions_pb2 import (
     RecordPaymentRequest,
 )
+from subscriptions_svc.notices.mail import build_mail
+from subscriptions_svc.notices.messages import build_message
+from subscriptions_svc.store import tables
 from tests.serving import Served
 from tests.subscriptions_svc.links import (
     NOON,
@@ -22,6 +25,7 @@ from tests.subscriptions_svc.links import (
 from tests.subscriptions_svc.shop import (
     OTHER_STORE,
     UNKNOWN,
+    build_solicitation,
     create_activated,
     create_confirmed,
     get,
@@ -178,3 +182,52 @@ def test_a_cart_that_is_to_change_has_messages_of_its_own(subscriptions: Served,
             assert mail["subject"] == "Tienda Moderna: confirma el cambio de tu suscripción"
             assert f"/s/{pending.code}\n" in mail["text"]
     assert get(subscriptions, made.id).status == "active"
+
+
+UNDELIVERABLE = (
+    "josé@example.com",
+    "x" * 65 + "@example.com",
+    "a@" + ".".join(["ü" * 45] * 5) + ".es",
+    "a@" + "x" * 64 + ".com",
+    "a..b@example.com",
+    "no address",
+    "",
+)
+
+
+@pytest.mark.parametrize("address", UNDELIVERABLE)
+def test_what_can_never_be_sent_is_not_said_to_be_sent(
+    subscriptions: Served, body: Any, address: str
+) -> None:
+    made = wait_for_payment(subscriptions, body)
+    of = tables.subscriptions.c.id == made.id
+    with subscriptions.database.write() as tx:  # as an older version has accepted it
+        tx.execute(tables.subscriptions.update().where(of).values(email=address))
+    assert "send_cart_link_email" not in list_message_actions(subscriptions, made.id)
+    assert refuse_to_send(subscriptions, "SendEmail", made.id) == (
+        "INVALID",
+        "Email not possible: the shopper's address cannot be written to.",
+    )
+    assert read_messages(subscriptions, made.last_persisted_cart.id) == []
+
+
+@pytest.mark.parametrize("address", [each for each in UNDELIVERABLE if each])
+def test_such_an_address_is_refused_when_it_is_given(
+    subscriptions: Served, body: Any, address: str
+) -> None:
+    failure = subscriptions.refusal("CreateSubscription", build_solicitation(body, email=address))
+    assert (failure.reason, [fault.path for fault in failure.faults]) == ("INVALID", ["email"])
+
+
+@pytest.mark.parametrize(
+    "address", ["john@example.com", "a+b@example.com", "x" * 64 + "@example.com", "a@münchen.de"]
+)
+def test_what_is_said_to_be_sent_can_be_written(
+    subscriptions: Served, body: Any, address: str
+) -> None:
+    made = wait_for_payment(subscriptions, body, email=address)
+    send(subscriptions, "SendEmail", made.id)
+    (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
+    mail = build_mail(build_message(message), "shop@example.com")
+    mail.as_bytes().decode("ascii")
+    assert mail["To"].addresses[0].username == address.partition("@")[0]

@@ -21,8 +21,10 @@ from tests.subscriptions_svc.shop import (
     build_cancellation,
     build_cart_update,
     build_delivery,
+    build_ending,
     build_solicitation,
     create_confirmed,
+    get,
     list_lenses,
     solicit,
 )
@@ -117,6 +119,8 @@ def test_lists_hold_the_callers_own_alone(
     for request in (
         pb.ListSubscriptionsRequest(search=others.reference),
         pb.ListSubscriptionsRequest(merchant_id=OTHER_STORE["id"]),
+        pb.ListSubscriptionsRequest(merchant_reference=OTHER_STORE["id"]),
+        pb.ListSubscriptionsRequest(store_id=OTHER_STORE["store_ref"]),
     ):
         assert subscriptions.call("ListSubscriptions", request).meta.total_count == 0
     request = pb.ListSubscriptionsRequest(search=own.reference)
@@ -134,7 +138,8 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
         subscriptions.call(name, walk[name], "other")
     for name in DESK:
         subscriptions.call(name, walk[name], "staff", desk=True)
-    subscriptions.call("CancelSubscription", walk["CancelSubscription"], "other")
+    ending = build_ending(get(subscriptions, others.id, "other"))
+    subscriptions.call("CancelSubscription", ending, "other")
 
 
 def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(

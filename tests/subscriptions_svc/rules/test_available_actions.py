@@ -7,6 +7,7 @@ import pytest
 
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.statuses import LIVE, PaymentStatus, Status
+from subscriptions_svc.rules.withdrawals import Progress
 from tests.subscriptions_svc.bodies import Document
 
 
@@ -31,11 +32,20 @@ ALL_FACTS: Document = {
 }
 
 
-def find_actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
-    confirmed_at = None if hours is None else NOW - timedelta(hours=hours)
-    allowed = find_available_actions(
-        State(Status(status), confirmed_at, **(ALL_FACTS | facts)), NOW
+def find_actions(
+    status: str,
+    hours: float | None = None,
+    delivered: float | None = None,
+    days: int = 0,
+    **facts: Any,
+) -> set[str]:
+    """Allowed actions so many hours after the confirmation, and after the first delivery."""
+    confirmed_at, delivered_at = (
+        None if ago is None else NOW - timedelta(hours=ago) for ago in (hours, delivered)
     )
+    progress = Progress(confirmed_at, delivered_at, days)
+    state = State(Status(status), progress, **(ALL_FACTS | facts))
+    allowed = find_available_actions(state, NOW)
     assert len(allowed) == 10
     return {name for name, yes in allowed.items() if yes}
 
@@ -63,12 +73,17 @@ def find_actions(status: str, hours: float | None = None, **facts: Any) -> set[s
             {"withdraw", "activate_product"},
         ),
         ("activating", 23.999, {"pending_items": 0}, {"withdraw", "use_warranty", "deliver_boxes"}),
-        ("activating", 24, {"pending_items": 0}, {"cancel", "use_warranty", "deliver_boxes"}),
+        (
+            "activating",
+            24,
+            {"pending_items": 0},
+            {"cancel", "withdraw", "use_warranty", "deliver_boxes"},
+        ),
         (
             "active",
             1000,
             {"pending_items": 0},
-            {"cancel", "add_product", "change_item", "use_warranty", "deliver_boxes"},
+            {"cancel", "withdraw", "add_product", "change_item", "use_warranty", "deliver_boxes"},
         ),
         (
             "active",
@@ -79,7 +94,25 @@ def find_actions(status: str, hours: float | None = None, **facts: Any) -> set[s
                 "active_materials": 0,
                 "remaining_boxes": 0,
             },
-            {"cancel", "add_product"},
+            {"cancel", "withdraw", "add_product"},
+        ),
+        (
+            "activating",
+            1,
+            {"delivered": 0.5, "pending_items": 0},
+            {"cancel", "withdraw", "use_warranty", "deliver_boxes"},
+        ),
+        (
+            "activating",
+            1000,
+            {"days": 14, "pending_items": 0},
+            {"withdraw", "use_warranty", "deliver_boxes"},
+        ),
+        (
+            "activating",
+            1000,
+            {"days": 14, "delivered": 1, "pending_items": 0},
+            {"cancel", "withdraw", "use_warranty", "deliver_boxes"},
         ),
         ("cancelled", None, {}, set()),
         ("cancelled", 1, {}, set()),

@@ -53,22 +53,30 @@ def test_a_package_that_does_not_cost_the_sum_of_its_items_is_refused(amount: in
     assert find_meaning_faults(change_example(path, amount)) == [path]
 
 
-def test_quantities_count_in_the_sum_of_a_package_but_its_own_does_not() -> None:
+def test_quantities_count_in_the_sum_of_a_package() -> None:
     items = (build_material(quantity=2, price_with_tax=300), build_material(price_with_tax=50))
-    assert (
-        find_meaning_faults(build_cart(build_package(*items, price_with_tax=650, quantity=3))) == []
-    )
+    assert find_meaning_faults(build_cart(build_package(*items, price_with_tax=650))) == []
     assert find_meaning_faults(build_cart(build_package(*items, price_with_tax=350))) == [
         f"{FIRST_ITEM_PATH}.price_with_tax"
     ]
 
 
-def test_a_package_costs_at_most_the_bound_a_month_times_its_quantity() -> None:
+def test_a_package_costs_at_most_the_bound_a_month() -> None:
     item = build_material(price_with_tax=100, subscription_price=10**12)
-    assert find_meaning_faults(build_cart(build_package(item, quantity=1))) == []
-    assert find_meaning_faults(build_cart(build_package(item, quantity=2))) == [
+    assert find_meaning_faults(build_cart(build_package(item))) == []
+    assert find_meaning_faults(build_cart(build_package(item, item))) == [
         f"{FIRST_ITEM_PATH}.items"
     ]
+
+
+def test_the_quantity_of_a_package_is_one() -> None:
+    twice = build_cart(build_package(build_lens("left"), build_lens("right"), quantity=2))
+    assert find_meaning_faults(twice) == [f"{FIRST_ITEM_PATH}.quantity"]
+
+
+def test_a_kept_package_keeps_its_quantity() -> None:
+    kept = build_package(build_lens("left"), quantity=2, id="kept")
+    assert list(carts.find_eye_faults({"cart_items": [kept]})) == []
 
 
 @pytest.mark.parametrize(
