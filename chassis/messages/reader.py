@@ -7,7 +7,7 @@ integers, NaN, invalid UTF-8 and trailing text. Null counts as absent.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -16,9 +16,15 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import Fault, Invalid
+from chassis.messages.explain import (
+    UNKNOWN,
+    add_suggestions,
+    explain_json,
+    explain_type,
+    name_type,
+)
 
 MALFORMED = "MALFORMED"
-NOT_JSON = "The body is not JSON in UTF-8."
 TOO_DEEP = "The body is nested too deep."
 MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
 MORE_FAULTS = "More faults are not listed."
@@ -49,7 +55,8 @@ class Reader(Generic[M]):
 
     `raw` names fields of arbitrary JSON, kept as text; `path` names fields taken
     from the URL, which are unknown in a body. A recursive message may nest once.
-    `reason` is the reason of its refusals.
+    `reason` is the reason of its refusals; `hints` are what to say of a field of a
+    query string that is not of its type.
     """
 
     def __init__(
@@ -59,8 +66,10 @@ class Reader(Generic[M]):
         raw: Collection[str] = (),
         path: Collection[str] = (),
         reason: str = MALFORMED,
+        hints: Mapping[str, str] | None = None,
     ) -> None:
         self.message = message
+        self.hints = hints or {}
         self.reason = reason
         self.raw = tuple(raw)
         self.shape = _make_shape(message.DESCRIPTOR, raw, path)
@@ -98,9 +107,14 @@ class Reader(Generic[M]):
             flat[field] = given[0]
         faults += _faults(flat, self.shape, "", strict=False)
         if faults:
+            faults = add_suggestions(map(self._add_hint, faults), self.shape, in_query=True)
             raise self._refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
+
+    def _add_hint(self, fault: Fault) -> Fault:
+        is_of_type = not fault.message.startswith("Must be an integer")
+        return fault if is_of_type else Fault(fault.path, self.hints.get(fault.path, fault.message))
 
     def _refusal(self, faults: list[Fault]) -> Invalid:
         return Invalid("The request is malformed.", reason=self.reason, faults=faults)
@@ -108,11 +122,12 @@ class Reader(Generic[M]):
     def _explain(self, body: bytes) -> list[Fault]:
         """List the faults of a body that cannot be read."""
         try:
-            return _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            faults = _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            return add_suggestions(faults, self.shape)
         except RecursionError:
             return [Fault("", TOO_DEEP)]
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return [Fault("", NOT_JSON)]
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return [Fault("", explain_json(body, error))]
 
 
 def to_field_name(name: str) -> str:
@@ -151,27 +166,34 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
         try:
             if kind is not msgspec.Raw:
                 msgspec.convert(value, kind, strict=strict)
-        except msgspec.ValidationError as error:
-            yield Fault(path, str(error))
+        except msgspec.ValidationError:
+            yield Fault(path, explain_type(value, kind, strict=strict))
         return
     if not isinstance(value, dict):
-        yield Fault(path, "Expected an object.")
+        yield Fault(path, _explain_container(path, "an object", value, strict=strict))
         return
     for name, each in value.items():
         where = f"{path}.{name}" if path else name
         if name not in kind:
-            yield Fault(where, "Unknown field.")
+            yield Fault(where, UNKNOWN)
         elif each is not None:
             leaf, repeats = kind[name]
             if not repeats:
                 yield from _faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
-                yield Fault(where, "Expected an array.")
+                yield Fault(where, _explain_container(where, "an array", each, strict=strict))
             elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
                     yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
             else:
                 yield from _scalar_faults(each, leaf, where, strict=strict)
+
+
+def _explain_container(path: str, expected: str, value: Any, *, strict: bool) -> str:
+    if not strict:
+        return f"Must be {expected}, which a query string cannot hold."
+    subject = "Must" if path else "The body must"
+    return f"{subject} be {expected}, is {name_type(value)}."
 
 
 def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
@@ -197,8 +219,8 @@ def _explain_overfull(body: bytes) -> list[Fault]:
         _skim(body)
     except RecursionError:
         return [Fault("", TOO_DEEP)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return [Fault("", NOT_JSON)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return [Fault("", explain_json(body, error))]
     return [Fault("", TOO_MANY)]
 
 

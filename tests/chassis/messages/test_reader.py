@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.errors import Fault, Invalid
+from chassis.messages.explain import MAX_SUGGESTIONS, OUT_OF_RANGE
 from chassis.messages.reader import (
     MALFORMED,
     MAX_FAULTS,
@@ -17,6 +18,7 @@ from chassis.messages.reader import (
 from protos.orders_pb2 import (
     CreateOrderRequest,
     GetOrderSettingsRequest,
+    ListOrdersRequest,
     ListStylesRequest,
     Rx,
     RxEye,
@@ -25,7 +27,6 @@ from protos.subscriptions_pb2 import CreateSubscriptionRequest, ListSubscription
 
 ORDER = Reader(CreateOrderRequest)
 SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
-NOT_JSON = Fault("", "The body is not JSON in UTF-8.")
 DEEP = Fault("", TOO_DEEP)
 TWICE = "Duplicate key in one object."
 
@@ -53,19 +54,19 @@ def test_it_works() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"axis":true', "Expected `int`, got `bool`"),
-        ('"axis":"12"', "Expected `int`, got `str`"),
-        ('"axis":90.5', "Expected `int`, got `float`"),
-        ('"axis":90.0', "Expected `int`, got `float`"),
-        ('"axis":9e1', "Expected `int`, got `float`"),
-        ('"axis":2147483648', "Expected `int` <= 2147483647"),
-        ('"axis":-2147483649', "Expected `int` >= -2147483648"),
-        ('"axis":' + "9" * 400, "Expected `int` <= 2147483647"),
-        ('"axis":{}', "Expected `int`, got `object`"),
-        ('"sphere":false', "Expected `float`, got `bool`"),
-        ('"sphere":"-1.25"', "Expected `float`, got `str`"),
-        ('"sphere":[]', "Expected `float`, got `array`"),
-        ('"sphere":' + "9" * 400, "Number out of range"),
+        ('"axis":true', "Must be an integer, is a boolean."),
+        ('"axis":"12"', "Must be an integer, is a string."),
+        ('"axis":90.5', "Must be an integer, is a number with a fraction."),
+        ('"axis":90.0', "Must be an integer, is a number."),
+        ('"axis":9e1', "Must be an integer, is a number."),
+        ('"axis":2147483648', "Must be an integer from -2147483648 to 2147483647."),
+        ('"axis":-2147483649', "Must be an integer from -2147483648 to 2147483647."),
+        ('"axis":' + "9" * 400, "Must be an integer from -2147483648 to 2147483647."),
+        ('"axis":{}', "Must be an integer, is an object."),
+        ('"sphere":false', "Must be a number, is a boolean."),
+        ('"sphere":"-1.25"', "Must be a number, is a string."),
+        ('"sphere":[]', "Must be a number, is an array."),
+        ('"sphere":' + "9" * 400, "Must be a number from -1.8e308 to 1.8e308."),
     ],
 )
 def test_a_number_is_of_its_type_and_in_its_range(text: str, message: str) -> None:
@@ -84,52 +85,105 @@ def test_the_ends_of_the_integers_are_read() -> None:
 def test_integers_of_64_bits_have_an_end() -> None:
     items = ",".join(f'{{"price_with_tax":{price}}}' for price in (2**63, -(2**63) - 1, 10**30))
     assert faults(lambda: SUBSCRIPTION.read(b'{"cart_items":[%s]}' % items.encode())) == [
-        Fault("cart_items.0.price_with_tax", "Expected `int` <= 9223372036854775807"),
-        Fault("cart_items.1.price_with_tax", "Expected `int` >= -9223372036854775808"),
-        Fault("cart_items.2.price_with_tax", "Expected `int` <= 9223372036854775807"),
+        Fault(
+            "cart_items.0.price_with_tax",
+            "Must be an integer from -9223372036854775808 to 9223372036854775807.",
+        ),
+        Fault(
+            "cart_items.1.price_with_tax",
+            "Must be an integer from -9223372036854775808 to 9223372036854775807.",
+        ),
+        Fault(
+            "cart_items.2.price_with_tax",
+            "Must be an integer from -9223372036854775808 to 9223372036854775807.",
+        ),
     ]
 
 
+KEY = "a key in double quotes was expected"
+VALUE = "a value was expected"
+HALF = "half of a surrogate pair has no other half"
+WIDE = "The body begins with a byte order mark of UTF-16 or UTF-32; send JSON in UTF-8."
+
+
+def at(column: int, expected: str, line: int = 1) -> str:
+    """The sentence about a place in a body."""
+    return f"The body is not JSON at line {line}, column {column}: {expected}."
+
+
+def early(column: int, lacking: str) -> str:
+    """The sentence about the end of a body."""
+    return f"The body ends too early, at line 1, column {column}: {lacking} was expected."
+
+
 @pytest.mark.parametrize(
-    "body",
+    ("body", "message"),
     [
-        b"",
-        b" ",
-        b"\xef\xbb\xbf{}",
-        b"{} x",
-        b"{}{}",
-        b"{'mode':'draft'}",
-        b'{"mode":"draft",}',
-        b'{"mode":"draft"',
-        b'{"mode":draft}',
-        b'{"mode":"\xff"}',
-        b'{"mode":"\xed\xa0\x80"}',
-        b'{"mode":"\\ud800"}',
-        b'{"mode":"\\udc00\\ud800"}',
-        b'{"mode":"a\x00b"}',
-        b'{"mode":"\\x41"}',
-        b'{"\xff":1}',
-        '{"mode":"draft"}'.encode("utf-16"),
-        '{"mode":"draft"}'.encode("utf-32-le"),
-        eye('"sphere":NaN'),
-        eye('"sphere":Infinity'),
-        eye('"sphere":-Infinity'),
-        eye('"sphere":1e400'),
-        eye('"sphere":-1e400'),
-        eye('"sphere":01'),
-        eye('"sphere":+1'),
-        eye('"sphere":.5'),
-        eye('"sphere":0x1'),
-        eye('"axis":' + "9" * 5000),
+        (b"", early(1, "a value")),
+        (b" ", early(2, "a value")),
+        (b"{", early(2, "a key in double quotes")),
+        (b'{"mode"', early(8, "a colon")),
+        (b'{"mode":', early(9, "a value")),
+        (b'{"mode":"dra', early(13, "the end of a string")),
+        (b'{"mode":"draft"', early(16, "a comma, or the end of an object or an array,")),
+        (b'{"mode":"draft",', early(17, "a key in double quotes")),
+        (b'{"mode":"%s"' % (b"x" * 70_000), early(70_011, "more")),
+        (b"\xef\xbb\xbf{}", "The body begins with a byte order mark; send it without one."),
+        ('{"mode":"draft"}'.encode("utf-16"), WIDE),
+        ('{"mode":"draft"}'.encode("utf-32"), WIDE),
+        ('{"mode":"draft"}'.encode("utf-32-le"), at(2, KEY)),
+        (b"{} x", at(4, "the end of the body was expected")),
+        (b"{}{}", at(3, "the end of the body was expected")),
+        (b"hello", at(1, VALUE)),
+        (b"{'mode':'draft'}", at(2, KEY)),
+        (b'{"mode" "draft"}', at(9, "a colon was expected")),
+        (b'{"mode":"draft" "lab":"x"}', at(17, "a comma or a closing brace was expected")),
+        (b'{"services":["a" "b"]}', at(18, "a comma or a closing bracket was expected")),
+        (b'{"mode":"draft",}', at(16, "there is a comma before the closing brace")),
+        (b'{"mode":"draft"\n ,\n }', at(2, "there is a comma before the closing brace", 2)),
+        (b'{"services":["a" ,]}', at(18, "there is a comma before the closing bracket")),
+        ('{"é": 1,\n"ü":"ö",}'.encode(), at(8, "there is a comma before the closing brace", 2)),
+        (b'{"mode":draft}', at(9, VALUE)),
+        (b'{"mode":"\xff"}', "The body is not UTF-8 at line 1, column 10: byte 0xFF."),
+        (b'{\n"mode":"\xed\xa0"}', "The body is not UTF-8 at line 2, column 9: byte 0xED."),
+        (b'{"\xff":1}', "The body is not UTF-8 at line 1, column 3: byte 0xFF."),
+        (b'{"mode":"\\ud800"}', f"The body is not JSON: {HALF}."),
+        (b'{"mode":"\\udc00\\ud800"}', at(16, HALF)),
+        (b'{"mode":"a\x00b"}', at(11, "a control character must be escaped")),
+        (b'{"mode":"a\nb"}', at(11, "a control character must be escaped")),
+        (b'{"mode":"\\x41"}', at(12, "there is no such escape")),
+        (eye('"sphere":NaN'), at(29, VALUE)),
+        (eye('"sphere":Infinity'), at(29, VALUE)),
+        (eye('"sphere":-Infinity'), at(30, VALUE)),
+        (eye('"sphere":1e400'), OUT_OF_RANGE),
+        (eye('"sphere":-1e400'), OUT_OF_RANGE),
+        (eye('"axis":' + "9" * 5000), OUT_OF_RANGE),
+        (eye('"sphere":01'), at(30, "a number is malformed")),
+        (eye('"sphere":+1'), at(29, VALUE)),
+        (eye('"sphere":.5'), at(29, VALUE)),
+        (eye('"sphere":0x1'), at(30, "a comma or a closing brace was expected")),
     ],
 )
-def test_what_is_not_json_in_utf_8_is_refused(body: bytes) -> None:
-    assert faults(lambda: ORDER.read(body)) == [NOT_JSON]
+def test_what_is_not_json_is_refused_with_the_place_and_what_was_expected(
+    body: bytes, message: str
+) -> None:
+    assert faults(lambda: ORDER.read(body)) == [Fault("", message)]
 
 
-@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"mode"', b"true", b"[{}]"])
-def test_a_body_is_an_object(body: bytes) -> None:
-    assert faults(lambda: ORDER.read(body)) == [Fault("", "Expected an object.")]
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"[]", "an array"),
+        (b"1", "a number"),
+        (b"null", "null"),
+        (b'"mode"', "a string"),
+        (b"true", "a boolean"),
+        (b"[{}]", "an array"),
+    ],
+)
+def test_a_body_is_an_object(body: bytes, kind: str) -> None:
+    expected = [Fault("", f"The body must be an object, is {kind}.")]
+    assert faults(lambda: ORDER.read(body)) == expected
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
@@ -143,17 +197,17 @@ def test_every_departure_from_the_shape_is_named_at_once() -> None:
         "": {}, "special_instructions": {}
     }"""
     assert faults(lambda: ORDER.read(body)) == [
-        Fault("mode", "Expected `str`, got `int`"),
+        Fault("mode", "Must be a string, is a number."),
         Fault("cylnder", "Unknown field."),
-        Fault("patient", "Expected an object."),
-        Fault("services", "Expected an array."),
-        Fault("lens.coats.0", "Expected `str`, got `null`"),
-        Fault("lens.coats.1", "Expected `str`, got `int`"),
-        Fault("rx.left_eye.axis", "Expected `int`, got `str`"),
-        Fault("rx.left_eye.Axis", "Unknown field."),
-        Fault("rx.right_eye.horizontal_prism", "Expected an object."),
+        Fault("patient", "Must be an object, is an array."),
+        Fault("services", "Must be an array, is a string."),
+        Fault("lens.coats.0", "Must be a string, is null."),
+        Fault("lens.coats.1", "Must be a string, is a number."),
+        Fault("rx.left_eye.axis", "Must be an integer, is a string."),
+        Fault("rx.left_eye.Axis", "Unknown field; did you mean `axis`?"),
+        Fault("rx.right_eye.horizontal_prism", "Must be an object, is a number."),
         Fault("", "Unknown field."),
-        Fault("special_instructions", "Expected `str`, got `object`"),
+        Fault("special_instructions", "Must be a string, is an object."),
     ]
 
 
@@ -161,14 +215,14 @@ def test_an_unknown_field_in_a_list_is_named_with_its_index() -> None:
     body = b'{"cart_items":[{},{"items":[{},{"boxes":1}]},null]}'
     assert faults(lambda: SUBSCRIPTION.read(body)) == [
         Fault("cart_items.1.items.1.boxes", "Unknown field."),
-        Fault("cart_items.2", "Expected an object."),
+        Fault("cart_items.2", "Must be an object, is null."),
     ]
 
 
 def test_of_very_many_faults_the_first_are_listed() -> None:
     found = faults(lambda: ORDER.read(b'{"services":[%s]}' % b",".join([b"1"] * 200_000)))
     assert len(found) == MAX_FAULTS + 1
-    assert found[0] == Fault("services.0", "Expected `str`, got `int`")
+    assert found[0] == Fault("services.0", "Must be a string, is a number.")
     assert found[-1] == Fault("", "More faults are not listed.")
 
 
@@ -189,11 +243,47 @@ def test_a_body_of_too_many_nodes_is_refused(unit: bytes) -> None:
     array = b",".join([unit] * (MAX_NODES + 1))
     for body in (b'{"services":[%s]}' % array, b"[%s]" % array):
         assert faults(lambda body=body: ORDER.read(body)) == [Fault("", TOO_MANY)]  # type: ignore[misc]
-    assert faults(lambda: ORDER.read(b"[%s" % array)) == [NOT_JSON]
+    (fault,) = faults(lambda: ORDER.read(b"[%s" % array))
+    assert fault.message.startswith("The body ends too early, at line 1, column ")
 
 
 def test_items_that_are_no_nodes_may_be_many() -> None:
     assert len(ORDER.read(b'{"services":["a"%s]}' % (b',"a"' * 100_000)).services) == 100_001
+
+
+def test_unknown_fields_ask_whether_a_known_one_was_meant() -> None:
+    body = b"""{"rx":{"right_eye":{"cylnder":1,"near-pd":1}},"patients":{},"a.mode":1,"x":1,
+        "patient":{"firstname":1},"services":["a"],"%s":1}"""
+    assert faults(lambda: ORDER.read(body % (b"mode" * 20))) == [
+        Fault("rx.right_eye.cylnder", "Unknown field; did you mean `cylinder`?"),
+        Fault("rx.right_eye.near-pd", "Unknown field; did you mean `near_pd`?"),
+        Fault("patients", "Unknown field; did you mean `patient`?"),
+        Fault("a.mode", "Unknown field."),
+        Fault("x", "Unknown field."),
+        Fault("patient.firstname", "Unknown field; did you mean `first_name`?"),
+        Fault("mode" * 20, "Unknown field."),
+    ]
+    item = b'{"cart_items":[{"quantty":1}]}'
+    assert faults(lambda: SUBSCRIPTION.read(item)) == [
+        Fault("cart_items.0.quantty", "Unknown field; did you mean `quantity`?")
+    ]
+
+
+def test_of_very_many_unknown_fields_the_first_ask() -> None:
+    names = ",".join(f'"mod{number}":1' for number in range(50))
+    messages = [fault.message for fault in faults(lambda: ORDER.read(f"{{{names}}}".encode()))]
+    asking = ["Unknown field; did you mean `mode`?"] * MAX_SUGGESTIONS
+    assert messages == asking + ["Unknown field."] * (50 - MAX_SUGGESTIONS)
+
+
+def test_a_query_string_names_operators_in_brackets() -> None:
+    reader = Reader(ListOrdersRequest, hints={"created_gt": "Must be a time."})
+    query = {"created[ne]": ["1"], "created[gt]": ["now"], "created[lt]": ["now"]}
+    assert faults(lambda: reader.read_query(query)) == [
+        Fault("created_ne", "Unknown field; did you mean `created[lte]`?"),
+        Fault("created_gt", "Must be a time."),
+        Fault("created_lt", "Must be an integer."),
+    ]
 
 
 def test_null_counts_as_absent() -> None:
@@ -254,7 +344,8 @@ def test_a_raw_field_keeps_its_text_exactly_as_it_was_sent(text: str) -> None:
 
 @pytest.mark.parametrize("text", [b"NaN", b"01", b'"\\x"', b'"\\ud800"', b'"\xff"', b'"\x00"', b""])
 def test_a_raw_field_is_json_in_utf_8_too(text: bytes) -> None:
-    assert faults(lambda: SUBSCRIPTION.read(b'{"discounts":%s}' % text)) == [NOT_JSON]
+    (fault,) = faults(lambda: SUBSCRIPTION.read(b'{"discounts":%s}' % text))
+    assert (fault.path, fault.message.startswith("The body is not ")) == ("", True)
 
 
 @pytest.mark.parametrize("text", ["1", "9" * 5000, '{"a":1,"a":2}'])
@@ -266,7 +357,7 @@ def test_a_raw_field_stands_once(text: str) -> None:
 @pytest.mark.parametrize("depth", [500, 900, *range(940, 1010, 3), 50_000])
 def test_no_depth_breaks_the_reader(depth: int) -> None:
     lists = b"[" * depth + b"]" * depth
-    in_text = [Fault("services.0", "Expected `str`, got `array`")]
+    in_text = [Fault("services.0", "Must be a string, is an array.")]
     assert faults(lambda: ORDER.read(b'{"services":%s}' % lists)) in ([DEEP], in_text)
     twice = b'{"discounts":%s,"email":"a","email":"b"}' % lists
     assert faults(lambda: SUBSCRIPTION.read(twice)) in ([DEEP], [Fault("email", TWICE)])
@@ -303,14 +394,14 @@ def test_a_query_string_has_text_and_numbers() -> None:
 @pytest.mark.parametrize("page", ["", " 1", "1.5", "+1", "1_0", "true", "null", "٣", "x"])
 def test_a_number_in_a_query_string_is_a_number(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int`, got `str`")]
+    wrong = [Fault("page", "Must be an integer.")]
     assert faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
 @pytest.mark.parametrize("page", [str(2**31), "9" * 30])
 def test_a_number_in_a_query_string_has_a_range(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int` <= 2147483647")]
+    wrong = [Fault("page", "Must be an integer from -2147483648 to 2147483647.")]
     assert faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
@@ -336,6 +427,6 @@ def test_brackets_in_a_query_string_name_an_operator() -> None:
 
 def test_a_list_has_no_place_in_a_query_string() -> None:
     assert faults(lambda: ORDER.read_query({"services": ["Tea"], "rx": ["{}"]})) == [
-        Fault("services", "Expected an array."),
-        Fault("rx", "Expected an object."),
+        Fault("services", "Must be an array, which a query string cannot hold."),
+        Fault("rx", "Must be an object, which a query string cannot hold."),
     ]
