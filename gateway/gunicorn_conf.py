@@ -1,6 +1,6 @@
 """All settings of gunicorn: `python -m gunicorn --config python:gateway.gunicorn_conf`.
 
-What the command line says stands before them.
+The command line takes precedence.
 """
 
 import logging
@@ -12,7 +12,7 @@ workers = 2
 worker_connections = from_environment().connections
 keepalive = 75  # seconds between two requests
 timeout = 30  # seconds without a sign of life after which a worker is killed
-graceful_timeout = 25  # seconds for what is under way at a stop; containers are given 30
+graceful_timeout = 25  # seconds for running requests at a stop; containers are given 30
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190

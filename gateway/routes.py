@@ -47,7 +47,7 @@ def _describe_path() -> str:
         right = _find_alike(request.path)
     question = f" Did you mean {right}?" if right else ""
     if dialect.prefix:
-        return f"There is no such path.{question} There are {_join(_paths(dialect.prefix))}."
+        return f"There is no such path.{question} There are {_join(_list_paths(dialect.prefix))}."
     return f"There is no such path.{question} {_list_prefixes()}"
 
 
@@ -86,7 +86,7 @@ def _find_alike(path: str) -> str | None:
         return None
     segments = path.lower().split("/")
     likeness, best = max(
-        (_compare(rule.rule.split("/"), segments), _write(rule)) for rule in _api_rules("/")
+        (_compare(rule.rule.split("/"), segments), _write(rule)) for rule in _list_api_rules("/")
     )
     return best if likeness else None
 
@@ -103,7 +103,7 @@ def _compare(rule: list[str], segments: list[str]) -> float:
     return sum(ratios) / len(ratios) if min(ratios) >= LIKENESS else 0
 
 
-def _api_rules(prefix: str) -> list[Rule]:
+def _list_api_rules(prefix: str) -> list[Rule]:
     dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
     below = tuple(f"{each.prefix}/" for each in dialects)
     return [
@@ -113,8 +113,8 @@ def _api_rules(prefix: str) -> list[Rule]:
     ]
 
 
-def _paths(prefix: str) -> list[str]:
-    return sorted({_write(rule) for rule in _api_rules(f"{prefix}/")})
+def _list_paths(prefix: str) -> list[str]:
+    return sorted({_write(rule) for rule in _list_api_rules(f"{prefix}/")})
 
 
 def _write(rule: Rule) -> str:

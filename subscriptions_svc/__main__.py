@@ -103,8 +103,8 @@ def check(database: Database) -> None:
         sys.exit(1)
 
 
-def commands() -> click.Group:
-    """Return the commands of every service, and those of this one."""
+def build_commands() -> click.Group:
+    """Return the commands that every service has, and this service's own."""
     group = command_line(SERVICE)
     group.add_command(report)
     group.add_command(check)
@@ -112,4 +112,4 @@ def commands() -> click.Group:
 
 
 if __name__ == "__main__":
-    commands()(prog_name="python -m subscriptions_svc")
+    build_commands()(prog_name="python -m subscriptions_svc")

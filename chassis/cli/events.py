@@ -108,7 +108,7 @@ def _replay_command(outbox: Outbox) -> click.Command:
         database: Database, id: str | None, owner: str | None, states: tuple[str, ...]
     ) -> None:
         if (id is None) is (owner is None):
-            raise click.UsageError("Name an event's id or an --owner.")
+            raise click.UsageError("Pass the id of an event, or --owner.")
         now = datetime.now(UTC)
         with database.write() as tx:
             if id is not None:

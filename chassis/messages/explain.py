@@ -128,8 +128,7 @@ def _find_near(path: str, shape: Mapping[str, Any]) -> str | None:
 def _explain_integer(value: float | None, kind: Any) -> str:
     bounds = kind.__metadata__[0]
     if isinstance(value, float) and bounds.ge <= value <= bounds.le:
-        fraction = "" if value.is_integer() else " with a fraction"
-        return f"Must be an integer, is a number{fraction}."
+        return "Must be an integer, is a number with a fraction."
     return f"Must be an integer from {bounds.ge} to {bounds.le}."
 
 

@@ -14,7 +14,7 @@ from gateway.oauth import EXPIRES_IN_SECONDS
 from orders_svc.rules.tokens import TOKEN_LIFETIME
 from orders_svc.store import tables
 from tests.gateway.front import CHALLENGES
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 PATH = "/v1/oauth/token"
@@ -38,7 +38,7 @@ def is_token(http: FlaskClient, said: Any) -> bool:
     return said == expected and http.get("/v1/labs", headers=headers).status_code == 200
 
 
-def refusal(answer: Any, status: int, error: str) -> str:
+def read_refusal(answer: Any, status: int, error: str) -> str:
     """Check a refusal in the form of RFC 6749, and return its description."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     challenge = CHALLENGES["sessions"] if status == 401 else None
@@ -63,7 +63,7 @@ def test_its_token_expires_when_it_says(engine: str) -> None:
 
 @pytest.mark.parametrize("more", [{}, {"client_id": NAME}, {"scope": "orders"}, {"audience": "x"}])
 def test_credentials_may_come_as_http_basic(http: FlaskClient, more: dict[str, str]) -> None:
-    headers = {"Authorization": basic(NAME)}
+    headers = {"Authorization": build_basic(NAME)}
     assert is_token(http, http.post(PATH, data={**GRANT, **more}, headers=headers).get_json())
     assert is_token(http, http.post(PATH, json=GRANT, headers=headers).get_json())
 
@@ -135,10 +135,10 @@ def test_a_secret_with_signs_is_found_encoded_or_not(
             "The Authorization header does not have the form Basic <name:secret in base64>.",
         ),
         ({**GRANT, **CREDENTIALS, "client_secret": "no"}, {}, 401, "invalid_client", WRONG),
-        (GRANT, {"Authorization": basic(NAME, "no")}, 401, "invalid_client", WRONG),
+        (GRANT, {"Authorization": build_basic(NAME, "no")}, 401, "invalid_client", WRONG),
         (
             {**GRANT, "client_id": "other-client"},
-            {"Authorization": basic(NAME)},
+            {"Authorization": build_basic(NAME)},
             400,
             "invalid_request",
             "client_id is not the name in the Authorization header.",
@@ -152,7 +152,7 @@ def test_a_secret_with_signs_is_found_encoded_or_not(
         ),
         (
             GRANT,
-            {"Authorization": basic("demo-staff")},
+            {"Authorization": build_basic("demo-staff")},
             400,
             "unauthorized_client",
             "This needs an account with role client.",
@@ -169,7 +169,7 @@ def test_a_form_is_refused_as_rfc_6749_has_it(
 ) -> None:
     kind = "application/x-www-form-urlencoded"
     answer = http.post(PATH, data=urlencode(form), headers=headers, content_type=kind)
-    assert refusal(answer, status, error) == description
+    assert read_refusal(answer, status, error) == description
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_form_is_refused_as_rfc_6749_has_it(
 )
 def test_what_is_no_form_is_refused(http: FlaskClient, body: Any, description: str) -> None:
     answer = http.post(PATH, data=body, content_type="application/x-www-form-urlencoded")
-    assert refusal(answer, 400, "invalid_request") == description
+    assert read_refusal(answer, 400, "invalid_request") == description
 
 
 def test_another_grant_in_json_is_refused_in_the_form_of_the_api(http: FlaskClient) -> None:

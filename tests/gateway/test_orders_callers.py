@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 
 from chassis.context import utc_now
 from tests.gateway.front import front
-from tests.gateway.test_orders import EACH_PATH, USER, error, fetch, post
-from tests.serving import Served, basic
+from tests.gateway.test_orders import EACH_PATH, USER, check_error, fetch, post
+from tests.serving import Served, build_basic
 
 NO_USER = "Must be the e-mail address of a user of this client."
 NO_HEADER = (
@@ -29,8 +29,8 @@ AUTHORIZATIONS = [
     ("Token tok_x", NO_BEARER),
     ("Bearer tok_x", NO_TOKEN),
     ("Basic !", NO_BASIC),
-    (basic("demo-client", "wrong"), "The name or the secret is wrong."),
-    (basic("nobody"), "The name or the secret is wrong."),
+    (build_basic("demo-client", "wrong"), "The name or the secret is wrong."),
+    (build_basic("nobody"), "The name or the secret is wrong."),
 ]
 
 
@@ -48,19 +48,19 @@ def token(alone: FlaskClient) -> dict[str, str]:
 
 
 @EACH_PATH
-def test_a_read_wants_a_token_and_a_user(
+def test_a_read_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], path: str
 ) -> None:
     for sent, message in AUTHORIZATIONS:
         headers = USER if sent is None else {**USER, "Authorization": sent}
         refused = alone.get(path, headers=headers)
-        assert error(refused, 401, "authentication_error") == {
+        assert check_error(refused, 401, "authentication_error") == {
             "message": message,
             "code": "unauthenticated",
         }
         assert refused.headers["WWW-Authenticate"] == 'Bearer realm="optigate"'
     for headers in (token, {**token, "User-Email": ""}):
-        assert error(alone.get(path, headers=headers), 400) == {
+        assert check_error(alone.get(path, headers=headers), 400) == {
             "message": "Send the e-mail address of a dashboard user.",
             "code": "invalid_request",
             "param": "User-Email",
@@ -68,24 +68,26 @@ def test_a_read_wants_a_token_and_a_user(
     for email in ("nobody@example.com", "stranger@example.org", "OPTICIAN@EXAMPLE.COM", "é@x.y"):
         refused = alone.get(path, headers={**token, "User-Email": email})
         said = {"message": NO_USER, "code": "forbidden", "param": "User-Email"}
-        assert error(refused, 403, "permission_error") == said
+        assert check_error(refused, 403, "permission_error") == said
 
 
-def test_an_order_wants_a_token_and_a_user(
+def test_an_order_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], body: Any
 ) -> None:
     for sent in (body("order"), {}, {"x": 1}):
         assert post(alone, sent, USER).status_code == 401
-        assert error(post(alone, sent, token), 400)["param"] == "User-Email"
+        assert check_error(post(alone, sent, token), 400)["param"] == "User-Email"
         stranger = {**token, "User-Email": "stranger@example.org"}
-        assert error(post(alone, sent, stranger), 403, "permission_error")["message"] == NO_USER
+        assert (
+            check_error(post(alone, sent, stranger), 403, "permission_error")["message"] == NO_USER
+        )
 
 
 def test_basic_credentials_do_as_well(alone: FlaskClient) -> None:
-    headers = {**USER, "Authorization": basic("demo-client")}
+    headers = {**USER, "Authorization": build_basic("demo-client")}
     assert alone.get("/v1/labs", headers=headers).status_code == 200
-    staff = {**USER, "Authorization": basic("demo-staff")}
-    assert error(alone.get("/v1/labs", headers=staff), 403, "permission_error") == {
+    staff = {**USER, "Authorization": build_basic("demo-staff")}
+    assert check_error(alone.get("/v1/labs", headers=staff), 403, "permission_error") == {
         "message": "This needs an account with role client.",
         "code": "forbidden",
     }
@@ -100,4 +102,4 @@ def test_a_token_lives_24_hours(alone: FlaskClient, orders: Served) -> None:
     with orders.clock.at(now + timedelta(hours=24)):
         refused = alone.get("/v1/labs", headers=known)
     said = {"message": NO_TOKEN, "code": "unauthenticated"}
-    assert error(refused, 401, "authentication_error") == said
+    assert check_error(refused, 401, "authentication_error") == said

@@ -12,11 +12,11 @@ from chassis.messages.reader import MALFORMED
 from chassis.status import Code
 from gateway.problems import answer_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, read_faults
-from tests.serving import SERVICES, basic
+from tests.serving import SERVICES, build_basic
 
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 EARLY = "The body ends too early, at line 1, column 2: a key in double quotes was expected."
-DEEP = [(None, "The body is nested too deep.")]
+DEEP_BODIES = [(None, "The body is nested too deep.")]
 # A failed RPC, and its status and code in sessions (no code), orders and subscriptions.
 TABLE: list[tuple[Code, str, int, tuple[int, str], tuple[int, str]]] = [
     (Code.INVALID_ARGUMENT, "INVALID", 400, (400, "invalid_request"), (422, "invalid")),
@@ -165,14 +165,14 @@ def test_options_lists_the_methods_and_head_is_get_without_a_body(alone: FlaskCl
     assert head.headers["Content-Length"] == str(len(got.data))
 
 
-def at(column: int, expected: str) -> list[tuple[None, str]]:
+def build_fault(column: int, expected: str) -> list[tuple[None, str]]:
     """The fault of a body that is no JSON."""
     return [(None, f"The body is not JSON at line 1, column {column}: {expected}.")]
 
 
 BODIES = [
     (b"{", [(None, EARLY)]),
-    (b"hello", at(1, "a value was expected")),
+    (b"hello", build_fault(1, "a value was expected")),
     (
         b"\xff\xfe{}",
         [
@@ -182,19 +182,19 @@ BODIES = [
             )
         ],
     ),
-    (b'{"x":NaN}', at(6, "a value was expected")),
-    (b'{"x":-Infinity}', at(7, "a value was expected")),
+    (b'{"x":NaN}', build_fault(6, "a value was expected")),
+    (b'{"x":-Infinity}', build_fault(7, "a value was expected")),
     (b'{"x":1e999}', [(None, "The body has a number that is out of range.")]),
-    (b'{"x":"\x00"}', at(7, "a control character must be escaped")),
+    (b'{"x":"\x00"}', build_fault(7, "a control character must be escaped")),
     (
         b'{"x":"\\ud800"}',
         [(None, "The body is not JSON: half of a surrogate pair has no other half.")],
     ),
-    (b"{}{}", at(3, "the end of the body was expected")),
-    (b'{"mode": "draft",}', at(17, "there is a comma before the closing brace")),
-    (b"[" * 100_000, DEEP),
-    (b"[" * 100_000 + b"]" * 100_000, DEEP),
-    (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, DEEP),
+    (b"{}{}", build_fault(3, "the end of the body was expected")),
+    (b'{"mode": "draft",}', build_fault(17, "there is a comma before the closing brace")),
+    (b"[" * 100_000, DEEP_BODIES),
+    (b"[" * 100_000 + b"]" * 100_000, DEEP_BODIES),
+    (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, DEEP_BODIES),
     (b"[]", [(None, "The body must be an object, is an array.")]),
     (b"null", [(None, "The body must be an object, is null.")]),
     (b'{"x":1,"y":{}}', [("x", "Unknown field."), ("y", "Unknown field.")]),
@@ -274,8 +274,8 @@ WRONG_CREDENTIALS = [
     "Digest username=x",
     "é",
     "Bearer " + "x" * 8000,
-    basic("demo-staff", "wrong"),
-    basic("nobody"),
+    build_basic("demo-staff", "wrong"),
+    build_basic("nobody"),
 ]
 
 

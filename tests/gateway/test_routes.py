@@ -133,7 +133,7 @@ TOKEN = {"Authorization": "Bearer tok_x"}
         ("subscriptions", "POST", "/subscriptions", JSON),
     ],
 )
-def test_an_api_call_without_its_prefix_is_told_so_in_the_form_of_the_api(
+def test_an_api_call_without_its_prefix_is_refused_in_the_form_of_the_api(
     alone: FlaskClient, dialect: str, method: str, path: str, headers: dict[str, str]
 ) -> None:
     refused = alone.open(path, method=method, data=b"{}", headers=headers)

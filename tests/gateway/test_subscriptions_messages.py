@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import OTHER, SHOP, URL, read_refusal
+from tests.gateway.subscription_calls import OTHER_MERCHANT, SHOP, URL, read_refusal
 from tests.serving import Served
 from tests.subscriptions_svc.shop import UNKNOWN, set_status, solicit
 
@@ -15,7 +15,7 @@ TOLD = {
 }
 
 
-def invalid(title: str) -> dict[str, Any]:
+def build_invalid(title: str) -> dict[str, Any]:
     return {"errors": [{"code": "invalid", "title": title}]}
 
 
@@ -32,7 +32,7 @@ def test_what_the_state_does_not_allow_is_invalid(
 ) -> None:
     made = solicit(subscriptions, body)
     answer = http.post(f"{URL}/{made.id}/send_email", headers=SHOP)
-    assert read_refusal(answer, 422) == invalid(
+    assert read_refusal(answer, 422) == build_invalid(
         "Email not allowed for subscription in current status"
     )
 
@@ -43,7 +43,7 @@ def test_when_the_attempts_are_used_up_it_is_invalid(
     made = solicit(subscriptions, body)
     url = f"{URL}/{made.id}/send_sms"
     assert [http.post(url, headers=SHOP).status_code for _ in range(4)] == [202, 202, 202, 422]
-    assert read_refusal(http.post(url, headers=SHOP), 422) == invalid(
+    assert read_refusal(http.post(url, headers=SHOP), 422) == build_invalid(
         "SMS not allowed: 3 messages with this link are the most."
     )
 
@@ -62,17 +62,17 @@ def test_callers_without_permission_are_refused(
 ) -> None:
     made = solicit(subscriptions, body)
     unauthorized = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
-    for headers in ({}, OTHER):
+    for headers in ({}, OTHER_MERCHANT):
         answer = http.post(f"{URL}/{made.id}/{action}", headers=headers)
         assert read_refusal(answer, 401) == unauthorized
     answer = http.post(f"{URL}/{UNKNOWN}/{action}", headers=SHOP)
-    assert read_refusal(answer, 422) == invalid("There is no such subscription.")
+    assert read_refusal(answer, 422) == build_invalid("There is no such subscription.")
 
 
 @pytest.mark.parametrize(
     "sent", ["{", "[]", '{"to": "me@example.com"}', '{"subscription_id": "x"}']
 )
-def test_a_body_that_says_something_is_malformed(
+def test_a_body_with_fields_is_malformed(
     http: FlaskClient, subscriptions: Served, body: Any, sent: str
 ) -> None:
     made = solicit(subscriptions, body)
