@@ -10,7 +10,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
 from chassis.context import MAX_CALL_SECONDS
-from gateway import backends, health, orders, pages, problems, requests, sessions, subscriptions
+from gateway import (
+    backends,
+    health,
+    orders,
+    pages,
+    problems,
+    requests,
+    routes,
+    sessions,
+    subscriptions,
+)
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
 
@@ -43,7 +53,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
-    problems.register(app, DIALECTS)
+    problems.register(app, DIALECTS, routes.describe_http_exception)
+    routes.register(app)
     for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):

@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
 from chassis.messages.reader import MALFORMED, Reader, list_field_names
 from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
+from gateway.bodies import read_body
 from gateway.callers import identify_caller
+from gateway.oauth import answer_token_request
 from gateway.problems import Dialect, Problem
 from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_document, read_query
 from protos.orders_pb2 import (
     CreateOrderRequest,
     CreateOrderResponse,
-    CreateTokenRequest,
     GetOrderFhirRequest,
     GetOrderJobRequest,
     GetOrderOutlineRequest,
@@ -35,7 +36,6 @@ from protos.orders_pb2 import (
     OrderSettings,
     ReadOrderRxRequest,
     SubmitOrderRequest,
-    Token,
     Warning,
     WhoAmIRequest,
     WhoAmIResponse,
@@ -44,14 +44,19 @@ from protos.orders_pb2 import (
 bp = Blueprint("orders", __name__, url_prefix="/v1")
 
 WHO_AM_I = Reader(WhoAmIRequest)
-CREATE_TOKEN = Reader(CreateTokenRequest)
 LIST_LABS = Reader(ListLabsRequest)
 GET_ORDER_SETTINGS = Reader(GetOrderSettingsRequest, path=("lab",))
 LIST_STYLES = Reader(ListStylesRequest)
 LIST_MATERIALS = Reader(ListMaterialsRequest)
 LIST_ADDONS = Reader(ListAddonsRequest)
 CREATE_ORDER = Reader(CreateOrderRequest)
-LIST_ORDERS = Reader(ListOrdersRequest)
+LIST_ORDERS = Reader(
+    ListOrdersRequest,
+    hints=dict.fromkeys(
+        ("created_gt", "created_gte", "created_lt", "created_lte"),
+        "Must be an integer of Unix seconds, such as 1767225600.",
+    ),
+)
 GET_ORDER = Reader(GetOrderRequest, path=("order_id",))
 SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
 GET_ORDER_OUTLINE = Reader(GetOrderOutlineRequest, path=("order_id",))
@@ -59,7 +64,6 @@ GET_ORDER_FHIR = Reader(GetOrderFhirRequest, path=("order_id",))
 READ_ORDER_RX = Reader(ReadOrderRxRequest, raw=("document",))
 GET_ORDER_JOB = Reader(GetOrderJobRequest, path=("order_id",))
 CALLER = Writer(WhoAmIResponse)
-TOKEN = Writer(Token)
 LABS = Writer(ListLabsResponse)
 ORDER_SETTINGS = Writer(OrderSettings)
 STYLES = Writer(ListStylesResponse)
@@ -90,6 +94,7 @@ def write_error(problem: Problem) -> dict[str, Any]:
         "type": ERROR_TYPES.get(problem.status, default),
         "message": problem.detail,
         "code": ERROR_CODES.get(problem.reason, problem.reason.lower()),
+        "request_id": g.request_id,
     }
     named = [fault for fault in problem.faults if fault.path]
     if problem.faults:
@@ -112,8 +117,7 @@ def who_am_i() -> Response:
 
 @bp.post("/oauth/token")
 def create_token() -> Response:
-    request = read(CREATE_TOKEN)
-    return answer(200, TOKEN, call(backends.orders().CreateToken, request))
+    return answer_token_request(read_body())
 
 
 @bp.get("/labs")

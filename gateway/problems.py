@@ -16,7 +16,8 @@ from werkzeug.exceptions import HTTPException
 from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal
 from chassis.messages.reader import to_field_name
 from chassis.status import Code
-from chassis.telemetry import describe, log
+from chassis.telemetry import describe as describe_crash
+from chassis.telemetry import log
 from gateway import pages
 from gateway.backends import decode_error
 from gateway.channel import RpcError
@@ -76,7 +77,7 @@ class Dialect:
 
 
 def write_rfc_9457(problem: Problem) -> dict[str, Any]:
-    """Return the problem as RFC 9457 has it, with `errors` by path."""
+    """Return the problem as RFC 9457 has it: the first fault of a 400 is its detail."""
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -85,6 +86,9 @@ def write_rfc_9457(problem: Problem) -> dict[str, Any]:
         "request_id": g.request_id,
     }
     if problem.faults:
+        first = problem.faults[0]
+        if problem.status == 400:  # other refusals with faults have a sentence of their own
+            body["detail"] = f"{first.path}: {first.message}" if first.path else first.message
         errors: dict[str, list[str]] = {}
         for fault in problem.faults:
             errors.setdefault(fault.path, []).append(fault.message)
@@ -102,7 +106,10 @@ DEFAULT_DIALECT = Dialect(
 
 
 def find_dialect() -> Dialect:
-    """Return the dialect whose prefix the request's path has; else the default."""
+    """Return the dialect that a view has chosen, or whose prefix the path has; else the default."""
+    if "dialect" in g:
+        chosen: Dialect = g.dialect
+        return chosen
     dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
     for each in dialects:
         if request.path == each.prefix or request.path.startswith(each.prefix + "/"):
@@ -150,8 +157,13 @@ def _rename_faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
     return tuple(Fault(names.get(each.path, each.path), each.message) for each in faults)
 
 
-def register(app: Flask, dialects: Iterable[Dialect]) -> None:
-    """Make the application answer every failure, in one of these dialects or the default."""
+def register(
+    app: Flask, dialects: Iterable[Dialect], describe: Callable[[HTTPException], str]
+) -> None:
+    """Make the application answer every failure, in one of these dialects or the default.
+
+    `describe` words the HTTP errors.
+    """
     app.extensions["dialects"] = tuple(dialects)
 
     @app.errorhandler(RpcError)
@@ -170,9 +182,11 @@ def register(app: Flask, dialects: Iterable[Dialect]) -> None:
         reason = HTTPStatus(status).phrase.upper().replace(" ", "_").replace("-", "_")
         allowed = getattr(error, "valid_methods", None)
         headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
-        return answer_problem(Problem(status, reason, error.description or "", headers=headers))
+        is_page = find_dialect() is DEFAULT_DIALECT and pages.wants_page()
+        detail = (error.description or "") if is_page else describe(error)
+        return answer_problem(Problem(status, reason, detail, headers=headers))
 
     @app.errorhandler(Exception)
     def answer_crash(error: Exception) -> Response:
-        log().error("crash", request_id=g.request_id, **describe(error))
+        log().error("crash", request_id=g.request_id, **describe_crash(error))
         return answer_failure(Failure(Code.INTERNAL, "", ""))

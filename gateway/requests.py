@@ -7,11 +7,11 @@ from flask import Flask, Response, g, request
 from google.protobuf.message import Message
 
 from chassis.context import REQUEST_ID_PATTERN, generate_request_id
-from chassis.errors import Invalid
+from chassis.errors import Fault, Invalid
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
 from chassis.telemetry import log
-from gateway.bodies import read_body
+from gateway.bodies import check_type, read_body
 
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
@@ -21,6 +21,7 @@ FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+DIFFERS = "Differs between the body and the query string."
 FORWARDED_FOR = (
     "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
     "yours, everybody behind that counts as one address."
@@ -34,7 +35,9 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
     not learn what is wrong with it.
     """
     try:
-        return reader.read(read_body() or b"{}", **path)
+        body = read_body()
+        check_type(body)
+        return parse(reader, body, **path)
     except Invalid:
         if ahead is not None:
             ahead()
@@ -51,6 +54,11 @@ def read_document(reader: Reader[M], *, ahead: Callable[[], None] | None = None)
         raise
 
 
+def parse(reader: Reader[M], body: bytes, **path: str) -> M:
+    """Return the message in a JSON body; an empty one has no fields."""
+    return reader.read(body or b"{}", **path)
+
+
 def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
     """Return the message in the request's query string; `ahead` as for `read`."""
     try:
@@ -59,6 +67,24 @@ def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **
         if ahead is not None:
             ahead()
         raise
+
+
+def read_with_query(reader: Reader[M], *, ahead: Callable[[], None]) -> M:
+    """Return the message in the body and the query string, for methods whose body may get lost.
+
+    A field may stand in both, with one value. `ahead` as for `read`.
+    """
+    message, query = read(reader, ahead=ahead), read_query(reader, ahead=ahead)
+    faults = [
+        Fault(field.name, DIFFERS)
+        for field, value in query.ListFields()
+        if getattr(message, field.name) not in (field.default_value, value)
+    ]
+    if faults:
+        ahead()
+        raise Invalid("The request is malformed.", reason=reader.reason, faults=faults)
+    message.MergeFrom(query)
+    return message
 
 
 def answer(

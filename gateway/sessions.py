@@ -14,7 +14,7 @@ from gateway import backends
 from gateway.backends import call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem, write_rfc_9457
-from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_query
+from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_query, read_with_query
 from protos.sessions_pb2 import (
     Authentication,
     CancelSessionRequest,
@@ -119,7 +119,7 @@ def replace_session() -> Response:
 
 @bp.delete("/sessions")
 def cancel_session() -> Response:
-    request = read(CANCEL_SESSION, ahead=identify_caller)
+    request = read_with_query(CANCEL_SESSION, ahead=identify_caller)
     return answer(200, SESSION, call(backends.sessions().CancelSession, request))
 
 

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 
 from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.messages.reader import Reader
@@ -112,15 +112,21 @@ ERROR_CODES = {
 
 
 def write_errors(problem: Problem) -> dict[str, Any]:
-    """Return `errors`, one per violation, with `source` where a field is at fault."""
+    """Return `errors`, one per violation, with `source` where a field is at fault.
+
+    A title that the contract fixes is explained by `detail`.
+    """
     if problem.reason == "OVER_DELIVERY":
-        return {"errors": _write_over_deliveries(problem)}
+        return {"errors": _write_over_deliveries(problem), "request_id": g.request_id}
     code, title = ERROR_CODES.get(problem.reason, (problem.reason.lower(), None))
     errors: list[dict[str, Any]] = []
     for fault in problem.faults:
         source = {"source": fault.path} if fault.path else {}
         errors.append({"code": code, "title": fault.message, **source})
-    return {"errors": errors or [{"code": code, "title": title or problem.detail}]}
+    if not errors:
+        detail = {"detail": problem.detail} if title else {}
+        errors.append({"code": code, "title": title or problem.detail, **detail})
+    return {"errors": errors, "request_id": g.request_id}
 
 
 def _write_over_deliveries(problem: Problem) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ refuses it, and a second one reads the body again.
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar, get_origin
 
@@ -19,8 +19,14 @@ from google.protobuf.message import Message
 
 from chassis.errors import MALFORMED as MALFORMED
 from chassis.errors import Fault, Invalid
+from chassis.messages.explain import (
+    UNKNOWN,
+    add_suggestions,
+    explain_json,
+    explain_type,
+    name_type,
+)
 
-NOT_JSON = "The body is not JSON in UTF-8."
 TOO_DEEP = "The body is nested too deep."
 MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
 MORE_FAULTS = "More faults are not listed."
@@ -36,14 +42,6 @@ _SCALARS: dict[int, Any] = {
     F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
 }
 _RAW = (msgspec.Raw,)
-# The types of a fault's message, by the words of JSON.
-_JSON_WORDS = {
-    "`int`": "`integer`",
-    "`float`": "`number`",
-    "`str`": "`string`",
-    "`bool`": "`boolean`",
-}
-_PYTHON_WORD = re.compile("|".join(_JSON_WORDS))
 _OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
@@ -59,7 +57,8 @@ class Reader(Generic[M]):
 
     `raw` names fields of arbitrary JSON, kept as text; `path` names fields taken
     from the URL, which are unknown in a body. A recursive message may nest once.
-    `reason` is the reason of its refusals.
+    `reason` is the reason of its refusals; `hints` are what to say of a field of a
+    query string that is not of its type.
     """
 
     def __init__(
@@ -69,8 +68,10 @@ class Reader(Generic[M]):
         raw: Collection[str] = (),
         path: Collection[str] = (),
         reason: str = MALFORMED,
+        hints: Mapping[str, str] | None = None,
     ) -> None:
         self.message = message
+        self.hints = hints or {}
         self.reason = reason
         self.raw = tuple(raw)
         self.shape = _make_shape(message.DESCRIPTOR, raw, path)
@@ -109,9 +110,14 @@ class Reader(Generic[M]):
             flat[field] = given[0]
         faults += _find_faults(flat, self.shape, "", strict=False)
         if faults:
+            faults = add_suggestions(map(self._add_hint, faults), self.shape, in_query=True)
             raise self._build_refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
+
+    def _add_hint(self, fault: Fault) -> Fault:
+        is_of_type = not fault.message.startswith("Must be an integer")
+        return fault if is_of_type else Fault(fault.path, self.hints.get(fault.path, fault.message))
 
     def _decode(self, body: bytes) -> tuple[msgspec.Struct, Any]:
         """Return a body as a struct and as plain values; raises DecodeError."""
@@ -129,11 +135,12 @@ class Reader(Generic[M]):
     def _explain(self, body: bytes) -> list[Fault]:
         """List the faults of a body that cannot be read."""
         try:
-            return _cap(_find_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            faults = _cap(_find_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            return add_suggestions(faults, self.shape)
         except RecursionError:
             return [Fault("", TOO_DEEP)]
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return [Fault("", NOT_JSON)]
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return [Fault("", explain_json(body, error))]
 
 
 def to_field_name(name: str) -> str:
@@ -196,27 +203,34 @@ def _find_faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[
         try:
             if kind is not msgspec.Raw:
                 _convert_leaf(value, kind, strict=strict)
-        except msgspec.ValidationError as error:
-            yield Fault(path, _PYTHON_WORD.sub(lambda word: _JSON_WORDS[word[0]], str(error)))
+        except msgspec.ValidationError:
+            yield Fault(path, explain_type(value, kind, strict=strict))
         return
     if not isinstance(value, dict):
-        yield Fault(path, "Expected an object.")
+        yield Fault(path, _explain_container(path, "an object", value, strict=strict))
         return
     for name, each in value.items():
         where = f"{path}.{name}" if path else name
         if name not in kind:
-            yield Fault(where, "Unknown field.")
+            yield Fault(where, UNKNOWN)
         elif each is not None:
             leaf, repeats = kind[name]
             if not repeats:
                 yield from _find_faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
-                yield Fault(where, "Expected an array.")
+                yield Fault(where, _explain_container(where, "an array", each, strict=strict))
             elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
                     yield from _find_faults(item, leaf, f"{where}.{index}", strict=strict)
             else:
                 yield from _find_scalar_faults(each, leaf, where, strict=strict)
+
+
+def _explain_container(path: str, expected: str, value: Any, *, strict: bool) -> str:
+    if not strict:
+        return f"Must be {expected}, which a query string cannot hold."
+    subject = "Must" if path else "The body must"
+    return f"{subject} be {expected}, is {name_type(value)}."
 
 
 def _find_scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
@@ -242,8 +256,8 @@ def _explain_overfull(body: bytes) -> list[Fault]:
         _skim(body)
     except RecursionError:
         return [Fault("", TOO_DEEP)]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return [Fault("", NOT_JSON)]
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return [Fault("", explain_json(body, error))]
     return [Fault("", TOO_MANY)]
 
 

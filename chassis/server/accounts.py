@@ -38,7 +38,13 @@ CLIENT, STAFF = "client", "staff"
 ROLES = (CLIENT, STAFF)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WHOLE_NAME = re.compile(rf"{_NAME.pattern}\Z")
-_WRONG_CREDENTIALS = "Send the name and secret of an account of this service."
+_WRONG_CREDENTIALS = "The name or the secret is wrong."
+_MISSING_CREDENTIALS = (
+    "The Authorization header is missing; send Authorization: Basic <name:secret in base64>."
+)
+_MALFORMED_CREDENTIALS = (
+    "The Authorization header does not have the form Basic <name:secret in base64>."
+)
 
 Authenticate = Callable[[Call], Account | None]
 
@@ -139,13 +145,15 @@ class AccountSchema(Schema):
 
 def read_basic_credentials(authorization: str) -> tuple[str, str]:
     """The name and secret in an HTTP Basic header; raises Unauthenticated."""
+    if not authorization:
+        raise Unauthenticated(_MISSING_CREDENTIALS)
     scheme, _, packed = authorization.partition(" ")
     try:
         name, colon, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise Unauthenticated(_WRONG_CREDENTIALS) from None
+        raise Unauthenticated(_MALFORMED_CREDENTIALS) from None
     if scheme.lower() != "basic" or not colon:
-        raise Unauthenticated(_WRONG_CREDENTIALS)
+        raise Unauthenticated(_MALFORMED_CREDENTIALS)
     return name, secret
 
 

@@ -9,6 +9,11 @@ from orders_svc.store.lookups import Lookups
 
 SESSION_SCHEME = "session"
 USER_EMAIL = "User-Email"
+MISSING_TOKEN = (
+    "The Authorization header is missing; send Authorization: Bearer <token>, with a token from "
+    "POST /v1/oauth/token."
+)
+MALFORMED_TOKEN = "The Authorization header does not have the form Bearer <token>."
 
 
 class Callers:
@@ -27,11 +32,16 @@ class Callers:
         that the call names, or the one of its session.
         """
         call.actor = call.metadata.get("user-email", "")
-        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        authorization = call.metadata.get("authorization", "")
+        if not authorization:
+            raise Unauthenticated(MISSING_TOKEN)
+        scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "basic":
             return self.authenticate_basic(call)
         if scheme.lower() == SESSION_SCHEME:
             return self.authenticate_session(call, token)
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated(MALFORMED_TOKEN)
         found = self.lookups.find_token(hash_secret(token))
         if found is None or found.expires_at <= self.now():
             raise Unauthenticated("The token is unknown or has expired; fetch a new one.")

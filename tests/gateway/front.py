@@ -51,11 +51,17 @@ def read_faults(dialect: str, answer: Any) -> list[tuple[str | None, str]]:
     body = answer.get_json()
     if dialect == "sessions":
         assert body["status"] == answer.status_code
+        assert body["request_id"] == answer.headers["X-Request-Id"]
         errors = body.get("errors", {"": [body["detail"]]})
-        return [(path or None, text) for path, each in errors.items() for text in each]
+        listed = [(path or None, text) for path, each in errors.items() for text in each]
+        details = [f"{path}: {text}" if path else text for path, text in listed]
+        assert body["detail"] in details or answer.status_code != 400
+        return listed
     if dialect == "orders":
         error = body["error"]
+        assert error.pop("request_id") == answer.headers["X-Request-Id"]
         listed = error.get("errors", [error])
         assert listed[0]["message"] == error["message"]
         return [(each.get("param") or None, each["message"]) for each in listed]
+    assert body["request_id"] == answer.headers["X-Request-Id"]
     return [(each.get("source"), each["title"]) for each in body["errors"]]

@@ -13,6 +13,15 @@ SHOP = {"Authorization": build_basic("demo-merchant")}
 OTHER_MERCHANT = {"Authorization": build_basic("other-merchant")}
 STAFF = {"Authorization": build_basic("demo-staff")}
 
+UNAUTHORIZED_DETAILS = (
+    "The Authorization header is missing; send Authorization: Basic <name:secret in base64>.",
+    "The Authorization header does not have the form Basic <name:secret in base64>.",
+    "The name or the secret is wrong.",
+    "This needs an account with role client.",
+    "Your account does not reference this merchant.",
+    "Your account does not reference the subscription's merchant.",
+)
+
 
 def send(
     http: FlaskClient, sent: Any, url: str = URL, headers: Any = SHOP, method: str = "POST"
@@ -32,10 +41,13 @@ def get(http: FlaskClient, url: str, headers: Any = SHOP) -> Any:
 def read_refusal(answer: TestResponse, status: int) -> Any:
     """Check the form of a refusal, and return its body."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
-    assert answer.headers["X-Request-Id"]
+    said = answer.get_json()
+    assert said.pop("request_id") == answer.headers["X-Request-Id"] != ""
     challenge = 'Basic realm="optigate", charset="UTF-8"' if status == 401 else None
     assert answer.headers.get("WWW-Authenticate") == challenge
-    return answer.get_json()
+    if status == 401:
+        assert said["errors"][0].pop("detail") in UNAUTHORIZED_DETAILS
+    return said
 
 
 def read_violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:

@@ -103,9 +103,9 @@ def test_every_fault_is_named(http: FlaskClient, sessions: Served, unique: str) 
         "redirect_url": ["Must be an https URL, or an http URL on loopback."],
     }
     assert read_errors(post(http, {"user_key": 1, "session_key": [], "redirect": "x"})) == {
-        "user_key": ["Expected `string`, got `integer`"],
-        "session_key": ["Expected `string`, got `array`"],
-        "redirect": ["Unknown field."],
+        "user_key": ["Must be a string, is a number."],
+        "session_key": ["Must be a string, is an array."],
+        "redirect": ["Unknown field; did you mean `redirect_url`?"],
     }
     twice = '{"user_key": "a", "user_key": "b", "session_key": "c"}'
     assert read_errors(post(http, twice)) == {"user_key": ["Duplicate key in one object."]}

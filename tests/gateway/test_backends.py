@@ -68,7 +68,10 @@ def test_a_write_without_a_key_is_never_repeated(stand_in: Probe, client: FlaskC
     calls = refuse_calls(stand_in, 1, Overloaded("Not now."))
     refused = client.post(POST["subscriptions"], headers=CALLER)
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-    assert refused.get_json() == {"errors": [{"code": "overloaded", "title": "Not now."}]}
+    assert refused.get_json() == {
+        "errors": [{"code": "overloaded", "title": "Not now."}],
+        "request_id": refused.headers["X-Request-Id"],
+    }
     assert len(calls) == 1
 
 

@@ -271,6 +271,16 @@ def list_costly_bodies(reader: Reader[Any]) -> Iterator[tuple[str, bytes]]:
     yield "duplicates", fill_body(b'{"a":0', b',"a":0', b"}")
     yield "fewer duplicates", b'{"a":0' + b',"a":0' * (MAX_NODES - 2) + b"}"
     yield "distinct keys", b"{" + distinct + b"}"
+    near = next(iter(reader.shape), "x").encode() * 3
+    alike = b",".join(b'"%s%x":1' % (near[:40], number) for number in range(MAX_NODES - 2))
+    yield (
+        "unknown keys like a known one",
+        b"{" + alike[: MAX_BODY_BYTES - 10].rpartition(b",")[0] + b"}",
+    )
+    yield "lines", fill_body(b'{"a":1,', b"\n", b"}")
+    yield "cut short", fill_body(b'{"a":[1', b",[1]", b"")
+    yield "cut short, small", fill_body(b'{"a":[1', b",1", b"", 60_000)
+    yield "not UTF-8", fill_body('{"é":"'.encode(), "é".encode(), b'\xff"}')
     yield "arrays", fill_body(b'{"a":[[]', b",[]", b"]}")
     yield "deep arrays", fill_body(b'{"a":[' + deep, b"," + deep, b"]}")
     yield "deepest", b"[" * (MAX_BODY_BYTES // 2) + b"]" * (MAX_BODY_BYTES // 2)

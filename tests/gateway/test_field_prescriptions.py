@@ -90,7 +90,7 @@ def test_an_integral_double(alone: FlaskClient, body: Any) -> None:
     said = check_error(send(alone, body, "no pd", rx={"right_eye": eye}), 400)
     assert (said["param"], said["message"]) == (
         "rx.right_eye.axis",
-        "Expected `integer`, got `number`",
+        "Must be an integer, is a number with a fraction.",
     )
 
 
@@ -121,7 +121,7 @@ def test_seg_height_in_a_single_vision_style(alone: FlaskClient, body: Any) -> N
 
 def test_a_wrong_type(alone: FlaskClient, body: Any) -> None:
     said = check_error(send(alone, body, "wrong type"), 400)
-    message = "Expected `number`, got `string`"
+    message = "Must be a number, is a string."
     assert (said["param"], said["message"]) == ("rx.right_eye.sphere", message)
 
 

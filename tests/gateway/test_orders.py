@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from chassis.context import utc_now
 from orders_svc.store import tables
 from tests.gateway.front import front
-from tests.serving import Served, build_basic
+from tests.serving import Served
 
 USER = {"User-Email": "optician@example.com"}
 ACME = "lab=lab_123&account_number=1234567"
@@ -64,8 +62,6 @@ CALLS = [
 PATHS = [path for path, _ in CALLS]
 EACH_PATH = pytest.mark.parametrize("path", PATHS)
 MISSING = "Missing data for required field."
-NO_USER = "Must be the e-mail address of a user of this client."
-NO_TOKEN = "The token is unknown or has expired; fetch a new one."
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +97,7 @@ def check_error(answer: TestResponse, status: int, kind: str = "invalid_request_
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     assert list(answer.get_json()) == ["error"]
     said = answer.get_json()["error"]
+    assert said.pop("request_id") == answer.headers["X-Request-Id"]
     assert said.pop("type") == kind
     return said
 
@@ -235,60 +232,6 @@ def test_a_query_that_makes_no_sense_is_refused(
     assert said == listed[0]
 
 
-@EACH_PATH
-def test_a_read_requires_a_token_and_a_user(
-    alone: FlaskClient, token: dict[str, str], path: str
-) -> None:
-    for headers in (USER, {**USER, "Authorization": "Bearer tok_x"}):
-        refused = alone.get(path, headers=headers)
-        assert check_error(refused, 401, "authentication_error")["code"] == "unauthenticated"
-        assert refused.headers["WWW-Authenticate"] == 'Bearer realm="optigate"'
-    for headers in (token, {**token, "User-Email": ""}):
-        assert check_error(alone.get(path, headers=headers), 400) == {
-            "message": "Send the e-mail address of a dashboard user.",
-            "code": "invalid_request",
-            "param": "User-Email",
-        }
-    for email in ("nobody@example.com", "stranger@example.org", "OPTICIAN@EXAMPLE.COM", "é@x.y"):
-        refused = alone.get(path, headers={**token, "User-Email": email})
-        said = {"message": NO_USER, "code": "forbidden", "param": "User-Email"}
-        assert check_error(refused, 403, "permission_error") == said
-
-
-def test_an_order_requires_a_token_and_a_user(
-    alone: FlaskClient, token: dict[str, str], body: Any
-) -> None:
-    for sent in (body("order"), {}, {"x": 1}):
-        assert post(alone, sent, USER).status_code == 401
-        assert check_error(post(alone, sent, token), 400)["param"] == "User-Email"
-        stranger = {**token, "User-Email": "stranger@example.org"}
-        assert (
-            check_error(post(alone, sent, stranger), 403, "permission_error")["message"] == NO_USER
-        )
-
-
-def test_basic_credentials_do_as_well(alone: FlaskClient) -> None:
-    headers = {**USER, "Authorization": build_basic("demo-client")}
-    assert alone.get("/v1/labs", headers=headers).status_code == 200
-    staff = {**USER, "Authorization": build_basic("demo-staff")}
-    assert check_error(alone.get("/v1/labs", headers=staff), 403, "permission_error") == {
-        "message": "This needs an account with role client.",
-        "code": "forbidden",
-    }
-
-
-def test_a_token_lives_24_hours(alone: FlaskClient, orders: Served) -> None:
-    now = utc_now()
-    with orders.clock.at(now):
-        known = {**fetch(alone, "demo-client"), **USER}
-    with orders.clock.at(now + timedelta(hours=23, minutes=59)):
-        assert alone.get("/v1/labs", headers=known).status_code == 200
-    with orders.clock.at(now + timedelta(hours=24)):
-        refused = alone.get("/v1/labs", headers=known)
-    said = {"message": NO_TOKEN, "code": "unauthenticated"}
-    assert check_error(refused, 401, "authentication_error") == said
-
-
 def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> None:
     body = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
     first, second = (
@@ -308,7 +251,7 @@ def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> 
             401,
             "authentication_error",
             {
-                "message": "Send the name and secret of an account of this service.",
+                "message": "The name or the secret is wrong.",
                 "code": "unauthenticated",
             },
         ),
@@ -323,7 +266,7 @@ def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> 
             400,
             "invalid_request_error",
             {
-                "message": "Expected `string`, got `integer`",
+                "message": "Must be a string, is a number.",
                 "code": "invalid_request",
                 "param": "client_secret",
             },
@@ -357,11 +300,11 @@ def test_all_faults_of_an_order_are_listed_at_once(
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("axis", "90", "Expected `integer`, got `string`"),
-        ("axis", 90.5, "Expected `integer`, got `number`"),
-        ("axis", True, "Expected `integer`, got `boolean`"),
-        ("sphere", "-1", "Expected `number`, got `string`"),
-        ("cylnder", -1, "Unknown field."),
+        ("axis", "90", "Must be an integer, is a string."),
+        ("axis", 90.5, "Must be an integer, is a number with a fraction."),
+        ("axis", True, "Must be an integer, is a boolean."),
+        ("sphere", "-1", "Must be a number, is a string."),
+        ("cylnder", -1, "Unknown field; did you mean `cylinder`?"),
     ],
 )
 def test_a_mistyped_eye_never_becomes_a_lens(

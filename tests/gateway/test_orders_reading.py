@@ -196,6 +196,30 @@ def test_a_query_that_makes_no_sense_is_refused(alone: FlaskClient, query: str, 
     assert (said["code"], said["param"]) == ("invalid_request", param)
 
 
+@pytest.mark.parametrize("operator", ["gt", "gte", "lt", "lte"])
+@pytest.mark.parametrize("moment", ["2026-01-01", "yesterday", "1.5", ""])
+def test_the_times_of_a_list_are_unix_seconds(
+    alone: FlaskClient, operator: str, moment: str
+) -> None:
+    said = check_error(
+        alone.get(f"/v1/orders?{ACME}&created[{operator}]={moment}", headers=KNOWN_CALLER), 400
+    )
+    assert said == {
+        "message": "Must be an integer of Unix seconds, such as 1767225600.",
+        "code": "invalid_request",
+        "param": f"created[{operator}]",
+    }
+
+
+def test_an_unknown_operator_is_told_from_a_known_one(alone: FlaskClient) -> None:
+    said = check_error(alone.get(f"/v1/orders?{ACME}&created[after]=1", headers=KNOWN_CALLER), 400)
+    assert said == {
+        "message": "Unknown field; did you mean `created[lte]`?",
+        "code": "invalid_request",
+        "param": "created[after]",
+    }
+
+
 def test_a_list_is_of_one_lab(alone: FlaskClient) -> None:
     said = check_error(alone.get("/v1/orders", headers=KNOWN_CALLER), 400)
     assert sorted(each["param"] for each in said["errors"]) == ["account_number", "lab"]

@@ -123,24 +123,32 @@ def test_all_faults_are_named_at_once(http: FlaskClient, sessions: Served, demo:
     assert sessions.rows() == before
 
 
+NO_CREDENTIALS = (
+    "The Authorization header is missing; send Authorization: Basic <name:secret in base64>."
+)
+MALFORMED_CREDENTIALS = (
+    "The Authorization header does not have the form Basic <name:secret in base64>."
+)
+
+
 @pytest.mark.parametrize("url", [SESSIONS, QUALIFICATIONS])
 @pytest.mark.parametrize("sent", ["{}", "", "{", '{"user_key": 1}'])
 @pytest.mark.parametrize(
-    "authorization",
+    ("authorization", "detail"),
     [
-        "",
-        "Basic",
-        "Basic !",
-        "Bearer abc",
-        build_basic("demo-partner", "wrong"),
-        build_basic("nobody"),
+        ("", NO_CREDENTIALS),
+        ("Basic", MALFORMED_CREDENTIALS),
+        ("Basic !", MALFORMED_CREDENTIALS),
+        ("Bearer abc", MALFORMED_CREDENTIALS),
+        ("Basic bm9ib2R5", MALFORMED_CREDENTIALS),
+        (build_basic("demo-partner", "wrong"), "The name or the secret is wrong."),
+        (build_basic("nobody"), "The name or the secret is wrong."),
     ],
 )
 def test_strangers_learn_nothing(
-    http: FlaskClient, url: str, sent: str, authorization: str
+    http: FlaskClient, url: str, sent: str, authorization: str, detail: str
 ) -> None:
     answer = post(http, sent, url, {"Authorization": authorization} if authorization else {})
-    detail = "Send the name and secret of an account of this service."
     assert check_problem(answer, 401, "Unauthorized", detail) == {}
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="optigate", charset="UTF-8"'
 
@@ -255,7 +263,7 @@ def test_partner_info_is_a_small_json_object(
 
 
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
-NOT_JSON = {"": ["The body is not JSON in UTF-8."]}
+EARLY = "The body ends too early, at line 1, column 2: a key in double quotes was expected."
 TOO_DEEP = {"": ["The body is nested too deep."]}
 DUPLICATE_KEY = ["Duplicate key in one object."]
 UNKNOWN_FIELD = ["Unknown field."]
@@ -264,17 +272,32 @@ UNKNOWN_FIELD = ["Unknown field."]
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (b"{", NOT_JSON),
-        (b"{} {}", NOT_JSON),
-        (b"\xff", NOT_JSON),
-        (b'{"user_key": "\xff"}', NOT_JSON),
-        (b'{"user_key": "\\ud800"}', NOT_JSON),
-        (b'{"prescriptions": [{"right_eye": {"sphere": NaN}}]}', NOT_JSON),
-        (b'{"partner_info": {"a": NaN}}', NOT_JSON),
+        (
+            b"{",
+            {"": [EARLY]},
+        ),
+        (
+            b"{} {}",
+            {"": ["The body is not JSON at line 1, column 4: the end of the body was expected."]},
+        ),
+        (b"\xff", {"": ["The body is not JSON at line 1, column 1: a value was expected."]}),
+        (b'{"user_key": "\xff"}', {"": ["The body is not UTF-8 at line 1, column 15: byte 0xFF."]}),
+        (
+            b'{"user_key": "\\ud800"}',
+            {"": ["The body is not JSON: half of a surrogate pair has no other half."]},
+        ),
+        (
+            b'{"prescriptions": [{"right_eye": {"sphere": NaN}}]}',
+            {"": ["The body is not JSON at line 1, column 45: a value was expected."]},
+        ),
+        (
+            b'{"partner_info": {"a": NaN}}',
+            {"": ["The body is not JSON at line 1, column 24: a value was expected."]},
+        ),
         (b"[" * 5000, TOO_DEEP),
         (b'{"partner_info": ' + b"[" * 5000 + b"]" * 5000 + b"}", TOO_DEEP),
-        (b"[]", {"": ["Expected an object."]}),
-        (b"null", {"": ["Expected an object."]}),
+        (b"[]", {"": ["The body must be an object, is an array."]}),
+        (b"null", {"": ["The body must be an object, is null."]}),
         (b'{"user_key": "a", "user_key": "b"}', {"user_key": DUPLICATE_KEY}),
         (b'{"user_key": "a", "user\\u005fkey": "b"}', {"user_key": DUPLICATE_KEY}),
         (b'{"partner_info": {}, "partner_info": {}}', {"partner_info": DUPLICATE_KEY}),
@@ -287,16 +310,16 @@ UNKNOWN_FIELD = ["Unknown field."]
             {
                 "colour": UNKNOWN_FIELD,
                 "user.age": UNKNOWN_FIELD,
-                "prescriptions.0.left_eye.cylnder": UNKNOWN_FIELD,
+                "prescriptions.0.left_eye.cylnder": ["Unknown field; did you mean `cylinder`?"],
             },
         ),
         (
             b'{"user_key": 1, "user": [], "order": {"charged_amount": 60.5}, "prescriptions": {}}',
             {
-                "user_key": ["Expected `str`, got `int`"],
-                "user": ["Expected an object."],
-                "order.charged_amount": ["Expected `int`, got `float`"],
-                "prescriptions": ["Expected an array."],
+                "user_key": ["Must be a string, is a number."],
+                "user": ["Must be an object, is an array."],
+                "order.charged_amount": ["Must be an integer, is a number with a fraction."],
+                "prescriptions": ["Must be an array, is an object."],
             },
         ),
     ],

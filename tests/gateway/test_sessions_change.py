@@ -27,6 +27,7 @@ DUPLICATE_KEY = "Duplicate key in one object."
 UNKNOWN_SESSION_TEXT = "You have no such session of this user."
 CREATED = "2026-06-15T12:00:00Z"
 LATER_STATUSES = [each for each in Status if each is not Status.CREATED]
+EARLY = "The body ends too early, at line 1, column 2: a key in double quotes was expected."
 
 
 @pytest.fixture
@@ -37,11 +38,15 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 
 
 def send(
-    http: FlaskClient, method: str, sent: Any, headers: dict[str, str] = PARTNER
+    http: FlaskClient,
+    method: str,
+    sent: Any,
+    headers: dict[str, str] = PARTNER,
+    url: str = SESSIONS,
 ) -> TestResponse:
     """Return the answer to a body; text is sent unchanged."""
     data = sent if isinstance(sent, str) else json.dumps(sent)
-    return http.open(SESSIONS, method=method, data=data, headers=headers)
+    return http.open(url, method=method, data=data, headers=headers)
 
 
 def build_keys(unique: str) -> dict[str, str]:
@@ -135,6 +140,40 @@ def test_a_put_names_all_faults_at_once(http: FlaskClient, sessions: Served, dem
     assert sessions.rows() == before
 
 
+def test_a_delete_takes_its_keys_from_the_query(
+    http: FlaskClient, sessions: Served, unique: str
+) -> None:
+    for number, (named, sent) in enumerate(
+        [
+            (("user_key", "session_key"), ""),
+            (("user_key", "session_key"), "{}"),
+            (("user_key",), ("session_key",)),
+            (("user_key", "session_key"), ("user_key", "session_key")),
+        ]
+    ):
+        bring(sessions, key := f"{unique}{number}", Status.CREATED)
+        body = sent if isinstance(sent, str) else {name: build_keys(key)[name] for name in sent}
+        query = "&".join(f"{name}={build_keys(key)[name]}" for name in named)
+        answer = send(http, "DELETE", body, url=f"{SESSIONS}?{query}")
+        assert (answer.status_code, answer.get_json()["status"]) == (200, "cancelled")
+
+
+def test_a_delete_that_names_two_sessions_is_refused(
+    http: FlaskClient, sessions: Served, unique: str
+) -> None:
+    bring(sessions, unique, Status.CREATED)
+    before = sessions.rows()
+    url = f"{SESSIONS}?session_key=another"
+    answer = send(http, "DELETE", build_keys(unique), url=url)
+    assert read_malformed(answer) == {
+        "session_key": ["Differs between the body and the query string."]
+    }
+    twice = send(http, "DELETE", "", url=f"{SESSIONS}?user_key=a&user_key=b")
+    assert read_malformed(twice) == {"user_key": ["Given more than once."]}
+    assert send(http, "DELETE", build_keys(unique), {}, url).status_code == 401
+    assert sessions.rows() == before
+
+
 @pytest.mark.parametrize("sent", ["", "{}", '{"user_key": null, "session_key": ""}'])
 def test_a_delete_requires_both_keys(http: FlaskClient, sent: str) -> None:
     required = ["Missing data for required field."]
@@ -146,9 +185,12 @@ def test_a_delete_requires_both_keys(http: FlaskClient, sent: str) -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        ("{", {"": ["The body is not JSON in UTF-8."]}),
-        ("[]", {"": ["Expected an object."]}),
-        ('{"user_key": 1}', {"user_key": ["Expected `str`, got `int`"]}),
+        (
+            "{",
+            {"": [EARLY]},
+        ),
+        ("[]", {"": ["The body must be an object, is an array."]}),
+        ('{"user_key": 1}', {"user_key": ["Must be a string, is a number."]}),
         (
             '{"user_key": "a", "user_key": "a"}',
             {"user_key": ["Duplicate key in one object."]},
@@ -166,7 +208,9 @@ def test_a_malformed_body_is_refused_by_path(
 @pytest.mark.parametrize("sent", ["{}", "{", '{"colour": 1}'])
 def test_strangers_learn_nothing(http: FlaskClient, method: str, sent: str) -> None:
     answer = send(http, method, sent, {})
-    detail = "Send the name and secret of an account of this service."
+    detail = (
+        "The Authorization header is missing; send Authorization: Basic <name:secret in base64>."
+    )
     assert check_problem(answer, 401, "Unauthorized", detail) == {}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import OTHER_MERCHANT, SHOP, URL
+from tests.gateway.subscription_calls import OTHER_MERCHANT, SHOP, URL, read_refusal
 from tests.serving import Served
 from tests.subscriptions_svc.shop import UNKNOWN, set_status, solicit
 
@@ -32,9 +32,8 @@ def test_what_the_state_does_not_allow_is_invalid(
 ) -> None:
     made = solicit(subscriptions, body)
     answer = http.post(f"{URL}/{made.id}/send_email", headers=SHOP)
-    assert (answer.status_code, answer.get_json()) == (
-        422,
-        build_invalid("Email not allowed for subscription in current status"),
+    assert read_refusal(answer, 422) == build_invalid(
+        "Email not allowed for subscription in current status"
     )
 
 
@@ -44,7 +43,7 @@ def test_when_the_attempts_are_used_up_it_is_invalid(
     made = solicit(subscriptions, body)
     url = f"{URL}/{made.id}/send_sms"
     assert [http.post(url, headers=SHOP).status_code for _ in range(4)] == [202, 202, 202, 422]
-    assert http.post(url, headers=SHOP).get_json() == build_invalid(
+    assert read_refusal(http.post(url, headers=SHOP), 422) == build_invalid(
         "SMS not allowed: 3 messages with this link are the most."
     )
 
@@ -65,12 +64,9 @@ def test_callers_without_permission_are_refused(
     unauthorized = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
     for headers in ({}, OTHER_MERCHANT):
         answer = http.post(f"{URL}/{made.id}/{action}", headers=headers)
-        assert (answer.status_code, answer.get_json()) == (401, unauthorized)
+        assert read_refusal(answer, 401) == unauthorized
     answer = http.post(f"{URL}/{UNKNOWN}/{action}", headers=SHOP)
-    assert (answer.status_code, answer.get_json()) == (
-        422,
-        build_invalid("There is no such subscription."),
-    )
+    assert read_refusal(answer, 422) == build_invalid("There is no such subscription.")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, STAFF, URL, read_refusal, read_violations, send
+from tests.gateway.subscription_calls import (
+    SHOP,
+    STAFF,
+    UNAUTHORIZED_DETAILS,
+    URL,
+    read_refusal,
+    read_violations,
+    send,
+)
 from tests.serving import Served, build_basic
 from tests.subscriptions_svc.shop import OTHER_STORE, UNKNOWN, confirm, set_status, solicit
 
@@ -102,6 +110,30 @@ def test_another_merchant_is_unauthorized(
         send(http, "{", item, method="PATCH"),
     ]
     assert [read_refusal(answer, 401) for answer in answers] == [UNAUTHORIZED] * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({}, UNAUTHORIZED_DETAILS[0]),
+        ({"Authorization": "Basic"}, UNAUTHORIZED_DETAILS[1]),
+        ({"Authorization": "demo-merchant"}, UNAUTHORIZED_DETAILS[1]),
+        ({"Authorization": build_basic("demo-merchant", "wrong")}, UNAUTHORIZED_DETAILS[2]),
+        ({"Authorization": build_basic("nobody")}, UNAUTHORIZED_DETAILS[2]),
+        (STAFF, UNAUTHORIZED_DETAILS[3]),
+    ],
+)
+def test_what_is_unauthorized_is_explained_beside_the_stated_words(
+    http: FlaskClient, headers: dict[str, str], detail: str
+) -> None:
+    answer = http.get(URL, headers=headers)
+    assert (answer.status_code, answer.get_json()) == (
+        401,
+        {
+            "errors": [{"code": "unauthorized", "title": "Unauthorized", "detail": detail}],
+            "request_id": answer.headers["X-Request-Id"],
+        },
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,161 @@
+"""OAuth 2 at the token route: the client credentials grant as its libraries send it (RFC 6749).
+
+The credentials are in the body or in HTTP Basic. A form is answered in the form of
+the RFC, failures included; JSON without a `grant_type` is answered with the token alone.
+"""
+
+import json
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from flask import Response, g, request
+
+from chassis.errors import Failure, Fault, Invalid, Unauthenticated
+from chassis.messages.reader import Reader
+from chassis.messages.writer import Writer
+from chassis.status import Code
+from gateway import backends
+from gateway.backends import attempt, call
+from gateway.bodies import check_type, is_form
+from gateway.problems import BASIC_CHALLENGE, Dialect, Problem
+from gateway.requests import answer, parse
+from protos.orders_pb2 import CreateTokenRequest, Token
+
+CLIENT_CREDENTIALS = "client_credentials"
+EXPIRES_IN_SECONDS = 24 * 60 * 60  # the life of a token; a test compares it with the service's
+MAX_FORM_FIELDS = 100
+MAX_JSON_BYTES = 16 * 1024  # of a body in which a grant_type is looked for
+UNSUPPORTED_GRANT_TYPE = "UNSUPPORTED_GRANT_TYPE"
+ERRORS = {
+    "UNAUTHENTICATED": "invalid_client",
+    "FORBIDDEN": "unauthorized_client",
+    UNSUPPORTED_GRANT_TYPE: "unsupported_grant_type",
+}
+CREATE_TOKEN = Reader(CreateTokenRequest)
+TOKEN = Writer(Token)
+
+
+def write_error(problem: Problem) -> dict[str, Any]:
+    """Return the problem as RFC 6749 section 5.2 has it, with the request's id."""
+    default = "invalid_request" if problem.status < 500 else "server_error"
+    description = problem.detail
+    if problem.faults:
+        first = problem.faults[0]
+        description = f"{first.path}: {first.message}" if first.path else first.message
+    return {
+        "error": ERRORS.get(problem.reason, default),
+        "error_description": description,
+        "request_id": g.request_id,
+    }
+
+
+# Of the requests that come as a form; those in JSON are answered in the API's own dialect.
+DIALECT = Dialect(
+    "/v1/oauth/token", write_error, BASIC_CHALLENGE, status={Code.PERMISSION_DENIED: 400}
+)
+
+
+def answer_token_request(body: bytes) -> Response:
+    """Return a token for the credentials in a form, in JSON or in HTTP Basic."""
+    if is_form(body):
+        g.dialect = DIALECT
+        grant = read_form(body)
+        return answer_token(create_token(grant), by_grant=True)
+    check_type(body)
+    rest, grant_type = take_grant_type(body)
+    if grant_type is None:
+        return answer_token(call(backends.orders().CreateToken, parse(CREATE_TOKEN, body)))
+    if grant_type != CLIENT_CREDENTIALS:
+        fault = Fault("grant_type", f"Must be {CLIENT_CREDENTIALS}.")
+        raise Invalid("The grant type is not supported.", faults=[fault])
+    return answer_token(create_token(parse(CREATE_TOKEN, rest)), by_grant=True)
+
+
+def read_form(body: bytes) -> CreateTokenRequest:
+    """Return the credentials in a form; unknown fields and a scope are ignored."""
+    try:
+        pairs = parse_qsl(body.decode(), errors="strict", max_num_fields=MAX_FORM_FIELDS)
+    except ValueError:
+        raise Invalid("The body is not a form in UTF-8.") from None
+    sent = dict(pairs)
+    if len(sent) < len(pairs):
+        raise Invalid("A parameter is given more than once.")
+    if "grant_type" not in sent:
+        raise Invalid(f"Send grant_type={CLIENT_CREDENTIALS}.")
+    if sent["grant_type"] != CLIENT_CREDENTIALS:
+        raise Invalid(
+            f"The only grant_type here is {CLIENT_CREDENTIALS}.", reason=UNSUPPORTED_GRANT_TYPE
+        )
+    return CreateTokenRequest(**{name: sent.get(name, "") for name in CREATE_TOKEN.shape})
+
+
+def take_grant_type(body: bytes) -> tuple[bytes, Any]:
+    """Return a JSON body without `grant_type` and `scope`, and the grant type, if it has one."""
+    try:
+        pairs = json.loads(body, object_pairs_hook=tuple) if len(body) <= MAX_JSON_BYTES else ()
+    except (ValueError, RecursionError):
+        return body, None
+    sent = dict(pairs) if isinstance(pairs, tuple) else {}
+    if "grant_type" not in sent or len(sent) < len(pairs):
+        return body, None
+    grant_type = sent.pop("grant_type")
+    sent.pop("scope", None)
+    return json.dumps({name: _restore(value) for name, value in sent.items()}).encode(), grant_type
+
+
+def create_token(grant: CreateTokenRequest) -> Token:
+    """Return a token for the credentials of the body, or else of HTTP Basic."""
+    first, *others = _find_credentials(grant)
+    rpc = backends.orders().CreateToken
+    for each in others:
+        created = attempt(rpc, each, Code.UNAUTHENTICATED)
+        if not isinstance(created, Failure):
+            return created
+    return call(rpc, first)
+
+
+def answer_token(token: Token, *, by_grant: bool = False) -> Response:
+    """Return the token; by a grant with the members of RFC 6749 section 5.1."""
+    response = answer(200, TOKEN, token)
+    if by_grant:
+        members: dict[str, Any] = {
+            "token": token.token,
+            "access_token": token.token,
+            "token_type": "Bearer",
+        }
+        if not g.get("replayed"):  # the same token again has less time left
+            members["expires_in"] = EXPIRES_IN_SECONDS
+        response.set_data(json.dumps(members))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _find_credentials(grant: CreateTokenRequest) -> list[CreateTokenRequest]:
+    """Return the credentials as sent and, of HTTP Basic, as they may have been encoded.
+
+    RFC 6749 section 2.3.1 encodes name and secret before they are packed; many libraries do not.
+    """
+    header, basic = request.headers.get("Authorization"), request.authorization
+    if grant.client_secret:
+        return [grant]
+    if header is None:
+        raise Unauthenticated(
+            "Send client_id and client_secret, in the body or as Authorization: Basic."
+        )
+    if basic is None or basic.type != "basic" or basic.username is None:
+        raise Unauthenticated(
+            "The Authorization header does not have the form Basic <name:secret in base64>."
+        )
+    name, secret = basic.username, basic.password or ""
+    if grant.client_id not in ("", name, unquote_plus(name)):
+        raise Invalid("client_id is not the name in the Authorization header.")
+    found = [CreateTokenRequest(client_id=name, client_secret=secret)]
+    decoded = unquote_plus(name), unquote_plus(secret)
+    if decoded != (name, secret):
+        found.append(CreateTokenRequest(client_id=decoded[0], client_secret=decoded[1]))
+    return found
+
+
+def _restore(value: Any) -> Any:
+    """Return an object for the pairs of one."""
+    return dict(value) if isinstance(value, tuple) else value

@@ -1,0 +1,134 @@
+"""What exists, for requests to what does not: the right path, the methods of a path, the paths."""
+
+import re
+from difflib import SequenceMatcher
+
+from flask import Flask, current_app, g, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.routing import Rule
+
+from gateway.callers import SERVICES
+from gateway.problems import Dialect, find_dialect
+
+JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json")
+MAX_PATH_LENGTH = 200  # of a path that is compared with others
+LIKENESS = 0.7  # from 0 to 1, of a segment that may be meant
+PLAIN_PATH = re.compile(r"[\w./:~-]+", re.ASCII)
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+UNSHOWN_METHODS = {"HEAD", "OPTIONS"}
+
+
+def register(app: Flask) -> None:
+    """Make the application answer an API call that lacks its prefix in that API's form."""
+
+    @app.before_request
+    def refuse_missing_prefix() -> None:
+        if request.blueprint in SERVICES or not _is_api_call():
+            return
+        if found := _find_prefix(request.path):
+            g.dialect = found
+            raise NotFound(f"There is no such path; did you mean {found.prefix}{request.path}?")
+
+
+def describe_http_exception(error: HTTPException) -> str:
+    """Return what to say of an HTTP error: of a path or a method that does not exist, what does."""
+    if isinstance(error, MethodNotAllowed) and request.routing_exception is error:
+        methods = sorted(set(error.valid_methods or ()) - UNSHOWN_METHODS)
+        return f"This method is not allowed; the path takes {_join(methods)}."
+    if isinstance(error, NotFound) and request.routing_exception is error:
+        return _describe_path()
+    return error.description or ""
+
+
+def _describe_path() -> str:
+    dialect = find_dialect()
+    right = _straighten(request.path)
+    if right is None:
+        right = _find_alike(request.path)
+    question = f" Did you mean {right}?" if right else ""
+    if dialect.prefix:
+        return f"There is no such path.{question} There are {_join(_list_paths(dialect.prefix))}."
+    return f"There is no such path.{question} {_list_prefixes()}"
+
+
+def _list_prefixes() -> str:
+    dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
+    return f"The APIs are below {_join([each.prefix for each in dialects])}."
+
+
+def _straighten(path: str) -> str | None:
+    """Return the path without doubled slashes and one at the end, if that is a route."""
+    straight = re.sub("/{2,}", "/", path).rstrip("/")
+    if straight in ("", path) or not PLAIN_PATH.fullmatch(straight):
+        return None
+    return straight if _is_route(straight) else None
+
+
+def _find_prefix(path: str) -> Dialect | None:
+    """Return the API that has this path below its prefix."""
+    dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
+    if not PLAIN_PATH.fullmatch(path) or any(path.startswith(each.prefix) for each in dialects):
+        return None
+    return next((each for each in dialects if _takes(each.prefix + path, request.method)), None)
+
+
+def _is_route(path: str) -> bool:
+    return bool(current_app.url_map.bind("").allowed_methods(path))
+
+
+def _takes(path: str, method: str) -> bool:
+    return method in current_app.url_map.bind("").allowed_methods(path)
+
+
+def _find_alike(path: str) -> str | None:
+    """Return the path in the contract that is most like this one, if one is."""
+    if len(path) > MAX_PATH_LENGTH:
+        return None
+    segments = path.lower().split("/")
+    likeness, best = max(
+        (_compare(rule.rule.split("/"), segments), _write(rule)) for rule in _list_api_rules("/")
+    )
+    return best if likeness else None
+
+
+def _compare(rule: list[str], segments: list[str]) -> float:
+    """Return the likeness of a path to a rule, from 0 to 1; 0 where one segment is not alike."""
+    if len(rule) != len(segments):
+        return 0
+    ratios = [
+        1.0 if each == segment else SequenceMatcher(None, each, segment).ratio()
+        for each, segment in zip(rule, segments, strict=True)
+        if not each.startswith("<")
+    ]
+    return sum(ratios) / len(ratios) if min(ratios) >= LIKENESS else 0
+
+
+def _list_api_rules(prefix: str) -> list[Rule]:
+    dialects: tuple[Dialect, ...] = current_app.extensions["dialects"]
+    below = tuple(f"{each.prefix}/" for each in dialects)
+    return [
+        rule
+        for rule in current_app.url_map.iter_rules()
+        if rule.rule.startswith(below) and rule.rule.startswith(prefix)
+    ]
+
+
+def _list_paths(prefix: str) -> list[str]:
+    return sorted({_write(rule) for rule in _list_api_rules(f"{prefix}/")})
+
+
+def _write(rule: Rule) -> str:
+    return PARAMETER.sub(r":\1", rule.rule)
+
+
+def _is_api_call() -> bool:
+    """Return whether a program sent this; browsers may have a proxy's credentials."""
+    if JSON_TYPE.fullmatch(request.mimetype):
+        return True
+    offered = ("application/json", "text/html")
+    wanted = request.accept_mimetypes.best_match(offered, "application/json")
+    return "Authorization" in request.headers and wanted == "application/json"
+
+
+def _join(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
