@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,13 +26,13 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.context import current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, driver_connection
-from chassis.store.postgres import LOCK_WAIT_SECONDS, begin, create_postgres_engine, driver
+from chassis.store.limits import LOCK_WAIT_SECONDS
 from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
 
 MAX_CONNECTIONS = 16  # more than the threads of a server
@@ -86,11 +85,13 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
-        self.engine = (
-            create_sqlite_engine(self.url, **options)
-            if self.is_sqlite
-            else create_postgres_engine(self.url, prepare=prepare, **options)
-        )
+        if self.is_sqlite:
+            self.engine = create_sqlite_engine(self.url, **options)
+        else:
+            # psycopg takes 10 MB, and only a process on PostgreSQL needs it.
+            from chassis.store.postgres import create_postgres_engine
+
+            self.engine = create_postgres_engine(self.url, prepare=prepare, **options)
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
 
@@ -134,12 +135,12 @@ class Database:
                     yield tx
             else:
                 with self.engine.begin() as tx:
-                    connection = driver(tx)
+                    connection = driver_connection(tx)
                     # A lone statement could succeed after the deadline, having waited for a lock:
                     # the session's lock timeout bounds that wait.
                     alone = single and connection.is_settled
                     if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
-                        begin(connection, call.seconds_left())
+                        connection.begin(call.seconds_left())
                         yield tx
                         call.ensure_awaited()
                     else:
@@ -236,7 +237,7 @@ def _refusal(error: DBAPIError) -> Refusal | None:
     state = getattr(error.orig, "sqlstate", None) or ""
     if state in ("55P03", "40001", "40P01"):
         return Busy("Another request holds this; try again.")
-    unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
+    unreachable = isinstance(error, OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")
     return None

@@ -9,7 +9,6 @@ from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
@@ -63,13 +62,6 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
     """Render our types as SQLAlchemy's: migrations must not depend on the code."""
     is_ours = kind == "type" and isinstance(item, Instant)
     return "sa.DateTime(timezone=True)" if is_ours else False
-
-
-def is_current(database: Database, folder: Path) -> bool:
-    """Whether the store is at the newest version."""
-    with database.read() as tx:
-        heads = set(MigrationContext.configure(tx).get_current_heads())
-    return heads == set(ScriptDirectory.from_config(alembic_config(folder)).get_heads())
 
 
 def schema_differences(database: Database, metadata: MetaData) -> list[object]:

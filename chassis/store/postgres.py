@@ -18,9 +18,9 @@ from psycopg.abc import PQGen
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from chassis.context import current_call
+from chassis.store.limits import LOCK_WAIT_SECONDS
 
 Result = TypeVar("Result")
-LOCK_WAIT_SECONDS = 5
 STATEMENT_SECONDS = 20
 CONNECT_SECONDS = 5  # a host that never answers would hold a thread for minutes
 POOL_WAIT_SECONDS = 5
@@ -57,6 +57,17 @@ class BoundedConnection(psycopg.Connection[Any]):
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from None
 
+    def begin(self, seconds: float) -> None:
+        """Begin a transaction whose statements end within `seconds`, in one round trip."""
+        statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
+        lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
+        self.execute(
+            sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
+                lock_ms, statement_ms
+            ),
+            prepare=False,
+        )
+
 
 def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine:
     """Return an engine in autocommit; with `prepare` off it runs behind PgBouncer's pools."""
@@ -76,18 +87,6 @@ def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine
         return connection
 
     return engine
-
-
-def begin(connection: BoundedConnection, seconds: float) -> None:
-    """Begin a transaction whose statements end within `seconds`, in one round trip."""
-    statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
-    lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
-    connection.execute(
-        sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
-            lock_ms, statement_ms
-        ),
-        prepare=False,
-    )
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import is_current, schema_differences
+from chassis.store.migrations import schema_differences
+from chassis.store.versions import is_current
 from tests.serving import SERVICES, definition
 
 

@@ -1,9 +1,8 @@
-"""The supervisor of `make run`: what dies starts again, and nothing outlives it."""
+"""The supervisor: what dies starts again, and nothing outlives it."""
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.supervisor import MAX_RESTARTS, Supervisor, find_busy_address, read_procfile
+from chassis.supervisor import MAX_RESTARTS, Supervisor
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +72,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = f"echo $$ >> {pids}; sleep 60 & echo $! >> {pids}; wait"
     script = (
-        "import os, sys; from demo.supervisor import Supervisor;"
+        "import os, sys; from chassis.supervisor import Supervisor;"
         "Supervisor({'one': sys.argv[1], 'two': sys.argv[1]}, os.environ).run()"
     )
     process = subprocess.Popen([sys.executable, "-c", script, command], cwd=ROOT)
@@ -83,34 +82,6 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     wait_for(lambda: not any(map(is_alive, children)))
-
-
-def test_a_busy_address_is_found_by_its_variable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        assert find_busy_address({"FREE": "127.0.0.1:0", "ORDERS_LISTEN": address}) == (
-            "ORDERS_LISTEN"
-        )
-    assert find_busy_address({"ORDERS_LISTEN": address}) is None
-
-
-def test_nothing_is_touched_where_a_port_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        done = subprocess.run(
-            [sys.executable, "-m", "demo"],
-            cwd=ROOT,
-            env={**os.environ, "DATA_DIR": str(tmp_path / "data"), "SESSIONS_LISTEN": address},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"{address} is in use. Set SESSIONS_LISTEN to another address, or stop what listens there."
-        " Nothing was started or changed.\n"
-    )
-    assert not (tmp_path / "data").exists()
 
 
 def test_a_stop_drains(tmp_path: Path) -> None:
@@ -126,6 +97,8 @@ def test_a_stop_drains(tmp_path: Path) -> None:
     assert supervisor.keeper.poll() == -signal.SIGKILL
 
 
-def test_the_procfile_names_four_processes() -> None:
-    commands = read_procfile(ROOT / "Procfile")
-    assert set(commands) == {"sessions", "orders", "subscriptions", "gateway"}
+def test_a_process_that_refuses_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run({"refusing": f"exit {os.EX_CONFIG}"}) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("refusing started") == 1
+    assert "refusing cannot run like this: stopping everything." in printed
