@@ -4,7 +4,7 @@ Each worker serves on an address of its own, over which a client balances, and o
 (SO_REUSEPORT), where the kernel picks a worker for each connection: two connections often land on
 the same one. Workers are started anew when they die, as programs of their own: gRPC does not
 survive a fork. Their parent loads neither gRPC nor the store. It holds the port, so that no other
-copy can join it, and the data folder, so that none takes over the sockets.
+copy can join it, and the folder of sockets, so that none takes those over.
 """
 
 import os
@@ -87,16 +87,17 @@ def _command(module: str, own_address: str, dispatcher: bool) -> str:
 
 @contextmanager
 def _hold(run: Invocation, listen: str, addresses: Sequence[str]) -> Iterator[str]:
-    """Hold the data folder and every port; yields the shared address."""
+    """Hold every port, and the folder of sockets; yields the shared address."""
     with ExitStack() as held:
-        try:
-            held.enter_context(hold_file(run.data_dir / f"{run.name}.workers", HOLD_SECONDS))
-        except BlockingIOError:
-            raise click.ClickException(
-                f"Another copy has its workers' sockets in {run.data_dir}:"
-                " stop it, or set DATA_DIR to another folder."
-            ) from None
         ports = [address for address in addresses if not address.startswith(UNIX)]
+        if len(ports) < len(addresses):
+            try:
+                held.enter_context(hold_file(run.data_dir / f"{run.name}.workers", HOLD_SECONDS))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another copy has its workers' sockets in {run.data_dir}:"
+                    " stop it, or set DATA_DIR to another folder."
+                ) from None
         try:
             shared, *_ = [
                 held.enter_context(hold_port(each, HOLD_SECONDS)) for each in [listen, *ports]
