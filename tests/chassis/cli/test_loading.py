@@ -17,6 +17,7 @@ RARE = {
     "mako",
     "psycopg",
     "smtplib",
+    "stdnum",
     "urllib3",
     "werkzeug",
 }
