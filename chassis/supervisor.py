@@ -53,7 +53,7 @@ class Supervisor:
         say: Callable[[str], object] = print_line,
         warn: Callable[[str], object] = print_line,
     ) -> None:
-        """`warn` tells of a process that ended by itself, `say` of every other start and end."""
+        """`warn` reports a process that ended by itself, `say` every other start and end."""
         self.say, self.warn = say, warn
         self.children = [Child(name, command) for name, command in commands.items()]
         self.environment = dict(environment)
