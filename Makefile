@@ -9,7 +9,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test browser bench stubs fmt pins
+.PHONY: help run demo-reset test debian bench stubs fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ run: .venv/run ## start the gateway and the services with demo data
 demo-reset: .venv/run ## set the demo data back
 	@exec $(PY) -m demo reset
 
-test: .venv/dev browser ## run everything that must hold before a change lands
+test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy --strict
@@ -30,14 +30,17 @@ test: .venv/dev browser ## run everything that must hold before a change lands
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
-# The tests of the pages want a Chromium; where root may install one, it is Debian's.
-browser:
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && apt-get install -qq --no-install-recommends \
-				chromium fonts-dejavu-core >/dev/null; \
-		else echo "Install Chromium for the tests of the pages: apt-get install chromium" >&2; \
-			exit 1; fi
+# What the tests use of Debian's: a Chromium for the pages, PgBouncer before PostgreSQL.
+debian:
+	@missing=""; \
+	command -v chromium chromium-browser google-chrome >/dev/null || \
+		missing="$$missing chromium fonts-dejavu-core"; \
+	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq \
+			--no-install-recommends $$missing >/dev/null; \
+	else echo "The tests need these packages: apt-get install$$missing" >&2; exit 1; fi
 
 # About ten minutes; BENCH=--quick for one, BENCH=everything for ramps, sizes and soaks too (45),
 # BENCH=--help for what else there is.

@@ -13,6 +13,7 @@ import click
 from bench.experiments import (
     catalogs,
     contenders,
+    null_rpc,
     replicas,
     scale,
     single,
@@ -25,22 +26,28 @@ from bench.report.tables import build_table
 
 BOTH = "both"
 SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
-QUICK = {"rounds": 1, "seconds": 1.0}
+QUICK_PLAN = {"rounds": 1, "seconds": 1.0}
 
 
 @click.group(invoke_without_command=True, help=__doc__)
 @click.option("--engine", type=click.Choice([*contenders.ENGINES, BOTH]), default=BOTH)
 @click.option("--rounds", type=click.IntRange(1), default=Plan.rounds, show_default=True)
-@click.option("--seconds", type=float, default=Plan.seconds, show_default=True, help="Of a round.")
+@click.option(
+    "--seconds", type=float, default=Plan.seconds, show_default=True, help="Duration of a round."
+)
 @click.option("--connections", type=int, default=Plan.connections, show_default=True)
 @click.option(
-    "--rate", type=float, default=Plan.rate, show_default=True, help="Of the open loop, requests/s."
+    "--rate",
+    type=float,
+    default=Plan.rate,
+    show_default=True,
+    help="Rate of the open loop, requests/s.",
 )
 @click.option(
     "--contender", "names", type=click.Choice(list(contenders.PRODUCTS)), multiple=True,
     help="Measure only this one; may be repeated. Default: all.",
 )  # fmt: skip
-@click.option("--quick", is_flag=True, help="One short round: whether it runs, not how fast.")
+@click.option("--quick", is_flag=True, help="One short round, to see whether it runs at all.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default="data/bench.html",
     show_default=True, help="Where the HTML page goes.",
@@ -54,7 +61,7 @@ def cli(
     if context.invoked_subcommand is not None:
         return
     if quick:
-        plan |= QUICK
+        plan |= QUICK_PLAN
     engines = contenders.ENGINES if engine == BOTH else (engine,)
     outcome = compare(Plan(engines, **plan, contenders=names or tuple(contenders.PRODUCTS)))
     click.echo(build_table(outcome))
@@ -82,6 +89,7 @@ PARTS: tuple[list[str], ...] = (
     *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
+    ["null-rpc"],
 )
 
 
@@ -106,7 +114,7 @@ def _run_part(words: list[str]) -> int:
             raise
 
 
-for module in (single, scale, replicas, catalogs, subscriptions_scale, translate):
+for module in (single, scale, replicas, catalogs, subscriptions_scale, translate, null_rpc):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -11,8 +11,8 @@ from chassis.telemetry import describe, log
 class BackgroundLoop:
     """Repeats `work` every `seconds`, and at once while it returns something true.
 
-    `wakeup`, when given, ends the wait early. An error ends one round only: it is logged, and
-    the next round may do better. Usable as a context manager.
+    `wakeup`, if given, ends the wait early. An error ends only its own round: it is logged, and
+    the next round runs as usual. Usable as a context manager.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class BackgroundLoop:
 
     @property
     def is_stopping(self) -> bool:
-        """Whether `stop` was called: long work may ask, and end early."""
+        """Whether `stop` was called; long work can check this and end early."""
         return self._stopped.is_set()
 
     def start(self) -> None:
@@ -39,7 +39,7 @@ class BackgroundLoop:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the round at work, and start no other."""
+        """Let the running round finish, and start no other."""
         self._stopped.set()
         self.wakeup.set()
         self._thread.join()
@@ -59,7 +59,7 @@ class BackgroundLoop:
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.wakeup.clear()
-            # A stop between the two lines above is seen here, not after a whole wait.
+            # A stop between the two lines above is noticed here, not after a full wait.
             if not self._round() and not self._stopped.is_set():
                 self.wakeup.wait(self.seconds)
 

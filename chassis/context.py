@@ -26,7 +26,7 @@ class Account:
 
 
 class CallContext(Protocol):
-    """What a call asks of its gRPC context."""
+    """The part of a gRPC context that a call uses."""
 
     def time_remaining(self) -> float | None: ...
 
@@ -48,8 +48,8 @@ class Call:
     replayed: bool = False
     started: float = field(default_factory=time.monotonic)
 
-    def seconds_left(self) -> float:
-        """The seconds that the caller still waits, at most `LONGEST`."""
+    def get_seconds_left(self) -> float:
+        """Return the seconds that the caller still waits, at most `MAX_CALL_SECONDS`."""
         asked = self.context.time_remaining() if self.context else None
         ours = self.started + MAX_CALL_SECONDS - time.monotonic()
         return ours if asked is None else min(asked, ours)
@@ -58,14 +58,14 @@ class Call:
         """Raise TooLate if the caller has given up: then nothing may be written."""
         if self.context is None:
             return
-        if not self.context.is_active() or self.seconds_left() <= 0:
+        if not self.context.is_active() or self.get_seconds_left() <= 0:
             raise TooLate("The deadline has passed; nothing was done.")
 
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def current_call() -> Call:
+def get_current_call() -> Call:
     """The call that this thread serves; outside of one, a call without a caller."""
     return _current.get() or Call("", "", {})
 
@@ -80,9 +80,9 @@ def end_call() -> None:
     _current.set(None)
 
 
-def caller() -> Account:
+def get_caller() -> Account:
     """The account of the call that this thread serves."""
-    account = current_call().account
+    account = get_current_call().account
     if account is None:
         raise LookupError("this RPC has no caller")
     return account
@@ -93,7 +93,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_request_id() -> str:
+def generate_request_id() -> str:
     """A random id for a request that has no valid one."""
     return secrets.token_hex(16)
 

@@ -14,7 +14,7 @@ ENGLISH = "en"
 LANGUAGES = ("es", ENGLISH, "pt", "de", "it", "fr")
 
 
-def language_of(locale: str) -> str:
+def find_language(locale: str) -> str:
     """The language of a locale such as `es-ES`; English if it has no catalog."""
     language = locale.replace("_", "-").split("-")[0].lower()
     return language if language in LANGUAGES else ENGLISH
@@ -25,7 +25,7 @@ def choose_language(accepted: list[str], otherwise: str) -> str:
     from babel import negotiate_locale
 
     wanted = [locale.replace("-", "_") for locale in accepted]
-    return negotiate_locale(wanted, LANGUAGES, sep="_") or language_of(otherwise)
+    return negotiate_locale(wanted, LANGUAGES, sep="_") or find_language(otherwise)
 
 
 class Languages:
@@ -33,13 +33,13 @@ class Languages:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._read = lru_cache(maxsize=None)(self._catalog)
+        self._read = lru_cache(maxsize=None)(self._load_catalog)
 
-    def of(self, locale: str) -> NullTranslations:
+    def get_texts(self, locale: str) -> NullTranslations:
         """The texts in the language of a locale."""
-        return self._read(language_of(locale))
+        return self._read(find_language(locale))
 
-    def _catalog(self, language: str) -> NullTranslations:
+    def _load_catalog(self, language: str) -> NullTranslations:
         if language == ENGLISH:
             return NullTranslations()
         from babel.messages.mofile import write_mo

@@ -108,7 +108,7 @@ class LogWriter:
             self._lines.put(line)
 
     def close(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Write what waits, for at most `seconds`."""
+        """Write the waiting lines, for at most `seconds`."""
         self._lines.put(None)
         if self._is_done.acquire(timeout=seconds):
             self._is_done.release()

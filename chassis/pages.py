@@ -12,7 +12,7 @@ class PageMeta(TypedDict):
     total_pages: int
 
 
-def page_meta(page: int, per_page: int, total_count: int) -> PageMeta:
+def build_page_meta(page: int, per_page: int, total_count: int) -> PageMeta:
     """The metadata of a page, counted from 1."""
     return PageMeta(
         page=page,
@@ -22,6 +22,6 @@ def page_meta(page: int, per_page: int, total_count: int) -> PageMeta:
     )
 
 
-def page_offset(page: int, per_page: int) -> int:
+def compute_page_offset(page: int, per_page: int) -> int:
     """How many rows stand before a page, counted from 1."""
     return (page - 1) * per_page

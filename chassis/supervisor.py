@@ -11,6 +11,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -23,8 +24,9 @@ KEEPER = 'trap "" TERM INT HUP; read -r _; kill -s TERM 0; sleep 15; kill -s KIL
 
 
 def print_line(text: str) -> None:
-    """Print a line at once."""
-    print(text, flush=True)
+    """Print a line at once, if anybody reads: the terminal may be gone."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 @dataclass
@@ -58,9 +60,8 @@ class Supervisor:
         self.children = [Child(name, command) for name, command in commands.items()]
         self.environment = dict(environment)
         self.stop = threading.Event()
-        self.keeper = subprocess.Popen(
-            ["sh", "-c", KEEPER], stdin=subprocess.PIPE, process_group=0, env=self.environment
-        )
+        self.keeper = self._start_keeper(0)
+        self.group = self.keeper.pid
 
     def run(self) -> int:
         """Return 0 after a stop, 1 after a process that would not stay up."""
@@ -68,6 +69,9 @@ class Supervisor:
             self._start(child)
         try:
             while not self.stop.wait(POLL_SECONDS):
+                if self.keeper.poll() is not None:
+                    self.keeper.communicate()
+                    self.keeper = self._start_keeper(self.group)
                 for child in self.children:
                     if not self._revive(child):
                         return 1
@@ -75,12 +79,18 @@ class Supervisor:
         finally:
             self._end()
 
+    def _start_keeper(self, group: int) -> subprocess.Popen[bytes]:
+        """Start what ends the group with this process; in a new group for 0."""
+        return subprocess.Popen(
+            ["sh", "-c", KEEPER], stdin=subprocess.PIPE, process_group=group, env=self.environment
+        )
+
     def _start(self, child: Child) -> None:
         child.process = subprocess.Popen(
             ["sh", "-c", child.command],
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            process_group=self.keeper.pid,
+            process_group=self.group,
         )
         self.say(f"{child.name} started (pid={child.process.pid})")
 
@@ -119,5 +129,5 @@ class Supervisor:
                 self.warn(f"{child.name} did not drain within {DRAIN_SECONDS:g} s: killed")
                 continue
             self.say(f"{child.name} stopped (rc={code})")
-        os.killpg(self.keeper.pid, signal.SIGKILL)  # the keeper, and what is left
+        os.killpg(self.group, signal.SIGKILL)  # the keeper, and what is left
         self.keeper.communicate()

@@ -24,7 +24,7 @@ LOG_FIELDS = frozenset(
     "rpc method route status code reason replayed ms error where database_error count "
     "event_id type attempt outcome".split()
 )
-# What the terminal shows in words, beside warnings and errors, where lines go into files.
+# Shown in words on the terminal, besides warnings and errors, when lines go into files.
 SHOWN_EVENTS = frozenset({"listening", "dispatching", "stopped"})
 
 _bound: structlog.typing.FilteringBoundLogger | None = None
@@ -63,8 +63,8 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
 
     def write(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
         if terminal and (level != "info" or event.get("event") in SHOWN_EVENTS):
-            terminal.write(_in_words(service, level, event))
-        return _as_json(service, level, event)
+            terminal.write(_format_words(service, level, event))
+        return _format_json(service, level, event)
 
     structlog.configure(
         processors=[write],
@@ -86,7 +86,7 @@ def _fill_standard_descriptors() -> None:
 
 def _open(sink: Sink, service: str) -> LogWriter:
     def describe_loss(count: int) -> str:
-        return _as_json(service, "warning", {"event": "log lines dropped", "count": count})
+        return _format_json(service, "warning", {"event": "log lines dropped", "count": count})
 
     writer = LogWriter(sink, describe_loss)
     _writers.append(writer)
@@ -102,7 +102,7 @@ def flush() -> None:
 atexit.register(flush)
 
 
-def lost_lines() -> int:
+def count_lost_lines() -> int:
     """Return how many lines this process could not write."""
     return sum(writer.dropped + writer.failed for writer in _writers)
 
@@ -127,13 +127,13 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"error": type(error).__qualname__, "where": " < ".join(reversed(places[-6:]))}
 
 
-def _as_json(service: str, level: str, event: structlog.typing.EventDict) -> str:
+def _format_json(service: str, level: str, event: structlog.typing.EventDict) -> str:
     kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
     line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
     return msgspec.json.encode(line).decode()
 
 
-def _in_words(service: str, level: str, event: structlog.typing.EventDict) -> str:
+def _format_words(service: str, level: str, event: structlog.typing.EventDict) -> str:
     fields = [
         f"{name}={value}"
         for name, value in event.items()

@@ -17,8 +17,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class Rules:
     """One schema, instantiated once, for messages of one type.
 
-    Control characters are refused in every text. In the texts at the paths in
-    `raw` only NUL is, which PostgreSQL cannot store.
+    Control characters are refused in every text but those at the paths in `raw`, which are
+    stored within a JSON document only.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ def find_control_characters(
 ) -> Iterator[Fault]:
     """Yield a fault for each text with a control character other than tab, LF and CR."""
     if isinstance(value, str):
-        if _CONTROL.search(value) and (path not in raw or "\0" in value):
+        if path not in raw and _CONTROL.search(value):
             yield Fault(path, "Control characters are not allowed.")
     elif isinstance(value, dict):
         for name, each in value.items():

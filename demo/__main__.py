@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from importlib import import_module
+from math import inf
 from pathlib import Path
 
 from chassis.cli.service import Service
@@ -56,7 +57,7 @@ A contact-lens subscription:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until Ctrl-C; returns the exit code. `reset` loads the demo data anew and ends."""
+    """Run until Ctrl-C; returns the exit code. `reset` reloads the demo data and ends."""
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
@@ -113,21 +114,26 @@ def prepare(name: str, url: str, *, reset: bool = False) -> None:
     database.close()
 
 
+def is_ready(bound: str) -> bool:
+    """Whether the gateway there and all services behind it are ready."""
+    try:
+        with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
+            return True
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
 def welcome(bound: str, url: str) -> None:
     """Wait until everything is ready, then print how to call it."""
-    end = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < end:
-        try:
-            with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
-                break
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.3)
-    else:
-        print(
-            f"Not ready after {STARTUP_SECONDS} s; {bound}/readyz lists what fails.",
-            file=sys.stderr,
-        )
-        return
+    late = time.monotonic() + STARTUP_SECONDS
+    while not is_ready(bound):
+        if time.monotonic() > late:
+            late = inf
+            print(
+                f"Not ready after {STARTUP_SECONDS} s; {bound}/readyz lists what fails.",
+                file=sys.stderr,
+            )
+        time.sleep(0.3)
     time.sleep(SETTLE_SECONDS)
     print(WELCOME.format(url=url), flush=True)
 

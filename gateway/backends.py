@@ -1,9 +1,9 @@
-"""The services behind the gateway: one channel with a bulkhead and a breaker to each.
+"""The services behind the gateway, each with a channel, a bulkhead and a breaker.
 
-At most `MAX_WAITING_CALLS` calls of a worker wait for one service, so that a slow one takes no more
-than its share; more are refused at once. An address that lets deadlines pass is asked `WhoAmI`
-once a second, and gets calls again when it answers. Reads, and writes with an idempotency key, are
-repeated while a service is unavailable; other writes never are.
+At most `MAX_WAITING_CALLS` calls of a worker wait for one service, so that a slow one takes no
+more than its share; further calls are refused at once. An address that lets deadlines pass is
+probed with `WhoAmI` once a second, and receives calls again when it answers. Reads, and writes with
+an idempotency key, are retried while a service is unavailable; other writes never are.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Request bodies: how they come over the wire, how large they may be, and how they are packed."""
+"""Request bodies: reading them from the wire, their size limit and their compression."""
 
 import zlib
 from codecs import BOM_UTF8
@@ -9,8 +9,8 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Unsup
 from chassis.errors import Fault, Invalid
 from chassis.messages.reader import MALFORMED
 
-PLAIN = ("", "identity")
-GZIP = ("gzip", "x-gzip")
+PLAIN_ENCODINGS = ("", "identity")
+GZIP_ENCODINGS = ("gzip", "x-gzip")
 GZIP_WINDOW = 31  # zlib's word for: with a gzip header, of any window
 
 
@@ -21,51 +21,51 @@ def read_body() -> bytes:
     coding other than gzip, and Invalid for one that claims gzip and is not.
     """
     coding = request.headers.get("Content-Encoding", "").strip().lower()
-    if coding not in PLAIN + GZIP:
+    if coding not in PLAIN_ENCODINGS + GZIP_ENCODINGS:
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
     limit = current_app.config["MAX_CONTENT_LENGTH"]
-    body = _received(limit)
-    if coding in GZIP and body:
-        body = _unpacked(body, limit)
+    body = _receive_body(limit)
+    if coding in GZIP_ENCODINGS and body:
+        body = _unpack(body, limit)
     return body.removeprefix(BOM_UTF8)
 
 
-def _received(limit: int) -> bytes:
-    """The bytes that came; a chunked body is counted while it is read."""
+def _receive_body(limit: int) -> bytes:
+    """Return the bytes received; a chunked body is counted while it is read."""
     length, stream = request.content_length, request.environ["wsgi.input"]
     if length is None:
         if not request.environ.get("wsgi.input_terminated"):
             return b""
         body: bytes = stream.read(limit + 1)
     elif length > limit:
-        raise _too_large(limit)
+        raise _build_too_large(limit)
     else:
         body = stream.read(length)
         if len(body) < length:
             raise ClientDisconnected("The body is shorter than its Content-Length.")
     if len(body) > limit:
-        raise _too_large(limit)
+        raise _build_too_large(limit)
     return body
 
 
-def _unpacked(packed: bytes, limit: int) -> bytes:
+def _unpack(packed: bytes, limit: int) -> bytes:
     """The content of exactly one gzip member, never more than one byte beyond the limit."""
     unpack = zlib.decompressobj(GZIP_WINDOW)
     try:
         body = unpack.decompress(packed, limit + 1)
     except zlib.error:
-        raise _not_gzip() from None
+        raise _build_not_gzip() from None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise _build_too_large(limit)
     if not unpack.eof or unpack.unused_data:
-        raise _not_gzip()
+        raise _build_not_gzip()
     return body
 
 
-def _too_large(limit: int) -> RequestEntityTooLarge:
+def _build_too_large(limit: int) -> RequestEntityTooLarge:
     return RequestEntityTooLarge(f"The body exceeds the limit of {limit} bytes.")
 
 
-def _not_gzip() -> Invalid:
+def _build_not_gzip() -> Invalid:
     faults = [Fault("", "The body is not gzip.")]
     return Invalid("The request is malformed.", reason=MALFORMED, faults=faults)

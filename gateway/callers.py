@@ -1,4 +1,4 @@
-"""Who calls: asked of the service before a request that cannot be read is refused."""
+"""Checks the caller with the service before an unreadable request is refused."""
 
 from collections.abc import Callable
 from typing import Any

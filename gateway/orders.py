@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from chassis.messages.reader import MALFORMED, Reader, field_names
+from chassis.messages.reader import MALFORMED, Reader, list_field_names
 from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.backends import call
@@ -33,6 +33,7 @@ from protos.orders_pb2 import (
     OrderSettings,
     SubmitOrderRequest,
     Token,
+    Warning,
     WhoAmIRequest,
     WhoAmIResponse,
 )
@@ -61,8 +62,16 @@ MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
 ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
-# Fields absent from the order are omitted.
-ORDER = Writer(Order, nulls=True, optional={"traced", *field_names(CreateOrderRequest)})
+# Fields absent from the order, or from a warning, are omitted.
+ORDER = Writer(
+    Order,
+    nulls=True,
+    optional={
+        "traced",
+        *list_field_names(CreateOrderRequest),
+        *list_field_names(Warning) - {"message"},
+    },
+)
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",

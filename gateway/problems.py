@@ -37,7 +37,7 @@ STATUS: dict[Code | str, int] = {
 }
 RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
 RETRY_AFTER_SECONDS = "1"
-# For failures that no service chose to explain.
+# For failures without a service's own explanation.
 DETAILS = {
     Code.RESOURCE_EXHAUSTED: "The service is busy; try again.",
     Code.UNAVAILABLE: "The service does not answer; try again.",
@@ -126,7 +126,7 @@ def answer_problem(problem: Problem) -> Response:
 
 
 def answer_failure(failure: Failure) -> Response:
-    """Return the answer to a failed RPC; the service's own words only when it chose them."""
+    """Return the answer to a failed RPC; with the service's text only if the service wrote it."""
     by = STATUS | find_dialect().status
     status = by.get(failure.reason) or by.get(failure.code, 500)
     chosen = failure.reason != "" and status != 500

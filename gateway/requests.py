@@ -6,7 +6,7 @@ from time import monotonic
 from flask import Flask, Response, g, request
 from google.protobuf.message import Message
 
-from chassis.context import REQUEST_ID_PATTERN, new_request_id
+from chassis.context import REQUEST_ID_PATTERN, generate_request_id
 from chassis.errors import Invalid
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
@@ -65,7 +65,7 @@ def register(app: Flask) -> None:
     def begin_request() -> None:
         nonlocal warned
         received = request.headers.get("X-Request-Id", "")
-        g.request_id = received if REQUEST_ID_PATTERN.fullmatch(received) else new_request_id()
+        g.request_id = received if REQUEST_ID_PATTERN.fullmatch(received) else generate_request_id()
         g.started = monotonic()
         if REFUSAL in request.environ:
             raise request.environ[REFUSAL]

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response
 from flask import request as http_request
 
-from chassis.messages.options import foreign_fields
+from chassis.messages.options import find_foreign_fields
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.status import Code
@@ -51,7 +51,9 @@ CANCEL_SESSION = Reader(CancelSessionRequest)
 CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
 CALLER = Writer(WhoAmIResponse)
 QUALIFICATION = Writer(CheckQualificationResponse)
-SESSION = Writer(Session, nulls=True, optional=OPTIONAL_FIELDS, foreign=foreign_fields(Session))
+SESSION = Writer(
+    Session, nulls=True, optional=OPTIONAL_FIELDS, foreign=find_foreign_fields(Session)
+)
 SESSIONS = Writer(ListSessionsResponse)
 AUTHENTICATION = Writer(Authentication)
 

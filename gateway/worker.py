@@ -1,12 +1,13 @@
-"""gunicorn's gevent worker with our limits: the only module that knows gevent.
+"""gunicorn's gevent worker with our limits: the only module that uses gevent.
 
-Every read and write of a client's socket has an end, no connection without a
-request holds a place that another needs, and a stop loses no request.
+Every read and write of a client's socket is bounded in time, no idle connection
+keeps a place that another needs, and a stop loses no request.
 """
 
 import atexit
 import gc
 import logging
+import logging.config
 import os
 import select
 import socket
@@ -35,15 +36,15 @@ from gateway.health import DRAINING
 from gateway.server import limits
 from gateway.server.handover import Board
 from gateway.server.output import Natives, Output
-from gateway.server.parsing import Parser, refusal, refusal_environ
+from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 
-CROWDED = 0.9  # of the connections; beyond, the one that has waited longest must go
+CROWDED_SHARE = 0.9  # of the connections; beyond, the one that has waited longest must go
 HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
 LATE_SECONDS = 0.5  # for a client that was too slow to see why its connection ends
 NATIVES = (("_thread", "start_new_thread"), ("queue", "SimpleQueue"), ("time", "sleep"))
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops what nobody reads
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops unread data
 
 
 class Connection:
@@ -93,12 +94,12 @@ class Connection:
         return not self.ended
 
     def begin_body(self) -> None:
-        """What comes from now on is the body of a request."""
+        """Note that the bytes that follow are the body of a request."""
         self.in_body, self._body_bytes, self._head = True, 0, b""
         self.deadline = monotonic() + self.bounds.body_seconds
 
     def recv(self, size: int) -> bytes:
-        """What has come, or b"" at the end; raises TimeoutError."""
+        """Return received bytes, or b"" at the end; raises TimeoutError."""
         if self.in_body and self._body_bytes >= self.bounds.discard_bytes:
             return b""
         self._share()
@@ -132,7 +133,7 @@ class Connection:
             self.send(head + data)
 
     def send(self, data: bytes) -> None:
-        """Send all; a client that takes nothing for too long loses the connection."""
+        """Send everything; a client that reads nothing for too long is disconnected."""
         rest = memoryview(data)
         while rest:
             try:
@@ -152,7 +153,7 @@ class Connection:
         return getattr(self.sock, name)  # close, and what gunicorn does where an answer breaks off
 
     def linger(self, *, late: bool) -> None:
-        """Throw away what the client still sends, so that it comes to read its answer."""
+        """Discard what the client still sends, so that it gets to read its answer."""
         self.sock.shutdown(socket.SHUT_WR)
         self.begin_body()
         end = monotonic() + (LATE_SECONDS if late else self.bounds.discard_seconds)
@@ -167,7 +168,7 @@ class Connection:
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come that is not read yet."""
+        """Whether no received bytes are unread."""
         poll = monkey.get_original("select", "poll")()
         poll.register(self.sock.fileno(), select.POLLIN)
         return not poll.poll(0)
@@ -182,7 +183,7 @@ class Connection:
             raise ConnectionAbortedError
 
     def _share(self) -> None:
-        """Let the others run; a client that sends fast would have the loop for itself."""
+        """Let other connections run; a client that sends fast would keep the loop to itself."""
         if monotonic() - self._running_since > TURN_SECONDS:
             gevent.sleep(1e-6)  # by a timer: after sleep(0) nobody else's input is looked at
             self._running_since = monotonic()
@@ -212,16 +213,18 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.by_address: Counter[str] = Counter()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: the main loop sees to it."""
+        """Handle SIGTERM: the main loop acts on it."""
         self.told = True
 
     def patch(self) -> None:
-        """Make everything cooperative, but for what writes the logs."""
+        """Patch everything to be cooperative, except what writes the logs."""
         super().patch()
         natives = Natives(*(monkey.get_original(*name) for name in NATIVES))
         sys.stdout, sys.stderr = outputs = Output(1, natives), Output(2, natives)
         for output in outputs:
             atexit.register(output.close)
+        # At exit a handler's own clean-up would take a lock of gevent's that is gone by then.
+        atexit.register(logging.config.dictConfig, {"version": 1})
         for handler in self.log.error_log.handlers + self.log.access_log.handlers:
             if type(handler) is logging.StreamHandler:
                 handler.setStream(outputs[1])
@@ -235,7 +238,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         super().init_process()
 
     def run(self) -> None:
-        """Serve until told to stop, then come to an end."""
+        """Serve until a stop is requested, then drain."""
         gc.collect()
         gc.freeze()  # what is loaded now stays: no collection needs to walk through it
         context = ssl_context(self.cfg) if self.cfg.is_ssl else None
@@ -258,7 +261,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             self._leave(servers, pool, self.limits.drain_seconds)
 
     def _pause(self, until: Callable[[], bool], look: float, seconds: float = inf) -> None:
-        """Let the others work; it looks now and then, and after every signal."""
+        """Let the connections run; checks at intervals, and after every signal."""
         end = monotonic() + seconds
         while not until() and monotonic() < end:
             self.notify()
@@ -267,7 +270,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 os.read(self.PIPE[0], 4096)
 
     def _leave(self, servers: list[Any], pool: Any, drain: float) -> None:
-        """Accept for a while, close what is idle, and wait for what is under way."""
+        """Keep accepting for a while, close idle connections, and wait for running requests."""
         self.alive = False  # every answer from now on closes its connection
         for connection in self.connections:
             if connection.request is not None:
@@ -286,7 +289,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         pool.kill(timeout=1)
 
     def _end_rested(self) -> None:
-        """Close what has no request under way, unless one may be on its way just now."""
+        """Close connections without a request, unless one may be arriving just now."""
         rested = monotonic() - self.limits.rest_seconds
         for connection, since in list(self.waiting.items()):
             if since <= rested and not connection.begun and connection.is_quiet():
@@ -295,8 +298,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _serve(
         self, listener: Any, context: ssl.SSLContext | None, sock: Any, address: Any
     ) -> None:
-        """One connection from its beginning to its end."""
-        connection, host = Connection(sock, self.limits), limits.network(address)
+        """Serve one connection from beginning to end."""
+        connection, host = Connection(sock, self.limits), limits.find_network(address)
         self.connections.add(connection)
         self.by_address[host] += 1
         try:
@@ -318,7 +321,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             connection.close()
 
     def _make_room(self) -> None:
-        """In a crowd, end the connection that has waited longest for a request."""
+        """When nearly full, close the connection that has waited longest for a request."""
         if self._is_crowded():
             for longest in self.waiting:
                 if longest.is_quiet():
@@ -327,16 +330,16 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def _end(self, connection: Connection) -> None:
         self.waiting.pop(connection)
-        self.connections.discard(connection)  # it is as good as gone
+        self.connections.discard(connection)  # it counts as closed already
         connection.end()
 
     def _is_crowded(self) -> bool:
-        return len(self.connections) > CROWDED * self.worker_connections
+        return len(self.connections) > CROWDED_SHARE * self.worker_connections
 
     def _answer_all(self, listener: Any, connection: Connection, address: Any) -> None:
-        """Every request of a connection."""
+        """Answer every request of a connection."""
         parser, patience = Parser(self.cfg, connection, address), None
-        while connection.wait_for_request(parser.buffered(), patience):
+        while connection.wait_for_request(parser.count_buffered(), patience):
             connection.reading = None
             try:
                 request = next(parser)
@@ -349,7 +352,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             self.waiting.pop(connection, None)
             if not self._answer(listener, connection, address, request):
-                if request.has_body_left() or parser.buffered():
+                if request.has_body_left() or parser.count_buffered():
                     connection.linger(late=request.body.late)
                 return
             self.waiting[connection] = monotonic()
@@ -358,7 +361,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
 
     def _answer(self, listener: Any, connection: Connection, address: Any, request: Any) -> bool:
-        """One request; whether another may follow."""
+        """Answer one request; returns whether another may follow."""
         connection.begin_body()
         connection.request = request
         if self._is_crowded():
@@ -382,14 +385,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _refuse(
         self, listener: Any, connection: Connection, address: Any, error: Exception
     ) -> None:
-        """Answer what gunicorn cannot read or serve, and end the connection."""
-        environ = refusal_environ(self.cfg, listener, address, connection.reading, error)
-        connection.send(refusal(self.wsgi, environ))
+        """Answer a request that gunicorn cannot read or serve, and end the connection."""
+        environ = build_refusal_environ(self.cfg, listener, address, connection.reading, error)
+        connection.send(build_refusal(self.wsgi, environ))
         connection.linger(late=isinstance(error, TimeoutError))
 
 
 def _close(servers: list[Any]) -> None:
-    """Take what has already come, and accept no more."""
+    """Accept the connections that have already arrived, and no more."""
     for server in servers:
         while not server.full() and (accepted := server.do_read()):
             server.do_handle(*accepted)

@@ -1,4 +1,4 @@
-"""What the services compute alike: texts of names, powers of lenses, shared field rules.
+"""Computations that the services share: names, lens powers and field rules.
 
 Pure: no message, no row, no clock. The services' rules and documents import it; it imports
 none of ours.

@@ -16,6 +16,8 @@ from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
 from orders_svc.rules.order import RX
+from orders_svc.rules.warnings.codes import CODES
+from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
 from orders_svc.store.logins import end_all_sessions
 
@@ -58,8 +60,23 @@ def _entries(schema: type[Schema], *keys: str) -> fields.List[Any]:
     return fields.List(fields.Nested(schema), load_default=list, validate=_unique(*keys))
 
 
+def _blank_sizes() -> fields.List[Any]:
+    """Return a field for the diameters of blanks in mm."""
+    size = fields.Float(validate=validate.Range(20, 150))
+    return fields.List(size, load_default=None, validate=validate.Length(1, 100))
+
+
+LimitsSchema = Schema.from_dict(
+    {name: fields.Float(validate=validate.Range(0, 1000)) for name in LIMIT_NAMES},
+    name="LimitsSchema",
+)
+
+
 class SettingsSchema(Schema):
-    """The option lists of a lab; `rx` is always among order_types."""
+    """The option lists of a lab, its limits of warnings, and the warnings that it wants confirmed.
+
+    `rx` is always among order_types.
+    """
 
     frame_handling_options = _words()
     frame_materials = _words()
@@ -67,6 +84,8 @@ class SettingsSchema(Schema):
     order_types = _words()
     redo_types = _words()
     services = _words()
+    limits = fields.Nested(LimitsSchema)
+    confirm = fields.List(fields.String(validate=validate.OneOf(CODES)), validate=_unique())
 
     @validates_schema
     def check_rx(self, data: dict[str, Any], **_: Any) -> None:
@@ -86,6 +105,8 @@ class StyleSchema(NamedSchema):
     """A lens style."""
 
     lens_type = fields.String(required=True, validate=validate.OneOf(LENS_TYPES))
+    least_fitting_height = fields.Float(load_default=None, validate=validate.Range(0.5, 50))
+    blank_sizes = _blank_sizes()
 
 
 class CoatSchema(NamedSchema):
@@ -101,6 +122,7 @@ class MaterialSchema(NamedSchema):
     colors = Ids(load_default=list)
     coats = Ids(load_default=list)
     tints = Ids(load_default=list)
+    blank_sizes = _blank_sizes()
 
 
 class LabSchema(NamedSchema):

@@ -41,7 +41,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class WhoAmIRequest(_message.Message):
-    """Asks who is calling: the metadata says it."""
+    """Empty: metadata identifies the caller."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -570,6 +570,7 @@ class CreateOrderRequest(_message.Message):
     REDO_DATA_FIELD_NUMBER: _builtins.int
     MULTI_PAIR_DATA_FIELD_NUMBER: _builtins.int
     SHIPPING_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_WARNINGS_FIELD_NUMBER: _builtins.int
     mode: _builtins.str
     """"draft" or "submit"."""
     submission_type: _builtins.str
@@ -616,6 +617,12 @@ class CreateOrderRequest(_message.Message):
     def shipping(self) -> Global___Shipping:
         """Where the glasses go, if not to the account's address."""
 
+    @_builtins.property
+    def acknowledged_warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Codes of warnings that the sender has seen; a lab may want some of them before
+        a submit. At most 100.
+        """
+
     def __init__(
         self,
         *,
@@ -634,10 +641,11 @@ class CreateOrderRequest(_message.Message):
         redo_data: Global___RedoData | None = ...,
         multi_pair_data: Global___MultiPairData | None = ...,
         shipping: Global___Shipping | None = ...,
+        acknowledged_warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "frame", b"frame", "lab", b"lab", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "frame", b"frame", "lab", b"lab", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -743,6 +751,7 @@ class Frame(_message.Message):
     WRAP_FIELD_NUMBER: _builtins.int
     SKU_FIELD_NUMBER: _builtins.int
     TRACING_FIELD_NUMBER: _builtins.int
+    MIRROR_TRACING_FIELD_NUMBER: _builtins.int
     handling: _builtins.str
     """One of the lab's frame_handling_options."""
     manufacturer: _builtins.str
@@ -781,6 +790,10 @@ class Frame(_message.Message):
     lens should be cut from is refused with the line and the reason; other
     oddities are warnings.
     """
+    mirror_tracing: _builtins.bool
+    """Whether the trace of one side, mirrored, also stands for the side without one.
+    A warning says that it does.
+    """
     def __init__(
         self,
         *,
@@ -800,10 +813,11 @@ class Frame(_message.Message):
         wrap: _builtins.float | None = ...,
         sku: _builtins.str = ...,
         tracing: _builtins.str | None = ...,
+        mirror_tracing: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_mirror_tracing", b"_mirror_tracing", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "eye_size", b"eye_size", "lens_ed", b"lens_ed", "mirror_tracing", b"mirror_tracing", "pantoscopic_tilt", b"pantoscopic_tilt", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_a", b"_a", "_b", b"_b", "_bridge", b"_bridge", "_eye_size", b"_eye_size", "_lens_ed", b"_lens_ed", "_mirror_tracing", b"_mirror_tracing", "_pantoscopic_tilt", b"_pantoscopic_tilt", "_temple", b"_temple", "_tracing", b"_tracing", "_vertex", b"_vertex", "_wrap", b"_wrap", "a", b"a", "b", b"b", "bridge", b"bridge", "color", b"color", "eye_size", b"eye_size", "handling", b"handling", "lens_ed", b"lens_ed", "manufacturer", b"manufacturer", "material", b"material", "mirror_tracing", b"mirror_tracing", "model", b"model", "pantoscopic_tilt", b"pantoscopic_tilt", "sku", b"sku", "temple", b"temple", "tracing", b"tracing", "vertex", b"vertex", "wrap", b"wrap"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__a: _TypeAlias = _typing.Literal["a"]  # noqa: Y015
     _WhichOneofArgType__a: _TypeAlias = _typing.Literal["_a", b"_a"]  # noqa: Y015
@@ -815,6 +829,8 @@ class Frame(_message.Message):
     _WhichOneofArgType__eye_size: _TypeAlias = _typing.Literal["_eye_size", b"_eye_size"]  # noqa: Y015
     _WhichOneofReturnType__lens_ed: _TypeAlias = _typing.Literal["lens_ed"]  # noqa: Y015
     _WhichOneofArgType__lens_ed: _TypeAlias = _typing.Literal["_lens_ed", b"_lens_ed"]  # noqa: Y015
+    _WhichOneofReturnType__mirror_tracing: _TypeAlias = _typing.Literal["mirror_tracing"]  # noqa: Y015
+    _WhichOneofArgType__mirror_tracing: _TypeAlias = _typing.Literal["_mirror_tracing", b"_mirror_tracing"]  # noqa: Y015
     _WhichOneofReturnType__pantoscopic_tilt: _TypeAlias = _typing.Literal["pantoscopic_tilt"]  # noqa: Y015
     _WhichOneofArgType__pantoscopic_tilt: _TypeAlias = _typing.Literal["_pantoscopic_tilt", b"_pantoscopic_tilt"]  # noqa: Y015
     _WhichOneofReturnType__temple: _TypeAlias = _typing.Literal["temple"]  # noqa: Y015
@@ -835,6 +851,8 @@ class Frame(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__eye_size) -> _WhichOneofReturnType__eye_size | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lens_ed) -> _WhichOneofReturnType__lens_ed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mirror_tracing) -> _WhichOneofReturnType__mirror_tracing | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__pantoscopic_tilt) -> _WhichOneofReturnType__pantoscopic_tilt | None: ...
     @_typing.overload
@@ -894,14 +912,17 @@ class RxEye(_message.Message):
     OC_HEIGHT_FIELD_NUMBER: _builtins.int
     HORIZONTAL_PRISM_FIELD_NUMBER: _builtins.int
     VERTICAL_PRISM_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
     sphere: _builtins.float
-    """-30 to 30 dioptres, required; 0 is plano."""
+    """-30 to 30 dioptres; 0 is plano. Required without balance."""
     pd: _builtins.float
     """Monocular distance PD, 20-50 mm."""
     near_pd: _builtins.float
     """Monocular near PD, 20-50 mm."""
     cylinder: _builtins.float
-    """-20 to 20 dioptres; together with axis."""
+    """-20 to 20 dioptres; together with axis. A cylinder of 0 is none: it is
+    accepted with an axis of 0-180 or without, and both are dropped.
+    """
     axis: _builtins.int
     """1-180 degrees; together with cylinder."""
     add: _builtins.float
@@ -910,6 +931,10 @@ class RxEye(_message.Message):
     """0.5-50 mm; together with add."""
     oc_height: _builtins.float
     """Optical center height, 0.5-50 mm."""
+    balance: _builtins.bool
+    """The eye gets a balance lens, whose power the lab chooses. It has pd, near_pd
+    and oc_height at most, and the other eye has a power.
+    """
     @_builtins.property
     def horizontal_prism(self) -> Global___Prism:
         """Base "in" or "out"."""
@@ -931,15 +956,18 @@ class RxEye(_message.Message):
         oc_height: _builtins.float | None = ...,
         horizontal_prism: Global___Prism | None = ...,
         vertical_prism: Global___Prism | None = ...,
+        balance: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_balance", b"_balance", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "balance", b"balance", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_balance", b"_balance", "_cylinder", b"_cylinder", "_near_pd", b"_near_pd", "_oc_height", b"_oc_height", "_pd", b"_pd", "_seg_height", b"_seg_height", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "balance", b"balance", "cylinder", b"cylinder", "horizontal_prism", b"horizontal_prism", "near_pd", b"near_pd", "oc_height", b"oc_height", "pd", b"pd", "seg_height", b"seg_height", "sphere", b"sphere", "vertical_prism", b"vertical_prism"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
     _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
     _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
     _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__balance: _TypeAlias = _typing.Literal["balance"]  # noqa: Y015
+    _WhichOneofArgType__balance: _TypeAlias = _typing.Literal["_balance", b"_balance"]  # noqa: Y015
     _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
     _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
     _WhichOneofReturnType__near_pd: _TypeAlias = _typing.Literal["near_pd"]  # noqa: Y015
@@ -956,6 +984,8 @@ class RxEye(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__balance) -> _WhichOneofReturnType__balance | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
     @_typing.overload
@@ -1157,29 +1187,92 @@ Global___CreateOrderResponse: _TypeAlias = CreateOrderResponse  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
-    """An oddity of an order that was accepted all the same."""
+    """An oddity of an order that was nevertheless accepted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARAM_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
+    CONFIRM_FIELD_NUMBER: _builtins.int
     param: _builtins.str
     """Dotted path of the field concerned, such as "rx.left_eye.sphere"."""
     message: _builtins.str
     """For display."""
+    code: _builtins.str
+    """What is odd: a stable word, such as "pd_missing". docs/reference/warnings.md
+    has all of them.
+    """
+    confirm: _builtins.bool
+    """Present and true when the lab wants the code in acknowledged_warnings before a
+    submit.
+    """
+    @_builtins.property
+    def figures(self) -> Global___WarningFigures:
+        """The figures of the message."""
+
     def __init__(
         self,
         *,
         param: _builtins.str = ...,
         message: _builtins.str = ...,
+        code: _builtins.str = ...,
+        figures: Global___WarningFigures | None = ...,
+        confirm: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "confirm", b"confirm", "figures", b"figures"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "param", b"param"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirm", b"_confirm", "code", b"code", "confirm", b"confirm", "figures", b"figures", "message", b"message", "param", b"param"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__confirm: _TypeAlias = _typing.Literal["confirm"]  # noqa: Y015
+    _WhichOneofArgType__confirm: _TypeAlias = _typing.Literal["_confirm", b"_confirm"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confirm) -> _WhichOneofReturnType__confirm | None: ...
 
 Global___Warning: _TypeAlias = Warning  # noqa: Y015
+
+@_typing.final
+class WarningFigures(_message.Message):
+    """The figures of a warning, in the unit of its code; powers and distances of the
+    rx are not repeated.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """What was computed or measured."""
+    other: _builtins.float
+    """What it is compared with."""
+    limit: _builtins.float
+    """The limit that it passes."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float | None = ...,
+        other: _builtins.float | None = ...,
+        limit: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_other", b"_other", "_value", b"_value", "limit", b"limit", "other", b"other", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_other", b"_other", "_value", b"_value", "limit", b"limit", "other", b"other", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__other: _TypeAlias = _typing.Literal["other"]  # noqa: Y015
+    _WhichOneofArgType__other: _TypeAlias = _typing.Literal["_other", b"_other"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__other) -> _WhichOneofReturnType__other | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___WarningFigures: _TypeAlias = WarningFigures  # noqa: Y015
 
 @_typing.final
 class ListOrdersRequest(_message.Message):
@@ -1404,16 +1497,22 @@ class SubmitOrderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ORDER_ID_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_WARNINGS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """From CreateOrder."""
+    @_builtins.property
+    def acknowledged_warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in CreateOrderRequest; they are added to those of the draft."""
+
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
+        acknowledged_warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged_warnings", b"acknowledged_warnings", "order_id", b"order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1449,6 +1548,7 @@ class Order(_message.Message):
     REDO_DATA_FIELD_NUMBER: _builtins.int
     MULTI_PAIR_DATA_FIELD_NUMBER: _builtins.int
     SHIPPING_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_WARNINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     lab_status: _builtins.str
@@ -1517,6 +1617,10 @@ class Order(_message.Message):
     def shipping(self) -> Global___Shipping:
         """As it was sent, with the country."""
 
+    @_builtins.property
+    def acknowledged_warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As they were sent."""
+
     def __init__(
         self,
         *,
@@ -1544,10 +1648,11 @@ class Order(_message.Message):
         redo_data: Global___RedoData | None = ...,
         multi_pair_data: Global___MultiPairData | None = ...,
         shipping: Global___Shipping | None = ...,
+        acknowledged_warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "frame", b"frame", "invoice_number", b"invoice_number", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "created", b"created", "frame", b"frame", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "created", b"created", "frame", b"frame", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
@@ -1991,8 +2096,9 @@ class SearchOrdersRequest(_message.Message):
     ENDING_BEFORE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The beginning of a patient's name (first last, or last first; capitals and
-    accents do not matter), or a whole order id, tray number or invoice number.
+    """The beginning of a patient's name (first last, or last first, from any word of
+    the last name on; capitals and accents do not matter, and Latin letters stand for
+    those of other scripts), or a whole order id, tray number or invoice number.
     At most 120 characters; all orders when absent.
     """
     starting_after: _builtins.str

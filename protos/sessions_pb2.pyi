@@ -170,7 +170,7 @@ Global___CheckQualificationResponse: _TypeAlias = CheckQualificationResponse  # 
 
 @_typing.final
 class CreateSessionRequest(_message.Message):
-    """A new session, with everything that the partner knows about it."""
+    """A new session, with all the data that the partner has for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -386,7 +386,9 @@ class Eye(_message.Message):
     sphere: _builtins.float
     """-30 to 30 dioptres."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is present."""
+    """-30 to 30 dioptres, with an axis. A cylinder of 0 is none: it is accepted with
+    an axis of 0-180 or without, and both are dropped.
+    """
     axis: _builtins.int
     """1 to 180 degrees."""
     base_curve: _builtins.float
@@ -622,7 +624,7 @@ Global___GetSessionRequest: _TypeAlias = GetSessionRequest  # noqa: Y015
 
 @_typing.final
 class ReplaceSessionRequest(_message.Message):
-    """The whole session anew; the rules are those of CreateSessionRequest."""
+    """The session in full, as its replacement; the rules are those of CreateSessionRequest."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -804,7 +806,9 @@ class DispensedEye(_message.Message):
     sphere: _builtins.float
     """-30 to 30 dioptres; always present."""
     cylinder: _builtins.float
-    """-30 to 30 dioptres; non-zero exactly when axis is present."""
+    """-30 to 30 dioptres, with an axis. A cylinder of 0 is none: it is accepted with
+    an axis of 0-180 or without, and both are dropped.
+    """
     axis: _builtins.int
     """1 to 180 degrees."""
     add: _builtins.float

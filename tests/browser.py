@@ -8,13 +8,17 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.serving import make_server
+from werkzeug.wsgi import ClosingIterator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Root has no sandbox; the other arguments keep it from calling home.
@@ -83,7 +87,13 @@ class Windows:
 @contextmanager
 def serve_app(app: Flask) -> Iterator[str]:
     """Serve an application to a browser, and yield its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        # werkzeug leaves the file of an answer open if the browser disconnects at its end.
+        with closing(ClosingIterator(app(environ, start_response))) as parts:
+            return [b"".join(parts)]
+
+    server = make_server("127.0.0.1", 0, answer, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -94,7 +104,7 @@ def serve_app(app: Flask) -> Iterator[str]:
         server.server_close()
 
 
-def picture(page: Page, name: str) -> None:
+def save_picture(page: Page, name: str) -> None:
     """Keep a picture of the whole page, if SCREENSHOTS names a folder."""
     if folder := os.environ.get("SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)

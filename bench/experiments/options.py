@@ -15,7 +15,11 @@ from bench.report.measure import Sample, describe_machine
 MEGABYTE = 1e6
 ENGINE = click.option("--engine", type=click.Choice(ENGINES), default="sqlite", show_default=True)
 CONNECTIONS = click.option(
-    "--connections", type=int, default=32, show_default=True, help="At once."
+    "--connections",
+    type=int,
+    default=32,
+    show_default=True,
+    help="Number of concurrent connections.",
 )
 
 

@@ -25,9 +25,11 @@ from bench.scenarios.scenario import HttpScenario
 
 
 @click.command(help="One and several processes of the orders service on one PostgreSQL store.")
-@click.option("--count", type=click.IntRange(2), default=2, show_default=True, help="Processes.")
+@click.option(
+    "--count", type=click.IntRange(2), default=2, show_default=True, help="Number of processes."
+)
 @click.option("--rounds", type=click.IntRange(1), default=4, show_default=True)
-@click.option("--seconds", type=float, default=4.0, show_default=True, help="Of a round.")
+@click.option("--seconds", type=float, default=4.0, show_default=True, help="Duration of a round.")
 @CONNECTIONS
 def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores("postgresql") as make_store, ExitStack() as stack:
@@ -47,7 +49,7 @@ def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
                 samples[name].append(
                     take_sample(scenario, processes, connections=connections, seconds=seconds)
                 )
-        faults = [fault for each in scenarios.values() for fault in each.broken_promises()]
+        faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
     _print_medians(samples, f"{count} x orders")
     faults += [error for every in samples.values() for each in every for error in list_errors(each)]
     exit_with_faults(faults)

@@ -22,12 +22,15 @@ from bench.scenarios.orders import create_orders, read_order
 from bench.scenarios.subscriptions import DeliverOverHttp, read_subscription
 
 KNEE_MS = 250.0  # of p99
-ROWS = {
+ROWS_SQL = {
     "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)",
     "postgresql": "WITH n(i) AS (SELECT generate_series(1, :count))",
 }
-RANDOM = {"sqlite": "lower(hex(randomblob(12)))", "postgresql": "substr(md5(random()::text),1,24)"}
-EARLIER = {
+RANDOM_ID_SQL = {
+    "sqlite": "lower(hex(randomblob(12)))",
+    "postgresql": "substr(md5(random()::text),1,24)",
+}
+EARLIER_SQL = {
     "sqlite": "datetime('now', '-' || i || ' seconds')",
     "postgresql": "now() - i * interval '1 second'",
 }
@@ -38,7 +41,7 @@ EARLIER = {
 @click.option("--contender", type=click.Choice(list(PRODUCTS)), default=OPTIGATE)
 @click.option("--start", type=float, default=100.0, show_default=True, help="Requests/s.")
 @click.option("--factor", type=click.FloatRange(1.01), default=1.25, show_default=True)
-@click.option("--seconds", type=float, default=5.0, show_default=True, help="Of a step.")
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="Duration of a step.")
 @CONNECTIONS
 @click.option("--steps", type=int, default=20, show_default=True, help="At most.")
 def ramp(
@@ -67,14 +70,16 @@ def ramp(
                     break
                 rate, knee = rate * factor, rate
             click.echo(f"The knee of {contender} on {engine}: {knee:.0f} requests/s.")
-            faults = scenario.broken_promises()
+            faults = scenario.list_broken_promises()
     exit_with_faults(faults)
 
 
 @click.command(help="The same requests on stores of 1e3, 1e5 and 1e6 orders and deliveries.")
 @ENGINE
 @click.option("--rows", type=int, multiple=True, default=(1_000, 100_000, 1_000_000))
-@click.option("--seconds", type=float, default=4.0, show_default=True, help="Of a measurement.")
+@click.option(
+    "--seconds", type=float, default=4.0, show_default=True, help="Duration of a measurement."
+)
 @CONNECTIONS
 def sizes(engine: str, rows: tuple[int, ...], seconds: float, connections: int) -> None:
     with run_optigate(engine, ("orders", "subscriptions")) as (contender, roots):
@@ -97,18 +102,19 @@ def sizes(engine: str, rows: tuple[int, ...], seconds: float, connections: int) 
                 sample = take_sample(scenario, roots, connections=connections, seconds=seconds)
                 print_sample(sample)
                 faults += [f"{title}: {error}" for error in list_errors(sample)]
-        faults += [fault for each in scenarios.values() for fault in each.broken_promises()]
+        faults += [fault for each in scenarios.values() for fault in each.list_broken_promises()]
     exit_with_faults(faults)
 
 
 def fill_stores(contender: Contender, subscription_id: str, count: int) -> None:
     """Put orders, and deliveries of one subscription, straight into the stores."""
-    numbers, earlier = ROWS[contender.engine], EARLIER[contender.engine]
+    numbers, earlier = ROWS_SQL[contender.engine], EARLIER_SQL[contender.engine]
+    random_id = RANDOM_ID_SQL[contender.engine]
     orders = f"""
         INSERT INTO orders (id, account_id, user_id, lab_id, account_number, lab_status,
                             document, created_at, updated_at)
         {numbers}
-        SELECT 'ord_' || {RANDOM[contender.engine]}, account_id, user_id, lab_id, account_number,
+        SELECT 'ord_' || {random_id}, account_id, user_id, lab_id, account_number,
                lab_status, document, {earlier}, {earlier}
         FROM n, (SELECT * FROM orders LIMIT 1) AS pattern"""
     deliveries = f"""
@@ -133,7 +139,7 @@ def _execute(url: str, statement: str, **values: object) -> None:
     engine.dispose()
 
 
-@click.command(help="Many POST /v1/orders; the memory before, meanwhile and after.")
+@click.command(help="Many POST /v1/orders; memory before, during and after.")
 @ENGINE
 @click.option("--requests", type=int, default=200_000, show_default=True)
 @click.option("--seconds", type=float, default=900.0, show_default=True, help="At most.")
@@ -157,7 +163,7 @@ def soak(engine: str, requests: int, seconds: float, connections: int) -> None:
             click.echo(f"{done:8} requests: {figures}")
         growth = sum_megabytes(memory[-1]) - sum_megabytes(memory[len(memory) // 5])
         click.echo(f"Growth after the first fifth: {growth:+.1f} MB.")
-        faults += scenario.broken_promises()
+        faults += scenario.list_broken_promises()
     exit_with_faults(faults)
 
 

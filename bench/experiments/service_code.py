@@ -16,7 +16,7 @@ from chassis.store.database import Database
 from orders_svc.actions.create_order import create_order
 from orders_svc.definition import SERVICE as ORDERS
 from orders_svc.rpcs.order_service import CREATE_ORDER
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs, users
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS

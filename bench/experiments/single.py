@@ -59,7 +59,7 @@ HTTP_READ: dict[str, Build] = {
 
 @dataclass(frozen=True)
 class Target:
-    """A deployment that already runs, and what its owner says of it."""
+    """A deployment that already runs, with its credentials."""
 
     address: Address
     caller: Caller
@@ -117,7 +117,7 @@ class Pressure:
 
     def find_faults(self, scenario: HttpScenario, sample: Sample) -> list[str]:
         """Return what went wrong: broken promises, errors, a p99 above the threshold."""
-        faults = scenario.broken_promises() + list_errors(sample)
+        faults = scenario.list_broken_promises() + list_errors(sample)
         p99 = sample.latencies["p99"]
         if self.max_p99 is not None and p99 > self.max_p99:
             faults.append(f"p99 is {p99:.1f} ms, above {self.max_p99:g}")
@@ -179,16 +179,18 @@ def _build_command(service: str, way: str, *, http: bool) -> click.Command:
     @click.option("--rate", type=float, default=200.0, show_default=True, help="Requests/s.")
     @click.option("--seconds", type=float, default=10.0, show_default=True)
     @CONNECTIONS
-    @click.option("--closed", is_flag=True, help="As fast as it answers, instead of --rate.")
+    @click.option(
+        "--closed", is_flag=True, help="Closed loop: as fast as it answers, instead of --rate."
+    )
     @click.option("--read", is_flag=True, help="Read one thing, instead of creating new ones.")
     @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
-    @click.option("--max-p99", type=float, help="Exit with 1 where p99 is above so many ms.")
+    @click.option("--max-p99", type=float, help="Exit with 1 if p99 exceeds this many ms.")
     @click.option(
         "--target",
         callback=parse_target,
         default="",
         metavar="HOST:PORT",
-        help="Load what already runs there, without TLS, and start nothing.",
+        help="Load a deployment that already runs there, without TLS, and start nothing.",
     )
     @click.option("--client", default=caller.name, show_default=True, help="With --target.")
     @click.option(

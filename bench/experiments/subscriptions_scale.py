@@ -254,7 +254,13 @@ def compare_sides(empty: Side, full: Side, calls: int) -> dict[str, tuple[float,
 @ENGINE
 @click.option("--subscriptions", type=click.IntRange(1), default=100_000, show_default=True)
 @click.option("--deliveries", type=click.IntRange(1), default=1_000_000, show_default=True)
-@click.option("--calls", type=click.IntRange(3), default=200, show_default=True, help="Of each.")
+@click.option(
+    "--calls",
+    type=click.IntRange(3),
+    default=200,
+    show_default=True,
+    help="Number of calls of each kind.",
+)
 def subscriptions_scale(engine: str, subscriptions: int, deliveries: int, calls: int) -> None:
     # A line for each call would drown the figures, and its cost would be in them.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

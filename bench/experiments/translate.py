@@ -16,7 +16,7 @@ from google.protobuf import json_format
 
 from bench.experiments.contenders import prepare_store
 from bench.experiments.service_code import OrderStore, check_order
-from bench.scenarios.bodies import demo_order
+from bench.scenarios.bodies import load_demo_order
 from chassis.messages.plain import to_dict
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
@@ -31,10 +31,12 @@ def measure_microseconds(work: Callable[[], Any], times: int) -> float:
     return min(timeit.repeat(work, number=times, repeat=REPEATS)) / times * 1e6
 
 
-@click.command(help="What one order costs from bytes to the store, in one process.")
-@click.option("--share", type=float, default=1.0, help="Of the usual number of repetitions.")
+@click.command(help="The cost of one order from bytes to the store, in one process.")
+@click.option(
+    "--share", type=float, default=1.0, help="Fraction of the usual number of repetitions."
+)
 def translate(share: float) -> None:
-    body = json.dumps(demo_order()).encode()
+    body = json.dumps(load_demo_order()).encode()
     reader, writer = Reader(CreateOrderRequest), Writer(CreateOrderRequest)
     request = reader.read(body)
     values = check_order(request)

@@ -25,7 +25,7 @@ PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
 class Scenario(Protocol):
-    """What is asked, and what the answers must be."""
+    """The requests of a load, and what their answers must be."""
 
     expected: frozenset[int]
 
@@ -41,7 +41,7 @@ class Scenario(Protocol):
         """Check an answer that has an expected status."""
         ...
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return the promises broken so far."""
         ...
 

@@ -23,21 +23,21 @@ from bench.load.http2 import (
     SETTINGS,
     WINDOW_UPDATE,
     build_frame,
-    indexed_fields,
-    literal_fields,
-    opening,
-    remembered_fields,
+    build_opening,
+    encode_indexed_fields,
+    encode_literal_fields,
+    encode_remembered_fields,
 )
 from bench.load.sockets import Address, Answer, connect, receive_some, send_all
 
 STATUS_FIELD = b"\x0bgrpc-status"  # a name follows its length
-LOST = -1  # the status of a call that was cut off
+LOST_STREAM = -1  # the status of a call that was cut off
 _BLOCK_LENGTH_BYTES = 2
 
 
 def pack_call(message: bytes, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return a request for `GrpcConnection.send`: the call's own metadata, and its message."""
-    block = literal_fields(metadata or {})
+    block = encode_literal_fields(metadata or {})
     return len(block).to_bytes(_BLOCK_LENGTH_BYTES) + block + message
 
 
@@ -60,15 +60,15 @@ class GrpcConnection:
             **metadata,
         }
         # The first call teaches the server the fields; later calls refer to them by index.
-        self._first = POST_OVER_HTTP + remembered_fields(fields)
-        self._later = POST_OVER_HTTP + indexed_fields(len(fields))
+        self._first = POST_OVER_HTTP + encode_remembered_fields(fields)
+        self._later = POST_OVER_HTTP + encode_indexed_fields(len(fields))
         self._stream = -1
         self._numbers: dict[int, int] = {}
         self._bodies: dict[int, bytes] = {}
         self._rest = b""
         self._window = INITIAL_WINDOW_BYTES  # that the server accepts at the moment
         self._waiting: deque[tuple[bytes, int]] = deque()
-        send_all(self._socket, opening())
+        send_all(self._socket, build_opening())
 
     def send(self, number: int, request: bytes) -> None:
         """Send a call that `pack_call` has made, or queue it until the server's window allows."""
@@ -108,7 +108,7 @@ class GrpcConnection:
                 self._manage(kind, flags, stream, payload)
             ends = kind == RESET or (kind in (DATA, HEADERS) and flags & END_STREAM)
             if ends and stream in self._numbers:  # else the reset of a call that has ended
-                code = read_status(payload) if kind == HEADERS else LOST
+                code = read_status(payload) if kind == HEADERS else LOST_STREAM
                 body = self._bodies.pop(stream, b"")[5:]
                 answers.append((self._numbers.pop(stream), code, body))
         self._rest = data[at:]
@@ -132,5 +132,5 @@ def read_status(block: bytes) -> int:
     """Return the gRPC status in a header block; grpc writes it without Huffman codes."""
     at = block.find(STATUS_FIELD) + len(STATUS_FIELD)
     if at < len(STATUS_FIELD):
-        return LOST
+        return LOST_STREAM
     return int(block[at + 1 : at + 1 + block[at]])

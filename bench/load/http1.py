@@ -35,14 +35,14 @@ class HttpConnection:
             self._rest = data
             return ()
         body_at = head_end + len(HEAD_END)
-        if len(data) < body_at + content_length(data[:body_at]):
+        if len(data) < body_at + read_content_length(data[:body_at]):
             self._rest = data
             return ()
         self._rest = b""
         return ((self._number, int(data[9:12]), data[body_at:]),)
 
 
-def content_length(head: bytes) -> int:
+def read_content_length(head: bytes) -> int:
     """Return the length of the body after a response head."""
     head = head.lower()
     at = head.find(LENGTH_FIELD)

@@ -22,7 +22,7 @@ def build_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return head + payload
 
 
-def opening() -> bytes:
+def build_opening() -> bytes:
     """Return what a client sends first: no header table for the server, and wide windows.
 
     Without a table the server writes each header block in full, so there is no state to keep.
@@ -32,22 +32,26 @@ def opening() -> bytes:
     return PREFACE + settings + build_frame(WINDOW_UPDATE, 0, 0, grant)
 
 
-def remembered_fields(fields: Mapping[str, str]) -> bytes:
+def encode_remembered_fields(fields: Mapping[str, str]) -> bytes:
     """Encode header fields that the receiver enters into its table."""
-    return b"".join(_REMEMBERED + _text(name) + _text(value) for name, value in fields.items())
+    return b"".join(
+        _REMEMBERED + _encode_text(name) + _encode_text(value) for name, value in fields.items()
+    )
 
 
-def literal_fields(fields: Mapping[str, str]) -> bytes:
+def encode_literal_fields(fields: Mapping[str, str]) -> bytes:
     """Encode header fields that leave the receiver's table as it is."""
-    return b"".join(_LITERAL + _text(name) + _text(value) for name, value in fields.items())
+    return b"".join(
+        _LITERAL + _encode_text(name) + _encode_text(value) for name, value in fields.items()
+    )
 
 
-def indexed_fields(count: int) -> bytes:
+def encode_indexed_fields(count: int) -> bytes:
     """Encode references to the `count` fields that the receiver has remembered, oldest first."""
     return bytes(0x80 | FIRST_DYNAMIC_INDEX + index for index in reversed(range(count)))
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     """Encode a string without Huffman codes, after its length."""
     size = len(text)
     if size < 127:

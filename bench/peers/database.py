@@ -48,7 +48,7 @@ class Database:
         """A transaction; on SQLite a writer from its start, one at a time in this process."""
         with self._turn, self._writer.begin() as session:
             if self._is_sqlite:
-                # Said here: a listener for "begin" makes every read dearer by 60 us or more.
+                # Issued here: a listener for "begin" adds 60 us or more to every read.
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
 

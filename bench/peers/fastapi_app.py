@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from bench.peers import orders, subscriptions
 from bench.peers.database import Database
 from bench.peers.fastapi_models import Credentials, NewOrder, SubscriptionOut
-from bench.peers.refusals import Refusal, invalid_order, orders_error
+from bench.peers.refusals import Refusal, build_invalid_order, build_orders_error
 
 THREADS = 8  # of each worker; as many database connections
 
@@ -40,7 +40,7 @@ async def find_database(request: Request) -> Database:
 async def require_bearer(authorization: Annotated[str, Header()] = "") -> str:
     """Return the header; without a token it is refused before the body is validated."""
     if not authorization.lower().startswith("bearer "):
-        raise orders_error(401, "Send a token.")
+        raise build_orders_error(401, "Send a token.")
     return authorization
 
 
@@ -61,7 +61,7 @@ def create_token(body: Credentials, database: Open) -> dict[str, str]:
     with database.read() as session:
         account = orders.find_account(session, body.client_id, body.client_secret)
     if account is None:
-        raise orders_error(401, "Send the name and secret of an account.")
+        raise build_orders_error(401, "Send the name and secret of an account.")
     token, row = orders.build_token(account)
     with database.write() as session:
         session.add(row)
@@ -86,7 +86,7 @@ def create_order(
             response.headers["Idempotent-Replayed"] = "true"
             return kept
         if faults := orders.find_offer_faults(session, user_id, order):
-            raise invalid_order(faults)
+            raise build_invalid_order(faults)
     row = orders.build_order(account_id, user_id, order)
     answer = orders.build_answer(row.id, body.mode)
     with database.write() as session:
@@ -124,7 +124,7 @@ async def answer_refusal(request: Request, refusal: Refusal) -> JSONResponse:
 @app.exception_handler(IntegrityError)
 async def answer_conflict(request: Request, error: IntegrityError) -> JSONResponse:
     """Refuse the twin of a request that is under way with the same key."""
-    refusal = orders_error(409, orders.KEY_IN_USE)
+    refusal = build_orders_error(409, orders.KEY_IN_USE)
     return JSONResponse(refusal.body, refusal.status)
 
 
@@ -134,5 +134,5 @@ async def answer_invalid(request: Request, error: RequestValidationError) -> JSO
     faults = [
         (".".join(str(part) for part in each["loc"][1:]), each["msg"]) for each in error.errors()
     ]
-    refusal = invalid_order(faults)
+    refusal = build_invalid_order(faults)
     return JSONResponse(refusal.body, refusal.status)

@@ -59,16 +59,16 @@ STATES = (
 State = Annotated[str, StringConstraints(pattern=f"^({STATES.replace(' ', '|')})$")]
 
 
-def _small_enough(tracing: str) -> str:
+def _check_size(tracing: str) -> str:
     if len(tracing.encode()) > 256 * 1024:
         raise PydanticCustomError("too_long", "Must be at most 256 KiB of UTF-8.")
     return tracing
 
 
-Tracing = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$"), AfterValidator(_small_enough)]
+Tracing = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$"), AfterValidator(_check_size)]
 
 
-def _wrong(text: str) -> PydanticCustomError:
+def _build_error(text: str) -> PydanticCustomError:
     return PydanticCustomError("rule", "{text}", {"text": text})
 
 
@@ -108,9 +108,9 @@ class Lens(Strict):
     def check_addons(self) -> Self:
         """Require a tint and its instruction together, and distinct coats."""
         if (self.tint is None) is not (self.tint_instruction is None):
-            raise _wrong("tint and tint_instruction need each other.")
+            raise _build_error("tint and tint_instruction need each other.")
         if self.coats and len(set(self.coats)) < len(self.coats):
-            raise _wrong("coats must not repeat.")
+            raise _build_error("coats must not repeat.")
         return self
 
 
@@ -167,9 +167,9 @@ class RxEye(Strict):
     def check_pairs(self) -> Self:
         """Require both of a pair or neither."""
         if (self.cylinder is None) is not (self.axis is None):
-            raise _wrong("cylinder and axis need each other.")
+            raise _build_error("cylinder and axis need each other.")
         if (self.add is None) is not (self.seg_height is None):
-            raise _wrong("add and seg_height need each other.")
+            raise _build_error("add and seg_height need each other.")
         return self
 
 
@@ -183,7 +183,7 @@ class Rx(Strict):
     def check_eyes(self) -> Self:
         """Require an eye."""
         if self.left_eye is None and self.right_eye is None:
-            raise _wrong("Must have left_eye, right_eye or both.")
+            raise _build_error("Must have left_eye, right_eye or both.")
         return self
 
 
@@ -243,15 +243,17 @@ class NewOrder(Strict):
         """Require the blocks that belong to this order, and no other."""
         is_rx = self.order_type == "rx"
         if is_rx and (self.mounting_option is None or self.rx is None):
-            raise _wrong("mounting_option and rx are required with order_type rx.")
+            raise _build_error("mounting_option and rx are required with order_type rx.")
         if is_rx and self.mode == "submit" and self.lens is None:
-            raise _wrong("lens is required with order_type rx and mode submit.")
+            raise _build_error("lens is required with order_type rx and mode submit.")
         if not is_rx and (self.lens is not None or self.rx is not None):
-            raise _wrong("lens and rx are only for order_type rx.")
+            raise _build_error("lens and rx are only for order_type rx.")
         if (self.redo_data is None) is (self.submission_type == "redo"):
-            raise _wrong("redo_data is for submission_type redo, and required there.")
+            raise _build_error("redo_data is for submission_type redo, and required there.")
         if (self.multi_pair_data is None) is (self.submission_type == "multi_pair"):
-            raise _wrong("multi_pair_data is for submission_type multi_pair, and required there.")
+            raise _build_error(
+                "multi_pair_data is for submission_type multi_pair, and required there."
+            )
         return self
 
 

@@ -1,4 +1,4 @@
-"""What the peers ask the database about an order, and what follows from the answers."""
+"""The peers' queries about an order, and their rules."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from bench.peers.refusals import Fault, orders_error
+from bench.peers.refusals import Fault, build_orders_error
 from bench.peers.tables import (
     Account,
     Addon,
@@ -105,14 +105,14 @@ def find_caller(session: Session, authorization: str, email: str) -> tuple[int, 
         key = {"token_hash": hash_secret(token), "email": email, "now": datetime.now(UTC)}
         found = session.execute(_CALLER, key).first()
     if found is None:
-        raise orders_error(401, "The token is unknown or has expired; fetch a new one.")
+        raise build_orders_error(401, "The token is unknown or has expired; fetch a new one.")
     if not email:
-        raise orders_error(
+        raise build_orders_error(
             400, "", [("User-Email", "Send the e-mail address of a dashboard user.")]
         )
     if found[1] is None:
         fault = ("User-Email", "Must be the e-mail address of a user of this client.")
-        raise orders_error(403, "", [fault])
+        raise build_orders_error(403, "", [fault])
     return found[0], found[1]
 
 
@@ -122,16 +122,16 @@ def find_offer_faults(session: Session, user_id: int, order: Mapping[str, Any]) 
     settings = session.scalar(_SETTINGS, key)
     if settings is None:
         return [("lab", "Must be one of your labs, with its account_number.")]
-    faults = list(_settings_faults(order, settings))
+    faults = list(_find_settings_faults(order, settings))
     if lens := order.get("lens"):
         named = [*lens.get("coats", ()), lens["color"], lens.get("tint", "")]
         of = {"lab": order["lab"], "style": lens["style"], "material": lens["material"]}
         rows = session.execute(_LENS, {**of, "named": named})
-        faults += _lens_faults(lens, {(kind, id_) for kind, id_ in rows})
+        faults += _find_lens_faults(lens, {(kind, id_) for kind, id_ in rows})
     return faults
 
 
-def _settings_faults(
+def _find_settings_faults(
     order: Mapping[str, Any], settings: Mapping[str, list[str]]
 ) -> Iterator[Fault]:
     chosen = [
@@ -147,7 +147,7 @@ def _settings_faults(
             yield path, f"Must be one of the lab's {name}: {', '.join(settings[name])}."
 
 
-def _lens_faults(lens: Mapping[str, Any], found: set[tuple[str, str]]) -> Iterator[Fault]:
+def _find_lens_faults(lens: Mapping[str, Any], found: set[tuple[str, str]]) -> Iterator[Fault]:
     for kind in ("style", "material", "color"):
         if (kind, lens[kind]) not in found:
             yield f"lens.{kind}", f"Must be the id of a {kind} that the lab offers here."
@@ -171,7 +171,7 @@ def find_kept_answer(
     if found is None:
         return None
     if found.fingerprint != hashlib.sha256(request).hexdigest():
-        raise orders_error(422, "Another request has used this Idempotency-Key.")
+        raise build_orders_error(422, "Another request has used this Idempotency-Key.")
     return found.answer
 
 
@@ -215,7 +215,7 @@ def read_order(session: Session, who: tuple[int, int], order_id: str) -> dict[st
     key = {"order_id": order_id, "account_id": who[0], "user_id": who[1]}
     order = session.scalar(_ORDER, key)
     if order is None:
-        raise orders_error(404, "You have no such order.")
+        raise build_orders_error(404, "You have no such order.")
     return {
         **order.document,
         "id": order.id,

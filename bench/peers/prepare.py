@@ -108,16 +108,16 @@ def _add_subscription(session: Session, body: dict[str, Any]) -> str:
     session.add(subscription)
     session.flush()
     (package,) = body["cart_items"]
-    parent = _item(session, subscription.id, 0, package, None)
+    parent = _build_item(session, subscription.id, 0, package, None)
     for position, (lens, boxes) in enumerate(zip(package["items"], DELIVERED, strict=True), 1):
-        item = _item(session, subscription.id, position, lens, parent.id)
+        item = _build_item(session, subscription.id, position, lens, parent.id)
         counter = tables.BoxCounter(item_id=item.id, year=1, delivered=boxes)
         counter.last_delivered_at = now - timedelta(days=10)
         session.add(counter)
     return subscription.id
 
 
-def _item(
+def _build_item(
     session: Session, subscription_id: str, position: int, item: dict[str, Any], parent: str | None
 ) -> tables.CartItem:
     row = tables.CartItem(

@@ -16,7 +16,7 @@ class Refusal(Exception):
         self.body = body
 
 
-def orders_error(status: int, message: str, faults: Sequence[Fault] = ()) -> Refusal:
+def build_orders_error(status: int, message: str, faults: Sequence[Fault] = ()) -> Refusal:
     """Return an error of the orders API."""
     kind = {401: "authentication_error", 403: "permission_error"}
     code = {
@@ -39,16 +39,16 @@ def orders_error(status: int, message: str, faults: Sequence[Fault] = ()) -> Ref
     return Refusal(status, {"error": error})
 
 
-def subscriptions_error(status: int) -> Refusal:
+def build_subscriptions_error(status: int) -> Refusal:
     """Return an error of the subscriptions API: 401 or 404."""
     words = {401: ("unauthorized", "Unauthorized"), 404: ("not_found", "Not found.")}
     code, title = words[status]
     return Refusal(status, {"errors": [{"code": code, "title": title}]})
 
 
-def invalid_order(faults: Sequence[Fault]) -> Refusal:
+def build_invalid_order(faults: Sequence[Fault]) -> Refusal:
     """Return the error of an order whose fields are at fault."""
-    return orders_error(400, "The request breaks rules.", faults)
+    return build_orders_error(400, "The request breaks rules.", faults)
 
 
 def find_faults(body: Mapping[str, Any]) -> tuple[str, list[Fault]]:

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from bench.peers import orders, subscriptions
 from bench.peers.database import Database
-from bench.peers.refusals import Refusal, flatten, invalid_order, orders_error
+from bench.peers.refusals import Refusal, build_invalid_order, build_orders_error, flatten
 from bench.peers.smorest_schemas import CredentialsSchema, NewOrderSchema, SubscriptionSchema
 
 CONNECTIONS = 16  # more than a worker has threads
@@ -95,7 +95,7 @@ def create_token(body: dict[str, str]) -> dict[str, str]:
     """Exchange client credentials for a token."""
     account = orders.find_account(open_reading(), body["client_id"], body["client_secret"])
     if account is None:
-        raise orders_error(401, "Send the name and secret of an account.")
+        raise build_orders_error(401, "Send the name and secret of an account.")
     token, row = orders.build_token(account)
     with find_database().write() as session:
         session.add(row)
@@ -113,7 +113,7 @@ def create_order(order: dict[str, Any]) -> Any:
     if kept := orders.find_kept_answer(open_reading(), account_id, key, sent):
         return kept, {"Idempotent-Replayed": "true"}
     if faults := orders.find_offer_faults(open_reading(), user_id, order):
-        raise invalid_order(faults)
+        raise build_invalid_order(faults)
     row = orders.build_order(account_id, user_id, order)
     answer = orders.build_answer(row.id, order["mode"])
     with find_database().write() as session:
@@ -159,13 +159,13 @@ def create_app() -> Flask:
 
     @app.errorhandler(IntegrityError)
     def answer_conflict(error: IntegrityError) -> tuple[Response, int]:
-        refusal = orders_error(409, orders.KEY_IN_USE)
+        refusal = build_orders_error(409, orders.KEY_IN_USE)
         return jsonify(refusal.body), refusal.status
 
     @app.errorhandler(400)
     def answer_invalid(error: HTTPException) -> tuple[Response, int]:
         messages = getattr(error, "data", {}).get("messages", {})
-        refusal = invalid_order(list(flatten(messages.get("json", messages), "")))
+        refusal = build_invalid_order(list(flatten(messages.get("json", messages), "")))
         return jsonify(refusal.body), refusal.status
 
     return app

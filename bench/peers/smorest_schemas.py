@@ -33,12 +33,12 @@ class Real(fields.Float):
         return found
 
 
-def _not_blank(value: str) -> None:
+def _check_not_blank(value: str) -> None:
     if not value or value.isspace():
         raise ValidationError("Must not be blank.")
 
 
-def _filled(limit: int) -> Callable[[str], None]:
+def _build_filled(limit: int) -> Callable[[str], None]:
     def check(value: str) -> None:
         if not value or value.isspace() or len(value) > limit:
             raise ValidationError(f"Must be 1 to {limit} characters and not blank.")
@@ -46,11 +46,11 @@ def _filled(limit: int) -> Callable[[str], None]:
     return check
 
 
-def _at_most(limit: int) -> validate.Length:
+def _build_at_most(limit: int) -> validate.Length:
     return validate.Length(max=limit)
 
 
-def _small_enough(tracing: str) -> None:
+def _check_size(tracing: str) -> None:
     if len(tracing.encode()) > 256 * 1024:
         raise ValidationError("Must be at most 256 KiB of UTF-8.")
 
@@ -63,28 +63,28 @@ _HALF_TO_50 = validate.Range(0.5, 50)
 class CredentialsSchema(Schema):
     """Client credentials."""
 
-    client_id = fields.String(required=True, validate=_not_blank)
-    client_secret = fields.String(required=True, validate=_not_blank)
+    client_id = fields.String(required=True, validate=_check_not_blank)
+    client_secret = fields.String(required=True, validate=_check_not_blank)
 
 
 class PatientSchema(Schema):
     """The wearer of the glasses."""
 
-    first_name = fields.String(required=True, validate=_filled(50))
-    last_name = fields.String(required=True, validate=_filled(50))
+    first_name = fields.String(required=True, validate=_build_filled(50))
+    last_name = fields.String(required=True, validate=_build_filled(50))
     email = fields.Email()
-    phone_number = fields.String(validate=_at_most(20))
+    phone_number = fields.String(validate=_build_at_most(20))
 
 
 class LensSchema(Schema):
     """The lens."""
 
-    style = fields.String(required=True, validate=_not_blank)
-    material = fields.String(required=True, validate=_not_blank)
-    color = fields.String(required=True, validate=_not_blank)
-    coats = fields.List(fields.String(), validate=_at_most(100))
-    tint = fields.String(validate=_not_blank)
-    tint_instruction = fields.String(validate=_filled(250))
+    style = fields.String(required=True, validate=_check_not_blank)
+    material = fields.String(required=True, validate=_check_not_blank)
+    color = fields.String(required=True, validate=_check_not_blank)
+    coats = fields.List(fields.String(), validate=_build_at_most(100))
+    tint = fields.String(validate=_check_not_blank)
+    tint_instruction = fields.String(validate=_build_filled(250))
 
     @validates_schema
     def check_addons(self, data: dict[str, Any], **_: Any) -> None:
@@ -99,11 +99,11 @@ class LensSchema(Schema):
 class FrameSchema(Schema):
     """The frame."""
 
-    handling = fields.String(required=True, validate=_not_blank)
-    manufacturer = fields.String(required=True, validate=_filled(50))
-    model = fields.String(required=True, validate=_filled(50))
+    handling = fields.String(required=True, validate=_check_not_blank)
+    manufacturer = fields.String(required=True, validate=_build_filled(50))
+    model = fields.String(required=True, validate=_build_filled(50))
     material = fields.String(required=True, validate=validate.OneOf(_MATERIALS))
-    color = fields.String(required=True, validate=_filled(50))
+    color = fields.String(required=True, validate=_build_filled(50))
     eye_size = Real(required=True, validate=_10_TO_100)
     bridge = Real(required=True, validate=_10_TO_100)
     temple = Real(validate=validate.Range(100, 200))
@@ -113,8 +113,8 @@ class FrameSchema(Schema):
     vertex = Real(validate=validate.Range(1, 30))
     pantoscopic_tilt = Real(validate=validate.Range(-20, 20))
     wrap = Real(validate=validate.Range(0, 40))
-    sku = fields.String(validate=_at_most(50))
-    tracing = fields.String(validate=_small_enough)
+    sku = fields.String(validate=_build_at_most(50))
+    tracing = fields.String(validate=_check_size)
 
 
 class HorizontalPrismSchema(Schema):
@@ -169,23 +169,23 @@ class RxSchema(Schema):
 class RedoDataSchema(Schema):
     """Why an order is made again."""
 
-    type = fields.String(required=True, validate=_not_blank)
-    reason = fields.String(required=True, validate=_filled(250))
-    reference = fields.String(required=True, validate=_filled(50))
+    type = fields.String(required=True, validate=_check_not_blank)
+    reason = fields.String(required=True, validate=_build_filled(250))
+    reference = fields.String(required=True, validate=_build_filled(50))
 
 
 class MultiPairDataSchema(Schema):
     """The pair that this one belongs to."""
 
-    reference = fields.String(required=True, validate=_filled(50))
+    reference = fields.String(required=True, validate=_build_filled(50))
 
 
 class AddressSchema(Schema):
     """An address in the United States."""
 
-    line1 = fields.String(required=True, validate=_not_blank)
+    line1 = fields.String(required=True, validate=_check_not_blank)
     line2 = fields.String()
-    city = fields.String(required=True, validate=_not_blank)
+    city = fields.String(required=True, validate=_check_not_blank)
     state = fields.String(required=True, validate=validate.OneOf(frozenset(STATES.split())))
     postal_code = fields.String(
         required=True, validate=validate.Regexp(re.compile(r"[0-9]{5}(-[0-9]{4})?\Z"))
@@ -196,7 +196,7 @@ class AddressSchema(Schema):
 class ShippingSchema(Schema):
     """A recipient."""
 
-    name = fields.String(validate=_at_most(50))
+    name = fields.String(validate=_build_at_most(50))
     address = fields.Nested(AddressSchema, required=True)
 
 
@@ -207,16 +207,16 @@ class NewOrderSchema(Schema):
     submission_type = fields.String(
         required=True, validate=validate.OneOf(("new", "redo", "multi_pair"))
     )
-    order_type = fields.String(required=True, validate=_not_blank)
-    lab = fields.String(required=True, validate=_not_blank)
-    account_number = fields.String(required=True, validate=_not_blank)
+    order_type = fields.String(required=True, validate=_check_not_blank)
+    lab = fields.String(required=True, validate=_check_not_blank)
+    account_number = fields.String(required=True, validate=_check_not_blank)
     patient = fields.Nested(PatientSchema, required=True)
-    mounting_option = fields.String(validate=_not_blank)
+    mounting_option = fields.String(validate=_check_not_blank)
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
-    services = fields.List(fields.String(), validate=_at_most(100))
-    special_instructions = fields.String(validate=_at_most(1000))
+    services = fields.List(fields.String(), validate=_build_at_most(100))
+    special_instructions = fields.String(validate=_build_at_most(1000))
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)
     shipping = fields.Nested(ShippingSchema)
@@ -224,7 +224,7 @@ class NewOrderSchema(Schema):
     @pre_load
     def prepare(self, data: Any, **_: Any) -> Any:
         """Drop nulls, and refuse control characters, in one walk for all nested schemas."""
-        return _prepared(data, "")
+        return _prepare(data, "")
 
     @validates_schema
     def check_blocks(self, data: dict[str, Any], **_: Any) -> None:
@@ -242,15 +242,15 @@ class NewOrderSchema(Schema):
             raise ValidationError(faults)
 
 
-def _prepared(value: Any, name: str) -> Any:
+def _prepare(value: Any, name: str) -> Any:
     if isinstance(value, str):
         if _CONTROL.search(value) and (name != "tracing" or "\0" in value):
             raise ValidationError("Control characters are not allowed.", name)
         return value
     if isinstance(value, dict):
-        return {key: _prepared(each, key) for key, each in value.items() if each is not None}
+        return {key: _prepare(each, key) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [_prepared(each, name) for each in value]
+        return [_prepare(each, name) for each in value]
     return value
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, exists, select
 from sqlalchemy.orm import Session, joinedload
 
 from bench.peers.orders import find_account
-from bench.peers.refusals import subscriptions_error
+from bench.peers.refusals import build_subscriptions_error
 from bench.peers.tables import Account, AccountMerchant, CartItem, Merchant, Subscription
 from subscriptions_svc.documents.money import format_money
 from subscriptions_svc.rules import years
@@ -43,10 +43,10 @@ def authenticate_basic(session: Session, authorization: str) -> Account:
     try:
         name, _, secret = base64.b64decode(packed, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise subscriptions_error(401) from None
+        raise build_subscriptions_error(401) from None
     account = find_account(session, name, secret) if scheme.lower() == "basic" else None
     if account is None:
-        raise subscriptions_error(401)
+        raise build_subscriptions_error(401)
     return account
 
 
@@ -55,20 +55,20 @@ def read_subscription(session: Session, account: Account, subscription_id: str) 
     key = {"account_id": account.id, "subscription_id": subscription_id}
     found = session.execute(_SUBSCRIPTION, key).unique().first()
     if found is None:
-        raise subscriptions_error(404)
+        raise build_subscriptions_error(404)
     subscription, is_own = found
     if not is_own:
-        raise subscriptions_error(401)
-    return _document(subscription, datetime.now(UTC))
+        raise build_subscriptions_error(401)
+    return _build_document(subscription, datetime.now(UTC))
 
 
-def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
+def _build_document(subscription: Subscription, now: datetime) -> dict[str, Any]:
     merchant, items = subscription.merchant, subscription.items
     zone, months = ZoneInfo(merchant.time_zone), subscription.total_months
-    activated_at, status = subscription.activated_at, _status(subscription, now)
+    activated_at, status = subscription.activated_at, _find_status(subscription, now)
     year = years.compute_year(activated_at, now, zone)
     month = years.compute_month(activated_at, now, zone, months)
-    boxes = {each.id: _boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
+    boxes = {each.id: _count_boxes(each, year, zone) for each in items if each.type == CONTACT_LENS}
     deliveries = [each.last_delivery for each in boxes.values() if each.last_delivery]
     has_ended = status in (Status.CANCELLED, Status.FINISHED)
     due = years.compute_next_delivery_date(
@@ -82,7 +82,7 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         "confirmed_at": subscription.confirmed_at,
         "current_month": month,
         "total_months": months,
-        "customer": _customer(subscription),
+        "customer": _build_customer(subscription),
         "status": status.value,
         "payment_status": subscription.payment_status,
         "reference": subscription.reference,
@@ -90,25 +90,25 @@ def _document(subscription: Subscription, now: datetime) -> dict[str, Any]:
         "discounts": None,
         "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
         "next_delivery_date": due.isoformat() if due else None,
-        "available_actions": find_available_actions(_state(subscription, status, boxes), now),
+        "available_actions": find_available_actions(_build_state(subscription, status, boxes), now),
         "last_persisted_cart": {
             "id": subscription.cart_id,
             "reference": subscription.reference,
             "code": subscription.cart_code,
-            "cart_items": _Cart(items, boxes, merchant, month, year, months).inside(None),
+            "cart_items": _Cart(items, boxes, merchant, month, year, months).list_inside(None),
         },
         "pending_cart": None,
     }
 
 
-def _status(subscription: Subscription, now: datetime) -> Status:
+def _find_status(subscription: Subscription, now: datetime) -> Status:
     status, renewal_at = Status(subscription.status), subscription.renewal_at
     if status is Status.ACTIVE and renewal_at is not None and renewal_at <= now:
         return Status.FINISHED
     return status
 
 
-def _customer(subscription: Subscription) -> dict[str, Any]:
+def _build_customer(subscription: Subscription) -> dict[str, Any]:
     names = [name for name in (subscription.given_names, subscription.surnames) if name]
     return {
         "given_names": subscription.given_names,
@@ -119,7 +119,9 @@ def _customer(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _state(subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]) -> State:
+def _build_state(
+    subscription: Subscription, status: Status, boxes: dict[str, years.Boxes]
+) -> State:
     items = subscription.items
     return State(
         status,
@@ -142,7 +144,7 @@ def _state(subscription: Subscription, status: Status, boxes: dict[str, years.Bo
     )
 
 
-def _boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
+def _count_boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     delivered = sum(each.delivered for each in item.counters if each.year == year)
     last = max((each.last_delivered_at for each in item.counters), default=None)
     return years.Boxes(item.box_count or 0, delivered, last and years.to_local_day(last, zone))
@@ -159,49 +161,51 @@ class _Cart:
     year: int
     months: int
 
-    def money(self, value: int) -> dict[str, Any]:
+    def build_money(self, value: int) -> dict[str, Any]:
         string = format_money(value, self.merchant.locale, self.merchant.currency)
         return {"value": value, "string": string}
 
-    def costs(self, item: CartItem, packages: int) -> Costs:
+    def compute_costs(self, item: CartItem, packages: int) -> Costs:
         """Return what ending costs for an item that was handed over."""
         if item.activated_at is None:
             return Costs(0, 0)
         monthly = item.subscription_price * item.quantity * packages
         return compute_costs(monthly, self.month, self.year, self.months)
 
-    def inside(self, package: CartItem | None) -> list[dict[str, Any]]:
+    def list_inside(self, package: CartItem | None) -> list[dict[str, Any]]:
         """Return the items of a package, or those in none."""
         parent = package and package.id
-        return [self.document(item, package) for item in self.items if item.parent_id == parent]
+        return [
+            self.build_document(item, package) for item in self.items if item.parent_id == parent
+        ]
 
-    def document(self, item: CartItem, package: CartItem | None) -> dict[str, Any]:
+    def build_document(self, item: CartItem, package: CartItem | None) -> dict[str, Any]:
         leaves, packages = [item], package.quantity if package else 1
         if item.type == PACKAGE:
             leaves = [each for each in self.items if each.parent_id == item.id]
             packages = item.quantity
-        ending = [self.costs(each, packages) for each in leaves]
+        ending = [self.compute_costs(each, packages) for each in leaves]
         document: dict[str, Any] = {
             "id": item.id,
             "type": item.type,
             "reference": item.reference,
             "reference_uuid": item.reference_uuid,
             "name": item.name,
-            "price_with_tax": self.money(item.price_with_tax),
+            "price_with_tax": self.build_money(item.price_with_tax),
             "quantity": item.quantity,
-            "total_with_tax": self.money(item.price_with_tax * item.quantity),
-            "subscription_price": self.money(item.subscription_price),
-            "cancellation_cost_kept": self.money(sum(each.kept for each in ending)),
-            "cancellation_cost_returned": self.money(sum(each.returned for each in ending)),
+            "total_with_tax": self.build_money(item.price_with_tax * item.quantity),
+            "subscription_price": self.build_money(item.subscription_price),
+            "cancellation_cost_kept": self.build_money(sum(each.kept for each in ending)),
+            "cancellation_cost_returned": self.build_money(sum(each.returned for each in ending)),
             "status": "pending" if item.activated_at is None else "active",
             "activated_at": item.activated_at,
         }
         if all(each.type != CONTACT_LENS for each in leaves):
             price = item.subscription_price
-            document["warranty_breakage_cost"] = self.money(price * BREAKAGE_MONTHS)
-            document["warranty_lost_cost"] = self.money(price * LOSS_MONTHS)
+            document["warranty_breakage_cost"] = self.build_money(price * BREAKAGE_MONTHS)
+            document["warranty_lost_cost"] = self.build_money(price * LOSS_MONTHS)
         if item.type == PACKAGE:
-            document["items"] = self.inside(item)
+            document["items"] = self.list_inside(item)
         if item.type == CONTACT_LENS:
             counted = self.boxes[item.id]
             document |= {

@@ -18,11 +18,11 @@ from bench.report.outcome import (
 from bench.report.tables import (
     TITLES,
     Cells,
-    figures,
-    floor_figures,
-    memory,
-    own_cost,
-    ratios,
+    list_figures,
+    list_floor_figures,
+    list_memory,
+    list_own_costs,
+    list_ratios,
     tail_latencies,
 )
 
@@ -73,16 +73,18 @@ def build_page(outcome: Outcome) -> str:
         "of all processes of a contender, and of PostgreSQL, for one request.</p>",
     ]
     for engine in outcome.rows.engines():
-        parts += [f"<h2>{TITLES[engine]}</h2>", _tiles(outcome.rows, engine)]
+        parts += [f"<h2>{TITLES[engine]}</h2>", _render_tiles(outcome.rows, engine)]
         for work in outcome.rows.works(engine):
             if work not in FLOORS:
-                parts.append(_card(work, *_work(outcome.rows.of(engine, work))))
-        parts.append(_card("Floors, and what is our own", *_floors(outcome.rows, engine)))
-        parts.append(_card("Ratios", _html(ratios(outcome.rows, engine))))
-        parts.append(_card(f"p99 of {POST_ORDER}, ms", _html(tail_latencies(outcome, engine))))
+                parts.append(_draw_card(work, *_draw_work(outcome.rows.of(engine, work))))
+        parts.append(_draw_card("Floors, and what is our own", *_draw_floors(outcome.rows, engine)))
+        parts.append(_draw_card("Ratios", _render_table(list_ratios(outcome.rows, engine))))
+        parts.append(
+            _draw_card(f"p99 of {POST_ORDER}, ms", _render_table(tail_latencies(outcome, engine)))
+        )
         stacks = [(name, each.after_load) for name, each in outcome.memory[engine].items()]
-        chart, cells = _chart("MB PSS", stacks), memory(outcome, engine)
-        parts.append(_card("Memory after the load, each alone", chart, _more(cells)))
+        chart, cells = _draw_chart("MB PSS", stacks), list_memory(outcome, engine)
+        parts.append(_draw_card("Memory after the load, each alone", chart, _render_details(cells)))
     notes = [f"<li>{escape(note)}</li>" for note in outcome.notes]
     faults = [f'<li class="bad">{escape(fault)}</li>' for fault in outcome.broken]
     items = "".join(faults) or '<li class="ahead">All promises were kept.</li>'
@@ -96,7 +98,7 @@ def build_page(outcome: Outcome) -> str:
     )
 
 
-def _tiles(rows: Rows, engine: str) -> str:
+def _render_tiles(rows: Rows, engine: str) -> str:
     """Show the ratios that matter most, large."""
     made = []
     for work in GLANCE_WORKS:
@@ -114,30 +116,30 @@ def _tiles(rows: Rows, engine: str) -> str:
     return f'<div class="tiles">{"".join(made)}</div>'
 
 
-def _card(title: str, *parts: str) -> str:
+def _draw_card(title: str, *parts: str) -> str:
     return f'<section class="card"><h3>{escape(title)}</h3>{"".join(parts)}</section>'
 
 
-def _work(rows: list[Row]) -> tuple[str, str]:
-    throughput = _chart(
+def _draw_work(rows: list[Row]) -> tuple[str, str]:
+    throughput = _draw_chart(
         "requests a second", [(row.contender, {"": row.throughput}) for row in rows]
     )
-    cpu = _chart("CPU, microseconds a request", [(row.contender, row.cpu) for row in rows])
-    charts = f"<div>{throughput}{cpu}</div><div>{_latencies(rows)}</div>"
-    return f'<div class="charts">{charts}</div>', _more(figures(rows))
+    cpu = _draw_chart("CPU, microseconds a request", [(row.contender, row.cpu) for row in rows])
+    charts = f"<div>{throughput}{cpu}</div><div>{_draw_latencies(rows)}</div>"
+    return f'<div class="charts">{charts}</div>', _render_details(list_figures(rows))
 
 
-def _floors(rows: Rows, engine: str) -> tuple[str, str, str]:
+def _draw_floors(rows: Rows, engine: str) -> tuple[str, str, str]:
     floors: Bars = [(work, {"": row.total_cpu}) for work in FLOORS for row in rows.of(engine, work)]
-    chart = _chart("CPU, microseconds a request", floors, left=236)
+    chart = _draw_chart("CPU, microseconds a request", floors, left=236)
     return (
-        f'<div class="charts">{chart}{_above(rows, engine)}</div>',
-        _html(own_cost(rows, engine)),
-        _more(floor_figures(rows, engine)),
+        f'<div class="charts">{chart}{_draw_above(rows, engine)}</div>',
+        _render_table(list_own_costs(rows, engine)),
+        _render_details(list_floor_figures(rows, engine)),
     )
 
 
-def _above(rows: Rows, engine: str) -> str:
+def _draw_above(rows: Rows, engine: str) -> str:
     """Draw an order beside the floors under it."""
     ours = rows.find(engine, POST_ORDER, OPTIGATE)
     hop, core = _find_floor(rows, engine, HOP), _find_floor(rows, engine, CORE_INSERT)
@@ -145,14 +147,14 @@ def _above(rows: Rows, engine: str) -> str:
         return ""
     under = {"route with a null RPC": hop.total_cpu, "insert + commit": core.total_cpu}
     own = max(ours.total_cpu - sum(under.values()), 0.0)
-    return _chart(f"{POST_ORDER}, CPU microseconds", [(OPTIGATE, {**under, "our own": own})])
+    return _draw_chart(f"{POST_ORDER}, CPU microseconds", [(OPTIGATE, {**under, "our own": own})])
 
 
 def _find_floor(rows: Rows, engine: str, work: str) -> Row | None:
     return next(iter(rows.of(engine, work)), None)
 
 
-def _html(cells: Cells) -> str:
+def _render_table(cells: Cells) -> str:
     head, *rows = (
         "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
         for row, tag in zip(cells, ["th"] + ["td"] * (len(cells) - 1), strict=True)
@@ -160,61 +162,61 @@ def _html(cells: Cells) -> str:
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
 
 
-def _more(cells: Cells) -> str:
-    return f"<details><summary>figures</summary>{_html(cells)}</details>"
+def _render_details(cells: Cells) -> str:
+    return f"<details><summary>figures</summary>{_render_table(cells)}</details>"
 
 
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
+def _draw_text(x: float, y: float, text: str, kind: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'
 
 
-def _bar(x: float, y: float, width: float, hue: str, shade: float, title: str) -> str:
+def _draw_bar(x: float, y: float, width: float, hue: str, shade: float, title: str) -> str:
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 1):.1f}" height="15" rx="2" '
         f'class="{hue}" fill-opacity="{shade:.2f}"><title>{escape(title)}</title></rect>'
     )
 
 
-def _chart(unit: str, bars: Bars, *, left: int = LEFT) -> str:
+def _draw_chart(unit: str, bars: Bars, *, left: int = LEFT) -> str:
     """Draw bars with their sums; the parts of one are listed under it, in the order of shades."""
     most = max((sum(parts.values()) for _, parts in bars), default=0) or 1
-    drawn, y = [_text(0, 12, unit, "faint")], 22.0
+    drawn, y = [_draw_text(0, 12, unit, "faint")], 22.0
     for name, parts in bars:
         total, x = sum(parts.values()), float(left)
         large = {part: value for part, value in parts.items() if value * 100 >= total}
-        drawn.append(_text(left - 8, y + 12, name, "end"))
+        drawn.append(_draw_text(left - 8, y + 12, name, "end"))
         for index, (part, value) in enumerate(large.items()):
             width = value / most * (LEFT + BAR - left)
             title = f"{name} {part} {value:.0f}"
-            drawn.append(_bar(x, y, width - 1, HUES.get(name, "d"), 0.75**index, title))
+            drawn.append(_draw_bar(x, y, width - 1, HUES.get(name, "d"), 0.75**index, title))
             x += width
-        drawn.append(_text(x + 6, y + 12, f"{total:.0f}"))
+        drawn.append(_draw_text(x + 6, y + 12, f"{total:.0f}"))
         if len(parts) > 1:
             y += 16
             named = ", ".join(f"{part} {value:.0f}" for part, value in large.items())
-            drawn.append(_text(left, y + 13, named, "faint"))
+            drawn.append(_draw_text(left, y + 13, named, "faint"))
         y += 23
-    return _svg(drawn, y + 8)
+    return _wrap_svg(drawn, y + 8)
 
 
-def _latencies(rows: list[Row]) -> str:
+def _draw_latencies(rows: list[Row]) -> str:
     """Draw bars by percentile, and list the errors."""
     most = max((max(row.latencies.values(), default=0) for row in rows), default=0) or 1
-    drawn, y = [_text(0, 12, "latency, milliseconds", "faint")], 22.0
+    drawn, y = [_draw_text(0, 12, "latency, milliseconds", "faint")], 22.0
     for name in PERCENTILES:
-        drawn.append(_text(0, y + 12, name, "faint"))
+        drawn.append(_draw_text(0, y + 12, name, "faint"))
         for row in rows:
             value, hue = row.latencies.get(name, 0.0), HUES.get(row.contender, "d")
             width, title = value / most * BAR, f"{name} {row.contender} {value:.1f} ms"
-            drawn.append(_text(LEFT - 8, y + 12, row.contender, "end"))
-            drawn.append(_bar(LEFT, y, width, hue, 1, title))
-            drawn.append(_text(LEFT + width + 6, y + 12, f"{value:.1f}"))
+            drawn.append(_draw_text(LEFT - 8, y + 12, row.contender, "end"))
+            drawn.append(_draw_bar(LEFT, y, width, hue, 1, title))
+            drawn.append(_draw_text(LEFT + width + 6, y + 12, f"{value:.1f}"))
             y += 18
         y += 8
     errors = ", ".join(f"{row.contender} {row.errors.total()}" for row in rows)
-    drawn.append(_text(0, y + 10, f"errors: {errors}", "faint"))
-    return _svg(drawn, y + 18)
+    drawn.append(_draw_text(0, y + 10, f"errors: {errors}", "faint"))
+    return _wrap_svg(drawn, y + 18)
 
 
-def _svg(drawn: list[str], height: float) -> str:
+def _wrap_svg(drawn: list[str], height: float) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{"".join(drawn)}</svg>'

@@ -28,13 +28,13 @@ def build_table(outcome: Outcome) -> str:
         lines += ["", f"== {TITLES[engine]} =="]
         for work in rows.works(engine):
             if work not in FLOORS:
-                lines += ["", work, *_align(figures(rows.of(engine, work)))]
+                lines += ["", work, *_align(list_figures(rows.of(engine, work)))]
         sections = {
-            "Floors": floor_figures(rows, engine),
-            "Ratios": ratios(rows, engine),
+            "Floors": list_floor_figures(rows, engine),
+            "Ratios": list_ratios(rows, engine),
             f"p99 of {POST_ORDER}, ms": tail_latencies(outcome, engine),
-            f"CPU of one {POST_ORDER}, us": own_cost(rows, engine),
-            "Memory, MB PSS, each contender alone": memory(outcome, engine),
+            f"CPU of one {POST_ORDER}, us": list_own_costs(rows, engine),
+            "Memory, MB PSS, each contender alone": list_memory(outcome, engine),
         }
         for title, cells in sections.items():
             lines += ["", title, *_align(cells)]
@@ -53,44 +53,44 @@ def _align(cells: Cells) -> list[str]:
     ]
 
 
-def figures(rows: list[Row]) -> Cells:
+def list_figures(rows: list[Row]) -> Cells:
     """Return one work: a line for each contender."""
     latencies = (f"{name} ms" for name in PERCENTILES)
     head = ["", "req/s", *latencies, "errors", "CPU us", "gateway us", "client us"]
-    return [head, *map(_row_figures, rows)]
+    return [head, *map(_list_row_figures, rows)]
 
 
-def _row_figures(row: Row) -> list[str]:
+def _list_row_figures(row: Row) -> list[str]:
     latencies = [f"{row.latencies[name]:.1f}" if row.latencies else "" for name in PERCENTILES]
     gateway = f"{row.cpu[GATEWAY]:.0f}" if GATEWAY in row.cpu else ""
     cpu = [f"{row.total_cpu:.0f}", gateway, f"{row.client:.0f}" if row.client else ""]
     return [row.contender, f"{row.throughput:.0f}", *latencies, str(row.errors.total()), *cpu]
 
 
-def floor_figures(rows: Rows, engine: str) -> Cells:
+def list_floor_figures(rows: Rows, engine: str) -> Cells:
     """Return a line for each floor."""
     found = [row for work in FLOORS for row in rows.of(engine, work)]
-    head = figures([])[0]
-    return [head, *([row.work, *_row_figures(row)[1:]] for row in found)]
+    head = list_figures([])[0]
+    return [head, *([row.work, *_list_row_figures(row)[1:]] for row in found)]
 
 
-def ratios(rows: Rows, engine: str) -> Cells:
+def list_ratios(rows: Rows, engine: str) -> Cells:
     """Return Optigate to each peer for each work, and gRPC directly to HTTP and to the peers."""
     cells = [["Optigate / peer", "peer", "req/s", "p50", "p99", "CPU us"]]
     for work in rows.works(engine):
         ours = rows.find(engine, work, OPTIGATE)
         for row in rows.of(engine, work):
             if ours is not None and row is not ours:
-                cells.append([work, row.contender, *_ratio(ours, row)])
+                cells.append([work, row.contender, *_compute_ratio(ours, row)])
     direct = rows.find(engine, DIRECT, OPTIGATE)
     for row in rows.of(engine, POST_ORDER):
         if direct is not None:
             peer = "itself" if row.contender == OPTIGATE else row.contender
-            cells.append(["gRPC directly / POST by HTTP", peer, *_ratio(direct, row)])
+            cells.append(["gRPC directly / POST by HTTP", peer, *_compute_ratio(direct, row)])
     return cells
 
 
-def _ratio(one: Row, other: Row) -> list[str]:
+def _compute_ratio(one: Row, other: Row) -> list[str]:
     pairs = [
         (one.throughput, other.throughput),
         *((one.latencies[name], other.latencies[name]) for name in ("p50", "p99")),
@@ -118,7 +118,7 @@ def tail_latencies(outcome: Outcome, engine: str) -> Cells:
     return cells
 
 
-def own_cost(rows: Rows, engine: str) -> Cells:
+def list_own_costs(rows: Rows, engine: str) -> Cells:
     """Return the CPU time of an order, and how much of it is above the floors, by two measures."""
     ours = rows.find(engine, POST_ORDER, OPTIGATE)
     sums = {
@@ -142,7 +142,7 @@ def own_cost(rows: Rows, engine: str) -> Cells:
     return cells
 
 
-def memory(outcome: Outcome, engine: str) -> Cells:
+def list_memory(outcome: Outcome, engine: str) -> Cells:
     """Return the memory of each contender at rest and after a load."""
     cells = [["", "at rest", "after the load", "of which"]]
     for name, found in outcome.memory[engine].items():

@@ -1,1 +1,1 @@
-"""What is asked under load: bodies, requests, and the promises that are checked meanwhile."""
+"""The load's requests and bodies, and the promises checked during it."""

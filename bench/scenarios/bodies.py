@@ -32,28 +32,28 @@ class Caller:
         return "Basic " + base64.b64encode(f"{self.name}:{self.secret}".encode()).decode()
 
 
-def demo_caller(name: str, user_email: str = "") -> Caller:
+def build_demo_caller(name: str, user_email: str = "") -> Caller:
     """Return an account of the demo data."""
     return Caller(name, f"{name}-secret", user_email)
 
 
 DEMO_CALLERS = {
-    "sessions": demo_caller("demo-partner"),
-    "orders": demo_caller("demo-client", "optician@example.com"),
-    "subscriptions": demo_caller("demo-merchant"),
+    "sessions": build_demo_caller("demo-partner"),
+    "orders": build_demo_caller("demo-client", "optician@example.com"),
+    "subscriptions": build_demo_caller("demo-merchant"),
 }
-DEMO_STAFF = demo_caller("demo-staff")
+DEMO_STAFF = build_demo_caller("demo-staff")
 
 
-def demo_body(name: str) -> dict[str, Any]:
+def load_demo_body(name: str) -> dict[str, Any]:
     """Return a demo body."""
     body: dict[str, Any] = json.loads((DEMO / f"{name}.json").read_text())
     return body
 
 
-def demo_order() -> dict[str, Any]:
+def load_demo_order() -> dict[str, Any]:
     """Return the demo order without its tracing: 1.2 KB."""
-    order = demo_body("order")
+    order = load_demo_body("order")
     del order["frame"]["tracing"]
     return order
 
@@ -76,7 +76,7 @@ class OrderVariation:
 def vary_demo_order() -> list[OrderVariation]:
     """Return orders of several patients, lenses, labs and users of the demo data."""
     chance = random.Random(1)
-    return [_vary(demo_order(), chance, index) for index in range(VARIATIONS)]
+    return [_vary(load_demo_order(), chance, index) for index in range(VARIATIONS)]
 
 
 def _vary(order: dict[str, Any], chance: random.Random, index: int) -> OrderVariation:
@@ -123,17 +123,17 @@ def _vary_patient(order: dict[str, Any], index: int) -> None:
     order["patient"] = {**order.get("patient", {}), **name}
 
 
-def keyed_session() -> dict[str, Any]:
+def build_keyed_session() -> dict[str, Any]:
     """Return the demo session with a key of its own in each request."""
-    return {**demo_body("session"), "user_key": "bench", "session_key": PLACEHOLDER.decode()}
+    return {**load_demo_body("session"), "user_key": "bench", "session_key": PLACEHOLDER.decode()}
 
 
-def keyed_subscription() -> dict[str, Any]:
+def build_keyed_subscription() -> dict[str, Any]:
     """Return the demo subscription with a reference of its own in each request."""
-    return {**demo_body("subscription"), "reference": PLACEHOLDER.decode()}
+    return {**load_demo_body("subscription"), "reference": PLACEHOLDER.decode()}
 
 
-def http_request(
+def build_http_request(
     method: str,
     path: str,
     headers: Mapping[str, str] | None = None,
@@ -149,15 +149,15 @@ def http_request(
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def value_paths(document: Any, path: str = "") -> Iterator[str]:
+def list_value_paths(document: Any, path: str = "") -> Iterator[str]:
     """Yield the dotted paths of the values in a document."""
     if isinstance(document, dict):
         for name, each in document.items():
-            yield from value_paths(each, f"{path}.{name}" if path else name)
+            yield from list_value_paths(each, f"{path}.{name}" if path else name)
     elif isinstance(document, list):
         if not document:
             yield path
         for each in document:
-            yield from value_paths(each, path)
+            yield from list_value_paths(each, path)
     else:
         yield path

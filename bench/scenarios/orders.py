@@ -11,9 +11,9 @@ from bench.scenarios.bodies import (
     DEMO_CALLERS,
     Caller,
     OrderVariation,
-    demo_order,
-    http_request,
-    value_paths,
+    build_http_request,
+    list_value_paths,
+    load_demo_order,
     vary_demo_order,
     vary_patient,
 )
@@ -56,7 +56,7 @@ def create_orders(
     """POST /v1/orders."""
     bearer = {"Authorization": fetch_bearer(address, caller)}
     requests = [
-        http_request(
+        build_http_request(
             "POST", "/v1/orders", bearer | variation.headers, variation.body, host=address[0]
         )
         for variation in choose_variations(caller, body)
@@ -86,16 +86,18 @@ def read_order(
 ) -> ReadOverHttp:
     """GET /v1/orders/:id, of an order that is made for it."""
     headers = fetch_headers(address, caller)
-    created = send_request(address, "POST", "/v1/orders", headers, body or demo_order())
+    created = send_request(address, "POST", "/v1/orders", headers, body or load_demo_order())
     path = f"/v1/orders/{require_success(created)['id']}"
-    scenario = ReadOverHttp(address, http_request("GET", path, headers, host=address[0]))
-    scenario.fields = set(value_paths(require_success(send_request(address, "GET", path, headers))))
+    scenario = ReadOverHttp(address, build_http_request("GET", path, headers, host=address[0]))
+    scenario.fields = set(
+        list_value_paths(require_success(send_request(address, "GET", path, headers)))
+    )
     return scenario
 
 
 def find_accepted_faults(address: Address) -> list[str]:
     """Return the faulty orders that a contender accepts: it must apply the same rules."""
-    order, headers = demo_order(), fetch_headers(address)
+    order, headers = load_demo_order(), fetch_headers(address)
     eye = order["rx"]["right_eye"]
     orders: dict[str, dict[str, Any]] = {
         "a cylinder without an axis": {"rx": {**order["rx"], "right_eye": {**eye, "axis": None}}},
@@ -124,7 +126,9 @@ def ignores_keys(address: Address) -> bool:
     """Return whether a contender makes a second order of a repeated Idempotency-Key."""
     headers = {**fetch_headers(address), "Idempotency-Key": "bench-repeated-key"}
     ids = {
-        require_success(send_request(address, "POST", "/v1/orders", headers, demo_order()))["id"]
+        require_success(send_request(address, "POST", "/v1/orders", headers, load_demo_order()))[
+            "id"
+        ]
         for _ in range(2)
     }
     return len(ids) > 1

@@ -35,7 +35,7 @@ class HttpScenario:
     def check(self, number: int, status: int, body: bytes) -> None:
         """Accept any answer."""
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return none: none were made."""
         return []
 
@@ -58,9 +58,9 @@ class GrpcScenario(HttpScenario):
         self.addresses = [address] if isinstance(address, tuple) else list(address)
         every = [messages] if isinstance(messages, bytes) else messages
         own = own_metadata or [{}] * len(every)
-        calls = [pack_call(each, lower(of)) for each, of in zip(every, own, strict=True)]
+        calls = [pack_call(each, lower_names(of)) for each, of in zip(every, own, strict=True)]
         super().__init__(self.addresses[0], calls, 0)
-        self.rpc, self.metadata = rpc, lower(metadata)
+        self.rpc, self.metadata = rpc, lower_names(metadata)
         self._opened = 0
 
     def connect(self) -> Connection:
@@ -70,7 +70,7 @@ class GrpcScenario(HttpScenario):
         return GrpcConnection(address, self.rpc, self.metadata, CALLS_PER_CONNECTION)
 
 
-def lower(headers: Mapping[str, str]) -> dict[str, str]:
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     """Return HTTP headers as gRPC metadata."""
     return {name.lower(): value for name, value in headers.items()}
 
@@ -88,7 +88,7 @@ class CreateOverHttp(HttpScenario):
         """Keep the answer."""
         self.answers.append(body)
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return how many answers were duplicates."""
         duplicates = len(self.answers) - len(set(self.answers))
         return [f"{duplicates} ids were assigned twice"] if duplicates else []
@@ -111,7 +111,7 @@ class ReadOverHttp(HttpScenario):
             self.different += bool(self.first)
             self.first = self.first or body
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return how many answers differed."""
         return [f"{self.different} reads differed"] if self.different else []
 

@@ -18,10 +18,10 @@ from bench.scenarios.bodies import (
     DEMO_CALLERS,
     DEMO_STAFF,
     Caller,
-    demo_body,
-    http_request,
-    keyed_subscription,
-    value_paths,
+    build_http_request,
+    build_keyed_subscription,
+    list_value_paths,
+    load_demo_body,
 )
 from bench.scenarios.client import require_success, send_request
 from bench.scenarios.scenario import (
@@ -31,7 +31,7 @@ from bench.scenarios.scenario import (
     HttpScenario,
     ReadOverGrpc,
     ReadOverHttp,
-    lower,
+    lower_names,
 )
 from protos import subscriptions_pb2 as pb
 from protos.subscriptions_pb2_grpc import SubscriptionDeskServiceStub, SubscriptionServiceStub
@@ -58,7 +58,7 @@ def call_options(caller: Caller) -> dict[str, Any]:
 
 def confirm_subscription(address: Address, box_count: int) -> tuple[str, list[str]]:
     """Create and confirm a subscription; return its id and its lenses' reference_uuids."""
-    body = {**demo_body("subscription"), "reference": f"bench-{uuid.uuid4()}"}
+    body = {**load_demo_body("subscription"), "reference": f"bench-{uuid.uuid4()}"}
     for item in body["cart_items"][0]["items"]:
         item["box_count"] = box_count
     request = ParseDict(body, pb.CreateSubscriptionRequest())
@@ -101,8 +101,10 @@ def build_deliveries(id_: str, boxes: Mapping[str, int]) -> pb.CreateBoxDeliveri
 def read_subscription(address: Address, id_: str, caller: Caller = MERCHANT) -> ReadOverHttp:
     """GET /api/public/v1/subscriptions/:id."""
     path, headers = f"{PATH}/{id_}", {"Authorization": caller.basic}
-    scenario = ReadOverHttp(address, http_request("GET", path, headers, host=address[0]))
-    scenario.fields = set(value_paths(require_success(send_request(address, "GET", path, headers))))
+    scenario = ReadOverHttp(address, build_http_request("GET", path, headers, host=address[0]))
+    scenario.fields = set(
+        list_value_paths(require_success(send_request(address, "GET", path, headers)))
+    )
     return scenario
 
 
@@ -118,13 +120,15 @@ def read_subscription_over_grpc(
 def create_subscriptions(address: Address, caller: Caller = MERCHANT) -> CreateOverHttp:
     """POST /api/public/v1/subscriptions."""
     headers = {"Authorization": caller.basic}
-    request = http_request("POST", PATH, headers, keyed_subscription(), host=address[0])
+    request = build_http_request("POST", PATH, headers, build_keyed_subscription(), host=address[0])
     return CreateOverHttp(address, request)
 
 
 def create_subscriptions_over_grpc(address: Address, caller: Caller = MERCHANT) -> CreateOverGrpc:
     """CreateSubscription."""
-    message = ParseDict(keyed_subscription(), pb.CreateSubscriptionRequest()).SerializeToString()
+    message = ParseDict(
+        build_keyed_subscription(), pb.CreateSubscriptionRequest()
+    ).SerializeToString()
     headers = {"Authorization": caller.basic}
     return CreateOverGrpc(address, f"{SERVICE}/CreateSubscription", headers, message)
 
@@ -147,14 +151,14 @@ class DeliverOverHttp(HttpScenario):
     def build(self, id_: str, item: str) -> bytes:
         """Return the request for one box of an item."""
         body = {"deliveries": [{"cart_item_reference_uuid": item, "quantity": 1}]}
-        return http_request("POST", f"{PATH}/{id_}/box_deliveries", MERCHANT_HEADERS, body)
+        return build_http_request("POST", f"{PATH}/{id_}/box_deliveries", MERCHANT_HEADERS, body)
 
     def check(self, number: int, status: int, body: bytes) -> None:
         """Count a box that was granted."""
         if status == self.granted_status:
             self.granted[number % len(self.requests)] += 1
 
-    def broken_promises(self) -> list[str]:
+    def list_broken_promises(self) -> list[str]:
         """Return the subscriptions whose records are below what was granted, or above the cap."""
         faults = []
         for index, (cap, id_, _) in enumerate(self.subscriptions):
@@ -179,4 +183,6 @@ class DeliverOverGrpc(DeliverOverHttp):
     def connect(self) -> Connection:
         """Open a connection for CreateBoxDeliveries."""
         rpc = f"{SERVICE}/CreateBoxDeliveries"
-        return GrpcConnection(self.address, rpc, lower(MERCHANT_HEADERS), CALLS_PER_CONNECTION)
+        return GrpcConnection(
+            self.address, rpc, lower_names(MERCHANT_HEADERS), CALLS_PER_CONNECTION
+        )

@@ -64,7 +64,7 @@ def list_events(
 def replay(run: Invocation, id: str | None, owner: str | None, states: tuple[str, ...]) -> None:
     """Have events delivered again."""
     if (id is None) is (owner is None):
-        raise click.UsageError("Name an event's id or an --owner.")
+        raise click.UsageError("Pass the id of an event, or --owner.")
     now = datetime.now(UTC)
     with run.open_store().write() as tx:
         if id is not None:

@@ -36,19 +36,14 @@ class Service:
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
-    servicers: Callable[[Resources], Iterable[object]] | None = None
+    servicers: Callable[[Resources], Iterable[object]]
     authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
     max_request_bytes: int = MAX_REQUEST_BYTES
-    start: Callable[..., RunningServer] = None  # type: ignore[assignment]  # set below
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
 
-    def __post_init__(self) -> None:
-        if self.servicers is not None:
-            object.__setattr__(self, "start", self._start)
-
-    def _start(
+    def start(
         self,
         database: Database,
         listen: str,
@@ -59,7 +54,6 @@ class Service:
         own_address: str | None = None,
     ) -> RunningServer:
         """Serve on `listen`, and on an `own_address`; the caller stops the server."""
-        assert self.servicers is not None
         resources = Resources(database, ReferenceCache(database, self.changes), public_url, now)
         if self.authenticate is None:
             authenticate = self.accounts.basic_authenticator(resources.cache)

@@ -87,15 +87,15 @@ class Courier:
         return AttemptResult(status, None if 200 <= status < 300 else "status")
 
     def _follow(self, delivery: Delivery, headers: dict[str, str], deadline: float) -> int:
-        url, origin = delivery.url, _origin(urlsplit(delivery.url))
+        url, origin = delivery.url, _find_origin(urlsplit(delivery.url))
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
-            own = delivery.headers if _origin(parts) == origin else {}
+            own = delivery.headers if _find_origin(parts) == origin else {}
             sent = {"user-agent": "Optigate", **_lower_names(own), **headers}
             status, location = self._post(parts, sent, delivery.body, deadline)
             if status not in REDIRECT_STATUSES or location is None:
                 return status
-            url = _target(url, location)
+            url = _find_target(url, location)
         raise AttemptFailed("redirects")
 
     def _post(
@@ -142,12 +142,12 @@ def _lower_names(headers: dict[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+def _find_origin(parts: SplitResult) -> tuple[str, str | None, int]:
     return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme]
 
 
-def _target(url: str, location: str) -> str:
-    """The URL that a redirect leads to; raises Undeliverable."""
+def _find_target(url: str, location: str) -> str:
+    """The URL that a redirect leads to; raises AttemptFailed."""
     try:
         target = urldefrag(urljoin(url, location)).url
         check_url(target)

@@ -34,7 +34,7 @@ from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
 
 POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
-LEASE = timedelta(seconds=60)  # far longer than an attempt takes
+LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
 MAX_DELIVERIES, MAX_DELIVERIES_PER_OWNER = (
@@ -79,17 +79,17 @@ class Dispatcher:
         """Start the deliveries that are due, within the limits; returns how many."""
         now, started = self.now(), 0
         with self.database.read() as tx:
-            owners = self.outbox.owners_due(tx, now)
+            owners = self.outbox.list_due_owners(tx, now)
         random.shuffle(owners)
         for owner in owners:
-            slots = self._free_slots(owner)
+            slots = self._count_free_slots(owner)
             if slots <= 0:
                 continue
             with self.database.write() as tx:
                 endpoint = self.outbox.endpoints.find(tx, owner)
                 if endpoint is None or endpoint.disabled_at:
                     continue
-                leased = self.outbox.lease(tx, owner, slots, now, LEASE)
+                leased = self.outbox.lease(tx, owner, slots, now, LEASE_TIME)
             for event in leased:
                 self._submit(endpoint, event)
             started += len(leased)
@@ -100,7 +100,7 @@ class Dispatcher:
         with self._changes:
             self._changes.wait_for(lambda: not self._running)
 
-    def _free_slots(self, owner: str) -> int:
+    def _count_free_slots(self, owner: str) -> int:
         with self._changes:
             busy = Counter(self._running.values())
         return min(MAX_DELIVERIES - busy.total(), MAX_DELIVERIES_PER_OWNER - busy[owner])
@@ -156,14 +156,14 @@ class Dispatcher:
         with self.database.write() as tx:
             current = self.outbox.endpoints.find(tx, event.owner)
             gone = result.status == 410 and current is not None and current.url == endpoint.url
-            state = CANCELLED if gone else state_after(result, event.attempts)
+            state = CANCELLED if gone else choose_state(result, event.attempts)
             values: dict[str, Any] = {
                 "state": state,
                 "last_status": result.status,
                 "last_error": result.error,
             }
             if state == PENDING:
-                values["due_at"] = now + BACKOFF.delay(event.attempts, self.chance())
+                values["due_at"] = now + BACKOFF.compute_delay(event.attempts, self.chance())
             else:
                 values["ended_at"] = now
             if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
@@ -174,7 +174,7 @@ class Dispatcher:
         return "retry" if state == PENDING else state
 
 
-def state_after(result: AttemptResult, attempts: int) -> str:
+def choose_state(result: AttemptResult, attempts: int) -> str:
     """The state of an event after its attempt number `attempts`."""
     if result.error is None:
         return DELIVERED

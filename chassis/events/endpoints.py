@@ -59,7 +59,7 @@ _RESERVED_HEADERS = frozenset(
 )
 
 
-def endpoints_table(metadata: MetaData) -> Table:
+def build_endpoints_table(metadata: MetaData) -> Table:
     """The table of endpoints, the same in each service."""
     return Table(
         "endpoints",
@@ -98,7 +98,9 @@ class Endpoints:
         found = self.find(tx, owner)
         if found is None:
             tx.execute(
-                insert(table).values({"secret": new_signing_secret(), **values, "owner": owner})
+                insert(table).values(
+                    {"secret": generate_signing_secret(), **values, "owner": owner}
+                )
             )
             return
         if found.url != values["url"]:
@@ -142,7 +144,7 @@ class Endpoints:
         tx.execute(update(self.outbox).where(pending).values(state="cancelled", ended_at=now))
 
 
-def new_signing_secret() -> str:
+def generate_signing_secret() -> str:
     """A random signing secret in the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
@@ -167,9 +169,9 @@ def check_url(url: str) -> None:
     if not re.fullmatch(r"[!-~]{1,2000}", url) or "\\" in url:
         raise ValidationError("Must be at most 2000 visible ASCII characters, without backslash.")
     if "@" in parts.netloc:
-        raise ValidationError("Must hold no user and password: use a header.")
+        raise ValidationError("Must not contain a user or password: use a header.")
     if parts.fragment:
-        raise ValidationError("Must have no fragment.")
+        raise ValidationError("Must not have a fragment.")
 
 
 def _check_secret(secret: str) -> None:

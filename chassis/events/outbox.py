@@ -5,7 +5,7 @@ How a service uses it:
 1. In its tables: `outbox = Outbox(metadata)`. An owner is an account's name or a merchant's id.
 2. In the transaction of the change, after the stream's row is locked or changed:
    `outbox.add(tx, Event(owner, stream, type, body), now)`. For an owner without an endpoint it
-   writes nothing. A body that includes the event's id takes it from `new_event_id()`.
+   writes nothing. A body that includes the event's id takes it from `generate_event_id()`.
 3. In its reference data: `endpoint = endpoint_field(EVENTS)` in the owner's schema, and on load
    `outbox.endpoints.put(tx, owner, endpoint, now)`.
 
@@ -48,7 +48,7 @@ from sqlalchemy import (
 )
 
 from chassis.errors import NotFound, WrongState
-from chassis.events.endpoints import Endpoints, endpoints_table
+from chassis.events.endpoints import Endpoints, build_endpoints_table
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.leases import Leases
@@ -65,7 +65,7 @@ _PENDING: ColumnElement[str] = literal_column("'pending'")
 _WHERE = text("state = 'pending'")
 
 
-def outbox_table(metadata: MetaData) -> Table:
+def build_outbox_table(metadata: MetaData) -> Table:
     """The table of events, the same in each service."""
     where: dict[str, Any] = {"sqlite_where": _WHERE, "postgresql_where": _WHERE}
     return Table(
@@ -91,7 +91,7 @@ def outbox_table(metadata: MetaData) -> Table:
     )
 
 
-def new_event_id() -> str:
+def generate_event_id() -> str:
     """A random id for an event."""
     return "evt_" + secrets.token_hex(12)
 
@@ -106,15 +106,15 @@ class Event:
     body: str
     content_type: str = "application/json"
     on_request: bool = False  # sent only to endpoints that list its type
-    id: str = field(default_factory=new_event_id)
+    id: str = field(default_factory=generate_event_id)
 
 
 class Outbox:
     """The events in a service's database."""
 
     def __init__(self, metadata: MetaData) -> None:
-        self.table = outbox_table(metadata)
-        endpoints = endpoints_table(metadata)
+        self.table = build_outbox_table(metadata)
+        endpoints = build_endpoints_table(metadata)
         self.endpoints = Endpoints(endpoints, self.table)
         self._add = self._insert(endpoints)
         columns, earlier = self.table.c, self.table.alias("earlier")
@@ -174,7 +174,7 @@ class Outbox:
         wake_on_commit()
         return event.id
 
-    def owners_due(self, tx: Connection, now: datetime) -> list[str]:
+    def list_due_owners(self, tx: Connection, now: datetime) -> list[str]:
         """The owners with events that can be delivered now."""
         return list(tx.execute(self._owners, {"now": now}).scalars())
 

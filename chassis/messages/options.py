@@ -1,4 +1,4 @@
-"""What the wire contract's options say of the fields of a message."""
+"""The options that the wire contract sets on the fields of a message."""
 
 from collections import defaultdict
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 
-def foreign_fields(message: type[Message]) -> dict[str, frozenset[str]]:
+def find_foreign_fields(message: type[Message]) -> dict[str, frozenset[str]]:
     """Return, by `type`, the fields that have no meaning in a message and those inside it.
 
     Read from the option `optigate.v1.foreign_to`.

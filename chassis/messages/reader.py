@@ -2,14 +2,16 @@
 
 The msgspec decoder built from the descriptor is stricter than json_format: it
 refuses unknown fields, numbers in strings, booleans for numbers, fractions for
-integers, NaN, invalid UTF-8 and trailing text. Null counts as absent.
+integers, NaN, invalid UTF-8 and trailing text. Null counts as absent. A double
+without a fraction (90.0) is an integer, as in JSON Schema: the strict decoder
+refuses it, and a second one reads the body again.
 """
 
 import json
 import re
 from collections.abc import Collection, Iterator
 from itertools import islice
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 import msgspec
 from google.protobuf.descriptor import FieldDescriptor
@@ -34,6 +36,14 @@ _SCALARS: dict[int, Any] = {
     F.TYPE_INT64: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)],
 }
 _RAW = (msgspec.Raw,)
+# The types of a fault's message, by the words of JSON.
+_JSON_WORDS = {
+    "`int`": "`integer`",
+    "`float`": "`number`",
+    "`str`": "`string`",
+    "`bool`": "`boolean`",
+}
+_PYTHON_WORD = re.compile("|".join(_JSON_WORDS))
 _OPERATOR = re.compile(r"\[(\w+)\]\Z")
 _encode = msgspec.json.Encoder().encode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode
@@ -66,25 +76,26 @@ class Reader(Generic[M]):
         self.shape = _make_shape(message.DESCRIPTOR, raw, path)
         self.struct = _make_struct(message.DESCRIPTOR.name, self.shape)
         self.decoder = msgspec.json.Decoder(self.struct)
+        lenient = _make_struct(message.DESCRIPTOR.name, self.shape, doubles=True)
+        self.lenient_decoder = msgspec.json.Decoder(lenient)
 
     def read(self, body: bytes, **path: str) -> M:
         """Read a body; raises Invalid with every fault."""
         keys = body.count(b":")
         if keys + body.count(b"{") + body.count(b"[") > MAX_NODES:
-            raise self._refusal(_explain_overfull(body))
+            raise self._build_refusal(_explain_overfull(body))
         try:
-            known = self.decoder.decode(body)
-            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            known, values = self._decode(body)
             for name in self.raw:
                 if name in values:
                     text = bytes(values[name]).decode()
                     values[name] = None if text == "null" else text
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise self._refusal(self._explain(body)) from None
+            raise self._build_refusal(self._explain(body)) from None
         # A duplicate key shows as a colon that is missing from the values.
         suspect = keys != _encode(known).count(b":") or b"\\u003" in body
-        if suspect and (duplicates := _duplicate_keys(body, self.raw)):
-            raise self._refusal(duplicates)
+        if suspect and (duplicates := _find_duplicate_keys(body, self.raw)):
+            raise self._build_refusal(duplicates)
         return self.message(**values, **path)
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
@@ -96,19 +107,29 @@ class Reader(Generic[M]):
             if len(given) > 1 or field in flat:
                 faults.append(Fault(name, "Given more than once."))
             flat[field] = given[0]
-        faults += _faults(flat, self.shape, "", strict=False)
+        faults += _find_faults(flat, self.shape, "", strict=False)
         if faults:
-            raise self._refusal(faults)
+            raise self._build_refusal(faults)
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
 
-    def _refusal(self, faults: list[Fault]) -> Invalid:
+    def _decode(self, body: bytes) -> tuple[msgspec.Struct, Any]:
+        """Return a body as a struct and as plain values; raises DecodeError."""
+        try:
+            known = self.decoder.decode(body)
+        except msgspec.ValidationError:
+            known = self.lenient_decoder.decode(body)
+            values = msgspec.to_builtins(known, builtin_types=_RAW)
+            return known, _convert_integers(values, self.shape)
+        return known, msgspec.to_builtins(known, builtin_types=_RAW)
+
+    def _build_refusal(self, faults: list[Fault]) -> Invalid:
         return Invalid("The request is malformed.", reason=self.reason, faults=faults)
 
     def _explain(self, body: bytes) -> list[Fault]:
         """List the faults of a body that cannot be read."""
         try:
-            return _cap(_faults(msgspec.json.decode(body), self.shape, "", strict=True))
+            return _cap(_find_faults(msgspec.json.decode(body), self.shape, "", strict=True))
         except RecursionError:
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -135,24 +156,48 @@ def _make_shape(descriptor: Any, raw: Collection[str], absent: Collection[str]) 
     return shape
 
 
-def _make_struct(name: str, shape: Shape) -> type[msgspec.Struct]:
+def _make_struct(name: str, shape: Shape, *, doubles: bool = False) -> type[msgspec.Struct]:
+    """Build the struct of a shape; with `doubles`, its integers may be written as doubles."""
     fields: list[tuple[str, Any, Any]] = []
     for field, (leaf, repeats) in shape.items():
-        kind = _make_struct(field, leaf) if isinstance(leaf, dict) else leaf
+        kind = _make_struct(field, leaf, doubles=doubles) if isinstance(leaf, dict) else leaf
+        kind = kind | float if doubles and _is_integer(leaf) else kind
         kind = list[kind] if repeats else kind  # type: ignore[valid-type]  # built, not written
         absent = msgspec.UnsetType if leaf is msgspec.Raw else None | msgspec.UnsetType
         fields.append((field, kind | absent, msgspec.UNSET))
     return msgspec.defstruct(name, fields, forbid_unknown_fields=True, kw_only=True)
 
 
-def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+def _is_integer(leaf: Any) -> bool:
+    return get_origin(leaf) is Annotated
+
+
+def _convert_integers(value: Any, kind: Any, repeats: bool = False) -> Any:
+    """Return a decoded value with its integers; raises ValidationError for a fraction."""
+    if value is None:
+        return None
+    if repeats:
+        return [_convert_integers(each, kind) for each in value]
+    if isinstance(kind, dict):
+        return {name: _convert_integers(each, *kind[name]) for name, each in value.items()}
+    return _convert_leaf(value, kind) if _is_integer(kind) else value
+
+
+def _convert_leaf(value: Any, kind: Any, *, strict: bool = True) -> Any:
+    """Return a value as its leaf's type; raises ValidationError."""
+    if type(value) is float and _is_integer(kind) and value.is_integer():
+        value = int(value)
+    return msgspec.convert(value, kind, strict=strict)
+
+
+def _find_faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
     """Yield a fault for each place where a decoded value does not fit the shape."""
     if not isinstance(kind, dict):
         try:
             if kind is not msgspec.Raw:
-                msgspec.convert(value, kind, strict=strict)
+                _convert_leaf(value, kind, strict=strict)
         except msgspec.ValidationError as error:
-            yield Fault(path, str(error))
+            yield Fault(path, _PYTHON_WORD.sub(lambda word: _JSON_WORDS[word[0]], str(error)))
         return
     if not isinstance(value, dict):
         yield Fault(path, "Expected an object.")
@@ -164,17 +209,17 @@ def _faults(value: Any, kind: Any, path: str, *, strict: bool) -> Iterator[Fault
         elif each is not None:
             leaf, repeats = kind[name]
             if not repeats:
-                yield from _faults(each, leaf, where, strict=strict)
+                yield from _find_faults(each, leaf, where, strict=strict)
             elif not isinstance(each, list):
                 yield Fault(where, "Expected an array.")
             elif isinstance(leaf, dict):
                 for index, item in enumerate(each):
-                    yield from _faults(item, leaf, f"{where}.{index}", strict=strict)
+                    yield from _find_faults(item, leaf, f"{where}.{index}", strict=strict)
             else:
-                yield from _scalar_faults(each, leaf, where, strict=strict)
+                yield from _find_scalar_faults(each, leaf, where, strict=strict)
 
 
-def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
+def _find_scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> Iterator[Fault]:
     """Yield a fault for each item that is not of a scalar kind, checking whole chunks first."""
     for start in range(0, len(items), _CHUNK_ITEMS):
         chunk = items[start : start + _CHUNK_ITEMS]
@@ -182,7 +227,7 @@ def _scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool) -> I
             msgspec.convert(chunk, list[kind], strict=strict)
         except msgspec.ValidationError:
             for index, item in enumerate(chunk, start):
-                yield from _faults(item, kind, f"{path}.{index}", strict=strict)
+                yield from _find_faults(item, kind, f"{path}.{index}", strict=strict)
 
 
 def _cap(faults: Iterator[Fault]) -> list[Fault]:
@@ -202,7 +247,7 @@ def _explain_overfull(body: bytes) -> list[Fault]:
     return [Fault("", TOO_MANY)]
 
 
-def _duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
+def _find_duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
     """Return a fault for each duplicate key of a well-formed body of the right types."""
     try:
         # The numbers do not matter, and Python refuses to parse an integer of 4301 digits.
@@ -229,7 +274,7 @@ def _find_duplicates(value: list[Any], path: str, raw: Collection[str]) -> Itera
             yield from _find_duplicates(each, f"{path}.{index}", raw)
 
 
-def field_names(message: type[Message]) -> set[str]:
+def list_field_names(message: type[Message]) -> set[str]:
     """The names of a message's fields and of all fields of the messages in it."""
     every: dict[str, Any] = {}
 

@@ -42,14 +42,14 @@ class Writer:
 
     def write(self, message: Message) -> bytes:
         """Write a message as a JSON object."""
-        return msgspec.json.encode(self._object(self.root, message))
+        return msgspec.json.encode(self._build_object(self.root, message))
 
     def _add_plan(self, descriptor: Any) -> None:
         plan = self.plans[descriptor.full_name] = []
         for field in descriptor.fields:
             convert: Callable[[Any], Any] | None = None
             if field.name in self.raw:
-                convert = _raw
+                convert = _wrap_raw
             elif field.type == FieldDescriptor.TYPE_MESSAGE:
                 convert = self._make_converter(field.message_type)
             texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
@@ -58,13 +58,13 @@ class Writer:
 
     def _make_converter(self, descriptor: Any) -> Callable[[Any], Any]:
         if descriptor.full_name == _TIMESTAMP:
-            return _timestamp
+            return _format_timestamp
         if descriptor.full_name not in self.plans:
             self._add_plan(descriptor)
         plan = self.plans[descriptor.full_name]
-        return lambda message: self._object(plan, message)
+        return lambda message: self._build_object(plan, message)
 
-    def _object(self, plan: Any, message: Message) -> dict[str, Any]:
+    def _build_object(self, plan: Any, message: Message) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, repeats, has_presence, omits_empty, convert in plan:
             if has_presence and not message.HasField(name):
@@ -91,10 +91,10 @@ class Writer:
                     inner.pop(name, None)
 
 
-def _raw(text: str) -> msgspec.Raw:
+def _wrap_raw(text: str) -> msgspec.Raw:
     return msgspec.Raw(text)
 
 
-def _timestamp(message: Any) -> str:
+def _format_timestamp(message: Any) -> str:
     text: str = message.ToJsonString()
     return text

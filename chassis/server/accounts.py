@@ -42,7 +42,7 @@ _WRONG_CREDENTIALS = "Send the name and secret of an account of this service."
 Authenticate = Callable[[Call], Account | None]
 
 
-def accounts_table(metadata: MetaData) -> Table:
+def build_accounts_table(metadata: MetaData) -> Table:
     """The table of accounts, the same in each service."""
     return Table(
         "accounts",
@@ -122,7 +122,7 @@ class Accounts:
             header = call.metadata.get("authorization", "")
             return cache.get(
                 ("basic", hash_secret(header)),
-                lambda tx: self.authenticate(tx, *basic_credentials(header)),
+                lambda tx: self.authenticate(tx, *read_basic_credentials(header)),
             )
 
         return authenticate
@@ -136,7 +136,7 @@ class AccountSchema(Schema):
     role = fields.String(load_default=CLIENT, validate=validate.OneOf(ROLES))
 
 
-def basic_credentials(authorization: str) -> tuple[str, str]:
+def read_basic_credentials(authorization: str) -> tuple[str, str]:
     """The name and secret in an HTTP Basic header; raises Unauthenticated."""
     scheme, _, packed = authorization.partition(" ")
     try:

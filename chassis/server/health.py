@@ -15,7 +15,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from chassis.errors import Refusal
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.telemetry import log
 
 
@@ -62,7 +62,7 @@ class _PooledCallbacks:
 
 
 class ReadinessCheck:
-    """Asks the store whether it can be used, and has health say so."""
+    """Checks whether the store is usable, and reports that through the health service."""
 
     def __init__(
         self, database: Database, servicer: HealthServicer, services: Sequence[str]
@@ -72,12 +72,12 @@ class ReadinessCheck:
         self._report()
 
     def __call__(self) -> None:
-        """Ask once; a change is logged, with the database's own name of the error."""
+        """Check once; a change is logged with the database's own name of the error."""
         try:
             self.database.check()
             is_ready, error = True, ""
         except Refusal as refusal:
-            is_ready, error = False, database_error(refusal) or refusal.reason
+            is_ready, error = False, find_database_error(refusal) or refusal.reason
         if is_ready != self.is_ready:
             self.is_ready = is_ready
             self._report()

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
 )
 
-from chassis.context import IDEMPOTENCY_HEADER, Call, current_call
+from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
 
@@ -38,7 +38,7 @@ class KeyTaken(Refusal):
     """A concurrent request has stored its response under the key."""
 
 
-def idempotency_table(metadata: MetaData) -> Table:
+def build_idempotency_table(metadata: MetaData) -> Table:
     """The table of stored responses, the same in each service."""
     return Table(
         "idempotency_keys",
@@ -79,21 +79,21 @@ class IdempotencyKeys:
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
-        scope = _scope(call) | {"now": datetime.now(UTC)}
+        scope = _build_scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
             row = tx.execute(self._find, scope).first()
         if row is None:
             return None
         if row.fingerprint != call.fingerprint:
-            raise key_mismatch()
+            raise build_key_mismatch()
         return response.FromString(row.response)
 
     def save(self, tx: Connection, response: M) -> M:
         """Store the response if the caller sent a key; raises KeyTaken."""
-        call, now = current_call(), datetime.now(UTC)
+        call, now = get_current_call(), datetime.now(UTC)
         if not call.idempotency_key:
             return response
-        row = _scope(call) | {
+        row = _build_scope(call) | {
             "fingerprint": call.fingerprint,
             "response": response.SerializeToString(),
             "expires_at": now + KEY_LIFETIME,
@@ -120,7 +120,7 @@ def derive_secret(callers_secret: str, key: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def key_mismatch() -> Invalid:
+def build_key_mismatch() -> Invalid:
     """The refusal of a key that was used for another request."""
     fault = Fault(IDEMPOTENCY_HEADER, "Was used for another request; use a new key.")
     return Invalid(
@@ -128,6 +128,6 @@ def key_mismatch() -> Invalid:
     )
 
 
-def _scope(call: Call) -> dict[str, object]:
+def _build_scope(call: Call) -> dict[str, object]:
     account_id = call.account.id if call.account else 0
     return {"account_id": account_id, "rpc": call.rpc, "key": call.idempotency_key}

@@ -22,7 +22,7 @@ from chassis.context import (
     begin_call,
     check_idempotency_key,
     end_call,
-    new_request_id,
+    generate_request_id,
 )
 from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
@@ -30,7 +30,7 @@ from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.server.roles import CLIENT, STAFF
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log
 
 MAX_CALLS = 128  # at work or waiting, of the service's own RPCs
@@ -60,7 +60,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self._counting = threading.Lock()
         self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
         self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
-            _refusing_in(self.refusals)
+            _build_refusal_handler(self.refusals)
         )
         self.roles: dict[str, str] = {}
         self.responses: dict[str, type[Message]] = {}
@@ -68,7 +68,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             str, grpc.RpcMethodHandler[Any, Any]
         ] = {}  # made at the first call of each
         for service in services:
-            role = role_of(service)
+            role = find_role(service)
             for method in service.methods:
                 rpc = f"/{service.full_name}/{method.name}"
                 self.roles[rpc] = role
@@ -119,7 +119,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             if isinstance(value, str)
         }
         given = metadata.get("x-request-id", "")
-        request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else new_request_id()
+        request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else generate_request_id()
         call = Call(rpc, request_id, metadata, context)
         begin_call(call)
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
@@ -132,7 +132,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             return response
         except Refusal as refusal:
             line |= {"code": refusal.code.name, "reason": refusal.reason}
-            if name := database_error(refusal):
+            if name := find_database_error(refusal):
                 line["database_error"] = name
             _abort(context, refusal)
         except Exception as error:  # noqa: BLE001 - the caller gets only an id
@@ -178,7 +178,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         return kept
 
 
-def role_of(service: ServiceDescriptor) -> str:
+def find_role(service: ServiceDescriptor) -> str:
     """Return the role that a service's callers need: its option `optigate.v1.role`."""
     option: Any = service.file.pool.FindExtensionByName("optigate.v1.role")
     number: int = service.GetOptions().Extensions[option]
@@ -188,8 +188,10 @@ def role_of(service: ServiceDescriptor) -> str:
         raise LookupError(f"{service.full_name} has no option optigate.v1.role") from None
 
 
-def _refusing_in(pool: ThreadPoolExecutor) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
-    """Return what refuses a call in a pool of its own: not behind what it is refused for."""
+def _build_refusal_handler(
+    pool: ThreadPoolExecutor,
+) -> Callable[[Any, grpc.ServicerContext], NoReturn]:
+    """Return a function that refuses a call in `pool`, so refusals do not queue behind the load."""
 
     def refuse(_requests: Any, context: grpc.ServicerContext) -> NoReturn:
         _abort(context, TooManyCalls("Too many calls are waiting; try again."))

@@ -15,9 +15,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from sqlalchemy import Connection
 
 from chassis.background import BackgroundLoop
-from chassis.context import (
-    utc_now,
-)
+from chassis.context import utc_now
 from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
@@ -99,7 +97,7 @@ def start_server(
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
     `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED).
     """
-    registrations = [each for servicer in servicers for each in _registrations(servicer)]
+    registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
     watchdog = Watchdog()
     interceptor = CallInterceptor(
@@ -107,7 +105,7 @@ def start_server(
         idempotency_keys,
         authenticate,
         services,
-        full_rpc_names(services, open_rpcs),
+        expand_rpc_names(services, open_rpcs),
         watchdog,
     )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
@@ -143,11 +141,8 @@ def start_server(
     return RunningServer(server, health, port, database, pools, watchdog, readiness)
 
 
-def _registrations(servicer: Any) -> Iterator[Registration]:
-    """The generated services that a servicer implements, by the classes that it inherits."""
-    if isinstance(servicer, tuple):
-        yield servicer
-        return
+def _find_registrations(servicer: Any) -> Iterator[Registration]:
+    """Yield the generated services that a servicer implements, by the classes it inherits."""
     for base in type(servicer).__mro__:
         if base.__module__.endswith("_pb2_grpc"):
             name = base.__name__.removesuffix("Servicer")
@@ -157,7 +152,7 @@ def _registrations(servicer: Any) -> Iterator[Registration]:
             yield servicer, register, messages.DESCRIPTOR.services_by_name[name]
 
 
-def full_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
+def expand_rpc_names(services: Iterable[ServiceDescriptor], rpcs: Iterable[str]) -> frozenset[str]:
     """The full names of RPCs: "OrderService/CreateToken", or "DoorService" for each of its RPCs.
 
     Raises LookupError for one that no service has.
@@ -195,3 +190,4 @@ def wait_until_stopped(
 
     with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
         stopped.wait()
+        database.drain()

@@ -1,4 +1,4 @@
-"""Ends calls that take too long to say what they want.
+"""Cancels calls whose request message does not arrive in time.
 
 grpcio waits for the message of a call inside the server's thread pool, without a bound: four calls
 whose message never came stopped a service. So RPCs are registered as client-streaming ones (the
@@ -23,11 +23,11 @@ class Watchdog:
         self._loop = BackgroundLoop("watchdog", self._scan, scan_seconds)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread that cancels calls."""
         self._loop.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._loop.stop()
 
     def watch(self, context: grpc.ServicerContext, seconds: float) -> None:

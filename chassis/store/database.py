@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import (
@@ -29,11 +29,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.context import current_call
+from chassis.context import get_current_call
 from chassis.errors import Busy, Overloaded, Refusal
-from chassis.store.group_commit import GroupCommit, driver_connection
+from chassis.store.group_commit import GroupCommit, get_driver_connection
 from chassis.store.limits import LOCK_WAIT_SECONDS
-from chassis.store.sqlite import check_readable, create_sqlite_engine, error_name, is_trouble
+from chassis.store.sqlite import check_readable, create_sqlite_engine, find_error_name, is_trouble
+
+if TYPE_CHECKING:
+    from chassis.store.postgres import Drain
 
 MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
@@ -53,13 +56,16 @@ def wake_on_commit() -> None:
     _commit.wakes = True
 
 
-def _json(value: Any) -> str:
+def _encode_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
 # Without it the rowcount of an insert is -1 on PostgreSQL: psycopg drops it with the cursor.
 COUNTED: dict[str, Any] = {"preserve_rowcount": True}
-JSON_OPTIONS: dict[str, Any] = {"json_serializer": _json, "json_deserializer": msgspec.json.decode}
+JSON_OPTIONS: dict[str, Any] = {
+    "json_serializer": _encode_json,
+    "json_deserializer": msgspec.json.decode,
+}
 
 
 class Instant(TypeDecorator[datetime]):
@@ -84,14 +90,18 @@ class Database:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._drain: Drain | None = None
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
         if self.is_sqlite:
             self.engine = create_sqlite_engine(self.url, **options)
         else:
             # psycopg takes 10 MB, and only a process on PostgreSQL needs it.
-            from chassis.store.postgres import create_postgres_engine
+            from chassis.store import postgres
 
-            self.engine = create_postgres_engine(self.url, prepare=prepare, **options)
+            self._drain = drain = postgres.Drain()
+            self.engine = postgres.create_postgres_engine(
+                self.url, drain, prepare=prepare, **options
+            )
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
 
@@ -104,7 +114,7 @@ class Database:
         """
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite and not single:
-                driver_connection(tx).execute("BEGIN")
+                get_driver_connection(tx).execute("BEGIN")
             yield tx
 
     @contextmanager
@@ -112,7 +122,7 @@ class Database:
         """A connection for large reads: one snapshot on both engines; rows may be streamed."""
         with translate_errors(), self.engine.connect() as tx:
             if self.is_sqlite:
-                driver_connection(tx).execute("BEGIN")
+                get_driver_connection(tx).execute("BEGIN")
             else:
                 tx.exec_driver_sql("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield tx
@@ -126,21 +136,21 @@ class Database:
         transaction: it saves PostgreSQL two round trips, and SQLite a savepoint. Its caller's
         deadline is checked before the statement.
         """
-        call = current_call()
+        call = get_current_call()
         _commit.wakes = False
         with translate_errors():
             if self.is_sqlite:
-                wait = min(LOCK_WAIT_SECONDS, call.seconds_left())
+                wait = min(LOCK_WAIT_SECONDS, call.get_seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
                     yield tx
             else:
                 with self.engine.begin() as tx:
-                    connection = driver_connection(tx)
+                    connection = get_driver_connection(tx)
                     # A lone statement could succeed after the deadline, having waited for a lock:
                     # the session's lock timeout bounds that wait.
                     alone = single and connection.is_settled
-                    if not alone or call.seconds_left() <= LOCK_WAIT_SECONDS:
-                        connection.begin(call.seconds_left())
+                    if not alone or call.get_seconds_left() <= LOCK_WAIT_SECONDS:
+                        connection.begin(call.get_seconds_left())
                         yield tx
                         call.ensure_awaited()
                     else:
@@ -158,6 +168,11 @@ class Database:
             else:
                 with self.engine.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
+
+    def drain(self) -> None:
+        """Wait for no answer of PostgreSQL longer than some seconds; the process is to end."""
+        if self._drain is not None:
+            self._drain.begin()
 
     @property
     def waiting_writers(self) -> int:
@@ -220,20 +235,20 @@ def translate_errors() -> Iterator[None]:
     except TimeoutError:
         raise Overloaded("Too many writes are waiting; try again.") from None
     except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
-        if refusal := _sqlite_refusal(error):
+        if refusal := _find_sqlite_refusal(error):
             raise refusal from error
         raise
     except PoolTimeout:
         raise Overloaded("No database connection is free; try again.") from None
     except DBAPIError as error:
-        if refusal := _refusal(error):
+        if refusal := _find_refusal(error):
             raise refusal from error
         raise
 
 
-def _refusal(error: DBAPIError) -> Refusal | None:
+def _find_refusal(error: DBAPIError) -> Refusal | None:
     if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_refusal(error.orig)
+        return _find_sqlite_refusal(error.orig)
     state = getattr(error.orig, "sqlstate", None) or ""
     if state in ("55P03", "40001", "40P01"):
         return Busy("Another request holds this; try again.")
@@ -243,22 +258,22 @@ def _refusal(error: DBAPIError) -> Refusal | None:
     return None
 
 
-def _sqlite_refusal(error: sqlite3.Error) -> Refusal | None:
-    if error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+def _find_sqlite_refusal(error: sqlite3.Error) -> Refusal | None:
+    if find_error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return Busy("Another process is writing; try again.")
     if is_trouble(error):
         return Overloaded("The database cannot be used; try again.")
     return None
 
 
-def database_error(error: BaseException) -> str:
+def find_database_error(error: BaseException) -> str:
     """Return the database's name of what caused an error: SQLITE_FULL, or an SQLSTATE; or "".
 
     It is for the log: the text of such an error quotes values.
     """
     cause: BaseException | None = error
     while cause is not None:
-        name = error_name(cause) or getattr(cause, "sqlstate", None)
+        name = find_error_name(cause) or getattr(cause, "sqlstate", None)
         if name:
             return str(name)
         cause = cause.orig if isinstance(cause, DBAPIError) else cause.__cause__

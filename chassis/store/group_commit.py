@@ -40,7 +40,7 @@ class FairLock:
             if not self._held:
                 self._held = True
                 return True
-            turn = new_held_lock()
+            turn = create_held_lock()
             self._waiting.append(turn)
         if turn.acquire(timeout=max(timeout, 0)):
             return True
@@ -67,14 +67,14 @@ class FairLock:
         return True
 
 
-def new_held_lock() -> threading.Lock:
+def create_held_lock() -> threading.Lock:
     """A lock for another thread to release: does what an Event does at a tenth of its cost."""
     lock = threading.Lock()
     lock.acquire()
     return lock
 
 
-def driver_connection(connection: Connection) -> Any:
+def get_driver_connection(connection: Connection) -> Any:
     """The DBAPI connection behind a SQLAlchemy connection."""
     return connection.connection.driver_connection
 
@@ -85,10 +85,10 @@ class Group:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.transaction = connection.begin()
-        self.driver = driver_connection(connection)
+        self.driver = get_driver_connection(connection)
         self.driver.execute("BEGIN IMMEDIATE")
         self.members = 0
-        self.running = new_held_lock()
+        self.running = create_held_lock()
         self.error: BaseException | None = None
 
     def commit(self) -> None:

@@ -25,7 +25,7 @@ class Backoff:
     factor: int = 2
     jitter: float = 0.2
 
-    def delay(self, attempts: int, chance: float) -> timedelta:
+    def compute_delay(self, attempts: int, chance: float) -> timedelta:
         """The delay after this many failed attempts; `chance` is between 0 and 1."""
         growth = min(self.factor ** (attempts - 1), self.longest / self.first)
         delay: timedelta = self.first * growth * (1 - self.jitter + 2 * self.jitter * chance)
@@ -77,7 +77,7 @@ class Leases:
     def settle(
         self, tx: Connection, leased: Row[Any], values: dict[str, Any], *conditions: Any
     ) -> bool:
-        """Write what became of a leased row; False when its lease was lost to another."""
+        """Write the outcome of a leased row; False if the lease was lost to another worker."""
         statement = update(self._table).where(*self._held, *conditions).values(values)
         key = {"leased_key": getattr(leased, self._key.name), "lease_end": leased.due_at}
         return tx.execute(statement, key).rowcount == 1

@@ -1,6 +1,6 @@
 """Schema migrations of a service's store, by alembic."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -9,6 +9,7 @@ from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
@@ -17,7 +18,7 @@ from chassis.store.postgres import settle_role, unhurried
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
 
-def alembic_config(folder: Path) -> Config:
+def build_alembic_config(folder: Path) -> Config:
     """An alembic configuration without an ini file."""
     configuration = Config()
     configuration.set_main_option("script_location", str(folder))
@@ -26,11 +27,42 @@ def alembic_config(folder: Path) -> Config:
 
 
 def migrate(database: Database, folder: Path) -> None:
-    """Upgrade the store to the newest version; concurrent runs are safe."""
+    """Upgrade the store to the newest version; concurrent runs are safe.
+
+    A migration that changes many rows may have `prepare(tx)`, which changes one batch and returns
+    whether there are more. Each call is a transaction; after an interruption the next `migrate`
+    continues, since the store knows how far the migration has come.
+    """
+    for script in _list_pending(database, folder):
+        if prepare := getattr(script.module, "prepare", None):
+            _upgrade(database, folder, str(script.down_revision))
+            while _prepare_batch(database, script, prepare):
+                pass
+    _upgrade(database, folder, "head")
+
+
+def _list_pending(database: Database, folder: Path) -> list[Script]:
+    """Return the migrations that the store lacks, oldest first."""
+    scripts = ScriptDirectory.from_config(build_alembic_config(folder))
+    with database.read() as tx:
+        current = MigrationContext.configure(tx).get_current_revision()
+    return list(scripts.iterate_revisions("head", current or "base"))[::-1]
+
+
+def _prepare_batch(
+    database: Database, script: Script, prepare: Callable[[Connection], bool]
+) -> bool:
+    """Run one batch, unless another process has completed the migration; whether more follow."""
     with _exclusive_write(database) as tx:
-        configuration = alembic_config(folder)
+        current = MigrationContext.configure(tx).get_current_revision()
+        return current == script.down_revision and prepare(tx)
+
+
+def _upgrade(database: Database, folder: Path, revision: str) -> None:
+    with _exclusive_write(database) as tx:
+        configuration = build_alembic_config(folder)
         configuration.attributes["connection"] = tx
-        command.upgrade(configuration, "head")
+        command.upgrade(configuration, revision)
 
 
 @contextmanager
@@ -64,7 +96,7 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
     return "sa.DateTime(timezone=True)" if is_ours else False
 
 
-def schema_differences(database: Database, metadata: MetaData) -> list[object]:
+def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
         return list(compare_metadata(MigrationContext.configure(tx), metadata))

@@ -8,16 +8,21 @@ Sessions are started without `options`, which PgBouncer 1.18 refuses. Their time
 timeouts are settings of the role (`settle_role`, called by `migrate`).
 """
 
+import os
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import psycopg
 from psycopg import errors, sql
 from psycopg.abc import PQGen
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from chassis.context import current_call
+from chassis.context import get_current_call
 from chassis.store.limits import LOCK_WAIT_SECONDS
 
 Result = TypeVar("Result")
@@ -25,6 +30,7 @@ STATEMENT_SECONDS = 20
 CONNECT_SECONDS = 5  # a host that never answers would hold a thread for minutes
 POOL_WAIT_SECONDS = 5
 ROLLBACK_SECONDS = 1.0  # for the rollback of a call whose deadline has passed
+DRAIN_WAIT_SECONDS = 3.0  # for an answer, once the process drains
 MIGRATION_SECONDS = 24 * 3600.0
 TCP_OPTIONS = {
     "connect_timeout": CONNECT_SECONDS,
@@ -40,22 +46,61 @@ ROLE_SETTINGS = {
 }
 
 
+class Drain:
+    """Ends long waits once a process drains: its loops wait for the database without a caller."""
+
+    def __init__(self) -> None:
+        self.begun: float | None = None
+        self.connections: WeakSet[BoundedConnection] = WeakSet()
+
+    def begin(self) -> None:
+        """From now on no wait takes longer than `DRAIN_WAIT_SECONDS`, those under way included."""
+        self.begun = monotonic()
+        timer = threading.Timer(DRAIN_WAIT_SECONDS, self._cut)
+        timer.daemon = True
+        timer.start()
+
+    def bound(self, seconds: float) -> float:
+        """Return how long a wait may take."""
+        return seconds if self.begun is None else min(seconds, DRAIN_WAIT_SECONDS)
+
+    def _cut(self) -> None:
+        """End the waits that began before the drain; each finds its connection closed."""
+        for connection in list(self.connections):
+            since = connection.waiting_since
+            if since is not None and self.begun is not None and since <= self.begun:
+                with suppress(OSError, psycopg.Error):
+                    _shut_down(connection.fileno())
+
+
+def _shut_down(descriptor: int) -> None:
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        copy.shutdown(socket.SHUT_RDWR)
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose waits end with the deadline of the call that this thread serves."""
 
     patience: float | None = None  # seconds for each wait, in place of the call's deadline
     is_settled = False  # whether the session has the settings of `settle_role`
+    waiting_since: float | None = None
+    drain: Drain | None = None
 
     def wait(
         self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None
     ) -> Result:
         """Run a generator of libpq to its end; closes the connection when time is up."""
-        bound = self.patience or max(current_call().seconds_left(), ROLLBACK_SECONDS)
+        self.waiting_since = monotonic()
+        bound = self.patience or max(get_current_call().get_seconds_left(), ROLLBACK_SECONDS)
+        if self.drain is not None:
+            bound = self.drain.bound(bound)
         try:
             return super().wait(gen, interval, bound if timeout is None else min(timeout, bound))
         except errors._WaitTimeout:
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from None
+        finally:
+            self.waiting_since = None
 
     def begin(self, seconds: float) -> None:
         """Begin a transaction whose statements end within `seconds`, in one round trip."""
@@ -69,7 +114,7 @@ class BoundedConnection(psycopg.Connection[Any]):
         )
 
 
-def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine:
+def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: Any) -> Engine:
     """Return an engine in autocommit; with `prepare` off it runs behind PgBouncer's pools."""
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -81,9 +126,11 @@ def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> BoundedConnection:
         connection = BoundedConnection.connect(*args, **kwargs)
+        connection.drain = drain
+        drain.connections.add(connection)
         if not prepare:
             connection.prepare_threshold = None
-        connection.is_settled = not missing_settings(connection)
+        connection.is_settled = not find_missing_settings(connection)
         return connection
 
     return engine
@@ -91,8 +138,8 @@ def create_postgres_engine(url: URL, *, prepare: bool, **options: Any) -> Engine
 
 @contextmanager
 def unhurried(tx: Connection) -> Iterator[None]:
-    """Let statements and lock waits of a transaction take as long as a migration takes."""
-    connection = driver(tx)
+    """Lift the time limits of a transaction's statements and lock waits, for a migration."""
+    connection = get_driver(tx)
     connection.patience = MIGRATION_SECONDS
     try:
         connection.execute(
@@ -105,7 +152,7 @@ def unhurried(tx: Connection) -> Iterator[None]:
 
 def settle_role(tx: Connection) -> None:
     """Set time zone and default timeouts of the role that migrates, in this database."""
-    connection = driver(tx)
+    connection = get_driver(tx)
     row = connection.execute("SELECT current_user, current_database()").fetchone()
     assert row is not None
     role, database = map(sql.Identifier, row)
@@ -116,7 +163,7 @@ def settle_role(tx: Connection) -> None:
         )
 
 
-def missing_settings(connection: BoundedConnection) -> list[str]:
+def find_missing_settings(connection: BoundedConnection) -> list[str]:
     """Return the settings that a session lacks: its role is not the one that migrated."""
     columns = sql.SQL(", ").join(
         sql.SQL("current_setting({})").format(name) for name in ROLE_SETTINGS
@@ -127,7 +174,7 @@ def missing_settings(connection: BoundedConnection) -> list[str]:
     return [name for (name, wanted), found in pairs if found != wanted]
 
 
-def driver(tx: Connection) -> BoundedConnection:
+def get_driver(tx: Connection) -> BoundedConnection:
     """Return psycopg's connection below a transaction of SQLAlchemy's."""
     connection: BoundedConnection = tx.connection.driver_connection  # type: ignore[assignment]
     return connection

@@ -19,7 +19,7 @@ CHECK_SECONDS = 1.0
 MAX_ENTRIES = 20_000
 
 
-def changes_table(metadata: MetaData) -> Table:
+def build_changes_table(metadata: MetaData) -> Table:
     """The table of the version counter, the same in each service."""
     return Table(
         "reference_changes",

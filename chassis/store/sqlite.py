@@ -54,14 +54,14 @@ def check_readable(path: Path) -> None:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
-def error_name(error: BaseException | None) -> str:
+def find_error_name(error: BaseException | None) -> str:
     """Return SQLite's name of an error, such as SQLITE_FULL; "" for any other error."""
     return getattr(error, "sqlite_errorname", None) or ""
 
 
 def is_trouble(error: BaseException | None) -> bool:
     """Whether an error is of the disk or the file and not of the statement."""
-    return error_name(error).removeprefix("SQLITE_").split("_")[0] in TROUBLE
+    return find_error_name(error).removeprefix("SQLITE_").split("_")[0] in TROUBLE
 
 
 @contextmanager

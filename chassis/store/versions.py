@@ -30,10 +30,17 @@ def find_heads(migrations: Path) -> set[str]:
 
 def _read_names(file: Path) -> dict[str, Any]:
     """Return the constants of a module, which is not run."""
-    return {
-        statement.targets[0].id: statement.value.value
-        for statement in ast.parse(file.read_bytes()).body
-        if isinstance(statement, ast.Assign)
-        and isinstance(statement.targets[0], ast.Name)
-        and isinstance(statement.value, ast.Constant)
-    }
+    names = {}
+    for statement in ast.parse(file.read_bytes()).body:
+        if isinstance(statement, ast.Assign):
+            for target, value in _pair(statement.targets[0], statement.value):
+                if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+                    names[target.id] = value.value
+    return names
+
+
+def _pair(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return each target with its value: `a, b = 1, 2` has two."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]

@@ -1,4 +1,4 @@
-"""One address of a service: its connection, made anew when it ends, and its breaker."""
+"""One address of a service: its connection, reopened when it ends, and its breaker."""
 
 import random
 import socket
@@ -17,14 +17,14 @@ from gateway.channel.tls import Session, Tls
 from gateway.channel.wire import Wire
 
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 0.5
-STEADY_SECONDS = 1.0  # a connection that lived as long is made anew at once
+STEADY_SECONDS = 1.0  # a connection that lasted this long is reopened at once
 PROBE_SECONDS = 1.0  # between probes, and for the answer to one
-ALIVE = {Code.OK, Code.UNAUTHENTICATED}
+ALIVE_CODES = {Code.OK, Code.UNAUTHENTICATED}
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for every address of a channel."""
+    """Settings shared by every address of a channel."""
 
     tls: Tls | None = None
     keepalive_seconds: float = 30.0
@@ -42,11 +42,11 @@ class Address:
     options: Options
     changed: Callable[[], None]
     connection: Connection | None = None
-    failure: str = ""  # of the last attempt to connect; "" while there is hope
+    failure: str = ""  # why the last attempt to connect failed; "" while one may succeed
     is_open: bool = False  # the breaker
     _deadlines: int = 0  # that passed since the last answer
     _backoff: float = FIRST_BACKOFF_SECONDS
-    _calmed: int = 1  # by which the server wants fewer PINGs
+    _calmed: int = 1  # factor by which the server asks for fewer PINGs
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _threads: set[threading.Thread] = field(default_factory=set)
@@ -59,7 +59,7 @@ class Address:
 
     @property
     def takes_calls(self) -> bool:
-        """Whether calls may be made here now."""
+        """Whether this address accepts calls now."""
         connection = self.connection
         return connection is not None and not connection.retired and not self.is_open
 
@@ -77,7 +77,7 @@ class Address:
         self._spawn(lambda: self._keep(delay))
 
     def leave(self) -> None:
-        """Make no more connections; the calls on the present one go on."""
+        """Open no more connections; calls on the present one continue."""
         self._stopped.set()
         if connection := self.connection:
             connection.leave()
@@ -105,14 +105,14 @@ class Address:
             thread.start()
 
     def _keep(self, delay: float) -> None:
-        """Connect, however often it takes, and read until the connection ends."""
+        """Connect, retrying as often as necessary, and read until the connection ends."""
         while not self._stopped.wait(delay):
             try:
                 connection = self._connect()
             except (OSError, ProtocolError, ValueError) as error:  # ValueError: of a name, by ssl
                 self.failure = f"{self.name}: {error}"
                 self.changed()
-                delay = self._next_backoff()
+                delay = self._compute_backoff()
                 continue
             with self._lock:
                 self._connections.add(connection)
@@ -126,7 +126,7 @@ class Address:
             self._connections.discard(connection)
             return
 
-    def _next_backoff(self) -> float:
+    def _compute_backoff(self) -> float:
         now, self._backoff = self._backoff, min(self._backoff * 2, MAX_BACKOFF_SECONDS)
         return now * random.uniform(0.8, 1.2)
 
@@ -141,7 +141,7 @@ class Address:
             session = None
             if tls := self.options.tls:
                 session = Session(tls.context(), tls.hostname or self.endpoint.host)
-                session.handshake(made, deadline)
+                session.shake_hands(made, deadline)
             wire = Wire(made, session)
         except BaseException:
             made.close()
@@ -157,7 +157,7 @@ class Address:
         return connection
 
     def _retire(self, connection: Connection) -> None:
-        """Make the next connection while the calls on this one go on."""
+        """Open the next connection while the calls on this one continue."""
         with self._lock:
             if connection is not self.connection:
                 return
@@ -168,19 +168,19 @@ class Address:
         if steady:
             self._backoff = FIRST_BACKOFF_SECONDS
         if not self._stopped.is_set():
-            self.start(0.0 if steady else self._next_backoff())
+            self.start(0.0 if steady else self._compute_backoff())
         self.changed()
 
     # The breaker.
 
     def count(self, stream: Stream) -> None:
-        """Take note of how a call of a client ended here."""
+        """Record how a client's call ended here."""
         if stream.code is Code.DEADLINE_EXCEEDED:
             self._deadlines += 1
             if self._deadlines >= self.options.breaker_deadlines and self.options.probe:
                 self._open()
         elif stream.completed and self._deadlines:
-            self._alive()
+            self._mark_alive()
 
     def _open(self) -> None:
         with self._lock:
@@ -190,14 +190,14 @@ class Address:
         self.changed()
         self._spawn(self._probe)
 
-    def _alive(self) -> None:
+    def _mark_alive(self) -> None:
         self._deadlines = 0
         if self.is_open:
             self.is_open = False
             self.changed()
 
     def _probe(self) -> None:
-        """Ask once a second, without credentials, until there is an answer."""
+        """Send a probe once a second, without credentials, until one is answered."""
         while self.is_open and not self._stopped.wait(PROBE_SECONDS):
             connection = self.connection
             asked = Request(self.options.probe or "", b"", bytes(5), monotonic() + PROBE_SECONDS, 0)
@@ -205,5 +205,5 @@ class Address:
             if connection and connection.start(stream):
                 if not stream.wait():
                     connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
-                if stream.completed and stream.code in ALIVE:
-                    self._alive()
+                if stream.completed and stream.code in ALIVE_CODES:
+                    self._mark_alive()

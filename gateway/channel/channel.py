@@ -1,4 +1,4 @@
-"""Calls over the connections of a service: picked in turn, bounded, repeated where that is safe."""
+"""Calls over a service's connections: round robin, bounded, retried where that is safe."""
 
 import itertools
 import random
@@ -47,11 +47,11 @@ class RpcError(Exception):
         super().__init__(f"{code.name}: {message}")
         self.code, self.message = code, message
         self.details, self.trailers = details, trailers
-        self.unprocessed = unprocessed  # the server cannot have seen it
+        self.unprocessed = unprocessed  # the server cannot have processed it
 
 
 class Refused(RpcError):
-    """The channel refused the call before it was sent: too many wait, or the service hangs."""
+    """The channel refused the call before sending it: too many wait, or the service hangs."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Channel:
         probe: str | None = None,
     ) -> None:
         """`max_waiting` calls wait at a time; after `breaker_deadlines` deadlines without an
-        answer from an address, `probe` ("/package.Service/Method") asks whether it lives."""
+        answer from an address, `probe` ("/package.Service/Method") checks whether it is alive."""
         self._target = Target(target)
         self._options = Options(
             tls, keepalive_seconds, ping_seconds, connect_seconds, breaker_deadlines, probe
@@ -95,7 +95,7 @@ class Channel:
         self._places = [None] * (max_waiting or 0)
         self._changed = threading.Condition()
         self._addresses: list[Address] = []
-        self._live: tuple[Address, ...] = ()  # those that take calls
+        self._live: tuple[Address, ...] = ()  # those that accept calls
         self._turn = itertools.count()
         self._tokens = RETRY_TOKENS
         self._trouble = ""  # of the last look-up
@@ -115,8 +115,8 @@ class Channel:
     ) -> Answer[Response]:
         """Call a method; raises RpcError.
 
-        A call is made again when no server can have seen it, and a `repeatable` one
-        also when the service is unavailable, as long as its `timeout` in seconds lasts.
+        A call is retried when no server can have processed it, and a `repeatable` one
+        also when the service is unavailable, within its `timeout` in seconds.
         """
         body = request if isinstance(request, bytes) else request.SerializeToString()
         call = Request(
@@ -168,7 +168,7 @@ class Channel:
     # How a call is made.
 
     def _call_bounded(self, call: Request, repeatable: bool) -> tuple[Address, Stream]:
-        """The same where there is a place to wait, and refused at once where there is none."""
+        """Make the call if there is room to wait; refuse it at once otherwise."""
         try:
             place = self._places.pop()
         except IndexError:
@@ -196,7 +196,7 @@ class Channel:
                     unprocessed=stream.unprocessed,
                 )
             except RpcError as error:
-                if pause is None or not self._may_repeat(error, repeatable):
+                if pause is None or not self._can_repeat(error, repeatable):
                     raise
                 pause *= random.uniform(0.8, 1.2)
                 if monotonic() + pause >= call.deadline:
@@ -221,7 +221,7 @@ class Channel:
             address.count(stream)
             return address, stream
 
-    def _may_repeat(self, error: RpcError, repeatable: bool) -> bool:
+    def _can_repeat(self, error: RpcError, repeatable: bool) -> bool:
         if error.unprocessed:
             return True
         if error.code is not Code.UNAVAILABLE or isinstance(error, Refused):
@@ -229,10 +229,10 @@ class Channel:
         self._tokens = max(self._tokens - 1, 0)
         if not repeatable or self._tokens <= RETRY_TOKENS / 2:
             return False
-        return PUSHBACK not in dict(error.trailers) and _reason(error.details) != OVERLOADED
+        return PUSHBACK not in dict(error.trailers) and _read_reason(error.details) != OVERLOADED
 
     def _pick(self, deadline: float) -> Address:
-        """The next address in turn; waits while one may yet connect."""
+        """Return the next address in turn; waits while one may still connect."""
         if live := self._live:
             return live[next(self._turn) % len(live)]
         with self._changed:
@@ -252,14 +252,14 @@ class Channel:
         if "connecting" in states or "ready" in states:
             return
         if "hung" in states:
-            raise Refused(Code.UNAVAILABLE, "The service takes calls and does not answer.")
+            raise Refused(Code.UNAVAILABLE, "The service accepts calls but does not answer.")
         failures = [each.failure for each in self._addresses] or [self._trouble]
         raise RpcError(Code.UNAVAILABLE, f"No connection: {'; '.join(failures)}.")
 
     # Which addresses there are.
 
     def _start(self) -> None:
-        """At the first call: find the addresses, and watch the names among them."""
+        """Resolve the addresses at the first call, and watch the host names among them."""
         if self._watcher or self._is_looked_up or self._closed.is_set():
             return
         if self._target.is_fixed:
@@ -299,7 +299,7 @@ class Channel:
             address.leave()
 
     def _refresh(self) -> None:
-        """Take note of an address that has changed."""
+        """Update the addresses that accept calls after one has changed."""
         with self._changed:
             self._live = tuple(each for each in self._addresses if each.takes_calls)
             if any(each.failure for each in self._addresses):
@@ -313,7 +313,7 @@ def _call_with(
     return channel.unary(method, request, response_type, **options)
 
 
-def _reason(details: bytes | None) -> str:
+def _read_reason(details: bytes | None) -> str:
     """The reason of our own services' refusals; "" of others."""
     info = ErrorInfo()
     try:

@@ -1,7 +1,7 @@
-"""One HTTP/2 connection (RFC 9113): one reader, and many callers that wait for their streams.
+"""One HTTP/2 connection (RFC 9113): one reader, and many callers waiting for their streams.
 
 One lock guards everything. Sending never blocks under it: what the kernel does not
-take at once is left to a thread, so a caller waits for nothing but its own answer.
+take at once is left to a thread, so a caller waits only for its own answer.
 Whatever a stream still needs later (a place among the concurrent ones, room in a
 window) is done by the reader when it comes free.
 """
@@ -16,17 +16,17 @@ from gateway.channel.frames import ProtocolError
 from gateway.channel.headers import (
     MAX_HEADER_LIST_BYTES,
     BlockReader,
+    encode_timeout,
     request_start,
-    timeout_field,
 )
 from gateway.channel.streams import Stream
 from gateway.channel.wire import Wire
 
-CREDIT_BYTES = 2**20  # received, after which the server may send as much again
+CREDIT_BYTES = 2**20  # received before the server is granted as much again
 LAST_STREAM = 2**30  # a new connection is made long before the numbers run out
 MAX_IDLE_FRAMES = 10_000  # a second
 ASSUMED_STREAMS = 100  # at a time, until the server says how many
-OUR_SETTINGS = frames.settings_frame(
+OUR_SETTINGS = frames.build_settings_frame(
     {
         frames.HEADER_TABLE_SIZE: 0,
         frames.ENABLE_PUSH: 0,
@@ -36,13 +36,15 @@ OUR_SETTINGS = frames.settings_frame(
     }
 )
 WIDEN = (frames.LARGEST_WINDOW_BYTES - frames.WINDOW_BYTES).to_bytes(4)
-OPENING = frames.PREFACE + OUR_SETTINGS + frames.frame(frames.WINDOW_UPDATE, 0, 0, WIDEN)
+OPENING_BYTES = (
+    frames.PREFACE + OUR_SETTINGS + frames.build_frame(frames.WINDOW_UPDATE, 0, 0, WIDEN)
+)
 
 
 class Connection:
     """A connection whose handshakes are done, once `open` has returned.
 
-    `retire` is called, more than once, when it takes no more calls; those on it go on.
+    `retire` is called, possibly repeatedly, when it accepts no more calls; running ones continue.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Connection:
     # What callers do.
 
     def start(self, stream: Stream) -> bool:
-        """Send a request, now or when there is a place; False when no more are taken."""
+        """Send a request, now or when a stream is free; False if no more are accepted."""
         with self._lock:
             if self.retired:
                 return False
@@ -101,7 +103,7 @@ class Connection:
                 self._close_if_idle()
 
     def leave(self) -> None:
-        """Take no more calls; the connection closes when those on it have ended."""
+        """Accept no more calls; the connection closes when the running ones have ended."""
         with self._lock:
             self.retired = True
             self._close_if_idle()
@@ -118,11 +120,11 @@ class Connection:
         """Exchange settings; raises OSError or ProtocolError, after which it is closed."""
         try:
             with self._lock:
-                self._send(OPENING)
+                self._send(OPENING_BYTES)
             while not self._settled:
                 left = max(deadline - monotonic(), 0.001)
                 if not self._process(self._wire.recv(left)):
-                    raise ConnectionError("closed before its settings came")
+                    raise ConnectionError("closed before its settings arrived")
         except BaseException:
             self._finish("never opened", frames.NO_ERROR)
             raise
@@ -141,7 +143,7 @@ class Connection:
             self._finish(reason, error)
 
     def _receive(self) -> bytes:
-        """The next bytes; a silent peer is sent a PING, and a mute one raises TimeoutError."""
+        """Return the next bytes; a silent peer is sent a PING, and no reply raises TimeoutError."""
         try:
             data = self._wire.recv(self._patience[self._pinged])
         except TimeoutError:
@@ -149,13 +151,13 @@ class Connection:
                 raise TimeoutError("a keepalive PING was not answered") from None
             self._pinged = True
             with self._lock:
-                self._send(frames.frame(frames.PING, 0, 0, bytes(8)))
+                self._send(frames.build_frame(frames.PING, 0, 0, bytes(8)))
             return self._receive()
         self._pinged = False
         return data
 
     def _process(self, data: bytes) -> bool:
-        """Act on what has come; returns whether more may come."""
+        """Process the received frames; returns whether more may follow."""
         with self._lock:
             data, more = self._wire.unseal(data)
             found, self._rest = frames.split(self._rest + data)
@@ -167,9 +169,9 @@ class Connection:
         return more
 
     def _answer(self) -> None:
-        """Send acknowledgements and credit for all that was taken at once."""
+        """Send acknowledgements and window credit for everything just processed."""
         if self._owed >= CREDIT_BYTES:
-            self._acks += frames.frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
+            self._acks += frames.build_frame(frames.WINDOW_UPDATE, 0, 0, self._owed.to_bytes(4))
             self._owed = 0
         if self._acks:
             self._wire.acknowledge(bytes(self._acks))
@@ -197,7 +199,7 @@ class Connection:
             self._take_other(kind, flags, number, payload)
 
     def _count_idle_frame(self) -> None:
-        """Raise when too much comes that brings no answer nearer."""
+        """Raise ProtocolError after too many frames that advance no answer."""
         self._idle_frames += 1
         if self._idle_frames > MAX_IDLE_FRAMES:
             if monotonic() - self._idle_since < 1:
@@ -205,13 +207,13 @@ class Connection:
             self._idle_frames, self._idle_since = 0, monotonic()
 
     def _continue(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        """Take the next part of an unfinished header block."""
+        """Append the next part of an unfinished header block."""
         begun, first_flags = self._unfinished
         if kind != frames.CONTINUATION or number != begun or not begun:
             raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
         self._block += payload
         if len(self._block) > MAX_HEADER_LIST_BYTES:
-            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "a header block without an end")
+            raise ProtocolError(frames.ENHANCE_YOUR_CALM, "an endless header block")
         if flags & frames.END_HEADERS:
             self._unfinished = (0, 0)
             self._take_headers(number, bytes(self._block), first_flags & frames.END_STREAM != 0)
@@ -232,7 +234,7 @@ class Connection:
                 raise ProtocolError(frames.PROTOCOL_ERROR, f"frame {kind} on a stream")
             self._take_control(kind, flags, payload)
         elif kind == frames.PUSH_PROMISE:
-            raise ProtocolError(frames.PROTOCOL_ERROR, "a push that was ruled out")
+            raise ProtocolError(frames.PROTOCOL_ERROR, "a server push, which was disabled")
 
     def _expect_stream(self, number: int) -> None:
         if number % 2 == 0 or number >= self._next:
@@ -253,9 +255,9 @@ class Connection:
             self._end(number, last=last)
 
     def _take_control(self, kind: int, flags: int, payload: bytes) -> None:
-        """Act on a frame that is about the connection."""
+        """Process a frame that concerns the whole connection."""
         if kind == frames.WINDOW_UPDATE:
-            self._window = _widened(self._window, frames.read_number(payload))
+            self._window = _widen_window(self._window, frames.read_number(payload))
             self._pump()
         elif kind == frames.GOAWAY:
             self._go_away(frames.read_number(payload, 8), int.from_bytes(payload[4:8]))
@@ -263,7 +265,7 @@ class Connection:
             if len(payload) != 8:
                 raise ProtocolError(frames.FRAME_SIZE_ERROR, f"a PING of {len(payload)} bytes")
             if not flags & frames.ACK:
-                self._acks += frames.frame(frames.PING, frames.ACK, 0, payload)
+                self._acks += frames.build_frame(frames.PING, frames.ACK, 0, payload)
         elif not flags & frames.ACK:
             self._settle(frames.read_settings(payload))
 
@@ -275,9 +277,9 @@ class Connection:
             elif name == frames.INITIAL_WINDOW_SIZE:
                 grown, self._initial_window = value - self._initial_window, value
                 for stream in self._streams.values():
-                    stream.window = _widened(stream.window, grown)
+                    stream.window = _widen_window(stream.window, grown)
         # The server counts with its new windows from here on: nothing may use them before.
-        self._wire.acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._wire.acknowledge(frames.build_frame(frames.SETTINGS, frames.ACK, 0))
         self._fill()
         self._pump()
 
@@ -285,12 +287,12 @@ class Connection:
         self._expect_stream(number)
         if stream := self._streams.get(number):
             if not grown:
-                raise ProtocolError(frames.PROTOCOL_ERROR, "a window that grows by nothing")
-            stream.window = _widened(stream.window, grown)
+                raise ProtocolError(frames.PROTOCOL_ERROR, "a window update of 0")
+            stream.window = _widen_window(stream.window, grown)
             self._pump()
 
     def _go_away(self, last: int, error: int) -> None:
-        """Take no more calls; those that the server will not see may be made again."""
+        """Accept no more calls; those that the server will not process may be retried."""
         self.retired = True
         self.told_to_calm_down |= error == frames.ENHANCE_YOUR_CALM
         unseen = [self._streams[number] for number in self._streams if number > last]
@@ -298,7 +300,7 @@ class Connection:
             self._drop(stream.number)
         for stream in [*unseen, *self._queue]:
             stream.unprocessed = True
-            stream.end(Code.UNAVAILABLE, f"The server goes away, error {error}.")
+            stream.end(Code.UNAVAILABLE, f"The server is going away, error {error}.")
         self._queue.clear()
 
     # With the lock held.
@@ -309,8 +311,8 @@ class Connection:
             scheme = "https" if self._wire.secure else "http"
             start = request_start(scheme, self._authority, request.method)
             self._starts[request.method] = start
-        block = start + timeout_field(request.deadline - monotonic()) + request.metadata
-        head = frames.header_frames(self._next, block)
+        block = start + encode_timeout(request.deadline - monotonic()) + request.metadata
+        head = frames.build_header_frames(self._next, block)
         stream.number, stream.window = self._next, self._initial_window
         self._next += 2
         self.retired |= self._next > LAST_STREAM
@@ -321,7 +323,7 @@ class Connection:
             stream.end(Code.UNAVAILABLE, "The connection was lost.")
 
     def _take_from(self, stream: Stream, data: bytes | memoryview) -> bytes:
-        """DATA of as much as the windows allow; the rest is left with the stream."""
+        """Return DATA frames as far as the windows allow; the rest stays with the stream."""
         room = max(min(self._window, stream.window), 0)
         if len(data) > room:
             data = memoryview(data)
@@ -331,10 +333,10 @@ class Connection:
                 return b""
         self._window -= len(data)
         stream.window -= len(data)
-        return frames.data_frames(stream.number, data, last=not stream.unsent)
+        return frames.build_data_frames(stream.number, data, last=not stream.unsent)
 
     def _pump(self) -> None:
-        """Send what the windows held back, to each stream its turn."""
+        """Send data that the windows held back, each stream in turn."""
         for stream in list(self._blocked.values()) if self._window > 0 else ():
             if stream.window > 0 and self._window > 0:
                 del self._blocked[stream.number]
@@ -342,12 +344,12 @@ class Connection:
                 self._send(self._take_from(stream, data))
 
     def _fill(self) -> None:
-        """Begin streams that wait for a place."""
+        """Start waiting streams as others end."""
         while self._queue and len(self._streams) < self._max_streams:
             self._begin(self._queue.popleft())
 
     def _end(self, number: int, *, last: bool) -> None:
-        """Forget a stream that has ended; what either side had left to say is cut off."""
+        """Remove a stream that has ended; unsent data of either side is discarded."""
         stream = self._drop(number)
         if not last or (stream and stream.unsent):
             self._reset(number)
@@ -359,7 +361,7 @@ class Connection:
         return self._streams.pop(number, None)
 
     def _reset(self, number: int) -> None:
-        self._send(frames.frame(frames.RST_STREAM, 0, number, frames.CANCEL.to_bytes(4)))
+        self._send(frames.build_frame(frames.RST_STREAM, 0, number, frames.CANCEL.to_bytes(4)))
 
     def _close_if_idle(self) -> None:
         if not self._streams and not self._queue:
@@ -370,7 +372,7 @@ class Connection:
     def _finish(self, reason: str, error: int) -> None:
         with self._lock:
             if error:
-                self._send(frames.frame(frames.GOAWAY, 0, 0, bytes(4) + error.to_bytes(4)))
+                self._send(frames.build_frame(frames.GOAWAY, 0, 0, bytes(4) + error.to_bytes(4)))
             self.retired = True
             for stream in self._queue:
                 stream.unprocessed = True
@@ -383,7 +385,7 @@ class Connection:
         self._retire(self)
 
 
-def _widened(window: int, grown: int) -> int:
+def _widen_window(window: int, grown: int) -> int:
     if window + grown > frames.LARGEST_WINDOW_BYTES:
         raise ProtocolError(frames.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1 bytes")
     return window + grown

@@ -15,7 +15,7 @@ NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, SETTINGS_TIMEOUT =
 STREAM_CLOSED, FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR = range(5, 10)
 ENHANCE_YOUR_CALM, INADEQUATE_SECURITY = 11, 12
 
-FRAME_BYTES = 16_384  # of payload: what everybody takes, whatever else is allowed
+FRAME_BYTES = 16_384  # of payload: the size that every peer must accept
 LARGEST_FRAME_BYTES = 2**24 - 1
 WINDOW_BYTES = 65_535  # of both windows, until settings and updates say otherwise
 LARGEST_WINDOW_BYTES = 2**31 - 1
@@ -35,7 +35,7 @@ class ProtocolError(Exception):
         self.code = code
 
 
-def frame(kind: int, flags: int, stream: int, payload: Bytes = b"") -> bytes:
+def build_frame(kind: int, flags: int, stream: int, payload: Bytes = b"") -> bytes:
     """The bytes of one frame."""
     size = len(payload)
     return _HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload
@@ -58,28 +58,28 @@ def split(data: bytes) -> tuple[list[Frame], bytes]:
     return found, data[at:]
 
 
-def header_frames(stream: int, block: bytes) -> bytes:
+def build_header_frames(stream: int, block: bytes) -> bytes:
     """A header block as HEADERS and as many CONTINUATION as it takes."""
     if len(block) <= FRAME_BYTES:
-        return frame(HEADERS, END_HEADERS, stream, block)
+        return build_frame(HEADERS, END_HEADERS, stream, block)
     parts = [block[at : at + FRAME_BYTES] for at in range(0, len(block), FRAME_BYTES)]
-    middle = b"".join(frame(CONTINUATION, 0, stream, part) for part in parts[1:-1])
-    last = frame(CONTINUATION, END_HEADERS, stream, parts[-1])
-    return frame(HEADERS, 0, stream, parts[0]) + middle + last
+    middle = b"".join(build_frame(CONTINUATION, 0, stream, part) for part in parts[1:-1])
+    last = build_frame(CONTINUATION, END_HEADERS, stream, parts[-1])
+    return build_frame(HEADERS, 0, stream, parts[0]) + middle + last
 
 
-def data_frames(stream: int, data: Bytes, *, last: bool) -> bytes:
+def build_data_frames(stream: int, data: Bytes, *, last: bool) -> bytes:
     """Bytes of a body as DATA; `last` closes the stream for the sender."""
     if len(data) <= FRAME_BYTES:
-        return frame(DATA, END_STREAM if last else 0, stream, data)
+        return build_frame(DATA, END_STREAM if last else 0, stream, data)
     parts = [data[at : at + FRAME_BYTES] for at in range(0, len(data), FRAME_BYTES)]
-    closing = frame(DATA, END_STREAM if last else 0, stream, parts.pop())
-    return b"".join(frame(DATA, 0, stream, part) for part in parts) + closing
+    closing = build_frame(DATA, END_STREAM if last else 0, stream, parts.pop())
+    return b"".join(build_frame(DATA, 0, stream, part) for part in parts) + closing
 
 
-def settings_frame(settings: dict[int, int]) -> bytes:
+def build_settings_frame(settings: dict[int, int]) -> bytes:
     """A SETTINGS frame."""
-    return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*each) for each in settings.items()))
+    return build_frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(*each) for each in settings.items()))
 
 
 def read_settings(payload: bytes) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 No dynamic table is used on either side: the channel announces a size of 0, and a
 block that refers to one is an error of the connection. So equal blocks mean equal
-headers, and what was read once is looked up.
+headers, and parsed blocks are cached.
 """
 
 import base64
@@ -39,7 +39,7 @@ class Headers:
     grpc_status: str | None
     message: str
     details: bytes | None  # google.rpc.Status
-    metadata: tuple[tuple[str, str | bytes], ...]  # without what HTTP and gRPC say themselves
+    metadata: tuple[tuple[str, str | bytes], ...]  # without the headers of HTTP and gRPC themselves
 
 
 class BlockReader:
@@ -59,7 +59,7 @@ class BlockReader:
             fields = list(self._decoder.decode(block, raw=True))
         except HPACKError as error:
             raise ProtocolError(COMPRESSION_ERROR, f"a header block: {error}") from error
-        headers = _headers([(bytes(each[0]), bytes(each[1])) for each in fields])
+        headers = _build_headers([(bytes(each[0]), bytes(each[1])) for each in fields])
         resizes = block[:1] >= b"\x20" and block[:1] < b"\x40"
         if len(block) <= MEMO_BLOCK_BYTES and not resizes:
             if len(self._memo) >= MEMO_BLOCKS:
@@ -68,12 +68,12 @@ class BlockReader:
         return headers
 
 
-def _headers(fields: list[tuple[bytes, bytes]]) -> Headers:
-    texts = [(_text(name), _text(value)) for name, value in fields]
+def _build_headers(fields: list[tuple[bytes, bytes]]) -> Headers:
+    texts = [(_decode_text(name), _decode_text(value)) for name, value in fields]
     by_name = dict(texts)
     own = {"content-type", "grpc-status", "grpc-message", "grpc-encoding", "grpc-accept-encoding"}
     metadata = [
-        (name, _binary(value) if name.endswith("-bin") else value)
+        (name, _decode_binary(value) if name.endswith("-bin") else value)
         for name, value in texts
         if name not in own and not name.startswith(":")
     ]
@@ -82,18 +82,18 @@ def _headers(fields: list[tuple[bytes, bytes]]) -> Headers:
         by_name.get(":status", ""),
         by_name.get("content-type", ""),
         by_name.get("grpc-status"),
-        _text(unquote_to_bytes(by_name.get("grpc-message", ""))),
+        _decode_text(unquote_to_bytes(by_name.get("grpc-message", ""))),
         details if isinstance(details, bytes) else None,
         tuple(metadata),
     )
 
 
-def _text(data: bytes) -> str:
+def _decode_text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _binary(value: str) -> bytes:
-    """The bytes of a `-bin` value; none where it is no base64."""
+def _decode_binary(value: str) -> bytes:
+    """Return the bytes of a `-bin` value; empty if it is not base64."""
     try:
         return base64.b64decode(value.encode() + b"==")
     except binascii.Error:
@@ -105,37 +105,37 @@ def request_start(scheme: str, authority: str, path: str) -> bytes:
     return (
         _SCHEMES[scheme]
         + b"\x04"
-        + _string(path.encode("ascii"))
+        + _encode_string(path.encode("ascii"))
         + b"\x01"
-        + _string(authority.encode("ascii"))
-        + _literal(b"te", b"trailers")
-        + _literal(b"content-type", b"application/grpc")
-        + _literal(b"user-agent", b"optigate")
+        + _encode_string(authority.encode("ascii"))
+        + _encode_literal(b"te", b"trailers")
+        + _encode_literal(b"content-type", b"application/grpc")
+        + _encode_literal(b"user-agent", b"optigate")
     )
 
 
 def request_metadata(metadata: Metadata) -> bytes:
     """The caller's metadata; raises ValueError for what gRPC does not carry."""
-    return b"".join([_field(name, value) for name, value in metadata])
+    return b"".join([_encode_field(name, value) for name, value in metadata])
 
 
-def _field(name: str, value: str | bytes) -> bytes:
+def _encode_field(name: str, value: str | bytes) -> bytes:
     if isinstance(value, str) and value.isascii() and value.isprintable():
-        return _name(name) + _string(value.encode("ascii"))
+        return _name(name) + _encode_string(value.encode("ascii"))
     if isinstance(value, bytes) and name.endswith("-bin"):
-        return _name(name) + _string(base64.b64encode(value).rstrip(b"="))
+        return _name(name) + _encode_string(base64.b64encode(value).rstrip(b"="))
     raise ValueError(f"metadata {name!r} must be printable ASCII, or bytes of a -bin name")
 
 
 @lru_cache
 def _name(name: str) -> bytes:
-    """How a field of that name begins."""
+    """Return the encoded beginning of a field with this name."""
     if not _KEY.fullmatch(name) or _RESERVED.match(name):
         raise ValueError(f"metadata cannot be named {name!r}")
-    return NEVER_INDEXED.get(name) or b"\0" + _string(name.encode("ascii"))
+    return NEVER_INDEXED.get(name) or b"\0" + _encode_string(name.encode("ascii"))
 
 
-def timeout_field(seconds: float) -> bytes:
+def encode_timeout(seconds: float) -> bytes:
     """The `grpc-timeout` header: at most 8 digits and a unit, never more than what is left."""
     for unit, scale in _UNITS:
         if seconds * scale <= MOST_UNITS:
@@ -144,13 +144,13 @@ def timeout_field(seconds: float) -> bytes:
     return _TIMEOUT + b"\x09%dS" % MOST_UNITS
 
 
-def _literal(name: bytes, value: bytes) -> bytes:
-    """A field that is kept in no table, with a new name."""
-    return b"\0" + _string(name) + _string(value)
+def _encode_literal(name: bytes, value: bytes) -> bytes:
+    """Encode a field with a new name that enters no table."""
+    return b"\0" + _encode_string(name) + _encode_string(value)
 
 
-def _string(text: bytes) -> bytes:
-    """A string without Huffman's code, after its length."""
+def _encode_string(text: bytes) -> bytes:
+    """Encode a string without Huffman coding, preceded by its length."""
     size = len(text)
     if size < 127:
         return bytes((size,)) + text

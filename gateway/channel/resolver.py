@@ -13,7 +13,7 @@ class Endpoint(NamedTuple):
 
     family: int
     address: tuple[str, int] | str  # of the socket
-    host: str  # as it was asked for: the name in the server's certificate
+    host: str  # as configured: the name in the server's certificate
     authority: str
 
     def __str__(self) -> str:
@@ -24,7 +24,7 @@ class Endpoint(NamedTuple):
 
 
 class Target:
-    """A target; names are looked up again and again, and the last answers are kept."""
+    """A target; host names are resolved repeatedly, and their last answers are kept."""
 
     def __init__(self, target: str) -> None:
         self._found: dict[str, list[Endpoint]] = {}
@@ -40,7 +40,7 @@ class Target:
                 self.is_fixed &= _is_literal(host)
 
     def look_up(self) -> tuple[list[Endpoint], str]:
-        """Every endpoint, and what went wrong; for a name that fails the old answer stands."""
+        """Return every endpoint, and any error; for a name that fails, the last answer is kept."""
         trouble = ""
         for part in self._found:
             if part.startswith("unix:"):

@@ -1,4 +1,4 @@
-"""One attempt at an RPC: what is sent, what has come back, and how it ended."""
+"""One attempt at an RPC: its request, its response and its outcome."""
 
 import threading
 from time import monotonic
@@ -26,7 +26,7 @@ _OF_RESET = {
 
 
 class Request(NamedTuple):
-    """What a caller asks for, ready to be sent; each attempt sends the same."""
+    """A caller's request, ready to be sent; each attempt sends the same bytes."""
 
     method: str  # "/package.Service/Method"
     metadata: bytes  # as a header block
@@ -39,7 +39,7 @@ class Stream:
     """An attempt, filled by the connection's reader while its caller waits.
 
     Whoever removes it from its connection ends it, so it ends once. `unprocessed`
-    says that the server cannot have seen it; `completed` that it answered in full.
+    means that the server cannot have processed it; `completed` that it answered in full.
     """
 
     __slots__ = (

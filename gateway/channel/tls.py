@@ -12,16 +12,16 @@ RECORD_BYTES = 64 * 1024
 
 @dataclass
 class Tls:
-    """Whom the channel trusts, and who it is.
+    """The certificates that the channel trusts, and its own.
 
     The files are read again when they change, so certificates are renewed without
     a restart; while they cannot be read together, the old ones stay.
     """
 
-    ca: Path | None = None  # PEM; None: what the machine trusts
+    ca: Path | None = None  # PEM; None: the system's trust store
     certificate: Path | None = None  # PEM chain of the client
     key: Path | None = None
-    hostname: str | None = None  # in the server's certificate, if not the name that is called
+    hostname: str | None = None  # in the server's certificate, if it differs from the target's
     _context: ssl.SSLContext | None = field(default=None, repr=False)
     _stamps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -49,13 +49,13 @@ class Tls:
 
 
 class Session:
-    """TLS of one connection, over memory; who uses it holds the connection's lock."""
+    """TLS of one connection, over memory buffers; callers hold the connection's lock."""
 
     def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
 
-    def handshake(self, through: socket.socket, deadline: float) -> None:
+    def shake_hands(self, through: socket.socket, deadline: float) -> None:
         """Agree with the server on `h2`; raises OSError when that fails or takes too long."""
         while True:
             try:
@@ -75,14 +75,14 @@ class Session:
         self._incoming.write(data)
 
     def seal(self, data: bytes) -> bytes:
-        """What goes over the wire for `data`, with what TLS itself has to say."""
+        """Return the bytes to send for `data`, pending TLS messages included."""
         rest = memoryview(data)
         while rest:
             rest = rest[self._object.write(rest) :]
         return self._outgoing.read()
 
     def unseal(self, data: bytes) -> tuple[bytes, bool]:
-        """What came over the wire in clear, and whether the server has closed."""
+        """Return the received bytes decrypted, and whether the server has closed."""
         self._incoming.write(data)
         parts: list[bytes] = []
         while True:

@@ -15,7 +15,7 @@ JOIN_SECONDS = 1.0
 
 
 class Wire:
-    """Both ways of a connected socket; `lock` is the connection's, and held while sending."""
+    """A connected socket; `lock` is the connection's, and held while sending."""
 
     def __init__(self, connected: socket.socket, session: Session | None) -> None:
         self.lock = threading.Lock()
@@ -29,7 +29,7 @@ class Wire:
         self._closed = False
 
     def recv(self, timeout: float) -> bytes:
-        """What has come, as it came; nothing when the peer has closed."""
+        """Return the received bytes as they are; empty when the peer has closed."""
         if self._reader.gettimeout() != timeout:
             self._reader.settimeout(timeout)
         data = self._reader.recv(RECV_BYTES)
@@ -39,15 +39,15 @@ class Wire:
         return data
 
     def unseal(self, data: bytes) -> tuple[bytes, bool]:
-        """What has come, in clear, and whether more may come."""
+        """Return the received bytes decrypted, and whether more may follow."""
         if not self._session or not data:
             return data, data != b""
         data, closed = self._session.unseal(data)
-        self.send(b"")  # what TLS itself answers
+        self.send(b"")  # replies of TLS itself
         return data, not closed
 
     def send(self, data: bytes) -> bool:
-        """Hand bytes to the kernel, or to a thread when it takes no more; False when lost."""
+        """Hand bytes to the kernel, or to a thread when its buffer is full; False if lost."""
         if self._closed:
             return False
         if self._session:
@@ -69,15 +69,15 @@ class Wire:
         return True
 
     def acknowledge(self, data: bytes) -> None:
-        """Send what the peer's frames ask for; raises ProtocolError when it never reads that."""
+        """Send replies to the peer's frames; raises ProtocolError if it never reads them."""
         if self._backlog is not None:
             self._unsent_acks += len(data)
             if self._unsent_acks > MAX_UNSENT_ACKS_BYTES:
-                raise ProtocolError(ENHANCE_YOUR_CALM, "a flood that reads no answers")
+                raise ProtocolError(ENHANCE_YOUR_CALM, "a peer that floods and reads no replies")
         self.send(data)
 
     def _drain(self) -> None:
-        """Send the backlog; what the kernel does not take within the reader's timeout is lost."""
+        """Send the backlog; bytes that the kernel does not accept within the timeout are lost."""
         while True:
             with self.lock:
                 if not self._backlog or self._closed:
@@ -96,7 +96,7 @@ class Wire:
             self._reader.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close, without the lock; nothing is sent any more."""
+        """Close the socket, without the lock; nothing more is sent."""
         with self.lock:
             self._closed = True
             sender = self._sender

@@ -56,7 +56,7 @@ def confirm_cart_by_code(code: str) -> BaseResponse:
     if isinstance(confirmed, Failure):
         g.reason = confirmed.reason
         return render_cart(call(shopper.GetCartByCode, GetCartByCodeRequest(code=code)), 422)
-    return redirect(url_for("cart.get_cart_by_code", code=code, lang=requested_language()), 303)
+    return redirect(url_for("cart.get_cart_by_code", code=code, lang=read_language()), 303)
 
 
 @bp.errorhandler(RpcError)
@@ -80,10 +80,8 @@ def render_cart(cart: ShopperCart, status: int = 200) -> Response:
 
 def render_localized(template: str, locale: str, status: int, **values: Any) -> Response:
     """Return a page in the requested language, else the browser's, else that of `locale`."""
-    language = requested_language() or choose_language(
-        list(request.accept_languages.values()), locale
-    )
-    texts = TEXTS.of(language)
+    language = read_language() or choose_language(list(request.accept_languages.values()), locale)
+    texts = TEXTS.get_texts(language)
 
     def _(text: str, **places: object) -> str:
         return texts.gettext(text) % places if places else texts.gettext(text)
@@ -111,7 +109,7 @@ def render_localized(template: str, locale: str, status: int, **values: Any) -> 
     return render_page(template, status, headers=HEADERS, **values)
 
 
-def requested_language() -> str | None:
+def read_language() -> str | None:
     """Return the language that the page's own links name in `lang`."""
     language = request.args.get("lang")
     return language if language in LANGUAGES else None

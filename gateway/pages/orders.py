@@ -90,7 +90,10 @@ def get_review(order_id: str) -> Response:
 def submit_order(order_id: str) -> Response:
     submitted = attempt(
         backends.orders().SubmitOrder,
-        SubmitOrderRequest(order_id=order_id),
+        SubmitOrderRequest(
+            order_id=order_id,
+            acknowledged_warnings=request.form.getlist("acknowledged_warnings"),
+        ),
         Code.INVALID_ARGUMENT,
         Code.FAILED_PRECONDITION,
         authorization=authorize(),

@@ -131,9 +131,17 @@ class Sheet:
         self.svg = review.outline_svg
         self.eyes = list(_list_eyes(review))
         self.sections = [each for each in _list_sections(review) if each.cells]
+        faults = list(faults)
         self.faults = self._place_notes("bad", faults)
+        self.needs_checks_only = all(path == "acknowledged_warnings" for path, _ in faults)
         warnings = ((warning.param, warning.message) for warning in order.warnings)
         self.warnings = self._place_notes("warn", warnings)
+        # The codes that the lab wants acknowledged, each with its messages.
+        self.confirm: dict[str, list[str]] = {}
+        for warning, note in zip(order.warnings, self.warnings, strict=True):
+            if warning.confirm and warning.code not in order.acknowledged_warnings:
+                text = f"{note.label}: {note.text}"
+                self.confirm.setdefault(warning.code, []).append(text)
 
     def _place_notes(self, kind: str, notes: Iterable[tuple[str, str]]) -> list[Note]:
         """Add each note to its field, and return all of them."""
@@ -144,7 +152,7 @@ class Sheet:
             while shown_path and shown_path not in cells:
                 shown_path = shown_path.rpartition(".")[0]
             cell = cells.get(shown_path)
-            label = cell.label if cell else label_path(path)
+            label = cell.label if cell else build_label(path)
             note = Note(kind, label, text, make_anchor(shown_path))
             placed.append(note)
             if cell:
@@ -165,7 +173,7 @@ def make_anchor(path: str) -> str:
     return "field-" + path.replace(".", "-").replace("_", "-") if path else "order"
 
 
-def label_path(path: str) -> str:
+def build_label(path: str) -> str:
     """Return a label for a field that the page does not show."""
     return path.replace(".", " ").replace("_", " ").capitalize()
 
@@ -204,9 +212,12 @@ def _list_eyes(review: Review) -> Iterator[Eye]:
 def _list_rx_cells(order: Order, path: str) -> Iterator[Cell]:
     get = partial(_get, order)
     has_cylinder = get(f"{path}.cylinder") is not None
+    is_balance = bool(get(f"{path}.balance"))
     for name, label, write in RX_COLUMNS:
         text = _format_at(order, f"{path}.{name}", write) or NOTHING
-        if name == "cylinder" and not has_cylinder and get(path) is not None:
+        if name == "sphere" and is_balance:
+            text = "Balance"
+        if name == "cylinder" and not has_cylinder and get(path) is not None and not is_balance:
             text = "DS"
         yield Cell(f"{path}.{name}", label, text)
     prisms = [get(f"{path}.{name}_prism") for name in ("horizontal", "vertical")]

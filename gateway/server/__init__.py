@@ -1,1 +1,1 @@
-"""What gunicorn's worker is made of: its parser, its limits, its handover and its output."""
+"""The parts of the gunicorn worker: its parser, limits, handover and output."""

@@ -1,4 +1,4 @@
-"""What the workers of one gunicorn know of each other: which are the newest, and are they up?
+"""Shared memory of gunicorn's workers: which generation is the newest, and whether it is up.
 
 gunicorn tells the old workers to stop as soon as it has forked the new ones at
 a SIGHUP, long before those serve. The old ones look here and wait.

@@ -1,4 +1,4 @@
-"""How long and how much the gateway waits for its clients."""
+"""Limits on how long the gateway waits for its clients, and how much it reads."""
 
 import os
 import resource
@@ -25,9 +25,9 @@ class Limits:
     body_seconds: float = 30
     body_bytes_per_second: int = 64 * 1024  # beyond `body_seconds`
     write_seconds: float = 30  # in which a client has to read anything at all
-    discard_bytes: int = 32 * MIB  # what is read of one body at most, most of it to be thrown away
+    discard_bytes: int = 32 * MIB  # read of one body at most; most of it is discarded
     discard_seconds: float = 5
-    drain_seconds: float = 1  # in which a worker that was told to stop goes on accepting
+    drain_seconds: float = 1  # for which a stopping worker continues to accept connections
     rest_seconds: float = 1  # after which such a worker closes a connection without a request
 
 
@@ -36,14 +36,14 @@ def from_environment() -> Limits:
     # Kubernetes takes some seconds to tell its proxies of a pod that ends.
     drain = 5 if "KUBERNETES_SERVICE_HOST" in os.environ else 1
     return Limits(
-        connections=_whole("GATEWAY_CONNECTIONS", 1000, 10),
-        connections_per_address=_whole("GATEWAY_CONNECTIONS_PER_ADDRESS", 0, 0),
-        drain_seconds=_whole("GATEWAY_DRAIN", drain, 0, 20),
+        connections=_read_whole("GATEWAY_CONNECTIONS", 1000, 10),
+        connections_per_address=_read_whole("GATEWAY_CONNECTIONS_PER_ADDRESS", 0, 0),
+        drain_seconds=_read_whole("GATEWAY_DRAIN", drain, 0, 20),
     )
 
 
-def _whole(name: str, default: int, least: int, most: int = 1_000_000) -> int:
-    """A whole number from the environment."""
+def _read_whole(name: str, default: int, least: int, most: int = 1_000_000) -> int:
+    """Return a whole number from the environment."""
     text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
         raise SystemExit(f"{name} is a whole number, {least} to {most}.")
@@ -60,8 +60,8 @@ def fit_into_open_files(connections: int) -> int:
     return max(1, min(connections, soft - OTHER_FILES))
 
 
-def network(address: Any) -> str:
-    """Whom a connection counts for: an IPv4 address, or the /64 of an IPv6 one; "" for a file."""
+def find_network(address: Any) -> str:
+    """Return what a connection counts for: an IPv4 address, or an IPv6 /64; "" for a file."""
     if not isinstance(address, tuple):
         return ""
     host: str = address[0].partition("%")[0]

@@ -2,7 +2,7 @@
 
 Under gevent one thread serves everybody, and a pipe that nobody reads would
 stop it. Lines go to a thread of the operating system through a bounded queue;
-what finds it full is dropped and counted.
+lines that find it full are dropped and counted.
 """
 
 import os
@@ -17,7 +17,7 @@ FLUSH_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Natives:
-    """What a thread is made of, as it was before gevent's patches."""
+    """Thread primitives from before gevent's patches."""
 
     start_thread: Callable[..., Any]
     make_queue: Callable[[], Any]
@@ -50,18 +50,18 @@ class Output:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing: nobody waits for the thread before the end."""
+        """Do nothing: the thread is awaited only at the end."""
 
     def fileno(self) -> int:
         """The descriptor behind it."""
         return self.fd
 
     def isatty(self) -> bool:
-        """Whether somebody reads along."""
+        """Whether it is a terminal."""
         return os.isatty(self.fd)
 
     def close(self) -> None:
-        """Write what is left, if anybody reads it."""
+        """Write the remaining lines, if anything reads them."""
         if self._closing:
             return
         self._closing = True
@@ -89,7 +89,7 @@ class Output:
 
 
 def _write(fd: int, data: bytes) -> None:
-    """Write all of it; what cannot be written is lost, and nobody else suffers."""
+    """Write all of it; lines that cannot be written are lost, without any other effect."""
     try:
         while data:
             data = data[os.write(fd, data) :]

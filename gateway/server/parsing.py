@@ -1,4 +1,4 @@
-"""gunicorn's parser of HTTP, with a bound for the whole head, and its errors in our words."""
+"""gunicorn's HTTP parser, with a limit on the whole head and our own error texts."""
 
 import io
 from collections.abc import Callable
@@ -24,56 +24,56 @@ KEPT_BYTES = 64 * 1024  # of a body that nobody has read, for the sake of the co
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequestLine: (400, "The request line is malformed."),
     errors.InvalidRequestMethod: (400, "The method is malformed."),
-    errors.InvalidHTTPVersion: (505, "Only HTTP/1.0 and HTTP/1.1 are spoken here."),
+    errors.InvalidHTTPVersion: (505, "Only HTTP/1.0 and HTTP/1.1 are supported."),
     errors.InvalidHeader: (400, "The header fields or the length of the body are malformed."),
     errors.InvalidHeaderName: (400, "A header field's name is malformed."),
-    errors.ObsoleteFolding: (400, "A header field goes over several lines."),
+    errors.ObsoleteFolding: (400, "A header field spans several lines."),
     errors.InvalidSchemeHeaders: (400, "Two header fields contradict each other."),
     errors.InvalidProxyLine: (400, "The PROXY line is malformed."),
     errors.InvalidProxyHeader: (400, "The PROXY header is malformed."),
-    errors.ForbiddenProxyRequest: (403, "The PROXY protocol is not for this address."),
-    errors.ExpectationFailed: (417, "Only Expect: 100-continue can be met."),
+    errors.ForbiddenProxyRequest: (403, "The PROXY protocol is not allowed from this address."),
+    errors.ExpectationFailed: (417, "The only supported expectation is 100-continue."),
     errors.LimitRequestLine: (414, "The request line is too long."),
     errors.LimitRequestHeaders: (431, "The header fields are too many or too large."),
-    errors.UnsupportedTransferCoding: (501, "Of the transfer codings only chunked is understood."),
-    TimeoutError: (408, "The request did not come in time."),
+    errors.UnsupportedTransferCoding: (501, "The only supported transfer coding is chunked."),
+    TimeoutError: (408, "The request did not arrive in time."),
 }
 
 
 class MissingHost(errors.ParseException):  # type: ignore[misc]  # gunicorn has no types
-    """A request of HTTP/1.1 that names no host."""
+    """An HTTP/1.1 request without a Host header."""
 
 
 REFUSALS[MissingHost] = (400, "A Host header field is required.")
 
 
 class CheckedBody(Body):  # type: ignore[misc]  # gunicorn has no types
-    """A body whose failures are answers."""
+    """A body whose read errors become HTTP answers."""
 
     late = False
 
     def read(self, size: int | None = None) -> bytes:
         """Up to `size` bytes; fewer only at the end."""
-        return self._checked(super().read, size)
+        return self._read_checked(super().read, size)
 
     def readline(self, size: int | None = None) -> bytes:
         """The next line."""
-        return self._checked(super().readline, size)
+        return self._read_checked(super().readline, size)
 
-    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+    def _read_checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
         try:
             return read(size)
         except TimeoutError:
             self.late = True
-            raise RequestTimeout("The body did not come in time.") from None
+            raise RequestTimeout("The body did not arrive in time.") from None
         except OSError:
             raise ClientDisconnected("The body ends too early.") from None
         except errors.ParseException:
-            raise BadRequest("The body is not chunked as it should be.") from None
+            raise BadRequest("The body is not validly chunked.") from None
 
 
 class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
-    """A request that is bounded as a whole, has a host, and tells what is left of its body."""
+    """A request with a bounded head and a host, which knows how much of its body is unread."""
 
     max_buffer_headers: int
     body: Any
@@ -109,7 +109,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
     """Reads one request after the other."""
 
     mesg_class = Request
-    proxy: Any = None  # what the PROXY line before the first request said
+    proxy: Any = None  # from the PROXY line before the first request
 
     def __next__(self) -> Any:
         request = super().__next__()
@@ -117,20 +117,20 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
         return request
 
     def skip_body(self) -> bool:
-        """Throw away what is left of a body; whether another request may follow."""
+        """Discard the unread rest of a body; returns whether another request may follow."""
         try:
             whole: bool = self.finish_body(max_bytes=KEPT_BYTES + 1)
         except HTTPException:
             return False
         return whole
 
-    def buffered(self) -> int:
+    def count_buffered(self) -> int:
         """How many bytes of the next request were read with this one."""
         size: int = self.unreader.buf.getbuffer().nbytes
         return size
 
 
-def refusal_environ(
+def build_refusal_environ(
     cfg: Any, listener: Any, address: Any, request: Any, error: Exception
 ) -> dict[str, Any]:
     """The WSGI environment in which the application refuses what gunicorn cannot read.
@@ -156,7 +156,7 @@ def refusal_environ(
     }
 
 
-def refusal(app: Any, environ: dict[str, Any]) -> bytes:
+def build_refusal(app: Any, environ: dict[str, Any]) -> bytes:
     """The application's answer in that environment, as it goes over the wire."""
     sent: list[bytes] = []
 

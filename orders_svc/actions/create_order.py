@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from chassis.context import Account
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store.orders import add_order
 from orders_svc.store.tables import outbox
 

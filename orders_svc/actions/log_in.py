@@ -37,7 +37,7 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
         return logins.begin_session(tx, user.id, email, address, login["replaces"], now)
 
 
-def new_dummy_hash() -> str:
+def generate_dummy_hash() -> str:
     """Return the hash of a random password, to be checked for unknown users."""
     from werkzeug.security import generate_password_hash
 

@@ -9,7 +9,7 @@ from chassis.context import Account
 from chassis.errors import WrongState
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
 from orders_svc.rules.lab_status import LabStatus
-from orders_svc.rules.warnings import Review
+from orders_svc.rules.warnings.review import Review
 from orders_svc.store.orders import submit_draft
 from orders_svc.store.tables import outbox
 

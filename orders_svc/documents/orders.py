@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping
 
-from orders_svc.documents.job import write_job
+from orders_svc.documents.job import LensNames, write_job
 from orders_svc.documents.outline import draw_outline
 from orders_svc.rules.lab_status import LabStatus
-from orders_svc.rules.warnings import read_tracing
-from orders_svc.store.catalogs import find_lens_name
+from orders_svc.rules.warnings.review import read_tracing
+from orders_svc.store.catalogs import LensIds, find_lens_parts, find_names
 from protos import orders_pb2 as pb
 
 Columns = Mapping[str, Any] | RowMapping
@@ -69,7 +69,7 @@ def build_lab_order(row: Row[Any]) -> pb.LabOrder:
     )
 
 
-def build_warnings(warnings: Iterable[dict[str, str]] | None) -> list[pb.Warning]:
+def build_warnings(warnings: Iterable[dict[str, Any]] | None) -> list[pb.Warning]:
     """Return the warnings of a row as messages."""
     return [pb.Warning(**warning) for warning in warnings or ()]
 
@@ -85,13 +85,29 @@ def build_outline(row: Row[Any]) -> pb.OrderOutline:
 def build_job(tx: Connection, row: Row[Any]) -> pb.OrderJob:
     """Return an order as job text for lab software."""
     order = row.document
-    lens_name = find_lens_name(tx, row.lab_id, order["lens"]) if "lens" in order else ""
-    return pb.OrderJob(oma=write_job(row.id, order, lens_name, read_tracing(order)[0]))
+    names = find_lens_names(tx, row.lab_id, order["lens"]) if "lens" in order else None
+    return pb.OrderJob(oma=write_job(row.id, order, names, read_tracing(order)[0]))
 
 
-def build_submission(draft: Row[Any]) -> pb.CreateOrderRequest:
-    """Return the request that would create a draft's order as submitted."""
-    return pb.CreateOrderRequest(**{**draft.document, "mode": "submit"})
+def find_lens_names(tx: Connection, lab_id: str, lens: Mapping[str, Any]) -> LensNames:
+    """Return the lab's names for the parts of a lens, or ids where the catalog has none."""
+    names = find_names(tx, lab_id, lens)
+    types = find_lens_parts(tx, LensIds.of(lab_id, lens))["styles"]
+    style, material, color = (
+        names.get((kind, lens[kind]), lens[kind]) for kind in ("style", "material", "color")
+    )
+    coats = tuple(names.get(("coat", coat), coat) for coat in lens.get("coats", ()))
+    return LensNames(style, material, color, coats, types.get(lens["style"]))
+
+
+def build_submission(draft: Row[Any], acknowledged: Iterable[str] = ()) -> pb.CreateOrderRequest:
+    """Return the request that would create a draft's order as submitted.
+
+    The codes of acknowledged warnings are added to those of the draft.
+    """
+    codes = dict.fromkeys((*draft.document.get("acknowledged_warnings", ()), *acknowledged))
+    order = {**draft.document, "mode": "submit", "acknowledged_warnings": list(codes)}
+    return pb.CreateOrderRequest(**order)
 
 
 def build_review_url(order_id: str, public_url: str) -> str:

@@ -47,7 +47,9 @@ def build_review(tx: Connection, row: Row[Any], public_url: str) -> pb.Review:
 
 
 def build_reviewed_eye(eye: dict[str, Any], which: str) -> pb.ReviewedEye:
-    """Return the values derived from an eye's prescription."""
+    """Return the values derived from an eye's prescription: none of a balance lens."""
+    if powers.is_balance(eye):
+        return pb.ReviewedEye()
     power = powers.power_of(eye)
     reviewed = pb.ReviewedEye(spherical_equivalent=power.spherical_equivalent)
     if power.transposed != power:

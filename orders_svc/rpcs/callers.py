@@ -1,6 +1,6 @@
-"""Who calls: authentication, and the dashboard user a call acts for."""
+"""Callers: authentication, and the dashboard user a call acts for."""
 
-from chassis.context import Account, Call, caller, current_call
+from chassis.context import Account, Call, get_caller, get_current_call
 from chassis.errors import Fault, Forbidden, Invalid, Unauthenticated
 from chassis.server.accounts import Authenticate, hash_secret
 from chassis.server.server import Resources
@@ -46,17 +46,17 @@ class Callers:
         call.actor = session.email
         return session.account
 
-    def acting_email(self) -> str:
+    def find_acting_email(self) -> str:
         """Return the e-mail address of the user the call acts for; raises Invalid."""
-        email = current_call().actor
+        email = get_current_call().actor
         if not email:
             fault = Fault(USER_EMAIL, "Send the e-mail address of a dashboard user.")
             raise Invalid("User-Email is missing.", faults=[fault])
         return email
 
-    def acting_user(self) -> int:
+    def find_acting_user(self) -> int:
         """Return the id of the user the call acts for; raises Invalid or Forbidden."""
-        user_id = self.lookups.find_user_id(caller(), self.acting_email())
+        user_id = self.lookups.find_user_id(get_caller(), self.find_acting_email())
         if user_id is None:
             fault = Fault(USER_EMAIL, "Must be the e-mail address of a user of this client.")
             raise Forbidden("User-Email is not a user of this client.", faults=[fault])

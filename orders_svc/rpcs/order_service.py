@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 
-from chassis.context import caller, current_call
+from chassis.context import get_caller, get_current_call
 from chassis.errors import NotFound
 from chassis.server.accounts import require_role
 from chassis.server.roles import CLIENT
@@ -18,10 +18,11 @@ from orders_svc.documents import orders as documents
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rules import catalogs as catalog_rules
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
+from orders_svc.rules.names import list_further_names
 from orders_svc.rules.offer import find_offer_faults
 from orders_svc.rules.order import CREATE_ORDER_REQUEST
 from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
-from orders_svc.rules.warnings import Review, read_tracing, review_order
+from orders_svc.rules.warnings.review import Review, find_unconfirmed, read_tracing, review_order
 from orders_svc.store import catalogs, order_lists, tables, users
 from orders_svc.store.lookups import Lookups
 from orders_svc.store.orders import get_order
@@ -59,15 +60,17 @@ class OrderService(rpc.OrderServiceServicer):
             return pb.Token(token=create_token(tx, account, secret, self.now()))
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read() as tx:
             labs = catalog_documents.build_labs(users.list_labs(tx, user_id))
-        return pb.WhoAmIResponse(client=caller().name, user=self.callers.acting_email(), labs=labs)
+        return pb.WhoAmIResponse(
+            client=get_caller().name, user=self.callers.find_acting_email(), labs=labs
+        )
 
     def ListLabs(
         self, request: pb.ListLabsRequest, context: grpc.ServicerContext
     ) -> pb.ListLabsResponse:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read() as tx:
             rows = users.list_labs(tx, user_id)
         return pb.ListLabsResponse(data=catalog_documents.build_labs(rows))
@@ -75,13 +78,14 @@ class OrderService(rpc.OrderServiceServicer):
     def GetOrderSettings(
         self, request: pb.GetOrderSettingsRequest, context: grpc.ServicerContext
     ) -> pb.OrderSettings:
-        user_id = self.callers.acting_user()
-        return pb.OrderSettings(**self.get_settings(user_id, GET_ORDER_SETTINGS.check(request)))
+        user_id = self.callers.find_acting_user()
+        settings = self.get_settings(user_id, GET_ORDER_SETTINGS.check(request))
+        return pb.OrderSettings(**{name: settings[name] for name in catalog_rules.OPTION_LISTS})
 
     def ListStyles(
         self, request: pb.ListStylesRequest, context: grpc.ServicerContext
     ) -> pb.ListStylesResponse:
-        user_id, values = self.callers.acting_user(), LIST_STYLES.check(request)
+        user_id, values = self.callers.find_acting_user(), LIST_STYLES.check(request)
         self.get_settings(user_id, values)
         # Cached: two lists per lab, and the only ones as long as its whole catalog.
         lab_id, lens_type = values["lab"], values["lens_type"]
@@ -93,7 +97,7 @@ class OrderService(rpc.OrderServiceServicer):
     def ListMaterials(
         self, request: pb.ListMaterialsRequest, context: grpc.ServicerContext
     ) -> pb.ListMaterialsResponse:
-        user_id, values = self.callers.acting_user(), LIST_MATERIALS.check(request)
+        user_id, values = self.callers.find_acting_user(), LIST_MATERIALS.check(request)
         self.get_settings(user_id, values)
         with self.database.read() as tx:
             rows = catalogs.list_materials(tx, values["lab"], values["style"])
@@ -102,7 +106,7 @@ class OrderService(rpc.OrderServiceServicer):
     def ListAddons(
         self, request: pb.ListAddonsRequest, context: grpc.ServicerContext
     ) -> pb.ListAddonsResponse:
-        user_id, values = self.callers.acting_user(), LIST_ADDONS.check(request)
+        user_id, values = self.callers.find_acting_user(), LIST_ADDONS.check(request)
         self.get_settings(user_id, values)
         with self.database.read() as tx:
             rows = catalogs.list_addons(tx, values["lab"], values["style"], values["material"])
@@ -111,10 +115,11 @@ class OrderService(rpc.OrderServiceServicer):
     def CreateOrder(
         self, request: pb.CreateOrderRequest, context: grpc.ServicerContext
     ) -> pb.CreateOrderResponse:
-        user_id, client = self.callers.acting_user(), caller()
+        user_id, client = self.callers.find_acting_user(), get_caller()
         order, review = self.check_order(user_id, request)
         notify = order["mode"] == "submit" and self.lookups.has_endpoint(client)
-        is_single = not notify and not current_call().idempotency_key
+        has_words = bool(list_further_names(order["patient"]))
+        is_single = not (notify or has_words or get_current_call().idempotency_key)
         with self.database.write(single=is_single) as tx:
             row = create_order(tx, client, user_id, order, review, self.now(), notify=notify)
             created = documents.build_created_order(row, self.public_url)
@@ -123,45 +128,46 @@ class OrderService(rpc.OrderServiceServicer):
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext
     ) -> pb.ListOrdersResponse:
-        user_id, filters = self.callers.acting_user(), LIST_ORDERS.check(request)
+        user_id, filters = self.callers.find_acting_user(), LIST_ORDERS.check(request)
         self.get_settings(user_id, filters)
         with self.database.read() as tx:
-            page = order_lists.list_orders(tx, caller(), filters)
+            page = order_lists.list_orders(tx, get_caller(), filters)
         data = [documents.build_listed_order(row) for row in page.rows]
         return pb.ListOrdersResponse(has_more=page.has_more, data=data)
 
     def GetOrder(self, request: pb.GetOrderRequest, context: grpc.ServicerContext) -> pb.Order:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read(single=True) as tx:
-            row = get_order(tx, caller(), user_id, request.order_id)
+            row = get_order(tx, get_caller(), user_id, request.order_id)
         return documents.build_order(row, self.public_url)
 
     def SubmitOrder(
         self, request: pb.SubmitOrderRequest, context: grpc.ServicerContext
     ) -> pb.Order:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read(single=True) as tx:
-            draft = get_order(tx, caller(), user_id, request.order_id)
+            draft = get_order(tx, get_caller(), user_id, request.order_id)
         ensure_draft(draft)
-        _, review = self.check_order(user_id, documents.build_submission(draft))
+        submission = documents.build_submission(draft, request.acknowledged_warnings)
+        _, review = self.check_order(user_id, submission)
         with self.database.write() as tx:
-            row = submit_order(tx, caller(), user_id, draft.id, review, self.now())
+            row = submit_order(tx, get_caller(), user_id, draft.id, review, self.now())
             return tables.idempotency_keys.save(tx, documents.build_order(row, self.public_url))
 
     def GetOrderOutline(
         self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext
     ) -> pb.OrderOutline:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read(single=True) as tx:
-            row = get_order(tx, caller(), user_id, request.order_id)
+            row = get_order(tx, get_caller(), user_id, request.order_id)
         return documents.build_outline(row)
 
     def GetOrderJob(
         self, request: pb.GetOrderJobRequest, context: grpc.ServicerContext
     ) -> pb.OrderJob:
-        user_id = self.callers.acting_user()
+        user_id = self.callers.find_acting_user()
         with self.database.read() as tx:
-            row = get_order(tx, caller(), user_id, request.order_id)
+            row = get_order(tx, get_caller(), user_id, request.order_id)
             return documents.build_job(tx, row)
 
     def check_order(
@@ -175,9 +181,11 @@ class OrderService(rpc.OrderServiceServicer):
         others = (fault for fault in tracing_faults if fault[0] not in at_fault)
         refuse(faults, find_offer_faults(order, offer), others)
         assert offer is not None
-        return order, review_order(order, offer, tracing)
+        review = review_order(order, offer, tracing)
+        refuse(find_unconfirmed(order, review))
+        return order, review
 
-    def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, list[str]]:
+    def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, Any]:
         """Return the settings of a lab of this user; raises NotFound."""
         settings = self.lookups.find_settings(user_id, values["lab"], values["account_number"])
         if settings is None:

@@ -8,6 +8,15 @@ from marshmallow import Schema, fields
 from optics.fields import check_not_blank, one_of
 
 LENS_TYPES = ("single_vision", "multifocal")
+# The option lists in the settings of a lab, by their names in OrderSettings.
+OPTION_LISTS = (
+    "frame_handling_options",
+    "frame_materials",
+    "mounting_options",
+    "order_types",
+    "redo_types",
+    "services",
+)
 
 
 class GetOrderSettingsRequestSchema(Schema):
@@ -51,6 +60,7 @@ def share_materials(materials: Sequence[Mapping[str, Any]]) -> Values:
         {
             "id": each["id"],
             "name": each["name"],
+            "blank_sizes": each["blank_sizes"],
             "styles_of": styles_of[each["id"]],
             "addons_of": addons_of[each["id"]],
         }

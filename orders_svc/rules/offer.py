@@ -16,8 +16,9 @@ class Offer:
     its style and material.
     """
 
-    settings: Mapping[str, Collection[str]]
-    """The six option lists of the lab, by their names in OrderSettings."""
+    settings: Mapping[str, Any]
+    """The settings of the lab: the six option lists by their names in OrderSettings; where it has
+    them, `limits` of its warnings by name, and the codes to `confirm`."""
     styles: Mapping[str, str] = field(default_factory=dict)
     """The lens type of each style."""
     materials: Collection[str] = frozenset()
@@ -25,6 +26,10 @@ class Offer:
     coats: Mapping[str, str | None] = field(default_factory=dict)
     """The type of each coat, if it has one."""
     tints: Collection[str] = frozenset()
+    largest_blank: float | None = None
+    """The largest blank of the lens's style in its material, mm, if the catalog has sizes."""
+    least_fitting_height: float | None = None
+    """The least segment height of the lens's style, mm, if the catalog has it."""
 
 
 def find_offer_faults(values: Mapping[str, Any], offer: Offer | None) -> list[tuple[str, str]]:
@@ -44,7 +49,7 @@ def find_offer_faults(values: Mapping[str, Any], offer: Offer | None) -> list[tu
 
 
 def _find_settings_faults(
-    values: Mapping[str, Any], settings: Mapping[str, Collection[str]]
+    values: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Iterator[tuple[str, str]]:
     chosen = [
         ("order_type", values.get("order_type"), "order_types"),

@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
 from optics.fields import at_most, between, check_not_blank, filled, one_of
+from optics.powers import drop_zero_cylinder, drops_axis, is_balance
 from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
+from orders_svc.rules.warnings.codes import CODES
 
 RX = "rx"
 FRAME_MATERIALS = tuple(
@@ -42,6 +44,17 @@ REQUIRED_WITH = (
     ("add", "seg_height"),
     ("seg_height", "add"),
 )
+# What a balance lens has none of: the lab chooses its power to match the other lens.
+POWER_FIELDS = (
+    "sphere",
+    "cylinder",
+    "axis",
+    "add",
+    "seg_height",
+    "horizontal_prism",
+    "vertical_prism",
+)
+MISSING = "Missing data for required field."
 
 
 def check_tracing_size(tracing: str) -> None:
@@ -112,6 +125,7 @@ class FrameSchema(Schema):
     wrap = fields.Float(validate=between(0, 40))
     sku = fields.String(validate=at_most(50))
     tracing = fields.String(validate=check_tracing_size)
+    mirror_tracing = fields.Boolean()
 
 
 class HorizontalPrismSchema(Schema):
@@ -128,9 +142,10 @@ class VerticalPrismSchema(HorizontalPrismSchema):
 
 
 class RxEyeSchema(Schema):
-    """The prescription of one eye."""
+    """The prescription of one eye: its powers, or the word that it gets a balance lens."""
 
-    sphere = fields.Float(required=True, validate=between(-30, 30))
+    balance = fields.Boolean()
+    sphere = fields.Float(validate=between(-30, 30))
     pd = fields.Float(validate=_20_TO_50)
     near_pd = fields.Float(validate=_20_TO_50)
     cylinder = fields.Float(validate=between(-20, 20))
@@ -141,14 +156,29 @@ class RxEyeSchema(Schema):
     horizontal_prism = fields.Nested(HorizontalPrismSchema)
     vertical_prism = fields.Nested(VerticalPrismSchema)
 
+    @pre_load
+    def drop_what_is_none(self, data: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+        """Drop a cylinder of 0 with its axis, and a balance that is false."""
+        if drops_axis(data):
+            data = drop_zero_cylinder(data)
+        if data.get("balance") is False:
+            data = {name: each for name, each in data.items() if name != "balance"}
+        return data
+
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def check_pairs(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:
         """Require both of a pair or neither; a number out of range counts as present."""
-        faults = {
-            absent: [f"Required with {present}."]
-            for present, absent in REQUIRED_WITH
-            if present in original and absent not in original
-        }
+        if is_balance(original):
+            faults = {name: ["Not with balance."] for name in POWER_FIELDS if name in original}
+        else:
+            alone = ("cylinder",) if drops_axis(original) else ()
+            faults = {
+                absent: [f"Required with {present}."]
+                for present, absent in REQUIRED_WITH
+                if present in original and absent not in original and present not in alone
+            }
+            if "sphere" not in original:
+                faults["sphere"] = [MISSING]
         if faults:
             raise ValidationError(faults)
 
@@ -158,6 +188,14 @@ class RxSchema(Schema):
 
     left_eye = fields.Nested(RxEyeSchema)
     right_eye = fields.Nested(RxEyeSchema)
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def check_balance(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:
+        """Require a power beside a balance lens: without one it would balance nothing."""
+        eyes = {name: eye for name, eye in original.items() if isinstance(eye, Mapping)}
+        if eyes and all(map(is_balance, eyes.values())):
+            fault = {"balance": ["The other eye must have a power."]}
+            raise ValidationError(dict.fromkeys(eyes, fault))
 
 
 class RedoDataSchema(Schema):
@@ -218,6 +256,10 @@ class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)
     shipping = fields.Nested(ShippingSchema)
+    acknowledged_warnings = fields.List(
+        fields.String(validate=validate.OneOf(CODES, error="Must be the code of a warning.")),
+        validate=_check_count,
+    )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
     def check_blocks(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> None:

@@ -56,11 +56,6 @@ _OF_MATERIAL = (
     addons.c.lab_id == materials.c.lab_id,
     addons.c.material_id == materials.c.addons_of,
 )
-_LENS_NAMES = select(styles.c.name, materials.c.name).where(
-    *_CHAIN,
-    styles.c.lab_id == style_materials.c.lab_id,
-    styles.c.id == style_materials.c.style_id,
-)
 _NAMES = union_all(
     select(literal("lab"), labs.c.id, labs.c.name).where(labs.c.id == bindparam("lab_id")),
     select(literal("style"), styles.c.id, styles.c.name).where(
@@ -84,12 +79,18 @@ _ADDONS = (
     .order_by(addons.c.kind, addons.c.name, addons.c.id)
 )
 _LENS_PARTS = union_all(
-    select(literal("style"), styles.c.id, styles.c.lens_type).where(
-        styles.c.lab_id == bindparam("lab_id"), styles.c.id == bindparam("style_id")
+    select(
+        literal("style"),
+        styles.c.id,
+        styles.c.lens_type,
+        styles.c.blank_sizes,
+        styles.c.least_fitting_height,
+    ).where(styles.c.lab_id == bindparam("lab_id"), styles.c.id == bindparam("style_id")),
+    select(literal("material"), materials.c.id, null(), materials.c.blank_sizes, null()).where(
+        *_CHAIN
     ),
-    select(literal("material"), materials.c.id, null()).where(*_CHAIN),
     # Naming the kinds lets the whole primary key find each addon.
-    select(addons.c.kind, addons.c.id, addons.c.type).where(
+    select(addons.c.kind, addons.c.id, addons.c.type, null(), null()).where(
         *_OF_MATERIAL,
         addons.c.kind.in_(("coat", "color", "tint")),
         addons.c.id.in_(bindparam("addon_ids", expanding=True)),
@@ -138,26 +139,28 @@ def list_addons(tx: Connection, lab_id: str, style_id: str, material_id: str) ->
     return tx.execute(_ADDONS, key).all()
 
 
-def find_lens_name(tx: Connection, lab_id: str, lens: Mapping[str, str]) -> str:
-    """Return the lab's names of a lens's style and material, or their ids if they are gone."""
-    key = {"lab_id": lab_id, "style_id": lens["style"], "material_id": lens["material"]}
-    return " ".join(tx.execute(_LENS_NAMES, key).first() or (lens["style"], lens["material"]))
-
-
 def find_names(tx: Connection, lab_id: str, lens: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """Return the names of a lab and of a lens's parts by kind and id, as far as they exist."""
     rows = tx.execute(_NAMES, LensIds.of(lab_id, lens)._asdict())
     return {(kind, id_): name for kind, id_, name in rows}
 
 
-def find_lens_parts(tx: Connection, lens: LensIds) -> dict[str, dict[str, str | None]]:
+def find_lens_parts(tx: Connection, lens: LensIds) -> dict[str, Any]:
     """Return which styles, materials, colors, coats and tints of a lens exist as one chain.
 
-    A style maps to its lens type, a coat to its type, anything else to None.
+    A style maps to its lens type, a coat to its type, anything else to None. `largest_blank` is
+    made in the style and in the material, as far as each says its sizes.
     """
-    parts: dict[str, dict[str, str | None]] = {f"{kind}s": {} for kind in PART_KINDS}
-    for kind, id_, type_ in tx.execute(_LENS_PARTS, lens._asdict()):
+    parts: dict[str, Any] = {f"{kind}s": {} for kind in PART_KINDS}
+    largest: list[float] = []
+    for kind, id_, type_, blank_sizes, height in tx.execute(_LENS_PARTS, lens._asdict()):
         parts[f"{kind}s"][id_] = type_
+        if blank_sizes:
+            largest.append(max(blank_sizes))
+        if height is not None:
+            parts["least_fitting_height"] = height
+    if largest:
+        parts["largest_blank"] = min(largest)
     return parts
 
 

@@ -27,8 +27,8 @@ class Lookups:
 
     def find_settings(
         self, user_id: int, lab_id: str, account_number: str
-    ) -> dict[str, list[str]] | None:
-        """Return the option lists of a lab that the user has under this account number."""
+    ) -> dict[str, Any] | None:
+        """Return the settings of a lab that the user has under this account number."""
         return self.cache.get(
             ("settings", user_id, lab_id, account_number),
             lambda tx: users.find_settings(tx, user_id, lab_id, account_number),

@@ -16,7 +16,9 @@ from chassis.errors import Fault, Invalid
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.store.tables import orders
 
-LISTED = select(*(each for each in orders.c if each.name not in ("document", "warnings", "traced")))
+LISTED_ORDERS = select(
+    *(each for each in orders.c if each.name not in ("document", "warnings", "traced"))
+)
 
 
 class Page(NamedTuple):
@@ -28,23 +30,25 @@ class Page(NamedTuple):
 
 def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) -> Page:
     """Return a client's orders to one lab account, newest first; raises Invalid for a cursor."""
-    listed = LISTED.where(
+    listed = LISTED_ORDERS.where(
         orders.c.account_id == account.id,
         orders.c.lab_id == filters["lab"],
         orders.c.account_number == filters["account_number"],
     )
-    created = [*_created_conditions(filters)]
+    created = [*_build_created_conditions(filters)]
     return _read_page(tx, listed, orders.c.created_at, created, filters, ascending=False)
 
 
 def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
     """Return a lab's orders of one status, first submitted first; raises Invalid for a cursor."""
-    listed = LISTED.where(orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None))
+    listed = LISTED_ORDERS.where(
+        orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None)
+    )
     status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
     return _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
 
 
-def unknown_cursor(name: str) -> Invalid:
+def build_unknown_cursor(name: str) -> Invalid:
     """Return the error for a cursor that is no order of the list."""
     fault = Fault(name, "Must be the id of an order of this list.")
     return Invalid("The cursor is unknown.", faults=[fault])
@@ -70,7 +74,7 @@ def _read_page(
         if name in filters:
             cursor = tx.execute(listed.where(orders.c.id == filters[name])).first()
             if cursor is None:
-                raise unknown_cursor(name)
+                raise build_unknown_cursor(name)
             at = (cursor._mapping[moment], cursor.id)
             conditions.append(position > at if ascending != backward else position < at)
     columns = [moment, orders.c.id]
@@ -80,7 +84,7 @@ def _read_page(
     return Page(page[::-1] if backward else page, len(rows) > limit)
 
 
-def _created_conditions(filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
+def _build_created_conditions(filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
     """Yield the bounds on `created`, which has whole seconds."""
     moment = orders.c.created_at
     if "created_gt" in filters:

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select,
 from chassis.context import Account
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
-from orders_svc.rules.names import fold_patient_name
-from orders_svc.rules.warnings import Review
-from orders_svc.store.tables import orders, user_labs
+from orders_svc.rules.names import fold_patient_name, list_further_names
+from orders_svc.rules.warnings.review import Review
+from orders_svc.store.tables import name_words, orders, user_labs
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -31,6 +31,7 @@ VISIBLE = and_(
 )
 _BY_ID = orders.c.id == bindparam("where_id")
 _ADD = insert(orders)
+_ADD_WORDS = insert(name_words)
 _FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
 _FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
 _SUBMIT = (
@@ -53,7 +54,7 @@ def add_order(
     review: Review,
     now: datetime,
 ) -> dict[str, Any]:
-    """Add an order and return its row."""
+    """Add an order and return its row: one statement, unless the name has further words."""
     is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -71,12 +72,15 @@ def add_order(
         **fold_patient_name(order["patient"]),
     }
     tx.execute(_ADD, row)
+    of = {"account_id": account.id, "order_id": row["id"]}
+    if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
+        tx.execute(_ADD_WORDS, words)
     return row
 
 
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
-    key = {"where_id": order_id, **visible_to(account, user_id)}
+    key = {"where_id": order_id, **bind_visible(account, user_id)}
     row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
@@ -102,7 +106,7 @@ def submit_draft(
         "submitted_at": now,
         "updated_at": now,
     }
-    key = {"where_id": order_id, **visible_to(account, user_id)}
+    key = {"where_id": order_id, **bind_visible(account, user_id)}
     return tx.execute(_SUBMIT, values | key).first()
 
 
@@ -120,7 +124,7 @@ def change_order(
     return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
 
 
-def visible_to(account: Account, user_id: int) -> dict[str, Any]:
+def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
     """Return the parameters of `VISIBLE`."""
     return {"where_account_id": account.id, "where_user_id": user_id}
 

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
 
 from chassis.context import Account
-from optics.names import fold
-from orders_svc.store.order_lists import Page, unknown_cursor
-from orders_svc.store.orders import VISIBLE, visible_to
-from orders_svc.store.tables import labs, orders
+from orders_svc.rules.names import fold_search
+from orders_svc.store.order_lists import Page, build_unknown_cursor
+from orders_svc.store.orders import VISIBLE, bind_visible
+from orders_svc.store.tables import labs, name_words, orders
 from orders_svc.store.users import list_labs
 
 MAX_NAMES = 500
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every letter
 _PATIENT = orders.c.document["patient"]
-_LISTED: Any = select(
+_LISTED_ORDERS: Any = select(
     orders.c.id,
     orders.c.lab_status,
     orders.c.tray_number,
@@ -39,6 +39,18 @@ _BY_NAME = [
     .subquery()
     for column in (orders.c.first_last, orders.c.last_first)
 ]
+_BY_NAME.append(
+    select(orders.c.id)
+    .join(name_words, name_words.c.order_id == orders.c.id)
+    .where(
+        name_words.c.account_id == bindparam("where_account_id"),
+        name_words.c.name >= bindparam("prefix"),
+        name_words.c.name < bindparam("prefix_end"),
+        VISIBLE,
+    )
+    .limit(MAX_NAMES + 1)
+    .subquery()
+)
 _BY_NUMBER = [
     select(orders.c.id).where(VISIBLE, column == bindparam("text"))
     for column in (orders.c.id, orders.c.tray_number, orders.c.invoice_number)
@@ -59,10 +71,10 @@ def search_orders(
 ) -> SearchResult:
     """Return orders that a user sees, newest first; raises Invalid for an unknown cursor."""
     text = filters["text"].strip()
-    prefix = fold(text)
-    key = visible_to(account, user_id)
+    prefix = fold_search(text)
+    key = bind_visible(account, user_id)
     backward = "ending_before" in filters
-    conditions = _cursor_conditions(tx, key, filters)
+    conditions = _build_cursor_conditions(tx, key, filters)
     if not text:
         page = _merge_labs(tx, account, user_id, conditions, filters["limit"], backward)
         return SearchResult(page)
@@ -77,7 +89,7 @@ def search_orders(
     return SearchResult(page, max(counts) > MAX_NAMES)
 
 
-def _cursor_conditions(
+def _build_cursor_conditions(
     tx: Connection, key: dict[str, Any], filters: Mapping[str, Any]
 ) -> list[ColumnElement[bool]]:
     """Return the condition for orders older than one cursor, or newer than the other."""
@@ -85,7 +97,7 @@ def _cursor_conditions(
         if name in filters:
             cursor = tx.execute(_CURSOR, {**key, "where_id": filters[name]}).first()
             if cursor is None:
-                raise unknown_cursor(name)
+                raise build_unknown_cursor(name)
             position, at = tuple_(*_POSITION), tuple(cursor)
             return [position > at if name == "ending_before" else position < at]
     return []
@@ -126,7 +138,7 @@ def _read_page(
     limit: int,
     backward: bool,
 ) -> Page:
-    listed = _LISTED.where(*conditions).order_by(*_sort_columns(backward)).limit(limit + 1)
+    listed = _LISTED_ORDERS.where(*conditions).order_by(*_sort_columns(backward)).limit(limit + 1)
     rows = tx.execute(listed, values).all()
     return Page(rows[:limit][::-1] if backward else rows[:limit], len(rows) > limit)
 

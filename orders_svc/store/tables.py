@@ -8,6 +8,7 @@ searched, counted or changed has a column of its own.
 from sqlalchemy import (
     JSON,
     Column,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -19,10 +20,10 @@ from sqlalchemy import (
 )
 
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import Accounts, accounts_table
-from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.accounts import Accounts, build_accounts_table
+from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
-from chassis.store.reference_cache import changes_table
+from chassis.store.reference_cache import build_changes_table
 from orders_svc.rules.names import MAX_FOLDED_LENGTH
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
@@ -30,9 +31,9 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 FOLDED_NAME = String(MAX_FOLDED_LENGTH).with_variant(
     String(MAX_FOLDED_LENGTH, collation="C"), "postgresql"
 )
-accounts = Accounts(accounts_table(metadata))
-idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
-changes = changes_table(metadata)
+accounts = Accounts(build_accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
+changes = build_changes_table(metadata)
 outbox = Outbox(metadata)
 
 tokens = Table(
@@ -71,6 +72,8 @@ styles = Table(
     Column("id", String(64), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("lens_type", String(16), nullable=False),
+    Column("least_fitting_height", Float),  # mm
+    Column("blank_sizes", JSON(none_as_null=True)),  # diameters in mm
 )
 # Materials made in the same styles, or with the same addons, share the rows of the first of them:
 # a lab with 300 materials in each of 2,000 styles need not store 600,000 pairs.
@@ -82,6 +85,7 @@ materials = Table(
     Column("name", String(200), nullable=False),
     Column("styles_of", String(64), nullable=False, server_default=""),  # id of a material
     Column("addons_of", String(64), nullable=False, server_default=""),  # id of a material
+    Column("blank_sizes", JSON(none_as_null=True)),  # diameters in mm
     Index("ix_materials_styles_of", "lab_id", "styles_of"),
 )
 style_materials = Table(
@@ -116,7 +120,7 @@ orders = Table(
     Column("tray_number", String(50)),
     Column("invoice_number", String(50)),
     Column("document", JSON, nullable=False),
-    Column("warnings", JSON(none_as_null=True)),  # from the last check: [{"param", "message"}]
+    Column("warnings", JSON(none_as_null=True)),  # of the last check, a list
     Column("traced", JSON(none_as_null=True)),  # measurements of frame.tracing
     Column("created_at", Instant(), nullable=False),
     Column("submitted_at", Instant()),  # NULL for a draft
@@ -139,6 +143,14 @@ orders = Table(
         )
         for name in ("tray_number", "invoice_number")
     ),
+)
+# The names of patients from a further word on, so that Smith-Jones is found by jones.
+name_words = Table(
+    "name_words",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("name", FOLDED_NAME, primary_key=True),
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
 dashboard_sessions = Table(
     "dashboard_sessions",

@@ -69,8 +69,8 @@ def list_labs(tx: Connection, user_id: int) -> Sequence[Any]:
 
 def find_settings(
     tx: Connection, user_id: int, lab_id: str, account_number: str
-) -> dict[str, list[str]] | None:
-    """Return the option lists of a lab that the user has under this account number."""
+) -> dict[str, Any] | None:
+    """Return the settings of a lab that the user has under this account number."""
     key = {"user_id": user_id, "lab_id": lab_id, "account_number": account_number}
-    settings: dict[str, list[str]] | None = tx.execute(_SETTINGS, key).scalar()
+    settings: dict[str, Any] | None = tx.execute(_SETTINGS, key).scalar()
     return settings

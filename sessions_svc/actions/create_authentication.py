@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from chassis.context import Call
 from chassis.errors import WrongState
-from chassis.server.idempotency import key_mismatch
+from chassis.server.idempotency import build_key_mismatch
 from sessions_svc.rules.links import compute_link_expiry
 from sessions_svc.rules.statuses import has_ended
 from sessions_svc.store.links import add_link
@@ -33,7 +33,7 @@ def create_authentication(
     duplicate = add_link(tx, session.id, redirect_url, token, call.fingerprint, now)
     if duplicate is not None:
         if duplicate.fingerprint != call.fingerprint:
-            raise key_mismatch()
+            raise build_key_mismatch()
         call.replayed = True
         expires_at: datetime = duplicate.expires_at
         return expires_at

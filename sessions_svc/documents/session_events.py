@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from chassis.events.outbox import Event
-from chassis.messages.options import foreign_fields
+from chassis.messages.options import find_foreign_fields
 from chassis.messages.writer import Writer
 from protos import sessions_pb2 as pb
 from sessions_svc.documents.sessions import compose_session_data
@@ -25,7 +25,7 @@ SESSION_EVENT_WRITER = Writer(
         "distance",
         "smallest_logmar",
     ),
-    foreign=foreign_fields(pb.SessionEvent),
+    foreign=find_foreign_fields(pb.SessionEvent),
 )
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import grpc
 
-from chassis.context import Call, caller, current_call, utc_now
-from chassis.pages import page_meta
-from chassis.server.accounts import basic_credentials
+from chassis.context import Call, get_caller, get_current_call, utc_now
+from chassis.pages import build_page_meta
+from chassis.server.accounts import read_basic_credentials
 from chassis.server.idempotency import derive_secret
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
@@ -58,7 +58,7 @@ class SessionService(rpc.SessionServiceServicer):
         refuse(faults, session_rules.find_date_faults(values, today))
         codes = self._find_disqualifications(values, today)
         answer = pb.CheckQualificationResponse(qualifies=not codes, disqualifications=codes)
-        if not current_call().idempotency_key:
+        if not get_current_call().idempotency_key:
             return answer
         with self.database.write() as tx:
             return idempotency_keys.save(tx, answer)
@@ -70,7 +70,7 @@ class SessionService(rpc.SessionServiceServicer):
         values = self._validate_session(request, now.date())
         refuse_disqualified(self._find_disqualifications(values, now.date()))
         with self.database.write() as tx:
-            session = create_session(tx, caller().id, values, now)
+            session = create_session(tx, get_caller().id, values, now)
             return idempotency_keys.save(tx, compose_session(session))
 
     def ListSessions(
@@ -78,8 +78,8 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.ListSessionsResponse:
         values = LIST_SESSIONS.check(request)
         with self.database.read() as tx:
-            rows, total = list_sessions(tx, caller().id, **values)
-        meta = pb.PageMeta(**page_meta(values["page"], values["per_page"], total))
+            rows, total = list_sessions(tx, get_caller().id, **values)
+        meta = pb.PageMeta(**build_page_meta(values["page"], values["per_page"], total))
         return pb.ListSessionsResponse(meta=meta, data=map(compose_session, rows))
 
     def GetSession(
@@ -87,7 +87,7 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.Session:
         keys = SESSION_KEYS.check(request)
         with self.database.read() as tx:
-            return compose_session_with_data(tx, get_session(tx, caller().id, **keys))
+            return compose_session_with_data(tx, get_session(tx, get_caller().id, **keys))
 
     def ReplaceSession(
         self, request: pb.ReplaceSessionRequest, context: grpc.ServicerContext
@@ -96,7 +96,7 @@ class SessionService(rpc.SessionServiceServicer):
         values = self._validate_session(request, now.date())
         codes = self._find_disqualifications(values, now.date())
         with self.database.write() as tx:
-            session = replace_session(tx, caller().id, values, codes, now)
+            session = replace_session(tx, get_caller().id, values, codes, now)
             return idempotency_keys.save(tx, compose_session(session))
 
     def CancelSession(
@@ -104,24 +104,24 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.Session:
         keys, now = SESSION_KEYS.check(request), self.now()
         with self.database.write() as tx:
-            session = cancel_session(tx, caller().id, **keys, now=now)
+            session = cancel_session(tx, get_caller().id, **keys, now=now)
             return idempotency_keys.save(tx, compose_session(session))
 
     def CreateAuthentication(
         self, request: pb.CreateAuthenticationRequest, context: grpc.ServicerContext
     ) -> pb.Authentication:
-        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), current_call()
+        values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), get_current_call()
         token = derive_secret(get_account_secret(call), call.idempotency_key)
         with self.database.write() as tx:
             expires_at = create_authentication(
-                tx, caller().id, **values, call=call, token=token, now=now
+                tx, get_caller().id, **values, call=call, token=token, now=now
             )
         keys = (values["user_key"], values["session_key"])
         link = link_rules.build_link(self.public_url, *keys, token)
         return compose_authentication(link, expires_at)
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
-        account = caller()
+        account = get_caller()
         with self.database.read() as tx:
             return pb.WhoAmIResponse(
                 partner=account.name,
@@ -134,7 +134,7 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> dict[str, Any]:
         """Return the values of a valid request; raise Invalid with every fault."""
         values, faults = CREATE_SESSION.examine(request)
-        account_id, store_id = caller().id, values.get("store_id")
+        account_id, store_id = get_caller().id, values.get("store_id")
         enabled = self.cache.get(
             ("store", account_id, store_id),
             lambda tx: partners.find_enabled_stores(tx, account_id, store_id),
@@ -148,7 +148,7 @@ class SessionService(rpc.SessionServiceServicer):
 
     def _find_disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Return why the person of a valid request does not qualify with this partner."""
-        account_id, keys = caller().id, frozenset(collect_product_keys(values))
+        account_id, keys = get_caller().id, frozenset(collect_product_keys(values))
         limits = self.cache.get(
             ("limits", account_id), lambda tx: partners.find_limits(tx, account_id)
         )
@@ -161,4 +161,4 @@ class SessionService(rpc.SessionServiceServicer):
 
 def get_account_secret(call: Call) -> str:
     """Return a secret that only the caller's account holds: its credentials."""
-    return ":".join(basic_credentials(call.metadata["authorization"]))
+    return ":".join(read_basic_credentials(call.metadata["authorization"]))

@@ -40,7 +40,7 @@ def _check_redirect_url(value: str) -> None:
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
         raise ValidationError("Must be an https URL, or an http URL on loopback.")
     if "@" in parts.netloc:
-        raise ValidationError("Must not hold a user name or password.")
+        raise ValidationError("Must not contain a user name or password.")
 
 
 def _is_loopback(host: str) -> bool:

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, validates_schema
+from marshmallow import Schema, ValidationError, pre_load, validates_schema
 from marshmallow.fields import Float, Integer, List, Nested, Raw, String
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from optics.fields import one_of
+from optics.powers import drop_zero_cylinder, drops_axis
 from sessions_svc.rules.fields import check_date, limit_items
 
 GLASSES = "glasses"
@@ -63,6 +64,11 @@ class PowersSchema(Schema):
     dominance = String(validate=OneOf(("D", "N"), error="Must be D (dominant) or N."))
     pupillary_distance = Float(validate=Range(20, 50, error=_MILLIMETRES))
 
+    @pre_load
+    def drop_axis(self, data: Mapping[str, Any], **_: Any) -> Mapping[str, Any]:
+        """Drop a cylinder of 0: it is none, with an axis of 0-180 or without."""
+        return drop_zero_cylinder(data) if drops_axis(data) else data
+
 
 class EyeSchema(PowersSchema):
     """One eye of a prescription that the person already holds."""
@@ -104,7 +110,7 @@ def _find_prescription_faults(data: Mapping[str, Any], sent: Mapping[str, Any]) 
     if issued and expires and expires <= issued:
         faults["expiration_date"] = ["Must be after issue_date."]
     for name in EYES:
-        if eye := sent.get(name):
+        if eye := drop_zero_cylinder(sent.get(name) or {}):
             if eye_faults := _find_eye_faults(eye, type):
                 faults[name] = eye_faults
         elif type == GLASSES:

@@ -18,7 +18,7 @@ from sessions_svc.store.sessions import LISTED_COLUMNS
 from sessions_svc.store.tables import accounts, links, sessions, users
 
 # How long after its end a link is distinguishable from an unknown one.
-RETENTION = timedelta(days=1)
+RETENTION_TIME = timedelta(days=1)
 UNKNOWN_LINK = "No link has this token and these keys."
 CLOSED_LINK = "This link has been used, or is too old, or its session has ended."
 
@@ -81,7 +81,7 @@ def add_link(
 
     Deletes the links of the session that have expired.
     """
-    cutoff = now - RETENTION
+    cutoff = now - RETENTION_TIME
     expired = {"session_id": session_id, "expires_at": cutoff, "exam_expires_at": cutoff}
     tx.execute(_DELETE_EXPIRED, expired)
     row = {

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from chassis.errors import NotFound, WrongState
-from chassis.pages import page_offset
+from chassis.pages import compute_page_offset
 from chassis.store.database import insert_if_absent
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import ALLOWED_ACUITY_MOVES, ALLOWED_MOVES, Status
@@ -171,7 +171,7 @@ def list_sessions(
     """Return one page of a user's sessions, newest first, and the number of all."""
     keys = {"account_id": account_id, "user_key": user_key}
     total: int = tx.execute(_COUNT, keys).scalar_one()
-    window = {"limit": per_page, "offset": page_offset(page, per_page)}
+    window = {"limit": per_page, "offset": compute_page_offset(page, per_page)}
     return tx.execute(_PAGE, keys | window).all(), total
 
 

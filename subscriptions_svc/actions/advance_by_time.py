@@ -18,10 +18,10 @@ from subscriptions_svc.rules.statuses import ACTIVATION_PERIOD, Status
 from subscriptions_svc.store.transitions import find_due, finish
 
 POLL_SECONDS = 30.0
-BATCH = 200  # subscriptions moved in one transaction
+BATCH_ROWS = 200  # subscriptions moved in one transaction
 
 
-def advance_by_time(database: Database, now: datetime, batch: int = BATCH) -> int:
+def advance_by_time(database: Database, now: datetime, batch: int = BATCH_ROWS) -> int:
     """Move every subscription that is due at `now`, a batch at a time; returns how many moved."""
     total = 0
     while True:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.context import caller, current_call
+from chassis.context import get_caller, get_current_call
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.box_deliveries import build_delivered_item, build_over_delivery
@@ -38,7 +38,9 @@ def create_box_deliveries(
         if delivery["cart_item_reference_uuid"] not in lenses
     )
     year = compute_year(subscription.activated_at, now, ZoneInfo(subscription.time_zone))
-    context = DeliveryContext(subscription.id, year, caller().id, current_call().request_id, now)
+    context = DeliveryContext(
+        subscription.id, year, get_caller().id, get_current_call().request_id, now
+    )
     deliveries = [(lenses[uuid], quantity) for uuid, quantity in quantities.items()]
     delivered, without_room = add_deliveries(tx, deliveries, context)
     if without_room:

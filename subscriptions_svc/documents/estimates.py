@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.context import caller
+from chassis.context import get_caller
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.money import build_money
@@ -56,7 +56,7 @@ def simulate_price(tx: Connection, values: Mapping[str, Any]) -> pb.PriceSimulat
 def _find_merchant(tx: Connection, values: Mapping[str, Any]) -> Row[Any]:
     if "merchant_id" in values:
         return find_own_merchant(tx, values["merchant_id"])
-    merchants = list_merchants(tx, caller())
+    merchants = list_merchants(tx, get_caller())
     if len(merchants) != 1:
         refuse([("merchant_id", "Required of an account that acts for several merchants.")])
     return merchants[0]

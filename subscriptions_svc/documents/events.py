@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from chassis.events.outbox import Event, new_event_id
+from chassis.events.outbox import Event, generate_event_id
 
 CREATED = "subscriptions/created"
 ACTIVATED = "subscriptions/activated"
@@ -87,7 +87,7 @@ def _build_event(
     *,
     on_request: bool = False,
 ) -> Event:
-    event_id = new_event_id()
+    event_id = generate_event_id()
     fields = [
         ("charset", "UTF-8"),
         ("event", type_),

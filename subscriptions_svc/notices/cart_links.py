@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from chassis.errors import Invalid, NotFound
-from chassis.languages import language_of
+from chassis.languages import find_language
 from subscriptions_svc.notices.messages import EMAIL, SMS, build_content
 from subscriptions_svc.notices.phrases import describe_cart_link
 from subscriptions_svc.notices.texts import compose_text
@@ -52,7 +52,7 @@ def queue_cart_link(
         name=row.given_names or "",
         link=f"{public_url}/s/{code}",
     )
-    content = build_content(to, subject, text, language_of(row.locale), row.shop)
+    content = build_content(to, subject, text, find_language(row.locale), row.shop)
     if not add_message(tx, cart_id, channel, content, limit, now):
         raise used_up
     move_forward(tx, row.id, Status.SENT)

@@ -21,7 +21,7 @@ def compose_text(
     if channel == SMS:
         return "", _compose_sms(locale, purpose) % values
     subject, reason = _compose_reason(locale, purpose)
-    _ = LANGUAGES.of(locale).gettext
+    _ = LANGUAGES.get_texts(locale).gettext
     greeting = _("Hello %(name)s,") if name else _("Hello,")
     close = _("The link is only for you. If you did not ask for this, there is nothing to do.")
     parts = (greeting, reason, "%(link)s", close, "%(shop)s")
@@ -29,7 +29,7 @@ def compose_text(
 
 
 def _compose_sms(locale: str, purpose: str) -> str:
-    _ = LANGUAGES.of(locale).gettext
+    _ = LANGUAGES.get_texts(locale).gettext
     if purpose == "change":
         return _("%(shop)s: see the change to your subscription and confirm it: %(link)s")
     if purpose == "payment":
@@ -39,7 +39,7 @@ def _compose_sms(locale: str, purpose: str) -> str:
 
 def _compose_reason(locale: str, purpose: str) -> tuple[str, str]:
     """Return the subject of an e-mail, and the paragraph that says why it is sent."""
-    _ = LANGUAGES.of(locale).gettext
+    _ = LANGUAGES.get_texts(locale).gettext
     if purpose == "change":
         return _("%(shop)s: please confirm the change to your subscription"), _(
             "%(shop)s has prepared a change to your subscription. This page shows what it is and "

@@ -8,9 +8,9 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.context import caller, current_call
+from chassis.context import get_caller, get_current_call
 from chassis.messages.reader import MALFORMED
-from chassis.pages import page_meta
+from chassis.pages import build_page_meta
 from chassis.store.database import Database
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
@@ -74,9 +74,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
         filters, now = LIST_SUBSCRIPTIONS.check(request), self.now()
 
         def read(tx: Connection) -> pb.ListSubscriptionsResponse:
-            rows, total = listing.read_page(tx, list_merchants(tx, caller()), filters, now)
+            rows, total = listing.read_page(tx, list_merchants(tx, get_caller()), filters, now)
             data = map(build_subscription, read_views(tx, rows, now))
-            meta = page_meta(filters["page"], filters["per_page"], total)
+            meta = build_page_meta(filters["page"], filters["per_page"], total)
             return pb.ListSubscriptionsResponse(meta=pb.PageMeta(**meta), data=data)
 
         return read_snapshot(self.database, read)
@@ -164,7 +164,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             refuse(faults, reason=MALFORMED)
             page, per_page = values["page"], values["per_page"]
             rows, total = box_deliveries.read_page(tx, subscription.id, page, per_page)
-        meta = pb.PageMeta(**page_meta(page, per_page, total))
+        meta = pb.PageMeta(**build_page_meta(page, per_page, total))
         return pb.ListDeliveriesResponse(meta=meta, data=map(build_delivery, rows))
 
     def SendEmail(
@@ -182,14 +182,14 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             return idempotency_keys.save(tx, answer)
 
     def WhoAmI(self, request: pb.WhoAmIRequest, context: grpc.ServicerContext) -> pb.WhoAmIResponse:
-        account = caller()
+        account = get_caller()
         with self.database.read() as tx:
             merchants = list_merchants(tx, account)
             return build_who_am_i(account, merchants, group_store_refs(tx, account))
 
     def _keep_answer(self, answer: M) -> M:
         """Keep the answer to a POST without effect for its idempotency key, if it has one."""
-        if not current_call().idempotency_key:
+        if not get_current_call().idempotency_key:
             return answer
         with self.database.write() as tx:
             return idempotency_keys.save(tx, answer)

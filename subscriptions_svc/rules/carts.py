@@ -38,7 +38,7 @@ FIELDS_BY_TYPE = {
     "product_data": (CONTACT_LENS, True),
 }
 
-_INSIDE_MESSAGE = ONE_OF + " A package holds no package."
+_INSIDE_MESSAGE = ONE_OF + " A package must not contain a package."
 
 
 class ProductDataSchema(Schema):

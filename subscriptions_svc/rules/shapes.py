@@ -8,7 +8,8 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 from marshmallow.validate import Length
 
-from optics.fields import at_most, between, check_not_blank, parse_day
+from optics.fields import at_most, between, check_not_blank
+from optics.fields import parse_day as parse_day  # for the store, too, which imports no optics
 
 Values: TypeAlias = Mapping[str, Any]
 Faults: TypeAlias = Iterator[tuple[str, str]]  # path, message

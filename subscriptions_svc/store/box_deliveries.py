@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select
 
-from chassis.pages import page_offset
+from chassis.pages import compute_page_offset
 from chassis.store.database import upsert
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.changes import carry_boxes
@@ -249,7 +249,7 @@ def read_page(
 ) -> tuple[Sequence[Any], int]:
     """Return one page of a subscription's ledger, newest first, and the total of entries."""
     key = {"subscription_id": subscription_id}
-    window = {"per_page": per_page, "offset": page_offset(page, per_page)}
+    window = {"per_page": per_page, "offset": compute_page_offset(page, per_page)}
     total: int = tx.execute(_TOTAL, key).scalar_one()
     return tx.execute(_PAGE, {**key, **window}).all(), total
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from chassis.context import caller, current_call
+from chassis.context import get_caller, get_current_call
 from subscriptions_svc.rules.settlements import Settlement
 from subscriptions_svc.store.tables import cancellations, cancelled_items
 
@@ -29,8 +29,8 @@ def add_cancellation(
         "reason": values["reason"],
         "purchase_fee": amounts["purchase_fee"],
         "total_to_pay": amounts["total_to_pay"],
-        "account_id": caller().id,
-        "request_id": current_call().request_id,
+        "account_id": get_caller().id,
+        "request_id": get_current_call().request_id,
         "cancelled_at": now,
     }
     tx.execute(_ADD, row)

@@ -148,7 +148,7 @@ def read_items(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[
     An item with delivered boxes has a row for each year of them.
     """
     if len(subscription_ids) == 1:
-        return tx.execute(_ITEMS_OF_ONE, _key(subscription_ids[0])).all()
+        return tx.execute(_ITEMS_OF_ONE, _build_key(subscription_ids[0])).all()
     return tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
 
 
@@ -156,7 +156,7 @@ def find_item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[
     """Return the id and parent_id of an item of a subscription's cart."""
     if not UUID_PATTERN.fullmatch(reference_uuid):
         return None
-    key = {**_key(subscription_id), "reference_uuid": reference_uuid}
+    key = {**_build_key(subscription_id), "reference_uuid": reference_uuid}
     return tx.execute(_ITEM, key).first()
 
 
@@ -164,7 +164,7 @@ def find_lenses(
     tx: Connection, subscription_id: str, reference_uuids: Iterable[str]
 ) -> dict[str, Row[Any]]:
     """Return the contact lenses among items of a subscription's cart, by reference_uuid."""
-    key = {**_key(subscription_id), "reference_uuids": list(reference_uuids)}
+    key = {**_build_key(subscription_id), "reference_uuids": list(reference_uuids)}
     return {row.reference_uuid: row for row in tx.execute(_LENSES, key)}
 
 
@@ -173,7 +173,7 @@ def activate_item(tx: Connection, subscription_id: str, item_id: str, now: datet
 
     A package that this completes is marked, too.
     """
-    key = {**_key(subscription_id), "where_id": item_id, "activated_at": now}
+    key = {**_build_key(subscription_id), "where_id": item_id, "activated_at": now}
     if not tx.execute(_ACTIVATE_ITEM, key).rowcount:
         return False
     complete_packages(tx, subscription_id, now)
@@ -182,12 +182,12 @@ def activate_item(tx: Connection, subscription_id: str, item_id: str, now: datet
 
 def complete_packages(tx: Connection, subscription_id: str, now: datetime) -> None:
     """Mark packages as handed over of which every item is."""
-    tx.execute(_ACTIVATE_PACKAGES, {**_key(subscription_id), "activated_at": now})
+    tx.execute(_ACTIVATE_PACKAGES, {**_build_key(subscription_id), "activated_at": now})
 
 
 def has_pending_items(tx: Connection, subscription_id: str) -> bool:
     """Whether any item of the cart in force is not handed over."""
-    return bool(tx.execute(_HAS_PENDING, _key(subscription_id)).scalar())
+    return bool(tx.execute(_HAS_PENDING, _build_key(subscription_id)).scalar())
 
 
 def replace_items(
@@ -201,12 +201,12 @@ def replace_items(
 
     The order is that of the new cart, after all items of earlier ones.
     """
-    first = tx.execute(_LAST_POSITION, _key(subscription_id)).scalar_one() + 1
+    first = tx.execute(_LAST_POSITION, _build_key(subscription_id)).scalar_one() + 1
     places = list(enumerate(rows, first))
     new = [(position, row) for position, row in places if "type" in row]
     kept = [(position, row) for position, row in places if "type" not in row]
     out = {"removed_in": cart_id, "removed_at": now, "kept_ids": [row["id"] for _, row in kept]}
-    tx.execute(_TAKE_OUT, {**_key(subscription_id), **out})
+    tx.execute(_TAKE_OUT, {**_build_key(subscription_id), **out})
     if new:
         origin = {"subscription_id": subscription_id, "added_in": cart_id}
         tx.execute(_ADD, [{**row, **origin, "position": position} for position, row in new])
@@ -220,5 +220,5 @@ def replace_items(
         )
 
 
-def _key(subscription_id: str) -> dict[str, Any]:
+def _build_key(subscription_id: str) -> dict[str, Any]:
     return {"where_subscription_id": subscription_id}

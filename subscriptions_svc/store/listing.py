@@ -26,8 +26,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from chassis.pages import page_offset
-from optics.fields import parse_day
+from chassis.pages import compute_page_offset
+from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.years import to_local_day, to_start_of_day
 from subscriptions_svc.store.subscriptions import IS_OVER, SUBSCRIPTIONS
@@ -132,7 +132,7 @@ def _select_newest(conditions: Sequence[Sequence[Any]], filters: Mapping[str, An
 
 
 def _select_page(found: Subquery, filters: Mapping[str, Any]) -> Select[Any]:
-    offset = page_offset(filters["page"], filters["per_page"])
+    offset = compute_page_offset(filters["page"], filters["per_page"])
     ordered = select(found.c.id).order_by(found.c.created_at.desc(), found.c.id.desc())
     return ordered.limit(filters["per_page"]).offset(offset)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from chassis.context import Account, caller
+from chassis.context import Account, get_caller
 from chassis.errors import Unauthenticated
 from subscriptions_svc.store.tables import account_merchants, merchants, stores
 
@@ -29,7 +29,7 @@ _ALL_STORES = (
 
 def find_own_merchant(tx: Connection, merchant_id: str) -> Row[Any]:
     """Return a merchant that the caller references; raises Unauthenticated."""
-    found = tx.execute(_MERCHANT, {"account_id": caller().id, "id": merchant_id}).first()
+    found = tx.execute(_MERCHANT, {"account_id": get_caller().id, "id": merchant_id}).first()
     if found is None:
         raise Unauthenticated("Your account does not reference this merchant.")
     return found

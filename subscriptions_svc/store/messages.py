@@ -16,7 +16,7 @@ from chassis.store.leases import Backoff, Leases
 from subscriptions_svc.store.tables import messages
 
 MAX_TRIES = 10
-LEASE = timedelta(minutes=5)
+LEASE_TIME = timedelta(minutes=5)
 BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=1), jitter=0)
 
 _LEASES = Leases(messages.c.id, messages.c.tries)
@@ -74,7 +74,7 @@ def has_due(tx: Connection, now: datetime) -> bool:
 
 def lease_message(tx: Connection, now: datetime) -> Row[Any] | None:
     """Return the message that has waited longest, for this sender alone until the lease ends."""
-    return next(iter(_LEASES.take(tx, 1, now, LEASE)), None)
+    return next(iter(_LEASES.take(tx, 1, now, LEASE_TIME)), None)
 
 
 def record_sent(tx: Connection, leased: Row[Any], now: datetime) -> None:
@@ -87,7 +87,7 @@ def record_failure(tx: Connection, leased: Row[Any], now: datetime, *, lasting: 
     if lasting or leased.tries >= MAX_TRIES:
         _end(tx, leased, "failed", now)
     else:
-        _LEASES.settle(tx, leased, {"due_at": now + BACKOFF.delay(leased.tries, 0)})
+        _LEASES.settle(tx, leased, {"due_at": now + BACKOFF.compute_delay(leased.tries, 0)})
 
 
 def _end(tx: Connection, leased: Row[Any], outcome: str, now: datetime) -> None:

@@ -21,12 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.context import Account, caller
+from chassis.context import Account, get_caller
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
-from optics.fields import parse_day
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
 from subscriptions_svc.rules.estimates import Credit
+from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.shoppers import normalize_nin
 from subscriptions_svc.rules.statuses import (
     LIVE,
@@ -142,7 +142,7 @@ def find_subscription(
     """
     found = None
     if UUID_PATTERN.fullmatch(subscription_id):
-        key = {"account_id": (account or caller()).id, "id": subscription_id}
+        key = {"account_id": (account or get_caller()).id, "id": subscription_id}
         found = tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
     if found is None:
         raise NotFound("There is no such subscription.")

@@ -24,16 +24,16 @@ from sqlalchemy import (
 )
 
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import Accounts, accounts_table
-from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.accounts import Accounts, build_accounts_table
+from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
-from chassis.store.reference_cache import changes_table
+from chassis.store.reference_cache import build_changes_table
 from subscriptions_svc.rules.words import MAX_WORD_LENGTH
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
-accounts = Accounts(accounts_table(metadata))
-idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
-changes = changes_table(metadata)
+accounts = Accounts(build_accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
+changes = build_changes_table(metadata)
 outbox = Outbox(metadata)
 
 merchants = Table(

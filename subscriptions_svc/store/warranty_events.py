@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from chassis.context import caller, current_call
+from chassis.context import get_caller, get_current_call
 from subscriptions_svc.store.tables import warranty_events
 
 _ADD = insert(warranty_events)
@@ -22,8 +22,8 @@ def add_warranty_event(
         "charged_amount": values["charged_amount"],
         "name": values.get("name"),
         "description": values.get("description"),
-        "account_id": caller().id,
-        "request_id": current_call().request_id,
+        "account_id": get_caller().id,
+        "request_id": get_current_call().request_id,
         "created_at": now,
     }
     tx.execute(_ADD, row)

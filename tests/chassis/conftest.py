@@ -11,7 +11,7 @@ from tests.chassis.probe import Probe, probe
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     """The service, on a store of this module."""
     with probe(tmp_path_factory.mktemp("probe")) as running:
         yield running
@@ -27,7 +27,7 @@ def stored(store_url: Callable[[str, str], str], engine: str) -> Iterator[Databa
 
 @pytest.fixture
 def box(stored: Database) -> Iterator[Box]:
-    """Its outbox, in which no other test has an endpoint."""
+    """Its outbox, without the endpoints of other tests."""
     made = Box(stored)
     yield made
     made.clear()
@@ -35,6 +35,6 @@ def box(stored: Database) -> Iterator[Box]:
 
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
-    """The endpoint of somebody."""
+    """A partner's endpoint."""
     with run_receiver() as receiver:
         yield receiver

@@ -1,4 +1,4 @@
-"""A service of the tests' own, which does on each call what a test tells it."""
+"""A service for tests: each call runs a function that the test sets."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -12,20 +12,20 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.cli.service import Service
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import Accounts, Authenticate, accounts_table
-from chassis.server.idempotency import IdempotencyKeys, idempotency_table
+from chassis.server.accounts import Accounts, Authenticate, build_accounts_table
+from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.roles import STAFF
 from chassis.server.server import Resources, RunningServer
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
-from chassis.store.reference_cache import changes_table
+from chassis.store.reference_cache import build_changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
-from tests.serving import Failure, basic, decode
+from tests.serving import Failure, build_basic, decode
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
-accounts = Accounts(accounts_table(metadata))
-idempotency_keys = IdempotencyKeys(idempotency_table(metadata))
-changes = changes_table(metadata)
+accounts = Accounts(build_accounts_table(metadata))
+idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
+changes = build_changes_table(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -44,8 +44,8 @@ jobs = Table(
 SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in ("", "Desk")]
 
 
-class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
-    """Does what `act` does, and answers with the id that it was asked for."""
+class ProbeServicer(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
+    """Calls `act`, and answers with the requested id."""
 
     def __init__(self) -> None:
         self.act: Callable[[], object] = lambda: None
@@ -80,7 +80,7 @@ class Told(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer)
 class Probe:
     """The service at work, and a channel to it."""
 
-    told: Told
+    servicer: ProbeServicer
     database: Database
     running: RunningServer
     channel: grpc.Channel
@@ -101,7 +101,7 @@ class Probe:
     ) -> tuple[Any, dict[str, Any]]:
         """The answer and its trailers; `act` is what the service does before it."""
         if act:
-            self.told.act = act
+            self.servicer.act = act
         kind = "Desk" if rpc_name.startswith("Confirm") else ""
         request = {
             "GetSubscription": pb.GetSubscriptionRequest(subscription_id="s1"),
@@ -110,7 +110,7 @@ class Probe:
         }[rpc_name]
         stub = getattr(rpc, f"Subscription{kind}ServiceStub")(self.channel)
         if who:
-            sent.setdefault("authorization", basic(who))
+            sent.setdefault("authorization", build_basic(who))
         metadata = [(name.replace("_", "-"), value) for name, value in sent.items()]
         answer, call = getattr(stub, rpc_name).with_call(
             request, timeout=timeout, metadata=metadata
@@ -144,13 +144,13 @@ def probe(
     open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
     reflection: bool = True,
 ) -> Iterator[Probe]:
-    """The service on SQLite, known to somebody and to staff."""
+    """Run the service on SQLite, with the accounts `somebody` and `staff`."""
     database = Database(f"sqlite:///{folder}/probe.db")
     metadata.create_all(database.engine)
     with database.write() as tx:
         for name, role in (("somebody", "client"), ("staff", STAFF)):
             accounts.put(tx, name, role, f"{name}-secret")
-    told = Told()  # type: ignore[abstract]  # its other RPCs are not called
+    servicer = ProbeServicer()  # type: ignore[abstract]  # its other RPCs are not called
     service = Service(
         name="probe",
         metadata=metadata,
@@ -161,7 +161,7 @@ def probe(
         migrations=folder,
         reference=Schema(),
         load=lambda *_: None,
-        servicers=lambda _: [told],
+        servicers=lambda _: [servicer],
         authenticate=authenticate,
         open_rpcs=open_rpcs,
     )
@@ -172,6 +172,6 @@ def probe(
         raise
     with grpc.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         try:
-            yield Probe(told, database, running, channel)
+            yield Probe(servicer, database, running, channel)
         finally:
             running.stop(0)

@@ -1,4 +1,4 @@
-"""A background loop: when it works, what ends it, and what does not."""
+"""A background loop: its rounds, what ends it, and what does not."""
 
 import threading
 

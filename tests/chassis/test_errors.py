@@ -26,7 +26,7 @@ REFUSALS: list[type[Refusal]] = [
 ]
 
 
-def raising(refusal: BaseException) -> Callable[[], None]:
+def build_raiser(refusal: BaseException) -> Callable[[], None]:
     """Something that raises."""
 
     def act() -> None:
@@ -36,8 +36,8 @@ def raising(refusal: BaseException) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
-def test_a_refusal_arrives_as_it_was_raised(told: Probe, kind: type[Refusal]) -> None:
-    failure = told.refusal(act=raising(kind("Not now: ü.")))
+def test_a_refusal_arrives_as_it_was_raised(stand_in: Probe, kind: type[Refusal]) -> None:
+    failure = stand_in.refusal(act=build_raiser(kind("Not now: ü.")))
     code = StatusCode[kind.code.name]
     assert failure == Failure(code, kind.reason, "Not now: ü.", (), {}, ())
 
@@ -64,11 +64,11 @@ def test_our_codes_are_those_of_grpc() -> None:
     }
 
 
-def test_reason_faults_metadata_and_detail_arrive(told: Probe) -> None:
+def test_reason_faults_metadata_and_detail_arrive(stand_in: Probe) -> None:
     over = OverDelivery(items=[OverDeliveredItem(cart_item_reference_uuid="u", remaining_boxes=0)])
     faults = (Fault("rx.left_eye.axis", "Must be 1 to 180."), Fault("", "Und überhaupt."))
     refusal = Invalid("No.", reason="OTHER", faults=faults, metadata={"a": "b,c"}, detail=over)
-    failure = told.refusal(act=raising(refusal))
+    failure = stand_in.refusal(act=build_raiser(refusal))
     assert (failure.reason, failure.faults, failure.metadata) == ("OTHER", faults, {"a": "b,c"})
     found = OverDelivery()
     (detail,) = failure.details
@@ -78,9 +78,11 @@ def test_reason_faults_metadata_and_detail_arrive(told: Probe) -> None:
 
 @pytest.mark.parametrize("message", ["Short.", "x" * 150, "ü" * 300, "x" * 20_000])
 @pytest.mark.parametrize("path", ["services.0", "p" * 300])
-def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: str) -> None:
+def test_faults_are_cut_to_what_a_client_takes(stand_in: Probe, message: str, path: str) -> None:
     faults = [Fault(f"{path}.{index}", message) for index in range(1000)]
-    failure = told.refusal(act=raising(Invalid("The request breaks rules.", faults=faults)))
+    failure = stand_in.refusal(
+        act=build_raiser(Invalid("The request breaks rules.", faults=faults))
+    )
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
     *listed, last = failure.faults
     assert len(listed) >= 5
@@ -90,20 +92,20 @@ def test_faults_are_cut_to_what_a_client_takes(told: Probe, message: str, path: 
         assert fault.message.startswith(found.message)
 
 
-def test_a_long_path_and_a_long_message_are_cut(told: Probe) -> None:
+def test_a_long_path_and_a_long_message_are_cut(stand_in: Probe) -> None:
     fault = Fault("p" * (MAX_PATH_LENGTH + 100), "m" * (MAX_MESSAGE_LENGTH + 100))
-    failure = told.refusal(act=raising(Invalid("No.", faults=[fault])))
+    failure = stand_in.refusal(act=build_raiser(Invalid("No.", faults=[fault])))
     assert failure.faults == (Fault("p" * MAX_PATH_LENGTH, "m" * MAX_MESSAGE_LENGTH),)
     assert (MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH) == (200, 300)
 
 
-def test_a_refusal_without_faults_lists_none(told: Probe) -> None:
-    assert told.refusal(act=raising(NotFound("No such thing."))).faults == ()
+def test_a_refusal_without_faults_lists_none(stand_in: Probe) -> None:
+    assert stand_in.refusal(act=build_raiser(NotFound("No such thing."))).faults == ()
 
 
-def test_a_failure_that_is_not_ours_has_no_reason(told: Probe) -> None:
-    told.told.act = lambda: None
-    unary: Any = told.channel.unary_unary("/optigate.nothing.v1.Nothing/Do")
+def test_a_failure_that_is_not_ours_has_no_reason(stand_in: Probe) -> None:
+    stand_in.servicer.act = lambda: None
+    unary: Any = stand_in.channel.unary_unary("/optigate.nothing.v1.Nothing/Do")
     with pytest.raises(RpcError) as raised:
         unary(b"", timeout=5)
     failure = decode(raised.value)

@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from chassis.fast_path import Unsure, compile_loader
-from tests.chassis.test_fast_path_of_services import rules_of_services
-from tests.test_any_value import places, put, values
+from tests.chassis.test_fast_path_of_services import find_rules
+from tests.test_any_value import find_places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"
 SCHEMAS: dict[str, Schema] = {
-    name: rules_of_services()[f"{name}s.CREATE_{name.upper()}"].schema
+    name: find_rules()[f"{name}s.CREATE_{name.upper()}"].schema
     for name in ("order", "session", "subscription")
 }
 
 
-def demo(name: str) -> dict[str, Any]:
+def load_demo(name: str) -> dict[str, Any]:
     """A demo body as the rules see it: null is absent, free JSON is text."""
-    body: dict[str, Any] = json.loads(
-        (DEMO / f"{name}.json").read_text(), object_hook=without_nulls
-    )
+    body: dict[str, Any] = json.loads((DEMO / f"{name}.json").read_text(), object_hook=drop_nulls)
     if "partner_info" in body:
         body["partner_info"] = json.dumps(body["partner_info"])
     if name == "order":
@@ -39,29 +37,29 @@ def demo(name: str) -> dict[str, Any]:
     return body
 
 
-def without_nulls(value: Any) -> Any:
+def drop_nulls(value: Any) -> Any:
     """A value as it can stand in a message."""
     if isinstance(value, dict):
-        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+        return {key: drop_nulls(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
-        return [without_nulls(each) for each in value if each is not None]
+        return [drop_nulls(each) for each in value if each is not None]
     return value
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_valid_body_takes_the_fast_path(name: str) -> None:
-    sent = demo(name)
+    sent = load_demo(name)
     assert compile_loader(SCHEMAS[name])(sent) == SCHEMAS[name].load(sent)
-    assert sent == demo(name)
+    assert sent == load_demo(name)
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_it_accepts_nothing_that_the_schema_refuses(name: str) -> None:
-    schema, accept, body = SCHEMAS[name], compile_loader(SCHEMAS[name]), demo(name)
+    schema, accept, body = SCHEMAS[name], compile_loader(SCHEMAS[name]), load_demo(name)
 
-    @given(st.sampled_from(list(places(body))), values)
+    @given(st.sampled_from(list(find_places(body))), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
-        sent = without_nulls(put(copy.deepcopy(body), place, value))
+        sent = drop_nulls(put(copy.deepcopy(body), place, value))
         try:
             taken = accept(copy.deepcopy(sent))
         except Unsure:

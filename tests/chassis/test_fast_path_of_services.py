@@ -33,7 +33,7 @@ UNUSUAL = settings(
 
 
 @cache
-def rules_of_services() -> dict[str, Rules]:
+def find_rules() -> dict[str, Rules]:
     """Every `Rules` of the services, wherever it is held: "orders.CREATE_ORDER"."""
     found: dict[str, Rules] = {}
     for service in SERVICES:
@@ -51,13 +51,13 @@ def rules_of_services() -> dict[str, Rules]:
     return found
 
 
-def of_field(field: Any) -> st.SearchStrategy[Any]:
+def draw_field(field: Any) -> st.SearchStrategy[Any]:
     """Values that a field may accept; its validators say which."""
     if isinstance(field, fields.Nested):
-        inner = of_schema(field.schema)
+        inner = draw_schema(field.schema)
         return st.lists(inner, max_size=3) if field.many else inner
     if isinstance(field, fields.List):
-        return st.lists(of_field(field.inner), max_size=3)
+        return st.lists(draw_field(field.inner), max_size=3)
     if isinstance(field, fields.Dict):
         return st.dictionaries(st.sampled_from(TEXTS), st.sampled_from(TEXTS), max_size=2)
     if isinstance(field, fields.Boolean):
@@ -83,34 +83,36 @@ def of_field(field: Any) -> st.SearchStrategy[Any]:
     return st.one_of(choices)
 
 
-def of_schema(schema: Schema) -> st.SearchStrategy[Any]:
+def draw_schema(schema: Schema) -> st.SearchStrategy[Any]:
     """Objects that a schema may accept."""
-    required = {name: of_field(each) for name, each in schema.load_fields.items() if each.required}
+    required = {
+        name: draw_field(each) for name, each in schema.load_fields.items() if each.required
+    }
     others = {
-        name: of_field(each) for name, each in schema.load_fields.items() if not each.required
+        name: draw_field(each) for name, each in schema.load_fields.items() if not each.required
     }
     return st.fixed_dictionaries(required, optional=others)
 
 
-def broken(schema: Schema) -> st.SearchStrategy[Any]:
+def draw_broken(schema: Schema) -> st.SearchStrategy[Any]:
     """Such an object with any JSON value in one of its fields."""
     names = st.sampled_from([*schema.load_fields, "unknown"])
-    return st.tuples(of_schema(schema), names, values).map(
+    return st.tuples(draw_schema(schema), names, values).map(
         lambda parts: {**parts[0], parts[1]: parts[2]}
     )
 
 
 def test_every_service_has_rules() -> None:
-    assert {name.split(".")[0] for name in rules_of_services()} == set(SERVICES)
-    assert len(rules_of_services()) >= 30
+    assert {name.split(".")[0] for name in find_rules()} == set(SERVICES)
+    assert len(find_rules()) >= 30
 
 
-def accepted_by(rules: Rules) -> int:
+def count_accepted(rules: Rules) -> int:
     """How many of the tried data the fast path accepted; the schema accepts them all."""
     accepted: list[Any] = []
 
     @UNUSUAL
-    @given(of_schema(rules.schema) | broken(rules.schema) | values)
+    @given(draw_schema(rules.schema) | draw_broken(rules.schema) | values)
     def holds(data: Any) -> None:
         before = deepcopy(data)
         try:
@@ -135,7 +137,7 @@ def accepted_by(rules: Rules) -> int:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_fast_path_accepts_only_what_the_schema_accepts(service: str) -> None:
-    names = [name for name in rules_of_services() if name.startswith(service)]
-    accepted = {name: accepted_by(rules_of_services()[name]) for name in names}
+    names = [name for name in find_rules() if name.startswith(service)]
+    accepted = {name: count_accepted(find_rules()[name]) for name in names}
     # The data are random but the same in each run: enough of them have to get through.
     assert sum(map(bool, accepted.values())) > len(names) / 2, accepted

@@ -1,4 +1,4 @@
-"""The supervisor: what dies starts again, and nothing outlives it."""
+"""The supervisor restarts dead processes and leaves none behind."""
 
 import os
 import re
@@ -58,6 +58,27 @@ def test_a_process_that_dies_is_started_again(
     assert "flaky stopped (rc=" in printed
 
 
+def test_a_terminal_that_is_gone_stops_nothing(tmp_path: Path) -> None:
+    marks, drained = tmp_path / "marks", tmp_path / "drained"
+    flaky = f"echo x >> {marks}; if [ $(wc -l < {marks}) -lt 3 ]; then exit 7; fi; exec sleep 60"
+    steady = f"trap 'touch {drained}; exit 0' TERM; while :; do sleep 0.05; done"
+    script = (
+        "import os, signal, sys; from chassis.supervisor import Supervisor;"
+        "s = Supervisor({'flaky': sys.argv[1], 'steady': sys.argv[2]}, os.environ);"
+        "signal.signal(signal.SIGTERM, lambda *_: s.stop.set()); sys.exit(s.run())"
+    )
+    ours, theirs = os.pipe()
+    os.close(ours)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, flaky, steady], cwd=ROOT, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 3)
+    process.terminate()
+    process.wait(30)
+    assert drained.exists()
+
+
 def test_a_process_that_dies_too_often_stops_everything(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -82,6 +103,23 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     wait_for(lambda: not any(map(is_alive, children)))
+
+
+def test_a_keeper_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    command = f"echo x >> {marks}; exec sleep 60"
+    supervisor = Supervisor({"steady": command}, os.environ)
+    group = supervisor.keeper.pid
+    thread = threading.Thread(target=supervisor.run)
+    thread.start()
+    wait_for(marks.exists)
+    os.kill(group, signal.SIGKILL)
+    wait_for(lambda: supervisor.keeper.pid != group)
+    assert os.getpgid(supervisor.keeper.pid) == group
+    supervisor.stop.set()
+    thread.join(30)
+    assert marks.read_text() == "x\n"
+    assert supervisor.keeper.poll() == -signal.SIGKILL
 
 
 def test_a_stop_drains(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from gateway import create_app
-from tests.serving import SERVICES, basic
+from tests.serving import SERVICES, build_basic
 
 DEAD = "127.0.0.1:1"
 # For each dialect: a body's route, a route to read, and a known caller.
@@ -22,12 +22,12 @@ GET = {
     "subscriptions": "/api/public/v1/subscriptions",
 }
 CALLER: dict[str, dict[str, str]] = {
-    "sessions": {"Authorization": basic("demo-partner")},
+    "sessions": {"Authorization": build_basic("demo-partner")},
     "orders": {
-        "Authorization": basic("demo-client"),
+        "Authorization": build_basic("demo-client"),
         "User-Email": "optician@example.com",
     },
-    "subscriptions": {"Authorization": basic("demo-merchant")},
+    "subscriptions": {"Authorization": build_basic("demo-merchant")},
 }
 TYPES = dict.fromkeys(SERVICES, "application/json") | {"sessions": "application/problem+json"}
 CHALLENGES = dict.fromkeys(SERVICES, 'Basic realm="optigate", charset="UTF-8"') | {

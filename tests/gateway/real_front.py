@@ -51,7 +51,7 @@ class Front:
         return self.ask(request("GET", path, b"", **headers), client)
 
     def ask(self, sent: bytes, client: socket.socket | None = None) -> Answer:
-        """The answer to what is sent."""
+        """Send bytes and return the answer."""
         to = client or self.connect()
         to.sendall(sent)
         return answer(to)
@@ -97,7 +97,7 @@ def _receive(client: socket.socket, into: bytearray) -> None:
 
 
 def has_answered(client: socket.socket, seconds: float = 0) -> bool:
-    """Whether something has come back, or does within the time."""
+    """Return whether a byte arrives within the time."""
     watch = select.poll()
     watch.register(client, select.POLLIN)
     return bool(watch.poll(seconds * 1000))
@@ -143,7 +143,7 @@ def gunicorn(
         )
     front = Front(process, ("127.0.0.1", 0), output)
     try:
-        front.address = ("127.0.0.1", _port(front))
+        front.address = ("127.0.0.1", _find_port(front))
         yield front
     finally:
         front.hang_up()
@@ -155,7 +155,7 @@ def gunicorn(
             process.wait()
 
 
-def _port(front: Front) -> int:
+def _find_port(front: Front) -> int:
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end and front.process.poll() is None:
         if found := re.search(r"Listening at: https?://127.0.0.1:(\d+)", front.lines()):

@@ -7,14 +7,14 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.serving import basic
+from tests.serving import build_basic
 
 SESSIONS = "/api/v2/partners/sessions"
 QUALIFICATIONS = "/api/v2/partners/qualifications"
-PARTNER = {"Authorization": basic("demo-partner")}
-OTHER = {"Authorization": basic("other-partner")}
+PARTNER = {"Authorization": build_basic("demo-partner")}
+OTHER_PARTNER = {"Authorization": build_basic("other-partner")}
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
-BEYOND: dict[str, Any] = {
+BEYOND_LIMITS: dict[str, Any] = {
     "user": {"birthdate": "2020-01-01", "region": "CA-ON"},
     "prescriptions": [{"type": "contacts", "right_eye": {"product_key": "none", "sphere": 20}}],
 }
@@ -28,7 +28,7 @@ def post(http: FlaskClient, sent: Any, url: str = SESSIONS, headers: Any = PARTN
     return http.post(url, data=data, headers=headers)
 
 
-def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[str, Any]:
+def check_problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[str, Any]:
     """Check a problem's RFC 9457 members and request id, and return its other members."""
     assert answer.status_code == status
     assert answer.content_type == "application/problem+json"
@@ -39,9 +39,11 @@ def problem(answer: TestResponse, status: int, title: str, detail: str) -> dict[
     return said
 
 
-def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> dict[str, list[str]]:
+def read_faults(
+    answer: TestResponse, detail: str = "The request breaks rules."
+) -> dict[str, list[str]]:
     """Return the faults that a 400 names, by path."""
-    said = problem(answer, 400, "Bad Request", detail)
+    said = check_problem(answer, 400, "Bad Request", detail)
     errors: dict[str, list[str]] = said.pop("errors")
     assert said == {}
     return errors
@@ -49,4 +51,4 @@ def faults(answer: TestResponse, detail: str = "The request breaks rules.") -> d
 
 def read_malformed(answer: TestResponse) -> dict[str, list[str]]:
     """Return the faults of a body that could not be read, by path."""
-    return faults(answer, "The request is malformed.")
+    return read_faults(answer, "The request is malformed.")

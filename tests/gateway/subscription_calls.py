@@ -6,12 +6,12 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.serving import basic
+from tests.serving import build_basic
 
 URL = "/api/public/v1/subscriptions"
-SHOP = {"Authorization": basic("demo-merchant")}
-OTHER = {"Authorization": basic("other-merchant")}
-STAFF = {"Authorization": basic("demo-staff")}
+SHOP = {"Authorization": build_basic("demo-merchant")}
+OTHER_MERCHANT = {"Authorization": build_basic("other-merchant")}
+STAFF = {"Authorization": build_basic("demo-staff")}
 
 
 def send(
@@ -38,7 +38,7 @@ def read_refusal(answer: TestResponse, status: int) -> Any:
     return answer.get_json()
 
 
-def violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:
+def read_violations(answer: TestResponse, status: int, code: str) -> list[tuple[str, str]]:
     """Return source and title of each violation, all of one code."""
     errors = read_refusal(answer, status)["errors"]
     assert {error.pop("code") for error in errors} == {code}

@@ -1,4 +1,4 @@
-"""Request bodies: chunked, packed, too large, and the dearest that there are."""
+"""Request bodies: chunked, compressed, too large, and the costliest ones."""
 
 import gzip
 import hashlib
@@ -48,7 +48,7 @@ def alone() -> Iterator[FlaskClient]:
         yield client
 
 
-def chunked(body: bytes, *sizes: int) -> bytes:
+def encode_chunked(body: bytes, *sizes: int) -> bytes:
     """A body in chunks of these sizes, and a last one of what is left."""
     pieces, rest = [], body
     for size in sizes:
@@ -59,8 +59,8 @@ def chunked(body: bytes, *sizes: int) -> bytes:
     return b"".join(framed) + b"0\r\n\r\n"
 
 
-def echoed(body: bytes) -> dict[str, Any]:
-    """What the echo of a body says."""
+def read_echo(body: bytes) -> dict[str, Any]:
+    """Return the parsed echo of a body."""
     return {"bytes": len(body), "sha": hashlib.sha256(body).hexdigest()}
 
 
@@ -69,22 +69,24 @@ def echoed(body: bytes) -> dict[str, Any]:
 def test_a_chunked_body_is_read(real: Front, dialect: str, body: bytes) -> None:
     client = real.connect()
     for sizes in ((), (1, 2, 3), (1000, 70_000)):
-        sent = request("POST", ECHO[dialect], chunked(body, *sizes), Transfer_Encoding="chunked")
-        assert real.ask(sent, client).json() == echoed(body)
-    assert real.ask(request("POST", ECHO[dialect], body), client).json() == echoed(body)
+        sent = request(
+            "POST", ECHO[dialect], encode_chunked(body, *sizes), Transfer_Encoding="chunked"
+        )
+        assert real.ask(sent, client).json() == read_echo(body)
+    assert real.ask(request("POST", ECHO[dialect], body), client).json() == read_echo(body)
 
 
 def test_a_chunked_body_may_have_extensions_and_trailers(real: Front) -> None:
     body = b'2;name="value"\r\n{}\r\n0\r\nDigest: x\r\n\r\n'
     sent = request("POST", "/v1/echo", body, Transfer_Encoding="chunked")
-    assert real.ask(sent).json() == echoed(b"{}")
+    assert real.ask(sent).json() == read_echo(b"{}")
 
 
 def test_a_client_that_expects_100_gets_it(real: Front) -> None:
     client = real.connect()
     client.sendall(request("POST", "/v1/echo", Expect="100-continue", Content_Length="2"))
     assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    assert real.ask(b"{}", client).json() == echoed(b"{}")
+    assert real.ask(b"{}", client).json() == read_echo(b"{}")
 
 
 @DIALECTS
@@ -96,7 +98,7 @@ def test_a_client_that_writes_all_before_it_reads_learns_that_it_is_too_much(
     body = b"x" * (megabytes * MIB)
     client = real.connect()
     if framing == "chunks":
-        body = chunked(body, *[65536] * (megabytes * 16 - 1))
+        body = encode_chunked(body, *[65536] * (megabytes * 16 - 1))
         client.sendall(request("POST", ECHO[dialect], Transfer_Encoding="chunked"))
     else:
         client.sendall(request("POST", ECHO[dialect], Content_Length=str(len(body))))
@@ -111,7 +113,9 @@ def test_a_client_that_writes_all_before_it_reads_learns_that_it_is_too_much(
 def test_one_byte_beyond_the_limit_is_too_much(real: Front) -> None:
     for sent in (
         request("POST", "/v1/echo", b"x" * (MIB + 1)),
-        request("POST", "/v1/echo", chunked(b"x" * (MIB + 1), MIB), Transfer_Encoding="chunked"),
+        request(
+            "POST", "/v1/echo", encode_chunked(b"x" * (MIB + 1), MIB), Transfer_Encoding="chunked"
+        ),
     ):
         assert real.ask(sent).status == 413
 
@@ -124,18 +128,18 @@ def test_nobody_sends_without_end(real: Front, framing: str) -> None:
     else:
         client.sendall(request("POST", "/v1/echo", Content_Length=str(10**12)))
     piece = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
-    assert sent_before_the_end(client, piece) < 64 * MIB
+    assert count_bytes_sent(client, piece) < 64 * MIB
 
 
 def test_chunks_that_are_all_extension_end_too(real: Front) -> None:
     client = real.connect()
     client.sendall(request("POST", "/v1/echo", Transfer_Encoding="chunked"))
     piece = (b"1;x=" + b"y" * 8000 + b"\r\nz\r\n") * 8
-    assert sent_before_the_end(client, piece) < 128 * MIB
+    assert count_bytes_sent(client, piece) < 128 * MIB
 
 
-def sent_before_the_end(client: socket.socket, piece: bytes) -> int:
-    """How many bytes of the same piece were sent until the other side had enough."""
+def count_bytes_sent(client: socket.socket, piece: bytes) -> int:
+    """Send a piece repeatedly; return how many bytes the other side accepted."""
     sent = 0
     with suppress(OSError):
         while sent < 1024 * MIB:
@@ -179,11 +183,11 @@ def test_a_packed_body_is_unpacked(real: Front, dialect: str, coding: str) -> No
     parts = request(
         "POST",
         ECHO[dialect],
-        chunked(packed, 10, 1000),
+        encode_chunked(packed, 10, 1000),
         Content_Encoding=coding,
         Transfer_Encoding="chunked",
     )
-    assert real.ask(plain, client).json() == real.ask(parts, client).json() == echoed(body)
+    assert real.ask(plain, client).json() == real.ask(parts, client).json() == read_echo(body)
 
 
 @DIALECTS
@@ -245,12 +249,12 @@ def test_what_is_not_gzip_is_malformed(alone: FlaskClient, body: bytes) -> None:
     assert [fault.message for fault in raised.value.faults] == [NO_GZIP]
 
 
-def filled(head: bytes, unit: bytes, tail: bytes, size: int = MAX_BODY_BYTES) -> bytes:
+def fill_body(head: bytes, unit: bytes, tail: bytes, size: int = MAX_BODY_BYTES) -> bytes:
     """A body of a size: a head, a unit again and again, and a tail."""
     return head + unit * ((size - len(head) - len(tail)) // len(unit)) + tail
 
 
-def readers() -> dict[str, Reader[Any]]:
+def find_readers() -> dict[str, Reader[Any]]:
     """Every reader of the three APIs."""
     return {
         f"{module.__name__}.{name}": each
@@ -260,45 +264,45 @@ def readers() -> dict[str, Reader[Any]]:
     }
 
 
-def dear(reader: Reader[Any]) -> Iterator[tuple[str, bytes]]:
-    """Bodies of up to 1 MiB that are dear to read or to refuse."""
+def list_costly_bodies(reader: Reader[Any]) -> Iterator[tuple[str, bytes]]:
+    """Yield bodies of up to 1 MiB that are costly to read or to refuse."""
     distinct = b",".join(b'"%x":1' % number for number in range(MAX_NODES - 2))
     deep = b"[" * 900 + b"]" * 900
-    yield "duplicates", filled(b'{"a":0', b',"a":0', b"}")
+    yield "duplicates", fill_body(b'{"a":0', b',"a":0', b"}")
     yield "fewer duplicates", b'{"a":0' + b',"a":0' * (MAX_NODES - 2) + b"}"
     yield "distinct keys", b"{" + distinct + b"}"
-    yield "arrays", filled(b'{"a":[[]', b",[]", b"]}")
-    yield "deep arrays", filled(b'{"a":[' + deep, b"," + deep, b"]}")
+    yield "arrays", fill_body(b'{"a":[[]', b",[]", b"]}")
+    yield "deep arrays", fill_body(b'{"a":[' + deep, b"," + deep, b"]}")
     yield "deepest", b"[" * (MAX_BODY_BYTES // 2) + b"]" * (MAX_BODY_BYTES // 2)
     yield "deepest objects", b'{"a":' * 170_000 + b"1" + b"}" * 170_000
-    yield "numbers", filled(b'{"a":[1e1', b",1e1", b"]}")
-    yield "digits", filled(b'{"a":', b"9", b"}")
-    yield "escapes", filled(b'{"a":"', b"\\u0041", b'"}')
-    yield "colons", filled(b'{"a":"', b":", b'"}')
-    yield "spaces", filled(b"", b" ", b"{}")
+    yield "numbers", fill_body(b'{"a":[1e1', b",1e1", b"]}")
+    yield "digits", fill_body(b'{"a":', b"9", b"}")
+    yield "escapes", fill_body(b'{"a":"', b"\\u0041", b'"}')
+    yield "colons", fill_body(b'{"a":"', b":", b'"}')
+    yield "spaces", fill_body(b"", b" ", b"{}")
     for name, (kind, repeats) in reader.shape.items():
         key = name.encode()
         twice = b',"%s":null' % key
         yield f"{name} again and again", b'{"%s":null' % key + twice * (MAX_NODES - 2) + b"}"
         if repeats:
             yield f"100,000 {name}", b'{"%s":[""%s]}' % (key, b',""' * 99_999)
-            yield f"{name} of texts", filled(b'{"%s":[""' % key, b',""', b"]}")
-            yield f"{name} of texts, twice", filled(b'{"%s":[""' % key, b',""', b"]%s}" % twice)
-            yield f"{name} with a last fault", filled(b'{"%s":[""' % key, b',""', b",1]}")
-            yield f"{name} with many faults", filled(b'{"%s":[1' % key, b',"",""', b",1]}")
+            yield f"{name} of texts", fill_body(b'{"%s":[""' % key, b',""', b"]}")
+            yield f"{name} of texts, twice", fill_body(b'{"%s":[""' % key, b',""', b"]%s}" % twice)
+            yield f"{name} with a last fault", fill_body(b'{"%s":[""' % key, b',""', b",1]}")
+            yield f"{name} with many faults", fill_body(b'{"%s":[1' % key, b',"",""', b",1]}")
             objects = b"{}," * (MAX_NODES - 10)
             yield f"{name} of objects", b'{"%s":[%s{}]}' % (key, objects)
             yield f"{name} of objects, twice", b'{"%s":[%s{}]%s}' % (key, objects, twice)
             yield f"{name} of objects and a fault", b'{"%s":[%s1]}' % (key, objects)
         elif kind is str:
-            yield f"{name} of escapes", filled(b'{"%s":"' % key, b"\\n", b'"}')
-            yield f"{name}, twice", filled(b'{"%s":"' % key, b"\\n", b'"%s}' % twice)
+            yield f"{name} of escapes", fill_body(b'{"%s":"' % key, b"\\n", b'"}')
+            yield f"{name}, twice", fill_body(b'{"%s":"' % key, b"\\n", b'"%s}' % twice)
         elif name in reader.raw:
-            yield f"{name} of numbers, twice", filled(b'{"%s":[1' % key, b",1", b"]%s}" % twice)
+            yield f"{name} of numbers, twice", fill_body(b'{"%s":[1' % key, b",1", b"]%s}" % twice)
 
 
-def cpu_seconds(act: Callable[[], object]) -> float:
-    """The least CPU time of this thread that it took in three goes."""
+def measure_cpu_seconds(act: Callable[[], object]) -> float:
+    """Return this thread's least CPU time in three runs."""
     goes = []
     for _ in range(3):
         begun = time.thread_time()
@@ -307,9 +311,9 @@ def cpu_seconds(act: Callable[[], object]) -> float:
     return min(goes)
 
 
-@pytest.mark.parametrize("name", readers())
+@pytest.mark.parametrize("name", find_readers())
 def test_no_body_holds_the_loop(name: str) -> None:
-    reader = readers()[name]
+    reader = find_readers()[name]
 
     def read(body: bytes) -> int:
         try:
@@ -318,9 +322,9 @@ def test_no_body_holds_the_loop(name: str) -> None:
             return sum(len(fault.path) + len(fault.message) for fault in invalid.faults)
         return 0
 
-    for what, body in dear(reader):
+    for what, body in list_costly_bodies(reader):
         assert len(body) <= MAX_BODY_BYTES
-        assert cpu_seconds(lambda body=body: read(body)) < CPU_SECONDS, what  # type: ignore[misc]
+        assert measure_cpu_seconds(lambda body=body: read(body)) < CPU_SECONDS, what  # type: ignore[misc]
         assert read(body) < 50_000, what
 
 
@@ -330,7 +334,7 @@ def test_no_body_holds_the_loop(name: str) -> None:
         gzip.compress(b"x" * (64 * MIB)),
         gzip.compress(random.Random(1).randbytes(MAX_BODY_BYTES - 1000), 0),
         gzip.compress(b"") * 50_000,
-        filled(b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03", b"x", b""),
+        fill_body(b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\x03", b"x", b""),
     ],
     ids=["bomb", "stored", "members", "name without end"],
 )
@@ -345,7 +349,7 @@ def test_no_packed_body_holds_the_loop(alone: FlaskClient, body: bytes) -> None:
             with suppress(Invalid, RequestEntityTooLarge):
                 read_body()
 
-        assert cpu_seconds(read) < CPU_SECONDS
+        assert measure_cpu_seconds(read) < CPU_SECONDS
 
 
 def test_while_a_large_body_comes_others_are_served(real: Front) -> None:

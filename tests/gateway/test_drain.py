@@ -1,4 +1,4 @@
-"""How the gateway stops and reloads: nobody who is being served notices."""
+"""Stops and reloads of the gateway, unnoticed by clients being served."""
 
 import signal
 import socket
@@ -20,15 +20,15 @@ from tests.gateway.real_front import (
 
 
 def wait_for(ready: Callable[[], bool], front: Front) -> None:
-    """Wait until something is so, or show what gunicorn has said."""
+    """Wait until a condition holds, or fail with gunicorn's output."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not ready():
         assert time.monotonic() < end, front.lines()
         time.sleep(0.02)
 
 
-def refuses(front: Front) -> bool:
-    """Whether nobody listens any more."""
+def refuses_connections(front: Front) -> bool:
+    """Return whether connections are refused."""
     try:
         front.connect().close()
     except OSError:
@@ -49,7 +49,7 @@ def test_a_stop_closes_idle_connections_and_goes_on_accepting(tmp_path: Path) ->
         assert all(is_closed(client) for client in idle)
         assert front.get("/pid").status == 200  # it still accepts
         assert front.process.wait(PATIENCE_SECONDS) == 0
-        assert refuses(front)
+        assert refuses_connections(front)
 
 
 def test_a_stop_waits_for_what_is_under_way(tmp_path: Path) -> None:
@@ -60,13 +60,14 @@ def test_a_stop_waits_for_what_is_under_way(tmp_path: Path) -> None:
         reading.sendall(request("POST", "/v1/echo", Content_Length="2") + b"x")
         wait_for(lambda: front.get("/livez").status == 200, front)
         front.process.terminate()
-        wait_for(lambda: refuses(front), front)
+        wait_for(lambda: refuses_connections(front), front)
         reading.sendall(b"x")
         for client in (busy, reading):
             found = answer(client)
             assert (found.status, found.headers["connection"]) == (200, "close")
             assert is_closed(client)
         assert front.process.wait(PATIENCE_SECONDS) == 0
+        assert "Traceback" not in front.lines()
 
 
 def test_a_stop_waits_for_no_stalled_client(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_at_a_reload_the_old_workers_serve_until_the_new_ones_do(tmp_path: Path)
         boot.unlink()
         front.process.send_signal(signal.SIGHUP)
         wait_for(lambda: front.lines().count("Booting worker") == 4, front)
-        old = booted(front)[:2]
+        old = list_booted(front)[:2]
         time.sleep(0.5)  # so that gunicorn has told the old workers
         before = len(load.pids)
         wait_for(lambda: len(load.pids) > before + 200, front)
@@ -152,11 +153,11 @@ def test_at_a_reload_the_old_workers_serve_until_the_new_ones_do(tmp_path: Path)
         before = len(load.pids)
         wait_for(lambda: len(load.pids) > before + 200, front)
         load.stop()
-        assert set(load.pids[-100:]) <= set(booted(front)[2:])
+        assert set(load.pids[-100:]) <= set(list_booted(front)[2:])
         assert load.failures == []
 
 
-def booted(front: Front) -> list[int]:
+def list_booted(front: Front) -> list[int]:
     """The ids of all workers in the order of their start."""
     lines = front.lines().splitlines()
     return [int(line.rpartition(" ")[2]) for line in lines if "Booting worker" in line]

@@ -16,7 +16,7 @@ from tests.gateway.front import CALLER, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served
 
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-LATE = (
+TOO_LATE_TEXT = (
     "The service took too long. Whether a write was made is unknown: "
     "repeat it with the same Idempotency-Key."
 )
@@ -88,7 +88,7 @@ def test_a_service_that_comes_back_is_found(tmp_path: Path) -> None:
 
 def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> None:
     go = threading.Event()
-    slow.told.act = lambda: go.wait(5)
+    slow.servicer.act = lambda: go.wait(5)
     caller = {"Authorization": "Basic c29tZWJvZHk6c29tZWJvZHktc2VjcmV0"}
     with front(subscriptions=slow.address) as client:
         threads = [
@@ -109,12 +109,12 @@ def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> N
 
 def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:
     go = threading.Event()
-    slow.told.act = lambda: go.wait(2)
+    slow.servicer.act = lambda: go.wait(2)
     with front(subscriptions=slow.address, RPC_TIMEOUT=0.2) as client, capture_log() as lines:
         late = client.get(GET["subscriptions"], headers={"X-Request-Id": "late-1"})
         go.set()
     assert (late.status_code, late.content_type) == (504, "application/json")
-    assert read_faults("subscriptions", late) == [(None, LATE)]
+    assert read_faults("subscriptions", late) == [(None, TOO_LATE_TEXT)]
     front_line = next(line for line in lines() if line["event"] == "request")
     assert (front_line["status"], front_line["reason"]) == (504, "DEADLINE_EXCEEDED")
 
@@ -123,7 +123,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
-    slow.told.act = crash
+    slow.servicer.act = crash
     with front(subscriptions=slow.address) as client, capture_log() as lines:
         broken = client.get(GET["subscriptions"], headers={"X-Request-Id": "crash-1"})
     assert broken.status_code == 500
@@ -134,7 +134,7 @@ def test_a_service_that_crashes_is_a_500_with_an_id(slow: Probe) -> None:
     assert "Canary" not in json.dumps(lines()) + broken.text
 
 
-def test_a_gateway_that_crashes_tells_an_id(monkeypatch: Any) -> None:
+def test_a_gateway_that_crashes_shows_an_id(monkeypatch: Any) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 

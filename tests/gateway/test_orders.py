@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from chassis.context import utc_now
 from orders_svc.store import tables
 from tests.gateway.front import front
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 
 USER = {"User-Email": "optician@example.com"}
 ACME = "lab=lab_123&account_number=1234567"
@@ -96,7 +96,7 @@ def fetch(client: FlaskClient, name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.get_json()['token']}"}
 
 
-def error(answer: TestResponse, status: int, kind: str = "invalid_request_error") -> Any:
+def check_error(answer: TestResponse, status: int, kind: str = "invalid_request_error") -> Any:
     """Check the type of an error, and return its other members."""
     assert (answer.status_code, answer.content_type) == (status, "application/json")
     assert list(answer.get_json()) == ["error"]
@@ -151,11 +151,11 @@ def test_a_coat_may_have_no_type_and_a_list_no_entry(
     }
 
 
-def test_second_sees_only_his_lab(alone: FlaskClient, token: dict[str, str]) -> None:
+def test_the_second_user_sees_only_their_lab(alone: FlaskClient, token: dict[str, str]) -> None:
     second = {**token, "User-Email": "second@example.com"}
     assert alone.get("/v1/labs", headers=second).get_json() == {"data": LABS[1:]}
     for path in PATHS[1:]:
-        said = error(alone.get(path, headers=second), 404)
+        said = check_error(alone.get(path, headers=second), 404)
         message = "You have no such lab with this account number."
         assert said == {"message": message, "code": "not_found"}
     styles = f"/v1/catalogs/styles?{VISION}&lens_type=single_vision"
@@ -166,7 +166,7 @@ def test_another_client_sees_nothing(alone: FlaskClient, body: Any) -> None:
     other = {**fetch(alone, "other-client"), "User-Email": "stranger@example.org"}
     assert alone.get("/v1/labs", headers=other).get_json() == {"data": []}
     assert {alone.get(path, headers=other).status_code for path in PATHS[1:]} == {404}
-    assert error(post(alone, body("order"), other), 400) == {
+    assert check_error(post(alone, body("order"), other), 400) == {
         "message": "Must be one of your labs, with its account_number.",
         "code": "invalid_request",
         "param": "lab",
@@ -188,7 +188,7 @@ def test_another_client_sees_nothing(alone: FlaskClient, body: Any) -> None:
 def test_a_lab_that_is_not_the_users_is_not_found(
     alone: FlaskClient, known: dict[str, str], path: str
 ) -> None:
-    assert error(alone.get(path, headers=known), 404)["code"] == "not_found"
+    assert check_error(alone.get(path, headers=known), 404)["code"] == "not_found"
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_lab_that_is_not_the_users_is_not_found(
 def test_a_query_that_makes_no_sense_is_refused(
     alone: FlaskClient, known: dict[str, str], path: str, faults: list[tuple[str, str]]
 ) -> None:
-    said = error(alone.get(path, headers=known), 400)
+    said = check_error(alone.get(path, headers=known), 400)
     listed = said.pop("errors", [{"param": said["param"], "message": said["message"]}])
     assert sorted((each["param"], each["message"]) for each in listed) == sorted(faults)
     assert said.pop("code") == "invalid_request"
@@ -236,15 +236,15 @@ def test_a_query_that_makes_no_sense_is_refused(
 
 
 @EACH_PATH
-def test_a_read_wants_a_token_and_a_user(
+def test_a_read_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], path: str
 ) -> None:
     for headers in (USER, {**USER, "Authorization": "Bearer tok_x"}):
         refused = alone.get(path, headers=headers)
-        assert error(refused, 401, "authentication_error")["code"] == "unauthenticated"
+        assert check_error(refused, 401, "authentication_error")["code"] == "unauthenticated"
         assert refused.headers["WWW-Authenticate"] == 'Bearer realm="optigate"'
     for headers in (token, {**token, "User-Email": ""}):
-        assert error(alone.get(path, headers=headers), 400) == {
+        assert check_error(alone.get(path, headers=headers), 400) == {
             "message": "Send the e-mail address of a dashboard user.",
             "code": "invalid_request",
             "param": "User-Email",
@@ -252,24 +252,26 @@ def test_a_read_wants_a_token_and_a_user(
     for email in ("nobody@example.com", "stranger@example.org", "OPTICIAN@EXAMPLE.COM", "é@x.y"):
         refused = alone.get(path, headers={**token, "User-Email": email})
         said = {"message": NO_USER, "code": "forbidden", "param": "User-Email"}
-        assert error(refused, 403, "permission_error") == said
+        assert check_error(refused, 403, "permission_error") == said
 
 
-def test_an_order_wants_a_token_and_a_user(
+def test_an_order_requires_a_token_and_a_user(
     alone: FlaskClient, token: dict[str, str], body: Any
 ) -> None:
     for sent in (body("order"), {}, {"x": 1}):
         assert post(alone, sent, USER).status_code == 401
-        assert error(post(alone, sent, token), 400)["param"] == "User-Email"
+        assert check_error(post(alone, sent, token), 400)["param"] == "User-Email"
         stranger = {**token, "User-Email": "stranger@example.org"}
-        assert error(post(alone, sent, stranger), 403, "permission_error")["message"] == NO_USER
+        assert (
+            check_error(post(alone, sent, stranger), 403, "permission_error")["message"] == NO_USER
+        )
 
 
 def test_basic_credentials_do_as_well(alone: FlaskClient) -> None:
-    headers = {**USER, "Authorization": basic("demo-client")}
+    headers = {**USER, "Authorization": build_basic("demo-client")}
     assert alone.get("/v1/labs", headers=headers).status_code == 200
-    staff = {**USER, "Authorization": basic("demo-staff")}
-    assert error(alone.get("/v1/labs", headers=staff), 403, "permission_error") == {
+    staff = {**USER, "Authorization": build_basic("demo-staff")}
+    assert check_error(alone.get("/v1/labs", headers=staff), 403, "permission_error") == {
         "message": "This needs an account with role client.",
         "code": "forbidden",
     }
@@ -284,7 +286,7 @@ def test_a_token_lives_24_hours(alone: FlaskClient, orders: Served) -> None:
     with orders.clock.at(now + timedelta(hours=24)):
         refused = alone.get("/v1/labs", headers=known)
     said = {"message": NO_TOKEN, "code": "unauthenticated"}
-    assert error(refused, 401, "authentication_error") == said
+    assert check_error(refused, 401, "authentication_error") == said
 
 
 def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> None:
@@ -321,17 +323,17 @@ def test_a_token_by_a_key_is_the_same_token(alone: FlaskClient, unique: str) -> 
             400,
             "invalid_request_error",
             {
-                "message": "Expected `str`, got `int`",
+                "message": "Expected `string`, got `integer`",
                 "code": "invalid_request",
                 "param": "client_secret",
             },
         ),
     ],
 )
-def test_a_token_wants_both_credentials(
+def test_a_token_requires_both_credentials(
     alone: FlaskClient, sent: Any, status: int, kind: str, said: Any
 ) -> None:
-    assert error(alone.post("/v1/oauth/token", json=sent), status, kind) == said
+    assert check_error(alone.post("/v1/oauth/token", json=sent), status, kind) == said
 
 
 def test_all_faults_of_an_order_are_listed_at_once(
@@ -341,7 +343,7 @@ def test_all_faults_of_an_order_are_listed_at_once(
     sent = body("order")
     sent |= {"mode": "maybe", "services": ["Tea"]}
     sent["rx"]["left_eye"]["axis"] = 181
-    said = error(post(alone, sent, known), 400)
+    said = check_error(post(alone, sent, known), 400)
     assert [each["param"] for each in said["errors"]] == [
         "mode",
         "rx.left_eye.axis",
@@ -355,10 +357,10 @@ def test_all_faults_of_an_order_are_listed_at_once(
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("axis", "90", "Expected `int`, got `str`"),
-        ("axis", 90.0, "Expected `int`, got `float`"),
-        ("axis", True, "Expected `int`, got `bool`"),
-        ("sphere", "-1", "Expected `float`, got `str`"),
+        ("axis", "90", "Expected `integer`, got `string`"),
+        ("axis", 90.5, "Expected `integer`, got `number`"),
+        ("axis", True, "Expected `integer`, got `boolean`"),
+        ("sphere", "-1", "Expected `number`, got `string`"),
         ("cylnder", -1, "Unknown field."),
     ],
 )
@@ -367,7 +369,7 @@ def test_a_mistyped_eye_never_becomes_a_lens(
 ) -> None:
     sent = body("order")
     sent["rx"]["right_eye"][path] = value
-    assert error(post(alone, sent, known), 400) == {
+    assert check_error(post(alone, sent, known), 400) == {
         "message": message,
         "code": "invalid_request",
         "param": f"rx.right_eye.{path}",
@@ -385,7 +387,7 @@ def test_a_key_makes_one_order(
     assert "Idempotent-Replayed" not in first.headers
     assert second.headers["Idempotent-Replayed"] == "true"
 
-    said = error(post(alone, {**body("order"), "mode": "draft"}, headers), 422)
+    said = check_error(post(alone, {**body("order"), "mode": "draft"}, headers), 422)
     assert said == {
         "message": "Was used for another request; use a new key.",
         "code": "idempotency_mismatch",

@@ -17,7 +17,7 @@ from tests.serving import Served, decode
 from tests.test_any_value import values
 
 __all__ = ["alone"]
-KNOWN = CALLER["orders"]
+KNOWN_CALLER = CALLER["orders"]
 NAMES = [
     *("lab", "account_number", "limit", "starting_after", "ending_before", "order_id", "created"),
     *("created[gt]", "created[gte]", "created[lt]", "created[lte]", "created[x]", "created_gt"),
@@ -33,7 +33,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=60) | st.sampled_from(["\0", "ord_" + "0" * 24, "shipped", "lab_123", " "])
 
 
-def outcome(orders: Served, rpc: str, asked: Any, **how: Any) -> StatusCode:
+def find_outcome(orders: Served, rpc: str, asked: Any, **how: Any) -> StatusCode:
     """Return the status of a call."""
     try:
         orders.call(rpc, asked, **how)
@@ -45,7 +45,7 @@ def outcome(orders: Served, rpc: str, asked: Any, **how: Any) -> StatusCode:
 @pytest.fixture
 def draft(alone: FlaskClient, body: Any) -> str:
     """The id of a new draft."""
-    return str(post(alone, {**body("order"), "mode": "draft"}, KNOWN).get_json()["id"])
+    return str(post(alone, {**body("order"), "mode": "draft"}, KNOWN_CALLER).get_json()["id"])
 
 
 def test_any_query_of_the_list(alone: FlaskClient, orders: Served, draft: str) -> None:
@@ -54,7 +54,7 @@ def test_any_query_of_the_list(alone: FlaskClient, orders: Served, draft: str) -
     @any_settings
     @given(st.dictionaries(st.sampled_from(NAMES) | words, words | cursors, max_size=5))
     def holds(query: dict[str, str]) -> None:
-        answer = alone.get("/v1/orders", query_string={**GOOD, **query}, headers=KNOWN)
+        answer = alone.get("/v1/orders", query_string={**GOOD, **query}, headers=KNOWN_CALLER)
         assert answer.status_code in (200, 400, 404), answer.get_data()
         assert answer.get_json().keys() <= {"data", "has_more", "error"}
 
@@ -71,7 +71,7 @@ def test_any_id_and_query_of_a_read(
     @given(words, st.dictionaries(words, words, max_size=2))
     def holds(order_id: str, query: dict[str, str]) -> None:
         where = f"/v1/orders/{order_id.replace('/', '%2F').replace('?', '%3F')}{path}"
-        answer = alone.get(where, query_string=query, headers=KNOWN)
+        answer = alone.get(where, query_string=query, headers=KNOWN_CALLER)
         assert answer.status_code in (308, 400, 404), answer.get_data()
 
     before = orders.rows()
@@ -83,7 +83,9 @@ def test_any_body_of_a_submit(alone: FlaskClient, orders: Served, draft: str) ->
     @any_settings
     @given(values)
     def holds(sent: Any) -> None:
-        answer = alone.post(f"/v1/orders/{draft}/submit", data=json.dumps(sent), headers=KNOWN)
+        answer = alone.post(
+            f"/v1/orders/{draft}/submit", data=json.dumps(sent), headers=KNOWN_CALLER
+        )
         assert answer.status_code in (200, 400, 409), answer.get_data()
         assert (answer.status_code == 400) == (sent != {})
 
@@ -105,7 +107,7 @@ def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
         asked = pb.UpdateOrderRequest(
             order_id=order_id, lab_status=lab_status, tray_number=tray, invoice_number=invoice
         )
-        assert outcome(orders, "UpdateOrder", asked, who="staff", desk=True) in may
+        assert find_outcome(orders, "UpdateOrder", asked, who="staff", desk=True) in may
 
     @any_settings
     @given(TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(-(2**31), 2**31 - 1))
@@ -113,7 +115,7 @@ def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
         asked = pb.ListLabOrdersRequest(
             lab=lab, lab_status=lab_status, starting_after=after, ending_before=before, limit=limit
         )
-        assert outcome(orders, "ListLabOrders", asked, who="staff", desk=True) in may
+        assert find_outcome(orders, "ListLabOrders", asked, who="staff", desk=True) in may
 
     updates()
     lists()
@@ -126,7 +128,7 @@ def test_any_page_of_a_direct_caller(orders: Served) -> None:
         asked = pb.ListOrdersRequest(
             **GOOD, created_gt=gt, created_gte=gte, created_lt=lt, created_lte=lte, limit=limit
         )
-        ends = outcome(orders, "ListOrders", asked)
+        ends = find_outcome(orders, "ListOrders", asked)
         assert ends in (StatusCode.OK, StatusCode.INVALID_ARGUMENT)
 
     holds()

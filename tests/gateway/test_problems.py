@@ -11,12 +11,12 @@ from chassis.messages.reader import MALFORMED
 from chassis.status import Code
 from gateway.problems import answer_failure
 from tests.gateway.front import CALLER, CHALLENGES, GET, POST, TYPES, front, read_faults
-from tests.serving import SERVICES, basic
+from tests.serving import SERVICES, build_basic
 
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 PREFIX = {"sessions": "/api/v2/partners", "orders": "/v1", "subscriptions": "/api/public/v1"}
 NOT_JSON = [(None, "The body is not JSON in UTF-8.")]
-DEEP = [(None, "The body is nested too deep.")]
+DEEP_BODIES = [(None, "The body is nested too deep.")]
 NOT_FOUND = (
     "The requested URL was not found on the server. If you entered the URL manually please check "
     "your spelling and try again."
@@ -187,7 +187,7 @@ def test_a_slash_at_the_end_is_another_route(alone: FlaskClient, path: str) -> N
     assert (found.status_code, "Location" in found.headers) == (404, False)
 
 
-ALLOWED = dict.fromkeys(SERVICES, "GET, HEAD, OPTIONS, POST") | {
+ALLOWED_METHODS = dict.fromkeys(SERVICES, "GET, HEAD, OPTIONS, POST") | {
     "sessions": "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 }
 
@@ -199,7 +199,7 @@ def test_a_wrong_method_is_answered_with_the_allowed_ones(
 ) -> None:
     found = alone.open(POST[dialect], method=method)
     assert (found.status_code, found.content_type) == (405, TYPES[dialect])
-    assert found.headers["Allow"] == ALLOWED[dialect]
+    assert found.headers["Allow"] == ALLOWED_METHODS[dialect]
     assert read_faults(dialect, found) == [(None, NOT_ALLOWED)]
 
 
@@ -222,9 +222,9 @@ BODIES = [
     (b'{"x":"\x00"}', NOT_JSON),
     (b'{"x":"\\ud800"}', NOT_JSON),
     (b"{}{}", NOT_JSON),
-    (b"[" * 100_000, DEEP),
-    (b"[" * 100_000 + b"]" * 100_000, DEEP),
-    (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, DEEP),
+    (b"[" * 100_000, DEEP_BODIES),
+    (b"[" * 100_000 + b"]" * 100_000, DEEP_BODIES),
+    (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, DEEP_BODIES),
     (b"[]", [(None, "Expected an object.")]),
     (b"null", [(None, "Expected an object.")]),
     (b'{"x":1,"y":{}}', [("x", "Unknown field."), ("y", "Unknown field.")]),
@@ -303,8 +303,8 @@ WRONG_CREDENTIALS = [
     "Digest username=x",
     "é",
     "Bearer " + "x" * 8000,
-    basic("demo-staff", "wrong"),
-    basic("nobody"),
+    build_basic("demo-staff", "wrong"),
+    build_basic("nobody"),
 ]
 
 

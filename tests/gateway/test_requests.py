@@ -1,4 +1,4 @@
-"""What every route shares: the request's id, its log line, and what is never in one."""
+"""What every route shares: the request id, and a log line without personal data."""
 
 import json
 import re
@@ -23,7 +23,7 @@ PERSONAL: dict[str, list[tuple[str, ...]]] = {
 BODY = {"sessions": "session", "orders": "order", "subscriptions": "subscription"}
 
 
-def canaries(body: Any, dialect: str, unique: str, **more: Any) -> bytes:
+def build_canaries(body: Any, dialect: str, unique: str, **more: Any) -> bytes:
     """Return the demo body of a dialect with a canary in place of every name."""
     sent = body(BODY[dialect])
     for *blocks, name in PERSONAL[dialect]:
@@ -87,10 +87,10 @@ def test_a_line_has_the_route_and_not_the_path(http: FlaskClient) -> None:
 def test_no_line_holds_data_of_a_person(
     http: FlaskClient, dialect: str, body: Any, unique: str, capsys: Any
 ) -> None:
-    accepted = canaries(body, dialect, unique)
+    accepted = build_canaries(body, dialect, unique)
     bodies = [
         (accepted, 201),
-        (canaries(body, dialect, f"{unique}-2", Canaryfirst=CANARY), 400),
+        (build_canaries(body, dialect, f"{unique}-2", Canaryfirst=CANARY), 400),
         (accepted[:-20], 400),
         (accepted.replace(b'"' + CANARY.encode() + b'"', b'"Canaryfirst\\u0000"'), 400),
         (accepted.replace(b'"' + CANARY.encode() + b'"', b'["Canaryfirst"]'), 400),
@@ -122,7 +122,7 @@ def test_a_crash_leaves_no_data_of_a_person(
     monkeypatch.setattr("chassis.server.idempotency.IdempotencyKeys.save", crash)
     with capture_log() as lines:
         broken = http.post(
-            POST[dialect], data=canaries(body, dialect, unique), headers=CALLER[dialect]
+            POST[dialect], data=build_canaries(body, dialect, unique), headers=CALLER[dialect]
         )
     assert broken.status_code == 500
     captured = capsys.readouterr()

@@ -9,19 +9,19 @@ from sqlalchemy import select
 
 from sessions_svc.store import tables
 from tests.gateway.session_calls import (
-    BEYOND,
+    BEYOND_LIMITS,
     DISQUALIFIED,
     NOON,
-    OTHER,
+    OTHER_PARTNER,
     PARTNER,
     QUALIFICATIONS,
     SESSIONS,
-    faults,
+    check_problem,
     post,
-    problem,
+    read_faults,
     read_malformed,
 )
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_the_location_is_a_url_whatever_the_keys(http: FlaskClient, unique: str)
 def test_a_session_key_is_used_once(http: FlaskClient, demo: Any) -> None:
     post(http, demo)
     answer = post(http, {**demo, "user_key": "another"})
-    said = problem(answer, 409, "Conflict", "A session has this session_key.")
+    said = check_problem(answer, 409, "Conflict", "A session has this session_key.")
     message = "Must be a key that none of your sessions has."
     assert said == {"errors": {"session_key": [message]}}
 
@@ -71,17 +71,17 @@ def test_a_session_key_is_used_once(http: FlaskClient, demo: Any) -> None:
 def test_another_partner_may_use_the_same_keys(http: FlaskClient, demo: Any) -> None:
     del demo["store_id"], demo["prescriptions"]
     assert post(http, demo).status_code == 201
-    assert post(http, demo, headers=OTHER).status_code == 201
+    assert post(http, demo, headers=OTHER_PARTNER).status_code == 201
 
 
 def test_a_user_who_does_not_qualify_gets_every_reason(
     http: FlaskClient, sessions: Served, demo: Any
 ) -> None:
     before = sessions.rows()
-    person = {**demo["user"], **BEYOND["user"]}
-    answer = post(http, {**demo, **BEYOND, "user": person})
+    person = {**demo["user"], **BEYOND_LIMITS["user"]}
+    answer = post(http, {**demo, **BEYOND_LIMITS, "user": person})
     detail = "This person does not qualify for the service."
-    assert problem(answer, 403, "Forbidden", detail) == DISQUALIFIED
+    assert check_problem(answer, 403, "Forbidden", detail) == DISQUALIFIED
     assert sessions.rows() == before
     assert post(http, demo).status_code == 201
 
@@ -98,7 +98,7 @@ def test_a_qualification_says_yes(http: FlaskClient, sessions: Served, demo: Any
 
 
 def test_a_qualification_says_no_with_every_reason(http: FlaskClient) -> None:
-    answer = post(http, BEYOND, QUALIFICATIONS)
+    answer = post(http, BEYOND_LIMITS, QUALIFICATIONS)
     assert (answer.status_code, answer.get_json()) == (200, DISQUALIFIED)
 
 
@@ -109,7 +109,7 @@ def test_all_faults_are_named_at_once(http: FlaskClient, sessions: Served, demo:
     demo["store_id"] = "store_9999"
     demo["prescriptions"][0]["left_eye"] |= {"axis": 181, "pupillary_distance": 30}
     demo["prescriptions"][1]["right_eye"] = None
-    assert faults(post(http, demo)) == {
+    assert read_faults(post(http, demo)) == {
         "user.email": ["Missing data for required field."],
         "user.birthdate": ["Must not be in the future."],
         "order.charged_amount": ["Must be 0 or more, in the smallest currency unit."],
@@ -127,20 +127,27 @@ def test_all_faults_are_named_at_once(http: FlaskClient, sessions: Served, demo:
 @pytest.mark.parametrize("sent", ["{}", "", "{", '{"user_key": 1}'])
 @pytest.mark.parametrize(
     "authorization",
-    ["", "Basic", "Basic !", "Bearer abc", basic("demo-partner", "wrong"), basic("nobody")],
+    [
+        "",
+        "Basic",
+        "Basic !",
+        "Bearer abc",
+        build_basic("demo-partner", "wrong"),
+        build_basic("nobody"),
+    ],
 )
 def test_strangers_learn_nothing(
     http: FlaskClient, url: str, sent: str, authorization: str
 ) -> None:
     answer = post(http, sent, url, {"Authorization": authorization} if authorization else {})
     detail = "Send the name and secret of an account of this service."
-    assert problem(answer, 401, "Unauthorized", detail) == {}
+    assert check_problem(answer, 401, "Unauthorized", detail) == {}
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="optigate", charset="UTF-8"'
 
 
 def test_the_staff_is_no_partner(http: FlaskClient, demo: Any) -> None:
-    answer = post(http, demo, headers={"Authorization": basic("demo-staff")})
-    said = problem(answer, 403, "Forbidden", "This needs an account with role client.")
+    answer = post(http, demo, headers={"Authorization": build_basic("demo-staff")})
+    said = check_problem(answer, 403, "Forbidden", "This needs an account with role client.")
     assert said == {}
 
 
@@ -157,7 +164,9 @@ def test_a_key_is_not_for_another_request(http: FlaskClient, demo: Any, unique: 
     headers = {**PARTNER, "Idempotency-Key": unique}
     post(http, demo, headers=headers)
     answer = post(http, {**demo, "session_key": "x" + unique}, headers=headers)
-    said = problem(answer, 422, "Unprocessable Entity", "The idempotency key was used before.")
+    said = check_problem(
+        answer, 422, "Unprocessable Entity", "The idempotency key was used before."
+    )
     message = "Was used for another request; use a new key."
     assert said == {"errors": {"Idempotency-Key": [message]}}
 
@@ -194,10 +203,10 @@ def test_null_counts_as_absent(http: FlaskClient, sessions: Served, demo: Any, u
     ]
     for name in ("prescriptions", "user"):
         demo[name] = None
-    assert faults(post(http, demo)) == {"user": ["Missing data for required field."]}
+    assert read_faults(post(http, demo)) == {"user": ["Missing data for required field."]}
 
 
-def with_info(demo: Any, info: str) -> str:
+def set_info(demo: Any, info: str) -> str:
     """Return the body with this text as its partner_info."""
     return json.dumps({**demo, "partner_info": 0}).replace(
         '"partner_info": 0', f'"partner_info": {info}'
@@ -223,7 +232,7 @@ def test_partner_info_is_kept_letter_by_letter(
     http: FlaskClient, sessions: Served, demo: Any, unique: str, info: str
 ) -> None:
     assert len(info) < 20_000
-    assert post(http, with_info(demo, info).encode()).status_code == 201
+    assert post(http, set_info(demo, info).encode()).status_code == 201
     assert find_session(sessions, unique).partner_info == info
 
 
@@ -242,14 +251,14 @@ def test_partner_info_is_kept_letter_by_letter(
 def test_partner_info_is_a_small_json_object(
     http: FlaskClient, demo: Any, info: str, message: str
 ) -> None:
-    assert faults(post(http, with_info(demo, info).encode())) == {"partner_info": [message]}
+    assert read_faults(post(http, set_info(demo, info).encode())) == {"partner_info": [message]}
 
 
 METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 NOT_JSON = {"": ["The body is not JSON in UTF-8."]}
 TOO_DEEP = {"": ["The body is nested too deep."]}
-TWICE = ["Duplicate key in one object."]
-UNKNOWN = ["Unknown field."]
+DUPLICATE_KEY = ["Duplicate key in one object."]
+UNKNOWN_FIELD = ["Unknown field."]
 
 
 @pytest.mark.parametrize(
@@ -266,19 +275,19 @@ UNKNOWN = ["Unknown field."]
         (b'{"partner_info": ' + b"[" * 5000 + b"]" * 5000 + b"}", TOO_DEEP),
         (b"[]", {"": ["Expected an object."]}),
         (b"null", {"": ["Expected an object."]}),
-        (b'{"user_key": "a", "user_key": "b"}', {"user_key": TWICE}),
-        (b'{"user_key": "a", "user\\u005fkey": "b"}', {"user_key": TWICE}),
-        (b'{"partner_info": {}, "partner_info": {}}', {"partner_info": TWICE}),
+        (b'{"user_key": "a", "user_key": "b"}', {"user_key": DUPLICATE_KEY}),
+        (b'{"user_key": "a", "user\\u005fkey": "b"}', {"user_key": DUPLICATE_KEY}),
+        (b'{"partner_info": {}, "partner_info": {}}', {"partner_info": DUPLICATE_KEY}),
         (
             b'{"prescriptions": [{}, {"left_eye": {"axis": 1, "axis": 2}}]}',
-            {"prescriptions.1.left_eye.axis": TWICE},
+            {"prescriptions.1.left_eye.axis": DUPLICATE_KEY},
         ),
         (
             b'{"colour": 1, "user": {"age": 38}, "prescriptions": [{"left_eye": {"cylnder": 1}}]}',
             {
-                "colour": UNKNOWN,
-                "user.age": UNKNOWN,
-                "prescriptions.0.left_eye.cylnder": UNKNOWN,
+                "colour": UNKNOWN_FIELD,
+                "user.age": UNKNOWN_FIELD,
+                "prescriptions.0.left_eye.cylnder": UNKNOWN_FIELD,
             },
         ),
         (
@@ -305,7 +314,7 @@ def test_a_malformed_body_is_refused_by_path(
 )
 def test_a_nul_is_refused(http: FlaskClient, demo: Any, name: str, path: str) -> None:
     (demo["user"] if name in demo["user"] else demo)[name] = "a\0b"
-    found = faults(post(http, demo))
+    found = read_faults(post(http, demo))
     assert found.keys() == {path}
     assert found[path][0] == "Control characters are not allowed."
 
@@ -329,7 +338,7 @@ def test_the_rest_is_refused_in_the_same_form(
 ) -> None:
     body = b" " * (1024 * 1024) + b"{}"
     answer = http.open("/api/v2/partners" + path, method=method, data=body, headers=PARTNER)
-    assert problem(answer, status, title, answer.get_json()["detail"]) == {}
+    assert check_problem(answer, status, title, answer.get_json()["detail"]) == {}
     assert headers.items() <= dict(answer.headers).items()
 
 

@@ -9,24 +9,24 @@ from werkzeug.test import TestResponse
 
 from sessions_svc.rules.statuses import Status
 from tests.gateway.session_calls import (
-    BEYOND,
+    BEYOND_LIMITS,
     DISQUALIFIED,
     NOON,
-    OTHER,
+    OTHER_PARTNER,
     PARTNER,
     SESSIONS,
-    faults,
-    problem,
+    check_problem,
+    read_faults,
     read_malformed,
 )
 from tests.serving import Served
 from tests.sessions_svc.desk import bring, get_status
 
-BEGUN = "The exam has begun, or the session has ended."
-TWICE = "Duplicate key in one object."
-UNKNOWN = "You have no such session of this user."
+EXAM_BEGUN_TEXT = "The exam has begun, or the session has ended."
+DUPLICATE_KEY = "Duplicate key in one object."
+UNKNOWN_SESSION_TEXT = "You have no such session of this user."
 CREATED = "2026-06-15T12:00:00Z"
-LATER = [each for each in Status if each is not Status.CREATED]
+LATER_STATUSES = [each for each in Status if each is not Status.CREATED]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def send(
     return http.open(SESSIONS, method=method, data=data, headers=headers)
 
 
-def keys(unique: str) -> dict[str, str]:
+def build_keys(unique: str) -> dict[str, str]:
     """The body of a DELETE."""
     return {"user_key": unique, "session_key": unique}
 
@@ -54,29 +54,29 @@ def test_a_put_works(http: FlaskClient, sessions: Served, demo: Any, unique: str
         bring(sessions, unique, Status.CREATED)
     answer = send(http, "PUT", demo)
     assert (answer.status_code, answer.content_type) == (200, "application/json")
-    assert answer.get_json() == {**keys(unique), "status": "created", "created_at": CREATED}
+    assert answer.get_json() == {**build_keys(unique), "status": "created", "created_at": CREATED}
 
 
 def test_a_delete_works(http: FlaskClient, sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         bring(sessions, unique, Status.CREATED)
-    answer = send(http, "DELETE", keys(unique))
+    answer = send(http, "DELETE", build_keys(unique))
     assert (answer.status_code, answer.content_type) == (200, "application/json")
-    assert answer.get_json() == {**keys(unique), "status": "cancelled", "created_at": CREATED}
+    assert answer.get_json() == {**build_keys(unique), "status": "cancelled", "created_at": CREATED}
     assert get_status(sessions, unique) == "cancelled"
 
 
-@pytest.mark.parametrize("status", LATER)
+@pytest.mark.parametrize("status", LATER_STATUSES)
 def test_neither_is_possible_later(
     http: FlaskClient, sessions: Served, demo: Any, unique: str, status: Status
 ) -> None:
     bring(sessions, unique, status)
     before = sessions.rows()
     answer = send(http, "PUT", demo)
-    assert problem(answer, 422, "Unprocessable Entity", BEGUN) == {}
+    assert check_problem(answer, 422, "Unprocessable Entity", EXAM_BEGUN_TEXT) == {}
     detail = "The session's status does not let it become cancelled."
-    answer = send(http, "DELETE", keys(unique))
-    assert problem(answer, 422, "Unprocessable Entity", detail) == {}
+    answer = send(http, "DELETE", build_keys(unique))
+    assert check_problem(answer, 422, "Unprocessable Entity", detail) == {}
     assert sessions.rows() == before
 
 
@@ -85,10 +85,10 @@ def test_a_user_who_no_longer_qualifies_gets_every_reason(
 ) -> None:
     bring(sessions, unique, Status.CREATED)
     before = sessions.rows()
-    person = {**demo["user"], **BEYOND["user"]}
-    answer = send(http, "PUT", {**demo, **BEYOND, "user": person})
+    person = {**demo["user"], **BEYOND_LIMITS["user"]}
+    answer = send(http, "PUT", {**demo, **BEYOND_LIMITS, "user": person})
     detail = "This person does not qualify for the service."
-    assert problem(answer, 403, "Forbidden", detail) == DISQUALIFIED
+    assert check_problem(answer, 403, "Forbidden", detail) == DISQUALIFIED
     assert sessions.rows() == before
 
 
@@ -98,7 +98,7 @@ def test_a_user_who_no_longer_qualifies_gets_every_reason(
     [
         ({"session_key": "unknown"}, PARTNER),
         ({"user_key": "another"}, PARTNER),
-        ({"store_id": None, "prescriptions": None}, OTHER),
+        ({"store_id": None, "prescriptions": None}, OTHER_PARTNER),
     ],
 )
 def test_what_the_partner_does_not_have_is_not_found(
@@ -113,9 +113,9 @@ def test_what_the_partner_does_not_have_is_not_found(
     bring(sessions, unique, Status.CREATED)
     before = sessions.rows()
     sent = {**demo, **changed}
-    sent = sent if method == "PUT" else {name: sent[name] for name in keys(unique)}
+    sent = sent if method == "PUT" else {name: sent[name] for name in build_keys(unique)}
     answer = send(http, method, sent, headers)
-    assert problem(answer, 404, "Not Found", UNKNOWN) == {}
+    assert check_problem(answer, 404, "Not Found", UNKNOWN_SESSION_TEXT) == {}
     assert sessions.rows() == before
 
 
@@ -124,7 +124,7 @@ def test_a_put_names_all_faults_at_once(http: FlaskClient, sessions: Served, dem
     demo["user"] |= {"birthdate": "2999-01-01", "email": None}
     demo["prescriptions"][1]["left_eye"] = None
     sent = {**demo, "session_key": "a b", "store_id": "store_9999", "partner_info": []}
-    assert faults(send(http, "PUT", sent)).keys() == {
+    assert read_faults(send(http, "PUT", sent)).keys() == {
         "session_key",
         "user.email",
         "user.birthdate",
@@ -136,10 +136,10 @@ def test_a_put_names_all_faults_at_once(http: FlaskClient, sessions: Served, dem
 
 
 @pytest.mark.parametrize("sent", ["", "{}", '{"user_key": null, "session_key": ""}'])
-def test_a_delete_wants_both_keys(http: FlaskClient, sent: str) -> None:
+def test_a_delete_requires_both_keys(http: FlaskClient, sent: str) -> None:
     required = ["Missing data for required field."]
     expected = {"user_key": required, "session_key": required}
-    assert faults(send(http, "DELETE", sent)) == expected
+    assert read_faults(send(http, "DELETE", sent)) == expected
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
@@ -167,7 +167,7 @@ def test_a_malformed_body_is_refused_by_path(
 def test_strangers_learn_nothing(http: FlaskClient, method: str, sent: str) -> None:
     answer = send(http, method, sent, {})
     detail = "Send the name and secret of an account of this service."
-    assert problem(answer, 401, "Unauthorized", detail) == {}
+    assert check_problem(answer, 401, "Unauthorized", detail) == {}
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
@@ -175,7 +175,7 @@ def test_an_answer_is_replayed_to_its_key(
     http: FlaskClient, sessions: Served, demo: Any, unique: str, method: str
 ) -> None:
     bring(sessions, unique, Status.CREATED)
-    sent = demo if method == "PUT" else keys(unique)
+    sent = demo if method == "PUT" else build_keys(unique)
     headers = {**PARTNER, "Idempotency-Key": unique}
     first, again = (send(http, method, sent, headers) for _ in range(2))
     assert (again.status_code, again.get_data()) == (200, first.get_data())

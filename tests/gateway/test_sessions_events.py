@@ -14,10 +14,15 @@ from chassis.events.dispatcher import Dispatcher
 from gateway.sessions import SESSION
 from sessions_svc.documents.session_events import SESSION_EVENT_WRITER
 from sessions_svc.store import tables
-from tests.chassis.events.receiver import Receiver, run_receiver, status
+from tests.chassis.events.receiver import Receiver, answer_status, run_receiver
 from tests.gateway.session_calls import SESSIONS, post
 from tests.serving import Served
-from tests.sessions_svc.desk import create_partner, dispensed_contacts, dispensed_glasses, move
+from tests.sessions_svc.desk import (
+    build_dispensed_contacts,
+    build_dispensed_glasses,
+    create_partner,
+    move,
+)
 
 PATIENCE = 20  # seconds
 
@@ -34,7 +39,7 @@ def dispatcher(sessions: Served) -> Iterator[None]:
 @pytest.fixture
 def partner() -> Iterator[Receiver]:
     with run_receiver() as receiver:
-        receiver.answers = [status(201)]
+        receiver.answers = [answer_status(201)]
         yield receiver
 
 
@@ -60,15 +65,15 @@ def test_it_works(
     keys = {"user_key": "user1", "session_key": unique}
     assert post(http, {**body("session"), **keys}, headers=caller).status_code == 201
     file = {"content_type": "application/pdf", "source": "JVBERi0xLjcK"}
-    dispensed = [dispensed_contacts(assets=[file]), dispensed_glasses()]
+    dispensed = [build_dispensed_contacts(assets=[file]), build_dispensed_glasses()]
     move(sessions, "StartExam", unique, partner=unique)
     move(sessions, "SubmitExam", unique, partner=unique)
     move(sessions, "Approve", unique, partner=unique, dispensed_prescriptions=dispensed)
 
-    told = wait_for(partner, 3)
+    bodies = wait_for(partner, 3)
     single = http.get(SESSIONS, query_string=keys, headers=caller).get_json()
-    assert [each.pop("created_at")[-1] for each in told] == ["Z"] * 3
-    assert told == [
+    assert [each.pop("created_at")[-1] for each in bodies] == ["Z"] * 3
+    assert bodies == [
         {**keys, "type": "session_updated", "status": "started"},
         {**keys, "type": "session_updated", "status": "awaiting_review"},
         {**keys, "type": "session_completed", "status": "approved", **single["data"]},

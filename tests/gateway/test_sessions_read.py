@@ -12,22 +12,29 @@ from werkzeug.test import TestResponse
 from gateway.sessions import SESSION
 from sessions_svc.rules.prescriptions import FOREIGN_DISPENSED_FIELDS
 from sessions_svc.rules.statuses import Status
-from tests.gateway.session_calls import NOON, OTHER, PARTNER, SESSIONS, problem, read_malformed
-from tests.gateway.session_calls import faults as faults_of
+from tests.gateway.session_calls import (
+    NOON,
+    OTHER_PARTNER,
+    PARTNER,
+    SESSIONS,
+    check_problem,
+    read_malformed,
+)
+from tests.gateway.session_calls import read_faults as faults_of
 from tests.serving import Served
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import (
     ACUITY_ORDER,
     bring,
-    dispensed_contacts,
-    dispensed_glasses,
+    build_dispensed_contacts,
+    build_dispensed_glasses,
     move,
 )
 
 CREATED = "2026-06-15T12:00:00Z"
 KEY = "Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"
 REQUIRED = "Missing data for required field."
-UNKNOWN = "You have no such session of this user."
+UNKNOWN_SESSION_TEXT = "You have no such session of this user."
 
 
 def get(http: FlaskClient, query: str = "", headers: Any = PARTNER) -> TestResponse:
@@ -35,7 +42,7 @@ def get(http: FlaskClient, query: str = "", headers: Any = PARTNER) -> TestRespo
     return http.get(f"{SESSIONS}?{query}", headers=headers)
 
 
-def one(http: FlaskClient, key: str) -> Any:
+def create_one(http: FlaskClient, key: str) -> Any:
     """A session whose user has the same key."""
     answer = get(http, f"user_key={key}&session_key={key}")
     assert (answer.status_code, answer.content_type) == (200, "application/json")
@@ -99,7 +106,7 @@ def test_a_session_without_results_has_no_data(
         key = f"{unique}-{status}"
         with sessions.clock.at(NOON):
             bring(sessions, key, status)
-        assert one(http, key) == {
+        assert create_one(http, key) == {
             "user_key": key,
             "session_key": key,
             "status": status,
@@ -112,11 +119,13 @@ def test_an_approved_session_shows_what_was_dispensed(
 ) -> None:
     with sessions.clock.at(NOON):
         bring(sessions, unique, Status.AWAITING_REVIEW)
-    contacts = dispensed_contacts(assets=[{"content_type": "image/png", "source": "iVBORw=="}])
+    contacts = build_dispensed_contacts(
+        assets=[{"content_type": "image/png", "source": "iVBORw=="}]
+    )
     del contacts["left_eye"]
-    dispensed = [contacts, dispensed_glasses()]
+    dispensed = [contacts, build_dispensed_glasses()]
     move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
-    found = one(http, unique)
+    found = create_one(http, unique)
     glasses_eye = {
         "sphere": 0.0,
         "cylinder": None,
@@ -172,7 +181,7 @@ def test_a_file_comes_back_byte_for_byte(
     bring(sessions, unique, Status.AWAITING_REVIEW)
     source = random.Random(size).randbytes(size)
     move(sessions, "Approve", unique, source=source)
-    (dispensed,) = one(http, unique)["data"]["dispensed_prescriptions"]
+    (dispensed,) = create_one(http, unique)["data"]["dispensed_prescriptions"]
     assert dispensed["assets"][0]["content_type"] == "application/pdf"
     assert base64.b64decode(dispensed["assets"][0]["source"], validate=True) == source
 
@@ -182,7 +191,7 @@ def test_a_completed_session_shows_its_results(
 ) -> None:
     with sessions.clock.at(NOON):
         bring(sessions, unique, Status.COMPLETED, order=ACUITY_ORDER)
-    assert one(http, unique) == {
+    assert create_one(http, unique) == {
         "user_key": unique,
         "session_key": unique,
         "status": "completed",
@@ -202,7 +211,7 @@ def test_a_completed_session_shows_its_results(
     [
         ("user_key={0}&session_key=unknown", PARTNER),
         ("user_key=another&session_key={0}", PARTNER),
-        ("user_key={0}&session_key={0}", OTHER),
+        ("user_key={0}&session_key={0}", OTHER_PARTNER),
     ],
 )
 def test_what_the_partner_does_not_have_is_not_found(
@@ -210,12 +219,12 @@ def test_what_the_partner_does_not_have_is_not_found(
 ) -> None:
     bring(sessions, unique, Status.APPROVED)
     answer = get(http, query.format(unique), headers)
-    assert problem(answer, 404, "Not Found", UNKNOWN) == {}
+    assert check_problem(answer, 404, "Not Found", UNKNOWN_SESSION_TEXT) == {}
 
 
 def test_another_partners_list_is_empty(http: FlaskClient, sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
-    assert get(http, f"user_key={unique}", OTHER).get_json()["data"] == []
+    assert get(http, f"user_key={unique}", OTHER_PARTNER).get_json()["data"] == []
 
 
 @pytest.mark.parametrize(
@@ -255,7 +264,7 @@ def test_a_malformed_query_is_refused(http: FlaskClient, query: str, expected: A
 def test_strangers_learn_nothing(http: FlaskClient, query: str) -> None:
     answer = get(http, query, {})
     detail = "Send the name and secret of an account of this service."
-    assert problem(answer, 401, "Unauthorized", detail) == {}
+    assert check_problem(answer, 401, "Unauthorized", detail) == {}
 
 
 def test_answers_omit_the_fields_that_the_service_refuses() -> None:

@@ -19,9 +19,15 @@ from google.protobuf.message import Message
 from protos import sessions_pb2 as pb
 from protos.sessions_pb2_grpc import DoorServiceStub
 from sessions_svc.rules.statuses import Status
-from tests.serving import Served, basic, decode
-from tests.sessions_svc.bodies import Values, check, create, session, user
-from tests.sessions_svc.desk import ACUITY_ORDER, bring, build_request, dispensed_contacts, move
+from tests.serving import Served, build_basic, decode
+from tests.sessions_svc.bodies import Values, build_session, build_user, check, create
+from tests.sessions_svc.desk import (
+    ACUITY_ORDER,
+    bring,
+    build_dispensed_contacts,
+    build_request,
+    move,
+)
 from tests.sessions_svc.links import RESULTS, VISIT, create_link
 
 SERVICES = pb.DESCRIPTOR.services_by_name
@@ -30,7 +36,7 @@ MARK = "Sphinx"  # in everything of the partner's that another may not see
 OTHER_NAME = "Otto"
 
 
-def rpcs(service: str) -> set[str]:
+def list_rpcs(service: str) -> set[str]:
     """The RPCs of a service."""
     return {method.name for method in SERVICES[service].methods}
 
@@ -38,15 +44,20 @@ def rpcs(service: str) -> set[str]:
 def mark_fields(**fields: Any) -> Values:
     """Return the fields of a session that shows the mark."""
     info = json.dumps({"note": MARK})
-    return {"user": user(first_name=MARK), "partner_info": info, **fields}
+    return {"user": build_user(first_name=MARK), "partner_info": info, **fields}
 
 
 def stage(served: Served, key: str, status: Status) -> None:
     """Create the partner's session, with the mark wherever it can be."""
     if status is Status.APPROVED:
         bring(served, key, Status.AWAITING_REVIEW, **mark_fields())
-        eye = {**dispensed_contacts()["right_eye"], "brand_label": MARK}
-        move(served, "Approve", key, dispensed_prescriptions=[dispensed_contacts(right_eye=eye)])
+        eye = {**build_dispensed_contacts()["right_eye"], "brand_label": MARK}
+        move(
+            served,
+            "Approve",
+            key,
+            dispensed_prescriptions=[build_dispensed_contacts(right_eye=eye)],
+        )
     else:
         bring(served, key, status, **mark_fields())
 
@@ -68,7 +79,7 @@ class Stranger:
         return "OK", answer.SerializeToString()
 
 
-def keys(key: str) -> dict[str, str]:
+def build_keys(key: str) -> dict[str, str]:
     return {"user_key": key, "session_key": key}
 
 
@@ -77,21 +88,25 @@ def keys(key: str) -> dict[str, str]:
 WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
     "WhoAmI": (lambda key: pb.WhoAmIRequest(), Status.CREATED, "OK"),
     "CheckQualification": (lambda key: check(), Status.CREATED, "OK"),
-    "CreateSession": (lambda key: create(**keys(key)), Status.CREATED, "OK"),
+    "CreateSession": (lambda key: create(**build_keys(key)), Status.CREATED, "OK"),
     "ListSessions": (lambda key: pb.ListSessionsRequest(user_key=key), Status.APPROVED, "OK"),
-    "GetSession": (lambda key: pb.GetSessionRequest(**keys(key)), Status.APPROVED, "NOT_FOUND"),
+    "GetSession": (
+        lambda key: pb.GetSessionRequest(**build_keys(key)),
+        Status.APPROVED,
+        "NOT_FOUND",
+    ),
     "ReplaceSession": (
-        lambda key: ParseDict(session(**keys(key)), pb.ReplaceSessionRequest()),
+        lambda key: ParseDict(build_session(**build_keys(key)), pb.ReplaceSessionRequest()),
         Status.CREATED,
         "NOT_FOUND",
     ),
     "CancelSession": (
-        lambda key: pb.CancelSessionRequest(**keys(key)),
+        lambda key: pb.CancelSessionRequest(**build_keys(key)),
         Status.CREATED,
         "NOT_FOUND",
     ),
     "CreateAuthentication": (
-        lambda key: pb.CreateAuthenticationRequest(**keys(key)),
+        lambda key: pb.CreateAuthenticationRequest(**build_keys(key)),
         Status.CREATED,
         "NOT_FOUND",
     ),
@@ -99,9 +114,9 @@ WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
 
 
 def test_every_rpc_is_walked() -> None:
-    assert rpcs("SessionService") == set(WALK)
-    assert rpcs("SessionDeskService") == {*DESK, "ConfigurePartner"}
-    assert rpcs("DoorService") == set(DOOR)
+    assert list_rpcs("SessionService") == set(WALK)
+    assert list_rpcs("SessionDeskService") == {*DESK, "ConfigurePartner"}
+    assert list_rpcs("DoorService") == set(DOOR)
     assert set(SERVICES) == {"SessionService", "SessionDeskService", "DoorService"}
 
 
@@ -199,7 +214,9 @@ def test_a_token_opens_the_session_of_its_own_partner(
 ) -> None:
     """Two partners use the same keys: what one's token opens shows nothing of the other's."""
     bring(sessions, unique, Status.CREATED, **mark_fields(order=ACUITY_ORDER))
-    theirs = create(**keys(unique), user=user(first_name=OTHER_NAME), order=ACUITY_ORDER)
+    theirs = create(
+        **build_keys(unique), user=build_user(first_name=OTHER_NAME), order=ACUITY_ORDER
+    )
     sessions.call("CreateSession", theirs, "other")
     door = DoorServiceStub(sessions.channel)
 
@@ -212,7 +229,7 @@ def test_a_token_opens_the_session_of_its_own_partner(
     answer = getattr(door, rpc)(request, timeout=20)
     assert MARK.encode() not in answer.SerializeToString()
     assert b"demo-partner" not in answer.SerializeToString()
-    found = sessions.call("GetSession", pb.GetSessionRequest(**keys(unique)))
+    found = sessions.call("GetSession", pb.GetSessionRequest(**build_keys(unique)))
     assert found.status == "created"
 
 
@@ -242,11 +259,21 @@ ROUTES: dict[Route, tuple[Callable[[str], Values], Callable[[str], Values], Stat
         Status.CREATED,
         200,
     ),
-    ("POST", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 201),
-    ("GET", "/sessions"): (keys, lambda key: {}, Status.APPROVED, 404),
-    ("PUT", "/sessions"): (lambda key: {}, lambda key: session(**keys(key)), Status.CREATED, 404),
-    ("DELETE", "/sessions"): (lambda key: {}, keys, Status.CREATED, 404),
-    ("POST", "/authentications"): (lambda key: {}, keys, Status.CREATED, 404),
+    ("POST", "/sessions"): (
+        lambda key: {},
+        lambda key: build_session(**build_keys(key)),
+        Status.CREATED,
+        201,
+    ),
+    ("GET", "/sessions"): (build_keys, lambda key: {}, Status.APPROVED, 404),
+    ("PUT", "/sessions"): (
+        lambda key: {},
+        lambda key: build_session(**build_keys(key)),
+        Status.CREATED,
+        404,
+    ),
+    ("DELETE", "/sessions"): (lambda key: {}, build_keys, Status.CREATED, 404),
+    ("POST", "/authentications"): (lambda key: {}, build_keys, Status.CREATED, 404),
 }
 
 
@@ -269,7 +296,7 @@ def send(http: FlaskClient, route: Route, key: str, name: str) -> tuple[int, byt
         method=method,
         query_string=query(key),
         data=json.dumps(body(key)) if method != "GET" else None,
-        headers={"Authorization": basic(name)} if name else {},
+        headers={"Authorization": build_basic(name)} if name else {},
     )
     return answer.status_code, answer.get_data()
 
@@ -296,7 +323,7 @@ def test_another_partner_finds_nothing_over_http(
 
 def test_another_partners_list_is_empty(http: FlaskClient, sessions: Served, unique: str) -> None:
     stage(sessions, unique, Status.APPROVED)
-    headers = {"Authorization": basic("other-partner")}
+    headers = {"Authorization": build_basic("other-partner")}
     answer = http.get(f"{PREFIX}/sessions", query_string={"user_key": unique}, headers=headers)
     assert answer.get_json()["meta"]["total_count"] == 0
     assert answer.get_json()["data"] == []

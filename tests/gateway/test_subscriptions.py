@@ -1,4 +1,4 @@
-"""/api/public/v1 over HTTP, on both engines: what is done."""
+"""/api/public/v1 over HTTP, on both engines: successful calls."""
 
 import uuid
 from datetime import UTC, datetime
@@ -7,9 +7,17 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import OTHER, SHOP, URL, get, read_refusal, send, violations
+from tests.gateway.subscription_calls import (
+    OTHER_MERCHANT,
+    SHOP,
+    URL,
+    get,
+    read_refusal,
+    read_violations,
+    send,
+)
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import UNKNOWN, confirm
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)
@@ -38,18 +46,18 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
     return changed
 
 
-def money(value: int, string: str) -> dict[str, Any]:
+def build_money(value: int, string: str) -> dict[str, Any]:
     return {"value": value, "string": string}
 
 
-def costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
+def build_costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
     return {
-        "cancellation_cost_kept": money(*kept),
-        "cancellation_cost_returned": money(*returned),
+        "cancellation_cost_kept": build_money(*kept),
+        "cancellation_cost_returned": build_money(*returned),
     }
 
 
-def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
+def build_lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
     """Return the answer for a lens of the demo body, with its new ids."""
     return {
         "id": made["id"],
@@ -57,14 +65,14 @@ def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
         "reference": f"CL-{eye.upper()}-001",
         "reference_uuid": made["reference_uuid"],
         "name": f"{eye.capitalize()} contact lens",
-        "price_with_tax": money(25000, "250,00 €"),
+        "price_with_tax": build_money(25000, "250,00 €"),
         "quantity": 1,
-        "total_with_tax": money(25000, "250,00 €"),
-        "subscription_price": money(1000, "10,00 €"),
+        "total_with_tax": build_money(25000, "250,00 €"),
+        "subscription_price": build_money(1000, "10,00 €"),
         "status": "pending",
         "activated_at": None,
-        "cancellation_cost_kept": money(0, "0,00 €"),
-        "cancellation_cost_returned": money(0, "0,00 €"),
+        "cancellation_cost_kept": build_money(0, "0,00 €"),
+        "cancellation_cost_returned": build_money(0, "0,00 €"),
         "product_data": {"eye": eye},
         "box_count": 4,
         "exchange_cycle": 12,
@@ -74,7 +82,7 @@ def lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
+def build_package_answer(made: Any, **changes: Any) -> dict[str, Any]:
     """Return the answer for the package of the demo body, with its new ids."""
     left, right = made["items"]
     return {
@@ -83,20 +91,20 @@ def package_answer(made: Any, **changes: Any) -> dict[str, Any]:
         "reference": "PKG-001",
         "reference_uuid": made["reference_uuid"],
         "name": "Contact lens package",
-        "price_with_tax": money(50000, "500,00 €"),
+        "price_with_tax": build_money(50000, "500,00 €"),
         "quantity": 1,
-        "total_with_tax": money(50000, "500,00 €"),
-        "subscription_price": money(2000, "20,00 €"),
+        "total_with_tax": build_money(50000, "500,00 €"),
+        "subscription_price": build_money(2000, "20,00 €"),
         "status": "pending",
         "activated_at": None,
-        "cancellation_cost_kept": money(0, "0,00 €"),
-        "cancellation_cost_returned": money(0, "0,00 €"),
-        "items": [lens_answer(left, "left"), lens_answer(right, "right")],
+        "cancellation_cost_kept": build_money(0, "0,00 €"),
+        "cancellation_cost_returned": build_money(0, "0,00 €"),
+        "items": [build_lens_answer(left, "left"), build_lens_answer(right, "right")],
         **changes,
     }
 
 
-def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
+def build_subscription_answer(made: Any, reference: str) -> dict[str, Any]:
     """Return the answer for the demo body, with its new ids."""
     cart = made["last_persisted_cart"]
     return {
@@ -126,7 +134,7 @@ def subscription_answer(made: Any, reference: str) -> dict[str, Any]:
             "id": cart["id"],
             "reference": reference,
             "code": cart["code"],
-            "cart_items": [package_answer(cart["cart_items"][0])],
+            "cart_items": [build_package_answer(cart["cart_items"][0])],
         },
         "pending_cart": None,
     }
@@ -138,14 +146,14 @@ def test_it_works(http: FlaskClient, subscriptions: Served, demo: Any, unique: s
         made = answer.get_json()
         assert (answer.status_code, answer.content_type) == (201, "application/json")
         assert answer.headers["Location"] == f"{URL}/{made['id']}"
-        assert made == subscription_answer(made, unique)
+        assert made == build_subscription_answer(made, unique)
         assert str(uuid.UUID(made["id"])) == made["id"]
         assert get(http, answer.headers["Location"]) == made
 
 
 def test_absent_fields_are_null(http: FlaskClient, demo: Any) -> None:
     told = {name: demo[name] for name in ("merchant", "reference")}
-    item = {**material(), "subscription_vat_rate": 2100}
+    item = {**build_material(), "subscription_vat_rate": 2100}
     made = send(http, {**told, "email": "", "city": None, "cart_items": [item]}).get_json()
     names = ("given_names", "surnames", "email", "phone", "full_name")
     assert made["customer"] == dict.fromkeys(names)
@@ -156,16 +164,16 @@ def test_absent_fields_are_null(http: FlaskClient, demo: Any) -> None:
         "reference": "SUN-1",
         "reference_uuid": item["reference_uuid"],
         "name": "Sunglasses",
-        "price_with_tax": money(35000, "350,00 €"),
+        "price_with_tax": build_money(35000, "350,00 €"),
         "quantity": 1,
-        "total_with_tax": money(35000, "350,00 €"),
-        "subscription_price": money(1458, "14,58 €"),
+        "total_with_tax": build_money(35000, "350,00 €"),
+        "subscription_price": build_money(1458, "14,58 €"),
         "status": "pending",
         "activated_at": None,
-        "cancellation_cost_kept": money(0, "0,00 €"),
-        "cancellation_cost_returned": money(0, "0,00 €"),
-        "warranty_breakage_cost": money(4374, "43,74 €"),
-        "warranty_lost_cost": money(8748, "87,48 €"),
+        "cancellation_cost_kept": build_money(0, "0,00 €"),
+        "cancellation_cost_returned": build_money(0, "0,00 €"),
+        "warranty_breakage_cost": build_money(4374, "43,74 €"),
+        "warranty_lost_cost": build_money(8748, "87,48 €"),
         "subscription_vat_rate": 2100,
     }
 
@@ -189,7 +197,7 @@ def test_boxes_are_handed_over_in_two_calls(
 
     def describe(item: Any, eye: str, delivered: int) -> dict[str, Any]:
         changes = {"delivered_boxes": delivered, "remaining_boxes": 4 - delivered}
-        whole = lens_answer(item, eye, **changes)
+        whole = build_lens_answer(item, eye, **changes)
         for name in (
             "status",
             "activated_at",
@@ -245,7 +253,7 @@ def test_an_idempotency_key_hands_over_once(
     assert [answer.get_json()["deliveries"][0]["delivered_boxes"] for answer in answers] == [1, 1]
     assert [each.headers.get("Idempotent-Replayed") for each in answers] == [None, "true"]
     other = send(http, {"deliveries": [{**entry, "quantity": 2}]}, url, headers)
-    assert violations(other, 422, "invalid") == [
+    assert read_violations(other, 422, "invalid") == [
         ("Idempotency-Key", "Was used for another request; use a new key.")
     ]
 
@@ -262,15 +270,15 @@ def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo:
             assert (answer.status_code, answer.content_type) == (200, "application/json")
             answers.append(answer.get_json())
         active: Any = {"status": "active", "activated_at": TOLD}
-        before = costs((24_000, "240,00 €"), (12_000, "120,00 €"))
-        after = costs((23_000, "230,00 €"), (11_000, "110,00 €"))
-        both = costs((46_000, "460,00 €"), (22_000, "220,00 €"))
-        first = lens_answer(whole["items"][0], "left", **active, **before)
-        left = lens_answer(whole["items"][0], "left", **active, **after)
-        right = lens_answer(whole["items"][1], "right", **active, **after)
-        package = package_answer(whole, **active, **both, items=[left, right])
+        before = build_costs((24_000, "240,00 €"), (12_000, "120,00 €"))
+        after = build_costs((23_000, "230,00 €"), (11_000, "110,00 €"))
+        both = build_costs((46_000, "460,00 €"), (22_000, "220,00 €"))
+        first = build_lens_answer(whole["items"][0], "left", **active, **before)
+        left = build_lens_answer(whole["items"][0], "left", **active, **after)
+        right = build_lens_answer(whole["items"][1], "right", **active, **after)
+        package = build_package_answer(whole, **active, **both, items=[left, right])
         assert answers == [first, right, package]
-        expected = subscription_answer(made, demo["reference"])
+        expected = build_subscription_answer(made, demo["reference"])
         actions = {"withdraw": True, "add_product": True, "deliver_boxes": True}
         assert get(http, f"{URL}/{made['id']}") == {
             **expected,
@@ -297,14 +305,14 @@ def test_an_activation_needs_no_body(http: FlaskClient, subscriptions: Served, d
     confirm(subscriptions, made["id"])
     assert http.patch(url, headers=SHOP).status_code == 200
     wrong = send(http, {"force": True}, url, method="PATCH")
-    assert violations(wrong, 400, "malformed") == [("force", "Unknown field.")]
+    assert read_violations(wrong, 400, "malformed") == [("force", "Unknown field.")]
     unknown = url.replace(item["reference_uuid"], UNKNOWN)
     assert read_refusal(http.patch(unknown, headers=SHOP), 404) == {
         "errors": [{"code": "not_found", "title": "The subscription has no such item."}]
     }
 
 
-def test_the_list_tells_its_pages(http: FlaskClient, demo: Any, unique: str) -> None:
+def test_the_list_has_page_metadata(http: FlaskClient, demo: Any, unique: str) -> None:
     made = [send(http, {**demo, "reference": f"{unique}-{i}"}).get_json() for i in range(3)]
     url = f"{URL}?search={unique}&status=draft,sent&per_page=2"
     meta = {"per_page": 2, "total_count": 3, "total_pages": 2}
@@ -313,4 +321,4 @@ def test_the_list_tells_its_pages(http: FlaskClient, demo: Any, unique: str) -> 
     assert get(http, f"{url}&page=9") == {"meta": {"page": 9, **meta}, "data": []}
     assert get(http, f"{url}&created_at[from]=2020-01-01&created_at[to]=2020-12-31")["data"] == []
     assert len(get(http, f"{url}&created_at=current_year&merchant_id=tienda_moderna")["data"]) == 2
-    assert get(http, url, OTHER)["data"] == []
+    assert get(http, url, OTHER_MERCHANT)["data"] == []

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.gateway.subscription_calls import SHOP, URL
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.rpcs.test_cancel_subscription import START
 from tests.subscriptions_svc.shop import create_activated, pay
-from tests.test_any_value import places, put, values
+from tests.test_any_value import find_places, put, values
 
 PREFIX = "/api/public/v1"
-CART = [material(), package(lens("left", exchange_cycle=1), lens("right"))]
+CART = [build_material(), build_package(build_lens("left", exchange_cycle=1), build_lens("right"))]
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def made(subscriptions: Served, body: Any) -> Any:
     return pay(subscriptions, create_activated(subscriptions, body, START, cart_items=CART).id)
 
 
-def bodies(made: Any) -> dict[str, Any]:
+def build_bodies(made: Any) -> dict[str, Any]:
     """Return an acceptable body for each POST, by its path."""
     glasses, whole = made.last_persisted_cart.cart_items
     own = f"{URL}/{made.id}"
@@ -50,8 +50,8 @@ def bodies(made: Any) -> dict[str, Any]:
         f"{own}/update_products": {
             "cart_items": [
                 {"id": glasses.id},
-                package({"id": whole.items[1].id}, lens("left"), price_with_tax=200),
-                material(subscription_price=1, subscription_vat_rate=2100),
+                build_package({"id": whole.items[1].id}, build_lens("left"), price_with_tax=200),
+                build_material(subscription_price=1, subscription_vat_rate=2100),
             ]
         },
         f"{own}/cancel": {"reason": "Customer request", "summary": summary},
@@ -72,9 +72,9 @@ def bodies(made: Any) -> dict[str, Any]:
 def test_any_value_in_any_place(
     http: FlaskClient, subscriptions: Served, made: Any, which: int
 ) -> None:
-    path, well_meant = list(bodies(made).items())[which]
+    path, well_meant = list(build_bodies(made).items())[which]
     text = json.dumps(well_meant)
-    where = list(places(well_meant))
+    where = list(find_places(well_meant))
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(where), values)

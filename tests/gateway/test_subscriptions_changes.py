@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, send, violations
+from tests.gateway.subscription_calls import SHOP, URL, get, read_refusal, read_violations, send
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import confirm, create_activated, create_confirmed, pay, solicit
 
 PREFIX = "/api/public/v1"
 START = datetime(2026, 3, 1, 12, 0, 0, 651_000, tzinfo=UTC)
-CART = [material(), package(lens("left"), lens("right"))]
-DONE = {"success": True}
+CART = [build_material(), build_package(build_lens("left"), build_lens("right"))]
+SUCCESS = {"success": True}
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def active(http: FlaskClient, subscriptions: Served, body: Any) -> Any:
 
 def expect_done(answer: Any, message: str) -> None:
     assert (answer.status_code, answer.content_type) == (200, "application/json")
-    assert answer.get_json() == {**DONE, "message": message}
+    assert answer.get_json() == {**SUCCESS, "message": message}
 
 
 def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: Any) -> None:
@@ -36,7 +36,7 @@ def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: 
     url = f"{URL}/{active['id']}"
     answer = send(
         http,
-        {"cart_items": [{"id": lenses["id"]}, material(reference="NEW")]},
+        {"cart_items": [{"id": lenses["id"]}, build_material(reference="NEW")]},
         f"{url}/update_products",
     )
     expect_done(answer, "Productos de suscripción actualizados exitosamente")
@@ -55,13 +55,13 @@ def test_products_are_updated(http: FlaskClient, subscriptions: Served, active: 
     assert glasses not in cart["cart_items"]
 
 
-def test_what_is_not_allowed_in_this_state_is_invalid(
+def test_an_action_that_the_state_forbids_is_invalid(
     http: FlaskClient, subscriptions: Served, body: Any, active: Any
 ) -> None:
     made = solicit(subscriptions, body).id
     event = {"type": "repair", "charged_amount": 1}
     item = active["last_persisted_cart"]["cart_items"][0]
-    answer = send(http, {"cart_items": [material()]}, f"{URL}/{made}/update_products")
+    answer = send(http, {"cart_items": [build_material()]}, f"{URL}/{made}/update_products")
     title = "The subscription is not active."
     assert read_refusal(answer, 422) == {"errors": [{"code": "invalid", "title": title}]}
     expect_done(
@@ -78,7 +78,7 @@ def test_what_is_not_allowed_in_this_state_is_invalid(
 def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any) -> None:
     url = f"{URL}/{active['id']}/cancel"
     glasses, lenses = active["last_persisted_cart"]["cart_items"]
-    told = violations(send(http, {"reason": "Customer request"}, url), 422, "invalid")
+    told = read_violations(send(http, {"reason": "Customer request"}, url), 422, "invalid")
     assert told == [("summary", "Required from 24 hours after the confirmation on.")]
     summary = {
         "purchase_fee": 1000,
@@ -87,7 +87,7 @@ def test_a_cancellation_after_a_day_has_its_sums(http: FlaskClient, active: Any)
         "returned_items": [lenses["reference_uuid"]],
     }
     sent = {"reason": "Customer request", "summary": summary}
-    ((source, _),) = violations(send(http, sent, url), 422, "invalid")
+    ((source, _),) = read_violations(send(http, sent, url), 422, "invalid")
     assert source == "summary.total_to_pay"
     summary["total_to_pay"] = (
         1000
@@ -124,11 +124,11 @@ def test_shape_comes_before_state_and_state_before_meaning(
 ) -> None:
     made = create_confirmed(subscriptions, body).id
     update, cancel = f"{URL}/{made}/update_products", f"{URL}/{made}/cancel"
-    assert violations(send(http, {"cart_items": []}, update), 400, "malformed")
+    assert read_violations(send(http, {"cart_items": []}, update), 400, "malformed")
     unknown = {"cart_items": [{"id": "x"}]}
     assert "source" not in read_refusal(send(http, unknown, update), 422)["errors"][0]
     send(http, {"reason": "x"}, cancel)
-    assert violations(send(http, {"reason": ""}, cancel), 400, "malformed")
+    assert read_violations(send(http, {"reason": ""}, cancel), 400, "malformed")
     wrong = {"reason": "x", "summary": {"purchase_fee": -1, "total_to_pay": 0}}
     assert read_refusal(send(http, wrong, cancel), 409)["errors"][0]["code"] == "conflict"
 
@@ -216,14 +216,14 @@ def test_the_ledger_lists_who_handed_over_what_and_when(http: FlaskClient, activ
         ],
     }
     wrong = http.get(f"{URL}/{active['id']}/deliveries?page=0", headers=SHOP)
-    assert [source for source, _ in violations(wrong, 400, "malformed")] == ["page"]
+    assert [source for source, _ in read_violations(wrong, 400, "malformed")] == ["page"]
 
 
-def test_a_key_does_everything_once(
+def test_a_key_has_each_effect_once(
     http: FlaskClient, subscriptions: Served, active: Any, unique: str
 ) -> None:
     glasses, lenses = active["last_persisted_cart"]["cart_items"]
-    own, other = f"{URL}/{active['id']}", material(reference="OTHER")
+    own, other = f"{URL}/{active['id']}", build_material(reference="OTHER")
     merchant = {"reference": "tienda_moderna", "store_ref": "tienda_moderna"}
     shopper = {"nin": "00000007F", "date_of_birth": "2000-12-20"}
     event = {"type": "repair", "charged_amount": 1, "product_id": glasses["reference_uuid"]}

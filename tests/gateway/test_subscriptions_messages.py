@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import OTHER, SHOP, URL
+from tests.gateway.subscription_calls import OTHER_MERCHANT, SHOP, URL
 from tests.serving import Served
 from tests.subscriptions_svc.shop import UNKNOWN, set_status, solicit
 
@@ -15,7 +15,7 @@ TOLD = {
 }
 
 
-def invalid(title: str) -> dict[str, Any]:
+def build_invalid(title: str) -> dict[str, Any]:
     return {"errors": [{"code": "invalid", "title": title}]}
 
 
@@ -34,7 +34,7 @@ def test_what_the_state_does_not_allow_is_invalid(
     answer = http.post(f"{URL}/{made.id}/send_email", headers=SHOP)
     assert (answer.status_code, answer.get_json()) == (
         422,
-        invalid("Email not allowed for subscription in current status"),
+        build_invalid("Email not allowed for subscription in current status"),
     )
 
 
@@ -44,7 +44,7 @@ def test_when_the_attempts_are_used_up_it_is_invalid(
     made = solicit(subscriptions, body)
     url = f"{URL}/{made.id}/send_sms"
     assert [http.post(url, headers=SHOP).status_code for _ in range(4)] == [202, 202, 202, 422]
-    assert http.post(url, headers=SHOP).get_json() == invalid(
+    assert http.post(url, headers=SHOP).get_json() == build_invalid(
         "SMS not allowed: 3 messages with this link are the most."
     )
 
@@ -63,20 +63,20 @@ def test_callers_without_permission_are_refused(
 ) -> None:
     made = solicit(subscriptions, body)
     unauthorized = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
-    for headers in ({}, OTHER):
+    for headers in ({}, OTHER_MERCHANT):
         answer = http.post(f"{URL}/{made.id}/{action}", headers=headers)
         assert (answer.status_code, answer.get_json()) == (401, unauthorized)
     answer = http.post(f"{URL}/{UNKNOWN}/{action}", headers=SHOP)
     assert (answer.status_code, answer.get_json()) == (
         422,
-        invalid("There is no such subscription."),
+        build_invalid("There is no such subscription."),
     )
 
 
 @pytest.mark.parametrize(
     "sent", ["{", "[]", '{"to": "me@example.com"}', '{"subscription_id": "x"}']
 )
-def test_a_body_that_says_something_is_malformed(
+def test_a_body_with_fields_is_malformed(
     http: FlaskClient, subscriptions: Served, body: Any, sent: str
 ) -> None:
     made = solicit(subscriptions, body)

@@ -1,13 +1,13 @@
-"""/api/public/v1 over HTTP, on both engines: what is refused, how, and in which order."""
+"""/api/public/v1 over HTTP, on both engines: refusals, their form and their order."""
 
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.gateway.subscription_calls import SHOP, STAFF, URL, read_refusal, send, violations
-from tests.serving import Served, basic
-from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, confirm, set_status, solicit
+from tests.gateway.subscription_calls import SHOP, STAFF, URL, read_refusal, read_violations, send
+from tests.serving import Served, build_basic
+from tests.subscriptions_svc.shop import OTHER_STORE, UNKNOWN, confirm, set_status, solicit
 
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
 NOT_FOUND = {"errors": [{"code": "not_found", "title": "There is no such subscription."}]}
@@ -35,7 +35,7 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 )
 def test_a_wrong_filter_is_malformed(http: FlaskClient, query: str, source: str) -> None:
     answer = http.get(f"{URL}?{query}", headers=SHOP)
-    assert [path for path, _ in violations(answer, 400, "malformed")] == [source]
+    assert [path for path, _ in read_violations(answer, 400, "malformed")] == [source]
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,7 @@ def test_a_wrong_filter_is_malformed(http: FlaskClient, query: str, source: str)
         '{"discounts": {}}',
     ],
 )
-def test_what_has_the_wrong_shape_is_malformed(
-    http: FlaskClient, subscriptions: Served, sent: str
-) -> None:
+def test_a_wrong_shape_is_malformed(http: FlaskClient, subscriptions: Served, sent: str) -> None:
     before = subscriptions.rows()
     assert {error["code"] for error in read_refusal(send(http, sent), 400)["errors"]} == {
         "malformed"
@@ -74,7 +72,7 @@ def test_all_faults_of_meaning_are_listed_at_once(http: FlaskClient, demo: Any) 
     demo["cart_items"][0] |= {"price_with_tax": 1}
     demo["cart_items"][0]["items"][1]["product_data"]["eye"] = "left"
     demo |= {"email": "john", "nin": "12345678A"}
-    assert violations(send(http, demo), 422, "invalid") == [
+    assert read_violations(send(http, demo), 422, "invalid") == [
         ("cart_items.0.items.1.product_data.eye", "Each eye may have one contact lens."),
         ("cart_items.0.price_with_tax", "Must be its items' price times quantity, summed."),
         ("email", "Must be an e-mail address, such as name@example.com."),
@@ -92,10 +90,10 @@ def test_a_live_reference_is_a_conflict(http: FlaskClient, demo: Any) -> None:
 def test_another_merchant_is_unauthorized(
     http: FlaskClient, subscriptions: Served, body: Any, demo: Any
 ) -> None:
-    others = solicit(subscriptions, body, "other", merchant=OTHERS).id
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE).id
     item = f"{URL}/{others}/cart_items/{UNKNOWN}/activate"
     answers = [
-        send(http, {**demo, "merchant": OTHERS}),
+        send(http, {**demo, "merchant": OTHER_STORE}),
         send(http, {**demo, "merchant": {"id": "unknown", "store_ref": "unknown"}}),
         http.get(f"{URL}/{others}", headers=SHOP),
         send(http, {"deliveries": []}, f"{URL}/{others}/box_deliveries"),
@@ -112,8 +110,8 @@ def test_another_merchant_is_unauthorized(
         {},
         {"Authorization": "Basic"},
         {"Authorization": "Basic ñ"},
-        {"Authorization": basic("demo-merchant", "wrong-secret-of-it")},
-        {"Authorization": basic("nobody", "demo-merchant-secret")},
+        {"Authorization": build_basic("demo-merchant", "wrong-secret-of-it")},
+        {"Authorization": build_basic("nobody", "demo-merchant-secret")},
         {"Authorization": "Bearer tok_x"},
         STAFF,
     ],
@@ -167,7 +165,7 @@ def test_shape_comes_before_state_and_state_before_meaning(
     waiting = {"code": "no_confirmed_cart", "title": "The shopper has not confirmed the cart."}
     assert read_refusal(send(http, unknown, url), 409) == {"errors": [waiting]}
     confirm(subscriptions, made["id"])
-    assert violations(send(http, unknown, url), 422, "invalid") == [
+    assert read_violations(send(http, unknown, url), 422, "invalid") == [
         (
             "deliveries.0.cart_item_reference_uuid",
             "Must be of a contact lens of the cart.",

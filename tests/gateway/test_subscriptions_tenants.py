@@ -9,24 +9,28 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from tests.gateway.subscription_calls import OTHER, SHOP, STAFF, read_refusal
-from tests.serving import Served, basic
-from tests.subscriptions_svc.bodies import material
-from tests.subscriptions_svc.shop import OTHERS, UNKNOWN, create_confirmed, list_lenses
+from tests.gateway.subscription_calls import OTHER_MERCHANT, SHOP, STAFF, read_refusal
+from tests.serving import Served, build_basic
+from tests.subscriptions_svc.bodies import build_material
+from tests.subscriptions_svc.shop import OTHER_STORE, UNKNOWN, create_confirmed, list_lenses
 
 PREFIX = "/api/public/v1"
 UNAUTHORIZED = {"errors": [{"code": "unauthorized", "title": "Unauthorized"}]}
 SHOPPER = {"nin": "12345678Z", "date_of_birth": "2000-12-20"}
-REFERENCE = {"reference": OTHERS["id"], "store_ref": OTHERS["store_ref"]}
+REFERENCE = {"reference": OTHER_STORE["id"], "store_ref": OTHER_STORE["store_ref"]}
 # Routes whose body names a merchant, with a body that names another account's.
 BODIES: dict[str, Any] = {
-    "create_subscription": {"merchant": OTHERS, "reference": "r", "cart_items": [material()]},
+    "create_subscription": {
+        "merchant": OTHER_STORE,
+        "reference": "r",
+        "cart_items": [build_material()],
+    },
     "create_pre_approval": {"merchant": REFERENCE, "shopper": SHOPPER},
-    "create_price_simulation": {"merchant_id": OTHERS["id"], "cart_items": [material()]},
+    "create_price_simulation": {"merchant_id": OTHER_STORE["id"], "cart_items": [build_material()]},
 }
-OF_CALLER = {"who_am_i", "list_subscriptions"}
+CALLER_ROUTES = {"who_am_i", "list_subscriptions"}
 MESSAGES = {"send_email", "send_sms"}
-OF_SUBSCRIPTION = {
+SUBSCRIPTION_ROUTES = {
     "get_subscription",
     "create_box_deliveries",
     "activate_cart_item",
@@ -70,14 +74,14 @@ def routes(http: FlaskClient) -> list[Route]:
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> tuple[str, str]:
     """A confirmed subscription of another account's merchant, and one of its items."""
-    made = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    made = create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
     return made.id, list_lenses(made)[0].reference_uuid
 
 
 def test_the_walk_covers_every_route(routes: list[Route]) -> None:
-    assert {route.name for route in routes} == OF_SUBSCRIPTION | OF_CALLER | BODIES.keys()
+    assert {route.name for route in routes} == SUBSCRIPTION_ROUTES | CALLER_ROUTES | BODIES.keys()
     for route in routes:
-        assert ("<subscription_id>" in route.path) is (route.name in OF_SUBSCRIPTION)
+        assert ("<subscription_id>" in route.path) is (route.name in SUBSCRIPTION_ROUTES)
 
 
 def test_another_accounts_things_are_unauthorized_whatever_is_asked(
@@ -85,7 +89,7 @@ def test_another_accounts_things_are_unauthorized_whatever_is_asked(
 ) -> None:
     before = subscriptions.rows()
     for route in routes:
-        if route.name in OF_CALLER:
+        if route.name in CALLER_ROUTES:
             continue
         for data in (None, "{", "[]", '{"surplus": 1}') if "<" in route.path else (None,):
             answer = route.call(http, SHOP, *others, data=data)
@@ -100,8 +104,8 @@ def test_callers_other_than_shops_are_unauthorized_before_anything_else(
         {},
         {"Authorization": "Basic"},
         {"Authorization": "Bearer x"},
-        {"Authorization": basic("demo-merchant", "wrong-secret")},
-        {"Authorization": basic("nobody")},
+        {"Authorization": build_basic("demo-merchant", "wrong-secret")},
+        {"Authorization": build_basic("nobody")},
         STAFF,
     ]
     before = subscriptions.rows()
@@ -118,7 +122,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
     http: FlaskClient, routes: list[Route]
 ) -> None:
     for route in routes:
-        if route.name not in OF_SUBSCRIPTION:
+        if route.name not in SUBSCRIPTION_ROUTES:
             continue
         for id_ in (UNKNOWN, "7", "%00", "%ff", "x" * 2000):
             for data in (None, "{", '{"surplus": 1}'):
@@ -135,14 +139,18 @@ def test_the_owner_is_let_in(
 ) -> None:
     """Proves that the refusals above are about the owner."""
     for route in routes:
-        answer = route.call(http, OTHER, *others)
+        answer = route.call(http, OTHER_MERCHANT, *others)
         assert answer.status_code not in (401, 403, 404, 500), (route, answer.get_data())
 
 
 def test_lists_hold_the_callers_own_alone(
     http: FlaskClient, subscriptions: Served, others: tuple[str, str]
 ) -> None:
-    for query in ("", f"?merchant_id={OTHERS['id']}", f"?store_ref={OTHERS['store_ref']}"):
+    for query in (
+        "",
+        f"?merchant_id={OTHER_STORE['id']}",
+        f"?store_ref={OTHER_STORE['store_ref']}",
+    ):
         listed = http.get(f"{PREFIX}/subscriptions{query}", headers=SHOP).get_json()["data"]
         assert others[0] not in [each["id"] for each in listed]
         if query:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from tests.chassis.logs import capture_log
 from tests.gateway.front import CALLER, CHALLENGES, POST, TYPES, front, read_faults
-from tests.serving import SERVICES, Served, basic
+from tests.serving import SERVICES, Served, build_basic
 
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 ME = {
@@ -37,11 +37,11 @@ DEMO: dict[str, Any] = {
     },
 }
 OTHER_CALLER: dict[str, dict[str, str]] = {
-    "sessions": {"Authorization": basic("other-partner")},
-    "orders": {"Authorization": basic("other-client"), "User-Email": "stranger@example.org"},
-    "subscriptions": {"Authorization": basic("other-merchant")},
+    "sessions": {"Authorization": build_basic("other-partner")},
+    "orders": {"Authorization": build_basic("other-client"), "User-Email": "stranger@example.org"},
+    "subscriptions": {"Authorization": build_basic("other-merchant")},
 }
-OTHERS: dict[str, Any] = {
+OTHER_CALLERS: dict[str, Any] = {
     "sessions": {"partner": "other-partner", "stores": [], "products": []},
     "orders": {"client": "other-client", "user": "stranger@example.org", "labs": []},
     "subscriptions": {
@@ -69,7 +69,7 @@ def test_it_works(http: FlaskClient, served: dict[str, Served], dialect: str) ->
 @DIALECTS
 def test_another_tenant_reads_its_own(http: FlaskClient, dialect: str) -> None:
     answer = http.get(ME[dialect], headers=OTHER_CALLER[dialect])
-    assert (answer.status_code, answer.get_json()) == (200, OTHERS[dialect])
+    assert (answer.status_code, answer.get_json()) == (200, OTHER_CALLERS[dialect])
 
 
 def test_a_second_user_of_a_client_has_other_labs(http: FlaskClient) -> None:
@@ -91,7 +91,13 @@ def test_a_bearer_token_is_its_client(http: FlaskClient) -> None:
 @DIALECTS
 @pytest.mark.parametrize(
     "authorization",
-    [None, "Basic", "Bearer tok_unknown", basic("demo-staff", "wrong"), basic("nobody")],
+    [
+        None,
+        "Basic",
+        "Bearer tok_unknown",
+        build_basic("demo-staff", "wrong"),
+        build_basic("nobody"),
+    ],
 )
 @pytest.mark.parametrize("query", ["", "?surplus=1"])
 def test_unknown_callers_are_unauthorized_whatever_they_ask(
@@ -109,7 +115,7 @@ def test_unknown_callers_are_unauthorized_whatever_they_ask(
 
 @DIALECTS
 def test_staff_accounts_are_not_clients(http: FlaskClient, dialect: str) -> None:
-    headers = {**CALLER[dialect], "Authorization": basic("demo-staff")}
+    headers = {**CALLER[dialect], "Authorization": build_basic("demo-staff")}
     refused = http.get(ME[dialect], headers=headers)
     status = 401 if dialect == "subscriptions" else 403
     assert (refused.status_code, refused.content_type) == (status, TYPES[dialect])

@@ -1,4 +1,4 @@
-"""The gateway's worker: what clients cannot do to it, and what it answers in gunicorn's place."""
+"""The gateway's worker: hostile clients, and its own answers in place of gunicorn's."""
 
 import json
 import re
@@ -34,7 +34,7 @@ ECHO = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """One worker that waits for nothing longer than a second or two."""
+    """Run one worker with waits of at most two seconds."""
     folder = tmp_path_factory.mktemp("front")
     bounds: dict[str, Any] = {
         "connections": 1000,
@@ -55,8 +55,8 @@ def front(running: Front) -> Iterator[Front]:
     running.hang_up()
 
 
-def words(dialect: str, found: Answer) -> str:
-    """What an error body says, whichever its form."""
+def read_words(dialect: str, found: Answer) -> str:
+    """Return the text of an error body in any form."""
     body = found.json()
     if dialect == "sessions":
         assert body["status"] == found.status
@@ -100,7 +100,7 @@ def test_a_head_that_comes_in_drops_ends_all_the_same(front: Front) -> None:
     assert _drip(client, b"Host: x\r\nX-Slow: " + b"x" * 1000) < 1000
     late = answer(client)
     assert (late.status, late.headers["content-type"]) == (408, "application/json")
-    assert words("orders", late) == "The request did not come in time."
+    assert read_words("orders", late) == "The request did not arrive in time."
     assert is_closed(client)
 
 
@@ -112,7 +112,7 @@ def test_a_second_head_has_no_more_time_than_the_first(front: Front) -> None:
 
 
 def _drip(client: socket.socket, data: bytes) -> int:
-    """Send byte by byte until something comes back; how many were sent."""
+    """Send byte by byte until an answer arrives; return how many were sent."""
     for number in range(len(data)):
         if has_answered(client, 0.1):
             return number
@@ -138,7 +138,7 @@ def test_a_body_that_comes_in_drops_is_refused(front: Front, dialect: str) -> No
     assert _drip(client, b"x" * 1000) < 1000
     late = answer(client)
     assert (late.status, late.headers["content-type"]) == (408, TYPES[dialect])
-    assert words(dialect, late) == "The body did not come in time."
+    assert read_words(dialect, late) == "The body did not arrive in time."
     assert is_closed(client)
 
 
@@ -185,7 +185,7 @@ def test_a_body_of_one_byte_chunks_stops_nobody(front: Front) -> None:
     sender.join()
 
 
-LONG = b"x" * 9000
+LONG_TEXT = b"x" * 9000
 BROKEN: list[tuple[bytes, int]] = [
     (b"nonsense\r\n\r\n", 400),
     (b"GET {} HTTP/1.1\r\n\r\n", 400),  # no host
@@ -197,11 +197,11 @@ BROKEN: list[tuple[bytes, int]] = [
     (b"GET {} HTTP/1.1\r\nHost: x\r\n\x00: y\r\n\r\n", 400),
     (b"GET {} HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", 400),
     (b"GET {} HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n", 417),
-    (b"GET {} HTTP/1.1\r\nHost: x\r\nA: " + LONG + b"\r\n\r\n", 431),
+    (b"GET {} HTTP/1.1\r\nHost: x\r\nA: " + LONG_TEXT + b"\r\n\r\n", 431),
     (b"GET {} HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
     (b"GET {} HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"y" * 8000 + b"\r\n" * 1, 408),
     (b"GET {} HTTP/1.1\r\nHost: x\r\n" + (b"A: " + b"y" * 8000 + b"\r\n") * 9 + b"\r\n", 431),
-    (b"GET {}" + LONG + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    (b"GET {}" + LONG_TEXT + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
     (b"POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
     (b"POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
     (
@@ -218,7 +218,7 @@ NOWHERE = (0, 3, 5, 6, 14)
 
 @pytest.mark.parametrize("dialect", SERVICES)
 @pytest.mark.parametrize("number", range(len(BROKEN)))
-def test_what_gunicorn_cannot_read_is_refused_in_the_form_of_the_api(
+def test_unreadable_requests_are_refused_in_the_form_of_the_api(
     front: Front, dialect: str, number: int
 ) -> None:
     sent, status = BROKEN[number]
@@ -226,7 +226,7 @@ def test_what_gunicorn_cannot_read_is_refused_in_the_form_of_the_api(
     found = front.ask(sent.replace(b"{}", ECHO[dialect].encode()), client)
     said = "sessions" if number in NOWHERE else dialect
     assert (found.status, found.headers["content-type"]) == (status, TYPES[said])
-    assert words(said, found)
+    assert read_words(said, found)
     assert re.fullmatch(r"[0-9a-f]{32}", found.headers["x-request-id"])
     assert found.headers["connection"] == "close"
     client.shutdown(socket.SHUT_WR)
@@ -236,7 +236,7 @@ def test_what_gunicorn_cannot_read_is_refused_in_the_form_of_the_api(
 def test_a_refused_request_keeps_its_id_and_is_logged(front: Front) -> None:
     found = front.ask(b"GET /v1/labs?name=Canaryfirst HTTP/1.1\r\nX-Request-Id: mine-1\r\n\r\n")
     assert (found.status, found.headers["x-request-id"]) == (400, "mine-1")
-    line = _line(front, "mine-1")
+    line = _read_line(front, "mine-1")
     assert (line["event"], line["status"], line["reason"]) == ("request", 400, "BAD_REQUEST")
     assert "Canaryfirst" not in front.lines()
 
@@ -252,7 +252,7 @@ def test_a_refusal_of_head_has_no_body(front: Front) -> None:
     assert data.endswith(b"\r\n\r\n")
 
 
-def _line(front: Front, request_id: str) -> Any:
+def _read_line(front: Front, request_id: str) -> Any:
     """The line of a request, which is written a little later."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
@@ -266,7 +266,7 @@ def _line(front: Front, request_id: str) -> Any:
 def test_a_header_of_a_proxy_that_is_not_ours_is_logged_once(front: Front) -> None:
     for number in range(3):
         front.get("/livez", X_Forwarded_For="203.0.113.7", X_Request_Id=f"forwarded-{number}")
-    _line(front, "forwarded-2")
+    _read_line(front, "forwarded-2")
     assert front.lines().count("GATEWAY_PROXIES is 0") == 1
     assert "203.0.113.7" not in front.lines()
 

@@ -25,7 +25,7 @@ from tests.gateway.real_front import (
 
 @pytest.fixture
 def authority(tmp_path: Path) -> trustme.CA:
-    """Who signs; the certificate for 127.0.0.1 lies in front.pem."""
+    """A certificate authority; front.pem has the certificate for 127.0.0.1."""
     made = trustme.CA()
     made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         tmp_path / "front.pem"
@@ -53,7 +53,7 @@ def begin_tls(front: Front, authority: trustme.CA) -> ssl.SSLSocket:
     return client
 
 
-def client_hello() -> bytes:
+def build_client_hello() -> bytes:
     """The first bytes of a handshake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="x")
@@ -63,7 +63,7 @@ def client_hello() -> bytes:
 
 
 def test_handshakes_that_stall_stop_nobody(secure: Front, authority: trustme.CA) -> None:
-    hello = client_hello()
+    hello = build_client_hello()
     stalled = [secure.connect() for _ in range(24)]
     for number, client in enumerate(stalled):
         client.sendall(hello[: 20 * (number % 3)])
@@ -92,7 +92,7 @@ def test_a_large_answer_comes_over_tls(secure: Front, authority: trustme.CA) -> 
     assert found.body == b"x" * 5_000_000
 
 
-def test_who_speaks_no_tls_is_disconnected(secure: Front) -> None:
+def test_clients_without_tls_are_disconnected(secure: Front) -> None:
     client = secure.connect()
     client.sendall(request("GET", "/livez"))
     assert is_closed(client)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests import postgres
-from tests.serving import SERVICES, basic
+from tests.serving import SERVICES, build_basic
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,7 +34,7 @@ ADDRESSES = {
 STARTING = 90  # seconds at most; it takes about five
 
 
-def free_address() -> str:
+def find_free_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
@@ -44,7 +44,7 @@ class Copy:
     """One `make run`, with a data folder and addresses of its own."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.addresses = {name: free_address() for name in ADDRESSES}
+        self.addresses = {name: find_free_address() for name in ADDRESSES}
         self.environment = {**os.environ, **environment, **self.addresses}
         self.environment.pop("DATABASE_URL", None)
         self.process: subprocess.Popen[str]
@@ -157,7 +157,7 @@ def running(copy: Callable[[], Copy]) -> tuple[Copy, str]:
     return made, made.start()
 
 
-def blocks(language: str, holding: str) -> list[str]:
+def find_blocks(language: str, holding: str) -> list[str]:
     """The README's code blocks in a language that hold a text."""
     found = re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     return [block for block in found if holding in block]
@@ -174,7 +174,7 @@ def test_the_printed_curls_work(running: tuple[Copy, str]) -> None:
 
 def test_the_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
     copy, _ = running
-    scripts = blocks("sh", "curl -i")
+    scripts = find_blocks("sh", "curl -i")
     assert len(scripts) == 3
     for script in scripts:
         assert "HTTP/1.1 201 CREATED" in copy.shell(copy.here(script))
@@ -182,7 +182,7 @@ def test_the_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
 
 def test_the_snippet_of_the_readme_works(running: tuple[Copy, str]) -> None:
     copy, _ = running
-    (snippet,) = blocks("python", "grpc.insecure_channel")
+    (snippet,) = find_blocks("python", "grpc.insecure_channel")
     printed = copy.shell(f"{sys.executable} - <<'END'\n{copy.here(snippet)}\nEND")
     assert printed == "1 of 4\n"
 
@@ -194,13 +194,13 @@ def test_two_copies_run_side_by_side(running: tuple[Copy, str], copy: Callable[[
     body = json.loads((ROOT / "demo/session.json").read_text()) | {"session_key": "side-by-side"}
     for each in (first, second):
         status, _, _ = each.post(
-            "/api/v2/partners/sessions", body, authorization=basic("demo-partner")
+            "/api/v2/partners/sessions", body, authorization=build_basic("demo-partner")
         )
         assert status == 201
     second.stop()
 
 
-def test_what_was_acknowledged_survives_a_kill(copy: Callable[[], Copy]) -> None:
+def test_acknowledged_writes_survive_a_kill(copy: Callable[[], Copy]) -> None:
     killed = copy()
     killed.start()
     body = json.loads((ROOT / "demo/subscription.json").read_text())
@@ -209,7 +209,7 @@ def test_what_was_acknowledged_survives_a_kill(copy: Callable[[], Copy]) -> None
         return killed.post(
             "/api/public/v1/subscriptions",
             body | {"reference": f"kill-{number}"},
-            authorization=basic("demo-merchant"),
+            authorization=build_basic("demo-merchant"),
             idempotency_key=f"key-{number}",
         )
 

@@ -34,7 +34,7 @@ def test_a_name_is_folded(name: str, folded: str) -> None:
     assert fold(name) == folded
 
 
-def test_words_are_told_apart() -> None:
+def test_names_are_split_into_words() -> None:
     assert fold_words("Jean-Luc d'Arc") == ["jean", "luc", "darc"]
 
 

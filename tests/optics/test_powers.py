@@ -19,20 +19,20 @@ TRANSPOSED = [
 EIGHTHS = st.integers(-240, 240).map(lambda eighths: eighths / 8)
 
 
-def power(text: str) -> Power:
-    """A power as it is written."""
+def build_power(text: str) -> Power:
+    """Return a power from its written form."""
     sphere, cylinder, _, axis = text.split()
     return Power(float(sphere), float(cylinder), int(axis))
 
 
 @pytest.mark.parametrize(("one", "other"), TRANSPOSED)
 def test_it_works(one: str, other: str) -> None:
-    assert power(one).transposed == power(other)
-    assert power(other).transposed == power(one)
+    assert build_power(one).transposed == build_power(other)
+    assert build_power(other).transposed == build_power(one)
 
 
 def test_the_minus_and_the_plus_form() -> None:
-    minus, plus = power("-1.00 -2.00 x 120"), power("-3.00 +2.00 x 30")
+    minus, plus = build_power("-1.00 -2.00 x 120"), build_power("-3.00 +2.00 x 30")
     assert (minus.minus, plus.minus) == (minus, minus)
     assert (minus.plus, plus.plus) == (plus, plus)
 
@@ -48,7 +48,7 @@ def test_a_sphere_has_no_other_form() -> None:
 
 
 @given(EIGHTHS, EIGHTHS, st.integers(1, 180))
-def test_transposing_twice_gives_the_same_and_keeps_the_equivalent(
+def test_transposing_twice_restores_the_power_and_keeps_the_equivalent(
     sphere: float, cylinder: float, axis: int
 ) -> None:
     one = Power(sphere, cylinder, axis)
@@ -62,17 +62,17 @@ def test_sums_have_no_dust_of_binary_fractions() -> None:
 
 def test_the_spherical_equivalent() -> None:
     """open-exam-prep.com, ABO-AC study guide, 3.1: +3.00 -1.50 x 090 has +2.25."""
-    assert power("+3.00 -1.50 x 90").spherical_equivalent == 2.25
+    assert build_power("+3.00 -1.50 x 90").spherical_equivalent == 2.25
 
 
-def prism(power: float, direction: str) -> dict[str, object]:
+def build_prism(power: float, direction: str) -> dict[str, object]:
     """A prism of an order."""
     return {"power": power, "direction": direction}
 
 
 def test_the_resultant_prism() -> None:
     """open-exam-prep.com, ABO-AC study guide, 3.1: 3 base up with 4 base out is 5 at 36.9."""
-    eye = {"horizontal_prism": prism(4, "out"), "vertical_prism": prism(3, "up")}
+    eye = {"horizontal_prism": build_prism(4, "out"), "vertical_prism": build_prism(3, "up")}
     assert resultant(eye, LEFT_EYE) == Prism(5, 36.9)
     assert resultant(eye, RIGHT_EYE) == Prism(5, 143.1)
 
@@ -91,7 +91,7 @@ def test_the_resultant_prism() -> None:
     ],
 )
 def test_the_base_setting_of_one_prism(which: str, name: str, direction: str, base: float) -> None:
-    assert resultant({f"{name}_prism": prism(1.5, direction)}, which) == Prism(1.5, base)
+    assert resultant({f"{name}_prism": build_prism(1.5, direction)}, which) == Prism(1.5, base)
 
 
 def test_without_prisms_there_is_no_resultant() -> None:

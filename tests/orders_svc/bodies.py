@@ -81,11 +81,11 @@ def refusal(body: Body) -> tuple[dict[str, list[str]], Body]:
         return paths(error.messages_dict), dict(error.valid_data or {})
 
 
-def faults(body: Body) -> dict[str, list[str]]:
+def find_faults(body: Body) -> dict[str, list[str]]:
     """The faults of an order by path."""
     return refusal(body)[0]
 
 
-def offer_paths(body: Body, offer: Offer | None = OFFER) -> list[str]:
+def find_offer_paths(body: Body, offer: Offer | None = OFFER) -> list[str]:
     """Where the valid part of an order is not what the lab offers."""
     return [path for path, _ in find_offer_faults(refusal(body)[1], offer)]

@@ -43,7 +43,7 @@ def load(orders: Served, values: Any) -> None:
 def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
     """Returns what the command line answers to a file, which must change nothing."""
 
-    def told(text: str) -> str:
+    def read_message(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
         done = CliRunner().invoke(cli, ["--database-url", url_of(orders), "load", str(file)])
@@ -51,7 +51,7 @@ def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
         assert orders.rows() == before
         return done.stderr.replace(str(file), "FILE")
 
-    return told
+    return read_message
 
 
 def test_loading_twice_changes_nothing(orders: Served) -> None:
@@ -87,7 +87,7 @@ def test_what_a_file_changes_is_changed_and_the_rest_stays(orders: Served, uniqu
     assert found.account_id == ids["other-client"]
     assert [row[1] for row in after["labs"] if row[0] == unique] == ["New"]
     assert [row for row in after["styles"] if row[0] == unique] == [
-        (unique, "s", "Only", "multifocal")
+        (unique, "s", "Only", "multifocal", None, None)
     ]
     for table in ("materials", "style_materials", "addons"):
         assert after[table] == [row for row in before[table] if row[0] != unique]
@@ -181,7 +181,7 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
         ('[[clients]]\naccount = "nobody"', "clients.0.account: Must be an account's name."),
         (
             '[[clients]]\naccount = "demo-client"\nendpoint = {url = "http://u:p@x/"}',
-            "clients.0.endpoint.url: Must hold no user and password: use a header.",
+            "clients.0.endpoint.url: Must not contain a user or password: use a header.",
         ),
         (f"[[users]]\n{USER}[[users]]\n{USER}", "users: Each email may occur once."),
         ('[[accounts]]\nname = "a\\u0000"\nsecret = "x"', "accounts.0.name: Control characters"),
@@ -192,6 +192,12 @@ MATERIAL = '[[labs.materials]]\nid = "m"\nname = "M"\n'
             LAB + STYLE.replace("multifocal", "bifocal"),
             "labs.0.styles.0.lens_type: Must be one of: single_vision, multifocal.",
         ),
+        (LAB + "settings.limits.sphere = -1", "limits.sphere: Must be greater than or equal to 0"),
+        (LAB + "settings.limits.spheres = 1", "settings.limits.spheres: Unknown field."),
+        (LAB + 'settings.confirm = ["pd_lost"]', "settings.confirm.0: Must be one of: power_off"),
+        (LAB + STYLE + "blank_sizes = [1]", "labs.0.styles.0.blank_sizes.0: Must be greater"),
+        (LAB + STYLE + "blank_sizes = []", "labs.0.styles.0.blank_sizes: Length must be"),
+        (LAB + STYLE + "least_fitting_height = 51", "styles.0.least_fitting_height: Must be"),
         (
             LAB + MATERIAL + 'styles = ["s"]',
             "labs.0.materials.0.styles: Must be ids of this lab's styles.",

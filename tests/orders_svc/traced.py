@@ -1,10 +1,15 @@
 """Tracings for tests: texts of well-formed files, and strategies of what may stand in one."""
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
+import pytest
 from hypothesis import strategies as st
 
-from orders_svc.rules.traces import FULL_CIRCLE, Depth, Record, Trace, Tracing
+from orders_svc.rules.traces import FULL_CIRCLE, Depth, Record, Section, Trace, Tracing
+from orders_svc.rules.tracing import parse_tracing
+from orders_svc.rules.tracing_data import TracingRefused
 
 HALF = "R=2500;2494;2287;1985;1774;1700;1774;1985;2287;2494"
 BOTH = f"""JOB="1001"
@@ -32,6 +37,54 @@ A=0;4000;9000;14000;18000;22000;27000;32000
 ZFMT=1;8;E;R;F
 Z=0;35;60;35;0;35;60;35
 """
+
+
+# Figures of both lenses in the files of tests/field, and their lines of data.
+FIELD_EYE = {"a": 50.2, "b": 35.4, "lens_ed": 51.96, "circumference": 140.04}
+FIELD = Path(__file__).parents[1] / "field"
+
+
+def read_field(name: str) -> str:
+    """Return the text of a file from the field as it is, with its line ends."""
+    return (FIELD / f"tracing-{name}.oma").read_bytes().decode()
+
+
+def find_remarks(text: str, *, mirror: bool = False) -> list[str]:
+    """Return what is odd about a text."""
+    return [str(each) for each in parse_tracing(text, mirror=mirror).remarks]
+
+
+def find_refusal(text: str) -> str:
+    """Return the message with which a text is refused."""
+    with pytest.raises(TracingRefused) as refused:
+        parse_tracing(text)
+    return str(refused.value)
+
+
+def asymmetric(points: int, width: float = 50.0, height: float = 35.0) -> tuple[int, ...]:
+    """Radii of a right lens of our own making: a superellipse that is fuller at the temple."""
+    radii = []
+    for turn in (math.tau * each / points for each in range(points)):
+        x, y = abs(math.cos(turn)) / (width / 2), abs(math.sin(turn)) / (height / 2)
+        lobe = 1 - 0.08 * math.cos(turn) + 0.05 * math.sin(2 * turn)
+        radii.append(round(100 * lobe * (x**2.6 + y**2.6) ** (-1 / 2.6)))
+    return tuple(radii)
+
+
+def write_data(label: str, numbers: Sequence[int]) -> str:
+    """Return lines of ten numbers."""
+    starts = range(0, len(numbers), 10)
+    return "".join(f"{label}={';'.join(map(str, numbers[s : s + 10]))}\r\n" for s in starts)
+
+
+def write_pair(points: int) -> str:
+    """Return a whole file of our own making: a mirrored pair of an asymmetric shape."""
+    right = Trace("R", asymmetric(points))
+    left = right.mirror()
+    text = f"DBL=17.00\r\nHBOX={right.a};{left.a}\r\nVBOX={right.b};{left.b}\r\n"
+    for trace in (right, left):
+        text += f"TRCFMT=1;{points};E;{trace.side};F\r\n{write_data('R', trace.radii)}"
+    return text
 
 
 def ellipse(a: float, b: float, points: int) -> tuple[int, ...]:
@@ -71,8 +124,17 @@ def _traces(draw: st.DrawFn, side: str) -> Trace:
 
 
 FIELDS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters=";\x7f"))
-LABELS = st.from_regex(r"_[A-Z0-9_]{1,31}", fullmatch=True) | st.sampled_from(
-    ["JOB", "DBL", "HBOX", "VBOX", "FTYP", "DRILLE"]
+VENDOR_LABELS = st.from_regex(r"_[A-Z0-9_]{1,31}", fullmatch=True).filter(
+    lambda label: not label.endswith("FMT")
+)
+LABELS = VENDOR_LABELS | st.sampled_from(["JOB", "DBL", "HBOX", "VBOX", "FTYP", "DRILLE"])
+DATA = st.builds(
+    Record, st.sampled_from(["R", "A", "Z", "ZA", "L", "STHK"]), st.just(("1800", "-2", "x"))
+)
+SECTIONS = st.builds(
+    Section,
+    st.builds(Record, st.sampled_from(["STHKFMT", "CRIBFMT", "_OURFMT"]), st.just(("1", "24"))),
+    st.lists(DATA, max_size=3).map(tuple),
 )
 
 
@@ -85,4 +147,5 @@ def tracings(draw: st.DrawFn) -> Tracing:
     return Tracing(
         {side: draw(_traces(side)) for side in sides},
         tuple(draw(st.lists(records, max_size=6))),
+        sections=tuple(draw(st.lists(SECTIONS, max_size=2))),
     )

@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-from chassis.server.interceptor import role_of
+from chassis.server.interceptor import find_role
 from chassis.server.roles import CLIENT, STAFF
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 
@@ -16,9 +16,9 @@ SERVICES = [
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda each: each.name)
 def test_every_service_names_its_role(service: ServiceDescriptor) -> None:
-    assert role_of(service) in (CLIENT, STAFF)
+    assert find_role(service) in (CLIENT, STAFF)
 
 
 def test_staff_services_are_the_desks() -> None:
-    staff = {service.name for service in SERVICES if role_of(service) == STAFF}
+    staff = {service.name for service in SERVICES if find_role(service) == STAFF}
     assert staff == {"SessionDeskService", "LabDeskService", "SubscriptionDeskService"}

@@ -21,20 +21,20 @@ TODAY = date(2026, 6, 15)
 ABSENT = object()
 
 
-def contacts(**fields: Any) -> Values:
+def build_contacts(**fields: Any) -> Values:
     """A contacts prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"product_key": "example1", "sphere": -1.0}
     return drop_absent({"type": "contacts", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
-def glasses(**fields: Any) -> Values:
+def build_glasses(**fields: Any) -> Values:
     """A glasses prescription as it arrives, with these fields; ABSENT omits a field."""
     eye = {"sphere": -1.0, "pupillary_distance": 30.0}
     return drop_absent({"type": "glasses", "right_eye": eye, "left_eye": dict(eye), **fields})
 
 
-def user(**fields: Any) -> Values:
-    """The person of `session`, with these fields."""
+def build_user(**fields: Any) -> Values:
+    """The person of `build_session`, with these fields."""
     person = {
         "email": "test@example.com",
         "first_name": "Test",
@@ -45,14 +45,16 @@ def user(**fields: Any) -> Values:
     return drop_absent({**person, **fields})
 
 
-def session(**fields: Any) -> Values:
+def build_session(**fields: Any) -> Values:
     """The smallest valid CreateSessionRequest, with these fields."""
-    return drop_absent({"user_key": "user1", "session_key": "session1", "user": user(), **fields})
+    return drop_absent(
+        {"user_key": "user1", "session_key": "session1", "user": build_user(), **fields}
+    )
 
 
 def create(**fields: Any) -> CreateSessionRequest:
-    """`session` as a message."""
-    return ParseDict(session(**fields), CreateSessionRequest())
+    """`build_session` as a message."""
+    return ParseDict(build_session(**fields), CreateSessionRequest())
 
 
 def check(**fields: Any) -> CheckQualificationRequest:
@@ -66,8 +68,8 @@ def drop_absent(values: Values) -> Values:
 
 
 def load_session(**fields: Any) -> Values:
-    """Return the loaded values of `session`."""
-    values: Values = CREATE_SESSION.load(session(**fields))
+    """Return the loaded values of `build_session`."""
+    values: Values = CREATE_SESSION.load(build_session(**fields))
     return values
 
 
@@ -100,7 +102,7 @@ def drop_nulls(value: Any) -> Any:
     return value
 
 
-def example() -> Values:
+def load_example() -> Values:
     """The demo body as it reaches the rules: without nulls, partner_info as text."""
     path = Path(__file__).parents[2] / "demo" / "session.json"
     body: Values = drop_nulls(json.loads(path.read_text()))

@@ -12,7 +12,7 @@ from protos import sessions_pb2 as pb
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store import tables
-from tests.serving import PEOPLE, Failure, Served, basic, decode
+from tests.serving import PEOPLE, Failure, Served, build_basic, decode
 from tests.sessions_svc.bodies import Values, create
 
 ACUITY_ORDER = {"products": [{"type": ACUITY_SERVICE}]}
@@ -27,7 +27,7 @@ Call = tuple[str, Message, str, bool]
 EXTRA_FIELDS: dict[str, Callable[[], Values]] = {
     "SubmitExam": lambda: {"status": "awaiting_review"},
     "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
-    "Approve": lambda: {"dispensed_prescriptions": [dispensed_contacts()]},
+    "Approve": lambda: {"dispensed_prescriptions": [build_dispensed_contacts()]},
     "CompleteAcuity": lambda: {"visual_acuity": VISUAL_ACUITY},
 }
 # The RPCs of the desk that lead from created to each status.
@@ -44,7 +44,7 @@ MOVES_BY_STATUS: dict[Status, list[tuple[str, Values]]] = {
 }
 
 
-def dispensed_contacts(**fields: Any) -> Values:
+def build_dispensed_contacts(**fields: Any) -> Values:
     """A contacts prescription as a doctor dispenses it, with these fields."""
     eye = {
         "product_keys": ["example1", "example2"],
@@ -60,7 +60,7 @@ def dispensed_contacts(**fields: Any) -> Values:
     return {"type": "contacts", **dates, "right_eye": eye, "left_eye": dict(eye), **fields}
 
 
-def dispensed_glasses(**fields: Any) -> Values:
+def build_dispensed_glasses(**fields: Any) -> Values:
     """A glasses prescription as a doctor dispenses it, with these fields."""
     eye = {"sphere": 0.0, "add": 1.5, "pupillary_distance": 30.0}
     dates = {"issue_date": "2026-06-15", "expiration_date": "2028-06-15"}
@@ -98,7 +98,7 @@ def create_partner(served: Served, name: str, **configuration: Any) -> str:
     with served.database.write() as tx:
         tables.accounts.put(tx, name, "client", f"{name}-secret")
     configure(served, name, **configuration)
-    return basic(name)
+    return build_basic(name)
 
 
 def configure(served: Served, partner: str, **configuration: Any) -> pb.ConfigurePartnerResponse:
@@ -146,7 +146,7 @@ def get_code(served: Served, rpc: str, request: Message, who: str, *, desk: bool
     return "OK"
 
 
-def race(served: Served, calls: list[Call]) -> list[str]:
+def call_at_once(served: Served, calls: list[Call]) -> list[str]:
     """Make the calls at the same time, and return the sorted names of their gRPC statuses."""
 
     def get(call: Call) -> str:

@@ -21,8 +21,8 @@ from protos.sessions_pb2_grpc import SessionDeskServiceStub, SessionServiceStub
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
 from sessions_svc.store import tables
-from tests.chassis.events.receiver import Receiver, hang, run_receiver, status
-from tests.serving import basic
+from tests.chassis.events.receiver import Receiver, answer_status, hang, run_receiver
+from tests.serving import build_basic
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import build_request
 
@@ -90,7 +90,7 @@ def test_every_event_arrives_with_its_id(database: Database) -> None:
         with database.write() as tx:
             tx.execute(update(tables.outbox.table).values(due_at=utc_now()))
         partner.received.clear()
-        partner.answers = [status(201)]
+        partner.answers = [answer_status(201)]
         with run_service(database):
             wait_until(lambda: {each.state for each in list_events(database)} == {"delivered"})
 
@@ -114,8 +114,8 @@ def set_endpoint(database: Database, partner: Receiver) -> None:
 def create_and_move_sessions(channel: grpc.Channel) -> None:
     """Create sessions, start and submit their exams."""
     partner, desk = SessionServiceStub(channel), SessionDeskServiceStub(channel)
-    as_partner = (("authorization", basic("demo-partner")),)
-    as_staff = (("authorization", basic("demo-staff")),)
+    as_partner = (("authorization", build_basic("demo-partner")),)
+    as_staff = (("authorization", build_basic("demo-staff")),)
     for number in range(SESSION_COUNT):
         key = f"session-{number}"
         partner.CreateSession(create(session_key=key), timeout=20, metadata=as_partner)

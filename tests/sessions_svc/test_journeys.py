@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from protos import sessions_pb2 as pb
 from sessions_svc.store import tables
 from tests.serving import Served, decode
-from tests.sessions_svc.bodies import session
+from tests.sessions_svc.bodies import build_session
 from tests.sessions_svc.desk import ACUITY_ORDER, build_request, create_partner
 
 # The table of the contract, as sets of moves.
@@ -58,7 +58,7 @@ EVENT_TYPES = {
 }
 # Each RPC that moves a session, the status it leads to, and its fields.
 Lead = tuple[str, str, dict[str, Any]]
-LEADS: list[Lead] = [
+MOVES_BY_RPC: list[Lead] = [
     ("StartExam", "started", {}),
     ("SubmitExam", "awaiting_checkout", {"status": "awaiting_checkout"}),
     (
@@ -143,7 +143,7 @@ class Journeys(RuleBasedStateMachine):
     def create(self, is_acuity: bool) -> Model:
         model = Model(f"{len(self.models)}", is_acuity)
         order = ACUITY_ORDER if is_acuity else {"products": [{"type": "contacts"}]}
-        body = session(user_key="u", session_key=model.key, order=order)
+        body = build_session(user_key="u", session_key=model.key, order=order)
         created = self.call_as_partner("CreateSession", ParseDict(body, pb.CreateSessionRequest()))
         assert created.status == "created"
         self.models.append(model)
@@ -152,7 +152,7 @@ class Journeys(RuleBasedStateMachine):
     @rule(model=sessions, is_acuity=st.booleans())
     def replace(self, model: Model, is_acuity: bool) -> None:
         order = ACUITY_ORDER if is_acuity else {}
-        body = session(user_key="u", session_key=model.key, order=order)
+        body = build_session(user_key="u", session_key=model.key, order=order)
         request = ParseDict(body, pb.ReplaceSessionRequest())
         answered = get_outcome(lambda: self.call_as_partner("ReplaceSession", request))
         if model.status == "created":
@@ -161,13 +161,15 @@ class Journeys(RuleBasedStateMachine):
         else:
             assert answered is StatusCode.FAILED_PRECONDITION
 
-    @rule(model=sessions, lead=st.sampled_from(LEADS))
+    @rule(model=sessions, lead=st.sampled_from(MOVES_BY_RPC))
     def request_any_move(self, model: Model, lead: Lead) -> None:
         self.request_move(model, lead)
 
     @rule(model=sessions, chance=st.integers(0, 59))
     def request_an_allowed_move(self, model: Model, chance: int) -> None:
-        allowed = [lead for lead in LEADS if model.allows(lead[1]) and lead[0] != "CancelSession"]
+        allowed = [
+            lead for lead in MOVES_BY_RPC if model.allows(lead[1]) and lead[0] != "CancelSession"
+        ]
         if allowed:
             self.request_move(model, allowed[chance % len(allowed)])
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import migrate, schema_differences
+from chassis.store.migrations import find_schema_differences, migrate
 from sessions_svc.definition import SERVICE
 from tests import postgres
 from tests.serving import to_version
@@ -55,7 +55,7 @@ def test_sessions_of_the_acuity_service_are_marked(empty: Database) -> None:
             tx.execute(text(SESSION), row)
     for _ in range(2):
         migrate(empty, SERVICE.migrations)
-        assert schema_differences(empty, SERVICE.metadata) == []
+        assert find_schema_differences(empty, SERVICE.metadata) == []
         with empty.read() as tx:
             rows = tx.execute(text("SELECT is_acuity FROM sessions ORDER BY id")).scalars()
             assert [bool(each) for each in rows] == [False, False, True, True]

@@ -10,8 +10,8 @@ from chassis.validation import flatten
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
 from sessions_svc.store.partners import find_partner_id, list_products
-from tests.serving import Served, basic, load_demo
-from tests.sessions_svc.bodies import check, create, glasses
+from tests.serving import Served, build_basic, load_demo
+from tests.sessions_svc.bodies import build_glasses, check, create
 
 DEMO = Path(__file__).parents[2] / "demo"
 
@@ -23,7 +23,7 @@ def load_partner(served: Served, **partner: Any) -> str:
         values = REFERENCE.load({"accounts": [account], "partners": [partner]})
         reference.load(tx, values)
     served.refresh_cache()
-    return basic(account["name"])
+    return build_basic(account["name"])
 
 
 def check_qualification(served: Served, authorization: str, **fields: Any) -> list[str]:
@@ -50,7 +50,7 @@ def test_loading_twice_changes_nothing(sessions: Served) -> None:
 
 def test_limits_in_a_file_apply_to_its_partner(sessions: Served, unique: str) -> None:
     young = {"birthdate": "2016-01-01", "region": "IL"}
-    strong = [glasses(right_eye={"sphere": -13.0})]
+    strong = [build_glasses(right_eye={"sphere": -13.0})]
     limits = {"min_age": 5, "min_sphere": -20, "regions": ["CA-ON", "IL"]}
 
     authorization = load_partner(sessions, account=unique, limits=limits)

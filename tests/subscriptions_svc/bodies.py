@@ -1,4 +1,4 @@
-"""Bodies of subscriptions for tests of the rules, and what is wrong with them."""
+"""Bodies of subscriptions for tests of the rules, and their faults."""
 
 import json
 from copy import deepcopy
@@ -41,7 +41,7 @@ def change_example(path: str, value: Any) -> Document:
     return document
 
 
-def material(**fields: Any) -> Document:
+def build_material(**fields: Any) -> Document:
     item = {
         "type": "material_subscription",
         "reference": "SUN-1",
@@ -52,7 +52,7 @@ def material(**fields: Any) -> Document:
     return item | fields
 
 
-def lens(eye: str, **fields: Any) -> Document:
+def build_lens(eye: str, **fields: Any) -> Document:
     item = {
         "type": "contact_lens_subscription",
         "reference": f"CL-{eye}",
@@ -65,7 +65,7 @@ def lens(eye: str, **fields: Any) -> Document:
     return item | fields
 
 
-def package(*items: Document, **fields: Any) -> Document:
+def build_package(*items: Document, **fields: Any) -> Document:
     whole = {
         "type": "subscription_package",
         "name": "Package",
@@ -78,7 +78,7 @@ def package(*items: Document, **fields: Any) -> Document:
     return whole | fields
 
 
-def cart(*items: Document) -> Document:
+def build_cart(*items: Document) -> Document:
     return copy_example() | {"cart_items": list(items)}
 
 
@@ -113,6 +113,6 @@ def find_meaning_faults(document: Document, country: str = "ES") -> list[str]:
     return sorted(path for path, _ in faults)
 
 
-FIRST = "cart_items.0"
-LEFT = "cart_items.0.items.0"
+FIRST_ITEM_PATH = "cart_items.0"
+LEFT_LENS_PATH = "cart_items.0.items.0"
 RIGHT = "cart_items.0.items.1"

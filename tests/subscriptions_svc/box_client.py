@@ -24,7 +24,7 @@ DEADLINE = 5.0  # seconds
 Outcome = tuple[str, int, float]
 
 
-def attempts(
+def deliver_boxes(
     threads: int, address: str, subscription_id: str, reference_uuid: str
 ) -> list[Outcome]:
     """The outcomes of every thread's calls, each for one box."""
@@ -51,4 +51,4 @@ def attempts(
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(attempts(THREADS, sys.argv[1], sys.argv[2], sys.argv[3])))
+    print(json.dumps(deliver_boxes(THREADS, sys.argv[1], sys.argv[2], sys.argv[3])))

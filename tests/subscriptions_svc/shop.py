@@ -22,10 +22,10 @@ from subscriptions_svc.actions.confirm_subscription import confirm_waiting_cart
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-OTHERS = {"id": "otra_tienda", "store_ref": "otra_tienda"}
+OTHER_STORE = {"id": "otra_tienda", "store_ref": "otra_tienda"}
 
 
 def build_solicitation(body: Any, **changes: Any) -> CreateSubscriptionRequest:
@@ -133,7 +133,7 @@ def propose(served: Served, made: Subscription, name: str = "Sunglasses") -> str
     """Propose to add an item to the package of a cart; return the code of the pending cart."""
     request = UpdateProductsRequest(subscription_id=made.id)
     request.cart_items.add(id=made.last_persisted_cart.cart_items[0].id)
-    request.cart_items.add(**material(name=name))
+    request.cart_items.add(**build_material(name=name))
     served.call("UpdateProducts", request)
     return get(served, made.id).pending_cart.code
 

@@ -15,7 +15,7 @@ from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from tests.serving import Failure, Served, decode
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LATE = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)  # the 2nd of March in Madrid
+LATE_EVENING = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)  # the 2nd of March in Madrid
 
 
 def look(served: Served, code: str, **metadata: str) -> ShopperCart:
@@ -30,7 +30,7 @@ def accept(served: Served, code: str, *, accepted: bool = True) -> ShopperCart:
     return ShopperServiceStub(served.channel).ConfirmCartByCode(request, timeout=20)
 
 
-def refusal(rpc: Any, *arguments: Any, **options: Any) -> Failure:
+def find_refusal(rpc: Any, *arguments: Any, **options: Any) -> Failure:
     """Return the Failure with which a call is refused."""
     try:
         answer = rpc(*arguments, **options)
@@ -44,7 +44,7 @@ def to_document(cart: ShopperCart) -> Any:
     return MessageToDict(cart, preserving_proto_field_name=True)
 
 
-def lens(eye: str) -> dict[str, Any]:
+def build_lens(eye: str) -> dict[str, Any]:
     """A contact lens as the shopper sees it."""
     return {
         "name": f"{eye.capitalize()} contact lens",
@@ -59,7 +59,7 @@ PACKAGE = {
     "name": "Contact lens package",
     "quantity": 1,
     "monthly": {"value": "2000", "string": "20,00 €"},
-    "items": [lens("left"), lens("right")],
+    "items": [build_lens("left"), build_lens("right")],
 }
 SUNGLASSES = {
     "name": "Sunglasses",

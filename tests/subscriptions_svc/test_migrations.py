@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from chassis.store.migrations import migrate, schema_differences
+from chassis.store.migrations import find_schema_differences, migrate
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
 from subscriptions_svc.definition import SERVICE
 from tests.serving import Served, to_version
@@ -16,7 +16,7 @@ def search_ids(served: Served, search: str) -> list[str]:
     return [each.id for each in answer.data]
 
 
-def test_one_without_a_word_stands_in_no_way(start: Any, engine: str, body: Any) -> None:
+def test_a_reference_without_words_blocks_nothing(start: Any, engine: str, body: Any) -> None:
     served = start("subscriptions", engine)
     solicit(served, body, given_names="", surnames="", mobile_phone="", reference="---")
     to_version(served.database, SERVICE.migrations, "0006", down=True)
@@ -43,7 +43,7 @@ def test_they_are_found_by_their_words(subscriptions: Served, body: Any, unique:
         older = tx.execute(kept, {"id": made.id}).scalar_one()
     assert f"nunez {unique}\n612 000 345\n" in older
     migrate(subscriptions.database, SERVICE.migrations)
-    assert schema_differences(subscriptions.database, SERVICE.metadata) == []
+    assert find_schema_differences(subscriptions.database, SERVICE.metadata) == []
     assert subscriptions.rows()["subscription_words"] == words
     assert search_ids(subscriptions, unique) == wanted
 

@@ -16,11 +16,11 @@ from bench.peers.orders import KEY_IN_USE
 from bench.peers.refusals import (
     Fault,
     Refusal,
+    build_invalid_order,
+    build_orders_error,
+    build_subscriptions_error,
     find_faults,
     flatten,
-    invalid_order,
-    orders_error,
-    subscriptions_error,
 )
 
 CODES = {
@@ -45,9 +45,9 @@ def abort_refusals(method: Method) -> Method:
         except Refusal as refusal:
             refused = refusal
         except ValidationError as error:
-            refused = invalid_order(list(flatten(error.messages, "")))
+            refused = build_invalid_order(list(flatten(error.messages, "")))
         except IntegrityError:
-            refused = orders_error(409, KEY_IN_USE)
+            refused = build_orders_error(409, KEY_IN_USE)
         return context.abort_with_status(rpc_status.to_status(_encode(refused)))
 
     return wrapped
@@ -75,12 +75,12 @@ def decode_orders_error(error: grpc.RpcError) -> Refusal:
         request = BadRequest()
         if detail.Unpack(request):
             faults += [(each.field, each.description) for each in request.field_violations]
-    return orders_error(status, str(error.details()), faults)
+    return build_orders_error(status, str(error.details()), faults)
 
 
 def decode_subscriptions_error(error: grpc.RpcError) -> Refusal:
     """Return the answer of the subscriptions API to a failed call."""
-    return subscriptions_error(_find_status(error))
+    return build_subscriptions_error(_find_status(error))
 
 
 def _find_status(error: grpc.RpcError) -> int:

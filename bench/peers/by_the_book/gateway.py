@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict, Parse, ParseError
 from google.protobuf.message import Message
 
 from bench.peers.by_the_book.errors import decode_orders_error, decode_subscriptions_error
-from bench.peers.refusals import Refusal, orders_error
+from bench.peers.refusals import Refusal, build_orders_error
 from protos import orders_pb2, subscriptions_pb2
 from protos.orders_pb2_grpc import OrderServiceStub
 from protos.subscriptions_pb2_grpc import SubscriptionServiceStub
@@ -61,7 +61,7 @@ def read_body(message: M) -> M:
     try:
         return Parse(request.get_data(), message)
     except ParseError as error:
-        raise orders_error(400, str(error)) from None
+        raise build_orders_error(400, str(error)) from None
 
 
 def call_options() -> dict[str, Any]:
@@ -121,7 +121,7 @@ def get_subscription(subscription_id: str) -> Response:
 
 
 def complete(document: dict[str, Any], descriptor: Descriptor) -> None:
-    """Make what json_format writes what the contract says: nulls, and numbers for int64."""
+    """Complete json_format's output as the contract requires: nulls, and numbers for int64."""
     for field in descriptor.fields:
         name, value = field.name, document.get(field.name)
         if not value and name in ONE_TYPE_ONLY:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from bench.peers import orders, subscriptions
 from bench.peers.by_the_book.errors import abort_refusals, read_metadata
-from bench.peers.refusals import invalid_order, orders_error
+from bench.peers.refusals import build_invalid_order, build_orders_error
 from bench.peers.smorest_schemas import CredentialsSchema, NewOrderSchema
 from protos import orders_pb2, subscriptions_pb2
 from protos.orders_pb2_grpc import OrderServiceServicer
@@ -38,7 +38,7 @@ class OrderService(OrderServiceServicer):
         with self.sessions() as session:
             account = orders.find_account(session, values["client_id"], values["client_secret"])
             if account is None:
-                raise orders_error(401, "Send the name and secret of an account.")
+                raise build_orders_error(401, "Send the name and secret of an account.")
             token, row = orders.build_token(account)
             session.add(row)
             session.commit()
@@ -59,7 +59,7 @@ class OrderService(OrderServiceServicer):
                 return build_created(kept)
             order = NEW_ORDER.load(to_dict(request))
             if faults := orders.find_offer_faults(session, user_id, order):
-                raise invalid_order(faults)
+                raise build_invalid_order(faults)
             row = orders.build_order(account_id, user_id, order)
             answer = orders.build_answer(row.id, order["mode"])
             session.add(row)

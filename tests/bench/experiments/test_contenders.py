@@ -2,7 +2,7 @@
 
 import shlex
 
-from bench.experiments.contenders import PROCFILE, under_gateway_command
+from bench.experiments.contenders import PROCFILE, build_gateway_command
 from demo.procfile import read_procfile
 
 FLOORS = "bench.experiments.floors:create_app()"
@@ -10,7 +10,7 @@ FLOORS = "bench.experiments.floors:create_app()"
 
 def test_another_application_runs_under_the_gateways_command_line() -> None:
     ours = shlex.split(read_procfile(PROCFILE)["gateway"])
-    other = shlex.split(under_gateway_command(FLOORS, ("127.0.0.1", 1)))
+    other = shlex.split(build_gateway_command(FLOORS, ("127.0.0.1", 1)))
     assert "--bind" in ours
     assert [(old, new) for old, new in zip(ours, other, strict=True) if old != new] == [
         ("${GATEWAY_BIND:-127.0.0.1:8080}", "127.0.0.1:1"),

@@ -29,7 +29,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -37,20 +37,20 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_what_was_started_ends_with_its_children(tmp_path: Path) -> None:
+def test_a_process_ends_with_its_children(tmp_path: Path) -> None:
     host, port = find_free_address()
     server = Process("server", (sys.executable, "-c", SERVER, str(port)))
     with run_contender(Contender("it", "", (server,), (host, port), "/"), tmp_path) as roots:
         pids = find_descendants(roots["server"])
         assert len(pids) == 2
-        assert all(map(alive, pids))
+        assert all(map(is_alive, pids))
     deadline = time.monotonic() + 20
-    while any(map(alive, pids)) and time.monotonic() < deadline:
+    while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not any(map(alive, pids))
+    assert not any(map(is_alive, pids))
 
 
-def test_what_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
+def test_a_process_that_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
     broken = Process("broken", (sys.executable, "-c", "raise SystemExit('no such luck')"))
     contender = Contender("it", "sqlite", (broken,), find_free_address(), "/")
     with (

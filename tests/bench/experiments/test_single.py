@@ -15,7 +15,7 @@ from bench.experiments.launcher import Contender, find_free_address, format_addr
 # Several processes are started, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 
-BRIEF = ["--seconds", "0.5", "--rate", "20", "--connections", "2"]
+BRIEF_OPTIONS = ["--seconds", "0.5", "--rate", "20", "--connections", "2"]
 
 
 def run(*words: str) -> Result:
@@ -23,7 +23,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(cli, words)
 
 
-def figures(result: Result) -> Any:
+def read_figures(result: Result) -> Any:
     """Return what --json has printed."""
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -44,7 +44,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contender]:
     ids=["grpc", "http"],
 )
 def test_a_run_of_one_service_starts_one_service(words: list[str], processes: set[str]) -> None:
-    told = figures(run(*words, *BRIEF, "--json"))
+    told = read_figures(run(*words, *BRIEF_OPTIONS, "--json"))
     assert set(told["cpu"]) == set(told["memory"]) == processes
     assert (told["error_count"], told["faults"]) == (0, [])
     assert told["throughput"] > 0
@@ -57,29 +57,34 @@ def test_a_target_is_loaded_and_nothing_is_started(
 ) -> None:
     address = deployment.http_address if way else deployment.grpc[service]
     target = ["--target", format_address(address)]
-    done = run(*way, service, *BRIEF, *target)
+    done = run(*way, service, *BRIEF_OPTIONS, *target)
     assert (done.exit_code, done.stderr) == (0, "")
     assert "p99 " in done.stdout
     assert "errors: 0" in done.stdout
-    told = figures(run(*way, service, *BRIEF, *target, "--json"))
+    told = read_figures(run(*way, service, *BRIEF_OPTIONS, *target, "--json"))
     assert (told["cpu"], told["memory"], told["error_count"]) == ({}, {}, 0)
     assert told["latencies"]["p99"] > 0
 
 
 def test_a_target_is_read(deployment: Contender, tmp_path: Path) -> None:
     target = ["--target", format_address(deployment.http_address)]
-    assert figures(run("http", "orders", "--read", *BRIEF, *target, "--json"))["error_count"] == 0
-    missing = run("http", "subscriptions", "--read", *BRIEF, *target)
+    assert (
+        read_figures(run("http", "orders", "--read", *BRIEF_OPTIONS, *target, "--json"))[
+            "error_count"
+        ]
+        == 0
+    )
+    missing = run("http", "subscriptions", "--read", *BRIEF_OPTIONS, *target)
     assert (missing.exit_code, "needs --id" in missing.stderr) == (2, True)
     order = tmp_path / "order.json"
     order.write_text('{"mode": "draft"}')
-    done = run("http", "orders", *BRIEF, *target, "--body", str(order))
+    done = run("http", "orders", *BRIEF_OPTIONS, *target, "--body", str(order))
     assert (done.exit_code, "400" in done.stdout) == (1, True)
 
 
 def test_a_threshold_that_is_passed_is_a_failure(deployment: Contender) -> None:
     target = ["--target", format_address(deployment.http_address)]
-    done = run("http", "sessions", *BRIEF, *target, "--max-p99", "0.001")
+    done = run("http", "sessions", *BRIEF_OPTIONS, *target, "--max-p99", "0.001")
     assert (done.exit_code, "above 0.001" in done.stderr) == (1, True)
 
 
@@ -91,12 +96,12 @@ def test_a_target_that_refuses_is_named(
     deployment: Contender, words: list[str], message: str
 ) -> None:
     target = ["--target", format_address(deployment.http_address)]
-    done = run("http", "orders", *BRIEF, *target, *words)
+    done = run("http", "orders", *BRIEF_OPTIONS, *target, *words)
     assert done.exit_code != 0
     assert message in done.stderr
 
 
 def test_a_target_that_does_not_run_is_named() -> None:
     address = format_address(find_free_address())
-    done = run("http", "sessions", *BRIEF, "--target", address)
+    done = run("http", "sessions", *BRIEF_OPTIONS, "--target", address)
     assert (done.exit_code, address in done.stderr) == (1, True)

@@ -1,4 +1,4 @@
-"""A tiny HTTP server whose answers, delays and breaks a test decides."""
+"""A small HTTP server whose answers, delays and disconnects a test chooses."""
 
 import asyncio
 import threading

@@ -9,11 +9,11 @@ import grpc
 import pytest
 
 from bench.load.generator import Load
-from bench.load.grpc import LOST, read_status
+from bench.load.grpc import LOST_STREAM, read_status
 from bench.load.sockets import Address
 from bench.scenarios.scenario import CreateOverGrpc
 
-LONG = "x" * 300
+LONG_VALUE = "x" * 300
 
 
 class Echo:
@@ -51,12 +51,12 @@ def server() -> Iterator[tuple[Echo, Address]]:
 
 def test_many_calls_at_once_all_get_their_answers(server: tuple[Echo, Address]) -> None:
     echo, address = server
-    metadata = {"Authorization": "Bearer token", "x-long": LONG}
+    metadata = {"Authorization": "Bearer token", "x-long": LONG_VALUE}
     scenario = CreateOverGrpc(address, "/bench.Test/Echo", metadata, b"hello")
     result = Load(scenario, connections=20, seconds=30, requests=500).run()
     assert (result.answered, result.errors) == (500, Counter())
     assert sorted(scenario.answers) == sorted(b"hello %d" % count for count in range(1, 501))
-    assert {("authorization", "Bearer token"), ("x-long", LONG)} <= echo.metadata
+    assert {("authorization", "Bearer token"), ("x-long", LONG_VALUE)} <= echo.metadata
 
 
 def test_more_bytes_than_a_window_holds_arrive_whole(server: tuple[Echo, Address]) -> None:
@@ -105,4 +105,4 @@ def test_an_unknown_rpc_is_counted_by_its_code(server: tuple[Echo, Address]) -> 
 
 
 def test_headers_without_a_status_are_a_lost_call() -> None:
-    assert read_status(b"\x00\x01a\x01b") == LOST
+    assert read_status(b"\x00\x01a\x01b") == LOST_STREAM

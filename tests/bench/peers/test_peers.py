@@ -1,4 +1,4 @@
-"""The peers do what Optigate does: take the same order, refuse the same ones, on both engines."""
+"""The peers behave as Optigate: they accept and refuse the same orders, on both engines."""
 
 import copy
 import json
@@ -16,12 +16,12 @@ from sqlalchemy import create_engine, text
 from bench.experiments.contenders import PRODUCTS, Stores
 from bench.experiments.launcher import format_address, run_contender
 from gateway import create_app
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 
 # Several processes are started, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(600)
 GONE = object()
-REFUSED: list[tuple[str, Any]] = [
+REFUSED_CHANGES: list[tuple[str, Any]] = [
     ("mode", "maybe"),
     ("mode", GONE),
     ("lab", "lab_999"),
@@ -57,7 +57,7 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 # What json_format takes for a number: to its advantage, and named under the bench's table.
 TAKEN_AS_NUMBERS = [("frame.eye_size", "50"), ("frame.wrap", True)]
-TAKEN: list[tuple[str, Any]] = [
+ACCEPTED_CHANGES: list[tuple[str, Any]] = [
     ("mode", "draft"),
     ("rx.left_eye", None),
     ("frame.eye_size", 10),
@@ -127,7 +127,7 @@ def optigate(orders: Served) -> Callable[[Any], int]:
     return lambda body: client.post("/v1/orders", json=body, headers=headers).status_code
 
 
-def changed(order: Any, path: str, value: Any) -> Any:
+def change(order: Any, path: str, value: Any) -> Any:
     """The order with one field changed or gone."""
     result = copy.deepcopy(order)
     *way, last = path.split(".")
@@ -157,10 +157,12 @@ def test_bad_orders_are_refused_as_optigate_refuses_them(
     peer: Peer, body: Any, optigate: Callable[[Any], int]
 ) -> None:
     headers, before, order = peer.headers(), peer.orders(), body("order")
-    bodies = [changed(order, path, value) for path, value in REFUSED]
-    assert [optigate(each) for each in bodies] == [400] * len(REFUSED)
+    bodies = [change(order, path, value) for path, value in REFUSED_CHANGES]
+    assert [optigate(each) for each in bodies] == [400] * len(REFUSED_CHANGES)
     statuses = [peer.call("/v1/orders", each, headers)[0] for each in bodies]
-    taken = [fault for fault, status in zip(REFUSED, statuses, strict=True) if status != 400]
+    taken = [
+        fault for fault, status in zip(REFUSED_CHANGES, statuses, strict=True) if status != 400
+    ]
     assert taken == (TAKEN_AS_NUMBERS if peer.name == "by_the_book" else [])
     assert len(peer.orders() - before) == len(taken)
 
@@ -169,9 +171,11 @@ def test_good_orders_are_taken_as_optigate_takes_them(
     peer: Peer, body: Any, optigate: Callable[[Any], int]
 ) -> None:
     headers, order = peer.headers(), body("order")
-    bodies = [changed(order, path, value) for path, value in TAKEN]
-    assert [peer.call("/v1/orders", each, headers)[0] for each in bodies] == [201] * len(TAKEN)
-    assert [optigate(each) for each in bodies] == [201] * len(TAKEN)
+    bodies = [change(order, path, value) for path, value in ACCEPTED_CHANGES]
+    assert [peer.call("/v1/orders", each, headers)[0] for each in bodies] == [201] * len(
+        ACCEPTED_CHANGES
+    )
+    assert [optigate(each) for each in bodies] == [201] * len(ACCEPTED_CHANGES)
 
 
 def test_a_repeated_key_creates_one_order(peer: Peer, body: Any) -> None:
@@ -180,13 +184,13 @@ def test_a_repeated_key_creates_one_order(peer: Peer, body: Any) -> None:
     status, first = peer.call("/v1/orders", order, headers)
     assert (status, peer.call("/v1/orders", order, headers)) == (201, (201, first))
     assert peer.orders() - before == {first["id"]}
-    other = changed(order, "patient.first_name", "Grace")
+    other = change(order, "patient.first_name", "Grace")
     assert peer.call("/v1/orders", other, headers)[0] == 422
     assert peer.call("/v1/orders", other, {**headers, "Idempotency-Key": "twice"})[0] == 201
 
 
 def test_every_fault_of_the_lab_is_named(peer: Peer, body: Any) -> None:
-    order = changed(body("order"), "services", ["Tea"])
+    order = change(body("order"), "services", ["Tea"])
     order["lens"]["tint"] = "Pink"
     error = peer.call("/v1/orders", order, peer.headers())[1]["error"]
     assert [each["param"] for each in error["errors"]] == ["services.0", "lens.tint"]
@@ -222,7 +226,7 @@ def test_another_users_order_does_not_exist(peer: Peer, body: Any) -> None:
 
 def test_a_subscription_has_its_items_counters_and_amounts(peer: Peer) -> None:
     path = f"/api/public/v1/subscriptions/{peer.subscription_id}"
-    status, found = peer.call(path, headers={"Authorization": basic("demo-merchant")})
+    status, found = peer.call(path, headers={"Authorization": build_basic("demo-merchant")})
     assert status == 200
     assert (found["status"], found["current_month"], found["total_months"]) == ("activating", 0, 24)
     (package,) = found["last_persisted_cart"]["cart_items"]
@@ -246,4 +250,4 @@ def test_a_subscription_is_seen_by_its_merchant_alone(
     peer: Peer, account: str, id_: str | None, status: int
 ) -> None:
     path = f"/api/public/v1/subscriptions/{id_ or peer.subscription_id}"
-    assert peer.call(path, headers={"Authorization": basic(account)})[0] == status
+    assert peer.call(path, headers={"Authorization": build_basic(account)})[0] == status

@@ -1,4 +1,4 @@
-"""The report: medians, ratios, what is our own; one page with nothing beside it."""
+"""The report: medians, ratios and own costs, in one self-contained page."""
 
 import re
 from html.parser import HTMLParser
@@ -21,17 +21,17 @@ from bench.report.outcome import (
 from bench.report.page import build_page
 from bench.report.tables import (
     build_table,
-    figures,
-    memory,
-    own_cost,
-    ratios,
+    list_figures,
+    list_memory,
+    list_own_costs,
+    list_ratios,
     tail_latencies,
 )
 
 OPEN_LOOP = f"{POST_ORDER}, open loop at 200/s"
 
 
-def sample(throughput: float, milliseconds: float, **cpu: float) -> Sample:
+def build_sample(throughput: float, milliseconds: float, **cpu: float) -> Sample:
     """A round in which every percentile is the same."""
     return Sample(throughput, dict.fromkeys(PERCENTILES, milliseconds), {}, cpu, 50.0)
 
@@ -41,13 +41,15 @@ def outcome() -> Outcome:
     """A run on one engine: Optigate three times as fast as a peer."""
     rows = Rows()
     for throughput in (100.0, 900.0, 600.0):
-        rows.add("sqlite", POST_ORDER, "optigate", sample(throughput, 20, gateway=300, orders=700))
-    rows.add("sqlite", POST_ORDER, "peer <1>", sample(200, 80, **{"peer <1>": 4000}))
-    rows.add("sqlite", DIRECT, "optigate", sample(1200, 10, orders=600))
+        rows.add(
+            "sqlite", POST_ORDER, "optigate", build_sample(throughput, 20, gateway=300, orders=700)
+        )
+    rows.add("sqlite", POST_ORDER, "peer <1>", build_sample(200, 80, **{"peer <1>": 4000}))
+    rows.add("sqlite", DIRECT, "optigate", build_sample(1200, 10, orders=600))
     for name, ours in (("optigate", 4), ("peer <1>", 8)):
-        rows.add("sqlite", OPEN_LOOP, name, sample(200, ours, **{name: 1}))
+        rows.add("sqlite", OPEN_LOOP, name, build_sample(200, ours, **{name: 1}))
     for work, cpu in ((NULL_ROUTE, 100), (NULL_CALL, 150), (HOP, 500), (CORE_INSERT, 200)):
-        rows.add("sqlite", work, work, sample(1, 1, process=cpu))
+        rows.add("sqlite", work, work, build_sample(1, 1, process=cpu))
     rows.add("sqlite", DRIVER_INSERT, DRIVER_INSERT, Sample(1, {}, {}, {"loop": 50}, 0))
     memory = {"optigate": Memory({"gateway": 90, "orders": 60}, {"gateway": 120.4, "orders": 70})}
     return Outcome("a machine", 200.0, rows, {"sqlite": memory}, notes=["a <note>"])
@@ -60,7 +62,7 @@ def test_a_row_is_the_median_of_its_rounds(outcome: Outcome) -> None:
 
 
 def test_ratios_are_ours_to_theirs(outcome: Outcome) -> None:
-    assert ratios(outcome.rows, "sqlite")[1:] == [
+    assert list_ratios(outcome.rows, "sqlite")[1:] == [
         [POST_ORDER, "peer <1>", "3.00", "0.25", "0.25", "0.25"],
         [OPEN_LOOP, "peer <1>", "1.00", "0.50", "0.50", "1.00"],
         ["gRPC directly / POST by HTTP", "itself", "2.00", "0.50", "0.50", "0.60"],
@@ -78,20 +80,20 @@ def test_the_p99_under_saturation_and_at_a_steady_rate_are_side_by_side(outcome:
 
 
 def test_the_cpu_time_of_the_gateway_is_among_the_figures(outcome: Outcome) -> None:
-    head, ours, peer = figures(outcome.rows.of("sqlite", POST_ORDER))
+    head, ours, peer = list_figures(outcome.rows.of("sqlite", POST_ORDER))
     at = head.index("gateway us")
     assert (ours[at], peer[at]) == ("300", "")
 
 
 def test_memory_is_that_at_rest_and_after_a_load(outcome: Outcome) -> None:
-    assert memory(outcome, "sqlite") == [
+    assert list_memory(outcome, "sqlite") == [
         ["", "at rest", "after the load", "of which"],
         ["optigate", "150", "190", "gateway 120, orders 70"],
     ]
 
 
 def test_our_own_cost_is_what_is_above_the_floors(outcome: Outcome) -> None:
-    assert [cells[1:] for cells in own_cost(outcome.rows, "sqlite")[1:]] == [
+    assert [cells[1:] for cells in list_own_costs(outcome.rows, "sqlite")[1:]] == [
         ["300", "30%"],
         ["700", "70%"],
         ["1000", "100%"],

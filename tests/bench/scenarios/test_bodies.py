@@ -6,8 +6,8 @@ from bench.scenarios.bodies import (
     KEYED_EVERY,
     PLACEHOLDER,
     VARIATIONS,
-    demo_order,
-    value_paths,
+    list_value_paths,
+    load_demo_order,
     vary_demo_order,
     vary_patient,
 )
@@ -32,7 +32,7 @@ def test_each_run_sends_the_same_orders() -> None:
 
 
 def test_a_given_order_varies_in_its_patient_alone() -> None:
-    order = demo_order()
+    order = load_demo_order()
     for variation in vary_patient(order, "me@example.com"):
         assert {**variation.body, "patient": order["patient"]} == order
         assert variation.user_email == "me@example.com"
@@ -55,4 +55,4 @@ def test_a_key_is_replaced_in_each_request() -> None:
 
 def test_the_paths_of_a_document_name_its_values() -> None:
     document = {"a": {"b": [{"c": 1}, {"d": None}]}, "e": []}
-    assert sorted(value_paths(document)) == ["a.b.c", "a.b.d", "e"]
+    assert sorted(list_value_paths(document)) == ["a.b.c", "a.b.d", "e"]

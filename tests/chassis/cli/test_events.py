@@ -21,7 +21,7 @@ from sqlalchemy import update
 from chassis.store.database import Database
 from orders_svc.__main__ import cli
 from tests.chassis.events.outboxes import Box, wait_until
-from tests.chassis.events.receiver import Receiver, hang, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,7 +33,7 @@ def url(store_url: Callable[[str, str], str], engine: str) -> str:
 
 @pytest.fixture
 def box(url: str) -> Iterator[Box]:
-    """The outbox, now; its endpoints go when a test ends."""
+    """The outbox at the present time; its endpoints are removed when a test ends."""
     database = Database(url)
     made = Box(database, now=datetime.now(UTC))
     yield made
@@ -42,7 +42,7 @@ def box(url: str) -> Iterator[Box]:
 
 
 def run(url: str, *words: str) -> tuple[int, str]:
-    """A command in this process: its exit code and what it says."""
+    """Run a command in this process; return its exit code and output."""
     done = CliRunner().invoke(cli, ["--database-url", url, *words])
     return done.exit_code, done.stdout + done.stderr
 
@@ -51,7 +51,7 @@ def run(url: str, *words: str) -> tuple[int, str]:
 def process(
     url: str, *words: str, log: int = subprocess.PIPE, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process of Python that is killed at the end, if it still runs."""
+    """Starts Python processes; kills those still running at the end."""
     with subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=ROOT,
@@ -68,7 +68,7 @@ def process(
 
 @contextmanager
 def service(url: str, *words: str, private: str = "on", **environment: str) -> Iterator[Any]:
-    """The orders service, when it has said that it works."""
+    """Start the orders service, and wait until it logs that it listens."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     settings: dict[str, Any] = {
@@ -82,7 +82,7 @@ def service(url: str, *words: str, private: str = "on", **environment: str) -> I
         yield started
 
 
-def stopped(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
+def stop_process(started: subprocess.Popen[str]) -> list[dict[str, Any]]:
     """Stop a process; return what it logged."""
     started.send_signal(signal.SIGTERM)
     said = started.communicate(timeout=20)[0]
@@ -123,7 +123,7 @@ def test_an_event_is_delivered_again_with_the_same_id(
         wait_until(lambda: box.states(unique) == ["delivered"])
         assert run(url, "events", "replay", id_) == (0, "1 to be delivered\n")
         wait_until(lambda: len(partner.received) == 2 and box.states(unique) == ["delivered"])
-        said = stopped(dispatcher)
+        said = stop_process(dispatcher)
     assert partner.ids() == [id_, id_]
     assert [line["event"] for line in said] == ["delivery", "delivery", "stopped"]
 
@@ -173,7 +173,7 @@ def test_endpoints_are_listed_enabled_and_have_a_secret(url: str, box: Box, uniq
         (["secret", "nobody"], "Error: This owner has no endpoint.\n"),
     ],
 )
-def test_what_is_not_there_is_told(url: str, words: list[str], said: str) -> None:
+def test_missing_things_are_reported(url: str, words: list[str], said: str) -> None:
     assert run(url, "events", *words) == (1, said)
 
 
@@ -181,7 +181,7 @@ def test_what_is_not_there_is_told(url: str, words: list[str], said: str) -> Non
 def test_a_replay_is_of_one_event_or_of_one_owner(url: str, words: list[str]) -> None:
     code, said = run(url, "events", "replay", *words)
     assert code == 2
-    assert "Name an event's id or an --owner." in said
+    assert "Pass the id of an event, or --owner." in said
 
 
 def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> None:
@@ -189,7 +189,7 @@ def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> N
     with service(url) as serving:
         id_ = box.add(unique)
         wait_until(lambda: box.states(unique) == ["delivered"])
-        said = stopped(serving)
+        said = stop_process(serving)
     assert partner.ids() == [id_]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
 
@@ -204,7 +204,7 @@ def test_with_the_dispatcher_off_any_number_of_others_deliver_each_event_once(
             wait_until(lambda: set(box.states(unique)) == {"delivered"})
         box.add(unique)
         time.sleep(1.5)
-        assert [line["event"] for line in stopped(serving)] == ["stopped"]
+        assert [line["event"] for line in stop_process(serving)] == ["stopped"]
     assert sorted(partner.ids()) == sorted(map(str, ids))
 
 
@@ -223,16 +223,16 @@ def test_private_targets_are_refused_by_default(
 def test_a_signal_lets_the_delivery_at_work_finish(
     url: str, box: Box, partner: Receiver, unique: str
 ) -> None:
-    def slow(handler: Any) -> None:
+    def answer_slowly(handler: Any) -> None:
         time.sleep(1)
-        status(200)(handler)
+        answer_status(200)(handler)
 
-    partner.answers = [slow]
+    partner.answers = [answer_slowly]
     box.put(unique, url=partner.url)
     with service(url) as serving:
         box.add(unique)
         wait_until(lambda: len(partner.received) == 1)
-        said = stopped(serving)
+        said = stop_process(serving)
     assert box.states(unique) == ["delivered"]
     assert [line["event"] for line in said] == ["delivery", "stopped"]
 
@@ -249,7 +249,7 @@ def run_out(box: Box, owner: str) -> None:
 def test_a_service_killed_during_a_delivery_delivers_it_again(
     url: str, box: Box, partner: Receiver, unique: str
 ) -> None:
-    partner.answers = [hang, status(200)]
+    partner.answers = [hang, answer_status(200)]
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
     with service(url) as serving:

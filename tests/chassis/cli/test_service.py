@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import schema_differences
+from chassis.store.migrations import find_schema_differences
 from chassis.store.versions import is_current
 from orders_svc.__main__ import cli
 from orders_svc.definition import SERVICE
@@ -29,7 +29,7 @@ from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests import postgres
 from tests.orders_svc.bodies import example, request
-from tests.serving import basic
+from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
 OPTICIAN = ("user-email", "optician@example.com")
@@ -48,7 +48,7 @@ def start_process(url: str, *words: str, **environment: str) -> subprocess.Popen
 
 
 def run(url: str, *words: str) -> Any:
-    """A command in this process: its exit code and what it says."""
+    """Run a command in this process; return its exit code and output."""
     return CliRunner().invoke(cli, ["--database-url", url, *words])
 
 
@@ -114,7 +114,7 @@ def test_it_works(service: Process) -> None:
     assert service.lines[0]["event"] == "listening"
     assert service.lines[0]["address"] == service.address
     labs = service.call(
-        "ListLabs", ListLabsRequest(), ("authorization", basic("demo-client")), OPTICIAN
+        "ListLabs", ListLabsRequest(), ("authorization", build_basic("demo-client")), OPTICIAN
     )
     assert len(labs.data) == 2
 
@@ -125,7 +125,7 @@ def test_two_migrate_at_once_and_one_again(empty: str) -> None:
     assert run(empty, "migrate").exit_code == 0
     database = Database(empty)
     assert is_current(database, SERVICE.migrations)
-    assert schema_differences(database, SERVICE.metadata) == []
+    assert find_schema_differences(database, SERVICE.metadata) == []
     database.close()
 
 
@@ -198,13 +198,13 @@ def test_a_port_or_a_file_that_is_taken_is_named(
 @pytest.mark.parametrize(
     "bad", ["nonsense", "sqlite://", "sqlite:////proc/no/orders.db", "postgresql://[::1/x"]
 )
-def test_a_database_url_that_makes_no_sense_is_told(bad: str) -> None:
+def test_an_invalid_database_url_is_reported(bad: str) -> None:
     done = run(bad, "accounts", "list")
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: DATABASE_URL: ")
 
 
-def test_a_database_that_does_not_answer_is_told() -> None:
+def test_an_unreachable_database_is_reported() -> None:
     done = run("postgresql://nobody:top-secret@127.0.0.1:1/x", "accounts", "list")
     said = "Error: The database does not answer; try again.\n"
     assert (done.exit_code, done.stderr) == (1, said)
@@ -218,9 +218,12 @@ def test_a_database_that_does_not_answer_is_told() -> None:
 def test_a_signal_lets_the_call_at_work_finish(
     url: str, engine: str, number: signal.Signals
 ) -> None:
-    metadata = [("authorization", basic("demo-client")), OPTICIAN]
-    database = Database(url)
-    with serving(url) as leaving, ThreadPoolExecutor(1) as pool:
+    metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
+    with (
+        closing(Database(url)) as database,
+        serving(url) as leaving,
+        ThreadPoolExecutor(1) as pool,
+    ):
         with database.write() as tx:
             if engine == "postgresql":
                 tx.execute(text("LOCK TABLE orders"))
@@ -230,8 +233,7 @@ def test_a_signal_lets_the_call_at_work_finish(
             threading.Event().wait(0.2)
             assert leaving.process.poll() is None
         assert work.result().id.startswith("ord_")
-        assert leaving.process.wait(10) == 0
+        assert leaving.process.wait(60) == 0
         assert leaving.process.stdout
         said = [json.loads(line)["event"] for line in leaving.process.stdout]
         assert said == ["rpc", "stopped"]
-    database.close()

@@ -28,10 +28,10 @@ from orders_svc.__main__ import cli
 from protos.orders_pb2 import CreateOrderResponse, ListLabsRequest, ListLabsResponse
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.orders_svc.bodies import example, request
-from tests.serving import basic
+from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
-CALLER = (("authorization", basic("demo-client")), ("user-email", "optician@example.com"))
+CALLER = (("authorization", build_basic("demo-client")), ("user-email", "optician@example.com"))
 SERVICE = "/optigate.orders.v1.OrderService"
 STARTED = re.compile(r"worker (\d) started \(pid=(\d+)\)")
 

@@ -26,8 +26,8 @@ class Box:
     outbox: Outbox = tables.outbox
     now: datetime = START
 
-    def later(self, **spans: float) -> datetime:
-        """Move on."""
+    def move_on(self, **spans: float) -> datetime:
+        """Advance the clock."""
         self.now += timedelta(**spans)
         return self.now
 
@@ -38,12 +38,12 @@ class Box:
             self.outbox.endpoints.put(tx, owner, values, self.now)
 
     def remove(self, owner: str) -> None:
-        """Take an owner's endpoint away."""
+        """Remove an owner's endpoint."""
         with self.database.write() as tx:
             self.outbox.endpoints.put(tx, owner, None, self.now)
 
     def clear(self) -> None:
-        """Take all endpoints away."""
+        """Remove all endpoints."""
         with self.database.read() as tx:
             owners = [row.owner for row in self.outbox.endpoints.all(tx)]
         for owner in owners:
@@ -69,7 +69,7 @@ class Box:
             return list(self.outbox.lease(tx, owner, limit, self.now, timedelta(seconds=seconds)))
 
     def settle(self, leased: Any, **values: Any) -> bool:
-        """Write what became of a leased event."""
+        """Write the outcome of a leased event."""
         with self.database.write() as tx:
             return self.outbox.settle(tx, leased, {"ended_at": self.now, **values})
 
@@ -87,13 +87,13 @@ class Box:
         with self.database.read() as tx:
             return self.outbox.endpoints.get(tx, owner)
 
-    def last(self, owner: str) -> tuple[Any, ...]:
-        """What is known of an owner's newest event."""
+    def read_last(self, owner: str) -> tuple[Any, ...]:
+        """Return the stored columns of an owner's newest event."""
         row = self.rows(owner)[-1]
         return row.state, row.attempts, row.last_status, row.last_error
 
     def dispatcher(self, timeout: float = 5) -> Dispatcher:
-        """A dispatcher at this moment, without chance; its thread is not started."""
+        """Return a dispatcher at this moment, without jitter; its thread is not started."""
         courier = Courier(private=True, timeout=timeout)
         return Dispatcher(self.database, self.outbox, courier, lambda: self.now, lambda: 0.5)
 
@@ -105,7 +105,7 @@ class Box:
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something holds."""
+    """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end

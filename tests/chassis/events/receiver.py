@@ -24,7 +24,7 @@ class Received:
 Answering = Callable[["Handler"], None]
 
 
-def status(code: int, **headers: str) -> Answering:
+def answer_status(code: int, **headers: str) -> Answering:
     """Answer with a status."""
 
     def answer(handler: "Handler") -> None:
@@ -38,8 +38,8 @@ def status(code: int, **headers: str) -> Answering:
 
 
 def redirect(code: int, location: str) -> Answering:
-    """Send the caller on."""
-    return status(code, Location=location)
+    """Redirect the caller."""
+    return answer_status(code, Location=location)
 
 
 def hang(handler: "Handler") -> None:
@@ -62,24 +62,24 @@ def drip(handler: "Handler") -> None:
         handler.wfile.write(b"a")
 
 
-def endless(handler: "Handler") -> None:
-    """Acknowledge, and never stop telling."""
+def answer_endlessly(handler: "Handler") -> None:
+    """Acknowledge, with a body that never ends."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n")
     while not handler.receiver.closing.is_set():
         handler.wfile.write(b"a" * 65536)
 
 
-def nonsense(handler: "Handler") -> None:
-    """Speak another protocol."""
+def answer_nonsense(handler: "Handler") -> None:
+    """Answer in another protocol."""
     handler.wfile.write(b"220 mail.example ESMTP\r\n")
 
 
 @dataclass
 class Receiver:
-    """What was received, and what is answered: one answer after the other, the last one again."""
+    """The received requests, and the answers: one after the other, the last one repeated."""
 
     url: str = ""
-    answers: list[Answering] = field(default_factory=lambda: [status(204)])
+    answers: list[Answering] = field(default_factory=lambda: [answer_status(204)])
     at: dict[str, Answering] = field(default_factory=dict)  # by path, before the others
     received: list[Received] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -119,7 +119,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    """Its clients may leave when they like."""
+    """A server whose clients may disconnect at any time."""
 
     daemon_threads = True
     request_queue_size = 64

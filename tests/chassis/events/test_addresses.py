@@ -1,4 +1,4 @@
-"""Which addresses are the Internet's."""
+"""Which addresses are public."""
 
 import socket
 from typing import Any
@@ -81,15 +81,15 @@ def test_a_name_that_stands_for_nothing(host: str) -> None:
 
 
 def test_every_address_of_a_name_must_be_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(*addresses_: str) -> Any:
+    def find(*addresses_: str) -> Any:
         return lambda *_, **__: [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 80)) for each in addresses_
         ]
 
-    monkeypatch.setattr(socket, "getaddrinfo", found("8.8.8.8", "10.0.0.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", find("8.8.8.8", "10.0.0.1"))
     with pytest.raises(AttemptFailed, match="private"):
         resolve("two.example", 80, private=False)
-    monkeypatch.setattr(socket, "getaddrinfo", found("8.8.8.8", "1.1.1.1"))
+    monkeypatch.setattr(socket, "getaddrinfo", find("8.8.8.8", "1.1.1.1"))
     assert resolve("two.example", 80, private=False) == [
         (socket.AF_INET, ("8.8.8.8", 80)),
         (socket.AF_INET, ("1.1.1.1", 80)),

@@ -15,22 +15,22 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from chassis.events import addresses
 from chassis.events import courier as webhooks
 from chassis.events.courier import AttemptResult, Courier, Delivery
-from chassis.events.endpoints import new_signing_secret
+from chassis.events.endpoints import generate_signing_secret
 from tests.chassis.events.receiver import (
     Answering,
     Receiver,
+    answer_endlessly,
+    answer_nonsense,
+    answer_status,
     drip,
-    endless,
     hang,
-    nonsense,
     redirect,
     reset,
     run_receiver,
-    status,
 )
 
 CERTIFICATE = str(Path(__file__).parent / "partner.pem")  # and its key, which protects nothing
-SECRET = new_signing_secret()
+SECRET = generate_signing_secret()
 BODY = '{"type":"thing.moved","größe":1}'.encode()
 
 
@@ -78,7 +78,7 @@ def test_the_signature_is_that_of_standard_webhooks(partner: Receiver) -> None:
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(received.body + b" ", received.headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(new_signing_secret()).verify(received.body, received.headers)
+        Webhook(generate_signing_secret()).verify(received.body, received.headers)
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(received.body, {**received.headers, "webhook-id": "evt_2"})
 
@@ -97,22 +97,24 @@ def test_another_content_type(partner: Receiver) -> None:
 
 @pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
 def test_any_2xx_acknowledges(partner: Receiver, code: int) -> None:
-    partner.answers = [status(code)]
+    partner.answers = [answer_status(code)]
     assert send(partner.url) == AttemptResult(code)
 
 
 @pytest.mark.parametrize("code", [300, 303, 304, 400, 404, 410, 429, 500, 501, 503])
-def test_another_status_is_told(partner: Receiver, code: int) -> None:
-    partner.answers = [status(code, Location="/other")]
+def test_any_other_status_is_a_failure_with_its_number(partner: Receiver, code: int) -> None:
+    partner.answers = [answer_status(code, Location="/other")]
     assert send(partner.url) == AttemptResult(code, "status")
     assert len(partner.received) == 1
 
 
 @pytest.mark.parametrize(
     ("answering", "word"),
-    [(reset, "reset"), (nonsense, "malformed"), (hang, "timeout"), (drip, "timeout")],
+    [(reset, "reset"), (answer_nonsense, "malformed"), (hang, "timeout"), (drip, "timeout")],
 )
-def test_no_answer_is_told_in_a_word(partner: Receiver, answering: Answering, word: str) -> None:
+def test_a_missing_answer_has_a_one_word_reason(
+    partner: Receiver, answering: Answering, word: str
+) -> None:
     partner.answers = [answering]
     began = time.monotonic()
     assert send(partner.url, timeout=0.5) == AttemptResult(None, word)
@@ -120,7 +122,7 @@ def test_no_answer_is_told_in_a_word(partner: Receiver, answering: Answering, wo
 
 
 def test_a_body_without_end_is_not_read(partner: Receiver) -> None:
-    partner.answers = [endless]
+    partner.answers = [answer_endlessly]
     assert send(partner.url) == AttemptResult(200)
 
 
@@ -159,7 +161,7 @@ def test_http_is_not_https(partner: Receiver) -> None:
 @pytest.mark.parametrize("location", ["/moved?x=1", "moved?x=1", "?x=1", "http://HOST/moved?x=1"])
 def test_a_redirect_keeps_method_and_body(partner: Receiver, code: int, location: str) -> None:
     host = partner.url.removeprefix("http://").removesuffix("/events")
-    partner.answers = [redirect(code, location.replace("HOST", host)), status(200)]
+    partner.answers = [redirect(code, location.replace("HOST", host)), answer_status(200)]
     assert send(partner.url) == AttemptResult(200)
     first, second = partner.received
     assert (second.method, second.body) == ("POST", BODY)
@@ -179,18 +181,18 @@ def test_four_redirects_are_followed(partner: Receiver, hops: int, answer: Attem
 
 
 def test_redirects_share_the_time_of_one_attempt(partner: Receiver) -> None:
-    def slow(handler: Any) -> None:
+    def answer_slowly(handler: Any) -> None:
         time.sleep(0.3)
         redirect(307, "/events")(handler)
 
-    partner.answers = [slow]
+    partner.answers = [answer_slowly]
     began = time.monotonic()
     assert send(partner.url, timeout=0.5) == AttemptResult(None, "timeout")
     assert time.monotonic() - began < 3
     assert len(partner.received) <= 2
 
 
-def test_the_partners_headers_stay_with_his_origin(partner: Receiver) -> None:
+def test_the_partners_headers_stay_with_the_partners_origin(partner: Receiver) -> None:
     with run_receiver() as other:
         partner.answers = [redirect(308, other.url)]
         assert send(partner.url) == AttemptResult(204)
@@ -211,7 +213,7 @@ def test_a_redirect_that_leads_nowhere(partner: Receiver, location: str) -> None
 
 
 def test_a_redirect_without_a_place_is_a_status(partner: Receiver) -> None:
-    partner.answers = [status(302)]
+    partner.answers = [answer_status(302)]
     assert send(partner.url) == AttemptResult(302, "status")
 
 
@@ -227,13 +229,13 @@ def public_name(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
     real: Callable[..., Any] = addresses.resolve
 
-    def checked(host: str, port: int, *, private: bool) -> Any:
+    def check(host: str, port: int, *, private: bool) -> Any:
         asked.append(host)
         if host == "partner.example":
             return real("127.0.0.1", port, private=True)
         return real(host, port, private=private)
 
-    monkeypatch.setattr(webhooks, "resolve", checked)
+    monkeypatch.setattr(webhooks, "resolve", check)
     return asked
 
 

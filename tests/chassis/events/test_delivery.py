@@ -1,4 +1,4 @@
-"""The dispatcher: what it delivers, in which order, when again, and what it gives up."""
+"""The dispatcher: delivery, order, retries and giving up."""
 
 import threading
 from datetime import timedelta
@@ -11,14 +11,14 @@ from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import BACKOFF
 from tests.chassis.events.outboxes import Box
-from tests.chassis.events.receiver import Receiver, hang, redirect, reset, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, reset
 from tests.chassis.logs import capture_log
 
 
 def test_it_works(box: Box, partner: Receiver, unique: str) -> None:
     box.put(unique, url=partner.url, headers={"X-Key": "k"})
     id_ = box.add(unique, body='{"größe":1}')
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     box.deliver()
     (received,) = partner.received
     assert received.headers["webhook-id"] == id_
@@ -48,15 +48,15 @@ def test_an_answer_500_is_tried_again_with_the_same_id(
 ) -> None:
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
-    assert box.last(unique) == ("pending", 1, 500, "status")
-    box.later(seconds=9)
+    assert box.read_last(unique) == ("pending", 1, 500, "status")
+    box.move_on(seconds=9)
     box.deliver()
     assert len(partner.received) == 1
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     box.deliver()
-    assert box.last(unique) == ("delivered", 2, 200, None)
+    assert box.read_last(unique) == ("delivered", 2, 200, None)
     assert partner.ids() == [id_, id_]
     first, second = (each.headers["webhook-timestamp"] for each in partner.received)
     assert int(second) - int(first) == 10
@@ -65,7 +65,7 @@ def test_an_answer_500_is_tried_again_with_the_same_id(
 def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: str) -> None:
     box.put(unique, url=partner.url)
     box.add(unique)
-    partner.answers = [status(503)]
+    partner.answers = [answer_status(503)]
     began, tried = box.now, []
     while box.states(unique) == ["pending"]:
         box.now = box.rows(unique)[0].due_at
@@ -74,14 +74,14 @@ def test_after_ten_retries_it_is_given_up(box: Box, partner: Receiver, unique: s
     assert tried == [0, 10, 40, 130, 400, 1210, 3640, 10930, 32800, 76000, 119200]
     assert len(partner.received) == 11
     assert len(set(partner.ids())) == 1
-    assert box.last(unique) == ("dead", 11, 503, "status")
+    assert box.read_last(unique) == ("dead", 11, 503, "status")
 
 
-def test_pauses_are_spread() -> None:
-    assert BACKOFF.delay(1, 0) == timedelta(seconds=8)
-    assert BACKOFF.delay(1, 0.5) == timedelta(seconds=10)
-    assert BACKOFF.delay(1, 1) == timedelta(seconds=12)
-    assert BACKOFF.delay(10, 1) == timedelta(hours=14.4)
+def test_backoff_has_jitter() -> None:
+    assert BACKOFF.compute_delay(1, 0) == timedelta(seconds=8)
+    assert BACKOFF.compute_delay(1, 0.5) == timedelta(seconds=10)
+    assert BACKOFF.compute_delay(1, 1) == timedelta(seconds=12)
+    assert BACKOFF.compute_delay(10, 1) == timedelta(hours=14.4)
 
 
 def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> None:
@@ -90,21 +90,21 @@ def test_no_answer_is_a_failure(box: Box, partner: Receiver, unique: str) -> Non
         box.put(f"{unique}-{word}", url=partner.url)
         box.add(f"{unique}-{word}")
         box.deliver(timeout=0.3)
-        assert box.last(f"{unique}-{word}") == ("pending", 1, None, word)
+        assert box.read_last(f"{unique}-{word}") == ("pending", 1, None, word)
 
 
-def test_what_nobody_foresaw_is_a_failure_too(
+def test_an_unforeseen_error_is_a_failure(
     box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> Any:
+    def fail(*_: Any) -> Any:
         raise LookupError("secret")
 
-    monkeypatch.setattr(Courier, "deliver", broken)
+    monkeypatch.setattr(Courier, "deliver", fail)
     box.put(unique, url=partner.url)
     box.add(unique)
     with capture_log() as lines:
         box.deliver()
-    assert box.last(unique) == ("pending", 1, None, "error")
+    assert box.read_last(unique) == ("pending", 1, None, "error")
     assert [line.get("error") for line in lines()] == ["LookupError", None]
     assert "secret" not in str(lines())
 
@@ -115,7 +115,7 @@ def test_501_declines_the_event_and_the_next_one_comes(
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [status(501), status(200)]
+    partner.answers = [answer_status(501), answer_status(200)]
     box.deliver()
     assert box.states(unique) == ["declined", "delivered"]
     assert box.rows(unique)[0].ended_at == box.now
@@ -127,7 +127,7 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     box.put(unique, url=partner.url)
     for stream in ("a", "a", "b"):
         box.add(unique, stream)
-    partner.answers = [status(410)]
+    partner.answers = [answer_status(410)]
     box.deliver()
     assert box.endpoint(unique).disabled_at == box.now
     assert box.states(unique) == ["cancelled"] * 3
@@ -138,7 +138,7 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     box.deliver()
     assert len(partner.received) <= 2
 
-    partner.answers, partner.received = [status(200)], []
+    partner.answers, partner.received = [answer_status(200)], []
     box.put(unique, url=f"{partner.url}/new")
     with box.database.write() as tx:
         assert box.outbox.replay_all(tx, unique, ["cancelled"], box.now) == 4
@@ -148,17 +148,19 @@ def test_410_disables_the_endpoint_and_cancels_what_waits(
     assert {each.path for each in partner.received} == {"/events/new"}
 
 
-def test_some_who_hear_410_at_once(box: Box, partner: Receiver, unique: str) -> None:
+def test_concurrent_410_answers_disable_the_endpoint_once(
+    box: Box, partner: Receiver, unique: str
+) -> None:
     together = threading.Barrier(4)
 
-    def gone(handler: Any) -> None:
+    def answer_gone(handler: Any) -> None:
         together.wait(20)
-        status(410)(handler)
+        answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     for stream in ("a", "b", "c", "d"):
         box.add(unique, stream)
-    partner.answers = [gone]
+    partner.answers = [answer_gone]
     box.deliver(timeout=30)
     assert [(row.state, row.last_status) for row in box.rows(unique)] == [("cancelled", 410)] * 4
 
@@ -166,16 +168,16 @@ def test_some_who_hear_410_at_once(box: Box, partner: Receiver, unique: str) -> 
 def test_410_of_a_url_that_was_replaced_meanwhile_is_a_failure(
     box: Box, partner: Receiver, unique: str
 ) -> None:
-    def replaced(handler: Any) -> None:
+    def replace_url(handler: Any) -> None:
         box.put(unique, url=f"{partner.url}/new")
-        status(410)(handler)
+        answer_status(410)(handler)
 
     box.put(unique, url=partner.url)
     box.add(unique)
-    partner.answers = [replaced]
+    partner.answers = [replace_url]
     box.deliver()
     assert box.endpoint(unique).disabled_at is None
-    assert box.last(unique) == ("pending", 1, 410, "status")
+    assert box.read_last(unique) == ("pending", 1, 410, "status")
 
 
 def test_a_redirect_is_followed(box: Box, partner: Receiver, unique: str) -> None:
@@ -183,7 +185,7 @@ def test_a_redirect_is_followed(box: Box, partner: Receiver, unique: str) -> Non
     id_ = box.add(unique)
     partner.at["/events"] = redirect(307, "/moved")
     box.deliver()
-    assert box.last(unique) == ("delivered", 1, 204, None)
+    assert box.read_last(unique) == ("delivered", 1, 204, None)
     assert [(each.path, each.headers["webhook-id"]) for each in partner.received] == [
         ("/events", id_),
         ("/moved", id_),
@@ -195,13 +197,13 @@ def test_the_order_of_a_stream_is_kept_while_one_fails(
 ) -> None:
     box.put(unique, url=partner.url)
     one, two, three = (box.add(unique, "a") for _ in range(3))
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
     assert partner.ids() == [one]
     other = box.add(unique, "b")
     box.deliver()
     assert partner.ids() == [one, other]
-    box.later(seconds=10)
+    box.move_on(seconds=10)
     box.deliver()
     assert partner.ids() == [one, other, one, two, three]
 
@@ -213,18 +215,18 @@ def test_an_event_that_is_given_up_lets_the_next_one_go(
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [status(500), status(200)]
+    partner.answers = [answer_status(500), answer_status(200)]
     box.deliver()
     assert box.states(unique) == ["dead", "delivered"]
 
 
-def test_one_line_is_logged_and_tells_nothing_of_the_event(
+def test_one_line_is_logged_without_the_events_content(
     box: Box, partner: Receiver, unique: str
 ) -> None:
     url = f"{partner.url}?token=secret-in-query"
     box.put(unique, url=url, headers={"X-Key": "secret-in-header"})
     id_ = box.add(unique, "secret-stream", body='{"name":"Ada"}')
-    partner.answers = [status(500)]
+    partner.answers = [answer_status(500)]
     with capture_log() as lines:
         box.deliver()
     (line,) = lines()

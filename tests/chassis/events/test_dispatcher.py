@@ -1,4 +1,4 @@
-"""The dispatcher at work: one beside the other, leases, and its thread."""
+"""The dispatcher at work: several at once, leases, and its thread."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from chassis.store.database import Database
 from tests.chassis.events.outboxes import Box, wait_until
-from tests.chassis.events.receiver import Receiver, hang, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang
 from tests.chassis.logs import capture_log
 
 
@@ -64,40 +64,42 @@ def test_a_lease_that_ran_out_is_delivered_again(box: Box, partner: Receiver, un
     box.lease(unique)  # by one that dies
     box.deliver()
     assert partner.received == []
-    box.later(seconds=60)
+    box.move_on(seconds=60)
     box.deliver()
     assert partner.ids() == [id_]
-    assert box.last(unique) == ("delivered", 2, 204, None)
+    assert box.read_last(unique) == ("delivered", 2, 204, None)
 
 
-def test_who_lost_the_lease_records_nothing(box: Box, partner: Receiver, unique: str) -> None:
-    def late(handler: Any) -> None:
-        box.later(seconds=60)
+def test_a_dispatcher_without_its_lease_records_nothing(
+    box: Box, partner: Receiver, unique: str
+) -> None:
+    def answer_late(handler: Any) -> None:
+        box.move_on(seconds=60)
         assert len(box.lease(unique)) == 1
-        status(500)(handler)
+        answer_status(500)(handler)
 
     box.put(unique, url=partner.url)
     box.add(unique)
-    partner.answers = [late]
+    partner.answers = [answer_late]
     with capture_log() as lines:
         box.deliver()
     assert [line["outcome"] for line in lines()] == ["lease lost"]
-    assert box.last(unique) == ("pending", 2, None, None)
+    assert box.read_last(unique) == ("pending", 2, None, None)
 
 
 def test_an_outcome_that_cannot_be_recorded_is_delivered_again(
     box: Box, partner: Receiver, unique: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def busy(*_: Any) -> bool:
+    def is_busy(*_: Any) -> bool:
         raise Busy("Another request holds this; try again.")
 
     box.put(unique, url=partner.url)
     id_ = box.add(unique)
     with monkeypatch.context() as broken, capture_log() as lines:
-        broken.setattr(box.outbox, "settle", busy)
+        broken.setattr(box.outbox, "settle", is_busy)
         box.deliver()
     assert [(line["outcome"], line["reason"]) for line in lines()] == [("not recorded", "BUSY")]
-    box.later(seconds=60)
+    box.move_on(seconds=60)
     box.deliver()
     assert partner.ids() == [id_, id_]
     assert box.states(unique) == ["delivered"]
@@ -147,12 +149,12 @@ def test_the_thread_outlives_a_failure(
     running: Dispatcher,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_: Any) -> list[str]:
+    def fail(*_: Any) -> list[str]:
         raise RuntimeError("secret")
 
     with capture_log() as lines:
         with monkeypatch.context() as patched:
-            patched.setattr(box.outbox, "owners_due", broken)
+            patched.setattr(box.outbox, "list_due_owners", fail)
             wait_until(lambda: bool(lines()))
         box.put(unique, url=partner.url)
         box.add(unique)
@@ -164,16 +166,16 @@ def test_the_thread_outlives_a_failure(
 def test_stopping_waits_for_what_is_at_work(box: Box, partner: Receiver, unique: str) -> None:
     reached, leave = threading.Event(), threading.Event()
 
-    def slow(handler: Any) -> None:
+    def answer_slowly(handler: Any) -> None:
         reached.set()
         leave.wait(10)
-        status(200)(handler)
+        answer_status(200)(handler)
 
     box.now = box.now.now(box.now.tzinfo)
     box.put(unique, url=partner.url)
     box.add(unique)
     box.add(unique)
-    partner.answers = [slow, status(500)]
+    partner.answers = [answer_slowly, answer_status(500)]
     at_work = Dispatcher(box.database, box.outbox, Courier(private=True))
     at_work.start()
     assert reached.wait(10)

@@ -1,4 +1,4 @@
-"""Endpoints of reference data: what a file may say of one, and what loading it does."""
+"""Endpoints in reference data: their rules, and the effect of loading them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 from marshmallow import ValidationError
 
 from chassis.errors import NotFound
-from chassis.events.endpoints import decode_secret, new_signing_secret
+from chassis.events.endpoints import decode_secret, generate_signing_secret
 from chassis.validation import flatten
 from tests.chassis.events.outboxes import SCHEMA, Box
 
@@ -14,7 +14,7 @@ URL = "https://partner.example/events?a=1"
 
 
 def test_it_works(box: Box, unique: str) -> None:
-    secret = new_signing_secret()
+    secret = generate_signing_secret()
     box.put(unique, url=URL, headers={"X-Key": "a b"}, secret=secret, events=["thing.moved"])
     assert tuple(box.endpoint(unique)) == (
         unique,
@@ -32,7 +32,7 @@ def test_a_secret_that_no_file_names_is_made_once(box: Box, unique: str) -> None
     assert len(decode_secret(made)) == 32
     box.put(unique, url=f"{URL}&b=2")
     assert box.endpoint(unique).secret == made
-    box.put(unique, url=URL, secret=(given := new_signing_secret()))
+    box.put(unique, url=URL, secret=(given := generate_signing_secret()))
     assert box.endpoint(unique).secret == given != made
 
 
@@ -53,7 +53,7 @@ def test_only_the_url_that_answered_is_disabled(box: Box, unique: str) -> None:
     assert box.endpoint(unique).disabled_at is None
 
 
-def test_what_waits_for_an_endpoint_ends_with_it(box: Box, unique: str) -> None:
+def test_pending_events_end_with_their_endpoint(box: Box, unique: str) -> None:
     box.put(unique)
     box.add(unique)
     box.remove(unique)
@@ -105,7 +105,7 @@ def test_what_waits_for_an_endpoint_ends_with_it(box: Box, unique: str) -> None:
         ({"url": URL, "event": []}, "event"),
     ],
 )
-def test_what_a_file_has_wrong_is_named(endpoint: dict[str, Any], path: str) -> None:
+def test_faults_of_a_file_are_named(endpoint: dict[str, Any], path: str) -> None:
     with pytest.raises(ValidationError) as caught:
         SCHEMA.load(endpoint)
     assert [fault.path for fault in flatten(caught.value.messages_dict)] == [path]

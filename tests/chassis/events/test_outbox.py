@@ -1,4 +1,4 @@
-"""Events in the store: who gets one, in which order they are due, what becomes of them."""
+"""Events in the store: who receives one, in which order they fall due, how they end."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chassis.errors import NotFound, WrongState
-from chassis.events.outbox import Event, new_event_id
+from chassis.events.outbox import Event, generate_event_id
 from tests.chassis.events.outboxes import START, Box
 
 
@@ -56,7 +56,7 @@ def test_an_event_is_rolled_back_with_its_change(box: Box, unique: str) -> None:
 
 def test_an_id_can_be_made_first(box: Box, unique: str) -> None:
     box.put(unique)
-    id_ = new_event_id()
+    id_ = generate_event_id()
     assert box.add(unique, id=id_, body=f"event_id={id_}") == id_
 
 
@@ -104,7 +104,7 @@ def test_the_next_event_of_a_stream_waits_for_the_one_before(box: Box, unique: s
     assert [row.id for row in leased] == [one, other]
     assert box.lease(unique) == []
     with box.database.read() as tx:
-        assert unique not in box.outbox.owners_due(tx, box.now)
+        assert unique not in box.outbox.list_due_owners(tx, box.now)
     assert box.settle(leased[0], state="delivered")
     assert [row.id for row in box.lease(unique)] == [two]
 
@@ -124,11 +124,11 @@ def test_an_event_is_not_due_before_its_time(box: Box, unique: str) -> None:
     box.add(unique)
     box.now -= timedelta(seconds=1)
     with box.database.read() as tx:
-        assert unique not in box.outbox.owners_due(tx, box.now)
+        assert unique not in box.outbox.list_due_owners(tx, box.now)
     assert box.lease(unique) == []
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     with box.database.read() as tx:
-        assert unique in box.outbox.owners_due(tx, box.now)
+        assert unique in box.outbox.list_due_owners(tx, box.now)
     assert len(box.lease(unique)) == 1
 
 
@@ -136,9 +136,9 @@ def test_a_lease_that_ran_out_is_given_to_another(box: Box, unique: str) -> None
     box.put(unique)
     box.add(unique)
     (slow,) = box.lease(unique)
-    box.later(seconds=59)
+    box.move_on(seconds=59)
     assert box.lease(unique) == []
-    box.later(seconds=1)
+    box.move_on(seconds=1)
     (quick,) = box.lease(unique)
     assert (slow.attempts, quick.attempts) == (1, 2)
     assert not box.settle(slow, state="dead")
@@ -173,7 +173,7 @@ def test_events_of_a_disabled_endpoint_are_kept_as_cancelled(box: Box, unique: s
     assert box.states(unique) == ["cancelled", "cancelled"]
     assert [row.ended_at for row in box.rows(unique)] == [box.now] * 2
     with box.database.read() as tx:
-        assert unique not in box.outbox.owners_due(tx, box.now)
+        assert unique not in box.outbox.list_due_owners(tx, box.now)
     with pytest.raises(WrongState), box.database.write() as tx:
         box.outbox.replay_all(tx, unique, ["cancelled"], box.now)
     with box.database.write() as tx:
@@ -195,12 +195,12 @@ def test_what_is_cancelled_during_an_attempt_may_arrive_but_is_not_retried(
     assert box.states(unique) == ["delivered", "cancelled"]
 
 
-def test_replayed_events_begin_anew_under_their_ids(box: Box, unique: str) -> None:
+def test_replayed_events_start_over_under_their_ids(box: Box, unique: str) -> None:
     box.put(unique)
     id_ = box.add(unique)
     (leased,) = box.lease(unique)
     box.settle(leased, state="dead", last_status=500, last_error="status")
-    box.later(days=1)
+    box.move_on(days=1)
     with box.database.write() as tx:
         box.outbox.replay(tx, str(id_), box.now)
     (row,) = box.rows(unique)
@@ -224,7 +224,7 @@ def test_a_replay_needs_an_endpoint(box: Box, unique: str) -> None:
         box.outbox.replay(tx, str(id_), box.now)
 
 
-def test_what_waits_no_more_is_forgotten_in_time(box: Box, unique: str) -> None:
+def test_settled_events_expire(box: Box, unique: str) -> None:
     box.put(unique)
     for state in ("delivered", "declined", "dead", "cancelled"):
         box.add(unique, state)

@@ -1,4 +1,4 @@
-"""Reading: what a body or a query string must be to become a message."""
+"""Reading bodies and query strings into messages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,11 +26,11 @@ from protos.subscriptions_pb2 import CreateSubscriptionRequest, ListSubscription
 ORDER = Reader(CreateOrderRequest)
 SUBSCRIPTION = Reader(CreateSubscriptionRequest, raw=("discounts",))
 NOT_JSON = Fault("", "The body is not JSON in UTF-8.")
-DEEP = Fault("", TOO_DEEP)
-TWICE = "Duplicate key in one object."
+TOO_DEEP_FAULT = Fault("", TOO_DEEP)
+DUPLICATE_KEY_FAULT = "Duplicate key in one object."
 
 
-def faults(read: Callable[[], Any]) -> list[Fault]:
+def find_faults(read: Callable[[], Any]) -> list[Fault]:
     """The faults with which reading is refused."""
     with pytest.raises(Invalid) as raised:
         read()
@@ -38,7 +38,7 @@ def faults(read: Callable[[], Any]) -> list[Fault]:
     return list(raised.value.faults)
 
 
-def eye(text: str) -> bytes:
+def build_body(text: str) -> bytes:
     """A body with one field of the left eye."""
     return b'{"rx":{"left_eye":{%s}}}' % text.encode()
 
@@ -53,29 +53,52 @@ def test_it_works() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"axis":true', "Expected `int`, got `bool`"),
-        ('"axis":"12"', "Expected `int`, got `str`"),
-        ('"axis":90.5', "Expected `int`, got `float`"),
-        ('"axis":90.0', "Expected `int`, got `float`"),
-        ('"axis":9e1', "Expected `int`, got `float`"),
-        ('"axis":2147483648', "Expected `int` <= 2147483647"),
-        ('"axis":-2147483649', "Expected `int` >= -2147483648"),
-        ('"axis":' + "9" * 400, "Expected `int` <= 2147483647"),
-        ('"axis":{}', "Expected `int`, got `object`"),
-        ('"sphere":false', "Expected `float`, got `bool`"),
-        ('"sphere":"-1.25"', "Expected `float`, got `str`"),
-        ('"sphere":[]', "Expected `float`, got `array`"),
+        ('"axis":true', "Expected `integer`, got `boolean`"),
+        ('"axis":"12"', "Expected `integer`, got `string`"),
+        ('"axis":90.5', "Expected `integer`, got `number`"),
+        ('"axis":2147483648.0', "Expected `integer` <= 2147483647"),
+        ('"axis":1e300', "Expected `integer` <= 2147483647"),
+        ('"axis":2147483648', "Expected `integer` <= 2147483647"),
+        ('"axis":-2147483649', "Expected `integer` >= -2147483648"),
+        ('"axis":' + "9" * 400, "Expected `integer` <= 2147483647"),
+        ('"axis":{}', "Expected `integer`, got `object`"),
+        ('"sphere":false', "Expected `number`, got `boolean`"),
+        ('"sphere":"-1.25"', "Expected `number`, got `string`"),
+        ('"sphere":[]', "Expected `number`, got `array`"),
         ('"sphere":' + "9" * 400, "Number out of range"),
     ],
 )
 def test_a_number_is_of_its_type_and_in_its_range(text: str, message: str) -> None:
     path = "rx.left_eye." + text.split('"')[1]
-    assert faults(lambda: ORDER.read(eye(text))) == [Fault(path, message)]
+    assert find_faults(lambda: ORDER.read(build_body(text))) == [Fault(path, message)]
+
+
+@pytest.mark.parametrize("axis", ["90.0", "9e1", "900e-1", "90.000"])
+def test_a_double_without_a_fraction_is_an_integer(axis: str) -> None:
+    assert ORDER.read(build_body(f'"axis":{axis},"sphere":-1')) == ORDER.read(
+        build_body('"axis":90,"sphere":-1')
+    )
+    item = (
+        b'{"cart_items":[{"price_with_tax":1200.0},{"price_with_tax":7}],"discounts":[{"a":1.0}]}'
+    )
+    read = SUBSCRIPTION.read(item)
+    assert [each.price_with_tax for each in read.cart_items] == [1200, 7]
+    assert read.discounts == '[{"a":1.0}]'
+
+
+def test_beside_a_double_every_other_fault_is_still_found() -> None:
+    assert find_faults(lambda: ORDER.read(build_body('"axis":90.0,"pd":"31"'))) == [
+        Fault("rx.left_eye.pd", "Expected `number`, got `string`")
+    ]
+    assert find_faults(lambda: ORDER.read(build_body('"axis":90.0,"axis":90'))) == [
+        Fault("rx.left_eye.axis", DUPLICATE_KEY_FAULT)
+    ]
+    assert find_faults(lambda: ORDER.read(build_body('"axis":90.0,"pd":') + b"x")) == [NOT_JSON]
 
 
 def test_the_ends_of_the_integers_are_read() -> None:
     for axis in (-(2**31), 2**31 - 1):
-        assert ORDER.read(eye(f'"axis":{axis}')).rx.left_eye.axis == axis
+        assert ORDER.read(build_body(f'"axis":{axis}')).rx.left_eye.axis == axis
     for price in (-(2**63), 2**63 - 1):
         body = b'{"cart_items":[{"price_with_tax":%d}]}' % price
         assert SUBSCRIPTION.read(body).cart_items[0].price_with_tax == price
@@ -83,10 +106,10 @@ def test_the_ends_of_the_integers_are_read() -> None:
 
 def test_integers_of_64_bits_have_an_end() -> None:
     items = ",".join(f'{{"price_with_tax":{price}}}' for price in (2**63, -(2**63) - 1, 10**30))
-    assert faults(lambda: SUBSCRIPTION.read(b'{"cart_items":[%s]}' % items.encode())) == [
-        Fault("cart_items.0.price_with_tax", "Expected `int` <= 9223372036854775807"),
-        Fault("cart_items.1.price_with_tax", "Expected `int` >= -9223372036854775808"),
-        Fault("cart_items.2.price_with_tax", "Expected `int` <= 9223372036854775807"),
+    assert find_faults(lambda: SUBSCRIPTION.read(b'{"cart_items":[%s]}' % items.encode())) == [
+        Fault("cart_items.0.price_with_tax", "Expected `integer` <= 9223372036854775807"),
+        Fault("cart_items.1.price_with_tax", "Expected `integer` >= -9223372036854775808"),
+        Fault("cart_items.2.price_with_tax", "Expected `integer` <= 9223372036854775807"),
     ]
 
 
@@ -111,25 +134,25 @@ def test_integers_of_64_bits_have_an_end() -> None:
         b'{"\xff":1}',
         '{"mode":"draft"}'.encode("utf-16"),
         '{"mode":"draft"}'.encode("utf-32-le"),
-        eye('"sphere":NaN'),
-        eye('"sphere":Infinity'),
-        eye('"sphere":-Infinity'),
-        eye('"sphere":1e400'),
-        eye('"sphere":-1e400'),
-        eye('"sphere":01'),
-        eye('"sphere":+1'),
-        eye('"sphere":.5'),
-        eye('"sphere":0x1'),
-        eye('"axis":' + "9" * 5000),
+        build_body('"sphere":NaN'),
+        build_body('"sphere":Infinity'),
+        build_body('"sphere":-Infinity'),
+        build_body('"sphere":1e400'),
+        build_body('"sphere":-1e400'),
+        build_body('"sphere":01'),
+        build_body('"sphere":+1'),
+        build_body('"sphere":.5'),
+        build_body('"sphere":0x1'),
+        build_body('"axis":' + "9" * 5000),
     ],
 )
 def test_what_is_not_json_in_utf_8_is_refused(body: bytes) -> None:
-    assert faults(lambda: ORDER.read(body)) == [NOT_JSON]
+    assert find_faults(lambda: ORDER.read(body)) == [NOT_JSON]
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"mode"', b"true", b"[{}]"])
 def test_a_body_is_an_object(body: bytes) -> None:
-    assert faults(lambda: ORDER.read(body)) == [Fault("", "Expected an object.")]
+    assert find_faults(lambda: ORDER.read(body)) == [Fault("", "Expected an object.")]
 
 
 def test_a_surrogate_pair_is_one_character() -> None:
@@ -142,45 +165,45 @@ def test_every_departure_from_the_shape_is_named_at_once() -> None:
         "rx": {"left_eye": {"axis": "12", "Axis": 1}, "right_eye": {"horizontal_prism": 2}},
         "": {}, "special_instructions": {}
     }"""
-    assert faults(lambda: ORDER.read(body)) == [
-        Fault("mode", "Expected `str`, got `int`"),
+    assert find_faults(lambda: ORDER.read(body)) == [
+        Fault("mode", "Expected `string`, got `integer`"),
         Fault("cylnder", "Unknown field."),
         Fault("patient", "Expected an object."),
         Fault("services", "Expected an array."),
-        Fault("lens.coats.0", "Expected `str`, got `null`"),
-        Fault("lens.coats.1", "Expected `str`, got `int`"),
-        Fault("rx.left_eye.axis", "Expected `int`, got `str`"),
+        Fault("lens.coats.0", "Expected `string`, got `null`"),
+        Fault("lens.coats.1", "Expected `string`, got `integer`"),
+        Fault("rx.left_eye.axis", "Expected `integer`, got `string`"),
         Fault("rx.left_eye.Axis", "Unknown field."),
         Fault("rx.right_eye.horizontal_prism", "Expected an object."),
         Fault("", "Unknown field."),
-        Fault("special_instructions", "Expected `str`, got `object`"),
+        Fault("special_instructions", "Expected `string`, got `object`"),
     ]
 
 
 def test_an_unknown_field_in_a_list_is_named_with_its_index() -> None:
     body = b'{"cart_items":[{},{"items":[{},{"boxes":1}]},null]}'
-    assert faults(lambda: SUBSCRIPTION.read(body)) == [
+    assert find_faults(lambda: SUBSCRIPTION.read(body)) == [
         Fault("cart_items.1.items.1.boxes", "Unknown field."),
         Fault("cart_items.2", "Expected an object."),
     ]
 
 
 def test_of_very_many_faults_the_first_are_listed() -> None:
-    found = faults(lambda: ORDER.read(b'{"services":[%s]}' % b",".join([b"1"] * 200_000)))
+    found = find_faults(lambda: ORDER.read(b'{"services":[%s]}' % b",".join([b"1"] * 200_000)))
     assert len(found) == MAX_FAULTS + 1
-    assert found[0] == Fault("services.0", "Expected `str`, got `int`")
+    assert found[0] == Fault("services.0", "Expected `string`, got `integer`")
     assert found[-1] == Fault("", "More faults are not listed.")
 
 
 def test_of_very_many_duplicate_keys_the_first_are_listed() -> None:
-    found = faults(lambda: ORDER.read(b'{"mode":"a"%s}' % (b',"mode":"a"' * 15_000)))
-    assert found[:-1] == [Fault("mode", TWICE)] * MAX_FAULTS
+    found = find_faults(lambda: ORDER.read(b'{"mode":"a"%s}' % (b',"mode":"a"' * 15_000)))
+    assert found[:-1] == [Fault("mode", DUPLICATE_KEY_FAULT)] * MAX_FAULTS
     assert found[-1] == Fault("", "More faults are not listed.")
 
 
 def test_exactly_as_many_faults_as_are_listed_have_no_last_line() -> None:
     texts = b'"a",' * 1000
-    found = faults(lambda: ORDER.read(b'{"services":[%s1%s]}' % (texts, b",1" * 99)))
+    found = find_faults(lambda: ORDER.read(b'{"services":[%s1%s]}' % (texts, b",1" * 99)))
     assert [fault.path for fault in found] == [f"services.{1000 + i}" for i in range(MAX_FAULTS)]
 
 
@@ -188,8 +211,8 @@ def test_exactly_as_many_faults_as_are_listed_have_no_last_line() -> None:
 def test_a_body_of_too_many_nodes_is_refused(unit: bytes) -> None:
     array = b",".join([unit] * (MAX_NODES + 1))
     for body in (b'{"services":[%s]}' % array, b"[%s]" % array):
-        assert faults(lambda body=body: ORDER.read(body)) == [Fault("", TOO_MANY)]  # type: ignore[misc]
-    assert faults(lambda: ORDER.read(b"[%s" % array)) == [NOT_JSON]
+        assert find_faults(lambda body=body: ORDER.read(body)) == [Fault("", TOO_MANY)]  # type: ignore[misc]
+    assert find_faults(lambda: ORDER.read(b"[%s" % array)) == [NOT_JSON]
 
 
 def test_items_that_are_no_nodes_may_be_many() -> None:
@@ -202,7 +225,7 @@ def test_null_counts_as_absent() -> None:
     assert SUBSCRIPTION.read(b'{"discounts": null }') == CreateSubscriptionRequest()
 
 
-def test_what_is_sent_empty_is_set() -> None:
+def test_an_empty_value_counts_as_set() -> None:
     read = ORDER.read(b'{"lens":{},"services":[],"frame":{"a":0}}')
     assert [field.name for field, _ in read.ListFields()] == ["lens", "frame"]
     assert read.frame.HasField("a")
@@ -222,13 +245,17 @@ def test_what_is_sent_empty_is_set() -> None:
         (b'{"mode":"a","mode":"b","mode":"c"}', ["mode", "mode"]),
     ],
 )
-def test_a_key_stands_once_in_an_object(body: bytes, paths: list[str]) -> None:
-    assert faults(lambda: ORDER.read(body)) == [Fault(path, TWICE) for path in paths]
+def test_a_duplicate_key_in_an_object_is_refused(body: bytes, paths: list[str]) -> None:
+    assert find_faults(lambda: ORDER.read(body)) == [
+        Fault(path, DUPLICATE_KEY_FAULT) for path in paths
+    ]
 
 
-def test_a_key_that_stands_twice_in_a_list_is_named_with_its_index() -> None:
+def test_a_duplicate_key_in_a_list_is_named_with_its_index() -> None:
     body = b'{"cart_items":[{"name":"a"},{"items":[{"name":"a","name":"b"}]}]}'
-    assert faults(lambda: SUBSCRIPTION.read(body)) == [Fault("cart_items.1.items.0.name", TWICE)]
+    assert find_faults(lambda: SUBSCRIPTION.read(body)) == [
+        Fault("cart_items.1.items.0.name", DUPLICATE_KEY_FAULT)
+    ]
 
 
 def test_colons_in_text_are_no_keys() -> None:
@@ -254,31 +281,40 @@ def test_a_raw_field_keeps_its_text_exactly_as_it_was_sent(text: str) -> None:
 
 @pytest.mark.parametrize("text", [b"NaN", b"01", b'"\\x"', b'"\\ud800"', b'"\xff"', b'"\x00"', b""])
 def test_a_raw_field_is_json_in_utf_8_too(text: bytes) -> None:
-    assert faults(lambda: SUBSCRIPTION.read(b'{"discounts":%s}' % text)) == [NOT_JSON]
+    assert find_faults(lambda: SUBSCRIPTION.read(b'{"discounts":%s}' % text)) == [NOT_JSON]
 
 
 @pytest.mark.parametrize("text", ["1", "9" * 5000, '{"a":1,"a":2}'])
-def test_a_raw_field_stands_once(text: str) -> None:
+def test_a_duplicate_raw_field_is_refused(text: str) -> None:
     body = f'{{"discounts":{text},"email":"a","discounts":{text}}}'.encode()
-    assert faults(lambda: SUBSCRIPTION.read(body)) == [Fault("discounts", TWICE)]
+    assert find_faults(lambda: SUBSCRIPTION.read(body)) == [Fault("discounts", DUPLICATE_KEY_FAULT)]
 
 
 @pytest.mark.parametrize("depth", [500, 900, *range(940, 1010, 3), 50_000])
 def test_no_depth_breaks_the_reader(depth: int) -> None:
     lists = b"[" * depth + b"]" * depth
-    in_text = [Fault("services.0", "Expected `str`, got `array`")]
-    assert faults(lambda: ORDER.read(b'{"services":%s}' % lists)) in ([DEEP], in_text)
+    in_text = [Fault("services.0", "Expected `string`, got `array`")]
+    assert find_faults(lambda: ORDER.read(b'{"services":%s}' % lists)) in (
+        [TOO_DEEP_FAULT],
+        in_text,
+    )
     twice = b'{"discounts":%s,"email":"a","email":"b"}' % lists
-    assert faults(lambda: SUBSCRIPTION.read(twice)) in ([DEEP], [Fault("email", TWICE)])
+    assert find_faults(lambda: SUBSCRIPTION.read(twice)) in (
+        [TOO_DEEP_FAULT],
+        [Fault("email", DUPLICATE_KEY_FAULT)],
+    )
     objects = b'{"rx":' * depth + b"1" + b"}" * depth
-    assert faults(lambda: ORDER.read(objects)) in ([DEEP], [Fault("rx.rx", "Unknown field.")])
+    assert find_faults(lambda: ORDER.read(objects)) in (
+        [TOO_DEEP_FAULT],
+        [Fault("rx.rx", "Unknown field.")],
+    )
 
 
 def test_a_message_inside_itself_nests_once() -> None:
     read = SUBSCRIPTION.read(b'{"cart_items":[{"items":[{"name":"a"}]}]}')
     assert read.cart_items[0].items[0].name == "a"
     deeper = b'{"cart_items":[{"items":[{"items":[{}]}]}]}'
-    assert faults(lambda: SUBSCRIPTION.read(deeper)) == [
+    assert find_faults(lambda: SUBSCRIPTION.read(deeper)) == [
         Fault("cart_items.0.items.0.items", "Unknown field.")
     ]
 
@@ -289,8 +325,8 @@ def test_a_field_of_the_path_is_unknown_elsewhere() -> None:
     assert reader.read(b'{"account_number":"1"}', lab="lab_123") == expected
     assert reader.read_query({"account_number": ["1"]}, lab="lab_123") == expected
     unknown = [Fault("lab", "Unknown field.")]
-    assert faults(lambda: reader.read(b'{"lab":"lab_456"}', lab="lab_123")) == unknown
-    assert faults(lambda: reader.read_query({"lab": ["lab_456"]}, lab="lab_123")) == unknown
+    assert find_faults(lambda: reader.read(b'{"lab":"lab_456"}', lab="lab_123")) == unknown
+    assert find_faults(lambda: reader.read_query({"lab": ["lab_456"]}, lab="lab_123")) == unknown
 
 
 def test_a_query_string_has_text_and_numbers() -> None:
@@ -303,20 +339,20 @@ def test_a_query_string_has_text_and_numbers() -> None:
 @pytest.mark.parametrize("page", ["", " 1", "1.5", "+1", "1_0", "true", "null", "٣", "x"])
 def test_a_number_in_a_query_string_is_a_number(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int`, got `str`")]
-    assert faults(lambda: reader.read_query({"page": [page]})) == wrong
+    wrong = [Fault("page", "Expected `integer`, got `string`")]
+    assert find_faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
 @pytest.mark.parametrize("page", [str(2**31), "9" * 30])
 def test_a_number_in_a_query_string_has_a_range(page: str) -> None:
     reader = Reader(ListSubscriptionsRequest)
-    wrong = [Fault("page", "Expected `int` <= 2147483647")]
-    assert faults(lambda: reader.read_query({"page": [page]})) == wrong
+    wrong = [Fault("page", "Expected `integer` <= 2147483647")]
+    assert find_faults(lambda: reader.read_query({"page": [page]})) == wrong
 
 
-def test_a_query_string_says_each_thing_once() -> None:
+def test_a_repeated_query_parameter_is_refused() -> None:
     reader = Reader(ListStylesRequest)
-    assert faults(lambda: reader.read_query({"lab": ["a", "a"], "style": ["b"]})) == [
+    assert find_faults(lambda: reader.read_query({"lab": ["a", "a"], "style": ["b"]})) == [
         Fault("lab", "Given more than once."),
         Fault("style", "Unknown field."),
     ]
@@ -327,15 +363,15 @@ def test_brackets_in_a_query_string_name_an_operator() -> None:
     read = reader.read_query({"created_at[from]": ["2026-01-01"], "created_at": ["2026-01-02"]})
     assert read == ListSubscriptionsRequest(created_at_from="2026-01-01", created_at="2026-01-02")
     twice = {"created_at[from]": ["2026-01-01"], "created_at_from": ["2026-01-02"]}
-    assert faults(lambda: reader.read_query(twice)) == [
+    assert find_faults(lambda: reader.read_query(twice)) == [
         Fault("created_at_from", "Given more than once.")
     ]
     for name in ("page]", "[page]", "page[]", "created_at[", "created_at[gt]"):
-        assert len(faults(lambda name=name: reader.read_query({name: ["1"]}))) == 1  # type: ignore[misc]
+        assert len(find_faults(lambda name=name: reader.read_query({name: ["1"]}))) == 1  # type: ignore[misc]
 
 
 def test_a_list_has_no_place_in_a_query_string() -> None:
-    assert faults(lambda: ORDER.read_query({"services": ["Tea"], "rx": ["{}"]})) == [
+    assert find_faults(lambda: ORDER.read_query({"services": ["Tea"], "rx": ["{}"]})) == [
         Fault("services", "Expected an array."),
         Fault("rx", "Expected an object."),
     ]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chassis.messages.plain import to_dict
-from chassis.messages.reader import Reader, field_names
+from chassis.messages.reader import Reader, list_field_names
 from chassis.messages.writer import Writer
 from protos.orders_pb2 import (
     Addons,
@@ -39,22 +39,22 @@ READER = Reader(CreateOrderRequest)
 WRITER = Writer(CreateOrderRequest)
 
 
-def written(writer: Writer, message: Any) -> Any:
+def write_and_read(writer: Writer, message: Any) -> Any:
     """What is written, read back by a program."""
     return json.loads(writer.write(message))
 
 
-def test_what_is_not_set_is_left_out() -> None:
+def test_unset_fields_are_omitted() -> None:
     assert WRITER.write(CreateOrderRequest(mode="draft", rx=Rx(left_eye=RxEye(axis=0)))) == (
         b'{"mode":"draft","submission_type":"","order_type":"","lab":"","account_number":"",'
-        b'"mounting_option":"","rx":{"left_eye":{"axis":0}},"services":[],"special_instructions":""}'
+        b'"mounting_option":"","rx":{"left_eye":{"axis":0}},"services":[],"special_instructions":"","acknowledged_warnings":[]}'
     )
 
 
-def test_what_is_not_set_is_null_where_a_dialect_wants_it() -> None:
+def test_unset_fields_are_null_where_a_dialect_wants_it() -> None:
     coats = [Coat(id="c", name="C"), Coat(id="d", name="D", type="ar")]
     addons = ListAddonsResponse(data=Addons(coats=coats, colors=[CatalogEntry(id="e", name="E")]))
-    assert written(Writer(ListAddonsResponse, nulls=True), addons) == {
+    assert write_and_read(Writer(ListAddonsResponse, nulls=True), addons) == {
         "data": {
             "coats": [
                 {"id": "c", "name": "C", "type": None},
@@ -66,32 +66,35 @@ def test_what_is_not_set_is_null_where_a_dialect_wants_it() -> None:
     }
 
 
-def test_an_optional_field_is_left_out_even_so() -> None:
+def test_optional_fields_are_omitted_in_either_case() -> None:
     writer = Writer(CreateOrderResponse, nulls=True, optional=("url", "warnings"))
     assert writer.write(CreateOrderResponse(id="ord_1")) == b'{"id":"ord_1"}'
-    assert written(writer, CreateOrderResponse(id="ord_1", url="u")) == {"id": "ord_1", "url": "u"}
+    assert write_and_read(writer, CreateOrderResponse(id="ord_1", url="u")) == {
+        "id": "ord_1",
+        "url": "u",
+    }
 
 
 def test_an_optional_list_is_left_out_when_it_is_empty() -> None:
     assert b"items" not in Writer(CartItem, optional=("items",)).write(CartItem())
-    assert written(Writer(CartItem), CartItem())["items"] == []
+    assert write_and_read(Writer(CartItem), CartItem())["items"] == []
 
 
 def test_an_optional_text_is_left_out_when_it_is_empty() -> None:
-    everything = field_names(CreateOrderRequest)
+    everything = list_field_names(CreateOrderRequest)
     assert {"mode", "left_eye", "power", "postal_code"} <= everything
     writer = Writer(CreateOrderRequest, nulls=True, optional=everything)
     eye = RxEye(sphere=0.0, axis=0)
     sent = {"mode": "draft", "rx": {"left_eye": {"sphere": 0.0, "axis": 0}}}
-    assert written(writer, CreateOrderRequest(mode="draft", rx=Rx(left_eye=eye))) == sent
+    assert write_and_read(writer, CreateOrderRequest(mode="draft", rx=Rx(left_eye=eye))) == sent
 
 
-def test_what_is_foreign_to_a_type_is_left_out_of_the_messages_in_it() -> None:
+def test_foreign_fields_are_omitted_from_the_messages_inside() -> None:
     writer = Writer(Prescription, nulls=True, foreign={"glasses": ("product_key", "diameter")})
     eye = Eye(sphere=0.0)
-    contacts = written(writer, Prescription(type="contacts", right_eye=eye))
+    contacts = write_and_read(writer, Prescription(type="contacts", right_eye=eye))
     assert (contacts["right_eye"]["product_key"], contacts["right_eye"]["diameter"]) == ("", None)
-    glasses = written(writer, Prescription(type="glasses", right_eye=eye))
+    glasses = write_and_read(writer, Prescription(type="glasses", right_eye=eye))
     assert contacts["right_eye"] == {**glasses["right_eye"], "product_key": "", "diameter": None}
     assert (glasses["type"], glasses["left_eye"]) == ("glasses", None)
 
@@ -99,7 +102,7 @@ def test_what_is_foreign_to_a_type_is_left_out_of_the_messages_in_it() -> None:
 def test_a_message_inside_itself_is_written_at_every_depth() -> None:
     innermost = CartItem(name="c", box_count=0)
     item = CartItem(name="a", items=[CartItem(name="b", items=[innermost])])
-    inner = written(Writer(CartItem, optional=("items",)), item)["items"][0]["items"][0]
+    inner = write_and_read(Writer(CartItem, optional=("items",)), item)["items"][0]["items"][0]
     assert (inner["name"], inner["box_count"], "items" in inner) == ("c", 0, False)
 
 
@@ -114,7 +117,7 @@ def test_a_raw_field_is_written_as_the_json_that_it_holds() -> None:
 def test_a_timestamp_is_rfc_3339_in_utc() -> None:
     moment = Timestamp()
     moment.FromDatetime(datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC))
-    document = written(Writer(Subscription, nulls=True), Subscription(created_at=moment))
+    document = write_and_read(Writer(Subscription, nulls=True), Subscription(created_at=moment))
     assert (document["created_at"], document["activated_at"]) == ("2026-02-28T23:59:59Z", None)
 
 
@@ -174,7 +177,7 @@ orders = st.builds(
 
 @settings(max_examples=150, deadline=None)
 @given(orders)
-def test_what_is_written_is_read_back(order: CreateOrderRequest) -> None:
+def test_written_messages_are_read_back(order: CreateOrderRequest) -> None:
     assert READER.read(WRITER.write(order)) == order
     # Whatever spelling a program chooses for the same JSON.
     spelled = json.dumps(json.loads(WRITER.write(order)), indent=1).encode()

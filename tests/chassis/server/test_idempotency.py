@@ -1,4 +1,4 @@
-"""What makes two requests the same: an idempotency key stands for both or for one."""
+"""When two requests with one idempotency key count as the same."""
 
 import hashlib
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def actors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
             with running.database.write() as tx:
                 idempotency_keys.save(tx, Subscription(id="s1"))
 
-        running.told.act = save
+        running.servicer.act = save
         yield running
 
 

@@ -1,4 +1,4 @@
-"""What happens around every RPC: the caller, the deadline, the one log line, the end."""
+"""What surrounds every RPC: caller, deadline, log line and shutdown."""
 
 import threading
 import time
@@ -18,41 +18,41 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from sqlalchemy import insert
 
 from chassis import context as calls
-from chassis.context import Account, caller, current_call
+from chassis.context import Account, get_caller, get_current_call
 from chassis.errors import NotFound
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import DRAIN_SECONDS, GRPC_OPTIONS, THREADS
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import SERVICES, Probe, notes, probe
-from tests.serving import basic
+from tests.serving import build_basic
 
 GET = f"/{SERVICES[0]}/GetSubscription"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def health(told: Probe, service: str = "", timeout: float = 2) -> Any:
-    stub = health_pb2_grpc.HealthStub(told.channel)
+def check_health(stand_in: Probe, service: str = "", timeout: float = 2) -> Any:
+    stub = health_pb2_grpc.HealthStub(stand_in.channel)
     return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout).status
 
 
 @contextmanager
-def held(told: Probe, calls_held: int) -> Iterator[list[Any]]:
+def held(stand_in: Probe, calls_held: int) -> Iterator[list[Any]]:
     """Calls that the service does not end until the block does."""
     go = threading.Event()
-    told.told.act = lambda: go.wait(10)
-    get: Any = told.channel.unary_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+    stand_in.servicer.act = lambda: go.wait(10)
+    get: Any = stand_in.channel.unary_unary(GET)
+    metadata = [("authorization", build_basic("somebody"))]
     try:
         yield [get.future(b"", timeout=15, metadata=metadata) for _ in range(calls_held)]
     finally:
         go.set()
-        told.told.act = lambda: None
+        stand_in.servicer.act = lambda: None
 
 
-def test_it_works(told: Probe) -> None:
+def test_it_works(stand_in: Probe) -> None:
     with capture_log() as lines:
-        answer, trailers = told.call(act=lambda: None, x_request_id="req-1")
+        answer, trailers = stand_in.call(act=lambda: None, x_request_id="req-1")
     assert answer.id == "s1"
     assert "idempotent-replayed" not in trailers
     (line,) = lines()
@@ -68,36 +68,36 @@ def test_it_works(told: Probe) -> None:
     }
 
 
-def test_a_servicer_knows_its_caller(told: Probe) -> None:
+def test_a_servicer_knows_its_caller(stand_in: Probe) -> None:
     seen: list[Any] = []
-    told.call(act=lambda: seen.extend([caller(), current_call().rpc]))
+    stand_in.call(act=lambda: seen.extend([get_caller(), get_current_call().rpc]))
     assert seen == [Account(1, "somebody", "client"), GET]
     with pytest.raises(LookupError):
-        caller()
+        get_caller()
 
 
 @pytest.mark.parametrize("asked", ["A.b_c-9", "x" * 128, "0"])
-def test_a_request_id_from_outside_is_kept(told: Probe, asked: str) -> None:
+def test_a_request_id_from_outside_is_kept(stand_in: Probe, asked: str) -> None:
     with capture_log() as lines:
-        told.call(act=lambda: None, x_request_id=asked)
+        stand_in.call(act=lambda: None, x_request_id=asked)
     assert lines()[0]["request_id"] == asked
 
 
 @pytest.mark.parametrize("asked", ["", "a b", "x" * 129, "a/b", '"', "{}"])
-def test_a_request_id_of_another_form_is_replaced(told: Probe, asked: str) -> None:
+def test_a_request_id_of_another_form_is_replaced(stand_in: Probe, asked: str) -> None:
     with capture_log() as lines:
-        told.call(act=lambda: None, x_request_id=asked)
+        stand_in.call(act=lambda: None, x_request_id=asked)
     made = lines()[0]["request_id"]
     assert made != asked
     assert calls.REQUEST_ID_PATTERN.fullmatch(made)
 
 
-def test_an_unforeseen_error_tells_its_caller_only_an_id(told: Probe) -> None:
+def test_an_unforeseen_error_shows_its_caller_only_an_id(stand_in: Probe) -> None:
     def crash() -> None:
         raise KeyError("Ada Canary")
 
     with capture_log() as lines:
-        failure = told.refusal(act=crash, x_request_id="req-2")
+        failure = stand_in.refusal(act=crash, x_request_id="req-2")
     assert failure.code is StatusCode.INTERNAL
     assert failure.message == "Something went wrong; its id is req-2."
     (line,) = lines()
@@ -107,24 +107,24 @@ def test_an_unforeseen_error_tells_its_caller_only_an_id(told: Probe) -> None:
     assert "Canary" not in str(line)
 
 
-def test_a_database_error_does_not_log_its_values(told: Probe) -> None:
+def test_a_database_error_does_not_log_its_values(stand_in: Probe) -> None:
     def crash() -> None:
-        with told.database.write() as tx:
+        with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(id="Ada Canary", text="Ada Canary"))
 
     with capture_log() as lines:
-        failure = told.refusal(act=crash)
+        failure = stand_in.refusal(act=crash)
     assert failure.code is StatusCode.INTERNAL
     assert "Canary" not in f"{failure}{lines()}"
     assert lines()[0]["error"] == "IntegrityError"
 
 
-def test_a_refusal_is_logged_with_its_reason_and_without_its_text(told: Probe) -> None:
+def test_a_refusal_is_logged_with_its_reason_and_without_its_text(stand_in: Probe) -> None:
     def refuse() -> None:
         raise NotFound("No such Canary.")
 
     with capture_log() as lines:
-        told.refusal(act=refuse)
+        stand_in.refusal(act=refuse)
     assert (lines()[0]["code"], lines()[0]["reason"]) == ("NOT_FOUND", "NOT_FOUND")
     assert "Canary" not in str(lines())
 
@@ -140,75 +140,75 @@ def test_a_refusal_is_logged_with_its_reason_and_without_its_text(told: Probe) -
         "Basic /w==",
         "Basic AA==",
         "Bearer c29tZWJvZHk6c29tZWJvZHktc2VjcmV0",
-        basic("somebody", "wrong"),
-        basic("nobody"),
-        basic("SOMEBODY", "somebody-secret"),
+        build_basic("somebody", "wrong"),
+        build_basic("nobody"),
+        build_basic("SOMEBODY", "somebody-secret"),
         "Basic c29tZWJvZHk6",
         "Basic bm9ib2R5Og==",
-        basic("some body"),
-        basic("x" * 65),
-        basic("é"),
-        basic("somebody") + " x",
+        build_basic("some body"),
+        build_basic("x" * 65),
+        build_basic("é"),
+        build_basic("somebody") + " x",
     ],
 )
-def test_a_caller_without_name_and_secret_is_refused(told: Probe, authorization: str) -> None:
-    told.told.act = lambda: pytest.fail("was served")
-    failure = told.refusal(authorization=authorization)
+def test_a_caller_without_name_and_secret_is_refused(stand_in: Probe, authorization: str) -> None:
+    stand_in.servicer.act = lambda: pytest.fail("was served")
+    failure = stand_in.refusal(authorization=authorization)
     assert (failure.code, failure.reason) == (StatusCode.UNAUTHENTICATED, "UNAUTHENTICATED")
 
 
-def test_the_scheme_may_be_written_in_any_case(told: Probe) -> None:
-    told.call(act=lambda: None, authorization=basic("somebody").replace("Basic", "bAsIc"))
+def test_the_scheme_may_be_written_in_any_case(stand_in: Probe) -> None:
+    stand_in.call(act=lambda: None, authorization=build_basic("somebody").replace("Basic", "bAsIc"))
 
 
-def test_only_staff_may_call_the_desk_and_only_clients_the_rest(told: Probe) -> None:
-    assert told.call("ConfirmSubscription", "staff", act=lambda: None)[0].id == "s1"
+def test_only_staff_may_call_the_desk_and_only_clients_the_rest(stand_in: Probe) -> None:
+    assert stand_in.call("ConfirmSubscription", "staff", act=lambda: None)[0].id == "s1"
     for rpc_name, who, role in [
         ("ConfirmSubscription", "somebody", "staff"),
         ("GetSubscription", "staff", "client"),
     ]:
-        failure = told.refusal(rpc_name, who)
+        failure = stand_in.refusal(rpc_name, who)
         assert (failure.code, failure.reason) == (StatusCode.PERMISSION_DENIED, "FORBIDDEN")
         assert failure.message == f"This needs an account with role {role}."
 
 
-def test_an_open_rpc_asks_for_nobody(told: Probe) -> None:
+def test_an_open_rpc_asks_for_nobody(stand_in: Probe) -> None:
     with capture_log() as lines:
-        told.call("ListSubscriptions", "", act=lambda: None)
-        told.call("ListSubscriptions", authorization="Basic !!!")
+        stand_in.call("ListSubscriptions", "", act=lambda: None)
+        stand_in.call("ListSubscriptions", authorization="Basic !!!")
     assert [line["account"] for line in lines()] == [None, None]
 
 
-def test_who_outlives_his_deadline_commits_nothing(told: Probe) -> None:
-    def late() -> None:
-        with told.database.write() as tx:
+def test_a_call_past_its_deadline_commits_nothing(stand_in: Probe) -> None:
+    def answer_late() -> None:
+        with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(text="late"))
             time.sleep(0.4)
 
     with capture_log() as lines:
-        failure = told.refusal(act=late, timeout=0.2)
+        failure = stand_in.refusal(act=answer_late, timeout=0.2)
         assert failure.code is StatusCode.DEADLINE_EXCEEDED
         for _ in range(50):
             if lines():
                 break
             time.sleep(0.02)
     assert lines()[0]["reason"] == "DEADLINE_EXCEEDED"
-    assert "late" not in told.notes()
+    assert "late" not in stand_in.notes()
 
 
-def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
+def test_a_cancelled_call_commits_nothing(stand_in: Probe) -> None:
     started, go = threading.Event(), threading.Event()
 
     def work() -> None:
-        with told.database.write() as tx:
+        with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(text="cancelled"))
             started.set()
             go.wait(5)
 
-    told.told.act = work
-    metadata = [("authorization", basic("somebody"))]
+    stand_in.servicer.act = work
+    metadata = [("authorization", build_basic("somebody"))]
     with capture_log() as lines:
-        get: Any = told.channel.unary_unary(GET)
+        get: Any = stand_in.channel.unary_unary(GET)
         future = get.future(b"", metadata=metadata)
         assert started.wait(5)
         future.cancel()
@@ -219,56 +219,56 @@ def test_who_is_cancelled_commits_nothing(told: Probe) -> None:
                 break
             time.sleep(0.02)
     assert lines()[0]["reason"] == "DEADLINE_EXCEEDED"
-    assert "cancelled" not in told.notes()
+    assert "cancelled" not in stand_in.notes()
 
 
-def test_a_call_without_a_deadline_has_ours(told: Probe, monkeypatch: Any) -> None:
+def test_a_call_without_a_deadline_has_ours(stand_in: Probe, monkeypatch: Any) -> None:
     seen: list[float] = []
-    told.call(act=lambda: seen.append(current_call().seconds_left()), timeout=None)
-    told.call(timeout=1000)
-    told.call(timeout=5)
+    stand_in.call(act=lambda: seen.append(get_current_call().get_seconds_left()), timeout=None)
+    stand_in.call(timeout=1000)
+    stand_in.call(timeout=5)
     assert [round(left, 0) for left in seen] == [30, 30, 5]
 
     monkeypatch.setattr(calls, "MAX_CALL_SECONDS", 0.1)
 
-    def late() -> None:
-        with told.database.write() as tx:
+    def answer_late() -> None:
+        with stand_in.database.write() as tx:
             tx.execute(insert(notes).values(text="without a deadline"))
             time.sleep(0.15)
 
-    failure = told.refusal(act=late, timeout=None)
+    failure = stand_in.refusal(act=answer_late, timeout=None)
     assert (failure.code, failure.reason) == (StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
-    assert "without a deadline" not in told.notes()
+    assert "without a deadline" not in stand_in.notes()
 
 
-def test_health_is_told_for_each_service_by_its_full_name(told: Probe) -> None:
-    assert [health(told, name) for name in ("", *SERVICES)] == [SERVING] * 3
+def test_health_is_reported_for_each_service_by_its_full_name(stand_in: Probe) -> None:
+    assert [check_health(stand_in, name) for name in ("", *SERVICES)] == [SERVING] * 3
     with pytest.raises(grpc.RpcError) as raised:
-        health(told, "SubscriptionService")
+        check_health(stand_in, "SubscriptionService")
     assert raised.value.code() is StatusCode.NOT_FOUND
 
 
-def test_health_answers_while_all_threads_are_at_work(told: Probe) -> None:
-    with held(told, THREADS[True] * 3) as futures:
-        assert health(told) == SERVING
-        watch = health_pb2_grpc.HealthStub(told.channel).Watch(health_pb2.HealthCheckRequest())
+def test_health_answers_while_all_threads_are_at_work(stand_in: Probe) -> None:
+    with held(stand_in, THREADS[True] * 3) as futures:
+        assert check_health(stand_in) == SERVING
+        watch = health_pb2_grpc.HealthStub(stand_in.channel).Watch(health_pb2.HealthCheckRequest())
         assert next(iter(watch)).status == SERVING
         watch.cancel()
         assert not any(future.done() for future in futures)
     assert all(future.exception() is None for future in futures)
 
 
-def test_who_watches_holds_no_thread_of_the_callers(told: Probe) -> None:
-    stub = health_pb2_grpc.HealthStub(told.channel)
+def test_health_watchers_hold_no_thread_of_the_rpcs(stand_in: Probe) -> None:
+    stub = health_pb2_grpc.HealthStub(stand_in.channel)
     watches = [iter(stub.Watch(health_pb2.HealthCheckRequest())) for _ in range(10)]
     assert {next(watch).status for watch in watches} == {SERVING}
-    assert told.call(act=lambda: None, timeout=2)[0].id == "s1"
+    assert stand_in.call(act=lambda: None, timeout=2)[0].id == "s1"
     for watch in watches:
         watch.cancel()
 
 
-def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> None:
-    stub, name = health_pb2_grpc.HealthStub(told.channel), SERVICES[0]
+def test_watchers_that_leave_during_a_status_change_stop_nothing(stand_in: Probe) -> None:
+    stub, name = health_pb2_grpc.HealthStub(stand_in.channel), SERVICES[0]
     request = health_pb2.HealthCheckRequest(service=name)
     for _ in range(20):
         watches = [iter(stub.Watch(request, timeout=30)) for _ in range(10)]
@@ -276,9 +276,9 @@ def test_watchers_who_go_while_the_status_is_told_stop_nothing(told: Probe) -> N
         going = threading.Thread(target=lambda all_: [one.cancel() for one in all_], args=[watches])
         going.start()
         for _ in range(10):
-            told.running.health.set(name, SERVING)
+            stand_in.running.health.set(name, SERVING)
         going.join()
-    assert health(told, name) == SERVING
+    assert check_health(stand_in, name) == SERVING
 
 
 def test_grpc_knows_every_option_that_it_is_given() -> None:
@@ -288,8 +288,8 @@ def test_grpc_knows_every_option_that_it_is_given() -> None:
     assert [name for name, _ in GRPC_OPTIONS if name.encode() + b"\0" not in library] == []
 
 
-def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> None:
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(told.channel)
+def test_reflection_lists_the_services_and_returns_their_files(stand_in: Probe) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(stand_in.channel)
     ask = reflection_pb2.ServerReflectionRequest
     questions = [ask(list_services=""), ask(file_containing_symbol=SERVICES[0])]
     listed, file = stub.ServerReflectionInfo(iter(questions), timeout=5)
@@ -303,8 +303,8 @@ def test_reflection_lists_the_services_and_gives_their_files(told: Probe) -> Non
     assert found.name == "protos/subscriptions.proto"
 
 
-def test_beyond_the_bound_calls_are_refused_and_none_hangs(told: Probe) -> None:
-    with held(told, MAX_CALLS + 20) as futures:
+def test_beyond_the_bound_calls_are_refused_and_none_hangs(stand_in: Probe) -> None:
+    with held(stand_in, MAX_CALLS + 20) as futures:
         soon = time.monotonic() + 5
         while sum(future.done() for future in futures) < 20 and time.monotonic() < soon:
             time.sleep(0.01)
@@ -319,22 +319,22 @@ def test_a_stop_waits_for_the_call_at_work_and_refuses_new_ones(tmp_path: Path) 
     def work() -> None:
         begun.set()
         time.sleep(DRAIN_SECONDS + 0.4)
-        told.note("done")
+        stand_in.note("done")
 
-    with probe(tmp_path) as told, ThreadPoolExecutor(2) as pool:
-        first = pool.submit(told.call, act=work)
+    with probe(tmp_path) as stand_in, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(stand_in.call, act=work)
         assert begun.wait(5)
-        stopping = pool.submit(told.running.stop, 5)
+        stopping = pool.submit(stand_in.running.stop, 5)
         time.sleep(0.2)
-        assert health(told) == NOT_SERVING
+        assert check_health(stand_in) == NOT_SERVING
         assert first.result()[0].id == "s1"
         stopping.result()
-        failure = told.refusal(act=lambda: None, timeout=1)
+        failure = stand_in.refusal(act=lambda: None, timeout=1)
         assert failure.code in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED)
-        assert told.notes() == ["done"]
+        assert stand_in.notes() == ["done"]
 
 
-def test_a_port_has_one_server(told: Probe, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), probe(tmp_path, told.address):
+def test_a_port_has_one_server(stand_in: Probe, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), probe(tmp_path, stand_in.address):
         pass
-    assert told.call(act=lambda: None)[0].id == "s1"
+    assert stand_in.call(act=lambda: None)[0].id == "s1"

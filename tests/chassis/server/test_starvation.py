@@ -1,4 +1,4 @@
-"""What callers leave open does not stop a service: silent calls, reflection streams, floods."""
+"""Callers cannot starve a service: silent calls, reflection streams, floods."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ from chassis.server import interceptor, reflection
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import THREADS
 from tests.chassis.probe import Probe, probe
-from tests.serving import basic
+from tests.serving import build_basic
 
 GET = "/optigate.subscriptions.v1.SubscriptionService/GetSubscription"
 REFLECT = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
     monkeypatch.setattr(interceptor, "MESSAGE_SECONDS", 0.5)
     monkeypatch.setattr(reflection, "STREAM_SECONDS", 0.5)
     with probe(tmp_path) as running:
@@ -47,29 +47,29 @@ def silence() -> Iterator[Silence]:
     made.over.set()
 
 
-def test_calls_whose_message_never_comes_are_cancelled(told: Probe, silence: Silence) -> None:
-    call: Any = told.channel.stream_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+def test_calls_whose_message_never_comes_are_cancelled(stand_in: Probe, silence: Silence) -> None:
+    call: Any = stand_in.channel.stream_unary(GET)
+    metadata = [("authorization", build_basic("somebody"))]
     futures = [call.future(iter(silence), timeout=60, metadata=metadata) for _ in range(20)]
-    assert told.call(act=lambda: None, timeout=60)[0].id == "s1"
+    assert stand_in.call(act=lambda: None, timeout=60)[0].id == "s1"
     assert {future.code() for future in futures[: THREADS[True]]} == {StatusCode.CANCELLED}
 
 
-def test_a_call_without_a_message_is_refused(told: Probe) -> None:
-    call: Any = told.channel.stream_unary(GET)
+def test_a_call_without_a_message_is_refused(stand_in: Probe) -> None:
+    call: Any = stand_in.channel.stream_unary(GET)
     with pytest.raises(grpc.RpcError) as raised:
-        call(iter(()), timeout=60, metadata=[("authorization", basic("somebody"))])
+        call(iter(()), timeout=60, metadata=[("authorization", build_basic("somebody"))])
     assert raised.value.code() is StatusCode.INVALID_ARGUMENT
     assert raised.value.details() == "The call has no message."
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 def test_open_reflection_streams_hold_up_no_call(
-    told: Probe, silence: Silence, version: str
+    stand_in: Probe, silence: Silence, version: str
 ) -> None:
-    reflect: Any = told.channel.stream_stream(REFLECT.format(version))
+    reflect: Any = stand_in.channel.stream_stream(REFLECT.format(version))
     streams = [reflect(iter(silence), timeout=60) for _ in range(20)]
-    assert told.call(act=lambda: None, timeout=20)[0].id == "s1"
+    assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
     codes = []
     for stream in streams[:2]:
         with pytest.raises(grpc.RpcError) as raised:
@@ -83,37 +83,37 @@ def test_open_reflection_streams_hold_up_no_call(
 
 
 def test_reflection_is_off_unless_asked_for(tmp_path: Path) -> None:
-    with probe(tmp_path, reflection=False) as told:
-        reflect: Any = told.channel.stream_stream(REFLECT.format("v1alpha"))
+    with probe(tmp_path, reflection=False) as stand_in:
+        reflect: Any = stand_in.channel.stream_stream(REFLECT.format("v1alpha"))
         with pytest.raises(grpc.RpcError) as raised:
             next(reflect(iter([b""]), timeout=20))
         assert raised.value.code() is StatusCode.UNIMPLEMENTED
 
 
-def test_a_full_service_answers_probes_and_counts_only_its_own_calls(told: Probe) -> None:
+def test_a_full_service_answers_probes_and_counts_only_its_own_calls(stand_in: Probe) -> None:
     go = threading.Event()
-    told.told.act = lambda: go.wait(60)
-    get: Any = told.channel.unary_unary(GET)
-    metadata = [("authorization", basic("somebody"))]
+    stand_in.servicer.act = lambda: go.wait(60)
+    get: Any = stand_in.channel.unary_unary(GET)
+    metadata = [("authorization", build_basic("somebody"))]
     futures = [get.future(b"", timeout=60, metadata=metadata) for _ in range(MAX_CALLS)]
     try:
-        refused = told.refusal(timeout=20)
+        refused = stand_in.refusal(timeout=20)
         while refused.code is not StatusCode.RESOURCE_EXHAUSTED:  # the last ones still arrive
-            refused = told.refusal(timeout=20)
+            refused = stand_in.refusal(timeout=20)
         assert refused.reason == "OVERLOADED"
-        health: Any = told.channel.unary_unary("/grpc.health.v1.Health/Check")
+        health: Any = stand_in.channel.unary_unary("/grpc.health.v1.Health/Check")
         assert health(b"", timeout=20) == b"\x08\x01"
     finally:
         go.set()
-        told.told.act = lambda: None
+        stand_in.servicer.act = lambda: None
     assert all(future.result() is not None for future in futures)
-    assert told.call(timeout=20)[0].id == "s1"
+    assert stand_in.call(timeout=20)[0].id == "s1"
 
 
 def test_health_follows_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chassis.server.server.READINESS_SECONDS", 0.05)
-    with probe(tmp_path) as told:
-        health: Any = told.channel.unary_unary("/grpc.health.v1.Health/Check")
+    with probe(tmp_path) as stand_in:
+        health: Any = stand_in.channel.unary_unary("/grpc.health.v1.Health/Check")
 
         def wait_for(status: bytes) -> None:
             deadline = time.monotonic() + 30
@@ -122,7 +122,7 @@ def test_health_follows_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 time.sleep(0.02)
 
         wait_for(b"\x08\x01")
-        path = Path(told.database.url.database or "")
+        path = Path(stand_in.database.url.database or "")
         path.rename(path.with_suffix(".away"))
         wait_for(b"\x08\x02")
         path.with_suffix(".away").rename(path)

@@ -23,12 +23,12 @@ def opened(engine: str, tmp_path: Path) -> Iterator[Open]:
         url = postgres.create_database(server, name)
     made: list[Database] = []
 
-    def again() -> Database:
+    def reopen() -> Database:
         made.append(Database(url))
         return made[-1]
 
-    metadata.create_all(again().engine)
-    yield again
+    metadata.create_all(reopen().engine)
+    yield reopen
     for database in made:
         database.close()
     if engine == "postgresql":

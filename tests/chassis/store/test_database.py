@@ -1,4 +1,4 @@
-"""Transactions on a store: fairness, locks, trouble that passes, moments."""
+"""Transactions on a store: fairness, locks, transient errors, timestamps."""
 
 import socket
 import stat
@@ -48,22 +48,22 @@ def test_24_threads_write_at_once_and_nothing_is_lost(opened: Open) -> None:
         assert tx.execute(select(notes.c.text).where(notes.c.id == 1)).scalar() == "72"
 
 
-def test_what_raises_leaves_nothing(opened: Open) -> None:
+def test_a_failed_transaction_leaves_nothing(opened: Open) -> None:
     database = opened()
 
-    def broken() -> None:
+    def fail() -> None:
         with database.write() as tx:
             tx.execute(insert(notes).values(text="half"))
             raise KeyError
 
     with pytest.raises(KeyError):
-        broken()
+        fail()
     assert count(database) == 0
     put(database, "whole")
     assert count(database) == 1
 
 
-def test_a_reader_sees_one_state_and_waits_for_no_writer(opened: Open) -> None:
+def test_a_reader_sees_one_snapshot_and_waits_for_no_writer(opened: Open) -> None:
     database = opened()
     put(database, "first")
     with database.write() as tx:
@@ -72,7 +72,7 @@ def test_a_reader_sees_one_state_and_waits_for_no_writer(opened: Open) -> None:
     assert count(database) == 2
 
 
-def test_who_waits_for_a_lock_too_long_is_told_so(opened: Open, monkeypatch: Any) -> None:
+def test_a_lock_wait_that_takes_too_long_raises_busy(opened: Open, monkeypatch: Any) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.2)
     monkeypatch.setattr(postgres_store, "LOCK_WAIT_SECONDS", 0.2)
     first, second = opened(), opened()

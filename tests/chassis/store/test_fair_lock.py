@@ -30,7 +30,7 @@ def test_the_lock_is_handed_over_in_the_order_of_asking() -> None:
     assert lock.acquire(0)
 
 
-def test_who_waits_too_long_leaves_the_queue() -> None:
+def test_a_writer_that_waits_too_long_leaves_the_queue() -> None:
     lock = FairLock()
     assert lock.acquire(0)
     began = time.monotonic()
@@ -60,7 +60,7 @@ def test_a_turn_that_arrives_while_the_wait_times_out_is_taken(
 
     assert lock.acquire(0)
     with monkeypatch.context() as patched:
-        patched.setattr(group_commit, "new_held_lock", LateTurn)
+        patched.setattr(group_commit, "create_held_lock", LateTurn)
         assert lock.acquire(0.01)
     assert not lock.acquire(0)
     assert lock.waiters == 0

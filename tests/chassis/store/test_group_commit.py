@@ -56,7 +56,7 @@ def lose(tx: Connection) -> None:
     raise ValueError("lost")
 
 
-def kept(database: Database) -> list[int]:
+def list_kept(database: Database) -> list[int]:
     with database.read() as tx:
         return list(tx.execute(select(notes.c.number).order_by(notes.c.number)).scalars())
 
@@ -68,11 +68,11 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
+def write_together(database: Database, *acts: Act, single: bool = False) -> list[type | None]:
     """Each act in a write of its own, all of one group, in this order; return what each raised."""
     began = threading.Event()
 
-    def queued(number: int) -> bool:
+    def is_queued(number: int) -> bool:
         return database.waiting_writers == number
 
     def write(index: int, act: Act) -> type | None:
@@ -80,7 +80,7 @@ def together(database: Database, *acts: Act, single: bool = False) -> list[type 
             with database.write(single=single) as tx:
                 began.set()
                 if index == 0:
-                    wait_until(partial(queued, len(acts) - 1))
+                    wait_until(partial(is_queued, len(acts) - 1))
                 act(tx)
         except Exception as error:  # noqa: BLE001 - told to the test
             return type(error)
@@ -93,19 +93,19 @@ def together(database: Database, *acts: Act, single: bool = False) -> list[type 
             if index == 0:
                 wait_until(began.is_set)
             elif index < len(acts) - 1:  # the last one sets them all going
-                wait_until(partial(queued, index))
+                wait_until(partial(is_queued, index))
         return [each.result() for each in raised]
 
 
 def test_those_who_wait_share_a_commit(database: Database, commits: list[int]) -> None:
-    assert together(database, put(1), put(2), put(3)) == [None, None, None]
-    assert kept(database) == [1, 2, 3]
+    assert write_together(database, put(1), put(2), put(3)) == [None, None, None]
+    assert list_kept(database) == [1, 2, 3]
     assert len(commits) == 1
 
 
 def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int]) -> None:
     for number in range(3):
-        assert together(database, put(number)) == [None]
+        assert write_together(database, put(number)) == [None]
     assert len(commits) == 3
 
 
@@ -118,95 +118,97 @@ def test_one_who_is_alone_waits_for_nobody(database: Database, commits: list[int
         ([fail, fail, fail], [ValueError] * 3, []),
     ],
 )
-def test_who_fails_takes_back_his_own_part_only(
+def test_a_failing_writer_rolls_back_its_own_part_only(
     database: Database, acts: list[Act], raised: list[Any], left: list[int]
 ) -> None:
-    assert together(database, *acts) == raised
-    assert kept(database) == left
-    assert together(database, put(50)) == [None]
+    assert write_together(database, *acts) == raised
+    assert list_kept(database) == left
+    assert write_together(database, put(50)) == [None]
 
 
 @pytest.mark.parametrize("acts", [[again, put(1), put(2)], [put(1), again, put(2)]])
 def test_single_statements_share_a_commit_and_fail_alone(
     database: Database, commits: list[int], acts: list[Act]
 ) -> None:
-    assert together(database, put(7)) == [None]
-    raised = together(database, *acts, single=True)
+    assert write_together(database, put(7)) == [None]
+    raised = write_together(database, *acts, single=True)
     assert raised == [IntegrityError if act is again else None for act in acts]
-    assert kept(database) == [1, 2, 7]
+    assert list_kept(database) == [1, 2, 7]
     assert len(commits) == 2
 
 
-def test_a_single_statement_that_loses_the_transaction_is_told_to_all(database: Database) -> None:
-    raised = together(database, put(1), lose, put(3), single=True)
+def test_a_single_statement_that_loses_the_transaction_is_reported_to_all(
+    database: Database,
+) -> None:
+    raised = write_together(database, put(1), lose, put(3), single=True)
     assert raised == [Overloaded, Overloaded, None]
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
-def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
-    def full(_: Connection) -> None:
+def test_a_failed_commit_is_reported_to_all_members(database: Database) -> None:
+    def fill_disk(_: Connection) -> None:
         raise OSError("disk")
 
-    event.listen(database.engine, "commit", full)
-    assert together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
-    event.remove(database.engine, "commit", full)
-    assert kept(database) == []
-    assert together(database, put(50)) == [None]
+    event.listen(database.engine, "commit", fill_disk)
+    assert write_together(database, put(1), put(2), put(3)) == [OSError, OSError, OSError]
+    event.remove(database.engine, "commit", fill_disk)
+    assert list_kept(database) == []
+    assert write_together(database, put(50)) == [None]
 
 
-def test_a_transaction_that_sqlite_gave_up_is_told_to_all(database: Database) -> None:
-    raised = together(database, put(1), lose, put(3))
+def test_a_transaction_rolled_back_by_sqlite_is_reported_to_all(database: Database) -> None:
+    raised = write_together(database, put(1), lose, put(3))
     assert raised == [Overloaded, Overloaded, None]
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
-def test_who_is_refused_for_another_is_told_after_the_commit(database: Database) -> None:
-    """The key of a twin in the same commit can be read by whoever was refused for it."""
+def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Database) -> None:
+    """A writer refused for a twin's key can read that key after the shared commit."""
     seen: list[list[int]] = []
 
-    def refused(tx: Connection) -> None:
+    def refuse(tx: Connection) -> None:
         if list(tx.execute(select(notes.c.number)).scalars()) == [1]:
             raise KeyError
 
-    def twin() -> None:
+    def write_twin() -> None:
         try:
             with database.write() as tx:
-                refused(tx)
+                refuse(tx)
         except KeyError:
-            seen.append(kept(database))
+            seen.append(list_kept(database))
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as tx:
-            done = pool.submit(twin)
+            done = pool.submit(write_twin)
             wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
         done.result()
     assert seen == [[1]]
 
 
-def test_who_writes_while_the_store_is_closed_is_done_first(database: Database) -> None:
+def test_a_running_write_ends_before_the_store_closes(database: Database) -> None:
     began, closed = threading.Event(), threading.Event()
 
-    def first() -> None:
+    def write_first() -> None:
         with database.write() as tx:
             began.set()
             wait_until(lambda: database.waiting_writers == 1)
             put(1)(tx)
 
-    def second() -> None:
+    def write_second() -> None:
         with database.write() as tx:
             put(2)(tx)
             database.close()
             closed.set()
 
     with ThreadPoolExecutor(2) as pool:
-        wrote = [pool.submit(first)]
+        wrote = [pool.submit(write_first)]
         wait_until(began.is_set)
-        wrote.append(pool.submit(second))
+        wrote.append(pool.submit(write_second))
         assert [each.result(10) for each in wrote] == [None, None]
     assert closed.is_set()
-    assert kept(database) == [1, 2]
-    assert together(database, put(3), fail, put(4)) == [None, ValueError, None]
+    assert list_kept(database) == [1, 2]
+    assert write_together(database, put(3), fail, put(4)) == [None, ValueError, None]
     connections: Any = database.engine.pool
     assert connections.checkedout() == 0
 
@@ -220,17 +222,17 @@ def test_a_store_may_be_closed_while_many_write(database: Database) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(400)))
-    assert kept(database) == list(range(400))
+    assert list_kept(database) == list(range(400))
 
 
-def test_a_connection_that_breaks_is_told_to_the_group_and_replaced(database: Database) -> None:
+def test_a_broken_connection_is_reported_to_the_group_and_replaced(database: Database) -> None:
     def break_it(tx: Connection) -> None:
         tx.connection.driver_connection.close()  # type: ignore[union-attr]
         raise ValueError("broken")
 
-    first, second, third = together(database, put(1), break_it, put(3))
+    first, second, third = write_together(database, put(1), break_it, put(3))
     assert (first is None, second is None, third) == (False, False, None)
-    assert kept(database) == [3]
+    assert list_kept(database) == [3]
 
 
 def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> None:
@@ -240,7 +242,7 @@ def test_many_threads_lose_nothing(database: Database, commits: list[int]) -> No
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(write, range(500)))
-    assert kept(database) == list(range(500))
+    assert list_kept(database) == list(range(500))
     assert len(commits) <= 500
 
 
@@ -253,6 +255,6 @@ def test_a_file_that_another_process_writes_is_busy(
         put(1)(tx)
         with pytest.raises(Busy), impatient.write():
             pass
-    assert together(impatient, put(2)) == [None]
-    assert kept(impatient) == [1, 2]
+    assert write_together(impatient, put(2)) == [None]
+    assert list_kept(impatient) == [1, 2]
     impatient.close()

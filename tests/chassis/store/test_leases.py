@@ -74,10 +74,10 @@ def test_no_row_is_taken_twice_by_workers_at_once(opened: Open) -> None:
 
 def test_delays_grow_to_their_limit_with_jitter_around_them() -> None:
     backoff = Backoff(timedelta(seconds=10), timedelta(minutes=1), factor=3, jitter=0.2)
-    assert [backoff.delay(attempts, 0.5).total_seconds() for attempts in (1, 2, 3, 99)] == [
+    assert [backoff.compute_delay(attempts, 0.5).total_seconds() for attempts in (1, 2, 3, 99)] == [
         10,
         30,
         60,
         60,
     ]
-    assert [backoff.delay(1, chance).total_seconds() for chance in (0, 1)] == [8, 12]
+    assert [backoff.compute_delay(1, chance).total_seconds() for chance in (0, 1)] == [8, 12]

@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -17,9 +19,9 @@ from sqlalchemy import insert, make_url, select, text
 from chassis import context
 from chassis.context import Call
 from chassis.errors import Overloaded, TooLate
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.store.migrations import migrate
-from chassis.store.postgres import driver, missing_settings
+from chassis.store.postgres import find_missing_settings, get_driver
 from orders_svc.definition import SERVICE
 from tests import postgres
 from tests.chassis.probe import metadata, notes
@@ -67,7 +69,7 @@ def put(database: Database, note: str, *, single: bool = False) -> None:
         tx.execute(insert(notes).values(text=note))
 
 
-def kept(database: Database) -> list[str]:
+def list_kept(database: Database) -> list[str]:
     with database.read() as tx:
         return list(tx.execute(select(notes.c.text).order_by(notes.c.id)).scalars())
 
@@ -87,7 +89,7 @@ def test_a_server_that_acknowledges_and_never_answers(url: str, single: bool) ->
             assert time.monotonic() - began < 30
             proxy.is_mute.clear()
         put(database, "after")
-        assert "after" in kept(database)
+        assert "after" in list_kept(database)
         database.close()
 
 
@@ -109,12 +111,37 @@ def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
             with serving(), pytest.raises(Overloaded):
                 freeze()
         put(other, "others go on")
-        assert kept(other) == ["others go on"]
+        assert list_kept(other) == ["others go on"]
     finally:
         for pid in frozen:
             os.kill(pid, signal.SIGCONT)
         database.close()
         other.close()
+
+
+def test_a_drain_waits_seconds_for_a_server_that_never_answers(url: str) -> None:
+    with run_proxy(url) as (proxy, through):
+        database = Database(through)
+        put(database, "before")
+        proxy.is_mute.set()
+        failures: list[Overloaded] = []
+
+        def wait_without_a_caller() -> None:
+            with pytest.raises(Overloaded) as raised:
+                put(database, "never")
+            failures.append(raised.value)
+
+        thread = threading.Thread(target=wait_without_a_caller)
+        thread.start()
+        time.sleep(0.2)  # so that it waits already
+        began = time.monotonic()
+        database.drain()
+        thread.join()
+        assert time.monotonic() - began < context.MAX_CALL_SECONDS / 2
+        assert len(failures) == 1
+        wait_without_a_caller()
+        assert time.monotonic() - began < context.MAX_CALL_SECONDS
+        database.close()
 
 
 def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
@@ -127,7 +154,7 @@ def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
 
     with serving(0.2), pytest.raises(TooLate):
         sleep_in_the_block()
-    assert kept(database) == []
+    assert list_kept(database) == []
     database.close()
 
 
@@ -147,15 +174,15 @@ def test_a_statement_ends_in_the_server_too(url: str) -> None:
 def test_migrate_settles_the_role(url: str) -> None:
     database = Database(url)
     with database.read() as tx:
-        assert missing_settings(driver(tx)) != []
-        assert not driver(tx).is_settled
+        assert find_missing_settings(get_driver(tx)) != []
+        assert not get_driver(tx).is_settled
     with database.write() as tx:
         tx.execute(text("DROP TABLE notes, accounts, idempotency_keys, reference_changes"))
     migrate(database, SERVICE.migrations)
     database.close()
     again = Database(url)
     with again.read() as tx:
-        assert driver(tx).is_settled
+        assert get_driver(tx).is_settled
         assert tx.execute(text("SHOW timezone")).scalar() == "UTC"
     again.close()
 
@@ -164,9 +191,15 @@ def test_an_error_has_its_sqlstate_for_the_log(url: str) -> None:
     database = Database(url)
     with pytest.raises(Exception, match="does_not_exist") as raised, database.read() as tx:
         tx.execute(text("SELECT does_not_exist"))
-    assert database_error(raised.value) == "42703"
-    assert database_error(ValueError()) == ""
+    assert find_database_error(raised.value) == "42703"
+    assert find_database_error(ValueError()) == ""
     database.close()
+
+
+def is_answered(path: Path) -> bool:
+    """Whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 @contextmanager
@@ -205,7 +238,7 @@ default_pool_size = 4
     through = given.set(query={"host": str(folder), "port": "6543"})
     try:
         deadline = time.monotonic() + 30
-        while not (folder / ".s.PGSQL.6543").exists():
+        while not is_answered(folder / ".s.PGSQL.6543"):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         yield through.render_as_string(hide_password=False)

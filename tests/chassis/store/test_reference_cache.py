@@ -1,4 +1,4 @@
-"""Lookups are remembered until somebody says that the data have changed."""
+"""Lookups are cached until the data are reported as changed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +11,12 @@ from chassis.store.database import Database
 from chassis.store.reference_cache import (
     CHECK_SECONDS,
     ReferenceCache,
-    changes_table,
+    build_changes_table,
     invalidate,
 )
 
 metadata = MetaData()
-changes = changes_table(metadata)
+changes = build_changes_table(metadata)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_it_asks_again_within_a_second_of_a_change_by_another_process(database: 
     assert cache.get("key", lambda _: next(asked)) == 2
 
 
-def test_nothing_and_refusals_are_not_remembered(database: Database) -> None:
+def test_none_and_refusals_are_not_cached(database: Database) -> None:
     cache, asked = ReferenceCache(database, changes), iter([None, 1])
     assert cache.get("key", lambda _: next(asked)) is None
     assert cache.get("key", lambda _: next(asked)) == 1

@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from chassis.errors import Overloaded
 from chassis.locks import create_file
-from chassis.store.database import Database, database_error
+from chassis.store.database import Database, find_database_error
 from chassis.store.sqlite import hold_for_serving, is_trouble
 from tests.chassis.probe import metadata, notes
 
@@ -62,13 +62,13 @@ def test_a_successor_waits_for_its_predecessor(tmp_path: Path) -> None:
     path, order = tmp_path / "probe.db", list[str]()
     entered, leave = threading.Event(), threading.Event()
 
-    def predecessor() -> None:
+    def hold_lock() -> None:
         with hold_for_serving(path):
             entered.set()
             leave.wait(30)
             order.append("drained")
 
-    thread = threading.Thread(target=predecessor)
+    thread = threading.Thread(target=hold_lock)
     thread.start()
     entered.wait(30)
     leave.set()
@@ -112,7 +112,7 @@ def test_check_finds_overwritten_pages(database: Database, tmp_path: Path) -> No
     other.close()
     with pytest.raises(Overloaded) as raised:
         database.check()
-    assert database_error(raised.value) == "SQLITE_NOTADB"
+    assert find_database_error(raised.value) == "SQLITE_NOTADB"
 
 
 def test_check_finds_a_file_that_is_gone(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_check_finds_a_file_that_is_gone(tmp_path: Path) -> None:
     (tmp_path / "probe.db").unlink()
     with pytest.raises(Overloaded) as raised:
         database.check()
-    assert database_error(raised.value) == "SQLITE_CANTOPEN"
+    assert find_database_error(raised.value) == "SQLITE_CANTOPEN"
     assert not (tmp_path / "probe.db").exists()
     database.close()
 
@@ -155,7 +155,7 @@ def test_a_full_disk_is_overload_until_there_is_room(small_disk: Path) -> None:
 
     with pytest.raises(Overloaded) as raised:
         write_on()
-    assert database_error(raised.value) in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
+    assert find_database_error(raised.value) in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}
     with pytest.raises(Overloaded):
         database.check()
     filler.unlink()

@@ -9,7 +9,7 @@ from tests.chassis.probe import notes
 from tests.chassis.store.conftest import Open
 
 
-def texts(database: Database) -> dict[int, str]:
+def read_texts(database: Database) -> dict[int, str]:
     with database.read() as tx:
         return dict(map(tuple, tx.execute(select(notes.c.id, notes.c.text))))
 
@@ -24,7 +24,7 @@ def test_a_row_is_added_once(opened: Open) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(add, range(8))) == [False] * 7 + [True]
-    assert texts(database) == {7: "once"}
+    assert read_texts(database) == {7: "once"}
 
 
 def test_an_insert_that_meets_its_key_updates_the_named_columns(opened: Open) -> None:
@@ -33,7 +33,7 @@ def test_an_insert_that_meets_its_key_updates_the_named_columns(opened: Open) ->
         assert tx.execute(put, {"id": 1, "text": "old"}).rowcount == 1
         assert tx.execute(put, {"id": 2, "text": "other"}).rowcount == 1
         assert tx.execute(put, {"id": 1, "text": "new"}).rowcount == 1
-    assert texts(database) == {1: "new", 2: "other"}
+    assert read_texts(database) == {1: "new", 2: "other"}
 
 
 def test_an_update_may_be_computed_from_both_rows_and_have_a_condition(opened: Open) -> None:
@@ -50,7 +50,7 @@ def test_an_update_may_be_computed_from_both_rows_and_have_a_condition(opened: O
             assert tx.execute(append, {"id": 1, "text": text, "limit": 3}).rowcount == rows
         assert tx.execute(returning, {"id": 1, "text": "d", "limit": 4}).scalar() == "abcd"
         assert tx.execute(returning, {"id": 1, "text": "e", "limit": 4}).first() is None
-    assert texts(database) == {1: "abcd"}
+    assert read_texts(database) == {1: "abcd"}
 
 
 def test_an_insert_may_leave_the_row_that_has_its_key(opened: Open) -> None:
@@ -58,4 +58,4 @@ def test_an_insert_may_leave_the_row_that_has_its_key(opened: Open) -> None:
     with database.write() as tx:
         assert tx.execute(add, {"id": 1, "text": "first"}).scalar() == "first"
         assert tx.execute(add, {"id": 1, "text": "second"}).first() is None
-    assert texts(database) == {1: "first"}
+    assert read_texts(database) == {1: "first"}

@@ -1,4 +1,4 @@
-"""One way to call, three clients: grpc's, the channel on threads, and the channel in a gunicorn."""
+"""Three clients with one interface: grpc's, the channel on threads, the channel in gunicorn."""
 
 import base64
 import http.client

@@ -1,4 +1,4 @@
-"""Servers for the channel: grpc's own, and one that keeps to a script instead of the rules."""
+"""Servers for the channel: grpc's own, and one that follows a script."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from gateway.channel import frames
-from gateway.channel.frames import END_HEADERS, END_STREAM, frame
+from gateway.channel.frames import END_HEADERS, END_STREAM, build_frame
 
 DEAD = "127.0.0.1:1"
 PATIENCE_SECONDS = 20.0  # for what must happen, on however busy a machine
@@ -72,7 +72,7 @@ class Server:
         raise AssertionError
 
     def metadata(self, request: BytesValue, context: grpc.ServicerContext) -> BytesValue:
-        """What came with the call, but for what differs between clients."""
+        """Return the call's metadata, without what differs between clients."""
         came = sorted(
             (key, value.hex() if isinstance(value, bytes) else value)
             for key, value in context.invocation_metadata()
@@ -156,7 +156,7 @@ class Link:
     def greet(self, settings: dict[int, int] | None = None) -> None:
         """Take the preface, send settings."""
         assert self.exactly(len(frames.PREFACE)) == frames.PREFACE
-        self.send(frames.settings_frame(settings or {}))
+        self.send(frames.build_settings_frame(settings or {}))
 
     def send(self, *parts: bytes) -> None:
         self.socket.sendall(b"".join(parts))
@@ -189,9 +189,11 @@ class Link:
     def answer(self, number: int, value: bytes = b"", trailers: bytes = OK) -> None:
         """A whole answer."""
         self.send(
-            frames.header_frames(number, HEAD),
-            frames.data_frames(number, message(value), last=False),
-            frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, number, trailers),
+            frames.build_header_frames(number, HEAD),
+            frames.build_data_frames(number, message(value), last=False),
+            frames.build_frame(
+                frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, number, trailers
+            ),
         )
 
     def drain(self) -> None:
@@ -244,7 +246,7 @@ class Peer:
             raise
 
     def close(self) -> None:
-        """End it; what a script asserted is raised here."""
+        """Close it; assertion errors of scripts are raised here."""
         self._closed = True
         with suppress(OSError):
             socket.create_connection(self.listener.getsockname(), 1).close()
@@ -302,15 +304,15 @@ def sends(*parts: bytes | Callable[[int], bytes]) -> Attack:
 
 
 def head(number: int) -> bytes:
-    return frame(frames.HEADERS, END_HEADERS, number, HEAD)
+    return build_frame(frames.HEADERS, END_HEADERS, number, HEAD)
 
 
 def headers(block: bytes, flags: int = LAST) -> Callable[[int], bytes]:
-    return lambda number: frame(frames.HEADERS, flags, number, block)
+    return lambda number: build_frame(frames.HEADERS, flags, number, block)
 
 
 def data(body: bytes, flags: int = 0) -> Callable[[int], bytes]:
-    return lambda number: frame(frames.DATA, flags, number, body)
+    return lambda number: build_frame(frames.DATA, flags, number, body)
 
 
 def wait_for(condition: Callable[[], Any]) -> None:

@@ -94,7 +94,7 @@ def test_a_name_is_all_its_addresses_and_looked_up_again(monkeypatch: pytest.Mon
         assert not one.calls
 
 
-def test_the_old_answer_stands_while_names_are_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_answer_is_kept_while_a_name_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     names = Names(monkeypatch)
     with server() as at, opened(f"service.test:{at.port}") as caller:
         assert caller.call("Echo").code is Code.UNAVAILABLE

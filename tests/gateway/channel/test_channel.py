@@ -55,12 +55,12 @@ class Failing:
             self.calls += 1
             if self.left:
                 self.left -= 1
-                link.send(frames.frame(1, 5, number, HEAD + self._block))
+                link.send(frames.build_frame(1, 5, number, HEAD + self._block))
             else:
                 link.answer(number, b"done")
 
 
-def overloaded() -> bytes:
+def build_overloaded() -> bytes:
     info = Packed()
     info.Pack(ErrorInfo(reason="OVERLOADED", domain="optigate"))
     packed = Status(code=14, details=[info]).SerializeToString()
@@ -81,7 +81,7 @@ def overloaded() -> bytes:
 def test_only_what_is_safe_is_repeated(
     connect: Connect, trailers: Any, times: int, repeatable: bool, code: Code, calls: int
 ) -> None:
-    script = Failing(times, *([overloaded()] if trailers == "overloaded" else trailers))
+    script = Failing(times, *([build_overloaded()] if trailers == "overloaded" else trailers))
     with peer(script) as at:
         assert connect(at.target).call("Echo", repeatable=repeatable).code is code
         assert script.calls == calls
@@ -147,9 +147,11 @@ class Hung:
             self.seen["probe" if probe else "call"] += 1
             if not self.hung.is_set():
                 status = literal("grpc-status", "16") if probe else OK
-                answer = frames.frame(0, 0, number, message(b"")) if not probe else b""
+                answer = frames.build_frame(0, 0, number, message(b"")) if not probe else b""
                 link.send(
-                    frames.frame(1, 4, number, HEAD), answer, frames.frame(1, 5, number, status)
+                    frames.build_frame(1, 4, number, HEAD),
+                    answer,
+                    frames.build_frame(1, 5, number, status),
                 )
 
 
@@ -263,14 +265,14 @@ def test_closing_cancels_what_waits() -> None:
 def test_closing_ends_connections_that_the_server_is_leaving_too() -> None:
     left = threading.Event()
 
-    def leaving(link: Link) -> None:
+    def leave(link: Link) -> None:
         link.greet()
         number, _ = link.request()
-        link.send(frames.frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.send(frames.build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         left.set()
         link.drain()
 
-    with peer(leaving, echo) as at, ThreadPoolExecutor(1) as pool:
+    with peer(leave, echo) as at, ThreadPoolExecutor(1) as pool:
         caller = OnThreads(at.target)
         waiting = pool.submit(caller.call, "Echo")
         assert left.wait(PATIENCE_SECONDS)

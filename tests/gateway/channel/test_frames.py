@@ -19,7 +19,7 @@ FRAMES = some.tuples(
 
 @given(some.lists(FRAMES, max_size=8), some.data())
 def test_frames_survive_any_split(sent: list[frames.Frame], data: some.DataObject) -> None:
-    stream = b"".join(frames.frame(*each) for each in sent)
+    stream = b"".join(frames.build_frame(*each) for each in sent)
     cuts = sorted(data.draw(some.lists(some.integers(0, len(stream)), max_size=12)))
     found, rest = [], b""
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
@@ -38,7 +38,7 @@ def test_any_bytes_are_frames_or_an_error(data: bytes) -> None:
 @given(some.integers(0, 60_000))
 def test_a_body_is_cut_where_frames_end(size: int) -> None:
     body = bytes(number % 256 for number in range(size))
-    found, rest = frames.split(frames.data_frames(1, body, last=True))
+    found, rest = frames.split(frames.build_data_frames(1, body, last=True))
     assert rest == b""
     assert b"".join(payload for *_, payload in found) == body
     flags = [each & frames.END_STREAM for _, each, _, _ in found]
@@ -48,7 +48,7 @@ def test_a_body_is_cut_where_frames_end(size: int) -> None:
 @given(some.integers(0, 60_000))
 def test_a_header_block_is_continued(size: int) -> None:
     found, rest = frames.split(
-        frames.header_frames(
+        frames.build_header_frames(
             1,
             bytes(size),
         )
@@ -63,4 +63,4 @@ def test_a_header_block_is_continued(size: int) -> None:
 
 def test_a_frame_over_the_limit_is_refused_before_it_has_come() -> None:
     with pytest.raises(ProtocolError, match="16385"):
-        frames.split(frames.frame(0, 0, 1, bytes(16_385))[:9])
+        frames.split(frames.build_frame(0, 0, 1, bytes(16_385))[:9])

@@ -1,4 +1,4 @@
-"""Header blocks: what is written reads back, and equal blocks are read once."""
+"""Header blocks: written ones are read back, and equal ones are parsed once."""
 
 import base64
 from contextlib import suppress
@@ -13,9 +13,9 @@ from gateway.channel.headers import (
     MEMO_BLOCK_BYTES,
     MEMO_BLOCKS,
     BlockReader,
+    encode_timeout,
     request_metadata,
     request_start,
-    timeout_field,
 )
 from tests.gateway.channel.peers import HEAD, OK, literal
 
@@ -26,7 +26,7 @@ VALUES = some.text(some.characters(min_codepoint=0x20, max_codepoint=0x7E), max_
 
 
 def read_back(block: bytes) -> list[tuple[bytes, bytes]]:
-    """What hpack makes of a block."""
+    """Return a block as hpack decodes it."""
     return [(bytes(each[0]), bytes(each[1])) for each in hpack.Decoder().decode(block, raw=True)]
 
 
@@ -69,14 +69,14 @@ def test_authorization_is_never_indexed() -> None:
         (":path", "/"), ("te", "gzip"), ("content-type", "x"), ("grpc-timeout", "1S"), ("a b", "x"),
     ],
 )  # fmt: skip
-def test_what_grpc_does_not_carry_is_refused(name: str, value: str | bytes) -> None:
+def test_metadata_outside_grpcs_alphabet_is_refused(name: str, value: str | bytes) -> None:
     with pytest.raises(ValueError, match="metadata"):
         request_metadata([(name, value)])
 
 
 @given(some.floats(-1, 1e12))
 def test_a_timeout_has_at_most_eight_digits_and_is_never_longer(seconds: float) -> None:
-    [(_, value)] = read_back(timeout_field(seconds))
+    [(_, value)] = read_back(encode_timeout(seconds))
     number, unit = int(value[:-1]), value[-1:].decode()
     assert len(value) <= 9
     assert number >= 1

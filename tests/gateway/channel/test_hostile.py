@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from chassis.status import Code
 from gateway.channel import frames
-from gateway.channel.frames import END_HEADERS, END_STREAM, frame
+from gateway.channel.frames import END_HEADERS, END_STREAM, build_frame
 from tests.gateway.channel.conftest import Connect
 from tests.gateway.channel.peers import (
     HEAD,
@@ -46,40 +46,40 @@ LETHAL: dict[str, Attack] = {
     "a cut header block": sends(headers(HEAD[:-3])),
     "headers of 64 KiB and more": sends(
         headers(literal("x", "y" * 120) * 100, END_STREAM),
-        *(lambda number: frame(9, 0, number, literal("x", "y" * 120) * 130),) * 6,
+        *(lambda number: build_frame(9, 0, number, literal("x", "y" * 120) * 130),) * 6,
     ),
     "small blocks that swell": sends(headers(HEAD + b"\x8f" * 3000, END_HEADERS)),
     "CONTINUATION without an end": sends(
-        headers(HEAD, 0), *(lambda number: frame(9, 0, number, bytes(16_000)),) * 10
+        headers(HEAD, 0), *(lambda number: build_frame(9, 0, number, bytes(16_000)),) * 10
     ),
-    "CONTINUATION of nothing": sends(lambda number: frame(9, 4, number, HEAD)),
+    "CONTINUATION of nothing": sends(lambda number: build_frame(9, 4, number, HEAD)),
     "DATA between HEADERS and CONTINUATION": sends(headers(HEAD, 0), data(b"")),
     "a frame over the limit": sends(
         lambda number: b"\xff\xff\xff" + bytes((0, 0)) + number.to_bytes(4)
     ),
-    "a push": sends(lambda number: frame(5, 4, number, b"\0\0\0\2" + HEAD)),
-    "headers on a stream nobody opened": sends(frame(1, LAST, 99, HEAD)),
-    "data on an even stream": sends(frame(0, 0, 2, b"x")),
-    "data on stream 0": sends(frame(0, 0, 0, b"x")),
-    "SETTINGS on a stream": sends(frame(4, 0, 1, b"")),
-    "SETTINGS of 5 bytes": sends(frame(4, 0, 0, b"12345")),
-    "an initial window of 2^31": sends(frames.settings_frame({4: 2**31})),
-    "a largest frame of 1 byte": sends(frames.settings_frame({5: 1})),
-    "PING of 7 bytes": sends(frame(6, 0, 0, bytes(7))),
-    "GOAWAY of 4 bytes": sends(frame(7, 0, 0, bytes(4))),
-    "a window that overflows": sends(*(frame(8, 0, 0, b"\x7f\xff\xff\xff"),) * 2),
+    "a push": sends(lambda number: build_frame(5, 4, number, b"\0\0\0\2" + HEAD)),
+    "headers on a stream nobody opened": sends(build_frame(1, LAST, 99, HEAD)),
+    "data on an even stream": sends(build_frame(0, 0, 2, b"x")),
+    "data on stream 0": sends(build_frame(0, 0, 0, b"x")),
+    "SETTINGS on a stream": sends(build_frame(4, 0, 1, b"")),
+    "SETTINGS of 5 bytes": sends(build_frame(4, 0, 0, b"12345")),
+    "an initial window of 2^31": sends(frames.build_settings_frame({4: 2**31})),
+    "a largest frame of 1 byte": sends(frames.build_settings_frame({5: 1})),
+    "PING of 7 bytes": sends(build_frame(6, 0, 0, bytes(7))),
+    "GOAWAY of 4 bytes": sends(build_frame(7, 0, 0, bytes(4))),
+    "a window that overflows": sends(*(build_frame(8, 0, 0, b"\x7f\xff\xff\xff"),) * 2),
     "a stream's window that overflows": sends(
-        *(lambda number: frame(8, 0, number, b"\x7f\xff\xff\xff"),) * 2
+        *(lambda number: build_frame(8, 0, number, b"\x7f\xff\xff\xff"),) * 2
     ),
-    "a stream's window that grows by 0": sends(lambda number: frame(8, 0, number, bytes(4))),
-    "WINDOW_UPDATE of 3 bytes": sends(frame(8, 0, 0, bytes(3))),
+    "a stream's window that grows by 0": sends(lambda number: build_frame(8, 0, number, bytes(4))),
+    "WINDOW_UPDATE of 3 bytes": sends(build_frame(8, 0, 0, bytes(3))),
     "more padding than payload": sends(head, data(b"\x09x", frames.PADDED)),
     "padding without a length": sends(head, data(b"", frames.PADDED)),
-    "RST_STREAM of 3 bytes": sends(lambda number: frame(3, 0, number, bytes(3))),
+    "RST_STREAM of 3 bytes": sends(lambda number: build_frame(3, 0, number, bytes(3))),
 }
 # What ends the call alone: the next goes over the same connection.
 HARMFUL: dict[str, tuple[Attack, Code]] = {
-    **{f"reset {each}": (sends(lambda n, e=each: frame(3, 0, n, e.to_bytes(4))), code)  # type: ignore[misc]
+    **{f"reset {each}": (sends(lambda n, e=each: build_frame(3, 0, n, e.to_bytes(4))), code)  # type: ignore[misc]
        for each, code in RESET.items()},
     "a compressed message": (sends(head, data(b"\1\0\0\0\1x")), Code.INTERNAL),
     "a message over the limit": (sends(head, data(b"\0\xff\xff\xff\xff")), Code.RESOURCE_EXHAUSTED),
@@ -108,15 +108,17 @@ HARMFUL: dict[str, tuple[Attack, Code]] = {
 }  # fmt: skip
 # What is allowed, if strange: the call succeeds.
 HARMLESS: dict[str, Attack] = {
-    "unknown frames": sends(frame(0xBE, 255, 0, b"?"), frame(0xEF, 255, 1, b"?")),
-    "unknown settings": sends(frames.settings_frame({0x99: 7})),
-    "PRIORITY": sends(lambda number: frame(2, 0, number, bytes(5))),
-    "a thousand settings": sends(frames.settings_frame({3: 100}) * 1000),
-    "a thousand PINGs": sends(frame(6, 0, 0, b"12345678") * 1000),
-    "an acknowledgement of nothing": sends(frame(4, 1, 0), frame(6, 1, 0, bytes(8))),
+    "unknown frames": sends(build_frame(0xBE, 255, 0, b"?"), build_frame(0xEF, 255, 1, b"?")),
+    "unknown settings": sends(frames.build_settings_frame({0x99: 7})),
+    "PRIORITY": sends(lambda number: build_frame(2, 0, number, bytes(5))),
+    "a thousand settings": sends(frames.build_settings_frame({3: 100}) * 1000),
+    "a thousand PINGs": sends(build_frame(6, 0, 0, b"12345678") * 1000),
+    "an acknowledgement of nothing": sends(build_frame(4, 1, 0), build_frame(6, 1, 0, bytes(8))),
     "103 before the answer": sends(headers(literal(":status", "103"), END_HEADERS)),
     "a reset of a stream that has ended": sends(),
-    "a GOAWAY that lets the call through": sends(frame(7, 0, 0, b"\x7f\xff\xff\xff" + bytes(4))),
+    "a GOAWAY that lets the call through": sends(
+        build_frame(7, 0, 0, b"\x7f\xff\xff\xff" + bytes(4))
+    ),
     "a table that shrinks to nothing": sends(),
 }
 
@@ -149,31 +151,31 @@ def test_the_call_ends(connect: Connect, name: str) -> None:
 
 @pytest.mark.parametrize("name", HARMLESS)
 def test_the_call_succeeds(connect: Connect, name: str) -> None:
-    def answered(link: Link, number: int) -> None:
+    def answer(link: Link, number: int) -> None:
         HARMLESS[name](link, number)
         block = b"\x20" + HEAD if "shrinks" in name else HEAD
         padded = b"\x03" + message(b"x") + bytes(3)
         link.send(
-            frame(frames.HEADERS, END_HEADERS | 0x20, number, bytes(5) + block),
-            frame(frames.DATA, frames.PADDED, number, padded),
-            frame(frames.HEADERS, END_STREAM, number, OK[:4]),
-            frame(frames.CONTINUATION, 0, number, OK[4:6]),
-            frame(frames.CONTINUATION, END_HEADERS, number, OK[6:]),
-            frame(frames.RST_STREAM, 0, number, bytes(4)),
+            build_frame(frames.HEADERS, END_HEADERS | 0x20, number, bytes(5) + block),
+            build_frame(frames.DATA, frames.PADDED, number, padded),
+            build_frame(frames.HEADERS, END_STREAM, number, OK[:4]),
+            build_frame(frames.CONTINUATION, 0, number, OK[4:6]),
+            build_frame(frames.CONTINUATION, END_HEADERS, number, OK[6:]),
+            build_frame(frames.RST_STREAM, 0, number, bytes(4)),
         )
 
-    with peer(attacked(answered)) as at:
+    with peer(attacked(answer)) as at:
         assert connect(at.target).call("Echo").value == b"x"
 
 
 def test_an_answer_may_come_byte_by_byte(connect: Connect) -> None:
-    def dripped(link: Link, number: int) -> None:
+    def drip(link: Link, number: int) -> None:
         link.socket.setsockopt(6, 1, 1)  # TCP_NODELAY
         answer = head(number) + data(message(b"drip"))(number) + headers(OK)(number)
         for at in range(len(answer)):
             link.send(answer[at : at + 1])
 
-    with peer(attacked(dripped)) as at:
+    with peer(attacked(drip)) as at:
         assert connect(at.target).call("Echo").value == b"drip"
 
 
@@ -216,54 +218,54 @@ def test_a_cut_answer_is_unavailable(connect: Connect, kept: int) -> None:
 
 
 def test_a_request_fits_through_windows_of_one_byte(connect: Connect) -> None:
-    def stingy(link: Link) -> None:
+    def starve(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 1})
         body, flags, number = b"", 0, 1
         while not flags & END_STREAM:
             _, flags, number, part = link.next(frames.DATA)
             assert len(part) <= 1
             body += part
-            link.send(frame(frames.WINDOW_UPDATE, 0, number, b"\0\0\0\1"))
+            link.send(build_frame(frames.WINDOW_UPDATE, 0, number, b"\0\0\0\1"))
         link.answer(number, body[7:])
         link.drain()
 
-    with peer(stingy) as at:
+    with peer(starve) as at:
         assert connect(at.target).call("Echo", b"frames of one byte").value == b"frames of one byte"
 
 
 def test_a_window_may_become_negative(connect: Connect) -> None:
-    def shrinking(link: Link) -> None:
+    def shrink_table(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 1000})
         size = 0
         while size < 1000:
             size += len(link.next(frames.DATA)[3])
-        link.send(frames.settings_frame({frames.INITIAL_WINDOW_SIZE: 10}))
-        link.send(frame(frames.WINDOW_UPDATE, 0, 1, (990).to_bytes(4)))
-        link.send(frame(frames.PING, 0, 0, b"12345678"))
+        link.send(frames.build_settings_frame({frames.INITIAL_WINDOW_SIZE: 10}))
+        link.send(build_frame(frames.WINDOW_UPDATE, 0, 1, (990).to_bytes(4)))
+        link.send(build_frame(frames.PING, 0, 0, b"12345678"))
         while link.frame()[:2] != (frames.PING, frames.ACK):
             pass  # nothing was sent in between, or it would be DATA
-        link.send(frame(frames.WINDOW_UPDATE, 0, 1, (5000).to_bytes(4)))
+        link.send(build_frame(frames.WINDOW_UPDATE, 0, 1, (5000).to_bytes(4)))
         while size < 3000 + 8:
             size += len(link.next(frames.DATA)[3])
         link.answer(1, b"%d" % size)
         link.drain()
 
-    with peer(shrinking) as at:
+    with peer(shrink_table) as at:
         assert connect(at.target).call("Echo", b"x" * 3000).value == b"3008"
 
 
 def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect: Connect) -> None:
-    def closed(link: Link) -> None:
+    def close_early(link: Link) -> None:
         link.greet()
         number, _ = link.request()
-        link.send(frames.settings_frame({frames.INITIAL_WINDOW_SIZE: 0}))
+        link.send(frames.build_settings_frame({frames.INITIAL_WINDOW_SIZE: 0}))
         link.answer(number)
         assert link.next(frames.RST_STREAM)[2:] == (3, frames.CANCEL.to_bytes(4))
-        link.send(frames.settings_frame({frames.INITIAL_WINDOW_SIZE: 1000}))
+        link.send(frames.build_settings_frame({frames.INITIAL_WINDOW_SIZE: 1000}))
         link.answer(link.request()[0], b"next")
         link.drain()
 
-    with peer(closed) as at:
+    with peer(close_early) as at:
         caller = connect(at.target)
         assert caller.call("Echo")
         assert caller.call("Echo", b"x", timeout=0.5).code is Code.DEADLINE_EXCEEDED
@@ -271,35 +273,35 @@ def test_no_window_ends_with_the_deadline_and_the_next_call_has_its_own(connect:
 
 
 def test_an_early_answer_stops_the_request(connect: Connect) -> None:
-    def early(link: Link) -> None:
+    def answer_early(link: Link) -> None:
         link.greet()
         link.next(frames.HEADERS)
         link.send(headers(HEAD + literal("grpc-status", "8"))(1))
         assert link.next(frames.RST_STREAM)[2] == 1
-        link.send(frame(frames.WINDOW_UPDATE, 0, 0, (2**20).to_bytes(4)))
+        link.send(build_frame(frames.WINDOW_UPDATE, 0, 0, (2**20).to_bytes(4)))
         link.answer(link.request()[0], b"next")
         link.drain()
 
-    with peer(early) as at:
+    with peer(answer_early) as at:
         caller = connect(at.target)
         assert caller.call("Echo", bytes(200_000)).code is Code.RESOURCE_EXHAUSTED
         assert caller.call("Echo").value == b"next"
 
 
 def test_a_body_that_never_ends_is_cut_at_its_length(connect: Connect) -> None:
-    def endless(link: Link, number: int) -> None:
+    def send_endlessly(link: Link, number: int) -> None:
         link.send(head(number))
         while True:
             link.send(data(message(bytes(16_000)))(number))
 
-    with peer(attacked(endless), echo) as at:
+    with peer(attacked(send_endlessly), echo) as at:
         assert connect(at.target).call("Echo").code is Code.INTERNAL
 
 
 def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
     received = threading.Event()
 
-    def late(link: Link) -> None:
+    def answer_late(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         number, _ = link.request()
@@ -312,7 +314,7 @@ def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
         received.set()
         link.drain()
 
-    with peer(late) as at:
+    with peer(answer_late) as at:
         caller = connect(at.target)
         assert caller.call("Echo")
         assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
@@ -322,7 +324,7 @@ def test_data_of_cancelled_calls_is_credited_too(connect: Connect) -> None:
 def test_a_flood_of_pings_that_reads_nothing_ends_the_connection(connect: Connect) -> None:
     def flood(link: Link, number: int) -> None:
         while True:
-            link.send(frame(frames.PING, 0, 0, b"12345678") * 1000)
+            link.send(build_frame(frames.PING, 0, 0, b"12345678") * 1000)
 
     with peer(attacked(flood), echo) as at:
         caller = connect(at.target)
@@ -331,11 +333,11 @@ def test_a_flood_of_pings_that_reads_nothing_ends_the_connection(connect: Connec
 
 
 FLOODS = {
-    "PING": frame(frames.PING, 0, 0, b"12345678"),
-    "SETTINGS": frame(frames.SETTINGS, 0, 0),
-    "empty DATA": frame(frames.DATA, 0, 1),
-    "PRIORITY": frame(frames.PRIORITY, 0, 1, bytes(5)),
-    "unknown": frame(0xEE, 0, 0),
+    "PING": build_frame(frames.PING, 0, 0, b"12345678"),
+    "SETTINGS": build_frame(frames.SETTINGS, 0, 0),
+    "empty DATA": build_frame(frames.DATA, 0, 1),
+    "PRIORITY": build_frame(frames.PRIORITY, 0, 1, bytes(5)),
+    "unknown": build_frame(0xEE, 0, 0),
 }
 
 
@@ -364,20 +366,22 @@ def test_a_flood_that_reads_its_answers_ends_and_leaves_other_calls_alone(
 def test_a_peer_that_reads_nothing_holds_no_call_over_its_deadline(connect: Connect) -> None:
     over = threading.Event()
 
-    def deaf(link: Link) -> None:
+    def ignore_input(link: Link) -> None:
         link.greet({frames.INITIAL_WINDOW_SIZE: 2**31 - 1})
-        link.send(frame(frames.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4)))
+        link.send(build_frame(frames.WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4)))
         over.wait(60)
 
-    with peer(deaf) as at, ThreadPoolExecutor(4) as pool:
+    with peer(ignore_input) as at, ThreadPoolExecutor(4) as pool:
         caller = connect(at.target)
         calls = [pool.submit(caller.call, "Echo", bytes(8_000_000), 1.0) for _ in range(4)]
         assert {each.result(50).code for each in calls} == {Code.DEADLINE_EXCEEDED}
         over.set()
 
 
-@pytest.mark.parametrize("opening", [b"HTTP/1.1 400 Bad Request\r\n\r\n", frame(6, 0, 0, bytes(8))])
-def test_what_is_no_http2_is_unavailable(connect: Connect, opening: bytes) -> None:
+@pytest.mark.parametrize(
+    "opening", [b"HTTP/1.1 400 Bad Request\r\n\r\n", build_frame(6, 0, 0, bytes(8))]
+)
+def test_a_server_without_http2_is_unavailable(connect: Connect, opening: bytes) -> None:
     def other(link: Link) -> None:
         link.send(opening)
         link.drain()

@@ -1,4 +1,4 @@
-"""GOAWAY, refusals, keepalive: what is made again, and on which connection."""
+"""GOAWAY, refusals, keepalive: which calls are retried, and on which connection."""
 
 import threading
 import time
@@ -8,38 +8,38 @@ import pytest
 
 from chassis.status import Code
 from gateway.channel import frames
-from gateway.channel.frames import frame
+from gateway.channel.frames import build_frame
 from tests.gateway.channel.conftest import Connect
 from tests.gateway.channel.peers import Link, attacked, echo, peer, sends
 
 
 def test_calls_above_the_last_id_are_made_again(connect: Connect) -> None:
-    with peer(attacked(sends(frame(frames.GOAWAY, 0, 0, bytes(8)))), echo) as at:
+    with peer(attacked(sends(build_frame(frames.GOAWAY, 0, 0, bytes(8)))), echo) as at:
         assert connect(at.target).call("Echo")
         assert at.links == 2
 
 
 def test_refused_streams_are_made_again(connect: Connect) -> None:
-    def refusing(link: Link) -> None:
+    def refuse(link: Link) -> None:
         link.greet()
         number, _ = link.request()
-        link.send(frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
+        link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.answer(link.request()[0], b"again")
         link.drain()
 
-    with peer(refusing) as at:
+    with peer(refuse) as at:
         assert connect(at.target).call("Echo").value == b"again"
 
 
 def test_refused_streams_are_not_made_again_without_end(connect: Connect) -> None:
-    def refusing(link: Link) -> None:
+    def refuse(link: Link) -> None:
         link.greet()
         for _ in range(4):
             number, _ = link.request()
-            link.send(frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
+            link.send(build_frame(frames.RST_STREAM, 0, number, frames.REFUSED_STREAM.to_bytes(4)))
         link.drain()
 
-    with peer(refusing) as at:
+    with peer(refuse) as at:
         assert connect(at.target).call("Echo").code is Code.UNAVAILABLE
 
 
@@ -47,11 +47,11 @@ def test_refused_streams_are_not_made_again_without_end(connect: Connect) -> Non
 def test_an_end_below_the_last_id_is_repeated_only_where_that_is_safe(
     connect: Connect, repeatable: bool, links: int
 ) -> None:
-    def leaving(link: Link, number: int) -> None:
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+    def leave(link: Link, number: int) -> None:
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.socket.shutdown(2)
 
-    with peer(attacked(leaving), echo) as at:
+    with peer(attacked(leave), echo) as at:
         outcome = connect(at.target).call("Echo", repeatable=repeatable)
         assert outcome.code is (Code.OK if repeatable else Code.UNAVAILABLE)
         assert repeatable is (at.links == links == 2)
@@ -59,19 +59,19 @@ def test_an_end_below_the_last_id_is_repeated_only_where_that_is_safe(
 
 @pytest.mark.parametrize("repeatable", [False, True])
 def test_a_reset_is_never_repeated(connect: Connect, repeatable: bool) -> None:
-    with peer(attacked(sends(lambda n: frame(3, 0, n, b"\0\0\0\2")))) as at:
+    with peer(attacked(sends(lambda n: build_frame(3, 0, n, b"\0\0\0\2")))) as at:
         assert connect(at.target).call("Echo", repeatable=repeatable).code is Code.INTERNAL
 
 
 def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: Connect) -> None:
     new = threading.Event()
 
-    def leaving(link: Link, number: int) -> None:
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+    def leave(link: Link, number: int) -> None:
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         assert new.wait(20)
         link.answer(number, b"old")
 
-    with peer(attacked(leaving), echo) as at, ThreadPoolExecutor(1) as pool:
+    with peer(attacked(leave), echo) as at, ThreadPoolExecutor(1) as pool:
         caller = connect(at.target)
         old = pool.submit(caller.call, "Echo")
         while at.links < 2:
@@ -84,15 +84,15 @@ def test_calls_on_a_leaving_connection_end_while_others_have_a_new_one(connect: 
 def test_a_leaving_connection_closes_when_its_last_call_is_given_up(connect: Connect) -> None:
     closed = threading.Event()
 
-    def leaving(link: Link) -> None:
+    def leave(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         number, _ = link.request()
-        link.send(frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
+        link.send(build_frame(frames.GOAWAY, 0, 0, number.to_bytes(4) + bytes(4)))
         link.drain()
         closed.set()
 
-    with peer(leaving, echo) as at:
+    with peer(leave, echo) as at:
         caller = connect(at.target)
         assert caller.call("Echo")  # the deadline is not for connecting
         assert caller.call("Echo", timeout=0.3).code is Code.DEADLINE_EXCEEDED
@@ -120,13 +120,15 @@ def test_a_silent_peer_is_pinged_and_a_mute_one_is_left(connect: Connect) -> Non
 def test_pings_are_rarer_when_the_server_says_so(connect: Connect) -> None:
     times: list[float] = []
 
-    def annoyed(link: Link) -> None:
+    def complain(link: Link) -> None:
         link.greet()
         link.answer(link.request()[0])
         began = time.monotonic()
         link.next(frames.PING)
         times.append(time.monotonic() - began)
-        link.send(frame(frames.GOAWAY, 0, 0, b"\0\0\0\1" + frames.ENHANCE_YOUR_CALM.to_bytes(4)))
+        link.send(
+            build_frame(frames.GOAWAY, 0, 0, b"\0\0\0\1" + frames.ENHANCE_YOUR_CALM.to_bytes(4))
+        )
         link.drain()
 
     def calm(link: Link) -> None:
@@ -136,7 +138,7 @@ def test_pings_are_rarer_when_the_server_says_so(connect: Connect) -> None:
         times.append(time.monotonic() - began)
         link.drain()
 
-    with peer(annoyed, calm) as at:
+    with peer(complain, calm) as at:
         assert connect(at.target, keepalive_seconds=0.6).call("Echo")
         until = time.monotonic() + 20
         while len(times) < 2 and time.monotonic() < until:

@@ -19,10 +19,10 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-def credentials(
+def build_credentials(
     authority: trustme.CA, host: str = "127.0.0.1", client: trustme.CA | None = None
 ) -> grpc.ServerCredentials:
-    """What a server proves, and whose clients it wants."""
+    """Return a server's credentials, and the authority of its clients."""
     own = authority.issue_cert(host)
     chain = b"".join(each.bytes() for each in own.cert_chain_pems)
     trusted = client.cert_pem.bytes() if client else None
@@ -45,7 +45,7 @@ def identify(authority: trustme.CA, folder: Path) -> dict[str, str]:
 
 
 def test_it_works(connect: Connect, authority: trustme.CA, tmp_path: Path) -> None:
-    with server(credentials=credentials(authority)) as at:
+    with server(credentials=build_credentials(authority)) as at:
         caller = connect(at.target, tls=trust(authority, tmp_path))
         for size in (0, 1000, 3_000_000):
             assert caller.call("Echo", bytes(size)).value == bytes(size)
@@ -57,7 +57,7 @@ def test_it_works(connect: Connect, authority: trustme.CA, tmp_path: Path) -> No
 def test_another_authority_is_not_trusted(
     connect: Connect, authority: trustme.CA, tmp_path: Path
 ) -> None:
-    with server(credentials=credentials(trustme.CA())) as at:
+    with server(credentials=build_credentials(trustme.CA())) as at:
         outcome = connect(at.target, tls=trust(authority, tmp_path)).call("Echo")
     assert outcome.code is Code.UNAVAILABLE
     assert "certificate verify failed" in outcome.message
@@ -66,7 +66,7 @@ def test_another_authority_is_not_trusted(
 def test_the_name_must_be_the_one_that_is_called(
     connect: Connect, authority: trustme.CA, tmp_path: Path
 ) -> None:
-    with server(credentials=credentials(authority, "orders.example")) as at:
+    with server(credentials=build_credentials(authority, "orders.example")) as at:
         ca = trust(authority, tmp_path)
         assert connect(at.target, tls=ca).call("Echo").code is Code.UNAVAILABLE
         assert connect(at.target, tls={**ca, "hostname": "orders.example"}).call("Echo")
@@ -83,7 +83,7 @@ def test_a_server_without_tls_is_unavailable(
 def test_a_client_certificate_is_shown(
     connect: Connect, authority: trustme.CA, tmp_path: Path
 ) -> None:
-    with server(credentials=credentials(authority, client=authority)) as at:
+    with server(credentials=build_credentials(authority, client=authority)) as at:
         ca = trust(authority, tmp_path)
         assert connect(at.target, tls=ca).call("Echo").code is Code.UNAVAILABLE
         assert connect(at.target, tls={**ca, **identify(authority, tmp_path)}).call("Echo")
@@ -91,12 +91,12 @@ def test_a_client_certificate_is_shown(
 
 def test_new_files_are_used_for_the_next_connection(connect: Connect, tmp_path: Path) -> None:
     old, new = trustme.CA(), trustme.CA()
-    first = Server(credentials=credentials(old, client=old))
+    first = Server(credentials=build_credentials(old, client=old))
     caller = connect(first.target, tls={**trust(old, tmp_path), **identify(old, tmp_path)})
     assert caller.call("Echo")
     first.stop()
     (tmp_path / "key.pem").write_text("half a file")
-    with server(first.target, credentials=credentials(new, client=new)):
+    with server(first.target, credentials=build_credentials(new, client=new)):
         assert caller.call("Echo").code is Code.UNAVAILABLE
         trust(new, tmp_path)
         identify(new, tmp_path)

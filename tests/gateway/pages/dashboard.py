@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from playwright.sync_api import Page
 
 from protos.orders_pb2 import CreateOrderRequest
-from tests.browser import DESK, Windows, picture
+from tests.browser import DESK, Windows, save_picture
 from tests.serving import Served
 
 OPTICIAN, PASSWORD = "optician@example.com", "demo-password"
@@ -61,7 +61,7 @@ def log_in(page: Page, email: str = OPTICIAN, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Log in").click()
 
 
-def example(**changes: Any) -> dict[str, Any]:
+def build_order(**changes: Any) -> dict[str, Any]:
     """Return the demo order with some blocks replaced."""
     return {**json.loads(DEMO.read_text()), **changes}
 
@@ -87,7 +87,7 @@ def assert_readable(page: Page) -> None:
     assert len(ids) == len(set(ids))
 
 
-def sheets(pdf: bytes) -> int:
+def count_sheets(pdf: bytes) -> int:
     """Return the number of pages of a PDF."""
     return len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf))
 
@@ -97,4 +97,4 @@ def print_picture(page: Page, name: str, width: int, height: int) -> None:
     if os.environ.get("SCREENSHOTS"):
         page.emulate_media(media="print")
         page.set_viewport_size({"width": width, "height": height})
-        picture(page, name)
+        save_picture(page, name)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.statuses import Status
-from tests.browser import Windows, picture
+from tests.browser import Windows, save_picture
 from tests.serving import Served
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
 from tests.sessions_svc.links import create_link
@@ -99,7 +99,7 @@ def read_letters(
         shown.append(measure_logmar(page, css_per_mm, millimetres))
         way = read_direction(page)
         if name and len(shown) == 1:
-            picture(page, name)
+            save_picture(page, name)
         if shown[-1] < sees - 0.01:
             page.get_by_role("button", name="Can't tell").click()
         elif by == "keys":

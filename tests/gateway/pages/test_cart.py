@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, expect
 
 from subscriptions_svc import reference
-from tests.browser import DESK, PHONE, Windows, picture
+from tests.browser import DESK, PHONE, Windows, save_picture
 from tests.gateway.front import front
 from tests.serving import Served
 from tests.subscriptions_svc.shop import create_activated, get, pay, propose, set_status, solicit
@@ -78,7 +78,7 @@ def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any)
     assert answer is not None
     assert answer.status == 200
     expect_accessible(page)
-    picture(page, "cart-es-phone")
+    save_picture(page, "cart-es-phone")
 
     assert page.get_by_role("heading", level=1).inner_text() == "Tu suscripción"
     said = page.locator("main").inner_text()
@@ -98,14 +98,14 @@ def test_it_works(site: str, windows: Windows, subscriptions: Served, body: Any)
     expect(page.get_by_role("heading", level=1)).to_have_text("Has confirmado")
     assert page.url == address
     expect_accessible(page)
-    picture(page, "cart-es-phone-waiting")
+    save_picture(page, "cart-es-phone-waiting")
     assert get(subscriptions, made.id).status == "waiting_for_payment"
 
     pay(subscriptions, made.id)
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Tu suscripción está confirmada")
     assert get(subscriptions, made.id).contract_number in page.locator("main").inner_text()
-    picture(page, "cart-es-phone-confirmed")
+    save_picture(page, "cart-es-phone-confirmed")
 
 
 @pytest.mark.parametrize(
@@ -129,11 +129,11 @@ def test_without_scripts_in_the_browsers_language(
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
     assert page.locator("html").get_attribute("lang") == language
     assert page.locator("h1").inner_text() == heading
-    picture(page, f"cart-{language}-desk")
+    save_picture(page, f"cart-{language}-desk")
     page.get_by_role("checkbox").check()
     page.get_by_role("button", name=button).click()
     expect(page.locator("h1")).not_to_have_text(heading)
-    picture(page, f"cart-{language}-desk-confirmed")
+    save_picture(page, f"cart-{language}-desk-confirmed")
     assert get(subscriptions, made.id).status == "activating"
 
 
@@ -159,7 +159,7 @@ def test_a_change_is_shown_before_and_after(
         page = windows.open(size, locale=language)
         page.goto(f"{site}/s/{code}")
         expect_accessible(page)
-        picture(page, f"cart-change-{language}-{'phone' if size == PHONE else 'desk'}")
+        save_picture(page, f"cart-change-{language}-{'phone' if size == PHONE else 'desk'}")
         before, after = page.locator(".sides section").all()
         assert "Gafas" not in before.inner_text()
         assert "20,00\u00a0€" in before.inner_text()
@@ -221,7 +221,7 @@ def test_what_was_left_out_is_seen(
     page.get_by_role("button").click()
     expect(page.get_by_role("alert")).to_be_visible()
     expect_accessible(page)
-    picture(page, "cart-de-phone-missing")
+    save_picture(page, "cart-de-phone-missing")
 
 
 @pytest.mark.parametrize("code", ["x", "a" * 27, "%00", "%F0%9F%92%A9", "%ff"])
@@ -236,11 +236,11 @@ def test_the_page_of_an_unknown_code(site: str, windows: Windows) -> None:
     page = windows.open(PHONE, locale="de")
     page.goto(f"{site}/s/unknown")
     expect_accessible(page)
-    picture(page, "cart-de-phone-unknown")
+    save_picture(page, "cart-de-phone-unknown")
     assert page.locator("h1").inner_text() == "Dieser Link führt ins Leere"
 
 
-def test_an_ended_one_tells_so(
+def test_an_ended_subscription_is_shown_as_ended(
     site: str, windows: Windows, subscriptions: Served, body: Any
 ) -> None:
     made = solicit(subscriptions, body)
@@ -248,7 +248,7 @@ def test_an_ended_one_tells_so(
     page = windows.open(DESK, locale="de")
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
     expect_accessible(page)
-    picture(page, "cart-de-desk-ended")
+    save_picture(page, "cart-de-desk-ended")
     assert page.locator("h1").inner_text() == "Dieses Abo ist beendet"
     assert page.locator("form").count() == 0
 

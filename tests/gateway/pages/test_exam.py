@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from sessions_svc.rules.statuses import Status
-from tests.browser import DESK, Windows, picture, serve_app
+from tests.browser import DESK, Windows, save_picture, serve_app
 from tests.gateway.pages.person import (
     DESK_MM,
     make_link,
@@ -37,24 +37,24 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, pa
     page = windows.open(DESK)
     page.clock.install()
     page.goto(make_link(site, sessions, unique, partner))
-    picture(page, "desk-door-acuity")
+    save_picture(page, "desk-door-acuity")
     page.get_by_role("button", name="Start").click()
-    picture(page, "desk-exam-1")
+    save_picture(page, "desk-exam-1")
     page.get_by_label("Glasses").check()
     page.get_by_role("button", name="Next: measure the screen").click()
-    picture(page, "desk-exam-2")
+    save_picture(page, "desk-exam-2")
     page.get_by_role("button", name="It fits").click()
-    picture(page, "desk-exam-3")
+    save_picture(page, "desk-exam-3")
     page.reload()
     prepare(page, DESK_MM, 300, "Glasses")
-    picture(page, "desk-exam-4")
+    save_picture(page, "desk-exam-4")
     right = read_letters(page, DESK_MM, 3000, 0.1, name="desk-exam-letter")
     assert page.get_by_role("heading", name="Cover your right eye").is_visible()
     left = read_letters(page, DESK_MM, 3000, 0.4, by="buttons")
     assert right == pytest.approx([float(each) for each in TO_0_1.split()], abs=0.004)
     assert left == pytest.approx([float(each) for each in TO_0_4.split()], abs=0.004)
     page.get_by_role("heading", name="Your results").wait_for()
-    picture(page, "desk-results")
+    save_picture(page, "desk-results")
     assert page.locator(".result").all_inner_texts() == [
         "Right eye\n\n20/25\n\n6/7.5 · logMAR 0.1",
         "Left eye\n\n20/50\n\n6/15 · logMAR 0.4",

@@ -81,7 +81,7 @@ def test_a_screen_draws_what_has_two_pixels_a_stroke(window: Page) -> None:
         assert smaller < -0.35 or 10**smaller * distance * math.tan(MINUTE) * pixels < 2
 
 
-def test_a_line_has_the_name_that_the_service_gives_it(window: Page) -> None:
+def test_a_line_has_the_services_name_of_it(window: Page) -> None:
     for tenth in range(-3, 11):
         logmar = tenth / 10
         named = f"{to_snellen(logmar)} ({to_snellen_metres(logmar)})"

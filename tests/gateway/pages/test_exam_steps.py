@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser import DESK, PHONE, Windows, picture
+from tests.browser import DESK, PHONE, Windows, save_picture
 from tests.gateway.pages.person import (
     DESK_MM,
     KEYS,
@@ -59,7 +59,7 @@ def test_on_a_phone_the_card_is_upright_and_a_swipe_answers(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, PHONE, **TOUCHED)
-    picture(page, "phone-exam-1")
+    save_picture(page, "phone-exam-1")
     for step in ("intro", "card", "distance", "cover"):
         if step == "card":
             page.get_by_label("Nothing").check()
@@ -69,12 +69,12 @@ def test_on_a_phone_the_card_is_upright_and_a_swipe_answers(
         elif step == "cover":
             page.reload()
             prepare(page, PHONE_MM, 50)
-        picture(page, f"phone-exam-{step}")
+        save_picture(page, f"phone-exam-{step}")
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     read_letters(page, PHONE_MM, 500, 0.0, by="swipes", name="phone-exam-letter")
     read_letters(page, PHONE_MM, 500, 2, by="swipes")
     page.get_by_role("heading", name="Your results").wait_for()
-    picture(page, "phone-results")
+    save_picture(page, "phone-results")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert page.locator(".acuity").all_inner_texts() == ["20/20", "Not read"]
     kept = read_results(sessions, unique)
@@ -127,7 +127,7 @@ def test_all_of_it_goes_by_keyboard(
     assert page.locator("#stage-title").inner_text() == "Right eye · letter 2"
 
 
-def test_a_letter_that_fits_no_more_begins_the_eye_anew(
+def test_a_letter_that_does_not_fit_restarts_the_eye(
     site: str, sessions: Served, windows: Windows, unique: str
 ) -> None:
     page = open_exam(windows, site, sessions, unique, DESK)

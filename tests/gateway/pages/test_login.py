@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from sessions_svc.rules.statuses import Status
-from tests.browser import DESK, PHONE, Windows, picture, serve_app
+from tests.browser import DESK, PHONE, Windows, save_picture, serve_app
 from tests.gateway.pages.person import make_link, start
 from tests.serving import Served
-from tests.sessions_svc.bodies import user
+from tests.sessions_svc.bodies import build_user
 from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_status, move
 from tests.sessions_svc.links import RESULTS
 
@@ -62,7 +62,7 @@ def ensure_legible(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width["width"]
 
 
-def heading(page: Page) -> str:
+def read_heading(page: Page) -> str:
     return page.get_by_role("heading", level=1).inner_text()
 
 
@@ -100,9 +100,9 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str) ->
     for size, name in ((PHONE, "phone"), (DESK, "desk")):
         page = windows.open(size)
         page.goto(address)
-        picture(page, f"{name}-door")
+        save_picture(page, f"{name}-door")
         assert page.title() == "Your vision test"
-        assert heading(page) == "Your vision test is ready"
+        assert read_heading(page) == "Your vision test is ready"
         assert page.locator("dd").all_inner_texts() == ["Test User", "Contact lenses, Glasses"]
         ensure_legible(page)
     assert get_status(sessions, unique) == "created"
@@ -123,12 +123,12 @@ def test_from_start_to_the_operators_exam_and_back(
     bring(sessions, unique, Status.CREATED, order=BOTH)
     page = windows.open(PHONE, java_script_enabled=False)
     start(page, make_link(site, sessions, unique, f"{address}/thankyou?a=1"))
-    assert heading(page) == "You can begin now"
+    assert read_heading(page) == "You can begin now"
     assert get_status(sessions, unique) == "started"
-    picture(page, "phone-front-end")
+    save_picture(page, "phone-front-end")
     page.reload()
     page.get_by_role("link", name="Continue to the test").click()
-    assert heading(page) == "The operator"
+    assert read_heading(page) == "The operator"
     where, _, fragment = page.url.partition("#")
     assert where == f"{address}/exam?from=door"
     token = fragment.removeprefix("exam_token=")
@@ -154,10 +154,10 @@ def test_without_an_operators_exam_the_page_says_so(
     bring(sessions, unique, Status.CREATED)
     page = windows.open(PHONE)
     start(page, make_link(site, sessions, unique))
-    assert heading(page) == "The test is not set up yet"
+    assert read_heading(page) == "The test is not set up yet"
     assert page.locator("code").inner_text() == "GATEWAY_EXAM_URL"
     ensure_legible(page)
-    picture(page, "phone-front-end-missing")
+    save_picture(page, "phone-front-end-missing")
 
 
 def test_without_javascript_the_acuity_exam_says_what_it_needs(
@@ -166,19 +166,19 @@ def test_without_javascript_the_acuity_exam_says_what_it_needs(
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     page = windows.open(PHONE, java_script_enabled=False)
     start(page, make_link(site, sessions, unique))
-    assert heading(page) == "Check how sharply you see"
+    assert read_heading(page) == "Check how sharply you see"
     assert page.get_by_text("needs JavaScript").is_visible()
     assert page.get_by_role("button").count() == 0
-    picture(page, "phone-exam-without-javascript")
+    save_picture(page, "phone-exam-without-javascript")
 
 
 def test_every_page_is_legible(site: str, sessions: Served, windows: Windows, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
-    long = user(first_name="W" * 50, last_name="I W" * 16)
+    long = build_user(first_name="W" * 50, last_name="I W" * 16)
     for size, name in ((PHONE, "phone"), (DESK, "desk")):
         page = windows.open(size)
         page.goto(f"{site}/login?token=x")
-        picture(page, f"{name}-closed")
+        save_picture(page, f"{name}-closed")
         ensure_legible(page)
         page.goto(make_link(site, sessions, unique))
         page.get_by_role("button").click()

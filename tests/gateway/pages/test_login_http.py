@@ -13,17 +13,17 @@ from sessions_svc.rules.statuses import Status
 from tests.chassis.logs import capture_log
 from tests.gateway.front import front
 from tests.serving import Served
-from tests.sessions_svc.bodies import user
+from tests.sessions_svc.bodies import build_user
 from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_status, move
 from tests.sessions_svc.links import RESULTS, create_link, open_exam
 
-CLOSED = "This link does not open a test"
+CLOSED_LINK_TEXT = "This link does not open a test"
 
 
 def expect_closed(answer: Any, status: int) -> None:
     """Assert that the answer is the one page of links that open nothing."""
     assert (answer.status_code, answer.content_type) == (status, "text/html; charset=utf-8")
-    assert answer.text.count(CLOSED) == 2
+    assert answer.text.count(CLOSED_LINK_TEXT) == 2
     assert "ask for a new one" in answer.text
     assert "Set-Cookie" not in answer.headers
 
@@ -50,7 +50,7 @@ def test_the_button_says_what_it_does(
 def test_what_a_partner_sends_is_text_on_the_page(
     http: FlaskClient, sessions: Served, unique: str
 ) -> None:
-    person = user(first_name="<b>Tést", last_name='"><script>alert(1)</script>')
+    person = build_user(first_name="<b>Tést", last_name='"><script>alert(1)</script>')
     bring(sessions, unique, Status.CREATED, user=person)
     said = http.get(f"/login?{urlencode(create_link(sessions, unique))}").text
     assert "&lt;b&gt;Tést" in said

@@ -10,8 +10,8 @@ from playwright.sync_api import Page
 from gateway import create_app
 from gateway.pages import orders as pages
 from protos.orders_pb2 import UpdateOrderRequest
-from tests.browser import DESK, PHONE, Windows, picture, serve_app
-from tests.gateway.pages.dashboard import assert_readable, create_order, example, open_at
+from tests.browser import DESK, PHONE, Windows, save_picture, serve_app
+from tests.gateway.pages.dashboard import assert_readable, build_order, create_order, open_at
 from tests.serving import Served
 
 # What the pages show is the same on both engines, whose tests are those of orders_svc.
@@ -42,7 +42,7 @@ def made(shop: Served) -> list[str]:
     for number, name in enumerate(NAMES):
         first, last = name.split(" ", 1)
         mode = "draft" if number % 2 else "submit"
-        order = example(mode=mode, patient={"first_name": first, "last_name": last})
+        order = build_order(mode=mode, patient={"first_name": first, "last_name": last})
         ids.append(create_order(shop, order))
     moves = (
         {"order_id": ids[0], "lab_status": "in_progress", "tray_number": "T-100"},
@@ -53,7 +53,7 @@ def made(shop: Served) -> list[str]:
     return ids[::-1]
 
 
-def rows(page: Page) -> list[str]:
+def read_rows(page: Page) -> list[str]:
     """Return the rows of the list, their words joined by spaces."""
     page.wait_for_load_state()
     return [" ".join(each.split()) for each in page.locator("tbody tr").all_inner_texts()]
@@ -69,8 +69,8 @@ def search(page: Page, text: str) -> None:
 def test_it_works(shop_site: str, made: list[str], windows: Windows, size: dict[str, int]) -> None:
     page = open_at(windows, shop_site, "/orders", size=size)
     assert_readable(page)
-    picture(page, f"orders-list-{size['width']}")
-    shown = rows(page)
+    save_picture(page, f"orders-list-{size['width']}")
+    shown = read_rows(page)
     assert len(shown) == len(made)
     for row, words in zip(
         shown,
@@ -102,13 +102,13 @@ def test_a_search_finds_names_and_numbers_and_leaves_none_in_a_url(
         search(page, text)
         page.wait_for_url(f"{shop_site}/orders")
         assert page.get_by_role("searchbox").input_value() == text
-        (row,) = rows(page)
+        (row,) = read_rows(page)
         assert name in row
     search(page, "nobody like this")
     assert page.get_by_text("Nothing was found.").is_visible()
-    picture(page, "orders-search-nothing")
+    save_picture(page, "orders-search-nothing")
     page.get_by_role("link", name="Show all orders").click()
-    assert len(rows(page)) == len(made)
+    assert len(read_rows(page)) == len(made)
 
 
 @pytest.mark.parametrize("text", ["", "o"])
@@ -121,26 +121,26 @@ def test_pages_lead_to_older_orders_and_back(
 ) -> None:
     for number in range(5):
         patient = {"first_name": f"Otto{number}", "last_name": "Pages"}
-        create_order(orders, example(mode="draft", patient=patient))
+        create_order(orders, build_order(mode="draft", patient=patient))
     monkeypatch.setattr(pages, "ORDERS_PER_PAGE", 2)
     page = open_at(windows, site, "/orders")
     if text:
         search(page, "otto")
-    first = rows(page)
+    first = read_rows(page)
     assert len(first) == 2
     assert "Otto4 Pages" in first[0]
     turn: Literal["button", "link"] = "button" if text else "link"
     assert page.get_by_role(turn, name="Newer").count() == 0
     page.get_by_role(turn, name="Older").click()
-    assert "Otto2 Pages" in rows(page)[0]
+    assert "Otto2 Pages" in read_rows(page)[0]
     assert "tto" not in page.url
     page.get_by_role(turn, name="Older").click()
-    assert "Otto0 Pages" in rows(page)[0]
+    assert "Otto0 Pages" in read_rows(page)[0]
     page.get_by_role(turn, name="Newer").click()
-    assert "Otto2 Pages" in rows(page)[0]
-    picture(page, f"orders-middle-page-{text or 'all'}")
+    assert "Otto2 Pages" in read_rows(page)[0]
+    save_picture(page, f"orders-middle-page-{text or 'all'}")
     page.get_by_role(turn, name="Newer").click()
-    assert rows(page) == first
+    assert read_rows(page) == first
     assert page.get_by_role(turn, name="Newer").count() == 0
 
 
@@ -154,7 +154,7 @@ def test_without_orders_it_says_so(
     app.extensions["backends"].close()
 
 
-def test_what_may_not_be_asked_is_a_page_too(http: FlaskClient) -> None:
+def test_a_refused_request_is_answered_with_a_page(http: FlaskClient) -> None:
     client = http.application.test_client()
     client.post(
         "/orders/login", data={"email": "optician@example.com", "password": "demo-password"}

@@ -10,13 +10,13 @@ from playwright.sync_api import expect
 
 from gateway import create_app
 from orders_svc.rules.dashboard import MAX_ATTEMPTS
-from tests.browser import PHONE, Windows, picture
+from tests.browser import PHONE, Windows, save_picture
 from tests.gateway.pages.dashboard import (
     OPTICIAN,
     PASSWORD,
     assert_readable,
+    build_order,
     create_order,
-    example,
     log_in,
 )
 from tests.serving import Served
@@ -50,7 +50,7 @@ def seal(client: FlaskClient) -> str:
     return found[1]
 
 
-def location(answer: Any) -> str:
+def read_location(answer: Any) -> str:
     """Check that a redirect is followed with GET, and return its location."""
     assert answer.status_code == 303
     return str(answer.headers["Location"])
@@ -61,14 +61,14 @@ def test_it_works(site: str, windows: Windows) -> None:
     page.goto(f"{site}/orders")
     page.wait_for_url(f"{site}/orders/login")
     assert_readable(page)
-    picture(page, "orders-login")
+    save_picture(page, "orders-login")
     for email, password in ((OPTICIAN, "wrong"), ("nobody@example.com", PASSWORD)):
         log_in(page, email, password)
         assert page.get_by_role("alert").inner_text() == WRONG
         assert page.get_by_label("E-mail").input_value() == email
         assert page.get_by_label("Password").input_value() == ""
     assert_readable(page)
-    picture(page, "orders-login-wrong")
+    save_picture(page, "orders-login-wrong")
     log_in(page)
     page.wait_for_url(f"{site}/orders")
     assert page.get_by_role("heading", level=1).inner_text() == "Orders"
@@ -96,7 +96,7 @@ def test_the_keyboard_is_enough(site: str, windows: Windows) -> None:
 
 
 def test_a_login_leads_to_the_requested_page(site: str, orders: Served, windows: Windows) -> None:
-    order_id = create_order(orders, example(mode="draft"))
+    order_id = create_order(orders, build_order(mode="draft"))
     page = windows.open()
     page.goto(f"{site}/orders/{order_id}")
     page.wait_for_url(f"{site}/orders/login?next=/orders/{order_id}")
@@ -115,7 +115,7 @@ def test_a_login_leads_to_the_requested_page(site: str, orders: Served, windows:
 def test_a_login_leads_nowhere_else(client: FlaskClient, onward: str) -> None:
     shown = client.get("/orders/login", query_string={"next": onward}).text
     assert '<input type="hidden" name="next" value="/orders">' in shown
-    assert location(client.post("/orders/login", data={**FORM, "next": onward})) == "/orders"
+    assert read_location(client.post("/orders/login", data={**FORM, "next": onward})) == "/orders"
 
 
 def test_over_https_the_cookie_is_secure_and_of_this_host(https: FlaskClient) -> None:
@@ -180,17 +180,17 @@ def test_a_session_that_was_there_before_is_over_and_another_begins(client: Flas
     assert first.value != second.value
     assert client.get("/orders").status_code == 200
     client.set_cookie("orders", first.value)
-    assert location(client.get("/orders")) == "/orders/login"
+    assert read_location(client.get("/orders")) == "/orders/login"
 
 
 @pytest.mark.parametrize("token", ["", "x", "x" * 43, "ö" * 43, "x" * 3000, "a b"])
-def test_what_is_no_session_logs_in(client: FlaskClient, token: str) -> None:
+def test_users_without_a_session_are_sent_to_the_login(client: FlaskClient, token: str) -> None:
     client.set_cookie("orders", token)
     for answer in (client.get("/orders"), client.get("/orders/x")):
-        assert location(answer) == "/orders/login"
+        assert read_location(answer) == "/orders/login"
         assert "orders=;" in answer.headers["Set-Cookie"]
         assert answer.headers["Cache-Control"] == "no-store"
-    assert location(client.post("/orders/logout")).startswith("/orders/login")
+    assert read_location(client.post("/orders/logout")).startswith("/orders/login")
 
 
 HEADERS: list[dict[str, str]] = [
@@ -213,13 +213,13 @@ def test_a_form_of_another_site_is_refused(client: FlaskClient, headers: dict[st
     assert client.post("/orders/logout", data=form, headers=headers).status_code == 403
     assert client.post("/orders", data=form, headers=headers).status_code == 403
     own = {"Origin": "http://localhost"}
-    assert location(client.post("/orders/logout", data=form, headers=own)) == "/orders/login"
+    assert read_location(client.post("/orders/logout", data=form, headers=own)) == "/orders/login"
 
 
 def test_a_form_without_the_seal_of_its_session_is_refused(
     client: FlaskClient, orders: Served
 ) -> None:
-    order_id = create_order(orders, example(mode="draft"))
+    order_id = create_order(orders, build_order(mode="draft"))
     client.post("/orders/login", data=FORM)
     old = seal(client)
     client.post("/orders/login", data=FORM)

@@ -1,5 +1,7 @@
 """The review page of an order: what an optician reads, what is missing, and how it prints."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,15 +11,15 @@ from playwright.sync_api import Page
 from gateway.pages.notation import NOTHING
 from orders_svc.store import tables
 from protos.orders_pb2 import GetOrderRequest, UpdateOrderRequest
-from tests.browser import DESK, PHONE, Windows, picture
+from tests.browser import DESK, PHONE, Windows, save_picture
 from tests.gateway.pages.dashboard import (
     assert_readable,
+    build_order,
+    count_sheets,
     create_order,
-    example,
     log_in,
     open_at,
     print_picture,
-    sheets,
 )
 from tests.serving import Served
 
@@ -43,14 +45,14 @@ FULL: dict[str, Any] = {
 }
 
 
-def row(page: Page, eye: str) -> dict[str, str]:
+def read_row(page: Page, eye: str) -> dict[str, str]:
     """Return the texts in the row of an eye, by column."""
     names = page.locator(".rx thead th").all_inner_texts()
     cells = page.locator(f"#field-rx-{eye}-eye tr.eye > *").all_inner_texts()
     return dict(zip(names, cells, strict=True))
 
 
-def facts(page: Page, title: str) -> dict[str, str]:
+def read_facts(page: Page, title: str) -> dict[str, str]:
     """Return the fields under a heading."""
     section = page.locator("section", has=page.get_by_role("heading", name=title, exact=True))
     terms, said = section.locator("dt"), section.locator("dd")
@@ -60,20 +62,20 @@ def facts(page: Page, title: str) -> dict[str, str]:
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_it_works(site: str, orders: Served, windows: Windows, size: dict[str, int]) -> None:
     page = open_at(
-        windows, site, f"/orders/{create_order(orders, example(mode='draft'))}", size=size
+        windows, site, f"/orders/{create_order(orders, build_order(mode='draft'))}", size=size
     )
     assert page.get_by_role("heading", level=1).inner_text() == "Ada Example Draft"
     assert page.get_by_role("button", name="Submit to Acme Lab").is_visible()
     assert page.get_by_role("img", name="Lens outlines, seen from the front").is_visible()
     assert_readable(page)
-    picture(page, f"orders-review-{size['width']}")
+    save_picture(page, f"orders-review-{size['width']}")
 
 
 def test_the_prescription_reads_as_opticians_write_it(
     site: str, orders: Served, windows: Windows
 ) -> None:
-    page = open_at(windows, site, f"/orders/{create_order(orders, example())}")
-    assert row(page, "right") == {
+    page = open_at(windows, site, f"/orders/{create_order(orders, build_order())}")
+    assert read_row(page, "right") == {
         "Eye": "OD",
         "Sphere": "-2.25",
         "Cylinder": "-0.75",
@@ -90,7 +92,7 @@ def test_the_prescription_reads_as_opticians_write_it(
         "Spherical equivalent -2.625",
         "Resultant prism 1.12 base 26.6°",
     ]
-    assert row(page, "left") == {
+    assert read_row(page, "left") == {
         "Eye": "OS",
         "Sphere": "-2.00",
         "Cylinder": "DS",
@@ -103,7 +105,7 @@ def test_the_prescription_reads_as_opticians_write_it(
         "Prism": NOTHING,
     }
     assert page.locator("#field-rx-left-eye tr.also").count() == 0
-    assert facts(page, "Lens") == {
+    assert read_facts(page, "Lens") == {
         "Style": "Progressive",
         "Material": "Polycarbonate",
         "Color": "Crystal Gray",
@@ -111,27 +113,27 @@ def test_the_prescription_reads_as_opticians_write_it(
         "Tint": "Gray",
         "Tint instruction": "20% solid",
     }
-    frame = facts(page, "Frame")
+    frame = read_facts(page, "Frame")
     assert frame["Eye size"] == "50 mm"
     assert frame["Pantoscopic tilt"] == "8°"
     assert frame["Tracing"].startswith("OD 50 x 34, ED 50, circumference 138.43 mm; OS 50 x 34")
-    assert facts(page, "Patient")["Ship to"] == "Ada Example, 1 Main St, Reno, NV 89501"
+    assert read_facts(page, "Patient")["Ship to"] == "Ada Example, 1 Main St, Reno, NV 89501"
 
 
 def test_an_eye_that_is_not_prescribed_and_plano(
     site: str, orders: Served, windows: Windows
 ) -> None:
     rx = {"left_eye": {"sphere": 0, "cylinder": -0.5, "axis": 5}}
-    page = open_at(windows, site, f"/orders/{create_order(orders, example(rx=rx))}")
-    assert set(row(page, "right").values()) == {"OD", NOTHING}
-    assert row(page, "left")["Sphere"] == "PL"
-    assert row(page, "left")["Cylinder"] == "-0.50"
-    assert row(page, "left")["Axis"] == "005"
+    page = open_at(windows, site, f"/orders/{create_order(orders, build_order(rx=rx))}")
+    assert set(read_row(page, "right").values()) == {"OD", NOTHING}
+    assert read_row(page, "left")["Sphere"] == "PL"
+    assert read_row(page, "left")["Cylinder"] == "-0.50"
+    assert read_row(page, "left")["Axis"] == "005"
     assert "-0.50 +0.50 x 095" in page.locator("#field-rx-left-eye").inner_text()
 
 
 def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows: Windows) -> None:
-    order = example(mode="draft")
+    order = build_order(mode="draft")
     del order["lens"]
     order_id = create_order(orders, order)
     page = open_at(windows, site, f"/orders/{order_id}", size=PHONE)
@@ -139,12 +141,12 @@ def test_a_draft_shows_in_place_what_it_lacks(site: str, orders: Served, windows
     text = "Required to submit an order of type rx."
     alert = page.get_by_role("alert")
     assert alert.get_by_role("listitem").all_inner_texts() == [f"Lens: {text}"]
-    assert text in facts(page, "Lens")["Lens"]
+    assert text in read_facts(page, "Lens")["Lens"]
     alert.get_by_role("link", name="Lens").click()
     assert page.evaluate("document.querySelector(':target').textContent").startswith("Not chosen")
     assert page.get_by_text("Draft", exact=True).is_visible()
     assert_readable(page)
-    picture(page, "orders-review-faults")
+    save_picture(page, "orders-review-faults")
     assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "draft"
 
 
@@ -152,8 +154,8 @@ def test_a_fault_is_shown_beside_its_field_wherever_it_is(
     site: str, orders: Served, windows: Windows
 ) -> None:
     """A draft from the time when the lab offered more."""
-    order_id = create_order(orders, example(mode="draft"))
-    older = example(mode="draft", mounting_option="Gone", services=["Gone"])
+    order_id = create_order(orders, build_order(mode="draft"))
+    older = build_order(mode="draft", mounting_option="Gone", services=["Gone"])
     older["lens"]["coats"] = ["coat_123", "gone"]
     older["rx"]["right_eye"]["horizontal_prism"]["power"] = 99
     with orders.database.write() as tx:
@@ -168,15 +170,15 @@ def test_a_fault_is_shown_beside_its_field_wherever_it_is(
         "Services",
         "Coats",
     ]
-    assert "Must be one of the lab's mounting_options" in facts(page, "Order")["Mounting"]
-    assert "Must be the id of a coat" in facts(page, "Lens")["Coats"]
+    assert "Must be one of the lab's mounting_options" in read_facts(page, "Order")["Mounting"]
+    assert "Must be the id of a coat" in read_facts(page, "Lens")["Coats"]
     assert "OD Prism: Must be from 0.01 to 50." in page.locator("#field-rx-right-eye").inner_text()
     assert page.locator(".noted.bad").count() == 4
     assert_readable(page)
 
 
 def test_a_complete_draft_is_submitted_once(site: str, orders: Served, windows: Windows) -> None:
-    order_id = create_order(orders, example(mode="draft"))
+    order_id = create_order(orders, build_order(mode="draft"))
     page = open_at(windows, site, f"/orders/{order_id}")
     again = page.context.new_page()
     again.goto(page.url)
@@ -185,14 +187,14 @@ def test_a_complete_draft_is_submitted_once(site: str, orders: Served, windows: 
         assert window.get_by_role("status").inner_text() == "The order is with Acme Lab."
         assert window.get_by_role("button", name="Submit").count() == 0
     assert_readable(page)
-    picture(page, "orders-review-submitted")
+    save_picture(page, "orders-review-submitted")
     assert orders.call("GetOrder", GetOrderRequest(order_id=order_id)).lab_status == "submitted"
 
 
 def test_warnings_stand_beside_what_they_are_about(
     site: str, orders: Served, windows: Windows
 ) -> None:
-    order = example(rx=ODD)
+    order = build_order(rx=ODD)
     order["frame"]["bridge"] = 20
     order["lens"]["coats"] = ["coat_123", "coat_789"]
     page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
@@ -209,15 +211,64 @@ def test_warnings_stand_beside_what_they_are_about(
     assert {f"#{each.get_attribute('id')}" for each in marked.all()} == set(noted)
     for where, text in noted.items():
         assert text in page.locator(where).inner_text()
-    assert "Is the second coat of type ar." in facts(page, "Lens")["Coats"]
+    assert "Is the second coat of type ar." in read_facts(page, "Lens")["Coats"]
     assert "near pd: is above" in page.locator("#field-rx-right-eye").inner_text().lower()
     assert page.get_by_role("heading", name="The lab may ask about this").is_visible()
     assert_readable(page)
-    picture(page, "orders-review-warnings")
+    save_picture(page, "orders-review-warnings")
+
+
+def test_a_balance_lens_is_called_by_its_name(site: str, orders: Served, windows: Windows) -> None:
+    rx = {"right_eye": {"sphere": -2, "pd": 31.5}, "left_eye": {"balance": True, "pd": 31}}
+    page = open_at(windows, site, f"/orders/{create_order(orders, build_order(rx=rx))}")
+    shown = read_row(page, "left")
+    assert (shown["Sphere"], shown["Cylinder"], shown["PD"]) == ("Balance", NOTHING, "31")
+    assert page.locator("#field-rx-left-eye tr.also").count() == 0
+    assert read_row(page, "right")["Cylinder"] == "DS"
+    assert_readable(page)
+
+
+@contextmanager
+def confirm(orders: Served, *codes: str) -> Iterator[None]:
+    """The first lab wants warnings of these codes confirmed."""
+    this = tables.labs.c.id == "lab_123"
+    with orders.database.write() as tx:
+        before = tx.execute(tables.labs.select().where(this)).one().settings
+        changed = {**before, "confirm": list(codes)}
+        tx.execute(tables.labs.update().where(this).values(settings=changed))
+    orders.refresh_cache()
+    try:
+        yield
+    finally:
+        with orders.database.write() as tx:
+            tx.execute(tables.labs.update().where(this).values(settings=before))
+        orders.refresh_cache()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_what_the_lab_wants_confirmed_is_ticked_before_a_submit(
+    site: str, orders: Served, windows: Windows, size: dict[str, int]
+) -> None:
+    order = build_order(mode="draft")
+    del order["rx"]["left_eye"]["pd"], order["rx"]["left_eye"]["near_pd"]
+    with confirm(orders, "pd_missing", "decentration"):
+        order_id = create_order(orders, order)
+        page = open_at(windows, site, f"/orders/{order_id}", size=size)
+        page.get_by_role("button", name="Submit to Acme Lab").click()
+        alert = page.get_by_role("alert")
+        assert "Must name pd_missing" in alert.inner_text()
+        assert "tick it, and submit again" in alert.inner_text()
+        box = page.get_by_role("checkbox")
+        assert box.count() == 1
+        assert_readable(page)
+        save_picture(page, f"orders-review-confirm-{size['width']}")
+        page.get_by_label("Checked: OS PD: The PD of this eye is missing.").check()
+        page.get_by_role("button", name="Submit to Acme Lab").click()
+        assert page.get_by_role("status").inner_text() == "The order is with Acme Lab."
 
 
 def test_the_lab_status_is_shown(site: str, orders: Served, windows: Windows) -> None:
-    order_id = create_order(orders, example())
+    order_id = create_order(orders, build_order())
     for state, word in (
         ("on_hold", "On hold"),
         ("in_progress", "In progress"),
@@ -231,7 +282,7 @@ def test_the_lab_status_is_shown(site: str, orders: Served, windows: Windows) ->
 
 
 def test_without_javascript_all_of_it_works(site: str, orders: Served, windows: Windows) -> None:
-    order_id = create_order(orders, example(mode="draft"))
+    order_id = create_order(orders, build_order(mode="draft"))
     page = windows.open(java_script_enabled=False)
     page.goto(f"{site}/orders/{order_id}")
     log_in(page)
@@ -244,10 +295,10 @@ def test_without_javascript_all_of_it_works(site: str, orders: Served, windows: 
 
 
 def test_the_fullest_order_prints_on_one_sheet(site: str, orders: Served, windows: Windows) -> None:
-    page = open_at(windows, site, f"/orders/{create_order(orders, example(**FULL))}")
+    page = open_at(windows, site, f"/orders/{create_order(orders, build_order(**FULL))}")
     assert_readable(page)
     for paper, size in (("A4", (718, 1047)), ("Letter", (740, 980))):
-        assert sheets(page.pdf(format=paper, print_background=True)) == 1
+        assert count_sheets(page.pdf(format=paper, print_background=True)) == 1
         print_picture(page, f"orders-{paper}", *size)
 
 
@@ -255,20 +306,20 @@ def test_what_an_order_says_is_text_and_nothing_else(
     site: str, orders: Served, windows: Windows
 ) -> None:
     evil = "<script>alert(1)</script><i onx=1>&\"'"
-    order = example(special_instructions=f"{evil}\nsecond line")
+    order = build_order(special_instructions=f"{evil}\nsecond line")
     order["patient"] = {"first_name": evil, "last_name": evil}
     order["frame"] |= {"manufacturer": evil, "model": "{{ 7 * 7 }}"}
     page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
-    assert evil in facts(page, "Frame")["Manufacturer"]
-    assert facts(page, "Frame")["Model"] == "{{ 7 * 7 }}"
-    assert facts(page, "Instructions")["For the lab"] == f"{evil}\nsecond line"
+    assert evil in read_facts(page, "Frame")["Manufacturer"]
+    assert read_facts(page, "Frame")["Model"] == "{{ 7 * 7 }}"
+    assert read_facts(page, "Instructions")["For the lab"] == f"{evil}\nsecond line"
     assert page.locator("script, i").count() == 0
 
 
 def test_an_order_of_a_frame_has_no_prescription(
     site: str, orders: Served, windows: Windows
 ) -> None:
-    order = example(order_type="frame")
+    order = build_order(order_type="frame")
     for block in ("rx", "lens", "mounting_option"):
         del order[block]
     page = open_at(windows, site, f"/orders/{create_order(orders, order)}")
@@ -278,7 +329,7 @@ def test_an_order_of_a_frame_has_no_prescription(
 
 
 def test_somebody_elses_order_is_not_there(http: FlaskClient, orders: Served) -> None:
-    order_id = create_order(orders, example(mode="draft"))
+    order_id = create_order(orders, build_order(mode="draft"))
     client = http.application.test_client()
     form = {"email": "second@example.com", "password": "demo-password"}
     client.post("/orders/login", data=form)

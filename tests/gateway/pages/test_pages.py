@@ -2,7 +2,7 @@
 
 from flask.testing import FlaskClient
 
-from tests.browser import PHONE, Windows, picture
+from tests.browser import PHONE, Windows, save_picture
 from tests.gateway.front import front
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -17,7 +17,7 @@ def test_it_works(site: str, windows: Windows) -> None:
     assert page.locator("code").inner_text() == answer.headers["x-request-id"]
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(244, 246, 248)"
-    picture(page, "problem")
+    save_picture(page, "problem")
 
 
 def test_a_page_may_load_and_post_to_nothing_but_this_gateway(http: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""What a client's endpoint is told of its orders, on both engines."""
+"""Events delivered to a client's endpoint, on both engines."""
 
 import json
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body
 from tests.orders_svc.rpcs.test_get_order import create_order
-from tests.orders_svc.rpcs.test_update_order import move, refusal
+from tests.orders_svc.rpcs.test_update_order import find_refusal, move
 from tests.serving import Served
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LATER = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)
-AT = 1772366400
+LATER_MOMENT = datetime(2026, 3, 1, 12, 0, 7, tzinfo=UTC)
+MOMENT_SECONDS = 1772366400
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def told(orders: Served) -> Iterator[Any]:
 
     yield find
     with orders.database.write() as tx:
-        tables.outbox.endpoints.put(tx, "demo-client", None, LATER)
+        tables.outbox.endpoints.put(tx, "demo-client", None, LATER_MOMENT)
     orders.refresh_cache()
 
 
@@ -47,8 +47,8 @@ def body(type_: str, order_id: str, lab_status: str, updated: int, timestamp: st
         "data": {
             "id": order_id,
             "lab_status": lab_status,
-            "created": AT,
-            "submitted": AT,
+            "created": MOMENT_SECONDS,
+            "submitted": MOMENT_SECONDS,
             "updated": updated,
         },
     }
@@ -57,18 +57,24 @@ def body(type_: str, order_id: str, lab_status: str, updated: int, timestamp: st
 def test_it_works(orders: Served, order: Body, told: Any) -> None:
     with orders.clock.at(MOMENT):
         order_id = create_order(orders, order)
-    with orders.clock.at(LATER):
+    with orders.clock.at(LATER_MOMENT):
         move(orders, order_id, "in_progress", tray_number="T-1")
         move(orders, order_id, tray_number="T-2")
-        refusal(orders, order_id=order_id, lab_status="submitted")
+        find_refusal(orders, order_id=order_id, lab_status="submitted")
     events = told(order_id)
     assert [(row.owner, row.stream, row.type) for row in events] == [
         ("demo-client", order_id, "order.submitted"),
         ("demo-client", order_id, "order.status_changed"),
     ]
     assert [json.loads(row.body) for row in events] == [
-        body("order.submitted", order_id, "submitted", AT, "2026-03-01T12:00:00Z"),
-        body("order.status_changed", order_id, "in_progress", AT + 7, "2026-03-01T12:00:07Z"),
+        body("order.submitted", order_id, "submitted", MOMENT_SECONDS, "2026-03-01T12:00:00Z"),
+        body(
+            "order.status_changed",
+            order_id,
+            "in_progress",
+            MOMENT_SECONDS + 7,
+            "2026-03-01T12:00:07Z",
+        ),
     ]
 
 

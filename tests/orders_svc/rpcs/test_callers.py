@@ -11,7 +11,7 @@ from chassis.context import utc_now
 from chassis.errors import Fault
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
-from tests.serving import USERS, Served, basic
+from tests.serving import USERS, Served, build_basic
 
 LAB: dict[str, Any] = {"lab": "lab_123", "account_number": "1234567"}
 CALLS = [
@@ -30,7 +30,7 @@ CALLS = [
 EVERY_CALL = pytest.mark.parametrize(("rpc", "request_"), CALLS)
 
 
-def bearer(orders: Served, name: str = "demo-client") -> dict[str, Any]:
+def build_bearer(orders: Served, name: str = "demo-client") -> dict[str, Any]:
     """Metadata with a fresh token."""
     request = pb.CreateTokenRequest(client_id=name, client_secret=f"{name}-secret")
     return {"authorization": f"Bearer {orders.call('CreateToken', request, '').token}"}
@@ -38,7 +38,7 @@ def bearer(orders: Served, name: str = "demo-client") -> dict[str, Any]:
 
 @EVERY_CALL
 def test_nobody_gets_nothing(orders: Served, rpc: str, request_: Any) -> None:
-    for authorization in ({}, {"authorization": basic("demo-client", "wrong")}):
+    for authorization in ({}, {"authorization": build_basic("demo-client", "wrong")}):
         failure = orders.refusal(rpc, request_, "", user_email=USERS["client"], **authorization)
         assert failure.code is StatusCode.UNAUTHENTICATED
 
@@ -71,7 +71,7 @@ def test_a_user_is_one_of_the_client(orders: Served, rpc: str, request_: Any, em
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_a_token_is_as_good_as_the_secret(orders: Served, scheme: str) -> None:
-    token = bearer(orders)["authorization"].replace("Bearer", scheme)
+    token = build_bearer(orders)["authorization"].replace("Bearer", scheme)
     assert orders.call("ListLabs", pb.ListLabsRequest(), authorization=token).data
 
 
@@ -91,7 +91,7 @@ def test_credentials_that_no_client_has_are_refused(orders: Served, packed: byte
 def test_a_token_lives_24_hours(orders: Served) -> None:
     now = utc_now()
     with orders.clock.at(now):
-        token = bearer(orders)
+        token = build_bearer(orders)
     with orders.clock.at(now + timedelta(hours=24, seconds=-1)):
         assert orders.call("ListLabs", pb.ListLabsRequest(), **token).data
     with orders.clock.at(now + timedelta(hours=24)):
@@ -101,7 +101,7 @@ def test_a_token_lives_24_hours(orders: Served) -> None:
 
 
 def test_a_token_is_of_one_client(orders: Served) -> None:
-    token = bearer(orders, "other-client")
+    token = build_bearer(orders, "other-client")
     failure = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     assert failure.code is StatusCode.PERMISSION_DENIED
     mine = {**token, "user_email": USERS["other"]}
@@ -111,7 +111,7 @@ def test_a_token_is_of_one_client(orders: Served) -> None:
 def test_the_token_of_a_revoked_client_is_refused(orders: Served) -> None:
     with orders.database.write() as tx:
         tables.accounts.put(tx, "leaving-client", "client", "leaving-client-secret")
-    token = bearer(orders, "leaving-client")
+    token = build_bearer(orders, "leaving-client")
     denied = orders.refusal("ListLabs", pb.ListLabsRequest(), **token)
     with orders.database.write() as tx:
         tables.accounts.revoke(tx, "leaving-client", utc_now())

@@ -11,7 +11,7 @@ from tests.serving import Served
 
 ACME = {"lab": "lab_123", "account_number": "1234567"}
 VISION = {"lab": "lab_456", "account_number": "7654321"}
-SECOND: dict[str, Any] = {"user_email": "second@example.com"}
+SECOND_USER: dict[str, Any] = {"user_email": "second@example.com"}
 OF_A_LAB = [
     ("GetOrderSettings", pb.GetOrderSettingsRequest, {}),
     ("ListStyles", pb.ListStylesRequest, {"lens_type": "multifocal"}),
@@ -29,7 +29,7 @@ EACH_OF_A_LAB = pytest.mark.parametrize(("rpc", "kind", "rest"), OF_A_LAB)
         ("lab_999", "1234567", {}),
         ("lab_123 ", "1234567", {}),
         ("LAB_123", "1234567", {}),
-        ("lab_123", "1234567", SECOND),
+        ("lab_123", "1234567", SECOND_USER),
         ("lab_123", "1234567", {"who": "other"}),
         ("x" * 1000, "é", {}),
     ],

@@ -15,15 +15,15 @@ from protos.orders_pb2 import CreateOrderRequest, SubmitOrderRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body, request
-from tests.serving import PEOPLE, USERS, Served, basic
+from tests.serving import PEOPLE, USERS, Served, build_basic
 
 USED = (Fault("Idempotency-Key", "Was used for another request; use a new key."),)
 
 
 def create_with_key(orders: Served, sent: CreateOrderRequest, key: str) -> tuple[Any, bool]:
-    """The answer, and whether it is told to be a replay."""
+    """Return the answer, and whether it is marked as a replay."""
     metadata = [
-        ("authorization", basic(PEOPLE["orders"]["client"])),
+        ("authorization", build_basic(PEOPLE["orders"]["client"])),
         ("user-email", USERS["client"]),
         ("idempotency-key", key),
     ]
@@ -127,12 +127,12 @@ def test_a_refusal_is_not_kept(orders: Served, order: Body, unique: str) -> None
 
 def test_nobody_learns_what_was_answered(orders: Served, order: Body, unique: str) -> None:
     create_with_key(orders, request(order), unique)
-    wrong = {"authorization": basic("demo-client", "wrong"), "idempotency_key": unique}
+    wrong = {"authorization": build_basic("demo-client", "wrong"), "idempotency_key": unique}
     failure = orders.refusal("CreateOrder", request(order), **wrong)
     assert failure.code is StatusCode.UNAUTHENTICATED
 
 
-def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique: str) -> None:
+def test_a_key_expires_after_a_day(orders: Served, order: Body, unique: str) -> None:
     keys = tables.metadata.tables["idempotency_keys"]
     first, _ = create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
@@ -145,7 +145,7 @@ def test_after_a_day_a_key_may_be_used_anew(orders: Served, order: Body, unique:
     assert create_with_key(orders, request(order, services=[]), unique) == (second, True)
 
 
-def test_what_is_over_is_forgotten(orders: Served, order: Body, unique: str) -> None:
+def test_expired_keys_are_deleted(orders: Served, order: Body, unique: str) -> None:
     create_with_key(orders, request(order), unique)
     with orders.database.write() as tx:
         assert tables.idempotency_keys.delete_expired(tx, utc_now()) == 0

@@ -17,7 +17,7 @@ LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "LOCK TABLE orders IN ACCESS 
 
 @contextmanager
 def held_by_another(orders: Served, engine: str) -> Iterator[None]:
-    """Nobody else writes orders meanwhile."""
+    """Hold the write lock, so that no other call can write orders."""
     another = create_engine(orders.database.engine.url)
     with another.connect() as tx:
         tx.exec_driver_sql(LOCK[engine])

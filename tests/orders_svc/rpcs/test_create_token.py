@@ -65,16 +65,14 @@ def test_staff_has_no_token(orders: Served) -> None:
     assert orders.refusal("CreateToken", request, "").code is StatusCode.PERMISSION_DENIED
 
 
-def test_a_key_gives_the_same_token(orders: Served, unique: str) -> None:
+def test_a_key_returns_the_same_token(orders: Served, unique: str) -> None:
     first = orders.call("CreateToken", DEMO, "", idempotency_key=unique)
     assert orders.call("CreateToken", DEMO, "", idempotency_key=unique) == first
     assert orders.call("CreateToken", DEMO, "", idempotency_key=f"{unique}-2") != first
     assert is_accepted(orders, first)
 
 
-def test_a_key_of_one_client_gives_another_client_another_token(
-    orders: Served, unique: str
-) -> None:
+def test_two_clients_with_one_key_get_different_tokens(orders: Served, unique: str) -> None:
     other = CreateTokenRequest(client_id="other-client", client_secret="other-client-secret")
     tokens = [
         orders.call("CreateToken", each, "", idempotency_key=unique) for each in (DEMO, other)
@@ -82,7 +80,7 @@ def test_a_key_of_one_client_gives_another_client_another_token(
     assert tokens[0] != tokens[1]
 
 
-def test_a_key_from_16_threads_at_once_gives_one_token(orders: Served, unique: str) -> None:
+def test_a_key_from_16_threads_at_once_returns_one_token(orders: Served, unique: str) -> None:
     before = len(orders.rows()["tokens"])
     with ThreadPoolExecutor(16) as pool:
         tokens = list(
@@ -102,7 +100,7 @@ def test_a_key_does_not_open_what_the_secret_does_not(orders: Served, unique: st
     assert failure.code is StatusCode.UNAUTHENTICATED
 
 
-def test_a_token_that_a_key_gives_lives_on_the_day_after(orders: Served, unique: str) -> None:
+def test_a_token_issued_under_a_key_is_valid_the_day_after(orders: Served, unique: str) -> None:
     tomorrow = utc_now() + timedelta(hours=25)
     orders.call("CreateToken", DEMO, "", idempotency_key=unique)
     with orders.clock.at(tomorrow):

@@ -13,7 +13,7 @@ from tests.serving import Served
 
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
 TRACED = {"a": 50.0, "b": 34.0, "lens_ed": 50.0, "circumference": 138.43}
-SECOND: dict[str, Any] = {"user_email": "second@example.com"}
+SECOND_USER: dict[str, Any] = {"user_email": "second@example.com"}
 VISION: Body = {
     "lab": "lab_456",
     "account_number": "7654321",
@@ -59,7 +59,8 @@ def test_it_works(orders: Served, order: Body) -> None:
         {"submission_type": "redo", "redo_data": REDO_DATA},
         {"submission_type": "multi_pair", "multi_pair_data": {"reference": "TRAY-77"}},
         {"order_type": "frame", "mounting_option": None, "lens": None, "rx": None},
-        {"rx": {"left_eye": {"sphere": 0.0, "cylinder": 0.0, "axis": 180}}},
+        {"rx": {"left_eye": {"sphere": 0.0}, "right_eye": {"balance": True, "pd": 31.0}}},
+        {"acknowledged_warnings": ["pd_missing", "decentration"]},
         {"patient": {"first_name": "Zoë 👓", "last_name": "李"}, "shipping": None},
     ],
 )
@@ -81,18 +82,21 @@ def test_an_order_has_a_place_for_all_that_can_be_sent() -> None:
     assert sent.items() <= told.items()
 
 
-def test_a_colleague_sees_the_orders_of_his_labs(orders: Served, order: Body) -> None:
+def test_a_colleague_sees_the_orders_of_shared_labs(orders: Served, order: Body) -> None:
     mine, theirs = create_order(orders, order), create_order(orders, {**order, **VISION})
-    assert fetch_order(orders, theirs, **SECOND).id == theirs
-    assert fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND)).lab == "lab_456"
+    assert fetch_order(orders, theirs, **SECOND_USER).id == theirs
+    assert (
+        fetch_order(orders, create_order(orders, {**order, **VISION}, **SECOND_USER)).lab
+        == "lab_456"
+    )
     asked = pb.GetOrderRequest(order_id=mine)
-    assert orders.refusal("GetOrder", asked, **SECOND).code is StatusCode.NOT_FOUND
+    assert orders.refusal("GetOrder", asked, **SECOND_USER).code is StatusCode.NOT_FOUND
 
 
 @pytest.mark.parametrize(
     "order_id", ["", " ", "\0", "ord_", "ord_" + "0" * 24, "ORD_" + "a" * 24, "é" * 9, "x" * 99999]
 )
-def test_what_is_no_order_is_not_found(orders: Served, order_id: str) -> None:
+def test_an_unknown_order_is_not_found(orders: Served, order_id: str) -> None:
     for rpc, kind in (
         ("GetOrder", pb.GetOrderRequest),
         ("SubmitOrder", pb.SubmitOrderRequest),

@@ -1,4 +1,4 @@
-"""ListLabOrders, GetLabOrder and GetLabOrderJob: what a lab is shown, on both engines."""
+"""ListLabOrders, GetLabOrder and GetLabOrderJob, on both engines."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,22 +13,22 @@ from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_update_order import move
 from tests.serving import Served
 
-FIRST = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FIRST_MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DOCUMENTS: list[tuple[str, Any]] = [
     ("GetLabOrder", pb.GetLabOrderRequest),
     ("GetLabOrderJob", pb.GetLabOrderJobRequest),
 ]
 
 
-def staff(orders: Served, rpc: str, asked: Any) -> Any:
-    """What staff is answered."""
+def ask_as_staff(orders: Served, rpc: str, asked: Any) -> Any:
+    """Call as staff, and return the answer."""
     return orders.call(rpc, asked, "staff", desk=True)
 
 
 def queue(orders: Served, lab: Body, **filters: Any) -> tuple[list[str], bool]:
     """The ids of a page, and whether there are more."""
     asked = pb.ListLabOrdersRequest(lab=lab["lab"], **filters)
-    listed = staff(orders, "ListLabOrders", asked)
+    listed = ask_as_staff(orders, "ListLabOrders", asked)
     return [each.id for each in listed.data], listed.has_more
 
 
@@ -36,28 +36,26 @@ def create_orders(orders: Served, order: Body, count: int, start: int = 0) -> li
     """Ids of new orders, a second apart."""
     ids = []
     for number in range(start, start + count):
-        with orders.clock.at(FIRST + timedelta(seconds=number)):
+        with orders.clock.at(FIRST_MOMENT + timedelta(seconds=number)):
             ids.append(create_order(orders, order))
     return ids
 
 
 def test_it_works(orders: Served, frame_order: Body, lab: Body) -> None:
     (order_id,) = create_orders(orders, {**frame_order, **lab}, 1)
-    listed = staff(orders, "ListLabOrders", pb.ListLabOrdersRequest(lab=lab["lab"]))
-    at = int(FIRST.timestamp())
+    listed = ask_as_staff(orders, "ListLabOrders", pb.ListLabOrdersRequest(lab=lab["lab"]))
+    at = int(FIRST_MOMENT.timestamp())
     times: dict[str, Any] = {"created": at, "submitted": at, "updated": at}
     row = pb.LabOrder(id=order_id, **lab, lab_status="submitted", **times)
     assert listed == pb.ListLabOrdersResponse(has_more=False, data=[row])
 
 
-def test_drafts_stand_behind_those_who_were_submitted_first(
-    orders: Served, frame_order: Body, lab: Body
-) -> None:
+def test_the_queue_is_in_order_of_submission(orders: Served, frame_order: Body, lab: Body) -> None:
     order = {**frame_order, **lab}
     (draft,) = create_orders(orders, {**order, "mode": "draft"}, 1)
     first, second = create_orders(orders, order, 2, 1)
     assert queue(orders, lab) == ([first, second], False)
-    with orders.clock.at(FIRST + timedelta(seconds=9)):
+    with orders.clock.at(FIRST_MOMENT + timedelta(seconds=9)):
         orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
     assert queue(orders, lab) == ([first, second, draft], False)
     assert queue(orders, lab, limit=2) == ([first, second], True)
@@ -128,9 +126,9 @@ def test_a_lab_that_is_none_is_not_found(orders: Served) -> None:
 
 def test_a_lab_gets_the_whole_order_and_its_job(orders: Served, order: Body) -> None:
     order_id = create_order(orders, order)
-    whole = staff(orders, "GetLabOrder", pb.GetLabOrderRequest(order_id=order_id))
+    whole = ask_as_staff(orders, "GetLabOrder", pb.GetLabOrderRequest(order_id=order_id))
     assert whole == fetch_order(orders, order_id)
-    job = staff(orders, "GetLabOrderJob", pb.GetLabOrderJobRequest(order_id=order_id))
+    job = ask_as_staff(orders, "GetLabOrderJob", pb.GetLabOrderJobRequest(order_id=order_id))
     assert job == orders.call("GetOrderJob", pb.GetOrderJobRequest(order_id=order_id))
 
 

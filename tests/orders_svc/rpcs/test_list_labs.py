@@ -1,7 +1,7 @@
 """ListLabs: the labs of a user, by name, on both engines."""
 
 from protos import orders_pb2 as pb
-from tests.orders_svc.rpcs.test_catalogs import SECOND
+from tests.orders_svc.rpcs.test_catalogs import SECOND_USER
 from tests.serving import Served
 
 
@@ -10,5 +10,5 @@ def test_it_works(orders: Served) -> None:
     vision = pb.Lab(id="lab_456", name="VisionWorks Lab", account_number="7654321")
     request = pb.ListLabsRequest()
     assert orders.call("ListLabs", request) == pb.ListLabsResponse(data=[acme, vision])
-    assert orders.call("ListLabs", request, **SECOND) == pb.ListLabsResponse(data=[vision])
+    assert orders.call("ListLabs", request, **SECOND_USER) == pb.ListLabsResponse(data=[vision])
     assert orders.call("ListLabs", request, "other") == pb.ListLabsResponse()

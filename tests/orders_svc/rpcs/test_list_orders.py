@@ -13,14 +13,14 @@ from tests.orders_svc.bodies import LAB, Body, request
 from tests.serving import Served
 
 Filters = dict[str, Any]
-FIRST = datetime(2026, 3, 1, 12, 0, 0, 500000, tzinfo=UTC)
+FIRST_MOMENT = datetime(2026, 3, 1, 12, 0, 0, 500000, tzinfo=UTC)
 VISION: Filters = {"lab": "lab_456", "account_number": "7654321"}
 ACME: Filters = dict(LAB)
-SECOND: Filters = {"user_email": "second@example.com"}
+SECOND_USER: Filters = {"user_email": "second@example.com"}
 
 
 def create_orders(
-    orders: Served, order: Body, count: int, start: datetime = FIRST, **step: float
+    orders: Served, order: Body, count: int, start: datetime = FIRST_MOMENT, **step: float
 ) -> Any:
     """Ids of new orders, oldest first, a step apart."""
     ids = []
@@ -30,7 +30,7 @@ def create_orders(
     return ids
 
 
-def page(orders: Served, lab: Filters, **filters: Any) -> tuple[list[str], bool]:
+def read_page(orders: Served, lab: Filters, **filters: Any) -> tuple[list[str], bool]:
     """The ids of a page, and whether there are more."""
     listed = orders.call("ListOrders", pb.ListOrdersRequest(**lab, **filters))
     return [each.id for each in listed.data], listed.has_more
@@ -39,7 +39,9 @@ def page(orders: Served, lab: Filters, **filters: Any) -> tuple[list[str], bool]
 def test_it_works(orders: Served, frame_order: Body, lab: Filters) -> None:
     draft = {**frame_order, **lab, "mode": "draft"}
     (older,) = create_orders(orders, draft, 1)
-    (newer,) = create_orders(orders, {**draft, "mode": "submit"}, 1, FIRST + timedelta(seconds=90))
+    (newer,) = create_orders(
+        orders, {**draft, "mode": "submit"}, 1, FIRST_MOMENT + timedelta(seconds=90)
+    )
     listed = orders.call("ListOrders", pb.ListOrdersRequest(**lab))
     at = 1772366400
     times: Filters = {"created": at + 90, "updated": at + 90}
@@ -53,43 +55,43 @@ def test_it_works(orders: Served, frame_order: Body, lab: Filters) -> None:
 
 
 def test_there_may_be_none(orders: Served, lab: Filters) -> None:
-    assert page(orders, lab) == ([], False)
+    assert read_page(orders, lab) == ([], False)
 
 
 def test_a_page_has_ten_when_nobody_says(orders: Served, frame_order: Body, lab: Filters) -> None:
     ids = create_orders(orders, {**frame_order, **lab}, 11, seconds=1)[::-1]
-    assert page(orders, lab) == (ids[:10], True)
-    assert page(orders, lab, limit=11) == (ids, False)
-    assert page(orders, lab, limit=1) == (ids[:1], True)
+    assert read_page(orders, lab) == (ids[:10], True)
+    assert read_page(orders, lab, limit=11) == (ids, False)
+    assert read_page(orders, lab, limit=1) == (ids[:1], True)
 
 
 @pytest.mark.parametrize("step", [1.0, 0.0])
 def test_pages_are_stable_while_orders_arrive(
     orders: Served, frame_order: Body, lab: Filters, step: float
 ) -> None:
-    """Down and up again; with no step all orders are of one moment."""
+    """Down and up again; without a step all orders have the same moment."""
     sent = {**frame_order, **lab}
     known = create_orders(orders, sent, 10, seconds=step)
-    newest_first = page(orders, lab, limit=100)[0]
+    newest_first = read_page(orders, lab, limit=100)[0]
     assert sorted(newest_first) == sorted(known)
     if step:
         assert newest_first == known[::-1]
 
-    down, more = page(orders, lab, limit=3)
+    down, more = read_page(orders, lab, limit=3)
     while more:
-        create_orders(orders, sent, 1, FIRST + timedelta(seconds=60))
-        found, more = page(orders, lab, limit=3, starting_after=down[-1])
+        create_orders(orders, sent, 1, FIRST_MOMENT + timedelta(seconds=60))
+        found, more = read_page(orders, lab, limit=3, starting_after=down[-1])
         down += found
     assert down == newest_first
 
-    late = page(orders, lab, limit=100)[0][:3]
+    late = read_page(orders, lab, limit=100)[0][:3]
     up, more = [down[-1]], True
     while more:
-        create_orders(orders, sent, 1, FIRST - timedelta(seconds=60))
-        found, more = page(orders, lab, limit=4, ending_before=up[0])
+        create_orders(orders, sent, 1, FIRST_MOMENT - timedelta(seconds=60))
+        found, more = read_page(orders, lab, limit=4, ending_before=up[0])
         up = found + up
     assert up == late + newest_first
-    assert page(orders, lab, ending_before=up[0]) == ([], False)
+    assert read_page(orders, lab, ending_before=up[0]) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +111,12 @@ def test_pages_are_stable_while_orders_arrive(
 def test_created_counts_whole_seconds(
     orders: Served, frame_order: Body, lab: Filters, filters: dict[str, int], found: str
 ) -> None:
-    ids = create_orders(orders, {**frame_order, **lab}, 4, FIRST + timedelta(seconds=1), seconds=1)
-    at = int(FIRST.timestamp())
+    ids = create_orders(
+        orders, {**frame_order, **lab}, 4, FIRST_MOMENT + timedelta(seconds=1), seconds=1
+    )
+    at = int(FIRST_MOMENT.timestamp())
     asked = {name: each + at if "created" in name else each for name, each in filters.items()}
-    listed, _ = page(orders, lab, **asked)
+    listed, _ = read_page(orders, lab, **asked)
     assert "".join(str(ids.index(each) + 1) for each in listed) == found
 
 
@@ -120,15 +124,15 @@ def test_a_cursor_outside_of_the_filter_still_counts(
     orders: Served, frame_order: Body, lab: Filters
 ) -> None:
     ids = create_orders(orders, {**frame_order, **lab}, 4, seconds=1)
-    until = int(FIRST.timestamp()) + 1
-    listed = page(orders, lab, starting_after=ids[3], created_lte=until)
+    until = int(FIRST_MOMENT.timestamp()) + 1
+    listed = read_page(orders, lab, starting_after=ids[3], created_lte=until)
     assert listed == ([ids[1], ids[0]], False)
 
 
 def test_the_widest_bounds_are_taken(orders: Served, lab: Filters) -> None:
     most = 99_999_999_999
     bounds: Filters = {"created_gte": 0, "created_gt": 0, "created_lt": most, "created_lte": most}
-    assert page(orders, lab, **bounds) == ([], False)
+    assert read_page(orders, lab, **bounds) == ([], False)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +177,11 @@ def test_an_order_of_another_list_is_no_cursor(
         assert [fault.path for fault in failure.faults] == [name]
 
 
-def test_a_user_sees_the_orders_of_his_labs_whoever_made_them(
-    orders: Served, frame_order: Body
-) -> None:
+def test_users_see_their_labs_orders_whoever_made_them(orders: Served, frame_order: Body) -> None:
     (mine,) = create_orders(orders, {**frame_order, **VISION}, 1, datetime.now(UTC))
     asked = pb.ListOrdersRequest(**VISION, limit=100)
-    assert mine in [each.id for each in orders.call("ListOrders", asked, **SECOND).data]
-    for who in (SECOND, {"who": "other"}):
+    assert mine in [each.id for each in orders.call("ListOrders", asked, **SECOND_USER).data]
+    for who in (SECOND_USER, {"who": "other"}):
         failure = orders.refusal("ListOrders", pb.ListOrdersRequest(**ACME), **who)
         assert failure.code is StatusCode.NOT_FOUND
 

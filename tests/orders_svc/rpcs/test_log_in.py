@@ -23,20 +23,20 @@ WRONG = ("UNAUTHENTICATED", action.WRONG_CREDENTIALS_TEXT)
 OVER = ("UNAUTHENTICATED", "The session is over; log in again.")
 
 
-def new_login(email: str = OPTICIAN, password: str = PASSWORD, **more: str) -> pb.LogInRequest:
+def build_login(email: str = OPTICIAN, password: str = PASSWORD, **more: str) -> pb.LogInRequest:
     """A login, from an address that no other test uses."""
     return pb.LogInRequest(email=email, password=password, **{"address": uuid4().hex, **more})
 
 
 def log_in(orders: Served, email: str = OPTICIAN, **more: str) -> str:
     """The authorization of a new session."""
-    sent = new_login(email, **more)
+    sent = build_login(email, **more)
     token: str = orders.call("LogIn", sent, "", kind="Dashboard").token
     return f"Session {token}"
 
 
 def get_refusal(orders: Served, sent: pb.LogInRequest) -> tuple[str, str]:
-    """With what reason and text a login is refused."""
+    """Return the reason and the text of a refused login."""
     return describe(orders.refusal("LogIn", sent, "", kind="Dashboard"))
 
 
@@ -45,7 +45,7 @@ def describe(failure: Failure) -> tuple[str, str]:
     return failure.reason, failure.message
 
 
-def labs(orders: Served, authorization: str, **metadata: Any) -> list[str]:
+def list_labs(orders: Served, authorization: str, **metadata: Any) -> list[str]:
     """The labs that a session sees."""
     metadata["authorization"] = authorization
     return [lab.id for lab in orders.call("ListLabs", pb.ListLabsRequest(), "", **metadata).data]
@@ -80,10 +80,10 @@ def put(orders: Served, email: str, password: str = PASSWORD, account: str = "de
 
 def test_it_works(orders: Served) -> None:
     with orders.clock.at(utc_now()):
-        answer = orders.call("LogIn", new_login(), "", kind="Dashboard")
+        answer = orders.call("LogIn", build_login(), "", kind="Dashboard")
         assert answer.expires == int((orders.clock() + SESSION_LIFETIME).timestamp())
     session = f"Session {answer.token}"
-    assert labs(orders, session) == ["lab_123", "lab_456"]
+    assert list_labs(orders, session) == ["lab_123", "lab_456"]
     orders.call("LogOut", pb.LogOutRequest(), "", kind="Dashboard", authorization=session)
     assert is_ended(orders, session)
 
@@ -104,7 +104,7 @@ def test_a_session_is_another_one_each_time(orders: Served) -> None:
 def test_a_session_stands_for_its_user_whoever_else_is_named(orders: Served, user: str) -> None:
     session = log_in(orders, user)
     for other in (OPTICIAN, "stranger@example.org", ""):
-        assert labs(orders, session, user_email=other) == ["lab_456"]
+        assert list_labs(orders, session, user_email=other) == ["lab_456"]
 
 
 def test_a_session_is_over_after_its_time(orders: Served) -> None:
@@ -130,7 +130,7 @@ def test_another_password_ends_every_session(orders: Served, user: str) -> None:
     assert not is_ended(orders, session)
     put(orders, user, "another-password")
     assert is_ended(orders, session)
-    assert get_refusal(orders, new_login(user)) == WRONG
+    assert get_refusal(orders, build_login(user)) == WRONG
     log_in(orders, user, password="another-password")
 
 
@@ -143,7 +143,7 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
     with orders.database.write() as tx:
         tables.accounts.revoke(tx, name, utc_now())
     assert is_ended(orders, session)
-    assert get_refusal(orders, new_login(email)) == WRONG
+    assert get_refusal(orders, build_login(email)) == WRONG
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_a_user_of_a_revoked_client_is_out_and_stays_out(orders: Served, unique:
         ("' OR 1=1 --", PASSWORD),
     ],
 )
-def test_nobody_is_told_which_of_the_two_is_wrong(
+def test_a_failed_login_does_not_say_what_was_wrong(
     orders: Served, email: str, password: str
 ) -> None:
-    assert get_refusal(orders, new_login(email, password)) == WRONG
+    assert get_refusal(orders, build_login(email, password)) == WRONG
 
 
 def test_for_nobody_a_password_is_checked_too(
@@ -173,7 +173,7 @@ def test_for_nobody_a_password_is_checked_too(
 
     monkeypatch.setattr("werkzeug.security.check_password_hash", check)
     for email in (OPTICIAN, "nobody@example.com"):
-        assert get_refusal(orders, new_login(email, "wrong")) == WRONG
+        assert get_refusal(orders, build_login(email, "wrong")) == WRONG
     method = generate_password_hash("x").rpartition("$")[0].rpartition("$")[0]
     assert checked == [method, method]
     assert method.startswith("scrypt:")
@@ -186,26 +186,26 @@ def test_an_email_has_ten_attempts_and_then_the_right_password_helps_no_more(
     wait = ("TOO_MANY_ATTEMPTS", action.TOO_MANY_ATTEMPTS_TEXT)
     with orders.clock.at(now):
         for _ in range(MAX_ATTEMPTS["email"]):
-            assert get_refusal(orders, new_login(user, "wrong"))[0] == "UNAUTHENTICATED"
-        assert get_refusal(orders, new_login(user)) == wait
-        assert get_refusal(orders, new_login(user.upper())) == wait
+            assert get_refusal(orders, build_login(user, "wrong"))[0] == "UNAUTHENTICATED"
+        assert get_refusal(orders, build_login(user)) == wait
+        assert get_refusal(orders, build_login(user.upper())) == wait
         log_in(orders)
     with orders.clock.at(now + ATTEMPT_WINDOW - timedelta(seconds=1)):
-        assert get_refusal(orders, new_login(user)) == wait
+        assert get_refusal(orders, build_login(user)) == wait
     with orders.clock.at(now + ATTEMPT_WINDOW):
         log_in(orders, user)
 
 
-def test_nobody_is_throttled_as_a_user_is(orders: Served, unique: str) -> None:
+def test_unknown_addresses_are_throttled_like_users(orders: Served, unique: str) -> None:
     email = f"{unique}@nowhere.example"
-    reasons = [get_refusal(orders, new_login(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
+    reasons = [get_refusal(orders, build_login(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
     assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
 
 
-def test_who_has_logged_in_begins_to_count_anew(orders: Served, user: str) -> None:
+def test_a_successful_login_resets_the_count(orders: Served, user: str) -> None:
     for _ in range(2):
         for _ in range(MAX_ATTEMPTS["email"] - 1):
-            get_refusal(orders, new_login(user, "wrong"))
+            get_refusal(orders, build_login(user, "wrong"))
         log_in(orders, user)
 
 
@@ -217,30 +217,30 @@ def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
         log_in(orders, address=unique)
     for number in range(5):
         assert (
-            get_refusal(orders, new_login(f"{unique}{number}", address=unique))[0]
+            get_refusal(orders, build_login(f"{unique}{number}", address=unique))[0]
             == "UNAUTHENTICATED"
         )
     for _ in range(MAX_ATTEMPTS["email"] + 1):
-        assert get_refusal(orders, new_login(address=unique))[0] == "TOO_MANY_ATTEMPTS"
+        assert get_refusal(orders, build_login(address=unique))[0] == "TOO_MANY_ATTEMPTS"
     log_in(orders)
 
 
 def test_attempts_at_once_are_all_counted(orders: Served, user: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         reasons = list(
-            pool.map(lambda _: get_refusal(orders, new_login(user, "wrong"))[0], range(16))
+            pool.map(lambda _: get_refusal(orders, build_login(user, "wrong"))[0], range(16))
         )
     assert reasons.count("UNAUTHENTICATED") == MAX_ATTEMPTS["email"]
     assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - MAX_ATTEMPTS["email"]
 
 
 def test_of_attempts_no_address_is_kept(orders: Served, unique: str) -> None:
-    get_refusal(orders, new_login(f"{unique}@example.com", address=f"10.{unique}"))
+    get_refusal(orders, build_login(f"{unique}@example.com", address=f"10.{unique}"))
     assert unique not in repr(orders.rows()["login_attempts"])
 
 
 def test_a_login_too_long_to_be_one_is_refused_by_name(orders: Served) -> None:
-    for sent in (new_login("x" * 255, "y" * 256), new_login("x\0", "y\0")):
+    for sent in (build_login("x" * 255, "y" * 256), build_login("x\0", "y\0")):
         failure = orders.refusal("LogIn", sent, "", kind="Dashboard")
         assert [fault.path for fault in failure.faults] == ["email", "password"]
 

@@ -10,14 +10,14 @@ import grpc
 from chassis.errors import IDEMPOTENCY_MISMATCH
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.orders_svc.bodies import Body, request
-from tests.serving import PEOPLE, USERS, Served, basic, decode
+from tests.serving import PEOPLE, USERS, Served, build_basic, decode
 
 THREADS, CHANNELS = 16, 4
 OWN_CONNECTION = [("grpc.use_local_subchannel_pool", 1)]
 
 
-def at_once(orders: Served, act: Callable[[Any, int], Any]) -> list[Any]:
-    """What each of the threads gets, all of which begin together."""
+def act_at_once(orders: Served, act: Callable[[Any, int], Any]) -> list[Any]:
+    """Run the act in threads that begin together; return their results."""
     channels = [grpc.insecure_channel(orders.address, OWN_CONNECTION) for _ in range(CHANNELS)]
     barrier = Barrier(THREADS)
 
@@ -36,7 +36,7 @@ def at_once(orders: Served, act: Callable[[Any, int], Any]) -> list[Any]:
 
 def metadata(key: str) -> list[tuple[str, str]]:
     return [
-        ("authorization", basic(PEOPLE["orders"]["client"])),
+        ("authorization", build_basic(PEOPLE["orders"]["client"])),
         ("user-email", USERS["client"]),
         ("idempotency-key", key),
     ]
@@ -54,7 +54,7 @@ def test_one_key_from_16_threads_at_once_leaves_one_order(
             answer, call = stub.CreateOrder.with_call(sent, metadata=metadata(key), timeout=10)
             return answer, ("idempotent-replayed", "true") in call.trailing_metadata()
 
-        answers = at_once(orders, create)
+        answers = act_at_once(orders, create)
         assert len({answer.SerializeToString() for answer, _ in answers}) == 1
         assert sorted(replayed for _, replayed in answers) == [False] + [True] * (THREADS - 1)
         assert len(orders.rows()["orders"]) == before + 1
@@ -74,7 +74,7 @@ def test_of_two_requests_with_one_key_at_once_one_is_done(
             return decode(error).reason
         return str(answer.id)
 
-    answers = at_once(orders, create)
+    answers = act_at_once(orders, create)
     assert answers.count(IDEMPOTENCY_MISMATCH) == THREADS // 2
     assert len(set(answers)) == 2
     assert len(orders.rows()["orders"]) == before + 1

@@ -10,8 +10,8 @@ from tests.serving import Served
 SECRETS = ["Zebedee", "Quixley", "zq@example.net", "555-7731", "Frobnitz", "-7.77", "Xanadu"]
 
 
-def private(order: Body) -> Body:
-    """The example with words that stand nowhere else."""
+def build_private(order: Body) -> Body:
+    """Return the example with words that occur nowhere else."""
     order["patient"] = {
         "first_name": "Zebedee",
         "last_name": "Quixley",
@@ -25,7 +25,7 @@ def private(order: Body) -> Body:
 
 
 def test_it_works(orders: Served, order: Body, unique: str) -> None:
-    sent = private({**order, "mode": "draft"})
+    sent = build_private({**order, "mode": "draft"})
     said: list[Any] = []
     with capture_log() as lines:
         made = orders.call("CreateOrder", request(sent), idempotency_key=unique)
@@ -53,8 +53,8 @@ def test_it_works(orders: Served, order: Body, unique: str) -> None:
     assert [each for each in SECRETS if each in text] == []
 
 
-def test_a_crash_tells_nothing(orders: Served, order: Body) -> None:
-    made = orders.call("CreateOrder", request(private(order)))
+def test_a_crash_reveals_nothing(orders: Served, order: Body) -> None:
+    made = orders.call("CreateOrder", request(build_private(order)))
     with orders.database.write() as tx:
         tx.exec_driver_sql('UPDATE orders SET document = \'{"patient": "Zebedee"}\'')
     with capture_log() as lines:

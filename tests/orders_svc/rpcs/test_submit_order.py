@@ -15,11 +15,11 @@ from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
-from tests.orders_svc.rpcs.test_one_key_at_once import at_once, metadata
+from tests.orders_svc.rpcs.test_one_key_at_once import act_at_once, metadata
 from tests.serving import Served, decode
 
 DRAFTED = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SENT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+SUBMISSION_MOMENT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -51,17 +51,21 @@ def test_it_works(orders: Served, draft: Body) -> None:
         order_id = create_order(orders, draft)
     before = fetch_order(orders, order_id)
     assert (before.lab_status, before.mode) == ("draft", "draft")
-    with orders.clock.at(SENT):
+    with orders.clock.at(SUBMISSION_MOMENT):
         submitted = submit(orders, order_id)
-    before.lab_status, before.updated = "submitted", int(SENT.timestamp())
+    before.lab_status, before.updated = "submitted", int(SUBMISSION_MOMENT.timestamp())
     assert submitted == before == fetch_order(orders, order_id)
     with orders.database.read() as tx:
         wanted = tables.orders.select().where(tables.orders.c.id == order_id)
         row = tx.execute(wanted).one()
-    assert (row.created_at, row.submitted_at, row.updated_at) == (DRAFTED, SENT, SENT)
+    assert (row.created_at, row.submitted_at, row.updated_at) == (
+        DRAFTED,
+        SUBMISSION_MOMENT,
+        SUBMISSION_MOMENT,
+    )
 
 
-def test_what_is_missing_is_named_by_path(orders: Served, draft: Body) -> None:
+def test_missing_fields_are_named_by_path(orders: Served, draft: Body) -> None:
     put(draft, "lens")
     order_id = create_order(orders, draft)
     before = orders.rows()
@@ -87,20 +91,36 @@ def test_what_the_lab_offers_no_more_is_named_by_path(orders: Served, draft: Bod
 def test_warnings_are_those_of_the_last_check(orders: Served, draft: Body) -> None:
     put(draft, "rx.left_eye.sphere", -1.1)
     order_id = create_order(orders, draft)
-    odd = [pb.Warning(param="rx.left_eye.sphere", message="Is not a multiple of 0.125 D.")]
-    assert list(fetch_order(orders, order_id).warnings) == odd
+    odd = pb.Warning(
+        param="rx.left_eye.sphere",
+        message="Is not a multiple of 0.125 D.",
+        code="power_off_step",
+        figures=pb.WarningFigures(limit=0.125),
+    )
+    imbalance = pb.Warning(
+        param="rx",
+        message="Reading 10 mm under the centres, the eyes differ by 1.9 prism dioptres, over 1.",
+        code="vertical_imbalance",
+        figures=pb.WarningFigures(value=1.9, limit=1),
+    )
+    assert list(fetch_order(orders, order_id).warnings) == [odd, imbalance]
     with catalog(
         orders,
         "UPDATE styles SET lens_type = 'single_vision' WHERE id = 'style_789'",
         "UPDATE styles SET lens_type = 'multifocal' WHERE id = 'style_789'",
     ):
         found = submit(orders, order_id).warnings
-    paths = ["rx.right_eye.add", "rx.left_eye.sphere", "rx.left_eye.add"]
-    assert [each.param for each in found] == paths
+    assert [(each.param, each.code) for each in found] == [
+        ("rx.right_eye.add", "add_on_single_vision"),
+        ("rx.right_eye.seg_height", "seg_height_on_single_vision"),
+        ("rx.left_eye.sphere", "power_off_step"),
+        ("rx.left_eye.add", "add_on_single_vision"),
+        ("rx.left_eye.seg_height", "seg_height_on_single_vision"),
+    ]
     assert fetch_order(orders, order_id).warnings == found
 
 
-def test_what_is_no_draft_is_refused(orders: Served, order: Body, draft: Body) -> None:
+def test_only_drafts_can_be_submitted(orders: Served, order: Body, draft: Body) -> None:
     for order_id in (create_order(orders, order), submit(orders, create_order(orders, draft)).id):
         before = orders.rows()
         failure = orders.refusal("SubmitOrder", pb.SubmitOrderRequest(order_id=order_id))
@@ -130,6 +150,6 @@ def test_of_many_who_submit_at_once_one_does(orders: Served, draft: Body, unique
         except grpc.RpcError as error:
             return decode(error).reason
 
-    answers = at_once(orders, act)
+    answers = act_at_once(orders, act)
     assert answers.count("submitted") == 1
     assert answers.count("WRONG_STATE") == len(answers) - 1

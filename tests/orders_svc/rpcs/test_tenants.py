@@ -17,25 +17,25 @@ from protos import orders_pb2 as pb
 from tests.gateway.front import DEAD, front
 from tests.orders_svc.bodies import LAB, Body, example, request
 from tests.orders_svc.rpcs.test_get_order import create_order
-from tests.serving import USERS, Served, basic, decode
+from tests.serving import USERS, Served, build_basic, decode
 
 # Who asks, with what; the second user of the same client sees another lab only.
 STRANGERS: dict[str, dict[str, str]] = {
-    "another client": {"authorization": basic("other-client"), "user-email": USERS["other"]},
+    "another client": {"authorization": build_basic("other-client"), "user-email": USERS["other"]},
     "another client as our user": {
-        "authorization": basic("other-client"),
+        "authorization": build_basic("other-client"),
         "user-email": USERS["client"],
     },
     "the second user": {
-        "authorization": basic("demo-client"),
+        "authorization": build_basic("demo-client"),
         "user-email": "second@example.com",
     },
-    "staff": {"authorization": basic("demo-staff"), "user-email": USERS["client"]},
+    "staff": {"authorization": build_basic("demo-staff"), "user-email": USERS["client"]},
     "a session of another client": {"authorization": f"Session {USERS['other']}"},
     "a session of the second user": {"authorization": "Session second@example.com"},
     "nobody": {"user-email": USERS["client"]},
     "a wrong secret": {
-        "authorization": basic("demo-client", "wrong"),
+        "authorization": build_basic("demo-client", "wrong"),
         "user-email": USERS["client"],
     },
 }
@@ -76,8 +76,8 @@ DESK: dict[str, dict[str, Any]] = {
         "UpdateOrder": {"order_id": "ORDER", "lab_status": "cancelled"},
     },
 }
-EVERY = OURS | DESK
-RPCS = [(service, rpc) for service, rpcs in EVERY.items() for rpc in rpcs]
+REQUESTS_BY_SERVICE = OURS | DESK
+RPCS = [(service, rpc) for service, rpcs in REQUESTS_BY_SERVICE.items() for rpc in rpcs]
 ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/v1/me"): "",
     ("POST", "/v1/oauth/token"): "",
@@ -95,7 +95,7 @@ ROUTES: dict[tuple[str, str], str] = {
 }
 
 
-def _may_not(service: str, stranger: str) -> bool:
+def is_forbidden(service: str, stranger: str) -> bool:
     return stranger != "staff" or service not in DESK
 
 
@@ -108,7 +108,7 @@ PAGES: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "/orders/<order_id>"): {},
     ("POST", "/orders/<order_id>/submit"): {},
 }
-REFUSED = {
+REFUSAL_CODES = {
     StatusCode.NOT_FOUND,
     StatusCode.PERMISSION_DENIED,
     StatusCode.UNAUTHENTICATED,
@@ -124,7 +124,7 @@ def draft(orders: Served) -> str:
 
 @pytest.fixture(scope="module")
 def alone(orders: Served) -> Iterator[FlaskClient]:
-    """A client of a gateway that knows the orders service only."""
+    """A client of a gateway with the orders service only."""
     with front(orders=orders.address) as client:
         yield client
 
@@ -135,8 +135,8 @@ def shows_nothing(said: str, draft: str) -> bool:
     return not any(each in said for each in ours)
 
 
-def headers(orders: Served, stranger: str) -> dict[str, str]:
-    """What a stranger sends; a session is begun for the e-mail address in its place."""
+def build_headers(orders: Served, stranger: str) -> dict[str, str]:
+    """Return a stranger's metadata; for an e-mail address a session is begun."""
     sent = dict(STRANGERS[stranger])
     scheme, _, email = sent.get("authorization", "").partition(" ")
     if scheme == "Session":
@@ -145,8 +145,8 @@ def headers(orders: Served, stranger: str) -> dict[str, str]:
     return sent
 
 
-def rows(orders: Served) -> dict[str, Any]:
-    """What the store holds beside logins."""
+def read_rows(orders: Served) -> dict[str, Any]:
+    """Return the rows of the store, except those of logins."""
     return {name: each for name, each in orders.rows().items() if name not in LOGINS}
 
 
@@ -170,14 +170,19 @@ def test_every_route_is_walked() -> None:
 
 @pytest.mark.parametrize(
     ("service", "rpc", "stranger"),
-    [(*each, stranger) for each in RPCS for stranger in STRANGERS if _may_not(each[0], stranger)],
+    [
+        (*each, stranger)
+        for each in RPCS
+        for stranger in STRANGERS
+        if is_forbidden(each[0], stranger)
+    ],
 )
 def test_a_stranger_finds_nothing_by_grpc(
     orders: Served, draft: str, service: str, rpc: str, stranger: str
 ) -> None:
     of = pb.DESCRIPTOR.services_by_name[service]
     kind = getattr(pb, of.methods_by_name[rpc].input_type.name)
-    fields = EVERY[service][rpc]
+    fields = REQUESTS_BY_SERVICE[service][rpc]
     sent = {name: draft if value == "ORDER" else value for name, value in fields.items()}
     asked = request(example()) if rpc == "CreateOrder" else kind(**sent)
     call = orders.channel.unary_unary(
@@ -185,20 +190,20 @@ def test_a_stranger_finds_nothing_by_grpc(
         request_serializer=kind.SerializeToString,
         response_deserializer=getattr(pb, of.methods_by_name[rpc].output_type.name).FromString,
     )
-    metadata = headers(orders, stranger)
-    before = rows(orders)
+    metadata = build_headers(orders, stranger)
+    before = read_rows(orders)
     try:
         answer = call(asked, timeout=10, metadata=tuple(metadata.items()))
     except RpcError as error:
         failure = decode(error)
-        assert failure.code in REFUSED
+        assert failure.code in REFUSAL_CODES
         if failure.code is StatusCode.INVALID_ARGUMENT:
             assert [fault.path for fault in failure.faults] == ["lab"]
         assert shows_nothing(f"{failure.message} {failure.faults}", draft)
     else:
         assert rpc in OWN
         assert shows_nothing(str(answer), draft)
-    assert rows(orders) == before
+    assert read_rows(orders) == before
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -212,8 +217,8 @@ def test_a_stranger_finds_nothing_by_http(
         "/v1/orders": example(),
         "/v1/oauth/token": {"client_id": "demo-client", "client_secret": "wrong"},
     }
-    sent = headers(orders, stranger)
-    before = rows(orders)
+    sent = build_headers(orders, stranger)
+    before = read_rows(orders)
     answer = alone.open(
         path,
         method=method,
@@ -229,7 +234,7 @@ def test_a_stranger_finds_nothing_by_http(
     else:
         assert answer.status_code in (401, 403, 404)
     assert shows_nothing(answer.get_data(as_text=True), draft)
-    assert rows(orders) == before
+    assert read_rows(orders) == before
 
 
 @pytest.mark.parametrize("email", [USERS["other"], "second@example.com", ""])
@@ -245,7 +250,7 @@ def test_a_stranger_finds_nothing_on_the_pages(
         seal = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
         assert seal
         form |= {"seal": seal[1]}
-    before = rows(orders)
+    before = read_rows(orders)
     path = rule.replace("<order_id>", draft)
     answer = client.open(path, method=method, data=form if method == "POST" else None)
     if "<order_id>" in rule:
@@ -253,7 +258,7 @@ def test_a_stranger_finds_nothing_on_the_pages(
     said = answer.get_data(as_text=True)
     leads = f"next=/orders/{draft}"  # where a login leads on to
     assert shows_nothing(said.replace(leads, ""), draft)
-    assert rows(orders) == before
+    assert read_rows(orders) == before
 
 
 def test_nobody_may_do_what_a_lab_does_but_staff(orders: Served, draft: str) -> None:

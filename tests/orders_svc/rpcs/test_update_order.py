@@ -18,7 +18,7 @@ from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.serving import Served, decode
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
-LATER = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LATER_MOMENT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 # The contract, written down once more: where an order may go from each state.
 GOES = {
     "draft": set(),
@@ -44,13 +44,13 @@ def move(orders: Served, order_id: str, lab_status: str = "", **numbers: Any) ->
     return moved
 
 
-def refusal(orders: Served, **fields: Any) -> Any:
-    """Why a change is refused."""
+def find_refusal(orders: Served, **fields: Any) -> Any:
+    """Return the refusal of a change."""
     return orders.refusal("UpdateOrder", pb.UpdateOrderRequest(**fields), "staff", desk=True)
 
 
 def create_in_status(orders: Served, order: Body, lab_status: str) -> str:
-    """A new order that stands somewhere."""
+    """Create an order in a status."""
     order_id = create_order(orders, order)
     for each in WAYS[lab_status]:
         move(orders, order_id, each)
@@ -60,7 +60,7 @@ def create_in_status(orders: Served, order: Body, lab_status: str) -> str:
 def test_it_works(orders: Served, order: Body) -> None:
     with orders.clock.at(MOMENT):
         order_id = create_order(orders, order)
-    with orders.clock.at(LATER):
+    with orders.clock.at(LATER_MOMENT):
         moved = move(orders, order_id, "in_progress", tray_number="T-1", invoice_number="I-1")
     at = int(MOMENT.timestamp())
     assert moved == pb.LabOrder(
@@ -72,7 +72,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         invoice_number="I-1",
         created=at,
         submitted=at,
-        updated=int(LATER.timestamp()),
+        updated=int(LATER_MOMENT.timestamp()),
     )
     seen = fetch_order(orders, order_id)
     assert (seen.lab_status, seen.tray_number, seen.invoice_number, seen.updated) == (
@@ -103,7 +103,7 @@ def test_an_order_moves_as_the_contract_says_and_no_other_way(orders: Served, or
                 continue
             before = orders.rows()
             asked = {"order_id": order_id, "lab_status": target, "tray_number": "T"}
-            failure = refusal(orders, **asked)
+            failure = find_refusal(orders, **asked)
             if target == "draft":
                 assert [fault.path for fault in failure.faults] == ["lab_status"]
             else:
@@ -126,7 +126,7 @@ def test_a_draft_does_not_exist_for_a_lab(orders: Served, order: Body) -> None:
     before = orders.rows()
     for order_id in (draft, "ord_" + "0" * 24, "\0x", " "):
         for change in ({"lab_status": "submitted"}, {"tray_number": "T"}):
-            failure = refusal(orders, order_id=order_id, **change)
+            failure = find_refusal(orders, order_id=order_id, **change)
             assert failure.code in (StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT)
             assert (failure.code is StatusCode.INVALID_ARGUMENT) == ("\0" in order_id)
     assert orders.rows() == before
@@ -150,7 +150,7 @@ def test_a_change_that_makes_no_sense_is_refused(
 ) -> None:
     order_id = create_order(orders, order)
     before = orders.rows()
-    failure = refusal(orders, order_id=order_id, **change)
+    failure = find_refusal(orders, order_id=order_id, **change)
     assert failure.code is StatusCode.INVALID_ARGUMENT
     assert [fault.path for fault in failure.faults] == [path]
     assert orders.rows() == before
@@ -158,7 +158,7 @@ def test_a_change_that_makes_no_sense_is_refused(
 
 def test_a_change_names_its_order(orders: Served) -> None:
     missing = Fault("order_id", "Missing data for required field.")
-    assert missing in refusal(orders, lab_status="shipped").faults
+    assert missing in find_refusal(orders, lab_status="shipped").faults
 
 
 def test_of_two_moves_at_once_one_wins(orders: Served, order: Body) -> None:

@@ -6,13 +6,13 @@ import pytest
 from grpc import StatusCode
 
 from protos import orders_pb2 as pb
-from tests.orders_svc.rpcs.test_callers import bearer
+from tests.orders_svc.rpcs.test_callers import build_bearer
 from tests.serving import USERS, Served
 
 ACME = pb.Lab(id="lab_123", name="Acme Lab", account_number="1234567")
 VISION = pb.Lab(id="lab_456", name="VisionWorks Lab", account_number="7654321")
 OPTICIAN = pb.WhoAmIResponse(client="demo-client", user=USERS["client"], labs=[ACME, VISION])
-SECOND = pb.WhoAmIResponse(client="demo-client", user="second@example.com", labs=[VISION])
+SECOND_USER = pb.WhoAmIResponse(client="demo-client", user="second@example.com", labs=[VISION])
 
 
 def who_am_i(orders: Served, who: str = "client", **metadata: Any) -> Any:
@@ -23,12 +23,12 @@ def who_am_i(orders: Served, who: str = "client", **metadata: Any) -> Any:
 def test_it_works(orders: Served) -> None:
     before = orders.rows()
     assert who_am_i(orders) == OPTICIAN
-    assert who_am_i(orders, user_email="second@example.com") == SECOND
+    assert who_am_i(orders, user_email="second@example.com") == SECOND_USER
     assert orders.rows() == before
 
 
 def test_a_token_stands_for_its_client(orders: Served) -> None:
-    assert who_am_i(orders, **bearer(orders)) == OPTICIAN
+    assert who_am_i(orders, **build_bearer(orders)) == OPTICIAN
 
 
 def test_a_session_stands_for_its_user(orders: Served) -> None:
@@ -38,7 +38,7 @@ def test_a_session_stands_for_its_user(orders: Served) -> None:
     token = orders.call("LogIn", asked, "", kind="Dashboard").token
     for named in ("", USERS["client"]):
         session: dict[str, Any] = {"authorization": f"Session {token}", "user_email": named}
-        assert who_am_i(orders, "", **session) == SECOND
+        assert who_am_i(orders, "", **session) == SECOND_USER
 
 
 def test_a_user_without_labs_has_none(orders: Served) -> None:

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 
 from orders_svc.rules.offer import find_offer_faults
-from tests.orders_svc.bodies import LAB, OFFER, Body, faults, offer_paths, put
+from tests.orders_svc.bodies import LAB, OFFER, Body, find_faults, find_offer_paths, put
 
 
 def test_without_an_offer_only_the_lab_is_named(order: Body) -> None:
     order |= {"mounting_option": "Glue", "services": ["Polish"]}
-    assert offer_paths(order, None) == ["lab"]
+    assert find_offer_paths(order, None) == ["lab"]
     for name in LAB:
-        assert offer_paths({**order, name: " "}, None) == []
+        assert find_offer_paths({**order, name: " "}, None) == []
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_an_option_is_one_of_the_lab(redo: Body, path: str, option: str, name: s
 
 def test_each_service_is_one_of_the_lab(order: Body) -> None:
     order["services"] = ["Polish", "Roll & Polish Edges", "", "Add/Replace Nose Pads"]
-    assert offer_paths(order) == ["services.0", "services.2"]
+    assert find_offer_paths(order) == ["services.0", "services.2"]
 
 
 @pytest.mark.parametrize("path", ["mounting_option", "frame.handling", "redo_data.type"])
 def test_rx_is_only_an_order_type(redo: Body, path: str) -> None:
     put(redo, path, "rx")
     redo["services"] = ["rx"]
-    assert set(offer_paths(redo)) == {path, "services.0"}
+    assert set(find_offer_paths(redo)) == {path, "services.0"}
 
 
 def test_every_lab_takes_rx(order: Body) -> None:
@@ -70,14 +70,14 @@ def test_a_lens_is_one_chain_and_its_first_broken_link_is_named(
     order: Body, change: Body, found: str
 ) -> None:
     order["lens"] |= change
-    assert offer_paths(order) == found.split()
+    assert find_offer_paths(order) == found.split()
 
 
 def test_the_valid_part_of_a_refused_order_is_judged_too(order: Body) -> None:
     order |= {"mode": "save", "mounting_option": "Glue", "services": ["Polish"]}
     order["lens"] |= {"color": " ", "tint": "Pink", "coats": ["coat_1", "coat_123"]}
     order["frame"] |= {"eye_size": 9.0, "handling": "Post"}
-    assert set(faults(order)) == {"mode", "lens.color", "frame.eye_size"}
+    assert set(find_faults(order)) == {"mode", "lens.color", "frame.eye_size"}
     expected = "mounting_option frame.handling services.0 lens.coats.0 lens.tint"
-    assert offer_paths(order) == expected.split()
-    assert offer_paths({}) == []
+    assert find_offer_paths(order) == expected.split()
+    assert find_offer_paths({}) == []

@@ -8,7 +8,7 @@ from marshmallow import Schema
 from orders_svc.rules import catalogs, tokens
 from orders_svc.rules import order as rules
 from orders_svc.rules.offer import find_offer_faults
-from tests.orders_svc.bodies import BLANK, LAB, MISSING, OFFER, Body, faults, put, refusal
+from tests.orders_svc.bodies import BLANK, LAB, MISSING, OFFER, Body, find_faults, put, refusal
 
 STATE = "Must be the two capital letters of a US state, DC, AS, GU, MP, PR or VI."
 ZIP = "Must be a ZIP (12345) or ZIP+4 code."
@@ -123,38 +123,38 @@ def test_a_lens_type_is_single_vision_or_multifocal() -> None:
 @pytest.mark.parametrize("path", REQUIRED.split())
 def test_a_required_field_may_not_be_absent(order: Body, path: str) -> None:
     put(order, path)
-    assert faults(order) == {path: [MISSING]}
+    assert find_faults(order) == {path: [MISSING]}
 
 
 @pytest.mark.parametrize("path", OPTIONAL.split())
 def test_an_optional_field_may_be_absent(order: Body, path: str) -> None:
     put(order, path)
-    assert faults(order) == {}
+    assert find_faults(order) == {}
 
 
 @pytest.mark.parametrize("path", NOT_BLANK.split())
 def test_a_required_text_may_not_be_blank(redo: Body, path: str) -> None:
     for blank in ("", "   ", "\t\r\n", "\u00a0\u2003"):
         put(redo, path, blank)
-        assert faults(redo) == {path: [BLANK]}
+        assert find_faults(redo) == {path: [BLANK]}
 
 
 @pytest.mark.parametrize(("path", "limit"), FILLED)
 def test_a_required_text_has_a_limit_in_code_points(redo: Body, path: str, limit: int) -> None:
     for taken in ("é", "👓" * limit):
         put(redo, path, taken)
-        assert faults(redo) == {}
+        assert find_faults(redo) == {}
     for refused in ("", "  ", "x" * (limit + 1)):
         put(redo, path, refused)
-        assert faults(redo) == {path: [f"Must be 1 to {limit} characters and not blank."]}
+        assert find_faults(redo) == {path: [f"Must be 1 to {limit} characters and not blank."]}
 
 
 @pytest.mark.parametrize(("path", "limit"), LIMITED)
 def test_an_optional_text_has_a_limit_in_code_points(order: Body, path: str, limit: int) -> None:
     put(order, path, "👓" * limit)
-    assert faults(order) == {}
+    assert find_faults(order) == {}
     put(order, path, "x" * (limit + 1))
-    assert faults(order) == {path: [f"Must be at most {limit} characters."]}
+    assert find_faults(order) == {path: [f"Must be at most {limit} characters."]}
 
 
 @pytest.mark.parametrize(("path", "low", "high"), RANGES)
@@ -164,29 +164,29 @@ def test_a_number_lies_in_its_inclusive_range(
     step = 1 if path.endswith("axis") else 0.001
     for taken in (low, low + step, high - step, high):
         put(order, path, taken)
-        assert faults(order) == {}
+        assert find_faults(order) == {}
     for refused in (low - step, high + step):
         put(order, path, refused)
-        assert faults(order) == {path: [f"Must be from {low} to {high}."]}
+        assert find_faults(order) == {path: [f"Must be from {low} to {high}."]}
     for refused in (float("nan"), float("inf"), float("-inf")):
         put(order, path, refused)
-        assert list(faults(order)) == [path]
+        assert list(find_faults(order)) == [path]
 
 
 def test_an_axis_is_an_integer(order: Body) -> None:
     for refused in (90.5, 90.0):
         order["rx"]["right_eye"]["axis"] = refused
-        assert faults(order) == {"rx.right_eye.axis": ["Not a valid integer."]}
+        assert find_faults(order) == {"rx.right_eye.axis": ["Not a valid integer."]}
 
 
 @pytest.mark.parametrize(("path", "words", "others"), WORDS)
 def test_a_word_is_one_of_its_list(order: Body, path: str, words: str, others: str) -> None:
     for taken in words.split():
         put(order, path, taken)
-        assert path not in faults(order)
+        assert path not in find_faults(order)
     for refused in (*others.split(), f" {taken}", ""):
         put(order, path, refused)
-        assert faults(order) == {path: [f"Must be one of: {', '.join(words.split())}."]}
+        assert find_faults(order) == {path: [f"Must be one of: {', '.join(words.split())}."]}
 
 
 @pytest.mark.parametrize(("path", "good", "bad", "message"), FORMS)
@@ -195,19 +195,19 @@ def test_a_text_has_its_form(
 ) -> None:
     for taken in good:
         put(order, path, taken)
-        assert faults(order) == {}
+        assert find_faults(order) == {}
     for refused in bad:
         put(order, path, refused)
-        assert faults(order) == {path: [message]}
+        assert find_faults(order) == {path: [message]}
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "👓"])
 def test_a_tracing_has_at_most_256_kib_of_utf_8(order: Body, letter: str) -> None:
     room = 256 * 1024 // len(letter.encode())
     order["frame"]["tracing"] = letter * room
-    assert faults(order) == {}
+    assert find_faults(order) == {}
     order["frame"]["tracing"] = letter * (room + 1)
-    assert faults(order) == {"frame.tracing": ["Must be at most 256 KiB of UTF-8."]}
+    assert find_faults(order) == {"frame.tracing": ["Must be at most 256 KiB of UTF-8."]}
 
 
 def test_no_message_repeats_what_was_sent(order: Body) -> None:

@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 
 from chassis.store.database import Database
-from chassis.store.migrations import alembic_config, migrate
+from chassis.store.migrations import build_alembic_config, migrate
 from orders_svc import reference
 from orders_svc.definition import SERVICE
 from orders_svc.reference import REFERENCE
@@ -15,7 +15,7 @@ from orders_svc.store import catalogs
 from protos import orders_pb2 as pb
 from tests.gateway.front import CALLER, front
 from tests.orders_svc.bodies import OFFER, Body, put, request
-from tests.serving import USERS, Served, definition
+from tests.serving import USERS, Served, get_definition
 
 NUMBER = {"account_number": "1"}
 COATS = ["c1", "c2"]
@@ -41,7 +41,7 @@ def load(orders: Served, lab: Body) -> None:
     orders.refresh_cache()
 
 
-def shared(unique: str) -> Body:
+def build_shared(unique: str) -> Body:
     """A lab: m1 and m2 are alike, m3 has other styles, m4 other addons."""
     both: Body = {"colors": ["k"], "coats": COATS, "tints": ["Gray", "Brown"]}
     return {
@@ -60,14 +60,14 @@ def shared(unique: str) -> Body:
 
 
 def test_materials_share_the_rows_of_the_first_that_is_alike(orders: Served, unique: str) -> None:
-    load(orders, shared(unique))
+    load(orders, build_shared(unique))
     rows = orders.rows()
     of_lab = [row[1:] for row in rows["materials"] if row[0] == unique]
     assert of_lab == [
-        ("m1", "M1", "m1", "m1"),
-        ("m2", "M2", "m1", "m1"),
-        ("m3", "M3", "m3", "m1"),
-        ("m4", "M4", "m1", "m4"),
+        ("m1", "M1", "m1", "m1", None),
+        ("m2", "M2", "m1", "m1", None),
+        ("m3", "M3", "m3", "m1", None),
+        ("m4", "M4", "m1", "m4", None),
     ]
     pairs = [row[1:] for row in rows["style_materials"] if row[0] == unique]
     assert pairs == [("s1", "m1"), ("s2", "m1"), ("s2", "m3")]
@@ -77,7 +77,7 @@ def test_materials_share_the_rows_of_the_first_that_is_alike(orders: Served, uni
 def test_what_shares_rows_is_offered_as_what_does_not(
     orders: Served, order: Body, unique: str
 ) -> None:
-    load(orders, shared(unique))
+    load(orders, build_shared(unique))
     lab = {"lab": unique, **NUMBER}
     for style, found in (("s1", ["m1", "m2", "m4"]), ("s2", ["m1", "m2", "m3", "m4"])):
         listed = orders.call("ListMaterials", pb.ListMaterialsRequest(**lab, style=style))
@@ -119,10 +119,10 @@ def test_thousands_of_the_longest_names_pass(orders: Served, unique: str) -> Non
 
 def test_a_list_that_is_remembered_follows_a_load(orders: Served, unique: str) -> None:
     asked = pb.ListStylesRequest(lab=unique, **NUMBER, lens_type="multifocal")
-    load(orders, shared(unique))
+    load(orders, build_shared(unique))
     assert [each.id for each in orders.call("ListStyles", asked).data] == ["s1", "s2"]
     only = build_entries(["s9"], lens_type="multifocal")
-    load(orders, {**shared(unique), "styles": only, "materials": []})
+    load(orders, {**build_shared(unique), "styles": only, "materials": []})
     assert [each.id for each in orders.call("ListStyles", asked).data] == ["s9"]
 
 
@@ -130,10 +130,10 @@ def test_a_list_that_is_remembered_follows_a_load(orders: Served, unique: str) -
 def test_the_version_before_has_rows_for_each_material(
     store_url: Callable[[str, str], str], engine: str, unique: str
 ) -> None:
-    database, lab = Database(store_url("orders", engine)), shared(unique)
+    database, lab = Database(store_url("orders", engine)), build_shared(unique)
     with database.write() as tx:
         reference.load(tx, REFERENCE.load({"labs": [{"settings": OFFER.settings, **lab}]}))
-    made = alembic_config(definition("orders").migrations)
+    made = build_alembic_config(get_definition("orders").migrations)
     with database.write() as tx:
         made.attributes["connection"] = tx
         command.downgrade(made, "0003")

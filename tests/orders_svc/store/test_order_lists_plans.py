@@ -22,7 +22,7 @@ def list_mine(tx: Connection, filters: dict[str, Any]) -> order_lists.Page:
     return order_lists.list_orders(tx, CLIENT, filters)
 
 
-def plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
+def explain_plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
     """How the engine finds a page."""
     said: list[tuple[str, Any]] = []
 
@@ -59,7 +59,7 @@ def test_it_works(
     asked = {**PAGE, **filters}
     if cursor:
         asked[cursor] = create_order(orders, frame_order)
-    found = plan(orders, pages, asked)
+    found = explain_plan(orders, pages, asked)
     assert index in found
     assert "TEMP B-TREE" not in found
     assert "Sort" not in found

@@ -13,10 +13,10 @@ from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import (
     ACUITY_ORDER,
     VISUAL_ACUITY,
+    build_dispensed_glasses,
     build_request,
     configure,
     create_partner,
-    dispensed_glasses,
     expect_refusal,
     move,
 )
@@ -65,7 +65,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         ("RequestRetake", {}),
         ("StartExam", {}),
         ("SubmitExam", {}),
-        ("Approve", {"dispensed_prescriptions": [dispensed_glasses()]}),
+        ("Approve", {"dispensed_prescriptions": [build_dispensed_glasses()]}),
     ):
         partner.move(rpc, **fields)
     events = partner.read_events()

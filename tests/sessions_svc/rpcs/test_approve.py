@@ -11,8 +11,8 @@ from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.desk import (
     bring,
-    dispensed_contacts,
-    dispensed_glasses,
+    build_dispensed_contacts,
+    build_dispensed_glasses,
     expect_refusal,
     get_session,
     move,
@@ -23,11 +23,11 @@ REQUIRED = "Missing data for required field."
 
 def test_it_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    one_eye = dispensed_contacts()
+    one_eye = build_dispensed_contacts()
     del one_eye["left_eye"]
     one_eye["right_eye"] |= {"dominance": "N", "add": 0.25}
     asset = {"content_type": "application/pdf", "source": "JVBERg=="}
-    dispensed = [dispensed_contacts(assets=[asset]), dispensed_glasses(), one_eye]
+    dispensed = [build_dispensed_contacts(assets=[asset]), build_dispensed_glasses(), one_eye]
 
     approved = move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
     assert (approved.status, approved.HasField("data")) == ("approved", False)
@@ -48,8 +48,8 @@ def test_only_an_approved_session_has_prescriptions(
     assert not get_session(sessions, unique).data.dispensed_prescriptions
 
 
-EYE = dispensed_contacts()["right_eye"]
-GLASSES_EYE = dispensed_glasses()["right_eye"]
+EYE = build_dispensed_contacts()["right_eye"]
+GLASSES_EYE = build_dispensed_glasses()["right_eye"]
 
 
 @pytest.mark.parametrize(
@@ -65,54 +65,56 @@ GLASSES_EYE = dispensed_glasses()["right_eye"]
                 "left_eye": "Required: a prescription has at least one eye.",
             },
         ),
-        (dispensed_contacts(id=7), {"id": "Unknown field."}),
+        (build_dispensed_contacts(id=7), {"id": "Unknown field."}),
         (
-            dispensed_contacts(expiration_date="2026-06-15"),
+            build_dispensed_contacts(expiration_date="2026-06-15"),
             {"expiration_date": "Must be after issue_date."},
         ),
         (
-            dispensed_contacts(issue_date="2026-02-30"),
+            build_dispensed_contacts(issue_date="2026-02-30"),
             {"issue_date": "Must be a real date as YYYY-MM-DD."},
         ),
         (
-            dispensed_contacts(right_eye={"sphere": -1.0}),
+            build_dispensed_contacts(right_eye={"sphere": -1.0}),
             {"right_eye.product_keys": "Required for contacts."},
         ),
         (
-            dispensed_contacts(right_eye={"product_keys": ["a"], "cylinder": -1.0}),
+            build_dispensed_contacts(right_eye={"product_keys": ["a"], "cylinder": -1.0}),
             {"right_eye.sphere": REQUIRED, "right_eye.axis": "Required with a cylinder."},
         ),
         (
-            dispensed_contacts(left_eye={**EYE, "pupillary_distance": 30.0}),
+            build_dispensed_contacts(left_eye={**EYE, "pupillary_distance": 30.0}),
             {"left_eye.pupillary_distance": "Not a field of contacts."},
         ),
         (
-            dispensed_contacts(left_eye={**EYE, "brand_label": "", "model_label": "é" * 201}),
+            build_dispensed_contacts(left_eye={**EYE, "brand_label": "", "model_label": "é" * 201}),
             {
                 "left_eye.brand_label": "Must be 1 to 200 characters.",
                 "left_eye.model_label": "Must be 1 to 200 characters.",
             },
         ),
         (
-            dispensed_contacts(left_eye={**EYE, "sphere": 30.25, "dominance": "X"}),
+            build_dispensed_contacts(left_eye={**EYE, "sphere": 30.25, "dominance": "X"}),
             {
                 "left_eye.sphere": "Must be from -30 to 30 dioptres.",
                 "left_eye.dominance": "Must be D (dominant) or N.",
             },
         ),
         (
-            dispensed_glasses(left_eye={**GLASSES_EYE, "product_keys": ["a"], "dominance": "D"}),
+            build_dispensed_glasses(
+                left_eye={**GLASSES_EYE, "product_keys": ["a"], "dominance": "D"}
+            ),
             {
                 "left_eye.product_keys": "Not a field of glasses.",
                 "left_eye.dominance": "Not a field of glasses.",
             },
         ),
         (
-            dispensed_glasses(left_eye=None),
+            build_dispensed_glasses(left_eye=None),
             {"left_eye": "Required: a glasses prescription has both eyes."},
         ),
         (
-            dispensed_glasses(assets=[{}, {"content_type": "PDF", "source": "aaaa"}]),
+            build_dispensed_glasses(assets=[{}, {"content_type": "PDF", "source": "aaaa"}]),
             {
                 "assets.0.content_type": REQUIRED,
                 "assets.0.source": REQUIRED,
@@ -120,11 +122,11 @@ GLASSES_EYE = dispensed_glasses()["right_eye"]
             },
         ),
         (
-            dispensed_glasses(assets=[{"content_type": "a/b", "source": "aaaa"}] * 21),
+            build_dispensed_glasses(assets=[{"content_type": "a/b", "source": "aaaa"}] * 21),
             {"assets": "Must not have more than 20 items."},
         ),
         (
-            dispensed_glasses(assets=[{"content_type": "a/b\0", "source": "aaaa"}]),
+            build_dispensed_glasses(assets=[{"content_type": "a/b\0", "source": "aaaa"}]),
             {"assets.0.content_type": "Control characters are not allowed."},
         ),
     ],
@@ -146,7 +148,7 @@ def test_at_least_one_is_dispensed_and_at_most_twenty(
     sessions: Served, unique: str, number: int, message: str
 ) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    dispensed = [dispensed_contacts()] * number
+    dispensed = [build_dispensed_contacts()] * number
     failure = expect_refusal(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
     assert failure.faults == (Fault("dispensed_prescriptions", message),)
 
@@ -154,7 +156,7 @@ def test_at_least_one_is_dispensed_and_at_most_twenty(
 def test_twenty_prescriptions_keep_their_order(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     dispensed = [
-        dispensed_contacts(right_eye={**EYE, "sphere": float(-index)}) for index in range(20)
+        build_dispensed_contacts(right_eye={**EYE, "sphere": float(-index)}) for index in range(20)
     ]
     move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
     found = get_session(sessions, unique).data.dispensed_prescriptions

@@ -11,9 +11,9 @@ from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.desk import (
     bring,
+    build_dispensed_contacts,
+    build_dispensed_glasses,
     build_request,
-    dispensed_contacts,
-    dispensed_glasses,
     get_session,
     move,
 )
@@ -36,7 +36,7 @@ def test_a_file_comes_back_byte_for_byte(sessions: Served, unique: str, size: in
 
 def test_files_keep_their_prescription_and_their_order(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
-    dispensed = [dispensed_contacts(), dispensed_glasses()]
+    dispensed = [build_dispensed_contacts(), build_dispensed_glasses()]
     request = build_request("Approve", unique, dispensed_prescriptions=dispensed)
     assert isinstance(request, pb.ApproveRequest)
     for number in range(40):

@@ -28,11 +28,11 @@ from tests.sessions_svc.links import (
 
 CONCURRENT_CALLS = 16
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
-DONE = "https://partner.com/thankyou"
+RETURN_URL = "https://partner.com/thankyou"
 
 
 def test_an_acuity_exam_ends_with_its_results(sessions: Served, unique: str) -> None:
-    token = open_acuity_exam(sessions, unique, DONE)
+    token = open_acuity_exam(sessions, unique, RETURN_URL)
     assert call_door(sessions, "GetExam", exam_token=token).next == "acuity"
     ended = call_door(sessions, "CompleteExam", exam_token=token, visual_acuity=RESULTS)
     assert to_dict(ended) == {
@@ -42,7 +42,7 @@ def test_an_acuity_exam_ends_with_its_results(sessions: Served, unique: str) -> 
         "status": "completed",
         "products": [{"type": ACUITY_SERVICE}],
         "next": "return",
-        "return_url": f"{DONE}?user_key={unique}&session_key={unique}&status=completed",
+        "return_url": f"{RETURN_URL}?user_key={unique}&session_key={unique}&status=completed",
         "right_eye": {"logmar": 0.1, "feet": "20/25", "metres": "6/7.5"},
         "left_eye": {},
     }

@@ -16,7 +16,7 @@ from sessions_svc.reference import REFERENCE
 from sessions_svc.store import tables
 from sessions_svc.store.partners import find_partner_id
 from tests.serving import Served
-from tests.sessions_svc.bodies import Values, check, contacts, create, glasses
+from tests.sessions_svc.bodies import Values, build_contacts, build_glasses, check, create
 from tests.sessions_svc.desk import configure, create_partner
 
 SECRET = "whsec_" + "A" * 32
@@ -83,9 +83,9 @@ def test_it_works(sessions: Served, unique: str) -> None:
         ],
     }
     young = {"birthdate": "2016-01-01", "region": "CA-ON"}
-    strong = [contacts(right_eye={"product_key": "p2", "sphere": -13.0}, left_eye=None)]
+    strong = [build_contacts(right_eye={"product_key": "p2", "sphere": -13.0}, left_eye=None)]
     assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == []
-    strong = [glasses(right_eye={"sphere": 0.25})]
+    strong = [build_glasses(right_eye={"sphere": 0.25})]
     assert check_qualification(sessions, authorization, user=young, prescriptions=strong) == [
         "prescription"
     ]
@@ -122,7 +122,7 @@ def test_an_endpoint_without_a_secret_gets_one_that_stays(sessions: Served, uniq
 
 def test_a_change_takes_effect_within_a_second(sessions: Served, unique: str) -> None:
     authorization = create_partner(sessions, unique, products=["p1"], stores=[{"id": "s1"}])
-    lens = [contacts(right_eye={"product_key": "p1", "sphere": -1.0}, left_eye=None)]
+    lens = [build_contacts(right_eye={"product_key": "p1", "sphere": -1.0}, left_eye=None)]
 
     def create_refused_session() -> Any:
         request = create(session_key="k", store_id="s1", prescriptions=lens)

@@ -11,14 +11,22 @@ from sqlalchemy import select
 from chassis.errors import Fault
 from protos.sessions_pb2 import CreateSessionRequest
 from sessions_svc.store import tables
-from tests.serving import PEOPLE, Failure, Served, basic
-from tests.sessions_svc.bodies import ABSENT, Values, contacts, create, example, glasses, user
+from tests.serving import PEOPLE, Failure, Served, build_basic
+from tests.sessions_svc.bodies import (
+    ABSENT,
+    Values,
+    build_contacts,
+    build_glasses,
+    build_user,
+    create,
+    load_example,
+)
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
 WHOLE = NOON.replace(microsecond=0)
 CONTROL = "Control characters are not allowed."
 STORE = Fault("store_id", "Must be an enabled store of this partner.")
-TAKEN = Fault("session_key", "Must be a key that none of your sessions has.")
+TAKEN_KEY_FAULT = Fault("session_key", "Must be a key that none of your sessions has.")
 
 
 def find_rows(served: Served, session_key: str, who: str = "client") -> list[Values]:
@@ -48,7 +56,7 @@ def expect_refusal(served: Served, request: CreateSessionRequest, who: str = "cl
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
-    body = {**example(), "user_key": "u" + unique, "session_key": unique}
+    body = {**load_example(), "user_key": "u" + unique, "session_key": unique}
     with sessions.clock.at(NOON):
         created = sessions.call("CreateSession", ParseDict(body, CreateSessionRequest()))
     assert MessageToDict(created, preserving_proto_field_name=True) == {
@@ -126,7 +134,7 @@ def test_partner_info_is_stored_exactly_as_sent(sessions: Served, unique: str, t
 
 def test_zeros_in_an_eye_are_stored(sessions: Served, unique: str) -> None:
     eye = {"product_key": "example2", "sphere": 0.0, "cylinder": 0.0}
-    prescriptions = [contacts(left_eye=ABSENT, right_eye=eye, verification="unverified")]
+    prescriptions = [build_contacts(left_eye=ABSENT, right_eye=eye, verification="unverified")]
     sessions.call("CreateSession", create(session_key=unique, prescriptions=prescriptions))
     assert [row["prescriptions"] for row in find_rows(sessions, unique)] == [prescriptions]
 
@@ -135,10 +143,10 @@ def test_all_faults_are_named_at_once(sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         request = create(
             session_key=unique,
-            user=user(birthdate="2026-06-16", email="nobody"),
+            user=build_user(birthdate="2026-06-16", email="nobody"),
             store_id="store_9999",
             partner_info="[]",
-            prescriptions=[contacts(), glasses(left_eye={"axis": 90})],
+            prescriptions=[build_contacts(), build_glasses(left_eye={"axis": 90})],
         )
         failure = expect_refusal(sessions, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
@@ -164,7 +172,7 @@ def test_today_is_the_date_in_utc(
 ) -> None:
     with sessions.clock.at(moment):
         failure = expect_refusal(
-            sessions, create(session_key=unique, user=user(birthdate=birthdate))
+            sessions, create(session_key=unique, user=build_user(birthdate=birthdate))
         )
     assert failure.reason == reason
 
@@ -184,7 +192,7 @@ def test_a_store_of_another_partner_is_refused(sessions: Served, unique: str) ->
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_nan_and_infinity_are_refused(sessions: Served, unique: str, number: float) -> None:
-    request = create(session_key=unique, prescriptions=[contacts()])
+    request = create(session_key=unique, prescriptions=[build_contacts()])
     request.prescriptions[0].right_eye.sphere = number
     message = "Special numeric values (nan or infinity) are not permitted."
     assert expect_refusal(sessions, request).faults == (
@@ -197,10 +205,10 @@ def test_nan_and_infinity_are_refused(sessions: Served, unique: str, number: flo
     [
         ("user_key", {"user_key": "a\0b"}),
         ("session_key", {"session_key": "a\0b"}),
-        ("user.first_name", {"user": user(first_name="a\0b")}),
-        ("user.email", {"user": user(email="a\0@example.com")}),
-        ("user.birthdate", {"user": user(birthdate="1988-01-0\0")}),
-        ("user.region", {"user": user(region="\0L")}),
+        ("user.first_name", {"user": build_user(first_name="a\0b")}),
+        ("user.email", {"user": build_user(email="a\0@example.com")}),
+        ("user.birthdate", {"user": build_user(birthdate="1988-01-0\0")}),
+        ("user.region", {"user": build_user(region="\0L")}),
         ("order.charged_currency", {"order": {"charged_currency": "US\0"}}),
         ("order.products.0.type", {"order": {"products": [{"type": "\0"}]}}),
         ("store_id", {"store_id": "store\0"}),
@@ -208,7 +216,7 @@ def test_nan_and_infinity_are_refused(sessions: Served, unique: str, number: flo
         ("partner_info", {"partner_info": '{"a": "\0"}'}),
         (
             "prescriptions.0.right_eye.product_key",
-            {"prescriptions": [contacts(right_eye={"product_key": "example1\0"})]},
+            {"prescriptions": [build_contacts(right_eye={"product_key": "example1\0"})]},
         ),
     ],
 )
@@ -222,20 +230,20 @@ def test_control_characters_are_refused(
 
 
 def test_names_of_any_script_are_stored(sessions: Served, unique: str) -> None:
-    person = user(first_name="\U0001d49c" * 50, last_name="Żółć\t李")
+    person = build_user(first_name="\U0001d49c" * 50, last_name="Żółć\t李")
     sessions.call("CreateSession", create(user_key=unique, session_key=unique, user=person))
     rows = [row for row in sessions.rows()["users"] if unique in row]
     assert [row[3:5] for row in rows] == [(person["first_name"], person["last_name"])]
 
 
-BEYOND: Values = {
-    "user": user(birthdate="2020-01-01", region="CA-ON"),
-    "prescriptions": [contacts(right_eye={"product_key": "none", "sphere": 20.0})],
+BEYOND_LIMITS: Values = {
+    "user": build_user(birthdate="2020-01-01", region="CA-ON"),
+    "prescriptions": [build_contacts(right_eye={"product_key": "none", "sphere": 20.0})],
 }
 
 
 def test_a_disqualified_person_is_refused_with_every_reason(sessions: Served, unique: str) -> None:
-    failure = expect_refusal(sessions, create(session_key=unique, **BEYOND))
+    failure = expect_refusal(sessions, create(session_key=unique, **BEYOND_LIMITS))
     assert failure == Failure(
         StatusCode.PERMISSION_DENIED,
         "DISQUALIFIED",
@@ -247,12 +255,14 @@ def test_a_disqualified_person_is_refused_with_every_reason(sessions: Served, un
 
 def test_the_acuity_service_needs_no_qualification(sessions: Served, unique: str) -> None:
     order = {"products": [{"type": "acuity-service"}]}
-    created = sessions.call("CreateSession", create(session_key=unique, order=order, **BEYOND))
+    created = sessions.call(
+        "CreateSession", create(session_key=unique, order=order, **BEYOND_LIMITS)
+    )
     assert created.status == "created"
 
 
 def test_a_product_of_another_partner_is_unknown(sessions: Served, unique: str) -> None:
-    request = create(session_key=unique, prescriptions=[contacts()])
+    request = create(session_key=unique, prescriptions=[build_contacts()])
     failure = expect_refusal(sessions, request, "other")
     assert failure.metadata == {"disqualifications": "unknown_product_key"}
     sessions.call("CreateSession", request)
@@ -262,7 +272,7 @@ def test_faults_precede_reasons_and_reasons_precede_a_duplicate_key(
     sessions: Served, unique: str
 ) -> None:
     sessions.call("CreateSession", create(session_key=unique))
-    request = create(session_key=unique, **BEYOND)
+    request = create(session_key=unique, **BEYOND_LIMITS)
     assert expect_refusal(sessions, request).reason == "DISQUALIFIED"
     request.store_id = "nowhere"
     assert expect_refusal(sessions, request).reason == "INVALID"
@@ -270,15 +280,15 @@ def test_faults_precede_reasons_and_reasons_precede_a_duplicate_key(
 
 def test_a_session_key_is_used_once(sessions: Served, unique: str) -> None:
     sessions.call("CreateSession", create(session_key=unique))
-    again = create(user_key="another", session_key=unique, user=user(first_name="Other"))
+    again = create(user_key="another", session_key=unique, user=build_user(first_name="Other"))
     failure = expect_refusal(sessions, again)
     assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
-    assert failure.faults == (TAKEN,)
+    assert failure.faults == (TAKEN_KEY_FAULT,)
 
 
 def test_two_partners_may_use_the_same_keys(sessions: Served, unique: str) -> None:
     for who, name in (("client", "Anna"), ("other", "Otto")):
-        person = user(first_name=name)
+        person = build_user(first_name=name)
         request = create(user_key=unique, session_key=unique, user=person)
         sessions.call("CreateSession", request, who)
     assert (
@@ -289,8 +299,8 @@ def test_two_partners_may_use_the_same_keys(sessions: Served, unique: str) -> No
 
 
 def test_the_newest_details_of_a_user_are_stored(sessions: Served, unique: str) -> None:
-    last = user(email="new@example.com", last_name="New", birthdate="1990-02-28", region="CA")
-    for index, person in enumerate([user(), last]):
+    last = build_user(email="new@example.com", last_name="New", birthdate="1990-02-28", region="CA")
+    for index, person in enumerate([build_user(), last]):
         with sessions.clock.at(NOON + timedelta(days=index)):
             request = create(user_key=unique, session_key=f"{index}{unique}", user=person)
             sessions.call("CreateSession", request)
@@ -307,8 +317,8 @@ def test_the_newest_details_of_a_user_are_stored(sessions: Served, unique: str) 
     ("who", "authorization", "code"),
     [
         ("", None, StatusCode.UNAUTHENTICATED),
-        ("client", basic("demo-partner", "wrong"), StatusCode.UNAUTHENTICATED),
-        ("client", basic("nobody"), StatusCode.UNAUTHENTICATED),
+        ("client", build_basic("demo-partner", "wrong"), StatusCode.UNAUTHENTICATED),
+        ("client", build_basic("nobody"), StatusCode.UNAUTHENTICATED),
         ("staff", None, StatusCode.PERMISSION_DENIED),
     ],
 )
@@ -324,10 +334,10 @@ def test_only_a_partner_may_create(
 
 def test_a_new_partner_has_the_default_limits(sessions: Served, unique: str) -> None:
     with sessions.database.write() as tx:
-        new = basic(unique, tables.accounts.add(tx, unique, "client"))
+        new = build_basic(unique, tables.accounts.add(tx, unique, "client"))
     somewhere = create(session_key=unique, store_id="store_1234")
     assert sessions.refusal("CreateSession", somewhere, "", authorization=new).faults == (STORE,)
-    lenses = create(session_key=unique, prescriptions=[contacts()])
+    lenses = create(session_key=unique, prescriptions=[build_contacts()])
     unknown = {"disqualifications": "unknown_product_key"}
     assert sessions.refusal("CreateSession", lenses, "", authorization=new).metadata == unknown
     assert sessions.call("CreateSession", create(session_key=unique), "", authorization=new)

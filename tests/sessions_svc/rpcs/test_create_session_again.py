@@ -11,7 +11,7 @@ from grpc import StatusCode
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault
 from protos.sessions_pb2 import CreateSessionRequest
 from tests.serving import Served, decode
-from tests.sessions_svc.bodies import create, user
+from tests.sessions_svc.bodies import build_user, create
 
 CONCURRENT_CALLS = 12
 
@@ -62,7 +62,7 @@ def test_concurrent_details_of_one_user_are_stored_as_a_whole(
     sessions: Served, unique: str, count: Callable[[], tuple[int, int]]
 ) -> None:
     people = [
-        user(email=f"n{n}@example.com", first_name=f"First {n}", last_name=f"Last {n}")
+        build_user(email=f"n{n}@example.com", first_name=f"First {n}", last_name=f"Last {n}")
         for n in range(CONCURRENT_CALLS)
     ]
     requests = [
@@ -106,7 +106,7 @@ def test_an_idempotency_key_is_refused_for_another_request(sessions: Served, uni
 
 
 def test_a_refusal_is_not_stored_under_its_idempotency_key(sessions: Served, unique: str) -> None:
-    child = create(session_key=unique, user=user(birthdate="2020-01-01"))
+    child = create(session_key=unique, user=build_user(birthdate="2020-01-01"))
     failure = sessions.refusal("CreateSession", child, idempotency_key=unique)
     assert failure.reason == "DISQUALIFIED"
     sessions.call("CreateSession", create(session_key=unique), idempotency_key=unique)

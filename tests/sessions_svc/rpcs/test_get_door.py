@@ -18,12 +18,12 @@ from tests.sessions_svc.links import (
     get_refusal,
 )
 
-DONE = "https://partner.com/thankyou"
+RETURN_URL = "https://partner.com/thankyou"
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED, order={"products": [{"type": "contacts"}]})
-    link = create_link(sessions, unique, DONE)
+    link = create_link(sessions, unique, RETURN_URL)
     before = sessions.rows()
     for _ in range(2):
         assert to_dict(call_door(sessions, "GetDoor", **link)) == {
@@ -42,7 +42,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "status": "started",
         "products": [{"type": "contacts"}],
         "next": "front_end",
-        "return_url": f"{DONE}?user_key={unique}&session_key={unique}&status=started",
+        "return_url": f"{RETURN_URL}?user_key={unique}&session_key={unique}&status=started",
     }
 
 

@@ -22,7 +22,7 @@ from tests.sessions_svc.links import (
 )
 
 NOON = datetime(2026, 6, 15, 12, tzinfo=UTC)
-DONE = "https://partner.com/thankyou"
+RETURN_URL = "https://partner.com/thankyou"
 
 
 def test_an_exam_expires_after_four_hours(sessions: Served, unique: str) -> None:
@@ -70,14 +70,14 @@ def test_an_exam_names_the_next_step(
 
 
 def test_missing_requirements_are_in_the_return_url(sessions: Served, unique: str) -> None:
-    token = open_exam(sessions, unique, Status.STARTED, f"{DONE}?a=%5B1%5D#end")
+    token = open_exam(sessions, unique, Status.STARTED, f"{RETURN_URL}?a=%5B1%5D#end")
     missing = ["glasses_prior", "id_verification"]
     move(sessions, "RequestConfirmation", unique, missing_requirements=missing)
     assert call_door(sessions, "GetExam", exam_token=token).return_url == (
-        f"{DONE}?a=%5B1%5D&user_key={unique}&session_key={unique}&status=awaiting_confirmation"
+        f"{RETURN_URL}?a=%5B1%5D&user_key={unique}&session_key={unique}&status=awaiting_confirmation"
         "&missing_requirements[]=glasses_prior&missing_requirements[]=id_verification#end"
     )
     move(sessions, "RequestRetake", unique)
     assert call_door(sessions, "GetExam", exam_token=token).return_url == (
-        f"{DONE}?a=%5B1%5D&user_key={unique}&session_key={unique}&status=retake_requested#end"
+        f"{RETURN_URL}?a=%5B1%5D&user_key={unique}&session_key={unique}&status=retake_requested#end"
     )

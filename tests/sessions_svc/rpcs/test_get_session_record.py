@@ -11,7 +11,7 @@ from chassis.errors import Fault
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.statuses import Status
 from tests.serving import Served
-from tests.sessions_svc.bodies import create, example
+from tests.sessions_svc.bodies import create, load_example
 from tests.sessions_svc.desk import (
     bring,
     build_request,
@@ -32,7 +32,7 @@ def get_record(served: Served, session_key: str) -> pb.SessionRecord:
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
-    body = {**example(), "user_key": unique, "session_key": unique, "partner_info": INFO}
+    body = {**load_example(), "user_key": unique, "session_key": unique, "partner_info": INFO}
     body["user"]["first_name"] = "Zoë 李"
     with sessions.clock.at(NOON):
         sessions.call("CreateSession", ParseDict(body, pb.CreateSessionRequest()))

@@ -11,16 +11,22 @@ from protos import sessions_pb2 as pb
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store import tables
 from tests.serving import Served
-from tests.sessions_svc.bodies import Values, contacts, example, session, user
+from tests.sessions_svc.bodies import (
+    Values,
+    build_contacts,
+    build_session,
+    build_user,
+    load_example,
+)
 from tests.sessions_svc.desk import bring, build_request, get_code, move
 
 NOON = datetime(2026, 6, 15, 12, 0, 0, 987654, tzinfo=UTC)
-LATER = datetime(2026, 6, 16, 12, 0, 0, tzinfo=UTC)
+LATER_MOMENT = datetime(2026, 6, 16, 12, 0, 0, tzinfo=UTC)
 
 
 def build_replacement(**fields: Any) -> pb.ReplaceSessionRequest:
-    """Return `session` as a ReplaceSessionRequest."""
-    return ParseDict(session(**fields), pb.ReplaceSessionRequest())
+    """Return `build_session` as a ReplaceSessionRequest."""
+    return ParseDict(build_session(**fields), pb.ReplaceSessionRequest())
 
 
 def read_rows(served: Served, key: str) -> tuple[Values, Values]:
@@ -39,8 +45,8 @@ def test_it_works(sessions: Served, unique: str) -> None:
     with sessions.clock.at(NOON):
         bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
-    body = {**example(), **keys, "user": user(first_name="Anna", region="CA")}
-    with sessions.clock.at(LATER):
+    body = {**load_example(), **keys, "user": build_user(first_name="Anna", region="CA")}
+    with sessions.clock.at(LATER_MOMENT):
         request = ParseDict(body, pb.ReplaceSessionRequest())
         replaced = sessions.call("ReplaceSession", request)
     assert MessageToDict(replaced, preserving_proto_field_name=True) == {
@@ -62,15 +68,15 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "missing_requirements": None,
         "visual_acuity": None,
         "created_at": NOON.replace(microsecond=0),
-        "updated_at": LATER,
+        "updated_at": LATER_MOMENT,
     }
     assert (person["first_name"], person["region"]) == ("Anna", "US-CA")
-    assert person["updated_at"] == LATER
+    assert person["updated_at"] == LATER_MOMENT
 
 
 def test_absent_fields_are_cleared(sessions: Served, unique: str) -> None:
     keys = {"user_key": unique, "session_key": unique}
-    created = ParseDict({**example(), **keys}, pb.CreateSessionRequest())
+    created = ParseDict({**load_example(), **keys}, pb.CreateSessionRequest())
     sessions.call("CreateSession", created)
     sessions.call("ReplaceSession", build_replacement(**keys))
     row, _ = read_rows(sessions, unique)
@@ -95,7 +101,7 @@ def get_refusal(served: Served, **fields: Any) -> tuple[StatusCode, str]:
     return failure.code, failure.reason
 
 
-BEYOND: Values = {"user": user(region="CA-ON"), "prescriptions": [contacts()]}
+BEYOND_LIMITS: Values = {"user": build_user(region="CA-ON"), "prescriptions": [build_contacts()]}
 
 
 def test_refusals_have_an_order(sessions: Served, unique: str) -> None:
@@ -103,11 +109,14 @@ def test_refusals_have_an_order(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.CREATED)
     keys = {"user_key": unique, "session_key": unique}
     elsewhere = {**keys, "user_key": "another"}
-    assert get_refusal(sessions, **elsewhere, **BEYOND, store_id="nowhere")[1] == "INVALID"
-    assert get_refusal(sessions, **elsewhere, **BEYOND) == (StatusCode.NOT_FOUND, "NOT_FOUND")
-    assert get_refusal(sessions, **keys, **BEYOND)[1] == "DISQUALIFIED"
+    assert get_refusal(sessions, **elsewhere, **BEYOND_LIMITS, store_id="nowhere")[1] == "INVALID"
+    assert get_refusal(sessions, **elsewhere, **BEYOND_LIMITS) == (
+        StatusCode.NOT_FOUND,
+        "NOT_FOUND",
+    )
+    assert get_refusal(sessions, **keys, **BEYOND_LIMITS)[1] == "DISQUALIFIED"
     move(sessions, "StartExam", unique)
-    failure = get_refusal(sessions, **keys, **BEYOND)
+    failure = get_refusal(sessions, **keys, **BEYOND_LIMITS)
     assert failure == (StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
 
 
@@ -115,7 +124,7 @@ def test_the_acuity_service_needs_no_qualification(sessions: Served, unique: str
     keys = {"user_key": unique, "session_key": unique}
     bring(sessions, unique, Status.CREATED)
     order = {"products": [{"type": "acuity-service"}]}
-    sessions.call("ReplaceSession", build_replacement(**keys, **BEYOND, order=order))
+    sessions.call("ReplaceSession", build_replacement(**keys, **BEYOND_LIMITS, order=order))
 
 
 def test_a_replacement_after_a_start_changes_nothing(sessions: Served, unique: str) -> None:

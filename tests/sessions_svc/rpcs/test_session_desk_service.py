@@ -13,14 +13,14 @@ from tests.sessions_svc.desk import (
     Call,
     bring,
     build_request,
+    call_at_once,
     expect_refusal,
     get_status,
     move,
-    race,
 )
 
 # Each RPC with what makes it lead to a status.
-LEADS: list[tuple[str, dict[str, Any], Status]] = [
+MOVES_BY_RPC: list[tuple[str, dict[str, Any], Status]] = [
     ("StartExam", {}, Status.STARTED),
     ("SubmitExam", {"status": "awaiting_checkout"}, Status.AWAITING_CHECKOUT),
     (
@@ -37,7 +37,7 @@ LEADS: list[tuple[str, dict[str, Any], Status]] = [
     ("CompleteAcuity", {}, Status.COMPLETED),
 ]
 # The contract's table, written a second time.
-ALLOWED = {
+ALLOWED_MOVES = {
     "created": "started cancelled",
     "started": "awaiting_checkout awaiting_confirmation awaiting_review referred",
     "awaiting_checkout": "awaiting_confirmation awaiting_review",
@@ -50,12 +50,12 @@ ALLOWED = {
 }
 
 
-@pytest.mark.parametrize("origin", list(ALLOWED))
+@pytest.mark.parametrize("origin", list(ALLOWED_MOVES))
 def test_a_move_outside_the_table_is_refused(sessions: Served, unique: str, origin: str) -> None:
-    for index, (rpc, more, target) in enumerate(LEADS):
+    for index, (rpc, more, target) in enumerate(MOVES_BY_RPC):
         key = f"{unique}-{index}"
         bring(sessions, key, Status(origin))
-        if target in ALLOWED[origin].split():
+        if target in ALLOWED_MOVES[origin].split():
             assert move(sessions, rpc, key, **more).status == target
             assert get_status(sessions, key) == target
         else:
@@ -70,7 +70,7 @@ def test_a_move_outside_the_table_is_refused(sessions: Served, unique: str, orig
 @pytest.mark.parametrize("origin", ["created", "started", "completed", "cancelled"])
 def test_an_acuity_session_starts_and_completes(sessions: Served, unique: str, origin: str) -> None:
     allowed = {"created": [Status.STARTED], "started": [Status.COMPLETED]}.get(origin, [])
-    for index, (rpc, more, target) in enumerate(LEADS):
+    for index, (rpc, more, target) in enumerate(MOVES_BY_RPC):
         key = f"{unique}-{index}"
         bring(sessions, key, Status(origin), order=ACUITY_ORDER)
         if target in allowed:
@@ -85,12 +85,12 @@ def test_of_three_concurrent_decisions_one_wins(sessions: Served, unique: str) -
         (rpc, build_request(rpc, unique), "staff", True)
         for rpc in ("Approve", "Refer", "RequestRetake")
     ]
-    assert race(sessions, calls * 3) == ["FAILED_PRECONDITION"] * 8 + ["OK"]
+    assert call_at_once(sessions, calls * 3) == ["FAILED_PRECONDITION"] * 8 + ["OK"]
 
 
 def test_concurrent_approvals_dispense_once(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.AWAITING_REVIEW)
     approve: Call = ("Approve", build_request("Approve", unique), "staff", True)
-    assert race(sessions, [approve] * 8) == ["FAILED_PRECONDITION"] * 7 + ["OK"]
+    assert call_at_once(sessions, [approve] * 8) == ["FAILED_PRECONDITION"] * 7 + ["OK"]
     found = sessions.call("GetSession", pb.GetSessionRequest(user_key=unique, session_key=unique))
     assert len(found.data.dispensed_prescriptions) == 1

@@ -4,7 +4,7 @@ import pytest
 from grpc import StatusCode
 
 from protos import sessions_pb2 as pb
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 from tests.sessions_svc.desk import (
     create_partner,
 )
@@ -41,7 +41,7 @@ def test_a_partner_without_a_configuration_has_neither(sessions: Served, unique:
     ("who", "authorization", "code"),
     [
         ("", None, StatusCode.UNAUTHENTICATED),
-        ("client", basic("demo-partner", "wrong"), StatusCode.UNAUTHENTICATED),
+        ("client", build_basic("demo-partner", "wrong"), StatusCode.UNAUTHENTICATED),
         ("staff", None, StatusCode.PERMISSION_DENIED),
     ],
 )

@@ -52,7 +52,7 @@ def test_a_redirect_url_is_https_or_on_loopback(url: str) -> None:
         ("https://partner.com/é", NOT_URL),
         ('https://partner.com/"', NOT_URL),
         ("https://partner.com/<x>", NOT_URL),
-        ("https://user:pass@partner.com/", "Must not hold a user name or password."),
+        ("https://user:pass@partner.com/", "Must not contain a user name or password."),
         ("https://partner.com:99999/", NO_HOST),
         ("https://partner.com:x/", NO_HOST),
         ("https://[::1", NO_HOST),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.sessions_svc.bodies import find_faults, load_session, session
+from tests.sessions_svc.bodies import build_session, find_faults, load_session
 
 
 def build_object(length: int) -> str:
@@ -59,4 +59,4 @@ def test_partner_info_is_loaded_as_sent(text: str) -> None:
     ids=str,
 )
 def test_other_partner_info_is_refused(text: str, message: str) -> None:
-    assert find_faults(session(partner_info=text)) == {"partner_info": [message]}
+    assert find_faults(build_session(partner_info=text)) == {"partner_info": [message]}

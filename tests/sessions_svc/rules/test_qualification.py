@@ -13,11 +13,11 @@ from tests.sessions_svc.bodies import (
     ABSENT,
     TODAY,
     Values,
-    contacts,
+    build_contacts,
+    build_glasses,
+    build_user,
     drop_absent,
-    glasses,
     load_session,
-    user,
 )
 
 
@@ -53,12 +53,12 @@ def test_age_is_in_whole_years(birthdate: str, day: str, age: int) -> None:
     ],
 )
 def test_ages_18_to_55_qualify(birthdate: str, expected: list[str]) -> None:
-    assert find_reasons(user=user(birthdate=birthdate)) == expected
+    assert find_reasons(user=build_user(birthdate=birthdate)) == expected
 
 
 def test_the_fifty_states_and_dc_qualify() -> None:
     assert len(codes.US_STATES) == 51
-    assert [find_reasons(user=user(region=region)) for region in codes.US_STATES] == [[]] * 51
+    assert [find_reasons(user=build_user(region=region)) for region in codes.US_STATES] == [[]] * 51
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_fifty_states_and_dc_qualify() -> None:
     [("DC", []), ("US-IL", []), ("PR", ["region"]), ("ZZ", ["region"]), ("CA-ON", ["region"])],
 )
 def test_another_region_does_not_qualify(region: str, expected: list[str]) -> None:
-    assert find_reasons(user=user(region=region)) == expected
+    assert find_reasons(user=build_user(region=region)) == expected
 
 
 @pytest.mark.parametrize("eye", EYES)
@@ -76,15 +76,15 @@ def test_another_region_does_not_qualify(region: str, expected: list[str]) -> No
 )
 def test_a_contacts_eye_needs_a_mapped_product(eye: str, key: Any, expected: list[str]) -> None:
     fields = drop_absent({"product_key": key, "sphere": -1.0})
-    assert find_reasons(prescriptions=[contacts(**{eye: fields})]) == expected
+    assert find_reasons(prescriptions=[build_contacts(**{eye: fields})]) == expected
 
 
 def test_glasses_need_no_product() -> None:
-    values = load_session(prescriptions=[glasses()])
+    values = load_session(prescriptions=[build_glasses()])
     assert find_disqualifications(values, Limits(), (), TODAY) == []
 
 
-@pytest.mark.parametrize("kind", [contacts, glasses])
+@pytest.mark.parametrize("kind", [build_contacts, build_glasses])
 @pytest.mark.parametrize("eye", EYES)
 @pytest.mark.parametrize(
     ("fields", "served"),
@@ -111,12 +111,12 @@ def test_a_prescription_is_served_within_its_limits(
 
 def test_a_missing_eye_has_no_limits() -> None:
     for missing in (ABSENT, {}):
-        assert find_reasons(prescriptions=[contacts(left_eye=missing)]) == []
+        assert find_reasons(prescriptions=[build_contacts(left_eye=missing)]) == []
 
 
 EVERYTHING: Values = {
-    "user": user(birthdate="2020-01-01", region="CA-ON"),
-    "prescriptions": [contacts(right_eye={"product_key": "none", "sphere": 20.0})],
+    "user": build_user(birthdate="2020-01-01", region="CA-ON"),
+    "prescriptions": [build_contacts(right_eye={"product_key": "none", "sphere": 20.0})],
 }
 ALL = ["age", "region", "unknown_product_key", "prescription"]
 
@@ -166,5 +166,6 @@ def test_each_limit_is_the_partners_own(limits: Limits, expected: list[str]) -> 
     right = {"product_key": "example1", "sphere": -2.0, "cylinder": -0.75, "axis": 90, "add": 1.5}
     left = {"product_key": "example1"}
     assert (
-        find_reasons(limits, prescriptions=[contacts(right_eye=right, left_eye=left)]) == expected
+        find_reasons(limits, prescriptions=[build_contacts(right_eye=right, left_eye=left)])
+        == expected
     )

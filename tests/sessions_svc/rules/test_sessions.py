@@ -14,26 +14,26 @@ from tests.sessions_svc.bodies import (
     REQUIRED,
     TODAY,
     Values,
-    contacts,
-    example,
+    build_contacts,
+    build_glasses,
+    build_session,
+    build_user,
     find_faults,
-    glasses,
+    load_example,
     load_session,
-    session,
-    user,
 )
 
 
 def test_the_example_loads_with_its_region_expanded() -> None:
-    expected = example()
+    expected = load_example()
     expected["user"]["region"] = "US-IL"
-    values = CREATE_SESSION.load(example())
+    values = CREATE_SESSION.load(load_example())
     assert values == expected
     assert find_disqualifications(values, Limits(), {"example1"}, TODAY) == []
 
 
 def test_the_smallest_session_loads() -> None:
-    assert load_session() == session(user=user(region="US-IL"))
+    assert load_session() == build_session(user=build_user(region="US-IL"))
 
 
 def test_the_smallest_qualification_loads() -> None:
@@ -44,7 +44,9 @@ def test_the_smallest_qualification_loads() -> None:
 def test_missing_fields_are_named() -> None:
     assert find_faults({}) == {key: [REQUIRED] for key in ("user_key", "session_key", "user")}
     assert find_faults({}, CHECK_QUALIFICATION) == {"user": [REQUIRED]}
-    assert find_faults(session(user={})) == {f"user.{name}": [REQUIRED] for name in user()}
+    assert find_faults(build_session(user={})) == {
+        f"user.{name}": [REQUIRED] for name in build_user()
+    }
     assert find_faults({"user": {}}, CHECK_QUALIFICATION) == {
         "user.birthdate": [REQUIRED],
         "user.region": [REQUIRED],
@@ -53,7 +55,7 @@ def test_missing_fields_are_named() -> None:
 
 def test_a_qualification_request_has_only_the_fields_it_needs() -> None:
     unknown = ["Unknown field."]
-    assert find_faults(session(order={}), CHECK_QUALIFICATION) == {
+    assert find_faults(build_session(order={}), CHECK_QUALIFICATION) == {
         "user_key": unknown,
         "session_key": unknown,
         "order": unknown,
@@ -67,21 +69,21 @@ def test_all_faults_are_named_at_once() -> None:
     body = {
         "user_key": "a b",
         "session_key": "session1",
-        "user": user(email="nobody", last_name=ABSENT, birthdate="1988-02-30"),
+        "user": build_user(email="nobody", last_name=ABSENT, birthdate="1988-02-30"),
         "order": {
             "charged_amount": -1,
             "products": [{"type": "glasses"}, {"type": "acuity-service"}, {"type": "lasik"}, {}],
         },
         "partner_info": "[]",
         "prescriptions": [
-            contacts(
+            build_contacts(
                 issue_date="2017-07-04",
                 expiration_date="2017-07-04",
                 right_eye={"sphere": -31.0, "axis": 181, "pupillary_distance": 30.0},
                 left_eye={"cylinder": -0.25, "dominance": "R"},
             ),
-            contacts(verification="maybe", right_eye={"add": 0.2}, left_eye=ABSENT),
-            glasses(right_eye={"axis": 90}, left_eye=ABSENT),
+            build_contacts(verification="maybe", right_eye={"add": 0.2}, left_eye=ABSENT),
+            build_glasses(right_eye={"axis": 90}, left_eye=ABSENT),
         ],
     }
     axis_alone = "Allowed only with a cylinder that is not zero."
@@ -112,13 +114,13 @@ def test_all_faults_are_named_at_once() -> None:
 
 def test_no_fault_repeats_what_was_sent() -> None:
     secret = "Sphinx"
-    body = session(
+    body = build_session(
         user_key=f"{secret} {secret}",
-        user={name: "\u200b" if "name" in name else secret for name in user()},
+        user={name: "\u200b" if "name" in name else secret for name in build_user()},
         order={"charged_currency": secret, "charged_amount": -4711, "products": [{"type": secret}]},
         partner_info=secret,
         prescriptions=[
-            contacts(
+            build_contacts(
                 type=secret,
                 verification=secret,
                 issue_date=secret,
@@ -135,26 +137,26 @@ def test_no_fault_repeats_what_was_sent() -> None:
 @pytest.mark.parametrize("field", ["user_key", "session_key"])
 @pytest.mark.parametrize("key", ["a", "Az09._:-", "k" * 64])
 def test_a_key_of_1_to_64_allowed_characters_is_accepted(field: str, key: str) -> None:
-    assert find_faults(session(**{field: key})) == {}
+    assert find_faults(build_session(**{field: key})) == {}
 
 
 @pytest.mark.parametrize("field", ["user_key", "session_key"])
 @pytest.mark.parametrize("key", ["k" * 65, "", "a b", "a/b", "käse", "key\n", "\u0661"])
 def test_another_key_is_refused(field: str, key: str) -> None:
     message = ["Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -"]
-    assert find_faults(session(**{field: key})) == {field: message}
+    assert find_faults(build_session(**{field: key})) == {field: message}
 
 
 @pytest.mark.parametrize("path", ["order.products", "prescriptions"])
 def test_a_list_of_more_than_20_items_is_refused(path: str) -> None:
     items: list[Values] = [{}] * 21
-    body = session(prescriptions=items) if path == "prescriptions" else session()
+    body = build_session(prescriptions=items) if path == "prescriptions" else build_session()
     body |= {"order": {"products": items}} if path == "order.products" else {}
     assert find_faults(body) == {path: ["Must not have more than 20 items."]}
 
 
 def test_a_list_may_have_20_items() -> None:
-    assert find_faults(session(order={"products": [{"type": "glasses"}] * 20})) == {}
+    assert find_faults(build_session(order={"products": [{"type": "glasses"}] * 20})) == {}
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ from sessions_svc.rules import codes
 from sessions_svc.rules import sessions as rules
 from tests.sessions_svc.bodies import (
     TODAY,
-    contacts,
+    build_contacts,
+    build_glasses,
+    build_session,
+    build_user,
     find_faults,
-    glasses,
     load_session,
-    session,
-    user,
 )
 
 HOST = ".".join(["b" * 62] * 3)
@@ -33,7 +33,7 @@ NO_EMAILS = """
     ],
 )
 def test_a_valid_email_is_accepted(email: str) -> None:
-    assert find_faults(session(user=user(email=email))) == {}
+    assert find_faults(build_session(user=build_user(email=email))) == {}
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,29 @@ def test_a_valid_email_is_accepted(email: str) -> None:
 )
 def test_an_invalid_email_is_refused(email: str) -> None:
     message = ["Must be an e-mail address, such as name@example.com."]
-    assert find_faults(session(user=user(email=email))) == {"user.email": message}
+    assert find_faults(build_session(user=build_user(email=email))) == {"user.email": message}
 
 
 @pytest.mark.parametrize("name", ["X", "李", "Anne Marie", "é" * 50, "\U0001d49c" * 50])
 def test_a_name_of_1_to_50_code_points_is_accepted(name: str) -> None:
-    assert find_faults(session(user=user(first_name=name, last_name=name))) == {}
+    assert find_faults(build_session(user=build_user(first_name=name, last_name=name))) == {}
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t\n", "\u00a0\u3000", "\u200b", "é" * 51])
 def test_a_long_or_blank_name_is_refused(name: str) -> None:
     message = ["Must be 1 to 50 characters, not blank."]
-    found = find_faults(session(user=user(first_name=name, last_name=name)))
+    found = find_faults(build_session(user=build_user(first_name=name, last_name=name)))
     assert found == {"user.first_name": message, "user.last_name": message}
 
 
 @pytest.mark.parametrize("day", ["1988-01-01", "2024-02-29", "0001-01-01"])
 def test_a_real_date_is_accepted(day: str) -> None:
-    prescription = contacts(issue_date=day, expiration_date="2030-01-01")
-    assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {}
-    assert find_faults(session(prescriptions=[glasses(expiration_date=day)])) == {}
+    prescription = build_contacts(issue_date=day, expiration_date="2030-01-01")
+    assert (
+        find_faults(build_session(user=build_user(birthdate=day), prescriptions=[prescription]))
+        == {}
+    )
+    assert find_faults(build_session(prescriptions=[build_glasses(expiration_date=day)])) == {}
 
 
 NO_DAYS = """
@@ -76,9 +79,11 @@ NO_DAYS = """
 
 @pytest.mark.parametrize("day", [*NO_DAYS.split(), "1988-01-01\n", " 1988-01-01"])
 def test_an_invalid_date_is_refused(day: str) -> None:
-    prescription = contacts(issue_date=day, expiration_date=day)
+    prescription = build_contacts(issue_date=day, expiration_date=day)
     message = ["Must be a real date as YYYY-MM-DD."]
-    assert find_faults(session(user=user(birthdate=day), prescriptions=[prescription])) == {
+    assert find_faults(
+        build_session(user=build_user(birthdate=day), prescriptions=[prescription])
+    ) == {
         "user.birthdate": message,
         "prescriptions.0.issue_date": message,
         "prescriptions.0.expiration_date": message,
@@ -90,7 +95,10 @@ def test_an_invalid_date_is_refused(day: str) -> None:
 )
 def test_a_birthdate_is_not_in_the_future(birthdate: str, good: bool) -> None:
     expected = [] if good else [("user.birthdate", "Must not be in the future.")]
-    assert rules.find_date_faults(load_session(user=user(birthdate=birthdate)), TODAY) == expected
+    assert (
+        rules.find_date_faults(load_session(user=build_user(birthdate=birthdate)), TODAY)
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +114,7 @@ def test_a_birthdate_is_not_in_the_future(birthdate: str, good: bool) -> None:
     ],
 )
 def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
-    assert load_session(user=user(region=region))["user"]["region"] == full
+    assert load_session(user=build_user(region=region))["user"]["region"] == full
     assert codes.expand_region(full) == full
 
 
@@ -116,4 +124,4 @@ def test_a_region_is_loaded_in_full(region: str, full: str) -> None:
 )
 def test_a_malformed_region_is_refused(region: str) -> None:
     message = "Must be a US state such as IL, or an ISO 3166-2 code such as US-IL or CA-ON."
-    assert find_faults(session(user=user(region=region))) == {"user.region": [message]}
+    assert find_faults(build_session(user=build_user(region=region))) == {"user.region": [message]}

@@ -27,7 +27,7 @@ DUE = START + timedelta(days=30)
 MOMENT = timedelta(microseconds=1)
 
 
-def state(made: Subscription) -> tuple[str, Any, Any]:
+def read_state(made: Subscription) -> tuple[str, Any, Any]:
     return (
         made.status,
         made.activated_at.ToDatetime(UTC) if made.HasField("activated_at") else None,
@@ -53,7 +53,7 @@ def test_thirty_days_after_the_confirmation_the_first_year_begins(
     with subscriptions.clock.at(DUE):
         found = get(subscriptions, made.id)
     # As if somebody had looked in time; the day two years on is Madrid's.
-    assert state(found) == ("active", DUE, datetime(2028, 3, 30, 22, tzinfo=UTC))
+    assert read_state(found) == ("active", DUE, datetime(2028, 3, 30, 22, tzinfo=UTC))
     whole = found.last_persisted_cart.cart_items[0]
     assert whole.status == "pending"
     assert found.available_actions.activate_product
@@ -137,7 +137,7 @@ def test_it_turns_by_itself_until_it_is_stopped(subscriptions: Served, body: Any
     assert get(subscriptions, made.id).status in ("active", "finished")
 
 
-def test_what_is_due_is_found_by_an_index_for_each_move(subscriptions: Served) -> None:
+def test_due_rows_are_found_by_an_index_for_each_move(subscriptions: Served) -> None:
     database = subscriptions.database
     compiled = DUE_SUBSCRIPTIONS.compile(database.engine)
     values = {**compiled.params, "now": str(DUE), "confirmed_by": str(START), "limit": 200}

@@ -30,7 +30,7 @@ from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
-from tests.chassis.events.receiver import Receiver, hang, redirect, run_receiver, status
+from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, run_receiver
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
@@ -58,7 +58,7 @@ def partner() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def told(subscriptions: Served, partner: Receiver) -> Iterator[Callable[[], list[Any]]]:
+def mail(subscriptions: Served, partner: Receiver) -> Iterator[Callable[[], list[Any]]]:
     """Deliver what is due to the endpoint, and return the forms that it has received."""
     listen(subscriptions, partner)
 
@@ -89,7 +89,7 @@ def deliver(served: Served, now: datetime | None = None) -> None:
         at_work.wait_until_idle()
 
 
-def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:
+def load_form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:
     return [
         ("charset", "UTF-8"),
         ("event", name),
@@ -100,7 +100,7 @@ def form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -
     ]
 
 
-def names(forms: list[Any]) -> list[str]:
+def list_names(forms: list[Any]) -> list[str]:
     return [dict(each)["event"] for each in forms]
 
 
@@ -114,37 +114,37 @@ def cancel(served: Served, subscription_id: str) -> None:
     served.call("CancelSubscription", request)
 
 
-def test_it_works(subscriptions: Served, body: Any, told: Any, partner: Receiver) -> None:
+def test_it_works(subscriptions: Served, body: Any, mail: Any, partner: Receiver) -> None:
     with subscriptions.clock.at(NOON):
         made = create_confirmed(subscriptions, body)
-    (got,) = told()
+    (got,) = mail()
     (received,) = partner.received
     assert (received.method, received.path) == ("POST", "/events")
     assert received.headers["content-type"] == "application/x-www-form-urlencoded"
     event_id = received.headers["webhook-id"]
     number = ("contract_number", made.contract_number)
-    assert got == form(made, "subscriptions/created", event_id, number)
+    assert got == load_form(made, "subscriptions/created", event_id, number)
     with subscriptions.database.read() as tx:
         (row,) = store.outbox.find(tx, 10, stream=made.id)
     assert (row.owner, row.state, row.attempts) == ("tienda_moderna", "delivered", 1)
 
 
-def test_a_solicitation_is_no_event(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_solicitation_is_no_event(subscriptions: Served, body: Any, mail: Any) -> None:
     solicit(subscriptions, body)
-    assert told() == []
+    assert mail() == []
 
 
-def test_the_shoppers_confirmation_is_told_when_it_is_paid(
-    subscriptions: Served, body: Any, told: Any
+def test_the_shoppers_confirmation_sends_an_event_once_paid(
+    subscriptions: Served, body: Any, mail: Any
 ) -> None:
     made = solicit(subscriptions, body)
     request = ConfirmCartByCodeRequest(code=made.last_persisted_cart.code, terms_accepted=True)
     ShopperServiceStub(subscriptions.channel).ConfirmCartByCode(request, timeout=20)
-    assert told() == []
+    assert mail() == []
     with subscriptions.clock.at(NOON):
         pay(subscriptions, made.id)
-    payment, created = told()
-    assert payment == form(
+    payment, created = mail()
+    assert payment == load_form(
         made,
         "subscriptions/payment_status_changed",
         dict(payment)["event_id"],
@@ -155,20 +155,20 @@ def test_the_shoppers_confirmation_is_told_when_it_is_paid(
     assert dict(created)["contract_number"] == get(subscriptions, made.id).contract_number
 
 
-def test_a_failed_payment_is_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_failed_payment_sends_an_event(subscriptions: Served, body: Any, mail: Any) -> None:
     made = solicit(subscriptions, body)
     pay(subscriptions, made.id, successful=False)
     pay(subscriptions, made.id, successful=False)
-    assert [dict(each)["successful"] for each in told()] == ["false"]
+    assert [dict(each)["successful"] for each in mail()] == ["false"]
 
 
-def test_the_activation_is_told_with_its_moment(
-    subscriptions: Served, body: Any, told: Any
+def test_an_activation_sends_an_event_with_its_moment(
+    subscriptions: Served, body: Any, mail: Any
 ) -> None:
     made = create_activated(subscriptions, body, NOON)
-    created, activation = told()
+    created, activation = mail()
     assert dict(created)["event"] == "subscriptions/created"
-    assert activation == form(
+    assert activation == load_form(
         made,
         "subscriptions/activated",
         dict(activation)["event_id"],
@@ -176,45 +176,45 @@ def test_the_activation_is_told_with_its_moment(
     )
 
 
-def test_a_cancellation_is_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_cancellation_sends_an_event(subscriptions: Served, body: Any, mail: Any) -> None:
     made = solicit(subscriptions, body)
     with subscriptions.clock.at(NOON):
         cancel(subscriptions, made.id)
-    (got,) = told()
+    (got,) = mail()
     event_id = dict(got)["event_id"]
-    assert got == form(made, "subscriptions/cancelled", event_id, ("updated_at", WRITTEN))
+    assert got == load_form(made, "subscriptions/cancelled", event_id, ("updated_at", WRITTEN))
 
 
-def test_a_cart_is_told_when_it_comes_into_force(
-    subscriptions: Served, body: Any, told: Any
+def test_a_cart_sends_an_event_when_it_comes_into_force(
+    subscriptions: Served, body: Any, mail: Any
 ) -> None:
     made = create_activated(subscriptions, body, NOON)
-    before = len(told())
+    before = len(mail())
     with subscriptions.clock.at(NOON):
         propose(subscriptions, made)
-        assert len(told()) == before
+        assert len(mail()) == before
         confirm(subscriptions, made.id)
-        got = told()[-1]
+        got = mail()[-1]
     event_id = dict(got)["event_id"]
-    assert got == form(made, "subscriptions/updated", event_id, ("updated_at", WRITTEN))
+    assert got == load_form(made, "subscriptions/updated", event_id, ("updated_at", WRITTEN))
 
 
-def test_boxes_are_told_of_when_asked_for(
-    subscriptions: Served, body: Any, told: Any, partner: Receiver
+def test_boxes_send_events_on_request_only(
+    subscriptions: Served, body: Any, mail: Any, partner: Receiver
 ) -> None:
     made = create_confirmed(subscriptions, body)
     left, right = (lens.reference_uuid for lens in list_lenses(made))
     subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(mail()) == ["subscriptions/created"]
 
     listen(subscriptions, partner, events=["subscriptions/boxes_delivered"])
     with subscriptions.clock.at(NOON):
         request = build_delivery(made.id, (left, 1), (right, 2), (left, 1))
         subscriptions.call("CreateBoxDeliveries", request)
     cancel(subscriptions, made.id)
-    got = told()[1:]
+    got = mail()[1:]
     assert got == [
-        form(
+        load_form(
             made,
             "subscriptions/boxes_delivered",
             dict(got[0])["event_id"],
@@ -227,7 +227,7 @@ def test_boxes_are_told_of_when_asked_for(
     ]
 
 
-def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_repeated_change_sends_one_event(subscriptions: Served, body: Any, mail: Any) -> None:
     made = create_activated(subscriptions, body, NOON)
     with subscriptions.clock.at(NOON):
         confirm(subscriptions, made.id)
@@ -238,7 +238,7 @@ def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, tol
         cancel(subscriptions, made.id)
         request = CancelSubscriptionRequest(subscription_id=made.id, reason="Again")
         assert subscriptions.refusal("CancelSubscription", request).reason == "CONFLICT"
-    assert names(told()) == [
+    assert list_names(mail()) == [
         "subscriptions/created",
         "subscriptions/activated",
         "subscriptions/payment_status_changed",
@@ -246,37 +246,37 @@ def test_what_changes_nothing_is_told_once(subscriptions: Served, body: Any, tol
     ]
 
 
-def test_what_is_refused_is_not_told(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_refused_call_sends_no_event(subscriptions: Served, body: Any, mail: Any) -> None:
     made = create_confirmed(subscriptions, body)
     listen_for = list_lenses(made)[0].reference_uuid
     subscriptions.refusal("CreateBoxDeliveries", build_delivery(made.id, (listen_for, 5)))
     set_status(subscriptions, made.id)
     request = ConfirmSubscriptionRequest(subscription_id=made.id)
     subscriptions.refusal("ConfirmSubscription", request, "staff", desk=True)
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(mail()) == ["subscriptions/created"]
 
 
-def test_many_at_once_are_told_once(subscriptions: Served, body: Any, told: Any) -> None:
+def test_concurrent_calls_send_one_event(subscriptions: Served, body: Any, mail: Any) -> None:
     made = solicit(subscriptions, body)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: confirm(subscriptions, made.id), range(8)))
-    assert names(told()) == ["subscriptions/created"]
+    assert list_names(mail()) == ["subscriptions/created"]
 
 
-def test_a_key_used_twice_is_told_once(
-    subscriptions: Served, body: Any, told: Any, unique: str
+def test_a_repeated_key_sends_one_event(
+    subscriptions: Served, body: Any, mail: Any, unique: str
 ) -> None:
     made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     for _ in range(2):
         subscriptions.call("CancelSubscription", request, idempotency_key=unique)
-    assert names(told()) == ["subscriptions/cancelled"]
+    assert list_names(mail()) == ["subscriptions/cancelled"]
 
 
-def test_a_reference_of_any_kind_arrives_whole(subscriptions: Served, body: Any, told: Any) -> None:
+def test_a_reference_of_any_kind_arrives_whole(subscriptions: Served, body: Any, mail: Any) -> None:
     made = solicit(subscriptions, body, reference="ref&event=x+ñ %00 €😀")
     cancel(subscriptions, made.id)
-    (got,) = told()
+    (got,) = mail()
     assert dict(got)["order_ref_1"] == "ref&event=x+ñ %00 €😀"
     assert dict(got)["event"] == "subscriptions/cancelled"
 
@@ -288,11 +288,11 @@ def test_without_an_endpoint_nothing_is_kept(subscriptions: Served, body: Any) -
 
 
 def test_a_type_that_is_not_wanted_is_not_sent_again(
-    subscriptions: Served, body: Any, told: Any, partner: Receiver
+    subscriptions: Served, body: Any, mail: Any, partner: Receiver
 ) -> None:
-    partner.answers = [status(501)]
+    partner.answers = [answer_status(501)]
     made = create_confirmed(subscriptions, body)
-    assert len(told()) == 1
+    assert len(mail()) == 1
     deliver(subscriptions, datetime.now(UTC) + timedelta(days=3))
     assert len(partner.received) == 1
     with subscriptions.database.read() as tx:
@@ -300,19 +300,19 @@ def test_a_type_that_is_not_wanted_is_not_sent_again(
 
 
 def test_a_redirect_is_followed_with_the_form(
-    subscriptions: Served, body: Any, told: Any, partner: Receiver
+    subscriptions: Served, body: Any, mail: Any, partner: Receiver
 ) -> None:
-    partner.answers = [redirect(307, "/moved"), redirect(308, "/moved/again"), status(200)]
+    partner.answers = [redirect(307, "/moved"), redirect(308, "/moved/again"), answer_status(200)]
     create_confirmed(subscriptions, body)
-    told()
+    mail()
     assert [each.path for each in partner.received] == ["/events", "/moved", "/moved/again"]
     assert len({each.body for each in partner.received}) == 1
 
 
 def test_ten_retries_and_no_more(
-    subscriptions: Served, body: Any, told: Any, partner: Receiver
+    subscriptions: Served, body: Any, mail: Any, partner: Receiver
 ) -> None:
-    partner.answers = [status(500)]
+    partner.answers = [answer_status(500)]
     made = create_confirmed(subscriptions, body)
     now = datetime.now(UTC)
     for _ in range(15):
@@ -325,7 +325,7 @@ def test_ten_retries_and_no_more(
 
 
 @pytest.mark.parametrize(
-    ("moment", "zone", "told"),
+    ("moment", "zone", "mail"),
     [
         (NOON, "Europe/Madrid", WRITTEN),
         (
@@ -339,9 +339,9 @@ def test_ten_retries_and_no_more(
     ],
 )
 def test_moments_are_written_as_the_vendor_writes_them(
-    moment: datetime, zone: str, told: str
+    moment: datetime, zone: str, mail: str
 ) -> None:
-    assert events.format_moment(moment, zone) == told
+    assert events.format_moment(moment, zone) == mail
 
 
 @contextmanager
@@ -368,13 +368,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_what_was_committed_before_a_kill_arrives_after_it(
+def test_events_committed_before_a_kill_arrive_after_it(
     store_url: Callable[[str, str], str], engine: str, partner: Receiver, start: Any, body: Any
 ) -> None:
     served: Served = start("subscriptions", engine)  # without a dispatcher of its own
     listen(served, partner)
     made = solicit(served, body)
-    partner.answers = [hang, status(200)]
+    partner.answers = [hang, answer_status(200)]
     url = served.database.url.render_as_string(hide_password=False)
     confirm(served, made.id)
     with process(url) as (killed, _):
@@ -390,11 +390,11 @@ def test_what_was_committed_before_a_kill_arrives_after_it(
     assert dict(parse_qsl(first.body.decode()))["order_ref"] == made.id
 
 
-def test_what_time_alone_does_is_told_too(subscriptions: Served, body: Any, told: Any) -> None:
+def test_moves_by_time_send_events(subscriptions: Served, body: Any, mail: Any) -> None:
     with subscriptions.clock.at(NOON):
         made = create_confirmed(subscriptions, body)
     for _ in range(2):
         advance_by_time(subscriptions.database, NOON + timedelta(days=31))
-    mine = [each for each in told() if dict(each)["order_ref"] == made.id]
-    assert names(mine) == ["subscriptions/created", "subscriptions/activated"]
+    mine = [each for each in mail() if dict(each)["order_ref"] == made.id]
+    assert list_names(mine) == ["subscriptions/created", "subscriptions/activated"]
     assert dict(mine[1])["activated_at"] == "2026-03-31 14:00:00.651999000 CEST +02:00"

@@ -56,7 +56,7 @@ def test_a_currency_brings_its_decimals_and_a_locale_its_signs(
     assert format_money(value, locale, currency) == text
 
 
-def test_an_unknown_locale_is_told() -> None:
+def test_an_unknown_locale_raises() -> None:
     with pytest.raises(UnknownLocaleError):
         format_money(1, "xx-XX", "EUR")
 

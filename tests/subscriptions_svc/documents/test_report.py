@@ -17,9 +17,9 @@ from subscriptions_svc.__main__ import cli
 from subscriptions_svc.documents.report import HEADER, escape_formula
 from subscriptions_svc.store.tables import box_counters
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, package
+from tests.subscriptions_svc.bodies import build_lens, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     build_delivery,
     change_cart,
     create_activated,
@@ -81,9 +81,9 @@ def test_days_are_the_merchants_and_both_ends_are_included(
     subscriptions: Served, body: Any
 ) -> None:
     start = datetime(2031, 1, 1, 12, tzinfo=UTC)
-    whole = [package(lens("left", box_count=9))]
+    whole = [build_package(build_lens("left", box_count=9))]
     made = create_activated(subscriptions, body, start, cart_items=whole)
-    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS, cart_items=whole)
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE, cart_items=whole)
     # Midnight in Madrid is 22:00 UTC in summer.
     for minutes, quantity in ((-1, 1), (0, 2), (2 * 24 * 60 - 1, 3), (2 * 24 * 60, 4)):
         at = datetime(2031, 6, 9, 22, tzinfo=UTC) + timedelta(minutes=minutes)
@@ -102,12 +102,12 @@ def test_days_are_the_merchants_and_both_ends_are_included(
 def test_no_cell_is_a_formula(subscriptions: Served, body: Any) -> None:
     start = datetime(2032, 1, 1, 12, tzinfo=UTC)
     name = '=HYPERLINK("http://example.com";"a,b")'
-    whole = package(lens("left", name=name, reference="@SUM(1)"))
+    whole = build_package(build_lens("left", name=name, reference="@SUM(1)"))
     made = create_activated(subscriptions, body, start, cart_items=[whole], reference="+1")
     deliver(subscriptions, made, start, 1)
     (line,) = report(subscriptions, "2032-01-01", "2032-01-01")
-    told = [line[each] for each in ("item_name", "item_reference", "subscription_reference")]
-    assert told == ["'" + name, "'@SUM(1)", "'+1"]
+    texts = [line[each] for each in ("item_name", "item_reference", "subscription_reference")]
+    assert texts == ["'" + name, "'@SUM(1)", "'+1"]
 
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r1", "\n1", " =1", "\uff1d1"])
@@ -121,17 +121,19 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "told"),
+    ("days", "message"),
     [
         (["--from", "2026-01-02", "--to", "2026-01-01"], "Must not be before --from."),
         (["--from", "2026-02-30", "--to", "2026-03-01"], "does not match the format"),
         (["--from", "2026-02-03"], "Missing option '--to'"),
     ],
 )
-def test_days_that_are_none_are_refused(subscriptions: Served, days: list[str], told: str) -> None:
+def test_days_that_are_none_are_refused(
+    subscriptions: Served, days: list[str], message: str
+) -> None:
     ran = run(subscriptions, "report", "deliveries", *days)
     assert (ran.exit_code, ran.stdout) == (2, "")
-    assert told in ran.stderr
+    assert message in ran.stderr
 
 
 def test_the_first_and_the_last_day_of_the_calendar_are_days(subscriptions: Served) -> None:
@@ -139,14 +141,14 @@ def test_the_first_and_the_last_day_of_the_calendar_are_days(subscriptions: Serv
     assert report(subscriptions, "9999-12-31", "9999-12-31") == []
 
 
-def test_check_tells_a_counter_that_is_not_what_the_ledger_says(
+def test_check_prints_a_counter_that_differs_from_the_ledger(
     subscriptions: Served, body: Any
 ) -> None:
     start = datetime(2033, 1, 1, 12, tzinfo=UTC)
     with subscriptions.clock.at(start):
         made = pay(subscriptions, create_activated(subscriptions, body, start).id)
         deliver(subscriptions, made, start, 2)
-        change_cart(subscriptions, made.id, package(lens("left")))
+        change_cart(subscriptions, made.id, build_package(build_lens("left")))
     ran = run(subscriptions, "check")
     assert (ran.exit_code, ran.stdout) == (0, "")
     left = list_lenses(made)[0].id

@@ -21,13 +21,13 @@ from subscriptions_svc.notices.files import Files
 from subscriptions_svc.notices.mail import MailServer
 from subscriptions_svc.notices.messages import EMAIL, SMS, Message, Undeliverable
 from subscriptions_svc.notices.sms import SmsGateway
-from tests.chassis.events.receiver import run_receiver, status
+from tests.chassis.events.receiver import answer_status, run_receiver
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 TEXT = "Grüß Gott Jürgen,\n\n\N{EURO SIGN} 12,50\n" + "Ein langer Satz. " * 20 + "\n"
 
 
-def message(channel: str = EMAIL, to: str = "john@example.com", **changes: Any) -> Message:
+def build_message(channel: str = EMAIL, to: str = "john@example.com", **changes: Any) -> Message:
     values = {
         "id": "6a9c8c1e-0000-4000-8000-000000000001",
         "channel": channel,
@@ -92,7 +92,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def tls(certificate: Path) -> ssl.SSLContext:
+def build_tls(certificate: Path) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     return context
@@ -105,7 +105,7 @@ def login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -
 
 def test_it_works() -> None:
     with mail_server() as (mailbox, port):
-        MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(message())
+        MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(build_message())
 
     (envelope,) = mailbox.envelopes
     assert envelope.mail_from == "noreply@optics.example"
@@ -132,26 +132,26 @@ def test_it_works() -> None:
 def test_starttls_and_login(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     options = {
-        "tls_context": tls(certificate),
+        "tls_context": build_tls(certificate),
         "require_starttls": True,
         "authenticator": login,
         "auth_required": True,
     }
     with mail_server(**options) as (mailbox, port):
         sender = "noreply@optics.example"
-        MailServer("localhost", sender, port, "starttls", "shop", "s3cret").send(message())
+        MailServer("localhost", sender, port, "starttls", "shop", "s3cret").send(build_message())
 
         assert mailbox.secure == [True]
 
         # The operator's mistake, not the message's: it is tried again.
         with pytest.raises(Exception, match="535"):
-            MailServer("localhost", sender, port, "starttls", "shop", "wrong").send(message())
+            MailServer("localhost", sender, port, "starttls", "shop", "wrong").send(build_message())
 
 
 def test_tls_from_the_first_byte(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with mail_server(ssl_context=tls(certificate)) as (mailbox, port):
-        MailServer("localhost", "noreply@optics.example", port, "tls").send(message())
+    with mail_server(ssl_context=build_tls(certificate)) as (mailbox, port):
+        MailServer("localhost", "noreply@optics.example", port, "tls").send(build_message())
         assert len(mailbox.envelopes) == 1
 
 
@@ -159,14 +159,14 @@ def test_a_server_without_tls_gets_neither_message_nor_password() -> None:
     with mail_server(authenticator=login) as (mailbox, port):
         server = MailServer("127.0.0.1", "noreply@optics.example", port, "starttls", "shop", "x")
         with pytest.raises(smtplib.SMTPNotSupportedError):
-            server.send(message())
+            server.send(build_message())
         assert mailbox.envelopes == []
 
 
 def test_an_unknown_certificate_is_not_trusted(certificate: Path) -> None:
-    with mail_server(tls_context=tls(certificate), require_starttls=True) as (mailbox, port):
+    with mail_server(tls_context=build_tls(certificate), require_starttls=True) as (mailbox, port):
         with pytest.raises(ssl.SSLCertVerificationError):
-            MailServer("localhost", "noreply@optics.example", port).send(message())
+            MailServer("localhost", "noreply@optics.example", port).send(build_message())
         assert mailbox.envelopes == []
 
 
@@ -179,7 +179,7 @@ def test_a_refused_recipient_is_tried_again_unless_refused_for_good(
     with mail_server() as (mailbox, port):
         mailbox.answer = answer
         with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the question
-            MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(message())
+            MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(build_message())
     assert isinstance(caught.value, Undeliverable) is is_lasting
     assert "john" not in str(caught.value) or not is_lasting
 
@@ -188,17 +188,19 @@ def test_a_refused_recipient_is_tried_again_unless_refused_for_good(
     "to",
     ["", "no address", "a@b.example\r\nBcc: everybody@example.com", "x@y@z", "jürgen@x.example"],
 )
-def test_what_is_no_address_is_not_sent(to: str) -> None:
+def test_a_malformed_address_is_not_sent_to(to: str) -> None:
     with mail_server() as (mailbox, port):
         with pytest.raises(Undeliverable):
-            MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(message(to=to))
+            MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(
+                build_message(to=to)
+            )
         assert mailbox.envelopes == []
 
 
 def test_a_domain_beyond_ascii_is_written_in_ascii() -> None:
     with mail_server() as (mailbox, port):
         server = MailServer("127.0.0.1", "noreply@optics.example", port, "none")
-        server.send(message(to="jurgen@müller.example"))
+        server.send(build_message(to="jurgen@müller.example"))
         assert mailbox.envelopes[0].rcpt_tos == ["jurgen@xn--mller-kva.example"]
 
 
@@ -206,20 +208,20 @@ def test_a_server_that_is_away_is_no_end_of_it() -> None:
     with mail_server() as (_, port):
         pass
     with pytest.raises(ConnectionRefusedError):
-        MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(message())
+        MailServer("127.0.0.1", "noreply@optics.example", port, "none").send(build_message())
 
 
 def test_an_sms_is_json_for_the_gateway() -> None:
     with run_receiver() as receiver:
         end = SmsGateway(f"{receiver.url}?from=shop", {"Authorization": "Bearer abc"})
-        end.send(message(SMS, "+34 679 959 234"))
+        end.send(build_message(SMS, "+34 679 959 234"))
 
     (request,) = receiver.received
     assert (request.method, request.path) == ("POST", "/events?from=shop")
     assert json.loads(request.body) == {"to": "+34 679 959 234", "text": TEXT}
     assert request.headers["content-type"] == "application/json"
     assert request.headers["authorization"] == "Bearer abc"
-    assert request.headers["idempotency-key"] == message().id
+    assert request.headers["idempotency-key"] == build_message().id
 
 
 @pytest.mark.parametrize(
@@ -228,9 +230,9 @@ def test_an_sms_is_json_for_the_gateway() -> None:
 )
 def test_a_gateway_that_refuses(code: int, is_lasting: bool) -> None:
     with run_receiver() as receiver:
-        receiver.answers = [status(code, Location="/elsewhere")]
+        receiver.answers = [answer_status(code, Location="/elsewhere")]
         with pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the question
-            SmsGateway(receiver.url).send(message(SMS, "679959234"))
+            SmsGateway(receiver.url).send(build_message(SMS, "679959234"))
         assert len(receiver.received) == 1
     assert isinstance(caught.value, Undeliverable) is is_lasting
 
@@ -238,9 +240,9 @@ def test_a_gateway_that_refuses(code: int, is_lasting: bool) -> None:
 def test_a_file_per_message(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "messages"
     files = Files(folder)
-    files.send(message())
-    files.send(message())
-    files.send(message(SMS, "679959234", id="other", text="See: http://x"))
+    files.send(build_message())
+    files.send(build_message())
+    files.send(build_message(SMS, "679959234", id="other", text="See: http://x"))
 
     assert sorted(path.name for path in folder.iterdir()) == [
         "20260301T103000-6a9c8c1e-0000-4000-8000-000000000001.eml",

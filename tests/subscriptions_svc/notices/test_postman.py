@@ -1,4 +1,4 @@
-"""Messages that are kept and then sent: once where nothing fails, and never lost."""
+"""Stored messages are sent: once if nothing fails, and never lost."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ from subscriptions_svc.notices.messages import (
 from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.store import messages
 from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.messages import LEASE, MAX_TRIES
+from subscriptions_svc.store.messages import LEASE_TIME, MAX_TRIES
 from tests.chassis.logs import capture_log
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
@@ -71,7 +71,7 @@ def add(database: Database, channel: str = EMAIL, now: datetime = MOMENT, **chan
     return cart_id
 
 
-def rows(database: Database) -> list[Any]:
+def read_rows(database: Database) -> list[Any]:
     with database.read() as tx:
         ordered = store.messages.select().order_by(store.messages.c.created_at)
         return list(tx.execute(ordered).all())
@@ -86,7 +86,7 @@ def test_it_works(database: Database) -> None:
     assert postman.send_one()
     assert not postman.send_one()
 
-    (kept,) = rows(database)
+    (kept,) = read_rows(database)
     assert wire.sent == [Message(id=kept.id, channel=EMAIL, created_at=MOMENT, **CONTENT)]
     assert (kept.outcome, kept.ended_at, kept.due_at) == ("sent", clock.now, None)
     assert (kept.tries, kept.content) == (1, None)
@@ -109,15 +109,15 @@ def test_a_failed_message_is_tried_again_ever_later(database: Database) -> None:
     postman = Postman(database, {EMAIL: wire}, clock)
     add(database)
     waits = []
-    while rows(database)[0].due_at:
+    while read_rows(database)[0].due_at:
         assert postman.send_one()
         assert not postman.send_one()
-        due = rows(database)[0].due_at
+        due = read_rows(database)[0].due_at
         waits.append(due and (due - clock.now).total_seconds())
         clock.now = due or clock.now
     assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 1280, None]
     assert len(waits) == MAX_TRIES
-    (kept,) = rows(database)
+    (kept,) = read_rows(database)
     assert (kept.outcome, kept.content) == ("failed", None)
 
 
@@ -132,16 +132,16 @@ def test_a_failed_message_is_sent_when_the_channel_is_back(database: Database) -
     clock.now += timedelta(seconds=5)
     assert postman.send_one()
     assert len(wire.sent) == 1
-    assert rows(database)[0].outcome == "sent"
+    assert read_rows(database)[0].outcome == "sent"
 
 
-def test_what_cannot_be_delivered_is_tried_once(database: Database) -> None:
+def test_undeliverable_messages_are_tried_once(database: Database) -> None:
     wire = Wire()
     wire.fails = Undeliverable("550")
     postman = Postman(database, {EMAIL: wire}, Clock())
     add(database)
     assert postman.send_one()
-    (kept,) = rows(database)
+    (kept,) = read_rows(database)
     assert (kept.outcome, kept.tries, kept.content) == ("failed", 1, None)
 
 
@@ -164,22 +164,22 @@ def test_a_message_whose_sender_died_is_sent_by_another(database: Database) -> N
 
     another = Postman(database, {EMAIL: wire}, clock)
     assert not another.send_one()
-    clock.now += LEASE
+    clock.now += LEASE_TIME
     assert another.send_one()
     assert len(wire.sent) == 1
 
 
-def test_who_was_too_slow_does_not_undo_what_another_did(database: Database) -> None:
+def test_a_sender_without_its_lease_records_nothing(database: Database) -> None:
     clock = Clock()
     add(database)
     with database.write() as tx:
         slow = messages.lease_message(tx, clock.now)
-    clock.now += LEASE
+    clock.now += LEASE_TIME
     assert Postman(database, {EMAIL: Wire()}, clock).send_one()
     assert slow is not None
     with database.write() as tx:
         messages.record_failure(tx, slow, clock.now, lasting=False)
-    (kept,) = rows(database)
+    (kept,) = read_rows(database)
     assert (kept.outcome, kept.due_at) == ("sent", None)
 
 
@@ -192,13 +192,13 @@ def test_several_postmen_send_each_message_once(database: Database) -> None:
         loop.start()
     end = threading.Event()
     for _ in range(200):
-        if all(row.outcome for row in rows(database)):
+        if all(row.outcome for row in read_rows(database)):
             break
         end.wait(0.05)
     for loop in loops:
         loop.stop()
     assert len(wire.sent) == len({message.id for message in wire.sent}) == 30
-    assert {row.outcome for row in rows(database)} == {"sent"}
+    assert {row.outcome for row in read_rows(database)} == {"sent"}
 
 
 def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> None:
@@ -208,7 +208,7 @@ def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> N
 
     add(database)
     assert Postman(database, {EMAIL: Slow()}, Clock()).send_one()
-    assert [row.outcome for row in rows(database)].count("sent") == 1
+    assert [row.outcome for row in read_rows(database)].count("sent") == 1
 
 
 def test_what_is_sent_takes_no_word_of_it_to_the_log(database: Database) -> None:

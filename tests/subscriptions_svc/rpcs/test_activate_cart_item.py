@@ -8,9 +8,9 @@ import pytest
 from grpc import StatusCode
 
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     activate,
     build_activation,
@@ -32,7 +32,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def states(served: Served, subscription_id: str) -> tuple[str, list[Any]]:
+def read_states(served: Served, subscription_id: str) -> tuple[str, list[Any]]:
     """The status of a subscription, of its items, and of what is inside them."""
     found = get(served, subscription_id)
     cart = found.last_persisted_cart.cart_items
@@ -58,16 +58,16 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 
 def test_the_last_item_activates_the_subscription(subscriptions: Served, body: Any) -> None:
     cart = [
-        material(reference="A"),
-        package(lens("left"), material(reference="B")),
-        material(reference="C"),
+        build_material(reference="A"),
+        build_package(build_lens("left"), build_material(reference="B")),
+        build_material(reference="C"),
     ]
     made = create_confirmed(subscriptions, body, cart_items=cart)
     first, whole, last = made.last_persisted_cart.cart_items
     seen = []
     for item in (first, whole.items[0], last, whole.items[1]):
         activate(subscriptions, made.id, item.reference_uuid)
-        seen.append(states(subscriptions, made.id))
+        seen.append(read_states(subscriptions, made.id))
     waiting: Any = ("pending", [])
     active: Any = ("active", [])
     assert seen == [
@@ -105,7 +105,7 @@ def test_a_package_keeps_the_moments_of_what_was_handed_over_before(
     ]
 
 
-def test_the_answer_tells_the_boxes_of_a_lens(subscriptions: Served, body: Any) -> None:
+def test_the_answer_has_the_boxes_of_a_lens(subscriptions: Served, body: Any) -> None:
     made = create_confirmed(subscriptions, body)
     left = list_lenses(made)[0]
     subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left.reference_uuid, 3)))
@@ -117,8 +117,8 @@ def test_the_answer_tells_the_boxes_of_a_lens(subscriptions: Served, body: Any) 
 def test_the_last_two_items_at_once_activate_once(subscriptions: Served, body: Any) -> None:
     for _ in range(5):
         cart = [
-            package(lens("left"), lens("right")),
-            *(material(reference=str(i)) for i in range(6)),
+            build_package(build_lens("left"), build_lens("right")),
+            *(build_material(reference=str(i)) for i in range(6)),
         ]
         made = create_confirmed(subscriptions, body, cart_items=cart)
         items = made.last_persisted_cart.cart_items
@@ -171,7 +171,7 @@ def test_an_item_of_another_subscription_or_version_is_not_found(
 
 
 def test_another_merchants_item_is_unauthenticated(subscriptions: Served, body: Any) -> None:
-    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
     request = build_activation(others.id, others.last_persisted_cart.cart_items[0].reference_uuid)
     before = subscriptions.rows()
     assert subscriptions.refusal(RPC, request).reason == "UNAUTHENTICATED"

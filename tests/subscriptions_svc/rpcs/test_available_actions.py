@@ -1,4 +1,4 @@
-"""What `available_actions` says is what the calls then do, in whatever state a subscription is.
+"""In every state of a subscription, `available_actions` agrees with what the calls do.
 
 A story is a row of random events, told anew for each action: the action says yes or no, and the
 call that belongs to it succeeds or is refused accordingly.
@@ -21,7 +21,7 @@ from protos.subscriptions_pb2 import (
 )
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from tests.serving import Served, decode
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     build_activation,
     build_cancellation,
@@ -47,7 +47,10 @@ class Story:
     def __init__(self, served: Served, body: Any, seed: int) -> None:
         self.served, self.chance = served, random.Random(seed)
         served.clock.set = self.now = START
-        cart = [material(), package(lens("left", exchange_cycle=3), lens("right", box_count=1))]
+        cart = [
+            build_material(),
+            build_package(build_lens("left", exchange_cycle=3), build_lens("right", box_count=1)),
+        ]
         if self.chance.random() < 0.3:
             cart = cart[self.chance.randrange(2) :][:1]
         self.id = solicit(served, body, cart_items=cart).id
@@ -67,16 +70,16 @@ class Story:
         ]
         events: list[tuple[int, Callable[[], Any]]] = [
             (3, lambda: confirm(self.served, self.id)),
-            (2, self.shopper_confirms),
+            (2, self.confirm_as_shopper),
             (2, lambda: pay(self.served, self.id, successful=self.chance.random() < 0.8)),
             (4, lambda: self.call("ActivateCartItem", self.activation(items))),
             (2, lambda: self.passes(timedelta(hours=25))),
             (2, lambda: self.passes(timedelta(days=35))),
             (1, lambda: self.passes(timedelta(days=200))),
-            (3, lambda: self.tried(deliver_boxes(found))),
-            (3, lambda: self.tried(add_product(found))),
-            (2, lambda: self.tried(change_item(found, 0))),
-            (1, lambda: self.tried(send_sms(found))),
+            (3, lambda: self.try_call(deliver_boxes(found))),
+            (3, lambda: self.try_call(add_product(found))),
+            (2, lambda: self.try_call(change_item(found, 0))),
+            (1, lambda: self.try_call(send_sms(found))),
         ]
         weights = [weight for weight, _ in events]
         happens = self.chance.choices([event for _, event in events], weights)[0]
@@ -88,7 +91,7 @@ class Story:
     def activation(self, items: list[Any]) -> Message:
         return build_activation(self.id, self.chance.choice(items).reference_uuid)
 
-    def shopper_confirms(self) -> None:
+    def confirm_as_shopper(self) -> None:
         if self.found.status in ("draft", "sent"):
             confirm_as_shopper(self.served, self.id, self.now)
 
@@ -97,14 +100,14 @@ class Story:
         self.served.clock.set = self.now
         advance_by_time(self.served.database, self.now)
 
-    def tried(self, call: Call) -> None:
+    def try_call(self, call: Call) -> None:
         if call:
             self.call(*call)
 
     def call(self, rpc: str, request: Message) -> None:
         self.served.call(rpc, request)
 
-    def succeeds(self, call: Call) -> bool:
+    def does_succeed(self, call: Call) -> bool:
         """Whether a call does what it is for; a refusal is one of the refusals of a state."""
         if call is None:
             return False
@@ -142,7 +145,7 @@ def withdraw(found: Subscription) -> Call:
 
 def add_product(found: Subscription) -> Call:
     kept = [item.id for item in found.last_persisted_cart.cart_items]
-    return "UpdateProducts", build_cart_update(found.id, *kept, material(reference="ADDED"))
+    return "UpdateProducts", build_cart_update(found.id, *kept, build_material(reference="ADDED"))
 
 
 def change_item(found: Subscription, turn: int) -> Call:
@@ -157,12 +160,12 @@ def change_item(found: Subscription, turn: int) -> Call:
         if whole is not changed:
             new.append(whole.id)
         elif whole is gone:
-            new.append(material(reference="CHANGED"))
+            new.append(build_material(reference="CHANGED"))
         else:
             kept = [{"id": item.id} for item in whole.items if item is not gone]
             other = sum(item.price_with_tax.value for item in whole.items if item is not gone)
-            one = lens(gone.product_data.eye, reference="CHANGED")
-            new.append(package(one, *kept, price_with_tax=100 + other))
+            one = build_lens(gone.product_data.eye, reference="CHANGED")
+            new.append(build_package(one, *kept, price_with_tax=100 + other))
     return "UpdateProducts", build_cart_update(found.id, *new)
 
 
@@ -236,19 +239,19 @@ def test_what_is_available_succeeds_and_what_is_not_is_refused(
             found = story.found
             said = getattr(found.available_actions, name)
             seen.setdefault(name, set()).add(said)
-            assert story.succeeds(call(found)) is said, (seed, name, found.status)
+            assert story.does_succeed(call(found)) is said, (seed, name, found.status)
         story = Story(subscriptions, body, seed)
         found = story.found
         said = found.available_actions.change_item
         seen.setdefault("change_item", set()).add(said)
         leaves = range(sum(len(whole.items) or 1 for whole in found.last_persisted_cart.cart_items))
-        done = [story.succeeds(change_item(found, leaf)) for leaf in leaves]
+        done = [story.does_succeed(change_item(found, leaf)) for leaf in leaves]
         assert any(done) is said, (seed, "change_item", found.status, done)
         story = Story(subscriptions, body, seed)
         actions = story.found.available_actions
         said = actions.send_sms or actions.resend_sms
         seen.setdefault("send_sms", set()).add(said)
-        assert story.succeeds(send_sms(story.found)) is said, (seed, "send_sms")
+        assert story.does_succeed(send_sms(story.found)) is said, (seed, "send_sms")
         assert not (actions.send_sms and actions.resend_sms)
     subscriptions.clock.set = None
     # The stories are worth telling: each action was there, and was not.

@@ -9,9 +9,9 @@ from grpc import RpcError, StatusCode
 
 from protos.subscriptions_pb2 import CancelSubscriptionRequest, CartItem, Subscription
 from tests.serving import Served, decode
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     activate,
     build_cancellation,
@@ -30,9 +30,11 @@ RPC = "CancelSubscription"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = START + timedelta(days=100)  # in the fourth month: 20 have not begun, 8 of this year
 CART = [
-    material(subscription_price=1458),
-    package(
-        lens("left", subscription_price=1000), lens("right", subscription_price=500), quantity=2
+    build_material(subscription_price=1458),
+    build_package(
+        build_lens("left", subscription_price=1000),
+        build_lens("right", subscription_price=500),
+        quantity=2,
     ),
 ]
 
@@ -45,7 +47,7 @@ def active(subscriptions: Served, body: Any) -> Any:
         yield get(subscriptions, made.id)
 
 
-def cart(subscription: Subscription) -> list[CartItem]:
+def read_cart(subscription: Subscription) -> list[CartItem]:
     return list(subscription.last_persisted_cart.cart_items)
 
 
@@ -53,7 +55,7 @@ def read_costs(item: CartItem) -> tuple[int, int]:
     return item.cancellation_cost_kept.value, item.cancellation_cost_returned.value
 
 
-def faults(served: Served, request: CancelSubscriptionRequest) -> list[str]:
+def find_faults(served: Served, request: CancelSubscriptionRequest) -> list[str]:
     before = served.rows()
     failure = served.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
@@ -62,7 +64,7 @@ def faults(served: Served, request: CancelSubscriptionRequest) -> list[str]:
 
 
 def test_it_works(subscriptions: Served, active: Subscription) -> None:
-    glasses, lenses_ = cart(active)
+    glasses, lenses_ = read_cart(active)
     assert read_costs(glasses) == (1458 * 20, 1458 * 8)
     assert [read_costs(item) for item in lenses_.items] == [(40_000, 16_000), (20_000, 8_000)]
     assert read_costs(lenses_) == (60_000, 24_000)
@@ -95,7 +97,7 @@ def test_before_the_confirmation_it_is_free(subscriptions: Served, body: Any, st
     made = solicit(subscriptions, body)
     set_status(subscriptions, made.id, status)
     assert get(subscriptions, made.id).available_actions.withdraw
-    assert faults(subscriptions, build_cancellation(made.id, total_to_pay=0)) == ["summary"]
+    assert find_faults(subscriptions, build_cancellation(made.id, total_to_pay=0)) == ["summary"]
     assert subscriptions.call(RPC, build_cancellation(made.id)).success
     assert get(subscriptions, made.id).status == "cancelled"
 
@@ -107,11 +109,13 @@ def test_for_24_hours_after_the_confirmation_it_is_free(subscriptions: Served, b
             create_activated(subscriptions, body, START),
         )
     with subscriptions.clock.at(START + timedelta(hours=24) - timedelta(microseconds=1)):
-        assert faults(subscriptions, build_cancellation(other.id, total_to_pay=0)) == ["summary"]
+        assert find_faults(subscriptions, build_cancellation(other.id, total_to_pay=0)) == [
+            "summary"
+        ]
         subscriptions.call(RPC, build_cancellation(other.id))
     with subscriptions.clock.at(START + timedelta(hours=24)):
         assert get(subscriptions, made.id).available_actions.cancel
-        assert faults(subscriptions, build_cancellation(made.id)) == ["summary"]
+        assert find_faults(subscriptions, build_cancellation(made.id)) == ["summary"]
         subscriptions.call(RPC, build_cancellation(made.id, purchase_fee=7, total_to_pay=7))
     assert [get(subscriptions, each.id).status for each in (made, other)] == ["cancelled"] * 2
 
@@ -121,11 +125,11 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
 ) -> None:
     with subscriptions.clock.at(START):
         made = create_confirmed(subscriptions, body, cart_items=CART)
-        glasses, whole = cart(made)
+        glasses, whole = read_cart(made)
         left, right = whole.items
         activate(subscriptions, made.id, left.reference_uuid)
     with subscriptions.clock.at(LATER):
-        found = cart(get(subscriptions, made.id))
+        found = read_cart(get(subscriptions, made.id))
         assert [read_costs(item) for item in (found[0], *found[1].items)] == [
             (0, 0),
             (48_000, 24_000),  # nothing has begun yet
@@ -134,7 +138,7 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
         named = {"total_to_pay": 24_000, "returned_items": [left.reference_uuid]}
         for kept in (glasses, right, whole):
             request = build_cancellation(made.id, **named, kept_items=[kept.reference_uuid])
-            assert "summary.kept_items.0" in faults(subscriptions, request)
+            assert "summary.kept_items.0" in find_faults(subscriptions, request)
         everything = [glasses.reference_uuid, whole.reference_uuid]
         request = build_cancellation(made.id, total_to_pay=24_000, returned_items=everything)
         subscriptions.call(RPC, request)
@@ -143,8 +147,8 @@ def test_what_was_not_handed_over_costs_nothing_and_is_not_kept(
 def test_every_item_that_was_handed_over_is_named_once(
     subscriptions: Served, active: Subscription
 ) -> None:
-    glasses, whole = (item.reference_uuid for item in cart(active))
-    left = cart(active)[1].items[0].reference_uuid
+    glasses, whole = (item.reference_uuid for item in read_cart(active))
+    left = read_cart(active)[1].items[0].reference_uuid
     wrong: list[tuple[dict[str, Any], list[str]]] = [
         ({}, ["summary", "summary", "summary"]),
         ({"kept_items": [glasses]}, ["summary", "summary"]),
@@ -152,27 +156,28 @@ def test_every_item_that_was_handed_over_is_named_once(
         ({"kept_items": [glasses], "returned_items": [whole, left]}, ["summary.returned_items.1"]),
         ({"kept_items": [whole, glasses], "returned_items": [left]}, ["summary.returned_items.0"]),
         ({"kept_items": [UNKNOWN, whole, glasses]}, ["summary.kept_items.0"]),
-        ({"kept_items": [cart(active)[0].id, whole, glasses]}, ["summary.kept_items.0"]),
+        ({"kept_items": [read_cart(active)[0].id, whole, glasses]}, ["summary.kept_items.0"]),
     ]
     for named, paths in wrong:
         assert (
-            faults(subscriptions, build_cancellation(active.id, total_to_pay=0, **named)) == paths
+            find_faults(subscriptions, build_cancellation(active.id, total_to_pay=0, **named))
+            == paths
         )
 
 
 def test_the_sums_have_to_be_right_to_the_cent(subscriptions: Served, active: Subscription) -> None:
-    everything = [item.reference_uuid for item in cart(active)]
-    total = sum(read_costs(item)[1] for item in cart(active))
+    everything = [item.reference_uuid for item in read_cart(active)]
+    total = sum(read_costs(item)[1] for item in read_cart(active))
     for fee, paid in ((0, total - 1), (0, total + 1), (1, total), (5, 0), (0, -1), (0, 2**63 - 1)):
         request = build_cancellation(
             active.id, purchase_fee=fee, total_to_pay=paid, returned_items=everything
         )
-        assert faults(subscriptions, request) == ["summary.total_to_pay"]
+        assert find_faults(subscriptions, request) == ["summary.total_to_pay"]
     for fee in (-1, 10**12 + 1, -(2**63)):
         request = build_cancellation(
             active.id, purchase_fee=fee, total_to_pay=total + 1, returned_items=everything
         )
-        assert faults(subscriptions, request) == ["summary.purchase_fee"]
+        assert find_faults(subscriptions, request) == ["summary.purchase_fee"]
     largest = {"purchase_fee": 10**12, "total_to_pay": 10**12 + total}
     subscriptions.call(RPC, build_cancellation(active.id, **largest, returned_items=everything))
 
@@ -182,8 +187,8 @@ def test_in_the_last_month_nothing_is_left_to_pay(subscriptions: Served, body: A
     with subscriptions.clock.at(made.renewal_at.ToDatetime(UTC) - timedelta(microseconds=1)):
         found = get(subscriptions, made.id)
         assert (found.status, found.current_month) == ("active", 24)
-        assert [read_costs(item) for item in cart(found)] == [(0, 0), (0, 0)]
-        kept = [item.reference_uuid for item in cart(found)]
+        assert [read_costs(item) for item in read_cart(found)] == [(0, 0), (0, 0)]
+        kept = [item.reference_uuid for item in read_cart(found)]
         subscriptions.call(RPC, build_cancellation(made.id, total_to_pay=0, kept_items=kept))
 
 
@@ -195,7 +200,7 @@ def test_what_has_ended_does_not_end_again(subscriptions: Served, body: Any, sta
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "CONFLICT")
 
 
-def test_what_is_over_without_anybody_having_written_so_has_ended(
+def test_an_expired_subscription_counts_as_ended_before_its_move(
     subscriptions: Served, active: Subscription
 ) -> None:
     with subscriptions.clock.at(active.renewal_at.ToDatetime(UTC)):
@@ -208,16 +213,16 @@ def test_after_the_end_nothing_is_done_any_more(subscriptions: Served, body: Any
     subscriptions.call(RPC, build_cancellation(made.id))
     for rpc, request in (
         ("CreateBoxDeliveries", build_delivery(made.id, (uuid, 1))),
-        ("UpdateProducts", build_cart_update(made.id, material())),
+        ("UpdateProducts", build_cart_update(made.id, build_material())),
     ):
         assert subscriptions.refusal(rpc, request).code is StatusCode.FAILED_PRECONDITION
 
 
-def test_a_cart_that_pends_goes_with_it(subscriptions: Served, body: Any) -> None:
+def test_a_pending_cart_ends_with_its_subscription(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(START):
         made = create_activated(subscriptions, body, START)
-        kept = cart(made)[0].id
-        subscriptions.call("UpdateProducts", build_cart_update(made.id, kept, material()))
+        kept = read_cart(made)[0].id
+        subscriptions.call("UpdateProducts", build_cart_update(made.id, kept, build_material()))
         subscriptions.call(RPC, build_cancellation(made.id))
         assert not get(subscriptions, made.id).HasField("pending_cart")
 
@@ -251,7 +256,7 @@ def test_a_wrong_shape_is_malformed(
 def test_not_found_and_another_merchants_come_before_the_shape(
     subscriptions: Served, body: Any
 ) -> None:
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     wrong = CancelSubscriptionRequest(subscription_id=others.id)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = CancelSubscriptionRequest(subscription_id=UNKNOWN)

@@ -13,15 +13,15 @@ from protos.subscriptions_pb2 import (
     UpdateProductsRequest,
 )
 from tests.serving import Served, decode
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import create_activated, get, pay, propose, solicit
 from tests.subscriptions_svc.shopper import (
     DRAFT,
-    LATE,
+    LATE_EVENING,
     NOON,
     accept,
+    find_refusal,
     look,
-    refusal,
     to_document,
 )
 
@@ -31,13 +31,13 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     code = made.last_persisted_cart.code
     assert to_document(look(subscriptions, code)) == DRAFT
 
-    with subscriptions.clock.at(LATE):
+    with subscriptions.clock.at(LATE_EVENING):
         assert to_document(accept(subscriptions, code)) == {**DRAFT, "state": "waiting_for_payment"}
         assert get(subscriptions, made.id).status == "waiting_for_payment"
 
         pay(subscriptions, made.id)
     after = get(subscriptions, made.id)
-    assert (after.status, after.confirmed_at.ToDatetime(UTC)) == ("activating", LATE)
+    assert (after.status, after.confirmed_at.ToDatetime(UTC)) == ("activating", LATE_EVENING)
     assert to_document(look(subscriptions, code)) == {
         **DRAFT,
         "state": "confirmed",
@@ -56,7 +56,7 @@ def test_a_paid_one_is_confirmed_at_once(subscriptions: Served, body: Any) -> No
 def test_without_the_terms_nothing_is_confirmed(subscriptions: Served, body: Any) -> None:
     made = solicit(subscriptions, body)
     before = subscriptions.rows()
-    failure = refusal(accept, subscriptions, made.last_persisted_cart.code, accepted=False)
+    failure = find_refusal(accept, subscriptions, made.last_persisted_cart.code, accepted=False)
     assert (failure.reason, [fault.path for fault in failure.faults]) == (
         "INVALID",
         ["terms_accepted"],
@@ -68,9 +68,9 @@ def test_without_the_terms_nothing_is_confirmed(subscriptions: Served, body: Any
     "code", ["", "x", "a" * 27, "a" * 33, "a" * 100_000, "\0", "ñ", "' OR 1=1 --", "../s", " "]
 )
 def test_an_unknown_code_is_not_found(subscriptions: Served, code: str) -> None:
-    assert refusal(look, subscriptions, code).reason == "NOT_FOUND"
-    assert refusal(accept, subscriptions, code).reason == "NOT_FOUND"
-    assert refusal(accept, subscriptions, code, accepted=False).reason == "NOT_FOUND"
+    assert find_refusal(look, subscriptions, code).reason == "NOT_FOUND"
+    assert find_refusal(accept, subscriptions, code).reason == "NOT_FOUND"
+    assert find_refusal(accept, subscriptions, code, accepted=False).reason == "NOT_FOUND"
 
 
 def test_two_at_once_confirm_once(subscriptions: Served, body: Any) -> None:
@@ -103,11 +103,13 @@ def test_a_link_dies_with_its_cart(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(NOON):
         first = propose(subscriptions, made)
         second = propose(subscriptions, made, "Other glasses")
-        assert refusal(accept, subscriptions, first).reason == "NOT_FOUND"
+        assert find_refusal(accept, subscriptions, first).reason == "NOT_FOUND"
         assert accept(subscriptions, second).state == "confirmed"
         assert accept(subscriptions, second).state == "confirmed"
         # And so does that of the cart whose place it has taken.
-        assert refusal(look, subscriptions, made.last_persisted_cart.code).reason == "NOT_FOUND"
+        assert (
+            find_refusal(look, subscriptions, made.last_persisted_cart.code).reason == "NOT_FOUND"
+        )
     names = [item.name for item in get(subscriptions, made.id).last_persisted_cart.cart_items]
     assert names == ["Contact lens package", "Other glasses"]
 
@@ -153,18 +155,18 @@ def test_a_change_that_is_not_possible_any_more_is_refused(
     made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
-    request.cart_items.add(**material())
+    request.cart_items.add(**build_material())
     failed = RecordPaymentRequest(subscription_id=made.id, successful=False)
     with subscriptions.clock.at(NOON):
         subscriptions.call("UpdateProducts", request)
         code = get(subscriptions, made.id).pending_cart.code
         subscriptions.call("RecordPayment", failed, "staff", desk=True)
         before = subscriptions.rows()
-        assert refusal(accept, subscriptions, code).reason == "NOT_ALLOWED"
+        assert find_refusal(accept, subscriptions, code).reason == "NOT_ALLOWED"
         assert subscriptions.rows() == before
 
 
-def test_a_cancelled_one_tells_that_it_has_ended(subscriptions: Served, body: Any) -> None:
+def test_a_cancelled_subscription_is_shown_as_ended(subscriptions: Served, body: Any) -> None:
     made = solicit(subscriptions, body)
     request = CancelSubscriptionRequest(subscription_id=made.id, reason="Asked for it")
     subscriptions.call("CancelSubscription", request)

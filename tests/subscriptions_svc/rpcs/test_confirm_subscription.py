@@ -11,7 +11,7 @@ from grpc import StatusCode
 from protos.subscriptions_pb2 import ConfirmSubscriptionRequest
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     confirm,
     create_activated,
@@ -68,7 +68,7 @@ def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) 
 
 
 def test_staff_confirms_for_every_merchant(subscriptions: Served, body: Any) -> None:
-    made = solicit(subscriptions, body, "other", merchant=OTHERS)
+    made = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     confirm(subscriptions, made.id)
     assert get(subscriptions, made.id, "other").status == "activating"
 

@@ -16,9 +16,9 @@ from protos.subscriptions_pb2 import (
 )
 from subscriptions_svc.store import tables as store
 from tests.serving import Failure, Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     activate,
     build_delivery,
@@ -38,7 +38,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def remaining(failure: Failure) -> list[tuple[str, int]]:
+def read_remaining(failure: Failure) -> list[tuple[str, int]]:
     """The offending eyes of an over-delivery, and what they have left."""
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "OVER_DELIVERY")
     over = OverDelivery()
@@ -46,7 +46,7 @@ def remaining(failure: Failure) -> list[tuple[str, int]]:
     return [(item.cart_item_reference_uuid, item.remaining_boxes) for item in over.items]
 
 
-def ledger(served: Served, subscription_id: str) -> list[tuple[Any, ...]]:
+def read_ledger(served: Served, subscription_id: str) -> list[tuple[Any, ...]]:
     """Year, quantity, account, request and moment of each delivery, in their order."""
     rows = served.rows()["box_deliveries"]
     return [row[3:] for row in sorted(rows) if row[1] == subscription_id]
@@ -86,7 +86,7 @@ def test_equal_calls_accumulate(subscriptions: Served, body: Any) -> None:
     answers = [subscriptions.call(RPC, request).deliveries[0] for _ in range(2)]
     assert [(each.delivered_boxes, each.remaining_boxes) for each in answers] == [(2, 2), (4, 0)]
     failure = subscriptions.refusal(RPC, request)
-    assert remaining(failure) == [(list_lenses(made)[0].reference_uuid, 0)]
+    assert read_remaining(failure) == [(list_lenses(made)[0].reference_uuid, 0)]
 
 
 def test_an_idempotency_key_delivers_once(subscriptions: Served, body: Any, unique: str) -> None:
@@ -114,7 +114,7 @@ def test_an_item_named_twice_is_summed_before_the_cap(subscriptions: Served, bod
         (right, 1),
     ]
     failure = subscriptions.refusal(RPC, build_delivery(made.id, (right, 2), (right, 2)))
-    assert remaining(failure) == [(right, 3)]
+    assert read_remaining(failure) == [(right, 3)]
 
 
 def test_a_call_is_all_or_nothing_and_names_every_offending_eye(
@@ -123,21 +123,24 @@ def test_a_call_is_all_or_nothing_and_names_every_offending_eye(
     made = create_confirmed(
         subscriptions,
         body,
-        cart_items=[package(lens("left"), lens("right")), package(lens("both", box_count=9))],
+        cart_items=[
+            build_package(build_lens("left"), build_lens("right")),
+            build_package(build_lens("both", box_count=9)),
+        ],
     )
     left, right, both = (item.reference_uuid for item in list_lenses(made))
     subscriptions.call(RPC, build_delivery(made.id, (left, 3)))
     before = subscriptions.rows()
     failure = subscriptions.refusal(RPC, build_delivery(made.id, (right, 5), (both, 1), (left, 2)))
-    assert remaining(failure) == [(right, 4), (left, 1)]
+    assert read_remaining(failure) == [(right, 4), (left, 1)]
     failure = subscriptions.refusal(RPC, build_delivery(made.id, (both, 9), (both, 1)))
-    assert remaining(failure) == [(both, 9)]
+    assert read_remaining(failure) == [(both, 9)]
     failure = subscriptions.refusal(RPC, build_delivery(made.id, (both, 1_000_000), (left, 1)))
-    assert remaining(failure) == [(both, 9)]
+    assert read_remaining(failure) == [(both, 9)]
     assert subscriptions.rows() == before
 
 
-def test_the_ledger_tells_who_when_and_how_many(subscriptions: Served, body: Any) -> None:
+def test_ledger_entries_have_account_moment_and_quantity(subscriptions: Served, body: Any) -> None:
     made = create_confirmed(subscriptions, body)
     left, right = (item.reference_uuid for item in list_lenses(made))
     moment = utc("2026-03-01T12:00:00.123456")
@@ -145,14 +148,14 @@ def test_the_ledger_tells_who_when_and_how_many(subscriptions: Served, body: Any
         request = build_delivery(made.id, (left, 1), (right, 2), (left, 1))
         subscriptions.call(RPC, request, x_request_id="till-7")
     account = next(row[0] for row in subscriptions.rows()["accounts"] if row[1] == "demo-merchant")
-    assert ledger(subscriptions, made.id) == [
+    assert read_ledger(subscriptions, made.id) == [
         (1, 2, account, "till-7", moment),
         (1, 2, account, "till-7", moment),
     ]
 
 
 def test_what_is_no_contact_lens_of_the_cart_is_invalid(subscriptions: Served, body: Any) -> None:
-    cart = [*body("subscription")["cart_items"], material()]
+    cart = [*body("subscription")["cart_items"], build_material()]
     made = create_confirmed(subscriptions, body, cart_items=cart)
     foreign = list_lenses(create_confirmed(subscriptions, body))[0].reference_uuid
     whole, sunglasses = (each.reference_uuid for each in made.last_persisted_cart.cart_items)
@@ -203,7 +206,7 @@ def test_not_found_comes_before_the_shape(subscriptions: Served, wrong: str) -> 
 
 
 def test_the_merchant_comes_before_the_shape(subscriptions: Served, body: Any) -> None:
-    others = create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    others = create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
     assert subscriptions.refusal(RPC, build_delivery(others.id)).reason == "UNAUTHENTICATED"
     good = build_delivery(others.id, (list_lenses(others)[0].reference_uuid, 1))
     before = subscriptions.rows()
@@ -254,7 +257,7 @@ def test_a_new_year_begins_with_all_boxes(
     left = list_lenses(made)[0].reference_uuid
     with subscriptions.clock.at(utc(last_of_year_one)):
         subscriptions.call(RPC, build_delivery(made.id, (left, 4)))
-        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 1)))) == [
+        assert read_remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 1)))) == [
             (left, 0)
         ]
         assert list_boxes(get(subscriptions, made.id)) == [(4, 0), (0, 4)]
@@ -262,10 +265,10 @@ def test_a_new_year_begins_with_all_boxes(
         assert list_boxes(get(subscriptions, made.id)) == [(0, 4), (0, 4)]
         answer = subscriptions.call(RPC, build_delivery(made.id, (left, 3))).deliveries[0]
         assert (answer.delivered_boxes, answer.remaining_boxes) == (3, 1)
-        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
+        assert read_remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
             (left, 1)
         ]
-    assert [row[:2] for row in ledger(subscriptions, made.id)] == [(1, 4), (2, 3)]
+    assert [row[:2] for row in read_ledger(subscriptions, made.id)] == [(1, 4), (2, 3)]
 
 
 def test_29_february_comes_back_in_the_fourth_year(subscriptions: Served, body: Any) -> None:
@@ -277,7 +280,7 @@ def test_29_february_comes_back_in_the_fourth_year(subscriptions: Served, body: 
     for moment in ("2027-02-27T23:00", "2028-02-28T22:59", "2028-02-28T23:00"):
         with subscriptions.clock.at(utc(moment)):
             subscriptions.call(RPC, build_delivery(made.id, (left, 1)))
-    assert [row[:2] for row in ledger(subscriptions, made.id)] == [(4, 1), (4, 1), (5, 1)]
+    assert [row[:2] for row in read_ledger(subscriptions, made.id)] == [(4, 1), (4, 1), (5, 1)]
 
 
 def test_boxes_before_the_activation_count_in_year_one(subscriptions: Served, body: Any) -> None:
@@ -288,7 +291,7 @@ def test_boxes_before_the_activation_count_in_year_one(subscriptions: Served, bo
     with subscriptions.clock.at(utc("2025-03-01T12:00")):
         activate(subscriptions, made.id, made.last_persisted_cart.cart_items[0].reference_uuid)
         assert list_boxes(get(subscriptions, made.id)) == [(3, 1), (0, 4)]
-        assert remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
+        assert read_remaining(subscriptions.refusal(RPC, build_delivery(made.id, (left, 2)))) == [
             (left, 1)
         ]
     with subscriptions.clock.at(utc("2026-02-28T23:00")):

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, package
-from tests.subscriptions_svc.box_client import CALLS, DEADLINE, THREADS, Outcome, attempts
+from tests.subscriptions_svc.bodies import build_lens, build_package
+from tests.subscriptions_svc.box_client import CALLS, DEADLINE, THREADS, Outcome, deliver_boxes
 from tests.subscriptions_svc.shop import (
     build_delivery,
     create_confirmed,
@@ -25,7 +25,7 @@ OWN_THREADS = 24
 CAP = 40
 
 
-def at_once(address: str, subscription_id: str, reference_uuid: str) -> list[Outcome]:
+def deliver_at_once(address: str, subscription_id: str, reference_uuid: str) -> list[Outcome]:
     """The outcomes of client processes, and of threads in this one, that began together."""
     to = (address, subscription_id, reference_uuid)
     command = [sys.executable, "-m", "tests.subscriptions_svc.box_client", *to]
@@ -40,16 +40,16 @@ def at_once(address: str, subscription_id: str, reference_uuid: str) -> list[Out
         assert client.stdout.readline() == "ready\n"
     with ThreadPoolExecutor(PROCESSES) as pool:
         told = pool.map(lambda client: client.communicate("go\n", timeout=60)[0], clients)
-        own = attempts(OWN_THREADS, *to)
+        own = deliver_boxes(OWN_THREADS, *to)
     return own + [tuple(each) for text in told for each in json.loads(text)]
 
 
 def test_no_more_boxes_leave_than_the_cap(subscriptions: Served, body: Any) -> None:
-    cart = [package(lens("left", box_count=CAP), lens("right", box_count=CAP))]
+    cart = [build_package(build_lens("left", box_count=CAP), build_lens("right", box_count=CAP))]
     made = create_confirmed(subscriptions, body, cart_items=cart)
     eye = list_lenses(made)[0]
 
-    outcomes = at_once(subscriptions.address, made.id, eye.reference_uuid)
+    outcomes = deliver_at_once(subscriptions.address, made.id, eye.reference_uuid)
 
     assert len(outcomes) == (OWN_THREADS + PROCESSES * THREADS) * CALLS
     assert Counter(reason for reason, _, _ in outcomes) == {
@@ -70,7 +70,7 @@ def test_no_more_boxes_leave_than_the_cap(subscriptions: Served, body: Any) -> N
 def test_two_eyes_in_either_order_do_not_wait_for_each_other_in_a_ring(
     subscriptions: Served, body: Any
 ) -> None:
-    cart = [package(lens("left", box_count=CAP), lens("right", box_count=CAP))]
+    cart = [build_package(build_lens("left", box_count=CAP), build_lens("right", box_count=CAP))]
     made = create_confirmed(subscriptions, body, cart_items=cart)
     left, right = (item.reference_uuid for item in list_lenses(made))
 

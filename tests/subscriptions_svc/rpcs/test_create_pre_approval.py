@@ -9,8 +9,8 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import CreatePreApprovalRequest
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
-from tests.subscriptions_svc.shop import OTHERS, build_cancellation, pay, solicit
+from tests.subscriptions_svc.bodies import build_material
+from tests.subscriptions_svc.shop import OTHER_STORE, build_cancellation, pay, solicit
 
 RPC = "CreatePreApproval"
 NOW = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)  # 2 March in Madrid
@@ -62,7 +62,7 @@ def test_what_a_shopper_owes_here_is_taken_from_the_limit(subscriptions: Served,
     nin = {"nin": "00000002W", "nin_control": None}
 
     def solicit_for(price: int, quantity: int = 1) -> Any:
-        cart = [material(price_with_tax=price, quantity=quantity)]
+        cart = [build_material(price_with_tax=price, quantity=quantity)]
         told = {name: value for name, value in nin.items() if value}
         return solicit(subscriptions, body, **told, cart_items=cart, nin_control="0012201M")
 
@@ -78,7 +78,7 @@ def test_what_a_shopper_owes_here_is_taken_from_the_limit(subscriptions: Served,
 def test_a_failed_payment_ends_the_trust_of_this_merchant_alone(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicit(subscriptions, body, "other", merchant=OTHERS, nin="00000004G")
+    made = solicit(subscriptions, body, "other", merchant=OTHER_STORE, nin="00000004G")
     pay(subscriptions, made.id, successful=False)
     assert answer(subscriptions, nin="00000004G")[0]
     own = solicit(subscriptions, body, nin="00000004G")
@@ -104,7 +104,7 @@ def test_a_failed_payment_ends_the_trust_of_this_merchant_alone(
         ),
     ],
 )
-def test_faults_are_told_by_their_path(
+def test_faults_have_their_path(
     subscriptions: Served, shopper: Any, reason: str, paths: list[str]
 ) -> None:
     with subscriptions.clock.at(NOW):

@@ -9,7 +9,7 @@ from grpc import StatusCode
 from protos.subscriptions_pb2 import CreatePriceSimulationRequest
 from subscriptions_svc import reference
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import solicit
 
 RPC = "CreatePriceSimulation"
@@ -19,14 +19,16 @@ def build_request(*cart: Any, **more: Any) -> CreatePriceSimulationRequest:
     return ParseDict({"cart_items": list(cart), **more}, CreatePriceSimulationRequest())
 
 
-def money(value: int, string: str) -> dict[str, str]:
+def build_money(value: int, string: str) -> dict[str, str]:
     return {"value": str(value), "string": string} if value else {"string": string}
 
 
 def test_it_works(subscriptions: Served) -> None:
-    whole = package(lens("left"), lens("right", subscription_price=1000), name="Lenses")
+    whole = build_package(
+        build_lens("left"), build_lens("right", subscription_price=1000), name="Lenses"
+    )
     before = subscriptions.rows()
-    answer = subscriptions.call(RPC, build_request(material(quantity=3), whole))
+    answer = subscriptions.call(RPC, build_request(build_material(quantity=3), whole))
     assert subscriptions.rows() == before
     lenses = [
         {
@@ -34,10 +36,10 @@ def test_it_works(subscriptions: Served) -> None:
             "reference": f"CL-{eye}",
             "name": "Contact lens",
             "quantity": 1,
-            "price_with_tax": money(100, "1,00 €"),
-            "total_with_tax": money(100, "1,00 €"),
-            "subscription_price": money(*price),
-            "total_subscription_price": money(*price),
+            "price_with_tax": build_money(100, "1,00 €"),
+            "total_with_tax": build_money(100, "1,00 €"),
+            "subscription_price": build_money(*price),
+            "total_subscription_price": build_money(*price),
         }
         for eye, price in (("left", (4, "0,04 €")), ("right", (1000, "10,00 €")))
     ]
@@ -48,29 +50,29 @@ def test_it_works(subscriptions: Served) -> None:
                 "reference": "SUN-1",
                 "name": "Sunglasses",
                 "quantity": 3,
-                "price_with_tax": money(35000, "350,00 €"),
-                "total_with_tax": money(105000, "1.050,00 €"),
-                "subscription_price": money(1458, "14,58 €"),
-                "total_subscription_price": money(4374, "43,74 €"),
+                "price_with_tax": build_money(35000, "350,00 €"),
+                "total_with_tax": build_money(105000, "1.050,00 €"),
+                "subscription_price": build_money(1458, "14,58 €"),
+                "total_subscription_price": build_money(4374, "43,74 €"),
             },
             {
                 "type": "subscription_package",
                 "name": "Lenses",
                 "quantity": 1,
-                "price_with_tax": money(200, "2,00 €"),
-                "total_with_tax": money(200, "2,00 €"),
-                "subscription_price": money(1004, "10,04 €"),
-                "total_subscription_price": money(1004, "10,04 €"),
+                "price_with_tax": build_money(200, "2,00 €"),
+                "total_with_tax": build_money(200, "2,00 €"),
+                "subscription_price": build_money(1004, "10,04 €"),
+                "total_subscription_price": build_money(1004, "10,04 €"),
                 "items": lenses,
             },
         ],
-        "total_with_tax": money(105200, "1.052,00 €"),
-        "total_subscription_price": money(5378, "53,78 €"),
+        "total_with_tax": build_money(105200, "1.052,00 €"),
+        "total_subscription_price": build_money(5378, "53,78 €"),
         "total_months": 24,
     }
 
 
-def test_it_tells_what_the_subscription_then_costs(subscriptions: Served, body: Any) -> None:
+def test_it_shows_the_new_cost_of_the_subscription(subscriptions: Served, body: Any) -> None:
     demo = body("subscription")["cart_items"]
     told = subscriptions.call(RPC, build_request(*demo)).cart_items[0]
     made = solicit(subscriptions, body).last_persisted_cart.cart_items[0]
@@ -90,7 +92,7 @@ def test_an_account_of_several_merchants_says_in_whose_currency(subscriptions: S
     loaded = reference.REFERENCE.load({"merchants": merchants, "references": references})
     with subscriptions.database.write() as tx:
         reference.load(tx, loaded)
-    item = material(price_with_tax=1234567)
+    item = build_material(price_with_tax=1234567)
     for id_, texts in (
         ("yen", ("￥1,234,567", "￥51,440")),
         ("dinar", ("KWD1,234.567", "KWD51.440")),
@@ -107,7 +109,7 @@ def test_an_account_of_several_merchants_says_in_whose_currency(subscriptions: S
 
 @pytest.mark.parametrize("id_", ["yen", "unknown", "otra_tienda"])
 def test_another_merchant_is_unauthenticated(subscriptions: Served, id_: str) -> None:
-    request = build_request(material(), merchant_id=id_)
+    request = build_request(build_material(), merchant_id=id_)
     assert subscriptions.refusal(RPC, request).reason == "UNAUTHENTICATED"
 
 
@@ -115,17 +117,17 @@ def test_another_merchant_is_unauthenticated(subscriptions: Served, id_: str) ->
     ("cart", "reason", "paths"),
     [
         ([], "MALFORMED", ["cart_items"]),
-        ([material(quantity=0)], "MALFORMED", ["cart_items.0.quantity"]),
-        ([material(id="x")], "MALFORMED", ["cart_items.0.id"]),
-        ([material(price_with_tax=-1)], "INVALID", ["cart_items.0.price_with_tax"]),
-        ([lens("left")], "INVALID", ["cart_items.0.type"]),
+        ([build_material(quantity=0)], "MALFORMED", ["cart_items.0.quantity"]),
+        ([build_material(id="x")], "MALFORMED", ["cart_items.0.id"]),
+        ([build_material(price_with_tax=-1)], "INVALID", ["cart_items.0.price_with_tax"]),
+        ([build_lens("left")], "INVALID", ["cart_items.0.type"]),
         (
-            [package(lens("left"), lens("left"), price_with_tax=1)],
+            [build_package(build_lens("left"), build_lens("left"), price_with_tax=1)],
             "INVALID",
             ["cart_items.0.items.1.product_data.eye", "cart_items.0.price_with_tax"],
         ),
         (
-            [package(lens("left"), lens("right"), subscription_price=9)],
+            [build_package(build_lens("left"), build_lens("right"), subscription_price=9)],
             "INVALID",
             ["cart_items.0.subscription_price"],
         ),
@@ -140,16 +142,16 @@ def test_faults_are_those_of_a_new_subscription(
 
 
 def test_the_largest_cart_is_summed_exactly(subscriptions: Served) -> None:
-    dear = material(price_with_tax=10**12, subscription_price=10**12)
+    dear = build_material(price_with_tax=10**12, subscription_price=10**12)
     answer = subscriptions.call(RPC, build_request(*[dear] * 100))
     assert answer.total_with_tax.value == answer.total_subscription_price.value == 10**14
     assert answer.total_with_tax.string == "1.000.000.000.000,00 €"
 
 
 def test_a_key_keeps_the_answer(subscriptions: Served, unique: str) -> None:
-    request = build_request(material())
+    request = build_request(build_material())
     first = subscriptions.call(RPC, request, idempotency_key=unique)
     assert subscriptions.call(RPC, request, idempotency_key=unique) == first
-    other = build_request(material(quantity=2))
+    other = build_request(build_material(quantity=2))
     failure = subscriptions.refusal(RPC, other, idempotency_key=unique)
     assert failure.reason == "IDEMPOTENCY_MISMATCH"

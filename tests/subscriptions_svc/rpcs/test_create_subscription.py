@@ -13,9 +13,9 @@ from grpc import StatusCode
 from chassis.errors import Fault
 from protos.subscriptions_pb2 import CreateSubscriptionRequest, Subscription
 from tests.serving import Failure, Served, decode
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     build_solicitation,
     create_activated,
     get,
@@ -26,7 +26,7 @@ from tests.subscriptions_svc.shop import (
 UUID = "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 
 
-def paths(failure: Failure) -> list[str]:
+def list_paths(failure: Failure) -> list[str]:
     return [fault.path for fault in failure.faults]
 
 
@@ -41,7 +41,7 @@ def remove_ids(value: Any) -> Any:
 NOTHING = {"string": "0,00 €"}
 
 
-def lens_answer(eye: str) -> dict[str, Any]:
+def build_lens_answer(eye: str) -> dict[str, Any]:
     return {
         "id": UUID,
         "type": "contact_lens_subscription",
@@ -105,7 +105,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
                     "total_with_tax": {"value": "50000", "string": "500,00 €"},
                     "subscription_price": {"value": "2000", "string": "20,00 €"},
                     "status": "pending",
-                    "items": [lens_answer("left"), lens_answer("right")],
+                    "items": [build_lens_answer("left"), build_lens_answer("right")],
                     "cancellation_cost_kept": NOTHING,
                     "cancellation_cost_returned": NOTHING,
                 }
@@ -114,11 +114,15 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     }
 
 
-def test_a_monthly_price_is_a_twenty_fourth_half_up_unless_told(
+def test_the_default_monthly_price_is_a_twenty_fourth_rounded_half_up(
     subscriptions: Served, body: Any
 ) -> None:
-    told = {**material(reference="TOLD"), "subscription_price": 0, "subscription_vat_rate": 0}
-    cart = [{**material(), "quantity": 3}, told, package(material(), {**told, "quantity": 2})]
+    told = {**build_material(reference="TOLD"), "subscription_price": 0, "subscription_vat_rate": 0}
+    cart = [
+        {**build_material(), "quantity": 3},
+        told,
+        build_package(build_material(), {**told, "quantity": 2}),
+    ]
     created = solicit(subscriptions, body, cart_items=cart)
     items = created.last_persisted_cart.cart_items
     assert [item.subscription_price.value for item in items] == [1458, 0, 1458]
@@ -128,11 +132,13 @@ def test_a_monthly_price_is_a_twenty_fourth_half_up_unless_told(
 
 
 def test_amounts_may_be_the_largest_that_rules_allow(subscriptions: Served, body: Any) -> None:
-    dear = {**material(), "price_with_tax": 10**12, "subscription_price": 10**12}
-    cart = [package(*(dear for _ in range(100)))]
+    dear = {**build_material(), "price_with_tax": 10**12, "subscription_price": 10**12}
+    cart = [build_package(*(dear for _ in range(100)))]
     failure = subscriptions.refusal("CreateSubscription", build_solicitation(body, cart_items=cart))
-    assert sorted(paths(failure)) == ["cart_items.0.items", "cart_items.0.price_with_tax"]
-    created = solicit(subscriptions, body, cart_items=[dear, {**material(), "quantity": 10**6}])
+    assert sorted(list_paths(failure)) == ["cart_items.0.items", "cart_items.0.price_with_tax"]
+    created = solicit(
+        subscriptions, body, cart_items=[dear, {**build_material(), "quantity": 10**6}]
+    )
     assert created.last_persisted_cart.cart_items[0].price_with_tax.value == 10**12
 
 
@@ -144,11 +150,11 @@ def test_texts_may_be_long_and_in_any_script(subscriptions: Served, body: Any) -
 
 def test_all_faults_of_shape_are_malformed_at_once(subscriptions: Served, body: Any) -> None:
     before = subscriptions.rows()
-    cart = [{**material(), "quantity": 0}, package(lens("up"))]
+    cart = [{**build_material(), "quantity": 0}, build_package(build_lens("up"))]
     wrong = build_solicitation(body, merchant=None, reference="", cart_items=cart)
     failure = subscriptions.refusal("CreateSubscription", wrong)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "MALFORMED")
-    assert sorted(paths(failure)) == [
+    assert sorted(list_paths(failure)) == [
         "cart_items.0.quantity",
         "cart_items.1.items.0.product_data.eye",
         "merchant",
@@ -167,13 +173,16 @@ def test_all_faults_of_meaning_are_invalid_at_once(subscriptions: Served, body: 
         nin="12345678A",
         nin_control="0012202M",
         cart_items=[
-            lens("left"),
-            {**package(lens("left"), lens("left"), lens("both")), "price_with_tax": 1},
+            build_lens("left"),
+            {
+                **build_package(build_lens("left"), build_lens("left"), build_lens("both")),
+                "price_with_tax": 1,
+            },
         ],
     )
     failure = subscriptions.refusal("CreateSubscription", wrong)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
-    assert sorted(paths(failure)) == [
+    assert sorted(list_paths(failure)) == [
         "cart_items.0.type",
         "cart_items.1.items.1.product_data.eye",
         "cart_items.1.items.2.product_data.eye",
@@ -189,7 +198,7 @@ def test_all_faults_of_meaning_are_invalid_at_once(subscriptions: Served, body: 
 
 def test_an_empty_request_names_what_is_missing(subscriptions: Served) -> None:
     failure = subscriptions.refusal("CreateSubscription", CreateSubscriptionRequest())
-    assert sorted(paths(failure)) == ["cart_items", "merchant", "reference"]
+    assert sorted(list_paths(failure)) == ["cart_items", "merchant", "reference"]
 
 
 @pytest.mark.parametrize("merchant_id", ["otra_tienda", "unknown", "tienda_moderna ", "' --"])
@@ -207,7 +216,7 @@ def test_a_merchant_of_another_account_is_unauthenticated(
 def test_a_control_character_is_refused(subscriptions: Served, body: Any) -> None:
     request = build_solicitation(body, city="Barce\0lona", given_names="\x1b[31m", address="a\tb")
     failure = subscriptions.refusal("CreateSubscription", request)
-    assert sorted(paths(failure)) == ["city", "given_names"]
+    assert sorted(list_paths(failure)) == ["city", "given_names"]
 
 
 def test_a_live_reference_is_a_merchants_own_and_used_once(
@@ -219,12 +228,12 @@ def test_a_live_reference_is_a_merchants_own_and_used_once(
     failure = subscriptions.refusal("CreateSubscription", again)
     assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ALREADY_EXISTS")
     assert subscriptions.rows() == before
-    solicit(subscriptions, body, "other", merchant=OTHERS, reference=first.reference)
+    solicit(subscriptions, body, "other", merchant=OTHER_STORE, reference=first.reference)
     set_status(subscriptions, first.id)
     assert subscriptions.call("CreateSubscription", again).reference == first.reference
 
 
-def test_a_finished_subscription_gives_its_reference_back(subscriptions: Served, body: Any) -> None:
+def test_a_finished_subscription_frees_its_reference(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, datetime(2024, 1, 1, tzinfo=UTC))
     again = build_solicitation(body, reference=made.reference)
     with subscriptions.clock.at(datetime(2025, 12, 31, 22, 59, tzinfo=UTC)):

@@ -8,9 +8,9 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import CreateWarrantyEventRequest, Subscription
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     activate,
     change_cart,
@@ -25,9 +25,9 @@ from tests.subscriptions_svc.shop import (
 RPC = "CreateWarrantyEvent"
 START = datetime(2026, 3, 1, 12, 0, 0, 651_000, tzinfo=UTC)
 CART = [
-    material(price_with_tax=50_000),
-    package(lens("left"), material(reference="CASE")),
-    package(material(), material(reference="B"), name="Glasses"),
+    build_material(price_with_tax=50_000),
+    build_package(build_lens("left"), build_material(reference="CASE")),
+    build_package(build_material(), build_material(reference="B"), name="Glasses"),
 ]
 
 
@@ -41,7 +41,7 @@ def active(subscriptions: Served, body: Any) -> Any:
         yield pay(subscriptions, made.id)
 
 
-def event(made: Subscription, product: Any, **changes: Any) -> CreateWarrantyEventRequest:
+def build_event(made: Subscription, product: Any, **changes: Any) -> CreateWarrantyEventRequest:
     values = {
         "subscription_id": made.id,
         "type": "repair",
@@ -57,7 +57,7 @@ def test_it_works(subscriptions: Served, active: Subscription) -> None:
     glasses = active.last_persisted_cart.cart_items[0]
     assert glasses.warranty_breakage_cost.string == "62,49 €"
     assert glasses.warranty_lost_cost.value == 12498
-    answer = subscriptions.call(RPC, event(active, glasses))
+    answer = subscriptions.call(RPC, build_event(active, glasses))
     assert answer.success is True
     assert answer.message == "Evento de garantía creado exitosamente"
     kept = [row[1:6] for row in subscriptions.rows()["warranty_events"] if row[1] == glasses.id]
@@ -71,7 +71,7 @@ def test_parts_of_a_package_and_packages_without_a_lens_have_a_warranty(
     _, mixed, glasses = active.last_persisted_cart.cart_items
     for product in (mixed.items[1], glasses, glasses.items[0]):
         assert product.HasField("warranty_lost_cost")
-        assert subscriptions.call(RPC, event(active, product, type="replacement")).success
+        assert subscriptions.call(RPC, build_event(active, product, type="replacement")).success
 
 
 def test_a_contact_lens_has_none_nor_has_a_package_that_holds_one(
@@ -80,7 +80,7 @@ def test_a_contact_lens_has_none_nor_has_a_package_that_holds_one(
     mixed = active.last_persisted_cart.cart_items[1]
     for product in (mixed, mixed.items[0]):
         assert not product.HasField("warranty_breakage_cost")
-        failure = subscriptions.refusal(RPC, event(active, product))
+        failure = subscriptions.refusal(RPC, build_event(active, product))
         assert [fault.path for fault in failure.faults] == ["product_id"]
 
 
@@ -106,11 +106,11 @@ def test_a_contact_lens_has_none_nor_has_a_package_that_holds_one(
         ),
     ],
 )
-def test_every_fault_is_one_of_meaning_and_all_are_told(
+def test_every_fault_of_meaning_is_listed(
     subscriptions: Served, active: Subscription, changes: Any, paths: list[str]
 ) -> None:
     before = subscriptions.rows()
-    request = event(active, active.last_persisted_cart.cart_items[0], **changes)
+    request = build_event(active, active.last_persisted_cart.cart_items[0], **changes)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
     assert sorted(fault.path for fault in failure.faults) == paths
@@ -119,7 +119,7 @@ def test_every_fault_is_one_of_meaning_and_all_are_told(
 
 def test_the_largest_charge_is_kept(subscriptions: Served, active: Subscription) -> None:
     glasses = active.last_persisted_cart.cart_items[0]
-    request = event(active, glasses, charged_amount=10**12, name="", description="é" * 2000)
+    request = build_event(active, glasses, charged_amount=10**12, name="", description="é" * 2000)
     assert subscriptions.call(RPC, request).success
 
 
@@ -127,29 +127,29 @@ def test_what_was_not_handed_over_has_none(subscriptions: Served, body: Any) -> 
     made = create_confirmed(subscriptions, body, cart_items=CART)
     glasses = made.last_persisted_cart.cart_items[0]
     assert not made.available_actions.use_warranty
-    failure = subscriptions.refusal(RPC, event(made, glasses))
+    failure = subscriptions.refusal(RPC, build_event(made, glasses))
     assert [fault.path for fault in failure.faults] == ["product_id"]
     activate(subscriptions, made.id, glasses.reference_uuid)
     assert get(subscriptions, made.id).available_actions.use_warranty
-    assert subscriptions.call(RPC, event(made, glasses)).success
+    assert subscriptions.call(RPC, build_event(made, glasses)).success
 
 
 def test_what_was_taken_out_has_none(subscriptions: Served, active: Subscription) -> None:
     first, *rest = active.last_persisted_cart.cart_items
     change_cart(subscriptions, active.id, *(item.id for item in rest))
-    failure = subscriptions.refusal(RPC, event(active, first))
+    failure = subscriptions.refusal(RPC, build_event(active, first))
     assert [fault.path for fault in failure.faults] == ["product_id"]
 
 
 def test_it_ends_with_the_subscription(subscriptions: Served, active: Subscription) -> None:
-    request = event(active, active.last_persisted_cart.cart_items[0])
+    request = build_event(active, active.last_persisted_cart.cart_items[0])
     set_status(subscriptions, active.id)
     failure = subscriptions.refusal(RPC, request)
     assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "NOT_ALLOWED")
 
 
 def test_not_found_and_another_merchants_come_first(subscriptions: Served, body: Any) -> None:
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     wrong = CreateWarrantyEventRequest(subscription_id=others.id)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = CreateWarrantyEventRequest(subscription_id=UNKNOWN)
@@ -159,7 +159,7 @@ def test_not_found_and_another_merchants_come_first(subscriptions: Served, body:
 def test_a_key_registers_once(subscriptions: Served, active: Subscription, unique: str) -> None:
     product = active.last_persisted_cart.cart_items[0]
     for _ in range(2):
-        subscriptions.call(RPC, event(active, product), idempotency_key=unique)
+        subscriptions.call(RPC, build_event(active, product), idempotency_key=unique)
     kept = [row for row in subscriptions.rows()["warranty_events"] if row[1] == product.id]
     assert len(kept) == 1
 

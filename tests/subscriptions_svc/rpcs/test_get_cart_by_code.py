@@ -8,7 +8,7 @@ from protos.subscriptions_pb2 import (
     UpdateProductsRequest,
 )
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
     confirm,
     create_activated,
@@ -53,7 +53,7 @@ def test_a_look_moves_nothing_that_is_further(subscriptions: Served, body: Any) 
         assert get(subscriptions, made.id).status == status
 
 
-def test_what_is_known_of_an_account_does_not_matter(subscriptions: Served, body: Any) -> None:
+def test_credentials_and_metadata_make_no_difference(subscriptions: Served, body: Any) -> None:
     code = solicit(subscriptions, body).last_persisted_cart.code
     assert look(subscriptions, code, authorization="Basic nonsense").state == "open"
     assert look(subscriptions, code, **{"idempotency-key": "k"}).state == "open"
@@ -92,11 +92,11 @@ def test_a_change_is_shown_beside_what_there_is(subscriptions: Served, body: Any
     assert not in_force.HasField("pending_cart")
 
 
-def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
+def test_removed_items_are_marked(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, NOON)
     pay(subscriptions, made.id)
     request = UpdateProductsRequest(subscription_id=made.id)
-    request.cart_items.add(**material())
+    request.cart_items.add(**build_material())
     with subscriptions.clock.at(NOON):
         subscriptions.call("UpdateProducts", request)
         cart = look(subscriptions, get(subscriptions, made.id).pending_cart.code)
@@ -105,14 +105,14 @@ def test_what_goes_is_marked(subscriptions: Served, body: Any) -> None:
     assert [item.changes for item in cart.items] == [True]
 
 
-def test_staff_confirms_and_the_page_tells(subscriptions: Served, body: Any) -> None:
+def test_a_confirmation_by_staff_shows_on_the_page(subscriptions: Served, body: Any) -> None:
     made = solicit(subscriptions, body)
     confirm(subscriptions, made.id)
     assert look(subscriptions, made.last_persisted_cart.code).state == "confirmed"
 
 
 def test_pieces_count_in_the_price(subscriptions: Served, body: Any) -> None:
-    glasses = material(quantity=3, price_with_tax=35000)
+    glasses = build_material(quantity=3, price_with_tax=35000)
     cart = [*body("subscription")["cart_items"], glasses]
     made = solicit(subscriptions, body, cart_items=cart)
     found = look(subscriptions, made.last_persisted_cart.code)

@@ -10,9 +10,9 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import GetSubscriptionRequest
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import material
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     build_delivery,
     create_activated,
@@ -41,7 +41,7 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def actions(subscription: Any) -> dict[str, bool]:
+def read_actions(subscription: Any) -> dict[str, bool]:
     plain: dict[str, bool] = MessageToDict(
         subscription.available_actions, preserving_proto_field_name=True
     )
@@ -53,13 +53,13 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
     assert get(subscriptions, created.id) == created
 
 
-def test_a_moment_is_told_to_the_millisecond(subscriptions: Served, body: Any) -> None:
+def test_timestamps_have_milliseconds(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)):
         created = solicit(subscriptions, body)
     assert created.created_at.ToJsonString() == "2026-03-01T12:00:00.651Z"
 
 
-def test_what_nobody_told_is_absent(subscriptions: Served, body: Any) -> None:
+def test_absent_options_stay_absent(subscriptions: Served, body: Any) -> None:
     names: Any = dict.fromkeys(("given_names", "surnames", "email", "mobile_phone"))
     created = solicit(subscriptions, body, **names)
     assert not created.customer.ListFields()
@@ -87,7 +87,7 @@ def test_another_merchants_subscription_is_unauthenticated(
     subscriptions: Served, body: Any
 ) -> None:
     mine = GetSubscriptionRequest(subscription_id=solicit(subscriptions, body).id)
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     theirs = GetSubscriptionRequest(subscription_id=others.id)
     assert subscriptions.refusal("GetSubscription", mine, "other").reason == "UNAUTHENTICATED"
     assert subscriptions.refusal("GetSubscription", theirs).reason == "UNAUTHENTICATED"
@@ -103,7 +103,7 @@ def test_another_merchants_subscription_is_unauthenticated(
         ("staff", {}, StatusCode.PERMISSION_DENIED),
     ],
 )
-def test_who_is_no_client_is_refused(
+def test_accounts_other_than_clients_are_refused(
     subscriptions: Served, who: str, authorization: dict[str, str], code: StatusCode
 ) -> None:
     request = GetSubscriptionRequest(subscription_id=UNKNOWN)
@@ -145,17 +145,17 @@ def test_months_are_counted_and_the_last_one_ends_it(subscriptions: Served, body
     with subscriptions.clock.at(utc("2026-02-27T23:00")):
         over = get(subscriptions, made.id)
     assert (over.status, over.current_month) == ("finished", 24)
-    assert actions(over) == ACTIONS
+    assert read_actions(over) == ACTIONS
 
 
 def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
-    cart = [*body("subscription")["cart_items"], material()]
+    cart = [*body("subscription")["cart_items"], build_material()]
     now = utc("2026-03-01T12:00")
     with subscriptions.clock.at(now):
         draft = solicit(subscriptions, body, cart_items=cart)
         waiting = create_confirmed(subscriptions, body, cart_items=cart)
-    assert actions(draft) == {**ACTIONS, "withdraw": True, "send_sms": True}
-    assert actions(waiting) == {
+    assert read_actions(draft) == {**ACTIONS, "withdraw": True, "send_sms": True}
+    assert read_actions(waiting) == {
         **ACTIONS,
         "withdraw": True,
         "activate_product": True,
@@ -164,7 +164,7 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
     made = create_activated(subscriptions, body, now, cart_items=cart)
     with subscriptions.clock.at(utc("2026-03-02T12:00")):
         later = get(subscriptions, made.id)
-    assert actions(later) == {
+    assert read_actions(later) == {
         **ACTIONS,
         "cancel": True,
         "add_product": True,

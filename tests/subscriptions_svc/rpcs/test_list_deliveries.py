@@ -8,9 +8,9 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import Delivery, ListDeliveriesRequest, ListDeliveriesResponse
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, package
+from tests.subscriptions_svc.bodies import build_lens, build_package
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     build_delivery,
     change_cart,
@@ -70,7 +70,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
 
 def test_it_has_pages(subscriptions: Served, body: Any) -> None:
     made = create_activated(
-        subscriptions, body, START, cart_items=[package(lens("both", box_count=9))]
+        subscriptions, body, START, cart_items=[build_package(build_lens("both", box_count=9))]
     )
     for quantity in range(1, 4):
         request = build_delivery(made.id, (list_lenses(made)[0].reference_uuid, quantity))
@@ -85,7 +85,7 @@ def test_what_was_taken_out_stays_in_the_ledger(subscriptions: Served, body: Any
     left = list_lenses(made)[0].reference_uuid
     with subscriptions.clock.at(START):
         subscriptions.call("CreateBoxDeliveries", build_delivery(made.id, (left, 1)))
-        change_cart(subscriptions, made.id, package(lens("left", reference="NEW")))
+        change_cart(subscriptions, made.id, build_package(build_lens("left", reference="NEW")))
         set_status(subscriptions, made.id)
     answer = list_deliveries(subscriptions, made.id)
     assert [entry.cart_item_reference_uuid for entry in answer.data] == [left]
@@ -108,7 +108,7 @@ def test_a_page_out_of_bounds_is_malformed(
 
 
 def test_not_found_and_another_merchants_come_first(subscriptions: Served, body: Any) -> None:
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     wrong = ListDeliveriesRequest(subscription_id=others.id, page=0)
     assert subscriptions.refusal(RPC, wrong).reason == "UNAUTHENTICATED"
     unknown = ListDeliveriesRequest(subscription_id=UNKNOWN, page=0)

@@ -14,7 +14,7 @@ from subscriptions_svc import reference
 from subscriptions_svc.rules.words import find_search_words
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     activate,
     build_delivery,
     create_activated,
@@ -28,7 +28,7 @@ from tests.subscriptions_svc.shop import (
 
 RPC = "ListSubscriptions"
 SECOND = {"id": "tienda_del_este", "store_ref": "calle_1"}
-FAR = {"id": "tienda_de_hawai", "store_ref": "calle_1"}
+FAR_STORE = {"id": "tienda_de_hawai", "store_ref": "calle_1"}
 
 
 def utc(text: str) -> datetime:
@@ -41,12 +41,12 @@ def more_merchants(subscriptions: Served) -> None:
     data = {
         "merchants": [
             {"id": SECOND["id"], "store_refs": ["calle_1", "calle_2"]},
-            {"id": FAR["id"], "store_refs": ["calle_1"], "time_zone": "Pacific/Honolulu"},
+            {"id": FAR_STORE["id"], "store_refs": ["calle_1"], "time_zone": "Pacific/Honolulu"},
         ],
         "references": [
             {
                 "account": "demo-merchant",
-                "merchants": ["tienda_moderna", SECOND["id"], FAR["id"]],
+                "merchants": ["tienda_moderna", SECOND["id"], FAR_STORE["id"]],
             }
         ],
     }
@@ -125,7 +125,7 @@ def test_only_the_accounts_merchants_are_listed(
     subscriptions: Served, body: Any, mark: str
 ) -> None:
     mine = solicit(subscriptions, body, surnames=mark).id
-    theirs = solicit(subscriptions, body, "other", merchant=OTHERS, surnames=mark).id
+    theirs = solicit(subscriptions, body, "other", merchant=OTHER_STORE, surnames=mark).id
     assert list_ids(subscriptions, search=mark) == [mine]
     assert list_ids(subscriptions, search=mark, merchant_id="tienda_moderna,otra_tienda") == [mine]
     assert list_ids(subscriptions, search=mark, merchant_id="otra_tienda") == []
@@ -187,7 +187,7 @@ def test_a_search_is_words_of_name_phone_or_reference(
 
 
 @pytest.mark.parametrize("reference", ["---", "%", "\U0001f600", "'", "\u200b", "\u0301"])
-def test_what_has_no_word_is_kept_and_listed(
+def test_a_reference_without_words_is_stored_and_listed(
     subscriptions: Served, body: Any, mark: str, reference: str
 ) -> None:
     nameless = {"given_names": "", "surnames": "", "mobile_phone": ""}
@@ -247,13 +247,13 @@ def test_merchants_and_stores_are_alternatives(subscriptions: Served, body: Any,
     store = {**SECOND, "store_ref": "calle_2"}
     third = solicit(subscriptions, body, surnames=mark, merchant=store).id
 
-    def found(**filters: str) -> set[str]:
+    def find(**filters: str) -> set[str]:
         return set(list_ids(subscriptions, search=mark, **filters))
 
-    assert found(merchant_id="tienda_del_este") == {second, third}
-    assert found(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
-    assert found(store_ref="calle_1,tienda_moderna") == {first, second}
-    assert found(merchant_id="tienda_moderna", store_ref="calle_2") == set()
+    assert find(merchant_id="tienda_del_este") == {second, third}
+    assert find(merchant_id="tienda_del_este,tienda_moderna") == {first, second, third}
+    assert find(store_ref="calle_1,tienda_moderna") == {first, second}
+    assert find(merchant_id="tienda_moderna", store_ref="calle_2") == set()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_days_are_those_of_the_merchants_zone(
 ) -> None:
     with subscriptions.clock.at(utc("2026-02-28T23:30")):
         here = create_confirmed(subscriptions, body, surnames=mark)
-        far = solicit(subscriptions, body, surnames=mark, merchant=FAR)
+        far = solicit(subscriptions, body, surnames=mark, merchant=FAR_STORE)
     with subscriptions.clock.at(utc("2026-03-09T23:00")):
         activate(subscriptions, here.id, here.last_persisted_cart.cart_items[0].reference_uuid)
     with subscriptions.clock.at(utc("2026-03-31T12:00")):

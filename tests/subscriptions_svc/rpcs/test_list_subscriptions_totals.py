@@ -16,7 +16,7 @@ from tests.serving import Served
 from tests.subscriptions_svc.shop import build_solicitation, create_activated, set_status, solicit
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-FIRST = {"id": "tienda_moderna", "store_ref": "tienda_moderna"}
+FIRST_STORE = {"id": "tienda_moderna", "store_ref": "tienda_moderna"}
 SECOND = {"id": "tienda_del_este", "store_ref": "calle_1"}
 THIRD = {"id": "tienda_del_este", "store_ref": "calle_2"}
 
@@ -26,7 +26,9 @@ def more_merchants(subscriptions: Served) -> None:
     """A second merchant of the demo account, with two stores, and no other."""
     data = {
         "merchants": [{"id": SECOND["id"], "store_refs": ["calle_1", "calle_2"]}],
-        "references": [{"account": "demo-merchant", "merchants": [FIRST["id"], SECOND["id"]]}],
+        "references": [
+            {"account": "demo-merchant", "merchants": [FIRST_STORE["id"], SECOND["id"]]}
+        ],
     }
     with subscriptions.database.write() as tx:
         reference.load(tx, reference.REFERENCE.load(data))
@@ -49,20 +51,22 @@ def count_rows(served: Served, *stores: dict[str, str]) -> int:
 
 
 def test_the_total_is_what_there_is(subscriptions: Served, body: Any) -> None:
-    for merchant, times in ((FIRST, 3), (SECOND, 2), (THIRD, 1)):
+    for merchant, times in ((FIRST_STORE, 3), (SECOND, 2), (THIRD, 1)):
         for _ in range(times):
             solicit(subscriptions, body, merchant=merchant)
-    every = (FIRST, SECOND, THIRD)
+    every = (FIRST_STORE, SECOND, THIRD)
     assert read_total(subscriptions) == count_rows(subscriptions, *every)
-    assert read_total(subscriptions, merchant_id=FIRST["id"]) == count_rows(subscriptions, FIRST)
+    assert read_total(subscriptions, merchant_id=FIRST_STORE["id"]) == count_rows(
+        subscriptions, FIRST_STORE
+    )
     assert read_total(subscriptions, merchant_id=SECOND["id"]) == count_rows(
         subscriptions, SECOND, THIRD
     )
     assert read_total(subscriptions, store_ref="calle_2") == count_rows(subscriptions, THIRD)
     assert read_total(subscriptions, store_ref="calle_2,tienda_moderna") == count_rows(
-        subscriptions, FIRST, THIRD
+        subscriptions, FIRST_STORE, THIRD
     )
-    assert read_total(subscriptions, merchant_id=FIRST["id"], store_ref="calle_2") == 0
+    assert read_total(subscriptions, merchant_id=FIRST_STORE["id"], store_ref="calle_2") == 0
     assert read_total(subscriptions, merchant_id="nobodys") == 0
 
 
@@ -78,7 +82,7 @@ def test_what_is_refused_or_repeated_is_not_counted(
 
 def test_many_at_once_are_all_counted(subscriptions: Served, body: Any) -> None:
     before = read_total(subscriptions)
-    merchants = [(FIRST, SECOND, THIRD)[number % 3] for number in range(24)]
+    merchants = [(FIRST_STORE, SECOND, THIRD)[number % 3] for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda each: solicit(subscriptions, body, merchant=each), merchants))
     assert read_total(subscriptions) == before + 24
@@ -93,7 +97,7 @@ def test_pages_of_several_merchants_and_statuses_have_one_order(
 ) -> None:
     made = []
     for minute in range(9):
-        merchant = (FIRST, SECOND, THIRD)[minute % 3]
+        merchant = (FIRST_STORE, SECOND, THIRD)[minute % 3]
         with subscriptions.clock.at(NOON + timedelta(minutes=minute)):
             one = solicit(subscriptions, body, merchant=merchant, surnames=unique)
         set_status(subscriptions, one.id, ("draft", "sent", "cancelled", "in_progress")[minute % 4])
@@ -112,21 +116,23 @@ def test_pages_of_several_merchants_and_statuses_have_one_order(
     assert {page.meta.total_count for page in pages} == {len(wanted)}
 
 
-def test_what_is_over_is_listed_as_finished(subscriptions: Served, body: Any, unique: str) -> None:
+def test_expired_subscriptions_are_listed_as_finished(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
     over = create_activated(subscriptions, body, NOON, surnames=unique)
     going_on = create_activated(subscriptions, body, NOON + timedelta(days=900), surnames=unique)
     written = solicit(subscriptions, body, surnames=unique)
     set_status(subscriptions, written.id, "finished")
 
-    def found(status: str) -> set[str]:
+    def find(status: str) -> set[str]:
         with subscriptions.clock.at(NOON + timedelta(days=1000)):
             answer = list_subscriptions(subscriptions, status=status, search=unique)
         assert answer.meta.total_count == len(answer.data)
         return {each.id for each in answer.data}
 
-    assert found("active") == {going_on.id}
-    assert found("finished") == {over.id, written.id}
-    assert found("active,finished") == {over.id, going_on.id, written.id}
+    assert find("active") == {going_on.id}
+    assert find("finished") == {over.id, written.id}
+    assert find("active,finished") == {over.id, going_on.id, written.id}
 
 
 def test_an_account_may_have_hundreds_of_merchants(
@@ -141,7 +147,7 @@ def test_an_account_may_have_hundreds_of_merchants(
     data = {
         "merchants": shops,
         "references": [
-            {"account": "demo-merchant", "merchants": [FIRST["id"], SECOND["id"], *names]}
+            {"account": "demo-merchant", "merchants": [FIRST_STORE["id"], SECOND["id"], *names]}
         ],
     }
     with subscriptions.database.write() as tx:

@@ -12,7 +12,7 @@ from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.store.transitions import move_forward
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     confirm,
     confirm_as_shopper,
@@ -107,7 +107,7 @@ def test_an_ended_one_is_refused(subscriptions: Served, body: Any, status: str) 
 def test_staff_records_for_every_merchant_and_nobody_else_may(
     subscriptions: Served, body: Any
 ) -> None:
-    made = solicit(subscriptions, body, "other", merchant=OTHERS)
+    made = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     request = RecordPaymentRequest(subscription_id=made.id, successful=True)
     assert subscriptions.refusal(RPC, request, "other", desk=True).reason == "FORBIDDEN"
     assert subscriptions.refusal(RPC, request, "", desk=True).reason == "UNAUTHENTICATED"

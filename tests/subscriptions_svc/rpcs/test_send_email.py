@@ -20,7 +20,7 @@ from tests.subscriptions_svc.links import (
     wait_for_payment,
 )
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     create_activated,
     create_confirmed,
@@ -86,7 +86,7 @@ def test_an_email_before_payment_is_for_mexico(
 
 @pytest.mark.parametrize("rpc", list(REQUESTS))
 @pytest.mark.parametrize("status", ["activating", "active", "cancelled", "finished"])
-def test_what_waits_for_nobody_is_not_sent(
+def test_a_message_whose_cart_no_longer_waits_is_not_sent(
     subscriptions: Served, body: Any, rpc: str, status: str
 ) -> None:
     made = create_confirmed(subscriptions, body)
@@ -120,7 +120,7 @@ def test_an_unknown_subscription_is_invalid_and_anothers_unauthorized(
 ) -> None:
     assert refuse_to_send(subscriptions, rpc, UNKNOWN)[0] == "INVALID"
     assert refuse_to_send(subscriptions, rpc, "no-uuid\0")[0] == "INVALID"
-    others = solicit(subscriptions, body, "other", merchant=OTHERS)
+    others = solicit(subscriptions, body, "other", merchant=OTHER_STORE)
     assert refuse_to_send(subscriptions, rpc, others.id)[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "")[0] == "UNAUTHENTICATED"
     assert refuse_to_send(subscriptions, rpc, UNKNOWN, "staff")[0] == "FORBIDDEN"

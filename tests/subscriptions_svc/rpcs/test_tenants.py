@@ -10,10 +10,10 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from protos import subscriptions_pb2 as pb
-from tests.serving import Served, basic
-from tests.subscriptions_svc.bodies import material
+from tests.serving import Served, build_basic
+from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
-    OTHERS,
+    OTHER_STORE,
     UNKNOWN,
     build_activation,
     build_cancellation,
@@ -31,33 +31,35 @@ SERVICES = {
 }
 CLIENT, DESK = SERVICES["SubscriptionService"], SERVICES["SubscriptionDeskService"]
 # RPCs with a merchant in the request, and RPCs about the caller alone.
-OF_MERCHANT = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
-OF_CALLER = ("ListSubscriptions", "WhoAmI")
+MERCHANT_RPCS = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation")
+CALLER_RPCS = ("ListSubscriptions", "WhoAmI")
 # These answer every refusal as invalid, even for what is not found.
 MESSAGES = ("SendEmail", "SendSms")
-OF_SUBSCRIPTION = [name for name in CLIENT if name not in OF_MERCHANT + OF_CALLER]
+SUBSCRIPTION_RPCS = [name for name in CLIENT if name not in MERCHANT_RPCS + CALLER_RPCS]
 
 
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> pb.Subscription:
     """A confirmed subscription of another account's merchant."""
-    return create_confirmed(subscriptions, body, "other", merchant=OTHERS)
+    return create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
 
 
-def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
+def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
     """A request of each RPC that succeeds for its owner."""
     left = list_lenses(of)[0].reference_uuid
     shopper = pb.Shopper(nin="12345678Z", date_of_birth="2000-12-20")
-    merchant = pb.PreApprovalMerchant(reference=OTHERS["id"], store_ref=OTHERS["store_ref"])
+    merchant = pb.PreApprovalMerchant(
+        reference=OTHER_STORE["id"], store_ref=OTHER_STORE["store_ref"]
+    )
     cart = build_solicitation(body).cart_items
     return {
-        "CreateSubscription": build_solicitation(body, merchant=OTHERS),
+        "CreateSubscription": build_solicitation(body, merchant=OTHER_STORE),
         "ListSubscriptions": pb.ListSubscriptionsRequest(),
         "GetSubscription": pb.GetSubscriptionRequest(subscription_id=of.id),
         "CreateBoxDeliveries": build_delivery(of.id, (left, 1)),
         "ActivateCartItem": build_activation(of.id, left),
         "UpdateProducts": build_cart_update(
-            of.id, of.last_persisted_cart.cart_items[0].id, material()
+            of.id, of.last_persisted_cart.cart_items[0].id, build_material()
         ),
         "CancelSubscription": build_cancellation(of.id),
         "CreateWarrantyEvent": pb.CreateWarrantyEventRequest(
@@ -65,7 +67,7 @@ def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         ),
         "CreatePreApproval": pb.CreatePreApprovalRequest(merchant=merchant, shopper=shopper),
         "CreatePriceSimulation": pb.CreatePriceSimulationRequest(
-            merchant_id=OTHERS["id"], cart_items=cart
+            merchant_id=OTHER_STORE["id"], cart_items=cart
         ),
         "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
         "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
@@ -76,27 +78,27 @@ def requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
     }
 
 
-def only_id(request: Message, id_: str) -> Message:
+def keep_only_id(request: Message, id_: str) -> Message:
     """A request of the same type with an id and nothing else: its shape is wrong, if it can be."""
     return type(request)(subscription_id=id_)
 
 
 def test_the_walk_knows_every_rpc(body: Any, others: pb.Subscription) -> None:
     assert SERVICES.keys() == {"SubscriptionService", "SubscriptionDeskService", "ShopperService"}
-    assert sorted(requests(body, others)) == sorted(CLIENT + DESK)
+    assert sorted(build_requests(body, others)) == sorted(CLIENT + DESK)
 
 
 def test_another_accounts_things_are_unauthenticated_whatever_is_asked(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    walk = requests(body, others)
+    walk = build_requests(body, others)
     before = subscriptions.rows()
     for name in CLIENT:
-        if name in OF_CALLER:
+        if name in CALLER_RPCS:
             continue
         asked = [walk[name]]
-        if name in OF_SUBSCRIPTION:
-            asked.append(only_id(walk[name], others.id))
+        if name in SUBSCRIPTION_RPCS:
+            asked.append(keep_only_id(walk[name], others.id))
         for request in asked:
             failure = subscriptions.refusal(name, request)
             told = (name, failure.code, failure.reason)
@@ -111,7 +113,7 @@ def test_lists_hold_the_callers_own_alone(
     own = solicit(subscriptions, body)
     for request in (
         pb.ListSubscriptionsRequest(search=others.reference),
-        pb.ListSubscriptionsRequest(merchant_id=OTHERS["id"]),
+        pb.ListSubscriptionsRequest(merchant_id=OTHER_STORE["id"]),
     ):
         assert subscriptions.call("ListSubscriptions", request).meta.total_count == 0
     request = pb.ListSubscriptionsRequest(search=own.reference)
@@ -122,7 +124,7 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
     """Proves that the refusals above are about ownership."""
-    walk = requests(body, others)
+    walk = build_requests(body, others)
     for name in ("GetSubscription", "ListDeliveries", "CreateBoxDeliveries", "ActivateCartItem"):
         subscriptions.call(name, walk[name], "other")
     for name in ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation"):
@@ -135,11 +137,11 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
 def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    walk = requests(body, others)
-    for name in OF_SUBSCRIPTION + DESK:
+    walk = build_requests(body, others)
+    for name in SUBSCRIPTION_RPCS + DESK:
         for id_ in (UNKNOWN, "", "7", "\0", "x" * 3000):
             who, desk = ("staff", True) if name in DESK else ("client", False)
-            failure = subscriptions.refusal(name, only_id(walk[name], id_), who, desk=desk)
+            failure = subscriptions.refusal(name, keep_only_id(walk[name], id_), who, desk=desk)
             expected = "INVALID" if name in MESSAGES else "NOT_FOUND"
             assert (name, failure.reason) == (name, expected)
 
@@ -147,12 +149,12 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
 def test_nobody_is_let_in_without_the_secret_of_an_account(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    walk = requests(body, others)
+    walk = build_requests(body, others)
     wrong = [
         {},
         {"authorization": "Basic"},
-        {"authorization": basic("demo-merchant", "wrong")},
-        {"authorization": basic("nobody")},
+        {"authorization": build_basic("demo-merchant", "wrong")},
+        {"authorization": build_basic("nobody")},
     ]
     before = subscriptions.rows()
     for name, request in walk.items():
@@ -166,7 +168,7 @@ def test_nobody_is_let_in_without_the_secret_of_an_account(
 def test_each_role_has_its_services(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
-    walk = requests(body, others)
+    walk = build_requests(body, others)
     before = subscriptions.rows()
     for name in CLIENT:
         assert subscriptions.refusal(name, walk[name], "staff").reason == "FORBIDDEN"

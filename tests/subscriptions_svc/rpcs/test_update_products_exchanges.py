@@ -13,7 +13,7 @@ from subscriptions_svc import reference
 from subscriptions_svc.store.box_deliveries import find_wrong_counters
 from subscriptions_svc.store.tables import box_counters, box_deliveries
 from tests.serving import Served
-from tests.subscriptions_svc.bodies import lens, material, package
+from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     build_cart_update,
     build_delivery,
@@ -37,7 +37,7 @@ def at_the_start(subscriptions: Served) -> Iterator[None]:
         yield
 
 
-def of(served: Served, body: Any, *cart: Any) -> Subscription:
+def create_active(served: Served, body: Any, *cart: Any) -> Subscription:
     """A paid, active subscription of a cart."""
     return pay(served, create_activated(served, body, START, cart_items=list(cart)).id)
 
@@ -48,8 +48,8 @@ def is_refused(served: Served, id_: str, *cart: Any) -> bool:
     return failure.reason == "NOT_ALLOWED"
 
 
-def eyes(**changes: Any) -> Any:
-    return package(lens("left", **changes), lens("right", **changes))
+def build_eyes(**changes: Any) -> Any:
+    return build_package(build_lens("left", **changes), build_lens("right", **changes))
 
 
 def deliver(served: Served, made: Subscription, *quantities: int) -> Subscription:
@@ -63,7 +63,7 @@ def deliver(served: Served, made: Subscription, *quantities: int) -> Subscriptio
     return get(served, made.id)
 
 
-def room(served: Served, made: Subscription, eye: int) -> int:
+def count_remaining(served: Served, made: Subscription, eye: int) -> int:
     """How many more boxes of an eye can be handed over, tried one by one."""
     uuid, given = list_lenses(made)[eye].reference_uuid, 0
     while True:
@@ -76,55 +76,59 @@ def room(served: Served, made: Subscription, eye: int) -> int:
         given += 1
 
 
-def agree(served: Served) -> None:
+def check_counters(served: Served) -> None:
     """Check that the counters match the ledger."""
     with served.database.read() as tx:
         assert find_wrong_counters(tx) == []
 
 
 def test_one_exchange_of_glasses_belongs_to_each_year(subscriptions: Served, body: Any) -> None:
-    made = of(subscriptions, body, material())
+    made = create_active(subscriptions, body, build_material())
     assert made.available_actions.change_item
-    found = change_cart(subscriptions, made.id, material(reference="A"))
+    found = change_cart(subscriptions, made.id, build_material(reference="A"))
     assert not found.available_actions.change_item
-    assert is_refused(subscriptions, made.id, material(reference="B"))
+    assert is_refused(subscriptions, made.id, build_material(reference="B"))
     with subscriptions.clock.at(FIRST_ANNIVERSARY - timedelta(microseconds=1)):
-        assert is_refused(subscriptions, made.id, material(reference="B"))
+        assert is_refused(subscriptions, made.id, build_material(reference="B"))
     with subscriptions.clock.at(FIRST_ANNIVERSARY):
         assert get(subscriptions, made.id).available_actions.change_item
-        change_cart(subscriptions, made.id, material(reference="B"))
-        assert is_refused(subscriptions, made.id, material(reference="C"))
+        change_cart(subscriptions, made.id, build_material(reference="B"))
+        assert is_refused(subscriptions, made.id, build_material(reference="C"))
 
 
 def test_unused_exchanges_stay_and_none_is_had_twice(subscriptions: Served, body: Any) -> None:
-    made = of(subscriptions, body, eyes(exchange_cycle=6))
+    made = create_active(subscriptions, body, build_eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2027, 9, 1, 12, tzinfo=UTC)):  # 18 months: four
         for turn in range(4):
-            change_cart(subscriptions, made.id, eyes(exchange_cycle=6, reference=str(turn)))
-        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
+            change_cart(subscriptions, made.id, build_eyes(exchange_cycle=6, reference=str(turn)))
+        assert is_refused(subscriptions, made.id, build_eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2028, 2, 28, 12, tzinfo=UTC)):
-        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
+        assert is_refused(subscriptions, made.id, build_eyes(exchange_cycle=6))
 
 
 def test_the_window_of_a_lens_opens_with_its_cycle(subscriptions: Served, body: Any) -> None:
-    made = of(subscriptions, body, eyes(exchange_cycle=6))
-    change_cart(subscriptions, made.id, eyes(exchange_cycle=6))
+    made = create_active(subscriptions, body, build_eyes(exchange_cycle=6))
+    change_cart(subscriptions, made.id, build_eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2026, 8, 31, 21, 59, tzinfo=UTC)):
-        assert is_refused(subscriptions, made.id, eyes(exchange_cycle=6))
+        assert is_refused(subscriptions, made.id, build_eyes(exchange_cycle=6))
     with subscriptions.clock.at(datetime(2026, 8, 31, 22, tzinfo=UTC)):  # midnight in Madrid
-        change_cart(subscriptions, made.id, eyes(exchange_cycle=0))
-        assert is_refused(subscriptions, made.id, eyes())
+        change_cart(subscriptions, made.id, build_eyes(exchange_cycle=0))
+        assert is_refused(subscriptions, made.id, build_eyes())
         assert not get(subscriptions, made.id).available_actions.change_item
 
 
 def test_a_cycle_of_zero_closes_the_window_of_this_lens_alone(
     subscriptions: Served, body: Any
 ) -> None:
-    whole = package(lens("left", exchange_cycle=0), lens("right"), material())
-    made = of(subscriptions, body, whole)
+    whole = build_package(
+        build_lens("left", exchange_cycle=0), build_lens("right"), build_material()
+    )
+    made = create_active(subscriptions, body, whole)
     left, right, glasses = made.last_persisted_cart.cart_items[0].items
-    assert is_refused(subscriptions, made.id, eyes())
-    keep_left = package({"id": left.id}, lens("right", reference="NEW"), price_with_tax=200)
+    assert is_refused(subscriptions, made.id, build_eyes())
+    keep_left = build_package(
+        {"id": left.id}, build_lens("right", reference="NEW"), price_with_tax=200
+    )
     found = change_cart(subscriptions, made.id, keep_left)
     assert [item.reference for item in list_lenses(found)] == ["CL-left", "NEW"]
     assert glasses.id != right.id
@@ -142,15 +146,15 @@ def test_a_merchant_may_forbid_exchanges_in_the_first_year(
         with subscriptions.database.write() as tx:
             reference.load(tx, reference.REFERENCE.load({"merchants": [merchant]}))
 
-    made = of(subscriptions, body, eyes(exchange_cycle=1), material())
+    made = create_active(subscriptions, body, build_eyes(exchange_cycle=1), build_material())
     allow(False)
     try:
-        assert is_refused(subscriptions, made.id, material())
-        assert is_refused(subscriptions, made.id, eyes())
+        assert is_refused(subscriptions, made.id, build_material())
+        assert is_refused(subscriptions, made.id, build_eyes())
         assert not get(subscriptions, made.id).available_actions.change_item
         with subscriptions.clock.at(FIRST_ANNIVERSARY):
-            change_cart(subscriptions, made.id, eyes(), material(reference="NEW"))
-            assert is_refused(subscriptions, made.id, eyes(), material())
+            change_cart(subscriptions, made.id, build_eyes(), build_material(reference="NEW"))
+            assert is_refused(subscriptions, made.id, build_eyes(), build_material())
     finally:
         allow(True)
 
@@ -158,115 +162,121 @@ def test_a_merchant_may_forbid_exchanges_in_the_first_year(
 def test_a_proposal_uses_no_exchange_until_it_is_confirmed(
     subscriptions: Served, body: Any
 ) -> None:
-    made = of(subscriptions, body, material())
+    made = create_active(subscriptions, body, build_material())
     for turn in range(3):
         subscriptions.call(
-            "UpdateProducts", build_cart_update(made.id, material(reference=str(turn)))
+            "UpdateProducts", build_cart_update(made.id, build_material(reference=str(turn)))
         )
     found = confirm(subscriptions, made.id)
     assert found.last_persisted_cart.cart_items[0].reference == "2"
 
 
 def test_delivered_boxes_count_against_the_new_lens(subscriptions: Served, body: Any) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes(exchange_cycle=1)), 3, 1)
-    found = change_cart(subscriptions, made.id, eyes())
+    made = deliver(
+        subscriptions, create_active(subscriptions, body, build_eyes(exchange_cycle=1)), 3, 1
+    )
+    found = change_cart(subscriptions, made.id, build_eyes())
     assert list_boxes(found) == [(3, 1), (1, 3)]
     assert found.last_delivery_date == made.last_delivery_date
-    assert [room(subscriptions, found, eye) for eye in (0, 1)] == [1, 3]
-    agree(subscriptions)
+    assert [count_remaining(subscriptions, found, eye) for eye in (0, 1)] == [1, 3]
+    check_counters(subscriptions)
 
 
 def test_boxes_count_from_exchange_to_exchange(subscriptions: Served, body: Any) -> None:
-    made = of(subscriptions, body, eyes(exchange_cycle=1))
+    made = create_active(subscriptions, body, build_eyes(exchange_cycle=1))
     with subscriptions.clock.at(datetime(2026, 9, 1, 12, tzinfo=UTC)):
         for delivered in range(1, 5):
             made = deliver(subscriptions, made, 1, 0)
-            made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+            made = change_cart(subscriptions, made.id, build_eyes(exchange_cycle=1))
             assert list_boxes(made) == [(delivered, 4 - delivered), (0, 4)]
-        assert [room(subscriptions, made, eye) for eye in (0, 1)] == [0, 4]
-        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+        assert [count_remaining(subscriptions, made, eye) for eye in (0, 1)] == [0, 4]
+        made = change_cart(subscriptions, made.id, build_eyes(exchange_cycle=1))
         assert list_boxes(made) == [(4, 0), (4, 0)]
-    agree(subscriptions)
+    check_counters(subscriptions)
 
 
 def test_a_smaller_cap_leaves_nothing_and_a_larger_one_the_difference(
     subscriptions: Served, body: Any
 ) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes(exchange_cycle=1)), 3, 0)
+    made = deliver(
+        subscriptions, create_active(subscriptions, body, build_eyes(exchange_cycle=1)), 3, 0
+    )
     with subscriptions.clock.at(datetime(2026, 6, 1, 12, tzinfo=UTC)):
-        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1, box_count=2))
+        made = change_cart(subscriptions, made.id, build_eyes(exchange_cycle=1, box_count=2))
         assert list_boxes(made) == [(3, 0), (0, 2)]
-        assert room(subscriptions, made, 0) == 0
-        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1, box_count=6))
+        assert count_remaining(subscriptions, made, 0) == 0
+        made = change_cart(subscriptions, made.id, build_eyes(exchange_cycle=1, box_count=6))
         assert list_boxes(made) == [(3, 3), (0, 6)]
-        assert room(subscriptions, made, 0) == 3
-    agree(subscriptions)
+        assert count_remaining(subscriptions, made, 0) == 3
+    check_counters(subscriptions)
 
 
 def test_a_lens_taken_out_and_brought_in_again_later_is_the_same_eye(
     subscriptions: Served, body: Any
 ) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes(), material()), 4, 4)
+    made = deliver(
+        subscriptions, create_active(subscriptions, body, build_eyes(), build_material()), 4, 4
+    )
     glasses = made.last_persisted_cart.cart_items[1]
     made = change_cart(subscriptions, made.id, glasses.id)
     assert list_lenses(made) == []
     assert made.HasField("last_delivery_date")
-    made = change_cart(subscriptions, made.id, glasses.id, eyes())
+    made = change_cart(subscriptions, made.id, glasses.id, build_eyes())
     assert list_boxes(made) == [(4, 0), (4, 0)]
-    assert [room(subscriptions, made, eye) for eye in (0, 1)] == [0, 0]
+    assert [count_remaining(subscriptions, made, eye) for eye in (0, 1)] == [0, 0]
 
 
 def test_a_second_package_has_boxes_of_its_own_until_the_first_goes(
     subscriptions: Served, body: Any
 ) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes()), 4, 4)
+    made = deliver(subscriptions, create_active(subscriptions, body, build_eyes()), 4, 4)
     first = made.last_persisted_cart.cart_items[0]
-    made = change_cart(subscriptions, made.id, first.id, eyes())
+    made = change_cart(subscriptions, made.id, first.id, build_eyes())
     assert list_boxes(made) == [(4, 0), (4, 0), (0, 4), (0, 4)]
     second = made.last_persisted_cart.cart_items[1]
     made = change_cart(subscriptions, made.id, second.id)
     assert list_boxes(made) == [(4, 0), (4, 0)]
-    agree(subscriptions)
+    check_counters(subscriptions)
 
 
 def test_boxes_of_lenses_taken_out_count_against_new_lenses_first(
     subscriptions: Served, body: Any
 ) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes(), eyes()), 2, 3, 0, 0)
+    made = deliver(
+        subscriptions, create_active(subscriptions, body, build_eyes(), build_eyes()), 2, 3, 0, 0
+    )
     kept = made.last_persisted_cart.cart_items[1]
-    made = change_cart(subscriptions, made.id, kept.id, eyes())
+    made = change_cart(subscriptions, made.id, kept.id, build_eyes())
     assert list_boxes(made) == [(0, 4), (0, 4), (2, 2), (3, 1)]
-    assert [room(subscriptions, made, eye) for eye in range(4)] == [4, 4, 2, 1]
-    agree(subscriptions)
+    assert [count_remaining(subscriptions, made, eye) for eye in range(4)] == [4, 4, 2, 1]
+    check_counters(subscriptions)
 
 
 def test_boxes_for_both_eyes_count_for_each_and_back(subscriptions: Served, body: Any) -> None:
-    both = package(lens("both", exchange_cycle=1))
-    made = deliver(subscriptions, of(subscriptions, body, both), 3)
+    both = build_package(build_lens("both", exchange_cycle=1))
+    made = deliver(subscriptions, create_active(subscriptions, body, both), 3)
     with subscriptions.clock.at(datetime(2026, 6, 1, 12, tzinfo=UTC)):
-        made = change_cart(subscriptions, made.id, eyes(exchange_cycle=1))
+        made = change_cart(subscriptions, made.id, build_eyes(exchange_cycle=1))
         assert list_boxes(made) == [(3, 1), (3, 1)]
         made = deliver(subscriptions, made, 1, 0)
-        made = change_cart(subscriptions, made.id, package(lens("both", box_count=8)))
+        made = change_cart(subscriptions, made.id, build_package(build_lens("both", box_count=8)))
         assert list_boxes(made) == [(4, 4)]
-    agree(subscriptions)
+    check_counters(subscriptions)
 
 
 def test_a_new_year_begins_without_what_was_carried(subscriptions: Served, body: Any) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes()), 4, 4)
-    made = change_cart(subscriptions, made.id, eyes())
+    made = deliver(subscriptions, create_active(subscriptions, body, build_eyes()), 4, 4)
+    made = change_cart(subscriptions, made.id, build_eyes())
     assert list_boxes(made) == [(4, 0), (4, 0)]
     with subscriptions.clock.at(FIRST_ANNIVERSARY):
         made = get(subscriptions, made.id)
         assert list_boxes(made) == [(0, 4), (0, 4)]
-        assert [room(subscriptions, made, eye) for eye in (0, 1)] == [4, 4]
-    agree(subscriptions)
+        assert [count_remaining(subscriptions, made, eye) for eye in (0, 1)] == [4, 4]
+    check_counters(subscriptions)
 
 
-def test_a_counter_that_the_ledger_does_not_bear_out_is_found(
-    subscriptions: Served, body: Any
-) -> None:
-    made = deliver(subscriptions, of(subscriptions, body, eyes()), 2, 1)
+def test_a_counter_that_differs_from_the_ledger_is_found(subscriptions: Served, body: Any) -> None:
+    made = deliver(subscriptions, create_active(subscriptions, body, build_eyes()), 2, 1)
     left, right = (item.id for item in list_lenses(made))
     with subscriptions.database.write() as tx:
         tx.execute(update(box_counters).where(box_counters.c.item_id == left).values(delivered=3))

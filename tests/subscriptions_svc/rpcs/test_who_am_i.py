@@ -7,7 +7,7 @@ from grpc import StatusCode
 
 from protos.subscriptions_pb2 import WhoAmIRequest, WhoAmIResponse
 from subscriptions_svc import reference
-from tests.serving import Served, basic
+from tests.serving import Served, build_basic
 
 RPC = "WhoAmI"
 MERCHANTS = """
@@ -65,7 +65,7 @@ def test_an_account_without_merchants_has_an_empty_list(start: Any, engine: str)
 
 
 def test_strangers_and_staff_are_refused(subscriptions: Served) -> None:
-    unknown = {"authorization": basic("demo-merchant", "wrong")}
+    unknown = {"authorization": build_basic("demo-merchant", "wrong")}
     for who, more in (("", {}), ("", unknown)):
         refusal = subscriptions.refusal(RPC, WhoAmIRequest(), who, **more)
         assert refusal.code is StatusCode.UNAUTHENTICATED

@@ -22,7 +22,7 @@ from subscriptions_svc.rules.years import compute_anniversary, to_start_of_day
 from subscriptions_svc.store.box_deliveries import find_wrong_counters
 from subscriptions_svc.store.tables import box_counters, box_deliveries, cart_items, merchants
 from tests.serving import Served, decode
-from tests.subscriptions_svc.bodies import lens, package
+from tests.subscriptions_svc.bodies import build_lens, build_package
 from tests.subscriptions_svc.shop import (
     build_delivery,
     change_cart,
@@ -72,15 +72,15 @@ def set_zone(served: Served, zone: str) -> None:
         reference.load(tx, reference.REFERENCE.load({"merchants": [merchant]}))
 
 
-def zone_of(served: Served) -> ZoneInfo:
+def read_zone(served: Served) -> ZoneInfo:
     with served.database.read() as tx:
         rows = tx.execute(select(merchants)).all()
     return ZoneInfo(next(row.time_zone for row in rows if row.id == "tienda_moderna"))
 
 
-def eyes(**changes: Any) -> Any:
+def build_eyes(**changes: Any) -> Any:
     changes = {"box_count": CAP, "exchange_cycle": 1, **changes}
-    return package(lens("left", **changes), lens("right", **changes))
+    return build_package(build_lens("left", **changes), build_lens("right", **changes))
 
 
 def hand_over(served: Served, subscription_id: str) -> None:
@@ -124,8 +124,8 @@ def prove(served: Served, made: Subscription, tz: ZoneInfo) -> dict[tuple[int, s
 def test_the_year_changes_at_midnight_of_the_merchants_zone(
     subscriptions: Served, body: Any, anchor: datetime
 ) -> None:
-    tz = zone_of(subscriptions)
-    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
+    tz = read_zone(subscriptions)
+    made = create_activated(subscriptions, body, anchor, cart_items=[build_eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     left = list_lenses(made)[0].reference_uuid
     told = []
@@ -142,8 +142,8 @@ def test_the_year_changes_at_midnight_of_the_merchants_zone(
 def test_the_year_changes_while_boxes_are_handed_over(
     subscriptions: Served, body: Any, anchor: datetime
 ) -> None:
-    tz = zone_of(subscriptions)
-    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
+    tz = read_zone(subscriptions)
+    made = create_activated(subscriptions, body, anchor, cart_items=[build_eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     # Some 25 boxes of an eye are asked for on either side.
     start_moving_clock(subscriptions, midnight - timedelta(seconds=100))
@@ -158,8 +158,8 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
     subscriptions: Served, body: Any
 ) -> None:
     anchor = datetime(2028, 2, 29, 23, 30, tzinfo=UTC)  # 1 March in Madrid
-    tz = zone_of(subscriptions)
-    made = create_activated(subscriptions, body, anchor, cart_items=[eyes()])
+    tz = read_zone(subscriptions)
+    made = create_activated(subscriptions, body, anchor, cart_items=[build_eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
     pay(subscriptions, made.id)
     start_moving_clock(subscriptions, midnight - timedelta(seconds=100))
@@ -167,7 +167,7 @@ def test_the_year_changes_while_carts_change_and_boxes_are_handed_over(
     def work(turn: int) -> None:
         if turn % 6 == 5:
             try:
-                change_cart(subscriptions, made.id, eyes(reference=str(turn)))
+                change_cart(subscriptions, made.id, build_eyes(reference=str(turn)))
             except RpcError as error:  # no exchange is due any more, or another came first
                 if decode(error).reason not in ("NOT_ALLOWED", "INVALID"):
                     raise

@@ -15,7 +15,7 @@ def test_live_is_every_status_but_the_two_ends() -> None:
 
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-ALL: Document = {
+ALL_FACTS: Document = {
     "payment_status": PaymentStatus.PAID,
     "country": "ES",
     "has_email": True,
@@ -31,9 +31,11 @@ ALL: Document = {
 }
 
 
-def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
+def find_actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
     confirmed_at = None if hours is None else NOW - timedelta(hours=hours)
-    allowed = find_available_actions(State(Status(status), confirmed_at, **(ALL | facts)), NOW)
+    allowed = find_available_actions(
+        State(Status(status), confirmed_at, **(ALL_FACTS | facts)), NOW
+    )
     assert len(allowed) == 10
     return {name for name, yes in allowed.items() if yes}
 
@@ -84,7 +86,7 @@ def actions(status: str, hours: float | None = None, **facts: Any) -> set[str]:
         ("finished", 20_000, {}, set()),
     ],
 )
-def test_the_state_tells_which_actions_are_available(
+def test_the_state_determines_the_available_actions(
     status: str, hours: float | None, facts: Document, allowed: set[str]
 ) -> None:
-    assert actions(status, hours, **facts) == allowed
+    assert find_actions(status, hours, **facts) == allowed

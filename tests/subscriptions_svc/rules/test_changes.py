@@ -14,14 +14,14 @@ from subscriptions_svc.rules.changes import (
 GLASSES = ("material_subscription", None, None)
 
 
-def exchanges(
+def build_exchanges(
     months: int, *, first: bool = True, glasses: int = 0, left: int = 0, right: int = 0
 ) -> Exchanges:
     return Exchanges(months, first, glasses, {"left": left, "right": right})
 
 
-def due(months: int, period: int, *, first: bool) -> int:
-    return exchanges(months, first=first).count_due(period)
+def compute_due(months: int, period: int, *, first: bool) -> int:
+    return build_exchanges(months, first=first).count_due(period)
 
 
 def test_a_package_is_not_kept_inside_a_package() -> None:
@@ -41,8 +41,8 @@ def test_a_package_is_not_kept_inside_a_package() -> None:
     [(0, 1, 0), (11, 1, 0), (12, 2, 1), (23, 2, 1), (24, 3, 2), (36, 4, 3)],
 )
 def test_one_exchange_belongs_to_each_year(months: int, allowed: int, forbidden: int) -> None:
-    assert due(months, 12, first=True) == allowed
-    assert due(months, 12, first=False) == forbidden
+    assert compute_due(months, 12, first=True) == allowed
+    assert compute_due(months, 12, first=False) == forbidden
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_one_exchange_belongs_to_each_year(months: int, allowed: int, forbidden:
     ],
 )
 def test_a_lens_has_its_own_window(months: int, cycle: int, allowed: int, forbidden: int) -> None:
-    assert due(months, cycle, first=True) == allowed
-    assert due(months, cycle, first=False) == forbidden
+    assert compute_due(months, cycle, first=True) == allowed
+    assert compute_due(months, cycle, first=False) == forbidden
 
 
 def test_uses_of_glasses_and_of_each_eye_are_counted_apart() -> None:
-    used = exchanges(13, glasses=2, left=2)
+    used = build_exchanges(13, glasses=2, left=2)
     assert not used.allow(*GLASSES)
     assert not used.allow("contact_lens_subscription", "left", 12)
     assert not used.allow("contact_lens_subscription", "both", 12)
@@ -109,7 +109,7 @@ counts = st.integers(0, 9)
     st.lists(st.tuples(eyes, counts), max_size=4),
     st.lists(counts, min_size=4, max_size=4),
 )
-def test_no_exchange_gives_an_eye_more_than_its_cap(
+def test_no_exchange_raises_an_eye_above_its_cap(
     caps: list[tuple[str, int]], gone: list[tuple[str, int]], own: list[int]
 ) -> None:
     lenses = [(str(index), eye, cap) for index, (eye, cap) in enumerate(caps)]

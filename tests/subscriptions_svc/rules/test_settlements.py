@@ -13,7 +13,7 @@ from subscriptions_svc.rules.carts import (
 )
 from subscriptions_svc.rules.settlements import SettlementItem, compute_costs, settle
 from subscriptions_svc.rules.shapes import MAX_ITEMS, MAX_MONEY
-from tests.subscriptions_svc.bodies import material, package
+from tests.subscriptions_svc.bodies import build_material, build_package
 
 EXACT = 2**53
 amounts = st.integers(0, MAX_MONEY)
@@ -21,10 +21,12 @@ pieces = st.integers(1, 10**6)
 
 
 @st.composite
-def leaves(draw: Any) -> dict[str, Any]:
+def draw_items(draw: Any) -> dict[str, Any]:
     """Glasses whose amounts are within bounds."""
     quantity = draw(pieces)
-    item = material(quantity=quantity, price_with_tax=draw(st.integers(0, MAX_MONEY // quantity)))
+    item = build_material(
+        quantity=quantity, price_with_tax=draw(st.integers(0, MAX_MONEY // quantity))
+    )
     if draw(st.booleans()):
         item["subscription_price"] = draw(st.integers(0, MAX_MONEY // quantity))
     return item
@@ -32,7 +34,8 @@ def leaves(draw: Any) -> dict[str, Any]:
 
 carts = st.lists(
     st.one_of(
-        leaves(), st.lists(leaves(), min_size=1, max_size=4).map(lambda each: package(*each))
+        draw_items(),
+        st.lists(draw_items(), min_size=1, max_size=4).map(lambda each: build_package(*each)),
     ),
     min_size=1,
     max_size=5,

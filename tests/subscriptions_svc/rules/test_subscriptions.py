@@ -1,4 +1,4 @@
-"""Requests for lists and deliveries, and what is checked of a malformed one."""
+"""Requests for lists and deliveries, and the faults of malformed ones."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,13 @@ import pytest
 from marshmallow import ValidationError
 
 from subscriptions_svc.rules import carts, shoppers, subscriptions
-from tests.subscriptions_svc.bodies import TODAY, Document, find_shape_faults, lens, package
+from tests.subscriptions_svc.bodies import (
+    TODAY,
+    Document,
+    build_lens,
+    build_package,
+    find_shape_faults,
+)
 
 
 def test_meaning_passes_over_what_the_shape_has_refused() -> None:
@@ -17,8 +23,11 @@ def test_meaning_passes_over_what_the_shape_has_refused() -> None:
         "date_of_birth": "2999-01-01",
         "cart_items": [
             {"type": "nothing", "price_with_tax": -1},
-            package(
-                lens("left", quantity=0), lens("up"), lens("left", quantity=2), price_with_tax=7
+            build_package(
+                build_lens("left", quantity=0),
+                build_lens("up"),
+                build_lens("left", quantity=2),
+                price_with_tax=7,
             ),
             {},
         ],
@@ -37,7 +46,7 @@ def test_meaning_passes_over_what_the_shape_has_refused() -> None:
     ]
 
 
-def deliveries(*entries: Document) -> Document:
+def build_deliveries(*entries: Document) -> Document:
     return {"subscription_id": "any text", "deliveries": list(entries)}
 
 
@@ -50,28 +59,31 @@ def test_the_example_of_deliveries_loads_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("document", "faulty"),
     [
-        (deliveries({"cart_item_reference_uuid": "a", "quantity": 1}), []),
-        (deliveries({"cart_item_reference_uuid": "a", "quantity": 10**6}), []),
-        (deliveries(*[{"cart_item_reference_uuid": "a", "quantity": 1}] * 2), []),
-        (deliveries(), ["deliveries"]),
+        (build_deliveries({"cart_item_reference_uuid": "a", "quantity": 1}), []),
+        (build_deliveries({"cart_item_reference_uuid": "a", "quantity": 10**6}), []),
+        (build_deliveries(*[{"cart_item_reference_uuid": "a", "quantity": 1}] * 2), []),
+        (build_deliveries(), ["deliveries"]),
         ({"subscription_id": "x"}, ["deliveries"]),
         ({"deliveries": [{"cart_item_reference_uuid": "a", "quantity": 1}]}, ["subscription_id"]),
         (
-            deliveries({}),
+            build_deliveries({}),
             ["deliveries.0.cart_item_reference_uuid", "deliveries.0.quantity"],
         ),
         (
-            deliveries({"cart_item_reference_uuid": " ", "quantity": 0}),
+            build_deliveries({"cart_item_reference_uuid": " ", "quantity": 0}),
             ["deliveries.0.cart_item_reference_uuid", "deliveries.0.quantity"],
         ),
         (
-            deliveries(
+            build_deliveries(
                 {"cart_item_reference_uuid": "a", "quantity": -1},
                 {"cart_item_reference_uuid": "a", "quantity": 10**6 + 1},
             ),
             ["deliveries.0.quantity", "deliveries.1.quantity"],
         ),
-        (deliveries(*[{"cart_item_reference_uuid": "a", "quantity": 1}] * 101), ["deliveries"]),
+        (
+            build_deliveries(*[{"cart_item_reference_uuid": "a", "quantity": 1}] * 101),
+            ["deliveries"],
+        ),
     ],
 )
 def test_deliveries_name_items_and_positive_quantities(

@@ -1,0 +1,1 @@
+"""Warnings about orders: their codes, their limits, and what finds them."""

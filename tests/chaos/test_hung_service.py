@@ -1,0 +1,93 @@
+"""A service that takes calls and never answers, with many callers on it."""
+
+import http.client
+import os
+import signal
+import threading
+import time
+
+from tests.chaos.conftest import Launch
+from tests.chaos.product import Answer, Caller, Load, Product, wait_for
+
+CALLERS = 64
+RPC_SECONDS = 3
+OTHERS = ("sessions", "subscriptions")
+
+
+class Crowd:
+    """Callers that read orders, and wait a moment after a refusal as its Retry-After asks."""
+
+    def __init__(self, product: Product) -> None:
+        self.product = product
+        order = product.write("orders").json()["id"]
+        self.path = f"/v1/orders/{order}"
+        self.answers: list[Answer] = []
+        self.failures: list[str] = []
+        self._stopped = threading.Event()
+        self.threads = [threading.Thread(target=self._run) for _ in range(CALLERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self) -> None:
+        caller = Caller(self.product.front)
+        while not self._stopped.is_set():
+            try:
+                found = caller.ask("GET", self.path, **self.product.credentials("orders"))
+            except (OSError, http.client.HTTPException) as error:
+                self.failures.append(repr(error))
+                continue
+            self.answers.append(found)
+            self._stopped.wait(1)
+        caller.close()
+
+    def statuses(self, since: int = 0) -> set[int]:
+        """What they were answered."""
+        return {each.status for each in self.answers[since:]}
+
+    def stop(self) -> None:
+        """Let each finish its request."""
+        self._stopped.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
+    with launch(GATEWAY_RPC_TIMEOUT=str(RPC_SECONDS)) as product:
+        crowd = Crowd(product)
+        load = Load(product, OTHERS)
+        wait_for(lambda: len(crowd.answers) >= CALLERS, "the crowd is not served")
+        load.wait_for_more(200)
+        calm = {service: load.p99(service) for service in OTHERS}
+        assert crowd.statuses() == {200}
+
+        os.kill(product.pid("orders"), signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        before = {service: len(load.answers[service]) for service in OTHERS}
+        wait_for(lambda: product.readiness()[1]["services"]["orders"] == "hung", "not hung")
+        load.wait_for_more(200)
+        wait_for(lambda: time.monotonic() > stopped_at + 3 * RPC_SECONDS, "time stands still")
+        for _ in range(10):  # whichever worker it meets
+            status, body = product.readiness()
+            assert status == 503
+            assert body["services"] == {"sessions": "ok", "orders": "hung", "subscriptions": "ok"}
+        since = len(crowd.answers)
+        wait_for(lambda: len(crowd.answers) >= since + CALLERS, "the crowd has no answer")
+        refused = crowd.answers[since:]
+        assert {each.status for each in refused} == {503}
+        assert all(int(each.headers["retry-after"]) > 0 for each in refused)
+        assert sorted(each.seconds for each in refused)[len(refused) // 2] < RPC_SECONDS / 2
+
+        os.kill(product.pid("orders"), signal.SIGCONT)
+        wait_for(lambda: product.readiness()[0] == 200, "it does not come back")
+        load.wait_for_more(50)
+        found = wait_for(
+            lambda: (answer := product.write("orders")).status == 201 and answer, "no order"
+        )
+        assert found.status == 201
+        crowd.stop()
+        load.stop()
+        assert load.failures == []
+        assert crowd.failures == []
+        assert crowd.statuses() <= {200, 503, 504}
+        for service in OTHERS:
+            assert load.p99(service, before[service]) < 10 * max(calm[service], 0.05), calm

@@ -1,0 +1,180 @@
+"""`make run` when its processes are killed, reloaded and stopped under load."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from http.client import HTTPException
+
+import pytest
+
+from tests.chaos.conftest import Launch
+from tests.chaos.product import (
+    ROOT,
+    WRITES,
+    Caller,
+    Load,
+    Product,
+    children,
+    free_address,
+    has_ended,
+    wait_for,
+)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_killed_service_is_started_again_and_fails_no_other(product: Product, name: str) -> None:
+    others = tuple(service for service in WRITES if service != name)
+    load = Load(product, others)
+    load.wait_for_more()
+    killed = product.pid(name)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: product.pid(name) != killed, "it is not started again")
+    load.wait_for_more()
+    wait_for(lambda: product.readiness()[0] == 200, "it is not ready again")
+    assert product.write(name).status == 201
+    load.stop()
+    assert load.failures == []
+    assert f"{name} ended with -9; starting it again" in product.lines()
+
+
+def test_a_killed_worker_is_replaced(product: Product) -> None:
+    gateway = product.pid("gateway")
+    before = set(children(gateway))
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: has_ended(killed) and len(set(children(gateway)) - before) == 1, "no new one")
+    for service in WRITES:
+        assert product.write(service).status == 201
+    assert product.pid("gateway") == gateway
+
+
+def test_a_killed_gateway_is_started_again_and_leaves_no_worker(product: Product) -> None:
+    killed = product.pid("gateway")
+    workers = children(killed)
+    services = {name: product.pid(name) for name in WRITES}
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: product.pid("gateway") != killed, "it is not started again")
+    wait_for(lambda: all(map(has_ended, workers)), "its workers go on")
+    wait_for(lambda: is_ready(product), "it is not ready again")
+    for service in WRITES:
+        assert product.write(service).status == 201
+    assert {name: product.pid(name) for name in WRITES} == services
+
+
+def is_ready(product: Product) -> bool:
+    """Whether /readyz answers, and with 200."""
+    try:
+        return product.readiness()[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_reload_fails_no_request(product: Product) -> None:
+    gateway = product.pid("gateway")
+    old = set(children(gateway))
+    load = Load(product, tuple(WRITES))
+    load.wait_for_more()
+    os.kill(gateway, signal.SIGHUP)
+    wait_for(lambda: old.isdisjoint(children(gateway)), "the old workers stay")
+    load.wait_for_more()
+    load.stop()
+    assert load.failures == []
+
+
+def start_another(product: Product) -> tuple[str, subprocess.Popen[bytes]]:
+    """Start another gateway before the same services, as another replica."""
+    address = free_address()
+    environment = {
+        **os.environ,
+        **{
+            f"GATEWAY_{name.upper()}_ADDR": product.addresses[f"{name.upper()}_LISTEN"]
+            for name in WRITES
+        },
+        "GATEWAY_DRAIN": "3",
+    }
+    with (product.folder / "another").open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "--bind", address),
+                *("--config", "python:gateway.gunicorn_conf", "gateway:create_app()"),
+            ],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+    return address, process
+
+
+def test_a_stop_of_one_of_two_gateways_fails_no_request(product: Product) -> None:
+    """Callers stay until they are told `Connection: close`, as a balancer does."""
+    address, process = start_another(product)
+    try:
+        wait_for(lambda: answers(address), "it does not start")
+        failures: list[str] = []
+        moved: list[int] = []
+
+        def run() -> None:
+            caller = Caller(address)
+            for _ in range(100_000):
+                if len(moved) == len(threads) and moved.count(1) == len(threads):
+                    break
+                try:
+                    found = product.write("orders", caller)
+                except (OSError, HTTPException) as error:
+                    failures.append(repr(error))
+                    break
+                if found.status != 201:
+                    failures.append(f"{found.status} {found.body!r}")
+                if found.headers.get("connection") == "close" and caller.address == address:
+                    caller.address = product.front
+                    moved.append(1)
+            caller.close()
+
+        threads = [threading.Thread(target=run) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        process.terminate()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert len(moved) == len(threads)
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert "Traceback" not in (product.folder / "another").read_text()
+
+
+def answers(address: str) -> bool:
+    """Whether a gateway is ready."""
+    caller = Caller(address)
+    try:
+        return caller.ask("GET", "/readyz").status == 200
+    except OSError:
+        return False
+    finally:
+        caller.close()
+
+
+def test_a_killed_launcher_leaves_no_process(launch: Launch) -> None:
+    with launch() as product:
+        pids = product.pids()
+        assert len(pids) >= 7  # the keeper, three services, gunicorn and its two workers
+        product.process.kill()
+        product.process.wait()
+        wait_for(lambda: all(map(has_ended, pids)), "something goes on")
+
+
+def test_a_stop_is_quiet(launch: Launch) -> None:
+    with launch() as product:
+        pids = product.pids()
+        for service in WRITES:
+            assert product.write(service).status == 201
+        product.process.terminate()
+        assert product.process.wait(60) == 0
+        assert product.lines().count("stopped (rc=0)") == 4
+        assert all(map(has_ended, pids))
+        assert "Traceback" not in product.lines()
