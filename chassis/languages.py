@@ -1,18 +1,14 @@
 """Texts for people in six languages, read from gettext .po files.
 
 A package has `languages/<language>.po` for every language except English, whose texts are in the
-code. Nothing is compiled ahead, so no compiled file can be older than its source.
+code. Nothing is compiled ahead, so no compiled file can be older than its source. Babel is loaded
+by the first text.
 """
 
 from functools import lru_cache
 from gettext import NullTranslations
 from io import BytesIO
 from pathlib import Path
-
-from babel import negotiate_locale
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.support import Translations
 
 ENGLISH = "en"
 LANGUAGES = ("es", ENGLISH, "pt", "de", "it", "fr")
@@ -26,6 +22,8 @@ def find_language(locale: str) -> str:
 
 def choose_language(accepted: list[str], otherwise: str) -> str:
     """The first accepted locale's language that has a catalog; else that of `otherwise`."""
+    from babel import negotiate_locale
+
     wanted = [locale.replace("-", "_") for locale in accepted]
     return negotiate_locale(wanted, LANGUAGES, sep="_") or find_language(otherwise)
 
@@ -44,6 +42,10 @@ class Languages:
     def _load_catalog(self, language: str) -> NullTranslations:
         if language == ENGLISH:
             return NullTranslations()
+        from babel.messages.mofile import write_mo
+        from babel.messages.pofile import read_po
+        from babel.support import Translations
+
         with (self.folder / f"{language}.po").open("rb") as file:
             catalog = read_po(file, locale=language, abort_invalid=True)
         compiled = BytesIO()

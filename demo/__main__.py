@@ -14,10 +14,12 @@ from math import inf
 from pathlib import Path
 
 from chassis.cli.service import Service
+from chassis.cli.workers import own_addresses
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from chassis.store.reference_cache import invalidate
-from demo.supervisor import Supervisor, find_busy_address, read_procfile
+from chassis.supervisor import Supervisor
+from demo.procfile import find_busy_address, read_procfile
 
 HERE = Path(__file__).parent
 LISTEN = {
@@ -59,10 +61,12 @@ def main(arguments: Sequence[str]) -> int:
     environment = dict(os.environ)
     data = environment.setdefault("DATA_DIR", "data")
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
+    workers = int(environment.get("WORKERS", "1"))
     stores = {}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
-        environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", listen)
+        own = own_addresses(name, Path(data), workers) if workers > 1 else [listen]
+        environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
         addresses[f"{name.upper()}_LISTEN"] = listen
         given = environment.get(f"{name.upper()}_DATABASE_URL")
         stores[name] = given or f"sqlite:///{data}/{name}.db"
@@ -98,7 +102,7 @@ def serve(environment: dict[str, str], data: str) -> int:
 
 def prepare(name: str, url: str, *, reset: bool = False) -> None:
     """Bring a store to this version; load the demo data where there is none, or at a `reset`."""
-    service: Service = import_module(f"{name}_svc.__main__").SERVICE
+    service: Service = import_module(f"{name}_svc.definition").SERVICE
     reference = service.reference.load(tomllib.loads((HERE / f"{name}.toml").read_text()))
     database = Database(url)
     migrate(database, service.migrations)

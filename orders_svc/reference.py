@@ -9,7 +9,6 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 from sqlalchemy import Connection
-from werkzeug.security import check_password_hash, generate_password_hash
 
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
@@ -216,6 +215,9 @@ def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
 
 
 def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
+    # With werkzeug comes its HTTP server: 3 MB, which only a login and this file need.
+    from werkzeug.security import check_password_hash, generate_password_hash
+
     email, password = user["email"], user["password"]
     found = users.find_user(tx, email)
     if found is None:

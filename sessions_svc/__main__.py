@@ -1,43 +1,8 @@
-"""Command line of the sessions service; `python -m sessions_svc` alone serves."""
+"""The command line: `python -m sessions_svc` serves, `--help` lists the other commands."""
 
-from pathlib import Path
+from chassis.cli.main import command_line
 
-from chassis.cli.service import Service, command_line
-from chassis.server.server import Resources
-from sessions_svc import reference
-from sessions_svc.rpcs.door_service import DoorService
-from sessions_svc.rpcs.session_desk_service import SessionDeskService
-from sessions_svc.rpcs.session_service import SessionService
-from sessions_svc.store import tables
-
-
-def create_servicers(resources: Resources) -> list[object]:
-    """Create the servicers of this service."""
-    database, now = resources.database, resources.now
-    return [
-        SessionService(database, resources.cache, resources.public_url, now),
-        SessionDeskService(database, now),
-        DoorService(database, now),
-    ]
-
-
-SERVICE = Service(
-    name="sessions",
-    listen="127.0.0.1:50051",
-    metadata=tables.metadata,
-    accounts=tables.accounts,
-    idempotency_keys=tables.idempotency_keys,
-    changes=tables.changes,
-    outbox=tables.outbox,
-    migrations=Path(__file__).parent / "migrations",
-    reference=reference.REFERENCE,
-    load=reference.load,
-    servicers=create_servicers,
-    # Nobody needs an account here: the token of the link or exam is the credential.
-    open_rpcs=["DoorService"],
-    # More than an Approve may hold, so that one that is too large is refused with its fault.
-    max_request_bytes=16 * 1024 * 1024,
-)
+cli = command_line("sessions", "127.0.0.1:50051")
 
 if __name__ == "__main__":
-    command_line(SERVICE)(prog_name="python -m sessions_svc")
+    cli(prog_name="python -m sessions_svc")

@@ -7,8 +7,6 @@ endpoint, an account's merchants) is replaced as a whole.
 from typing import Any
 from zoneinfo import available_timezones
 
-from babel import Locale, UnknownLocaleError
-from babel.numbers import is_currency
 from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy import Connection
 
@@ -25,6 +23,8 @@ ID_LENGTH = validate.Length(1, 255)
 
 
 def _check_locale(name: str) -> None:
+    from babel import Locale, UnknownLocaleError
+
     try:
         Locale.parse(name, sep="-")
     except (ValueError, UnknownLocaleError):
@@ -32,6 +32,8 @@ def _check_locale(name: str) -> None:
 
 
 def _check_currency(code: str) -> None:
+    from babel.numbers import is_currency
+
     if not code.isupper() or not is_currency(code):
         raise ValidationError("Must be a currency of ISO 4217, such as EUR.")
 

@@ -171,7 +171,7 @@ def build_basic(name: str, secret: str | None = None) -> str:
 
 def get_definition(service: str) -> Service:
     """The definition of a service."""
-    found: Service = importlib.import_module(f"{service}_svc.__main__").SERVICE
+    found: Service = importlib.import_module(f"{service}_svc.definition").SERVICE
     return found
 
 
@@ -188,7 +188,7 @@ def load_demo(service: str, url: str, demo: Path) -> None:
 def serve(service: str, database: Database) -> Served:
     """Start a service on a free port, with a clock that tests can set."""
     clock = Clock()
-    start = importlib.import_module(f"{service}_svc.__main__").SERVICE.start
+    start = importlib.import_module(f"{service}_svc.definition").SERVICE.start
     running = start(database, "127.0.0.1:0", "http://127.0.0.1:8080", clock)
     channel = grpc.insecure_channel(f"127.0.0.1:{running.port}")
     return Served(service, running, database, clock, channel)

@@ -50,7 +50,7 @@ def test_every_service_has_the_same_rooms(service: str) -> None:
     folders = {path.name for path in (ROOT / service).iterdir() if path.is_dir()}
     assert ROOMS <= folders - {"__pycache__"} <= ROOMS | OPTIONAL_ROOMS
     files = {path.name for path in (ROOT / service).glob("*.py")}
-    assert files == {"__init__.py", "__main__.py", "reference.py"}
+    assert files == {"__init__.py", "__main__.py", "definition.py", "reference.py"}
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -23,7 +23,7 @@ from bench.experiments.launcher import (
 from bench.load.sockets import Address
 from bench.scenarios.subscriptions import PATH as SUBSCRIPTIONS
 from bench.scenarios.subscriptions import create_delivered_subscription
-from demo.supervisor import read_procfile
+from demo.procfile import read_procfile
 from tests import postgres
 
 SERVICES = ("sessions", "orders", "subscriptions")

@@ -13,13 +13,13 @@ from sqlalchemy import Table
 from bench.scenarios.bodies import DEMO_CALLERS, vary_demo_order
 from chassis.context import Account
 from chassis.store.database import Database
-from orders_svc.__main__ import SERVICE as ORDERS
 from orders_svc.actions.create_order import create_order
+from orders_svc.definition import SERVICE as ORDERS
 from orders_svc.rpcs.order_service import CREATE_ORDER
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs, users
 from protos.orders_pb2 import CreateOrderRequest
-from subscriptions_svc.__main__ import SERVICE as SUBSCRIPTIONS
+from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS
 from subscriptions_svc.rules.words import find_words
 from subscriptions_svc.rules.years import compute_year
 

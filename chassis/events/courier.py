@@ -24,14 +24,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from http.client import HTTPException
+from functools import cached_property
 from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 from marshmallow import ValidationError
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
 from chassis.events.addresses import Address, AttemptFailed, resolve
 from chassis.events.endpoints import check_url, decode_secret
@@ -68,16 +66,23 @@ class Courier:
     def __init__(self, *, private: bool = False, timeout: float = ATTEMPT_SECONDS) -> None:
         self.private = private
         self.timeout = timeout
-        self.tls = ssl.create_default_context()
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """The context of every https connection."""
+        return ssl.create_default_context()
 
     def deliver(self, delivery: Delivery, now: datetime) -> AttemptResult:
         """Make one attempt."""
+        # A service that has nothing to deliver does without urllib3.
+        from chassis.events.connections import HTTP_ERRORS
+
         deadline = monotonic() + self.timeout
         try:
             status = self._follow(delivery, sign(delivery, now), deadline)
         except AttemptFailed as failure:
             return AttemptResult(None, failure.reason)
-        except (OSError, HTTPException, HTTPError) as error:
+        except (OSError, *HTTP_ERRORS) as error:
             return AttemptResult(None, "timeout" if monotonic() >= deadline else _classify(error))
         return AttemptResult(status, None if 200 <= status < 300 else "status")
 
@@ -96,15 +101,17 @@ class Courier:
     def _post(
         self, parts: SplitResult, headers: dict[str, str], body: bytes, deadline: float
     ) -> tuple[int, str | None]:
+        from chassis.events.connections import Plain, Secure
+
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = resolve(host, port, private=self.private)
         with _connect(addresses, deadline) as sock, _cut_at(sock, deadline):
             left = max(deadline - monotonic(), 0.001)
-            connection: _Plain | _Secure
+            connection: Plain | Secure
             if parts.scheme == "https":
-                connection = _Secure(host, port, timeout=left, ssl_context=self.tls)
+                connection = Secure(host, port, timeout=left, ssl_context=self.tls)
             else:
-                connection = _Plain(host, port, timeout=left)
+                connection = Plain(host, port, timeout=left)
             connection.sock_to_use = sock
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             try:
@@ -115,24 +122,6 @@ class Courier:
                 return answer.status, answer.headers.get("location")
             finally:
                 connection.close()
-
-
-class _Plain(HTTPConnection):
-    """HTTP over an existing connection to a checked address."""
-
-    sock_to_use: socket.socket
-
-    def _new_conn(self) -> socket.socket:
-        return self.sock_to_use
-
-
-class _Secure(HTTPSConnection):
-    """The same over TLS; the certificate is verified for the host name."""
-
-    sock_to_use: socket.socket
-
-    def _new_conn(self) -> socket.socket:
-        return self.sock_to_use
 
 
 def sign(delivery: Delivery, now: datetime) -> dict[str, str]:

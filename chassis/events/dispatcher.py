@@ -27,7 +27,8 @@ from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.courier import AttemptResult, Courier, Delivery
-from chassis.events.outbox import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING, Outbox
+from chassis.events.outbox import Outbox
+from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log

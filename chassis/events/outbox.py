@@ -50,12 +50,10 @@ from sqlalchemy import (
 
 from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, build_endpoints_table
+from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.leases import Leases
 
-PENDING, DELIVERED, DECLINED = "pending", "delivered", "declined"
-DEAD, CANCELLED = "dead", "cancelled"
-STATES = (PENDING, DELIVERED, DECLINED, DEAD, CANCELLED)
 # How long an event is kept once it is no longer pending.
 RETENTION = {
     DELIVERED: timedelta(days=7),

@@ -31,11 +31,10 @@ from sqlalchemy import (
 
 from chassis.context import Account, Call
 from chassis.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.server.roles import CLIENT, ROLES
 from chassis.store.database import Instant
 from chassis.store.reference_cache import ReferenceCache
 
-CLIENT, STAFF = "client", "staff"
-ROLES = (CLIENT, STAFF)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WHOLE_NAME = re.compile(rf"{_NAME.pattern}\Z")
 _WRONG_CREDENTIALS = "The name or the secret is wrong."

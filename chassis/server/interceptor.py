@@ -26,8 +26,9 @@ from chassis.context import (
 )
 from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
-from chassis.server.accounts import CLIENT, STAFF, Authenticate, require_role
+from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
+from chassis.server.roles import CLIENT, STAFF
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log

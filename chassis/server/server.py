@@ -20,7 +20,6 @@ from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.interceptor import MAX_CALLS, CallInterceptor
-from chassis.server.reflection import enable_reflection
 from chassis.server.watchdog import Watchdog
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
@@ -33,7 +32,6 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CLEANUP_SECONDS = 3600
 DRAIN_SECONDS = 1.0  # between NOT_SERVING and the first refused call, for clients to move on
 GRPC_OPTIONS = [
-    ("grpc.so_reuseport", 0),
     # The gateway pings every 30 seconds; without these the server closes its connection for it.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -88,8 +86,12 @@ def start_server(
     max_request_bytes: int = MAX_REQUEST_BYTES,
     reflection: bool = False,
     listen: str,
+    own_address: str | None = None,
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
+
+    With an `own_address` (`host:port` or `unix:path`) it serves there too, and shares `listen` with
+    other processes.
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
@@ -110,7 +112,11 @@ def start_server(
     server = grpc.server(
         pool,
         interceptors=[interceptor],
-        options=[*GRPC_OPTIONS, ("grpc.max_receive_message_length", max_request_bytes)],
+        options=[
+            *GRPC_OPTIONS,
+            ("grpc.so_reuseport", int(own_address is not None)),
+            ("grpc.max_receive_message_length", max_request_bytes),
+        ],
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
     for servicer, register, _ in registrations:
@@ -120,8 +126,12 @@ def start_server(
     names = ["", *(service.full_name for service in services)]
     pools = [pool, interceptor.refusals]
     if reflection:
+        from chassis.server.reflection import enable_reflection
+
         pools.append(enable_reflection(server, names[1:], watchdog))
     port = server.add_insecure_port(listen)
+    if own_address is not None:
+        server.add_insecure_port(own_address)
     readiness = BackgroundLoop(
         "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
     )

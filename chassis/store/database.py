@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import psycopg
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -27,20 +26,17 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.context import get_current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, get_driver_connection
-from chassis.store.postgres import (
-    LOCK_WAIT_SECONDS,
-    Drain,
-    begin,
-    create_postgres_engine,
-    get_driver,
-)
+from chassis.store.limits import LOCK_WAIT_SECONDS
 from chassis.store.sqlite import check_readable, create_sqlite_engine, find_error_name, is_trouble
+
+if TYPE_CHECKING:
+    from chassis.store.postgres import Drain
 
 MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
@@ -94,13 +90,18 @@ class Database:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._drain = Drain()
+        self._drain: Drain | None = None
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
-        self.engine = (
-            create_sqlite_engine(self.url, **options)
-            if self.is_sqlite
-            else create_postgres_engine(self.url, self._drain, prepare=prepare, **options)
-        )
+        if self.is_sqlite:
+            self.engine = create_sqlite_engine(self.url, **options)
+        else:
+            # psycopg takes 10 MB, and only a process on PostgreSQL needs it.
+            from chassis.store import postgres
+
+            self._drain = drain = postgres.Drain()
+            self.engine = postgres.create_postgres_engine(
+                self.url, drain, prepare=prepare, **options
+            )
         self._commits = GroupCommit(self.engine)
         self.wakeup = threading.Event()
 
@@ -144,12 +145,12 @@ class Database:
                     yield tx
             else:
                 with self.engine.begin() as tx:
-                    connection = get_driver(tx)
+                    connection = get_driver_connection(tx)
                     # A lone statement could succeed after the deadline, having waited for a lock:
                     # the session's lock timeout bounds that wait.
                     alone = single and connection.is_settled
                     if not alone or call.get_seconds_left() <= LOCK_WAIT_SECONDS:
-                        begin(connection, call.get_seconds_left())
+                        connection.begin(call.get_seconds_left())
                         yield tx
                         call.ensure_awaited()
                     else:
@@ -170,7 +171,7 @@ class Database:
 
     def drain(self) -> None:
         """Wait for no answer of PostgreSQL longer than some seconds; the process is to end."""
-        if not self.is_sqlite:
+        if self._drain is not None:
             self._drain.begin()
 
     @property
@@ -251,7 +252,7 @@ def _find_refusal(error: DBAPIError) -> Refusal | None:
     state = getattr(error.orig, "sqlstate", None) or ""
     if state in ("55P03", "40001", "40P01"):
         return Busy("Another request holds this; try again.")
-    unreachable = isinstance(error.orig, psycopg.OperationalError) and not state
+    unreachable = isinstance(error, OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")
     return None

@@ -96,13 +96,6 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
     return "sa.DateTime(timezone=True)" if is_ours else False
 
 
-def is_current(database: Database, folder: Path) -> bool:
-    """Whether the store is at the newest version."""
-    with database.read() as tx:
-        heads = set(MigrationContext.configure(tx).get_current_heads())
-    return heads == set(ScriptDirectory.from_config(build_alembic_config(folder)).get_heads())
-
-
 def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:

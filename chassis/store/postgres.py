@@ -23,9 +23,9 @@ from psycopg.abc import PQGen
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from chassis.context import get_current_call
+from chassis.store.limits import LOCK_WAIT_SECONDS
 
 Result = TypeVar("Result")
-LOCK_WAIT_SECONDS = 5
 STATEMENT_SECONDS = 20
 CONNECT_SECONDS = 5  # a host that never answers would hold a thread for minutes
 POOL_WAIT_SECONDS = 5
@@ -102,6 +102,17 @@ class BoundedConnection(psycopg.Connection[Any]):
         finally:
             self.waiting_since = None
 
+    def begin(self, seconds: float) -> None:
+        """Begin a transaction whose statements end within `seconds`, in one round trip."""
+        statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
+        lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
+        self.execute(
+            sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
+                lock_ms, statement_ms
+            ),
+            prepare=False,
+        )
+
 
 def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: Any) -> Engine:
     """Return an engine in autocommit; with `prepare` off it runs behind PgBouncer's pools."""
@@ -123,18 +134,6 @@ def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: 
         return connection
 
     return engine
-
-
-def begin(connection: BoundedConnection, seconds: float) -> None:
-    """Begin a transaction whose statements end within `seconds`, in one round trip."""
-    statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
-    lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
-    connection.execute(
-        sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
-            lock_ms, statement_ms
-        ),
-        prepare=False,
-    )
 
 
 @contextmanager

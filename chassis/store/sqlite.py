@@ -1,19 +1,17 @@
 """SQLite in one file: its engine, a lock for the process that serves it, and its errors."""
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 
+from chassis.locks import create_file, hold_file
+
 BUSY_SECONDS = 5  # for a writer of another process
 SERVE_WAIT_SECONDS = 15.0  # for a predecessor that drains
-POLL_SECONDS = 0.1
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 # What a file system or a damaged file does to SQLite; no request is at fault.
 TROUBLE = ("FULL", "IOERR", "CANTOPEN", "READONLY", "CORRUPT", "NOTADB", "NOMEM")
@@ -45,17 +43,6 @@ def create_sqlite_engine(url: URL, **options: Any) -> Engine:
     return engine
 
 
-def create_file(path: Path) -> None:
-    """Create the file unless it exists, and its folder.
-
-    A file that exists is never opened here: closing any descriptor of it would drop the locks that
-    this process's connections hold on it, and another process could then delete its WAL.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
 def check_readable(path: Path) -> None:
     """Read the schema over a connection of its own; raises sqlite3.Error.
 
@@ -84,18 +71,6 @@ def hold_for_serving(path: Path, seconds: float | None = None) -> Iterator[None]
     It waits `seconds`, by default SERVE_WAIT_SECONDS, for a predecessor that drains.
     It is a lock on a file beside the store, which the kernel drops with the process.
     """
-    create_file(lock_path := path.with_name(path.name + ".serving"))
-    descriptor = os.open(lock_path, os.O_RDWR)
-    try:
-        deadline = monotonic() + (SERVE_WAIT_SECONDS if seconds is None else seconds)
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if monotonic() >= deadline:
-                    raise
-                sleep(POLL_SECONDS)
+    patience = SERVE_WAIT_SECONDS if seconds is None else seconds
+    with hold_file(path.with_name(path.name + ".serving"), patience):
         yield
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_date
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -91,6 +90,8 @@ def render_localized(template: str, locale: str, status: int, **values: Any) -> 
         return texts.ngettext(one, many, count) % {"count": count, **places}
 
     def format_day(text: str) -> str:
+        from babel.dates import format_date
+
         return format_date(date.fromisoformat(text), "long", locale=language)
 
     def format_amount(money: Money) -> str:

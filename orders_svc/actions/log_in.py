@@ -4,8 +4,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
-from werkzeug.security import check_password_hash, generate_password_hash
-
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
 from orders_svc.store import logins
@@ -22,6 +20,8 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     long as for a wrong password. The action opens its own transactions: the attempt counts even
     if the login fails, and the slow comparison of the password holds no lock.
     """
+    from werkzeug.security import check_password_hash
+
     email, address = login["email"], login["address"]
     with database.write() as tx:
         is_allowed = logins.count_attempt(tx, email, address, now)
@@ -39,4 +39,6 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
 
 def generate_dummy_hash() -> str:
     """Return the hash of a random password, to be checked for unknown users."""
+    from werkzeug.security import generate_password_hash
+
     return generate_password_hash(secrets.token_hex())

@@ -1,5 +1,7 @@
 """DashboardService: what the pages of the dashboard call besides OrderService."""
 
+from functools import cached_property
+
 import grpc
 
 from chassis.context import get_caller, get_current_call
@@ -28,7 +30,11 @@ class DashboardService(rpc.DashboardServiceServicer):
         self.public_url = resources.public_url
         self.now = resources.now
         self.callers = Callers(resources)
-        self.dummy_hash = generate_dummy_hash()
+
+    @cached_property
+    def dummy_hash(self) -> str:
+        """The hash to check the passwords of unknown users against."""
+        return generate_dummy_hash()
 
     def LogIn(self, request: pb.LogInRequest, context: grpc.ServicerContext) -> pb.DashboardSession:
         login, now = LOG_IN.check(request), self.now()

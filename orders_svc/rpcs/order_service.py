@@ -6,7 +6,8 @@ import grpc
 
 from chassis.context import get_caller, get_current_call
 from chassis.errors import NotFound
-from chassis.server.accounts import CLIENT, require_role
+from chassis.server.accounts import require_role
+from chassis.server.roles import CLIENT
 from chassis.server.server import Resources
 from chassis.validation import Rules, refuse
 from orders_svc.actions.create_order import create_order

@@ -1,25 +1,23 @@
 """The channels of messages to shoppers: a mail server, an SMS gateway, or files in a folder.
 
 A channel is anything with `send(message)`. It raises Undeliverable when another attempt would be
-useless, and any other exception when one may succeed.
+useless, and any other exception when one may succeed. The libraries of a channel are loaded where
+it is configured.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from subscriptions_svc.notices.files import Files
-from subscriptions_svc.notices.mail import (
-    DEFAULT_PORTS,
-    SECURITY_MODES,
-    MailServer,
-    parse_address,
-)
 from subscriptions_svc.notices.messages import EMAIL, SMS, Message
-from subscriptions_svc.notices.sms import SmsGateway
+
+if TYPE_CHECKING:
+    from subscriptions_svc.notices.mail import MailServer
+    from subscriptions_svc.notices.sms import SmsGateway
 
 
 class Channel(Protocol):
@@ -38,10 +36,17 @@ def choose_channels(environment: Mapping[str, str], data_dir: Path) -> dict[str,
     }
 
 
-def _configure_mail_server(environment: Mapping[str, str]) -> MailServer | None:
+def _configure_mail_server(environment: Mapping[str, str]) -> "MailServer | None":
     host = environment.get("SMTP_HOST", "")
     if not host:
         return None
+    from subscriptions_svc.notices.mail import (
+        DEFAULT_PORTS,
+        SECURITY_MODES,
+        MailServer,
+        parse_address,
+    )
+
     security = environment.get("SMTP_SECURITY") or "starttls"
     if security not in SECURITY_MODES:
         raise ValueError(f"SMTP_SECURITY must be one of: {', '.join(SECURITY_MODES)}.")
@@ -60,7 +65,7 @@ def _configure_mail_server(environment: Mapping[str, str]) -> MailServer | None:
     return MailServer(host, sender, int(port), security, username, password)
 
 
-def _configure_sms_gateway(environment: Mapping[str, str]) -> SmsGateway | None:
+def _configure_sms_gateway(environment: Mapping[str, str]) -> "SmsGateway | None":
     url = environment.get("SMS_URL", "")
     if not url:
         return None
@@ -71,4 +76,6 @@ def _configure_sms_gateway(environment: Mapping[str, str]) -> SmsGateway | None:
         headers = msgspec.json.decode(environment.get("SMS_HEADERS") or "{}", type=dict[str, str])
     except msgspec.DecodeError:
         raise ValueError('SMS_HEADERS must be a JSON object: {"Authorization": "..."}.') from None
+    from subscriptions_svc.notices.sms import SmsGateway
+
     return SmsGateway(url, headers)

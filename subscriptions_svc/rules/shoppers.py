@@ -7,7 +7,6 @@ from datetime import date
 from dateutil.relativedelta import relativedelta
 from marshmallow import ValidationError
 from marshmallow.validate import Email
-from stdnum.es import dni, nie
 
 from optics.fields import parse_day
 from subscriptions_svc.rules.shapes import Faults, Values
@@ -56,6 +55,8 @@ def find_identity_faults(values: Values, country: str) -> Faults:
     nin, control = values.get("nin"), values.get("nin_control")
     if country != "ES":
         return
+    from stdnum.es import dni, nie
+
     if nin is not None and not (nin.isascii() and (dni.is_valid(nin) or nie.is_valid(nin))):
         yield "nin", "Must be a valid DNI or NIE."
     if control is None:

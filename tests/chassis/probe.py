@@ -12,8 +12,9 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.cli.service import Service
 from chassis.events.outbox import Outbox
-from chassis.server.accounts import STAFF, Accounts, Authenticate, build_accounts_table
+from chassis.server.accounts import Accounts, Authenticate, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
+from chassis.server.roles import STAFF
 from chassis.server.server import Resources, RunningServer
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
 from chassis.store.reference_cache import build_changes_table
@@ -152,7 +153,6 @@ def probe(
     servicer = ProbeServicer()  # type: ignore[abstract]  # its other RPCs are not called
     service = Service(
         name="probe",
-        listen=listen,
         metadata=metadata,
         accounts=accounts,
         idempotency_keys=idempotency_keys,

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from chassis.store.database import Database
 from demo.__main__ import HERE, prepare
-from subscriptions_svc.__main__ import SERVICE
+from subscriptions_svc.definition import SERVICE
 from subscriptions_svc.store.tables import merchants
 
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from chassis.store import migrations
 from chassis.store.database import Database
-from chassis.store.migrations import is_current, migrate
+from chassis.store.migrations import migrate
+from chassis.store.versions import is_current
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.store import tables
 from protos import orders_pb2 as pb

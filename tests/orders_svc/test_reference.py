@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import URL
 
-from chassis.cli.service import command_line
 from orders_svc import reference
-from orders_svc.__main__ import SERVICE
+from orders_svc.__main__ import cli
 from orders_svc.reference import REFERENCE
 from orders_svc.store import tables, users
 from protos import orders_pb2 as pb
@@ -47,9 +46,7 @@ def refused(orders: Served, tmp_path: Path) -> Callable[[str], str]:
     def read_message(text: str) -> str:
         before, file = orders.rows(), tmp_path / "bad.toml"
         file.write_bytes(text.encode("utf-8", "surrogateescape"))
-        done = CliRunner().invoke(
-            command_line(SERVICE), ["--database-url", url_of(orders), "load", str(file)]
-        )
+        done = CliRunner().invoke(cli, ["--database-url", url_of(orders), "load", str(file)])
         assert (done.exit_code, done.stdout) == (1, "")
         assert orders.rows() == before
         return done.stderr.replace(str(file), "FILE")

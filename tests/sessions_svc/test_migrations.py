@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from chassis.store.database import Database
 from chassis.store.migrations import find_schema_differences, migrate
-from sessions_svc.__main__ import SERVICE
+from sessions_svc.definition import SERVICE
 from tests import postgres
 from tests.serving import to_version
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from chassis.store.migrations import find_schema_differences, migrate
 from protos.subscriptions_pb2 import ListSubscriptionsRequest
-from subscriptions_svc.__main__ import SERVICE
+from subscriptions_svc.definition import SERVICE
 from tests.serving import Served, to_version
 from tests.subscriptions_svc.shop import (
     activate,

@@ -3,7 +3,7 @@
 import shlex
 
 from bench.experiments.contenders import PROCFILE, build_gateway_command
-from demo.supervisor import read_procfile
+from demo.procfile import read_procfile
 
 FLOORS = "bench.experiments.floors:create_app()"
 

@@ -18,9 +18,8 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import update
 
-from chassis.cli.service import command_line
 from chassis.store.database import Database
-from orders_svc.__main__ import SERVICE
+from orders_svc.__main__ import cli
 from tests.chassis.events.outboxes import Box, wait_until
 from tests.chassis.events.receiver import Receiver, answer_status, hang
 
@@ -44,7 +43,7 @@ def box(url: str) -> Iterator[Box]:
 
 def run(url: str, *words: str) -> tuple[int, str]:
     """Run a command in this process; return its exit code and output."""
-    done = CliRunner().invoke(command_line(SERVICE), ["--database-url", url, *words])
+    done = CliRunner().invoke(cli, ["--database-url", url, *words])
     return done.exit_code, done.stdout + done.stderr
 
 

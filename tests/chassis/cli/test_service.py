@@ -20,10 +20,11 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from chassis.cli.service import command_line
 from chassis.store.database import Database
-from chassis.store.migrations import find_schema_differences, is_current
-from orders_svc.__main__ import SERVICE
+from chassis.store.migrations import find_schema_differences
+from chassis.store.versions import is_current
+from orders_svc.__main__ import cli
+from orders_svc.definition import SERVICE
 from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests import postgres
@@ -48,7 +49,7 @@ def start_process(url: str, *words: str, **environment: str) -> subprocess.Popen
 
 def run(url: str, *words: str) -> Any:
     """Run a command in this process; return its exit code and output."""
-    return CliRunner().invoke(command_line(SERVICE), ["--database-url", url, *words])
+    return CliRunner().invoke(cli, ["--database-url", url, *words])
 
 
 @dataclass

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import is_current, migrate
+from chassis.store.migrations import migrate
+from chassis.store.versions import is_current
 from tests.serving import to_version
 
 ENVIRONMENT = """

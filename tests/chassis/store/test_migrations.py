@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from chassis.store.database import Database
-from chassis.store.migrations import find_schema_differences, is_current
+from chassis.store.migrations import find_schema_differences
+from chassis.store.versions import is_current
 from tests.serving import SERVICES, get_definition
 
 

@@ -22,7 +22,7 @@ from chassis.errors import Overloaded, TooLate
 from chassis.store.database import Database, find_database_error
 from chassis.store.migrations import migrate
 from chassis.store.postgres import find_missing_settings, get_driver
-from orders_svc.__main__ import SERVICE
+from orders_svc.definition import SERVICE
 from tests import postgres
 from tests.chassis.probe import metadata, notes
 from tests.chassis.store.proxy import run_proxy

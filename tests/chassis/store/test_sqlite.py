@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from chassis.errors import Overloaded
+from chassis.locks import create_file
 from chassis.store.database import Database, find_database_error
-from chassis.store.sqlite import create_file, hold_for_serving, is_trouble
+from chassis.store.sqlite import hold_for_serving, is_trouble
 from tests.chassis.probe import metadata, notes
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ from alembic import command
 from chassis.store.database import Database
 from chassis.store.migrations import build_alembic_config, migrate
 from orders_svc import reference
-from orders_svc.__main__ import SERVICE
+from orders_svc.definition import SERVICE
 from orders_svc.reference import REFERENCE
 from orders_svc.store import catalogs
 from protos import orders_pb2 as pb

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import update
 
-from subscriptions_svc.__main__ import build_commands
+from subscriptions_svc.__main__ import cli
 from subscriptions_svc.documents.report import HEADER, escape_formula
 from subscriptions_svc.store.tables import box_counters
 from tests.serving import Served
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 
 def run(served: Served, *arguments: str) -> Result:
     url = served.database.url.render_as_string(hide_password=False)
-    return CliRunner().invoke(build_commands(), ["--database-url", url, *arguments])
+    return CliRunner().invoke(cli, ["--database-url", url, *arguments])
 
 
 def report(served: Served, first: str, last: str) -> list[dict[str, str]]:
@@ -165,7 +165,7 @@ def test_check_prints_a_counter_that_differs_from_the_ledger(
 def test_an_older_store_is_refused(tmp_path: Path) -> None:
     days = ["--from", "2026-01-01", "--to", "2026-01-01"]
     for arguments in (["check"], ["report", "deliveries", *days]):
-        ran = CliRunner().invoke(build_commands(), ["--data-dir", str(tmp_path), *arguments])
+        ran = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), *arguments])
         assert ran.exit_code == 1
         assert "run `python -m subscriptions_svc migrate`" in ran.stderr
 

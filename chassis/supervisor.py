@@ -1,19 +1,18 @@
-"""Starts the processes of a Procfile, restarts those that die, and ends all of them with itself.
+"""Starts processes by their commands, restarts those that die, and ends all of them with itself.
 
+A process that ends with EX_CONFIG says that another start would not help, and is not started again.
 All children are of one process group, whose leader is a shell that does nothing but wait: it reads
 a pipe that only this process holds, so it ends the group also when this process is killed.
 """
 
 import os
 import signal
-import socket
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import monotonic
 
 MAX_RESTARTS = 5  # of one process within RESTART_WINDOW_SECONDS
@@ -24,32 +23,15 @@ POLL_SECONDS = 0.1
 KEEPER = 'trap "" TERM INT HUP; read -r _; kill -s TERM 0; sleep 15; kill -s KILL 0'
 
 
-def read_procfile(path: Path) -> dict[str, str]:
-    """Return the command of each process by its name."""
-    commands = {}
-    for line in path.read_text().splitlines():
-        name, _, command = line.partition(": ")
-        commands[name] = command
-    return commands
-
-
-def find_busy_address(addresses: Mapping[str, str]) -> str | None:
-    """Return the variable of the first address that something else listens on."""
-    for variable, address in addresses.items():
-        host, _, port = address.rpartition(":")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host.strip("[]"), int(port)))
-            except OSError:
-                return variable
-    return None
+def print_line(text: str) -> None:
+    """Print a line at once, if anybody reads: the terminal may be gone."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 @dataclass
 class Child:
-    """One process of the Procfile."""
+    """One process, and the shell command that becomes it."""
 
     name: str
     command: str
@@ -66,7 +48,15 @@ class Child:
 class Supervisor:
     """Runs children until `stop` is set or one of them dies too often."""
 
-    def __init__(self, commands: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, str],
+        environment: Mapping[str, str],
+        say: Callable[[str], object] = print_line,
+        warn: Callable[[str], object] = print_line,
+    ) -> None:
+        """`warn` reports a process that ended by itself, `say` every other start and end."""
+        self.say, self.warn = say, warn
         self.children = [Child(name, command) for name, command in commands.items()]
         self.environment = dict(environment)
         self.stop = threading.Event()
@@ -102,21 +92,24 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             process_group=self.group,
         )
-        say(f"{child.name} started (pid={child.process.pid})")
+        self.say(f"{child.name} started (pid={child.process.pid})")
 
     def _revive(self, child: Child) -> bool:
         """Start a child again when it has died; returns False when it died too often."""
         code = child.process.poll() if child.process else None
         if code is None:
             return True
+        if code == os.EX_CONFIG:
+            self.warn(f"{child.name} cannot run like this: stopping everything.")
+            return False
         if child.restarts() >= MAX_RESTARTS:
-            say(
+            self.warn(
                 f"{child.name} ended with {code}, {MAX_RESTARTS + 1} times within a minute:"
                 " stopping everything. Its last lines say why."
             )
             return False
         child.starts.append(monotonic())
-        say(f"{child.name} ended with {code}; starting it again")
+        self.warn(f"{child.name} ended with {code}; starting it again")
         if not self.stop.wait(RESTART_DELAY_SECONDS):
             self._start(child)
         return True
@@ -133,14 +126,8 @@ class Supervisor:
             try:
                 code = child.process.wait(max(0.0, deadline - monotonic()))
             except subprocess.TimeoutExpired:
-                say(f"{child.name} did not drain within {DRAIN_SECONDS:g} s: killed")
+                self.warn(f"{child.name} did not drain within {DRAIN_SECONDS:g} s: killed")
                 continue
-            say(f"{child.name} stopped (rc={code})")
+            self.say(f"{child.name} stopped (rc={code})")
         os.killpg(self.group, signal.SIGKILL)  # the keeper, and what is left
         self.keeper.communicate()
-
-
-def say(text: str) -> None:
-    """Print a line at once, if anybody reads: the terminal may be gone."""
-    with suppress(OSError):
-        print(text, flush=True)

@@ -1,9 +1,8 @@
-"""The supervisor of `make run` restarts dead processes and leaves none behind."""
+"""The supervisor restarts dead processes and leaves none behind."""
 
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.supervisor import MAX_RESTARTS, Supervisor, find_busy_address, read_procfile
+from chassis.supervisor import MAX_RESTARTS, Supervisor
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +63,7 @@ def test_a_terminal_that_is_gone_stops_nothing(tmp_path: Path) -> None:
     flaky = f"echo x >> {marks}; if [ $(wc -l < {marks}) -lt 3 ]; then exit 7; fi; exec sleep 60"
     steady = f"trap 'touch {drained}; exit 0' TERM; while :; do sleep 0.05; done"
     script = (
-        "import os, signal, sys; from demo.supervisor import Supervisor;"
+        "import os, signal, sys; from chassis.supervisor import Supervisor;"
         "s = Supervisor({'flaky': sys.argv[1], 'steady': sys.argv[2]}, os.environ);"
         "signal.signal(signal.SIGTERM, lambda *_: s.stop.set()); sys.exit(s.run())"
     )
@@ -94,7 +93,7 @@ def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     command = f"echo $$ >> {pids}; sleep 60 & echo $! >> {pids}; wait"
     script = (
-        "import os, sys; from demo.supervisor import Supervisor;"
+        "import os, sys; from chassis.supervisor import Supervisor;"
         "Supervisor({'one': sys.argv[1], 'two': sys.argv[1]}, os.environ).run()"
     )
     process = subprocess.Popen([sys.executable, "-c", script, command], cwd=ROOT)
@@ -123,34 +122,6 @@ def test_a_keeper_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert supervisor.keeper.poll() == -signal.SIGKILL
 
 
-def test_a_busy_address_is_found_by_its_variable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        assert find_busy_address({"FREE": "127.0.0.1:0", "ORDERS_LISTEN": address}) == (
-            "ORDERS_LISTEN"
-        )
-    assert find_busy_address({"ORDERS_LISTEN": address}) is None
-
-
-def test_nothing_is_touched_where_a_port_is_taken(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        address = f"127.0.0.1:{busy.getsockname()[1]}"
-        done = subprocess.run(
-            [sys.executable, "-m", "demo"],
-            cwd=ROOT,
-            env={**os.environ, "DATA_DIR": str(tmp_path / "data"), "SESSIONS_LISTEN": address},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stderr == (
-        f"{address} is in use. Set SESSIONS_LISTEN to another address, or stop what listens there."
-        " Nothing was started or changed.\n"
-    )
-    assert not (tmp_path / "data").exists()
-
-
 def test_a_stop_drains(tmp_path: Path) -> None:
     ready, drained = tmp_path / "ready", tmp_path / "drained"
     command = f"trap 'touch {drained}; exit 0' TERM; touch {ready}; while :; do sleep 0.05; done"
@@ -164,6 +135,8 @@ def test_a_stop_drains(tmp_path: Path) -> None:
     assert supervisor.keeper.poll() == -signal.SIGKILL
 
 
-def test_the_procfile_names_four_processes() -> None:
-    commands = read_procfile(ROOT / "Procfile")
-    assert set(commands) == {"sessions", "orders", "subscriptions", "gateway"}
+def test_a_process_that_refuses_is_not_started_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run({"refusing": f"exit {os.EX_CONFIG}"}) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("refusing started") == 1
+    assert "refusing cannot run like this: stopping everything." in printed

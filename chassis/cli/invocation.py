@@ -1,0 +1,99 @@
+"""One run of a service's command line: its settings, and the service and the store when needed."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from chassis.cli.service import Service
+    from chassis.store.database import Database
+
+
+@dataclass
+class Invocation:
+    """What the options before a command say; the service and its store are loaded on demand."""
+
+    name: str
+    data_dir: Path
+    database_url: str
+    prepare: bool
+    log_dir: Path | None
+
+    @property
+    def module(self) -> str:
+        """The module for `python -m`."""
+        return f"{self.name}_svc"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is SQLite, told without opening it."""
+        return self.database_url.startswith("sqlite")
+
+    @cached_property
+    def service(self) -> "Service":
+        """The service's definition."""
+        found: Service = import_module(f"{self.module}.definition").SERVICE
+        return found
+
+    def open_any_version(self) -> "Database":
+        """Open the store until the command ends."""
+        opened = _open_database(self.database_url, prepare=self.prepare)
+        return click.get_current_context().with_resource(opened)
+
+    def open_store(self) -> "Database":
+        """Open a store of this version until the command ends; raises ClickException for another.
+
+        A refusal that ends the command is printed, and the exit code is 1.
+        """
+        from chassis.store.versions import is_current
+
+        database = self.open_any_version()
+        if not is_current(database, self.service.migrations):
+            raise click.ClickException(
+                f"The database is not at this version: run `python -m {self.module} migrate`."
+            )
+        return database
+
+    @contextmanager
+    def change_reference(self) -> "Iterator[Connection]":
+        """A transaction on the store that changes reference data."""
+        from chassis.store.reference_cache import invalidate
+
+        with self.open_store().write() as tx:
+            yield tx
+            invalidate(tx, self.service.changes)
+
+    def configure_log(self) -> None:
+        """Log into the folder of --log-dir, else to standard output."""
+        from chassis.telemetry import configure
+
+        configure(self.name, folder=self.log_dir)
+
+
+@contextmanager
+def _open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
+    from sqlalchemy.exc import ArgumentError
+
+    from chassis.errors import Refusal
+    from chassis.store.database import Database
+
+    try:
+        database = Database(url, prepare=prepare)
+    except (ValueError, OSError, ArgumentError) as error:
+        raise click.ClickException(f"DATABASE_URL: {error}") from None
+    try:
+        yield database
+    except Refusal as refusal:
+        click.echo(f"Error: {refusal.message}", err=True)
+        sys.exit(1)
+    finally:
+        database.close()

@@ -1,0 +1,34 @@
+"""A TOML file of reference data: reading it, and reporting what is wrong with it."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from marshmallow import Schema, ValidationError
+
+from chassis.validation import find_control_characters, flatten
+
+
+def read_reference(file: Path, schema: Schema) -> dict[str, Any]:
+    """Return the values of a file; raises ValidationError, or an error of the parser."""
+    values = tomllib.loads(file.read_text("utf-8"))
+    for fault in find_control_characters(values):
+        raise ValidationError({fault.path: [fault.message]})
+    reference: dict[str, Any] = schema.load(values)
+    return reference
+
+
+@contextmanager
+def report_faults(file: Path) -> Iterator[None]:
+    """Report the faults of a reference file with its name, and their tables and fields."""
+    try:
+        yield
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file}: {error}") from None
+    except ValidationError as error:
+        faults = flatten(error.messages_dict)
+        lines = (f"{file}: {fault.path}: {fault.message}" for fault in faults)
+        raise click.ClickException("\n".join(lines)) from None

@@ -1,0 +1,179 @@
+"""The commands that run: serve, in one process or in several, and dispatch."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chassis.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from chassis.store.database import Database
+
+private_targets_option: Callable[[Any], Any] = click.option(
+    "--private-targets/--public-targets",
+    "private",
+    envvar="WEBHOOK_PRIVATE_TARGETS",
+    default=False,
+    help="Whether events may be sent to private addresses and this machine.  [default: off]",
+)
+
+
+def serve_command(listen: str) -> click.Command:
+    """The command `serve` of a service that listens on `listen` by default."""
+
+    @click.command(help="Serve gRPC, and deliver events, until SIGTERM.")
+    @click.option("--listen", envvar="LISTEN", default=listen, show_default=True)
+    @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
+    @click.option(
+        "--dispatcher/--no-dispatcher",
+        envvar="DISPATCHER",
+        default=True,
+        help="Whether this process delivers events (else run `dispatch`).  [default: on]",
+    )
+    @click.option(
+        "--reflection/--no-reflection",
+        envvar="REFLECTION",
+        default=False,
+        help="Whether the server describes its services to tools.  [default: off]",
+    )
+    @click.option(
+        "--workers",
+        envvar="WORKERS",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Server processes; more than one need PostgreSQL.",
+    )
+    @click.option(
+        "--worker-listen",
+        envvar="WORKER_LISTEN",
+        help="The first worker's own host:port; the others count up from it.  "
+        "[default: sockets in the data folder]",
+    )
+    @click.option("--own-address", hidden=True)  # of a worker
+    @private_targets_option
+    @click.pass_obj
+    def serve(
+        run: Invocation,
+        /,
+        listen: str,
+        workers: int,
+        worker_listen: str | None,
+        **options: Any,
+    ) -> None:
+        if workers == 1:
+            with _refuse_for_good() if options["own_address"] else nullcontext():
+                _serve(run, listen, **options)
+            return
+        from chassis.cli.workers import run_workers
+
+        sys.exit(run_workers(run, listen, workers, worker_listen, **options))
+
+    return serve
+
+
+class _RefusedForGood(click.ClickException):
+    exit_code = os.EX_CONFIG
+
+
+@contextmanager
+def _refuse_for_good() -> Iterator[None]:
+    """Tell the parent of a worker that another start would be refused, too."""
+    try:
+        yield
+    except click.ClickException as error:
+        raise _RefusedForGood(error.format_message()) from None
+
+
+def _serve(
+    run: Invocation,
+    listen: str,
+    *,
+    public_url: str,
+    dispatcher: bool,
+    reflection: bool,
+    private: bool,
+    own_address: str | None,
+) -> None:
+    from chassis.server.server import catch_stop_signals, wait_until_stopped
+    from chassis.telemetry import log
+
+    database, service = run.open_store(), run.service
+    run.configure_log()
+    click.get_current_context().with_resource(_serve_alone(database))
+    try:
+        running = service.start(
+            database,
+            listen,
+            public_url.rstrip("/"),
+            reflection=reflection,
+            own_address=own_address,
+        )
+    except RuntimeError as error:
+        raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
+    stopped = catch_stop_signals()
+    log().info("listening", address=own_address or listen)
+    cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
+    with _run_background(run, database, private) if dispatcher else nullcontext():
+        wait_until_stopped(stopped, database, *cleanups)
+        running.stop()
+    log().info("stopped")
+
+
+@click.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
+@private_targets_option
+@click.pass_obj
+def dispatch(run: Invocation, private: bool) -> None:
+    """Deliver events, and do the service's own background work."""
+    from chassis.server.server import catch_stop_signals, wait_until_stopped
+    from chassis.telemetry import log
+
+    database = run.open_store()
+    run.configure_log()
+    stopped = catch_stop_signals()
+    with _run_background(run, database, private):
+        log().info("dispatching")
+        wait_until_stopped(stopped, database, run.service.outbox.delete_expired)
+    log().info("stopped")
+
+
+@contextmanager
+def _run_background(run: Invocation, database: "Database", private: bool) -> Iterator[None]:
+    """Run the dispatcher, and the service's own background work."""
+    from chassis.events.courier import Courier
+    from chassis.events.dispatcher import Dispatcher
+
+    try:
+        background = run.service.background(database, run.data_dir)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    dispatcher = Dispatcher(database, run.service.outbox, Courier(private=private))
+    dispatcher.start()
+    try:
+        with background:
+            yield
+    finally:
+        dispatcher.stop()
+
+
+@contextmanager
+def _serve_alone(database: "Database") -> Iterator[None]:
+    """Be the only process that serves a SQLite file; wait for one that drains."""
+    from chassis.store.sqlite import hold_for_serving
+
+    with ExitStack() as held:
+        if database.is_sqlite:
+            path = Path(database.url.database or "")
+            try:
+                held.enter_context(hold_for_serving(path))
+            except BlockingIOError:
+                raise click.ClickException(
+                    f"Another process serves {path}. On SQLite a service is one process:"
+                    " stop the other one, or use PostgreSQL for several."
+                ) from None
+        yield

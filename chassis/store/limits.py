@@ -1,0 +1,3 @@
+"""Bounds of both engines."""
+
+LOCK_WAIT_SECONDS = 5  # for another writer

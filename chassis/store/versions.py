@@ -1,0 +1,46 @@
+"""The version of a store's schema, told without alembic, which only migrations need."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import inspect, text
+
+from chassis.store.database import Database
+
+
+def is_current(database: Database, migrations: Path) -> bool:
+    """Whether the store is at the newest version."""
+    with database.read() as tx:
+        if not inspect(tx).has_table("alembic_version"):
+            return False
+        applied = set(tx.execute(text("SELECT version_num FROM alembic_version")).scalars())
+    return applied == find_heads(migrations)
+
+
+def find_heads(migrations: Path) -> set[str]:
+    """Return the revisions that no other revision follows."""
+    revisions, followed = set(), set()
+    for file in (migrations / "versions").glob("*.py"):
+        names = _read_names(file)
+        revisions.add(names["revision"])
+        followed.add(names["down_revision"])
+    return revisions - followed
+
+
+def _read_names(file: Path) -> dict[str, Any]:
+    """Return the constants of a module, which is not run."""
+    names = {}
+    for statement in ast.parse(file.read_bytes()).body:
+        if isinstance(statement, ast.Assign):
+            for target, value in _pair(statement.targets[0], statement.value):
+                if isinstance(target, ast.Name) and isinstance(value, ast.Constant):
+                    names[target.id] = value.value
+    return names
+
+
+def _pair(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return each target with its value: `a, b = 1, 2` has two."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]

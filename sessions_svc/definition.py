@@ -1,0 +1,39 @@
+"""What chassis needs to run the sessions service."""
+
+from pathlib import Path
+
+from chassis.cli.service import Service
+from chassis.server.server import Resources
+from sessions_svc import reference
+from sessions_svc.rpcs.door_service import DoorService
+from sessions_svc.rpcs.session_desk_service import SessionDeskService
+from sessions_svc.rpcs.session_service import SessionService
+from sessions_svc.store import tables
+
+
+def create_servicers(resources: Resources) -> list[object]:
+    """Create the servicers of this service."""
+    database, now = resources.database, resources.now
+    return [
+        SessionService(database, resources.cache, resources.public_url, now),
+        SessionDeskService(database, now),
+        DoorService(database, now),
+    ]
+
+
+SERVICE = Service(
+    name="sessions",
+    metadata=tables.metadata,
+    accounts=tables.accounts,
+    idempotency_keys=tables.idempotency_keys,
+    changes=tables.changes,
+    outbox=tables.outbox,
+    migrations=Path(__file__).parent / "migrations",
+    reference=reference.REFERENCE,
+    load=reference.load,
+    servicers=create_servicers,
+    # Nobody needs an account here: the token of the link or exam is the credential.
+    open_rpcs=["DoorService"],
+    # More than an Approve may hold, so that one that is too large is refused with its fault.
+    max_request_bytes=16 * 1024 * 1024,
+)

@@ -1,0 +1,286 @@
+"""WORKERS=2: two processes of the orders service on PostgreSQL, and the one that starts them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner
+
+from chassis.cli.workers import own_addresses
+from chassis.status import Code
+from gateway.channel import Channel, RpcError
+from orders_svc.__main__ import cli
+from protos.orders_pb2 import CreateOrderResponse, ListLabsRequest, ListLabsResponse
+from protos.orders_pb2_grpc import OrderServiceStub
+from tests.orders_svc.bodies import example, request
+from tests.serving import build_basic
+
+ROOT = Path(__file__).parents[3]
+CALLER = (("authorization", build_basic("demo-client")), ("user-email", "optician@example.com"))
+SERVICE = "/optigate.orders.v1.OrderService"
+STARTED = re.compile(r"worker (\d) started \(pid=(\d+)\)")
+
+
+@dataclass
+class Workers:
+    """A service in several processes, and the lines of its log."""
+
+    process: subprocess.Popen[str]
+    listen: str
+    addresses: list[str]
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read its log to the end."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def events(self) -> list[str]:
+        """What the log says so far."""
+        return [line["event"] for line in self.lines]
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until a condition holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.lines
+            time.sleep(0.02)
+
+    def pids(self) -> dict[int, int]:
+        """The newest process of each worker."""
+        found = (STARTED.fullmatch(event) for event in self.events())
+        return {int(match[1]): int(match[2]) for match in found if match}
+
+    def listening(self) -> list[str]:
+        """The addresses that were opened, one for each start of a worker."""
+        return [line["address"] for line in self.lines if line["event"] == "listening"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def working(url: str, folder: Path, **environment: str) -> Iterator[Workers]:
+    """The service in two processes, which end with the block."""
+    listen = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orders_svc"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATA_DIR": str(folder),
+            "DATABASE_URL": url,
+            "LISTEN": listen,
+            "WORKERS": "2",
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    first = environment.get("WORKER_LISTEN")
+    workers = Workers(process, listen, own_addresses("orders", folder, 2, first))
+    reader = threading.Thread(target=workers.read)
+    reader.start()
+    try:
+        workers.wait_for(lambda: len(workers.listening()) == 2)
+        yield workers
+    finally:
+        process.terminate()
+        try:
+            process.wait(40)
+        finally:
+            process.kill()
+        reader.join(40)
+        assert process.stdout
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def url(store_url: Callable[[str, str], str]) -> str:
+    """The URL of a store with the demo data."""
+    return store_url("orders", "postgresql")
+
+
+def test_calls_spread_over_both_and_a_stop_drains_both(url: str, tmp_path: Path) -> None:
+    with working(url, tmp_path) as workers:
+        assert sorted(workers.listening()) == workers.addresses
+        channel = Channel(",".join(workers.addresses))
+        wait_until_live(channel, 2)
+        answered = Counter(
+            channel.unary(
+                f"{SERVICE}/ListLabs",
+                ListLabsRequest(),
+                ListLabsResponse,
+                timeout=10,
+                metadata=CALLER,
+            ).address
+            for _ in range(20)
+        )
+        assert answered == dict.fromkeys(workers.addresses, 10)
+        channel.close()
+        with grpc.insecure_channel(workers.listen) as direct:
+            stub = OrderServiceStub(direct)
+            assert len(stub.ListLabs(ListLabsRequest(), timeout=10, metadata=CALLER).data) == 2
+        workers.process.send_signal(signal.SIGTERM)
+        assert workers.process.wait(40) == 0
+    assert workers.events().count("stopped") == 2
+    assert {"worker 1 stopped (rc=0)", "worker 2 stopped (rc=0)"} <= set(workers.events())
+
+
+def wait_until_live(channel: Channel, count: int) -> None:
+    """Call until as many addresses answer."""
+    seen: set[str] = set()
+    deadline = time.monotonic() + 30
+    while len(seen) < count:
+        assert time.monotonic() < deadline
+        answer = channel.unary(
+            f"{SERVICE}/ListLabs",
+            ListLabsRequest(),
+            ListLabsResponse,
+            timeout=10,
+            metadata=CALLER,
+            repeatable=True,
+        )
+        seen.add(answer.address)
+
+
+def create(channel: Channel, key: str) -> CreateOrderResponse:
+    """Create an order with an idempotency key; repeats it until there is an answer."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return channel.unary(
+                f"{SERVICE}/CreateOrder",
+                request(example()),
+                CreateOrderResponse,
+                timeout=10,
+                metadata=(*CALLER, ("idempotency-key", key)),
+                repeatable=True,
+            ).message
+        except RpcError as error:
+            if error.code not in {Code.UNAVAILABLE, Code.ABORTED} or time.monotonic() > deadline:
+                raise
+
+
+def test_a_killed_worker_loses_nothing_and_comes_back(url: str, tmp_path: Path) -> None:
+    made: dict[str, str] = {}
+    with working(url, tmp_path) as workers, ThreadPoolExecutor(4) as pool:
+        channel = Channel(",".join(workers.addresses))
+        stop = threading.Event()
+
+        def order(number: int) -> None:
+            for count in range(1000):
+                key = f"{number}-{count}"
+                made[key] = create(channel, key).id
+                if stop.is_set():
+                    return
+
+        load = [pool.submit(order, number) for number in range(4)]
+        workers.wait_for(lambda: len(made) >= 20)
+        first = workers.pids()
+        os.kill(first[2], signal.SIGKILL)
+        workers.wait_for(lambda: len(workers.listening()) == 3)
+        before = len(made)
+        workers.wait_for(lambda: len(made) >= before + 20)
+        stop.set()
+        for each in load:
+            each.result(90)
+
+        assert workers.pids()[1] == first[1]
+        assert workers.pids()[2] != first[2]
+        assert "worker 2 ended with -9; starting it again" in workers.events()
+        assert workers.listening()[2] == workers.addresses[1]
+        wait_until_live(channel, 2)
+        assert len(set(made.values())) == len(made)
+        assert {key: create(channel, key).id for key in made} == made
+        channel.close()
+
+
+def test_a_second_copy_joins_neither_the_port_nor_the_sockets(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chassis.cli.workers.HOLD_SECONDS", 0.2)
+    monkeypatch.setenv("WORKERS", "2")
+    with working(url, tmp_path) as workers:
+        copy = ["--database-url", url, "--data-dir", str(tmp_path / "other")]
+        done = CliRunner().invoke(cli, [*copy, "serve", "--listen", workers.listen])
+        assert done.exit_code == 1
+        assert f"Error: Cannot listen on {workers.listen}: " in done.stderr
+
+        copy = ["--database-url", url, "--data-dir", str(tmp_path)]
+        done = CliRunner().invoke(cli, [*copy, "serve", "--listen", "127.0.0.1:0"])
+        assert done.exit_code == 1
+        assert done.stderr == (
+            f"Error: Another copy has its workers' sockets in {tmp_path}:"
+            " stop it, or set DATA_DIR to another folder.\n"
+        )
+        single = ["--database-url", url, "serve", "--workers", "1", "--listen", workers.listen]
+        done = CliRunner().invoke(cli, single)
+        assert (done.exit_code, "Error: Cannot listen on" in done.stderr) == (1, True)
+
+
+def test_workers_have_ports_of_their_own_where_they_are_asked_for(url: str, tmp_path: Path) -> None:
+    port = free_port()
+    with working(url, tmp_path, WORKER_LISTEN=f"127.0.0.1:{port}") as workers:
+        assert sorted(workers.listening()) == [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"]
+
+
+@pytest.mark.parametrize(("dispatcher", "expected"), [("on", [True, False]), ("off", [False] * 2)])
+def test_only_the_first_dispatches(
+    url: str, tmp_path: Path, dispatcher: str, expected: list[bool]
+) -> None:
+    with working(url, tmp_path, DISPATCHER=dispatcher) as workers:
+        words = [Path(f"/proc/{workers.pids()[n]}/cmdline").read_text() for n in (1, 2)]
+        assert ["--dispatcher" in text.split("\0") for text in words] == expected
+
+
+def test_workers_end_with_a_parent_that_is_killed(url: str, tmp_path: Path) -> None:
+    with working(url, tmp_path) as workers:
+        workers.process.kill()
+        workers.wait_for(lambda: workers.events().count("stopped") == 2)
+
+
+def test_on_sqlite_a_service_is_one_process(tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["--data-dir", str(tmp_path), "serve", "--workers", "2"])
+    said = "Error: WORKERS=2 needs PostgreSQL: on SQLite a service is one process.\n"
+    assert (done.exit_code, done.stderr) == (1, said)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_older_store_stops_all_of_them(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "orders_svc", "serve", "--listen", "127.0.0.1:0", "--workers", "2"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATA_DIR": str(tmp_path),
+            "DATABASE_URL": os.environ["TEST_POSTGRES_URL"],
+        },
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "run `python -m orders_svc migrate`." in done.stderr
+    assert "cannot run like this: stopping everything." in done.stdout
+    assert "starting it again" not in done.stdout
