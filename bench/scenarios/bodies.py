@@ -82,8 +82,9 @@ def vary_demo_order() -> list[OrderVariation]:
 def _vary(order: dict[str, Any], chance: random.Random, index: int) -> OrderVariation:
     user_email = DEMO_CALLERS["orders"].user_email
     _vary_patient(order, index)
-    for eye in order["rx"].values():
-        eye["sphere"] = chance.randrange(-24, 13) / 4
+    sphere = chance.choice((*range(-24, -1), *range(2, 13))) / 4
+    for eye in order["rx"].values():  # alike and not plano, so that there is no warning
+        eye["sphere"] = sphere + chance.choice((-0.25, 0, 0.25))
     order["rx"]["right_eye"]["axis"] = chance.randint(1, 180)
     if chance.random() < 0.5:
         # A lab with one style, of which two users order.
