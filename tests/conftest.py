@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 
 from chassis.store.database import Database
@@ -24,7 +24,9 @@ from tests.browser import Windows, chromium, serve_app
 from tests.serving import SERVICES, Served, load_demo, serve
 
 DEMO = Path(__file__).parent.parent / "demo"
-settings.register_profile("at any speed", deadline=None)
+settings.register_profile(
+    "at any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("at any speed")
 
 
