@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from chassis.errors import Refusal
+from chassis.errors import Busy, Refusal
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import log
 
@@ -75,6 +75,8 @@ class ReadinessCheck:
         """Check once; a change is logged with the database's own name of the error."""
         try:
             self.database.check()
+            is_ready, error = True, ""
+        except Busy:  # somebody writes: it can be used
             is_ready, error = True, ""
         except Refusal as refusal:
             is_ready, error = False, find_database_error(refusal) or refusal.reason
