@@ -181,13 +181,16 @@ def wait_until_stopped(
     database: Database,
     *cleanups: Callable[[Connection, datetime], object],
 ) -> None:
-    """Wait for a signal; meanwhile delete what has expired, now and once an hour."""
+    """Wait for a signal; meanwhile delete what has expired, once an hour."""
 
     def clean() -> None:
         with database.write() as tx:
             for delete_expired in cleanups:
                 delete_expired(tx, datetime.now(UTC))
 
+    if stopped.wait(CLEANUP_SECONDS):
+        database.drain()
+        return
     with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
         stopped.wait()
         database.drain()
