@@ -12,12 +12,15 @@ DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 PREFIX = {"sessions": "/api/v2/partners", "orders": "/v1", "subscriptions": "/api/public/v1"}
 PATHS = {
     "sessions": "/api/v2/partners/authentications, /api/v2/partners/me, "
+    "/api/v2/partners/prescriptions/:prescription_id/fhir, "
     "/api/v2/partners/qualifications and /api/v2/partners/sessions",
-    "orders": "/v1/catalogs/addons, /v1/catalogs/materials, /v1/catalogs/styles, /v1/labs, "
-    "/v1/labs/:lab/order_settings, /v1/me, /v1/oauth/token, /v1/orders, /v1/orders/:order_id, "
+    "orders": "/v1/catalogs/addons, /v1/catalogs/materials, /v1/catalogs/styles, "
+    "/v1/fhir/VisionPrescription/$order-rx, /v1/labs, /v1/labs/:lab/order_settings, /v1/me, "
+    "/v1/oauth/token, /v1/orders, /v1/orders/:order_id, /v1/orders/:order_id/fhir, "
     "/v1/orders/:order_id/oma, /v1/orders/:order_id/outline.svg and /v1/orders/:order_id/submit",
-    "subscriptions": "/api/public/v1/me, /api/public/v1/pre_approvals, "
-    "/api/public/v1/price_simulations, /api/public/v1/subscriptions, "
+    "subscriptions": "/api/public/v1/fhir/VisionPrescription/$cart-items, "
+    "/api/public/v1/me, /api/public/v1/pre_approvals, /api/public/v1/price_simulations, "
+    "/api/public/v1/subscriptions, "
     "/api/public/v1/subscriptions/:subscription_id, "
     "/api/public/v1/subscriptions/:subscription_id/box_deliveries, "
     "/api/public/v1/subscriptions/:subscription_id/cancel, "

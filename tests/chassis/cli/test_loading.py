@@ -50,7 +50,7 @@ cli(sys.argv[1:])
 SERVE = """
 import os, signal, sys, threading, time
 def look():
-    while "cleanup" not in {thread.name for thread in threading.enumerate()}:
+    while "dispatcher" not in {thread.name for thread in threading.enumerate()}:
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=look, daemon=True).start()
