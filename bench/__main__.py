@@ -13,14 +13,13 @@ import click
 from bench.experiments import (
     catalogs,
     contenders,
-    null_rpc,
     replicas,
     scale,
     single,
     subscriptions_scale,
-    translate,
 )
 from bench.experiments.compare import Plan, compare
+from bench.experiments.parts import channel, null_rpc, translate
 from bench.report.page import build_page
 from bench.report.tables import build_table
 
@@ -90,6 +89,7 @@ PARTS: tuple[list[str], ...] = (
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
     ["null-rpc"],
+    ["channel"],
 )
 
 
@@ -114,7 +114,16 @@ def _run_part(words: list[str]) -> int:
             raise
 
 
-for module in (single, scale, replicas, catalogs, subscriptions_scale, translate, null_rpc):
+for module in (
+    single,
+    scale,
+    replicas,
+    catalogs,
+    subscriptions_scale,
+    translate,
+    null_rpc,
+    channel,
+):
     for command in module.COMMANDS:
         cli.add_command(command)
 

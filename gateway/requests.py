@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from chassis.context import REQUEST_ID_PATTERN, generate_request_id
 from chassis.errors import Fault, Invalid
+from chassis.messages.explain import explain_unreadable
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
 from chassis.telemetry import log
@@ -46,11 +47,15 @@ def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: 
 
 def read_document(reader: Reader[M], *, ahead: Callable[[], None] | None = None) -> M:
     """Return the message whose field `document` is the request's body; `ahead` as for `read`."""
+    body = read_body() or b"{}"
     try:
-        return reader.read(b'{"document":' + (read_body() or b"{}") + b"}")
-    except Invalid:
+        return reader.read(b'{"document":' + body + b"}")
+    except Invalid as refusal:
         if ahead is not None:
             ahead()
+        if words := explain_unreadable(body):  # at its own line and column
+            faults = [Fault("", words)]
+            raise Invalid(refusal.message, reason=reader.reason, faults=faults) from None
         raise
 
 

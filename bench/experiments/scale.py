@@ -43,7 +43,7 @@ EARLIER_SQL = {
 @click.option("--factor", type=click.FloatRange(1.01), default=1.25, show_default=True)
 @click.option("--seconds", type=float, default=5.0, show_default=True, help="Duration of a step.")
 @CONNECTIONS
-@click.option("--steps", type=int, default=20, show_default=True, help="At most.")
+@click.option("--steps", type=int, default=20, show_default=True, help="Stop after so many steps.")
 def ramp(
     engine: str,
     contender: str,
@@ -142,7 +142,13 @@ def _execute(url: str, statement: str, **values: object) -> None:
 @click.command(help="Many POST /v1/orders; memory before, during and after.")
 @ENGINE
 @click.option("--requests", type=int, default=200_000, show_default=True)
-@click.option("--seconds", type=float, default=900.0, show_default=True, help="At most.")
+@click.option(
+    "--seconds",
+    type=float,
+    default=900.0,
+    show_default=True,
+    help="Stop after so long, whatever was sent.",
+)
 @CONNECTIONS
 def soak(engine: str, requests: int, seconds: float, connections: int) -> None:
     with run_optigate(engine) as (contender, roots):

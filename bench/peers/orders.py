@@ -45,18 +45,18 @@ _SETTINGS = (
     .join(UserLab, UserLab.lab_id == Lab.id)
     .where(
         UserLab.user_id == bindparam("user_id"),
-        UserLab.lab_id == bindparam("lab"),
+        UserLab.lab_id == bindparam("lab_id"),
         UserLab.account_number == bindparam("account_number"),
     )
 )
 _OF_STYLE = and_(
-    StyleMaterial.lab_id == bindparam("lab"),
-    StyleMaterial.style_id == bindparam("style"),
-    StyleMaterial.material_id == bindparam("material"),
+    StyleMaterial.lab_id == bindparam("lab_id"),
+    StyleMaterial.style_id == bindparam("style_id"),
+    StyleMaterial.material_id == bindparam("material_id"),
 )
 _LENS = union_all(
     select(literal("style"), Style.id).where(
-        Style.lab_id == bindparam("lab"), Style.id == bindparam("style")
+        Style.lab_id == bindparam("lab_id"), Style.id == bindparam("style_id")
     ),
     select(literal("material"), StyleMaterial.material_id).where(_OF_STYLE),
     select(Addon.kind, Addon.id).where(
@@ -118,14 +118,15 @@ def find_caller(session: Session, authorization: str, email: str) -> tuple[int, 
 
 def find_offer_faults(session: Session, user_id: int, order: Mapping[str, Any]) -> list[Fault]:
     """Return each value of an order that its lab does not offer."""
-    key = {"user_id": user_id, "lab": order["lab"], "account_number": order["account_number"]}
+    lab_id = order["lab"]
+    key = {"user_id": user_id, "lab_id": lab_id, "account_number": order["account_number"]}
     settings = session.scalar(_SETTINGS, key)
     if settings is None:
         return [("lab", "Must be one of your labs, with its account_number.")]
     faults = list(_find_settings_faults(order, settings))
     if lens := order.get("lens"):
         named = [*lens.get("coats", ()), lens["color"], lens.get("tint", "")]
-        of = {"lab": order["lab"], "style": lens["style"], "material": lens["material"]}
+        of = {"lab_id": lab_id, "style_id": lens["style"], "material_id": lens["material"]}
         rows = session.execute(_LENS, {**of, "named": named})
         faults += _find_lens_faults(lens, {(kind, id_) for kind, id_ in rows})
     return faults

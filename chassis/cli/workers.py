@@ -26,7 +26,9 @@ HOLD_SECONDS = 15.0  # for a predecessor that drains
 UNIX = "unix:"
 
 
-def own_addresses(name: str, data_dir: Path, count: int, first: str | None = None) -> list[str]:
+def list_own_addresses(
+    name: str, data_dir: Path, count: int, first: str | None = None
+) -> list[str]:
     """Return the workers' own addresses: ports that count up from the `first`, else sockets."""
     if first is None:
         return [f"{UNIX}{data_dir.absolute()}/{name}-{n}.sock" for n in range(1, count + 1)]
@@ -53,7 +55,7 @@ def run_workers(
         raise click.ClickException(
             f"WORKERS={count} needs PostgreSQL: on SQLite a service is one process."
         )
-    addresses = own_addresses(run.name, run.data_dir, count, first)
+    addresses = list_own_addresses(run.name, run.data_dir, count, first)
     environment = {
         **os.environ,
         "DATA_DIR": str(run.data_dir),
@@ -69,7 +71,7 @@ def run_workers(
     run.configure_log()
     with _hold(run, listen, addresses) as shared:
         commands = {
-            f"worker {number}": _command(run.module, address, dispatcher and number == 1)
+            f"worker {number}": _build_command(run.module, address, dispatcher and number == 1)
             for number, address in enumerate(addresses, 1)
         }
         supervisor = Supervisor(
@@ -80,7 +82,7 @@ def run_workers(
         return supervisor.run()
 
 
-def _command(module: str, own_address: str, dispatcher: bool) -> str:
+def _build_command(module: str, own_address: str, dispatcher: bool) -> str:
     words = [sys.executable, "-m", module, "serve", "--own-address", own_address]
     return "exec " + shlex.join([*words, "--dispatcher" if dispatcher else "--no-dispatcher"])
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+import msgspec
+
 from chassis.errors import Fault
 
 NOT_JSON = "The body is not JSON in UTF-8."
@@ -61,6 +63,17 @@ def explain_json(body: bytes, error: Exception) -> str:
     if found := _BYTE.search(str(error)):
         return _explain_position(body, found[1], min(int(found[2]), len(body)))
     return NOT_JSON
+
+
+def explain_unreadable(body: bytes) -> str | None:
+    """Say why a body is no JSON; None where it is, or is nested too deep to say."""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return explain_json(body, error)
+    except RecursionError:
+        return None
+    return None
 
 
 def explain_type(value: Any, kind: Any, *, strict: bool) -> str:

@@ -83,6 +83,14 @@ def test_a_body_that_is_no_document_is_refused(alone: FlaskClient, sent: bytes) 
     assert alone.post(OPERATION, data=sent).status_code == 401
 
 
+def test_a_fault_of_syntax_is_located_in_the_body_as_sent(alone: FlaskClient) -> None:
+    answer = alone.post(OPERATION, data=b'{"status": "active",\n "lens": [1,]}', headers=KNOWN)
+    message = answer.get_json()["error"]["message"]
+    assert message == (
+        "The body is not JSON at line 2, column 12: there is a comma before the closing bracket."
+    )
+
+
 def test_any_value_anywhere(alone: FlaskClient, body: Any) -> None:
     path = post(alone, body("order"), KNOWN).headers["Location"]
     text = alone.get(f"{path}/fhir", headers=KNOWN).get_data(as_text=True)

@@ -21,7 +21,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from chassis.cli.workers import own_addresses
+from chassis.cli.workers import list_own_addresses
 from chassis.status import Code
 from gateway.channel import Channel, RpcError
 from orders_svc.__main__ import cli
@@ -97,7 +97,7 @@ def working(url: str, folder: Path, **environment: str) -> Iterator[Workers]:
         text=True,
     )
     first = environment.get("WORKER_LISTEN")
-    workers = Workers(process, listen, own_addresses("orders", folder, 2, first))
+    workers = Workers(process, listen, list_own_addresses("orders", folder, 2, first))
     reader = threading.Thread(target=workers.read)
     reader.start()
     try:

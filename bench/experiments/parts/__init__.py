@@ -1,0 +1,1 @@
+"""What one part of a request costs by itself, in CPU time."""
