@@ -14,7 +14,7 @@ from math import inf
 from pathlib import Path
 
 from chassis.cli.service import Service
-from chassis.cli.workers import own_addresses
+from chassis.cli.workers import list_own_addresses
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from chassis.store.reference_cache import invalidate
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     stores = {}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
-        own = own_addresses(name, Path(data), workers) if workers > 1 else [listen]
+        own = list_own_addresses(name, Path(data), workers) if workers > 1 else [listen]
         environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
         addresses[f"{name.upper()}_LISTEN"] = listen
         given = environment.get(f"{name.upper()}_DATABASE_URL")
@@ -74,6 +74,15 @@ def main(arguments: Sequence[str]) -> int:
         for name, store in stores.items():
             prepare(name, store, reset=True)
         return 0
+    on_sqlite = [name for name, store in stores.items() if store.startswith("sqlite")]
+    if workers > 1 and on_sqlite:
+        print(
+            f"WORKERS={workers} needs PostgreSQL: on SQLite a service is one process. Set"
+            f" {', '.join(f'{name.upper()}_DATABASE_URL' for name in on_sqlite)}, or leave WORKERS"
+            " unset. Nothing was started or changed.",
+            file=sys.stderr,
+        )
+        return 1
     if busy := find_busy_address(addresses):
         print(
             f"{addresses[busy]} is in use. Set {busy} to another address, or stop what listens"

@@ -39,6 +39,29 @@ def test_nothing_is_touched_where_a_port_is_taken(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+def test_several_workers_need_postgresql(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "DATA_DIR": str(tmp_path / "data"),
+            "WORKERS": "2",
+            "ORDERS_DATABASE_URL": "postgresql://db/orders",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "WORKERS=2 needs PostgreSQL: on SQLite a service is one process. Set"
+        " SESSIONS_DATABASE_URL, SUBSCRIPTIONS_DATABASE_URL, or leave WORKERS unset."
+        " Nothing was started or changed.\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
 def test_the_procfile_names_four_processes() -> None:
     commands = read_procfile(ROOT / "Procfile")
     assert set(commands) == {"sessions", "orders", "subscriptions", "gateway"}
