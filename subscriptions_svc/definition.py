@@ -11,6 +11,7 @@ from chassis.server.server import Resources
 from chassis.store.database import Database
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import create_time_loop
+from subscriptions_svc.documents.events import build_test_event
 from subscriptions_svc.notices.channels import choose_channels
 from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.rpcs.shopper_service import ShopperService
@@ -50,6 +51,7 @@ SERVICE = Service(
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
     outbox=tables.outbox,
+    build_test_event=build_test_event,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

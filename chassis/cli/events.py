@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.serve import private_targets_option
 from chassis.events.states import CANCELLED, DEAD, STATES
 
 
@@ -73,6 +74,25 @@ def replay(run: Invocation, id: str | None, owner: str | None, states: tuple[str
         else:
             count = run.service.outbox.replay_all(tx, str(owner), states, now)
     click.echo(f"{count} to be delivered")
+
+
+@events.command(help="Send a signed sample to an owner's endpoint now, and print its answer.")
+@click.argument("owner")
+@private_targets_option
+@click.pass_obj
+def test(run: Invocation, owner: str, private: bool) -> None:
+    """Send a sample; exits with 1 unless it is acknowledged."""
+    from chassis.events.courier import Courier
+    from chassis.events.dispatcher import address_event
+
+    now = datetime.now(UTC)
+    with run.open_store().read() as tx:
+        endpoint = run.service.outbox.endpoints.get(tx, owner)
+    delivery = address_event(endpoint, run.service.build_test_event(owner, now))
+    result = Courier(private=private).deliver(delivery, now)
+    click.echo(f"{delivery.event_id}\t{result.status or result.error}")
+    if result.error:
+        raise click.exceptions.Exit(1)
 
 
 @events.command(help="List owners, their URLs, and whether they are enabled.")

@@ -11,7 +11,7 @@ from marshmallow import Schema
 from sqlalchemy import Connection, MetaData, Table
 
 from chassis.context import utc_now
-from chassis.events.outbox import Outbox
+from chassis.events.outbox import Event, Outbox, build_test_event
 from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
@@ -40,6 +40,8 @@ class Service:
     authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
     max_request_bytes: int = MAX_REQUEST_BYTES
+    # What `events test` sends to an owner.
+    build_test_event: Callable[[str, datetime], Event] = build_test_event
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
 

@@ -23,7 +23,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from time import monotonic
 from typing import Any
@@ -58,6 +59,16 @@ class AttemptResult:
 
     status: int | None
     error: str | None = None
+    retry_after: timedelta | None = None  # what a failed answer asks for
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What matters of an HTTP response."""
+
+    status: int
+    location: str | None
+    retry_after: str | None
 
 
 class Courier:
@@ -79,28 +90,30 @@ class Courier:
 
         deadline = monotonic() + self.timeout
         try:
-            status = self._follow(delivery, sign(delivery, now), deadline)
+            answer = self._follow(delivery, sign(delivery, now), deadline)
         except AttemptFailed as failure:
             return AttemptResult(None, failure.reason)
         except (OSError, *HTTP_ERRORS) as error:
             return AttemptResult(None, "timeout" if monotonic() >= deadline else _classify(error))
-        return AttemptResult(status, None if 200 <= status < 300 else "status")
+        if 200 <= answer.status < 300:
+            return AttemptResult(answer.status)
+        return AttemptResult(answer.status, "status", parse_retry_after(answer.retry_after, now))
 
-    def _follow(self, delivery: Delivery, headers: dict[str, str], deadline: float) -> int:
+    def _follow(self, delivery: Delivery, headers: dict[str, str], deadline: float) -> "_Answer":
         url, origin = delivery.url, _find_origin(urlsplit(delivery.url))
         for _ in range(MAX_REDIRECTS + 1):
             parts = urlsplit(url)
             own = delivery.headers if _find_origin(parts) == origin else {}
             sent = {"user-agent": "Optigate", **_lower_names(own), **headers}
-            status, location = self._post(parts, sent, delivery.body, deadline)
-            if status not in REDIRECT_STATUSES or location is None:
-                return status
-            url = _find_target(url, location)
+            answer = self._post(parts, sent, delivery.body, deadline)
+            if answer.status not in REDIRECT_STATUSES or answer.location is None:
+                return answer
+            url = _find_target(url, answer.location)
         raise AttemptFailed("redirects")
 
     def _post(
         self, parts: SplitResult, headers: dict[str, str], body: bytes, deadline: float
-    ) -> tuple[int, str | None]:
+    ) -> "_Answer":
         from chassis.events.connections import Plain, Secure
 
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
@@ -119,7 +132,10 @@ class Courier:
                 answer = connection.getresponse()
                 if monotonic() >= deadline:  # then the head may be truncated and look complete
                     raise TimeoutError
-                return answer.status, answer.headers.get("location")
+                headers_in = answer.headers
+                return _Answer(
+                    answer.status, headers_in.get("location"), headers_in.get("retry-after")
+                )
             finally:
                 connection.close()
 
@@ -135,6 +151,19 @@ def sign(delivery: Delivery, now: datetime) -> dict[str, str]:
         "webhook-timestamp": timestamp,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """The wait that a Retry-After asks for (RFC 9110); None unless it has seconds or a date."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdecimal():
+        return timedelta(seconds=int(value[:9]))
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(at.replace(tzinfo=at.tzinfo or UTC) - now, timedelta(0))
 
 
 def _lower_names(headers: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ may work on one PostgreSQL store.
     2xx                       delivered
     501 Not Implemented       declined: the endpoint does not want this type
     410 Gone                  cancelled, and the endpoint is disabled
-    anything else, or none    pending: 10 retries over a day and a half, then dead
+    anything else, or none    pending: 10 retries over a day and a half, then dead; a
+                              Retry-After of the receiver puts the next one off, 12 hours at most
 """
 
 import random
@@ -27,7 +28,8 @@ from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.courier import AttemptResult, Courier, Delivery
-from chassis.events.outbox import Outbox
+from chassis.events.formats import format_body
+from chassis.events.outbox import Event, Outbox
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
@@ -37,10 +39,8 @@ POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
 LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
-MAX_DELIVERIES, MAX_DELIVERIES_PER_OWNER = (
-    16,
-    4,
-)  # a hanging endpoint must not stop the others
+MAX_DELIVERIES = 16  # at once
+MAX_DELIVERIES_PER_OWNER = 4  # at once: a hanging endpoint must not stop the others
 
 
 class Dispatcher:
@@ -136,14 +136,7 @@ class Dispatcher:
         log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
 
     def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
-        delivery = Delivery(
-            url=endpoint.url,
-            headers=endpoint.headers,
-            secret=endpoint.secret,
-            event_id=event.id,
-            content_type=event.content_type,
-            body=event.body.encode(),
-        )
+        delivery = address_event(endpoint, event)
         try:
             return self.courier.deliver(delivery, self.now())
         except Exception as error:  # noqa: BLE001 - counts as a failed attempt, so that retries end
@@ -163,7 +156,9 @@ class Dispatcher:
                 "last_error": result.error,
             }
             if state == PENDING:
-                values["due_at"] = now + BACKOFF.compute_delay(event.attempts, self.chance())
+                delay = BACKOFF.compute_delay(event.attempts, self.chance())
+                asked = min(result.retry_after or timedelta(0), BACKOFF.longest)
+                values["due_at"] = now + max(delay, asked)
             else:
                 values["ended_at"] = now
             if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
@@ -172,6 +167,19 @@ class Dispatcher:
         if not held:
             return "lease lost"
         return "retry" if state == PENDING else state
+
+
+def address_event(endpoint: Row[Any], event: Row[Any] | Event) -> Delivery:
+    """Address an event to its endpoint, in the format that it wants."""
+    content_type, body = format_body(event.content_type, event.body, endpoint.format)
+    return Delivery(
+        url=endpoint.url,
+        headers=endpoint.headers,
+        secret=endpoint.secret,
+        event_id=event.id,
+        content_type=content_type,
+        body=body,
+    )
 
 
 def choose_state(result: AttemptResult, attempts: int) -> str:

@@ -34,6 +34,7 @@ from sqlalchemy import (
 )
 
 from chassis.errors import NotFound
+from chassis.events.formats import JSON_FORMAT
 from chassis.store.database import Instant, wake_on_commit
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
@@ -69,6 +70,7 @@ def build_endpoints_table(metadata: MetaData) -> Table:
         Column("headers", JSON, nullable=False),
         Column("secret", String(128), nullable=False),
         Column("events", Text),  # the types it wants, " one two "; null: all but those on request
+        Column("format", String(8)),  # of bodies: json; null: as the service writes them
         Column("disabled_at", Instant()),  # when it answered 410
     )
 
@@ -206,6 +208,8 @@ class EndpointSchema(Schema):
     )
     secret = fields.String(load_default=None, validate=_check_secret)
     events = fields.List(fields.String(validate=validate.Regexp(_TYPE)), load_default=None)
+
+    format = fields.String(load_default=None, validate=validate.OneOf((JSON_FORMAT,)))
 
     @post_load
     def check_types(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

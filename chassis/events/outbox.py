@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -54,6 +55,7 @@ from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.leases import Leases
 
+TEST = "test"  # the type of an event that is sent by hand
 # How long an event is kept once it is no longer pending.
 RETENTION = {
     DELIVERED: timedelta(days=7),
@@ -108,6 +110,12 @@ class Event:
     content_type: str = "application/json"
     on_request: bool = False  # sent only to endpoints that list its type
     id: str = field(default_factory=generate_event_id)
+
+
+def build_test_event(owner: str, now: datetime) -> Event:
+    """Return what `events test` sends: an event that reports nothing."""
+    body = {"type": TEST, "timestamp": now}
+    return Event(owner, TEST, TEST, msgspec.json.encode(body).decode())
 
 
 class Outbox:

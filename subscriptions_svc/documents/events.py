@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row
 
-from chassis.events.outbox import Event, generate_event_id
+from chassis.events.formats import FORM_TYPE
+from chassis.events.outbox import TEST, Event, generate_event_id
 
 CREATED = "subscriptions/created"
 ACTIVATED = "subscriptions/activated"
@@ -23,7 +24,13 @@ UPDATED = "subscriptions/updated"
 PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
 BOXES_DELIVERED = "subscriptions/boxes_delivered"
 EVENT_TYPES = (CREATED, ACTIVATED, CANCELLED, UPDATED, PAYMENT_STATUS_CHANGED, BOXES_DELIVERED)
-FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+def build_test_event(merchant_id: str, _now: datetime) -> Event:
+    """Return what `events test` sends: an event that reports nothing."""
+    event_id = generate_event_id()
+    fields = [("charset", "UTF-8"), ("event", TEST), ("event_id", event_id)]
+    return Event(merchant_id, TEST, TEST, urlencode(fields), FORM_TYPE, id=event_id)
 
 
 def build_created(subscription: Row[Any], contract_number: str) -> Event:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import update
+from standardwebhooks.webhooks import Webhook
 
 from chassis.store.database import Database
 from orders_svc.__main__ import cli
@@ -182,6 +183,23 @@ def test_a_replay_is_of_one_event_or_of_one_owner(url: str, words: list[str]) ->
     code, said = run(url, "events", "replay", *words)
     assert code == 2
     assert "Pass the id of an event, or --owner." in said
+
+
+def test_a_sample_is_sent_at_once(url: str, box: Box, partner: Receiver, unique: str) -> None:
+    box.put(unique, url=partner.url)
+    code, said = run(url, "events", "test", unique, "--private-targets")
+    (received,) = partner.received
+    id_ = received.headers["webhook-id"]
+    assert (code, said) == (0, f"{id_}\t204\n")
+    sent = Webhook(box.endpoint(unique).secret).verify(received.body, received.headers)
+    assert sent["type"] == "test"
+    assert box.rows(unique) == []
+    partner.answers = [answer_status(500)]
+    code, said = run(url, "events", "test", unique, "--private-targets")
+    assert (code, said.split("\t")[1]) == (1, "500\n")
+    code, said = run(url, "events", "test", unique)
+    assert (code, said.split("\t")[1]) == (1, "private\n")
+    assert run(url, "events", "test", "nobody") == (1, "Error: This owner has no endpoint.\n")
 
 
 def test_serve_delivers(url: str, box: Box, partner: Receiver, unique: str) -> None:

@@ -1,5 +1,6 @@
 """The dispatcher: delivery, order, retries and giving up."""
 
+import json
 import threading
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from standardwebhooks.webhooks import Webhook
 from chassis.events import dispatcher as delivery
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import BACKOFF
+from chassis.events.formats import FORM_TYPE
 from tests.chassis.events.outboxes import Box
 from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, reset
 from tests.chassis.logs import capture_log
@@ -206,6 +208,45 @@ def test_the_order_of_a_stream_is_kept_while_one_fails(
     box.move_on(seconds=10)
     box.deliver()
     assert partner.ids() == [one, other, one, two, three]
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "waited"),
+    [
+        (503, "120", 120),
+        (429, "3", 10),  # less than the backoff
+        (500, "Sun, 01 Mar 2026 12:05:00 GMT", 300),
+        (503, "Sun, 01 Mar 2026 11:00:00 GMT", 10),
+        (503, "999999999999", 12 * 3600),
+        (503, "soon", 10),
+        (503, "-5", 10),
+        (503, "Thu, 99 Foo 2026 12:05:00 GMT", 10),
+    ],
+)
+def test_a_receiver_may_ask_for_more_time(
+    box: Box, partner: Receiver, unique: str, status: int, asked: str, waited: int
+) -> None:
+    box.put(unique, url=partner.url)
+    box.add(unique)
+    partner.answers = [answer_status(status, **{"Retry-After": asked}), answer_status(200)]
+    box.deliver()
+    box.move_on(seconds=waited - 1)
+    box.deliver()
+    assert len(partner.received) == 1
+    box.move_on(seconds=1)
+    box.deliver()
+    assert len(partner.received) == 2
+
+
+def test_a_form_arrives_as_json_where_the_endpoint_asks_for_it(
+    box: Box, partner: Receiver, unique: str
+) -> None:
+    box.put(unique, url=partner.url, format="json")
+    box.add(unique, body="event=a%2Fb&list[][id]=1&list[][id]=2", content_type=FORM_TYPE)
+    box.deliver()
+    (received,) = partner.received
+    assert received.headers["content-type"] == "application/json"
+    assert json.loads(received.body) == {"event": "a/b", "list": [{"id": "1"}, {"id": "2"}]}
 
 
 def test_an_event_that_is_given_up_lets_the_next_one_go(

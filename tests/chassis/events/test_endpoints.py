@@ -22,6 +22,7 @@ def test_it_works(box: Box, unique: str) -> None:
         {"X-Key": "a b"},
         secret,
         " thing.moved ",
+        None,  # format
         None,
     )
 
