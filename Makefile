@@ -25,8 +25,9 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m ruff check .
 	$(PY) -m mypy --strict
 	.venv/bin/lint-imports
-	.venv/bin/buf lint --path protos
-	.venv/bin/buf format --diff --exit-code --path protos
+	.venv/bin/buf lint
+	.venv/bin/buf format --diff --exit-code
+	.venv/bin/buf breaking --against protos/releases/0.1.0.binpb
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
@@ -53,7 +54,7 @@ stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 fmt: .venv/dev ## format, and sort imports
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
-	.venv/bin/buf format --write --path protos
+	.venv/bin/buf format --write
 
 # Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt.
 pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows

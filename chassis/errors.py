@@ -37,6 +37,7 @@ STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
 MAX_FAULT_BYTES = 4600  # beyond this, faults are truncated
 MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH = 200, 300  # characters
+MAX_FIRST_LENGTH = 160  # characters of the first fault in the status message
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,13 @@ class TooLate(Refusal):
 
 
 def encode(refusal: Refusal) -> Status:
-    """Encode a refusal as a google.rpc.Status with ErrorInfo and BadRequest."""
+    """Encode a refusal as a google.rpc.Status with ErrorInfo and BadRequest.
+
+    The status message ends with the first fault, for callers that read nothing else.
+    """
     status = Status(code=refusal.code, message=refusal.message)
+    if refusal.faults:
+        status.message += _format_first(_cut(refusal.faults[0]))
     info = error_details_pb2.ErrorInfo(
         reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata
     )
@@ -154,9 +160,8 @@ def encode(refusal: Refusal) -> Status:
                 rest = len(refusal.faults) - index
                 bad.field_violations.add(description=f"{rest} more faults are not listed.")
                 break
-            bad.field_violations.add(
-                field=fault.path[:MAX_PATH_LENGTH], description=fault.message[:MAX_MESSAGE_LENGTH]
-            )
+            cut = _cut(fault)
+            bad.field_violations.add(field=cut.path, description=cut.message)
         status.details.add().Pack(bad)
     if refusal.detail is not None:
         status.details.add().Pack(refusal.detail)
@@ -192,4 +197,14 @@ def decode(code: Code, message: str, details: bytes | None) -> Failure:
             faults = [Fault(each.field, each.description) for each in bad.field_violations]
         else:
             rest.append(detail)
-    return Failure(code, reason, status.message, tuple(faults), metadata, tuple(rest))
+    message = status.message.removesuffix(_format_first(faults[0])) if faults else status.message
+    return Failure(code, reason, message, tuple(faults), metadata, tuple(rest))
+
+
+def _cut(fault: Fault) -> Fault:
+    return Fault(fault.path[:MAX_PATH_LENGTH], fault.message[:MAX_MESSAGE_LENGTH])
+
+
+def _format_first(fault: Fault) -> str:
+    words = f" {fault.path}: {fault.message}" if fault.path else f" {fault.message}"
+    return words[:MAX_FIRST_LENGTH]

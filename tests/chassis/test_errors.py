@@ -15,6 +15,7 @@ from chassis.errors import (
     Invalid,
     NotFound,
     Refusal,
+    encode,
 )
 from chassis.status import Code
 from protos.subscriptions_pb2 import OverDeliveredItem, OverDelivery
@@ -97,6 +98,16 @@ def test_a_long_path_and_a_long_message_are_cut(stand_in: Probe) -> None:
     failure = stand_in.refusal(act=build_raiser(Invalid("No.", faults=[fault])))
     assert failure.faults == (Fault("p" * MAX_PATH_LENGTH, "m" * MAX_MESSAGE_LENGTH),)
     assert (MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH) == (200, 300)
+
+
+def test_the_status_message_ends_with_the_first_fault(stand_in: Probe) -> None:
+    faults = (Fault("rx.left_eye.axis", "Must be 1 to 180."), Fault("a", "b"))
+    status = encode(Invalid("The request breaks rules.", faults=faults))
+    assert status.message == "The request breaks rules. rx.left_eye.axis: Must be 1 to 180."
+    assert encode(Invalid("No.", faults=(Fault("", "Not that."),))).message == "No. Not that."
+    for fault in (*faults, Fault("", "Ü" * 400), Fault("p" * 400, "")):
+        failure = stand_in.refusal(act=build_raiser(Invalid("No.", faults=(fault,))))
+        assert failure.message == "No."
 
 
 def test_a_refusal_without_faults_lists_none(stand_in: Probe) -> None:

@@ -187,6 +187,14 @@ def test_the_snippet_of_the_readme_works(running: tuple[Copy, str]) -> None:
     assert printed == "1 of 4\n"
 
 
+def test_the_buf_curl_of_the_readme_works(running: tuple[Copy, str]) -> None:
+    copy, _ = running
+    (script,) = find_blocks("sh", "buf curl")
+    tools = Path(sys.executable).parent
+    printed = copy.shell(f"PATH={tools}:$PATH\n{copy.here(script)}")
+    assert json.loads(printed)["partner"] == "demo-partner"
+
+
 def test_two_copies_run_side_by_side(running: tuple[Copy, str], copy: Callable[[], Copy]) -> None:
     first, _ = running
     second = copy()

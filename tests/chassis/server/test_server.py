@@ -291,16 +291,20 @@ def test_grpc_knows_every_option_that_it_is_given() -> None:
 def test_reflection_lists_the_services_and_returns_their_files(stand_in: Probe) -> None:
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(stand_in.channel)
     ask = reflection_pb2.ServerReflectionRequest
-    questions = [ask(list_services=""), ask(file_containing_symbol=SERVICES[0])]
-    listed, file = stub.ServerReflectionInfo(iter(questions), timeout=5)
+    symbols = (SERVICES[0], "google.rpc.BadRequest", "google.rpc.ErrorInfo")
+    questions = [ask(list_services=""), *(ask(file_containing_symbol=name) for name in symbols)]
+    listed, *files = stub.ServerReflectionInfo(iter(questions), timeout=5)
     assert {each.name for each in listed.list_services_response.service} == {
         *SERVICES,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-    found = FileDescriptorProto.FromString(file.file_descriptor_response.file_descriptor_proto[0])
-    assert found.name == "protos/subscriptions.proto"
+    packed = [each.file_descriptor_response.file_descriptor_proto[0] for each in files]
+    details = "google/rpc/error_details.proto"
+    assert [FileDescriptorProto.FromString(each).name for each in packed] == [
+        *("protos/subscriptions.proto", details, details),
+    ]
 
 
 def test_beyond_the_bound_calls_are_refused_and_none_hangs(stand_in: Probe) -> None:
