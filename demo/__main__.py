@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import sys
 import threading
 import time
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from chassis.cli.service import Service
 from chassis.cli.workers import list_own_addresses
+from chassis.settings.transport import is_local
+from chassis.settings.variables import read_secret
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from chassis.store.reference_cache import invalidate
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         own = list_own_addresses(name, Path(data), workers) if workers > 1 else [listen]
         environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
         addresses[f"{name.upper()}_LISTEN"] = listen
-        given = environment.get(f"{name.upper()}_DATABASE_URL")
+        given = read_secret(environment, f"{name.upper()}_DATABASE_URL")
         stores[name] = given or f"sqlite:///{data}/{name}.db"
     if arguments == ["reset"]:
         for name, store in stores.items():
@@ -98,14 +101,17 @@ def main(arguments: Sequence[str]) -> int:
 def serve(environment: dict[str, str], data: str) -> int:
     """Start the processes of the Procfile, and stop them at SIGINT or SIGTERM."""
     bind = environment["GATEWAY_BIND"]
-    url = environment.setdefault("GATEWAY_PUBLIC_URL", f"http://{bind}")
+    bound = f"{'https' if environment.get('GATEWAY_TLS_CERT') else 'http'}://{bind}"
+    if is_local(bind):
+        environment.setdefault("GATEWAY_PUBLIC_URL", bound)
+    url = environment.get("GATEWAY_PUBLIC_URL", bound)
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment.setdefault("LOG_DIR", f"{data}/logs")
     environment.setdefault("REFLECTION", "on")
     supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())
-    threading.Thread(target=welcome, args=(f"http://{bind}", url), daemon=True).start()
+    threading.Thread(target=welcome, args=(bound, url), daemon=True).start()
     return supervisor.run()
 
 
@@ -126,7 +132,9 @@ def prepare(name: str, url: str, *, reset: bool = False) -> None:
 def is_ready(bound: str) -> bool:
     """Whether the gateway there and all services behind it are ready."""
     try:
-        with urllib.request.urlopen(f"{bound}/readyz", timeout=2):
+        # Whatever name its certificate is for: this machine is asked.
+        context = ssl._create_unverified_context()
+        with urllib.request.urlopen(f"{bound}/readyz", timeout=2, context=context):
             return True
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

@@ -10,6 +10,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chassis import telemetry
 from chassis.context import MAX_CALL_SECONDS
+from chassis.settings.transport import (
+    ClientFiles,
+    allows_plaintext,
+    find_remote,
+    read_client_files,
+)
+from chassis.settings.variables import DEFAULT_PUBLIC_URL, check_public_url
 from gateway import (
     backends,
     health,
@@ -21,6 +28,7 @@ from gateway import (
     sessions,
     subscriptions,
 )
+from gateway.channel import Tls
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
 
@@ -29,11 +37,14 @@ DEFAULT_ADDRESSES = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
-DEFAULT_PUBLIC_URL = "http://127.0.0.1:8080"
 DIALECTS = (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT)
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_RPC_TIMEOUT_SECONDS = 10.0
 MAX_PROXIES = 9
+NO_TLS = (
+    "Calls to {} would leave this machine in plaintext, for everybody on the way to read. "
+    "Set GRPC_TLS_CA, or GRPC_PLAINTEXT=allow where the network is trusted."
+)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -47,9 +58,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         {"MAX_CONTENT_LENGTH": MAX_BODY_BYTES, **read_environment(), **(config or {})}
     )
     if app.config["PROXIES"]:
-        # Trust the address that the outermost proxy wrote; without proxies anybody could forge it.
+        # Trust the address that the outermost proxy wrote, and the scheme that the nearest one did;
+        # without proxies anybody could forge them.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=app.config["PROXIES"], x_proto=0, x_host=0, x_prefix=0
+            app.wsgi_app, x_for=app.config["PROXIES"], x_proto=1, x_host=0, x_prefix=0
         )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
@@ -68,11 +80,37 @@ def read_environment() -> dict[str, Any]:
         f"{name.upper()}_ADDR": os.environ.get(f"GATEWAY_{name.upper()}_ADDR", address)
         for name, address in DEFAULT_ADDRESSES.items()
     }
-    settings["PUBLIC_URL"] = os.environ.get("GATEWAY_PUBLIC_URL", DEFAULT_PUBLIC_URL).rstrip("/")
+    settings |= _read_trust(list(settings.values()))
     settings["EXAM_URL"] = exam.check_exam_url(os.environ.get("GATEWAY_EXAM_URL", ""))
     settings["RPC_TIMEOUT"] = read_seconds("GATEWAY_RPC_TIMEOUT", DEFAULT_RPC_TIMEOUT_SECONDS)
     settings["PROXIES"] = read_proxies("GATEWAY_PROXIES")
     return settings
+
+
+def _read_trust(addresses: list[str]) -> dict[str, Any]:
+    """Return how the services are called, and where links begin.
+
+    Plaintext to another machine ends the process, unless the operator allows it.
+    """
+    try:
+        files, url = read_client_files(os.environ), os.environ.get("GATEWAY_PUBLIC_URL")
+        remote, is_allowed = find_remote(addresses), allows_plaintext(os.environ)
+        if remote and files is None and not is_allowed:
+            raise ValueError(NO_TLS.format(", ".join(remote)))
+        return {
+            "PUBLIC_URL": check_public_url(url or DEFAULT_PUBLIC_URL),
+            "GRPC_TLS": files and _load_tls(files),
+            "REMOTE": remote,
+        }
+    except (OSError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def _load_tls(files: ClientFiles) -> Tls:
+    """Return TLS with these files; raises OSError or ValueError unless they can be read."""
+    tls = Tls(files.ca, files.certificate, files.key, files.hostname)
+    tls.context()
+    return tls
 
 
 def read_proxies(name: str) -> int:

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from chassis.context import IDEMPOTENCY_HEADER
 from chassis.errors import Failure, decode
 from chassis.status import Code
-from gateway.channel import Answer, Channel, RpcError
+from gateway.channel import Answer, Channel, RpcError, Tls
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 
 if TYPE_CHECKING:  # the generated stubs say which RPC takes and returns what; grpc is not loaded
@@ -75,6 +75,7 @@ class Backends:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.timeout: float = config["RPC_TIMEOUT"]
         self.addresses: dict[str, str] = {name: config[f"{name.upper()}_ADDR"] for name in SERVICES}
+        tls: Tls | None = config.get("GRPC_TLS")
         self.channels = {
             name: Channel(
                 self.addresses[name],
@@ -82,11 +83,12 @@ class Backends:
                 max_waiting=config.get("MAX_WAITING", MAX_WAITING_CALLS),
                 breaker_deadlines=BREAKER_DEADLINES,
                 probe=f"/{service.full_name}/WhoAmI",
+                tls=tls,
             )
             for name, service in SERVICES.items()
         }
         # Probes of health are not to wait behind, or be refused with, the calls of clients.
-        self.probes = {name: Channel(address) for name, address in self.addresses.items()}
+        self.probes = {name: Channel(address, tls=tls) for name, address in self.addresses.items()}
         self.stubs = {
             name: Stub(self.channels[name], service, is_repeatable=False)
             for name, service in SERVICES.items()

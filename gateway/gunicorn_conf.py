@@ -4,6 +4,8 @@ The command line takes precedence.
 """
 
 import logging
+import os
+from typing import Any
 
 from gateway.server.limits import from_environment
 
@@ -18,6 +20,18 @@ limit_request_fields = 100
 limit_request_field_size = 8190
 sendfile = False  # the worker's own bound holds for files, too
 control_socket_disable = True
+certfile = os.environ.get("GATEWAY_TLS_CERT") or None
+keyfile = os.environ.get("GATEWAY_TLS_KEY") or None
+# Only GATEWAY_PROXIES says whose headers are trusted, and the application reads it.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+
+
+def on_starting(server: Any) -> None:
+    """Refuse settings with which no worker may start."""
+    from gateway.server.start import check_start
+
+    check_start(server.cfg.address, is_https=bool(server.cfg.is_ssl))
 
 
 def worker_exit(_server: object, _worker: object) -> None:

@@ -22,6 +22,8 @@ FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+# Over https browsers come back by https alone, for a year.
+STRICT_TRANSPORT = "max-age=31536000"
 DIFFERS = "Differs between the body and the query string."
 FORWARDED_FOR = (
     "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
@@ -124,6 +126,8 @@ def register(app: Flask) -> None:
     def log_answer(response: Response) -> Response:
         request_id, rule = g.request_id, request.url_rule
         response.headers["X-Request-Id"] = request_id
+        if request.is_secure:
+            response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         optional = {name: g.get(name) for name in ("reason", "replayed")}
         log().info(
             "request",

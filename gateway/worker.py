@@ -28,12 +28,12 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn.http import errors
-from gunicorn.sock import ssl_context
 from gunicorn.workers.ggevent import GeventWorker
 
 from chassis.telemetry import describe, log
 from gateway.health import DRAINING
 from gateway.server import limits
+from gateway.server.certificates import Certificates
 from gateway.server.handover import Board
 from gateway.server.output import Natives, Output
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
@@ -241,11 +241,11 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Serve until a stop is requested, then drain."""
         gc.collect()
         gc.freeze()  # what is loaded now stays: no collection needs to walk through it
-        context = ssl_context(self.cfg) if self.cfg.is_ssl else None
+        certificates = Certificates(self.cfg) if self.cfg.is_ssl else None
         pool = Pool(self.worker_connections)
         servers = []
         for listener in self.sockets:
-            serve = partial(self._serve, listener.getsockname(), context)
+            serve = partial(self._serve, listener.getsockname(), certificates)
             server = StreamServer(listener, handle=serve, spawn=pool)
             server.max_accept = 1 if self.cfg.workers > 1 else server.max_accept
             server.start()
@@ -296,7 +296,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 self._end(connection)
 
     def _serve(
-        self, listener: Any, context: ssl.SSLContext | None, sock: Any, address: Any
+        self, listener: Any, certificates: Certificates | None, sock: Any, address: Any
     ) -> None:
         """Serve one connection from beginning to end."""
         connection, host = Connection(sock, self.limits), limits.find_network(address)
@@ -307,8 +307,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             if not cap or not host or self.by_address[host] <= cap:
                 self._make_room()
                 self.waiting[connection] = monotonic()
-                if context is not None:
-                    connection.shake_hands(context)
+                if certificates is not None:
+                    connection.shake_hands(certificates.context())
                 self._answer_all(listener, connection, address)
         except OSError as error:  # ssl.SSLError and TimeoutError are such
             self.log.debug("A connection ended: %r", error)

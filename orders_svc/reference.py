@@ -16,11 +16,13 @@ from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
 from orders_svc.rules.order import RX
+from orders_svc.rules.passwords import check_password, check_password_hash
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
 from orders_svc.store.logins import end_all_sessions
 
+OWN_PASSWORD = "The user was invited to set an own password: remove this one from the file."
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
 CHECK_ID = validate.Length(1, 64)
 CHECK_NAME = validate.Length(1, 200)
@@ -163,12 +165,19 @@ class UserLabSchema(Schema):
 
 
 class UserSchema(Schema):
-    """A dashboard user of a client."""
+    """A dashboard user of a client; without a password they are invited by `users reset`."""
 
     email = fields.Email(required=True, validate=validate.Length(max=254))
     account = fields.String(required=True)
-    password = fields.String(required=True, validate=validate.Length(8, 255))
+    password = fields.String(load_default=None, validate=check_password)
+    password_hash = fields.String(load_default=None, validate=check_password_hash)
     labs = _entries(UserLabSchema, "lab", "account_number")
+
+    @validates_schema
+    def check_one(self, data: dict[str, Any], **_: Any) -> None:
+        """Require at most one of the two forms of a password."""
+        if data.get("password") and data.get("password_hash"):
+            raise ValidationError({"password_hash": ["Must not stand beside a password."]})
 
 
 class ReferenceSchema(Schema):
@@ -185,8 +194,7 @@ REFERENCE = ReferenceSchema()
 
 def load(tx: Connection, reference: dict[str, Any]) -> None:
     """Bring the store in line with the file; raises ValidationError."""
-    for account in reference["accounts"]:
-        tables.accounts.put(tx, **account)
+    tables.accounts.load(tx, reference["accounts"])
     for lab in reference["labs"]:
         _put_lab(tx, lab)
     ids = tables.accounts.ids(tx)
@@ -200,7 +208,8 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
             raise ValidationError({"users": {index: {"account": ["Must be an account's name."]}}})
         if not lab_ids.issuperset(each["lab"] for each in user["labs"]):
             raise ValidationError({"users": {index: {"labs": ["Must be ids of labs."]}}})
-        _put_user(tx, ids[user["account"]], user)
+        if fault := _put_user(tx, ids[user["account"]], user):
+            raise ValidationError({"users": {index: {fault: [OWN_PASSWORD]}}})
 
 
 def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
@@ -214,18 +223,38 @@ def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
     catalogs.replace_catalog(tx, lab["id"], rows)
 
 
-def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
-    # With werkzeug comes its HTTP server: 3 MB, which only a login and this file need.
-    from werkzeug.security import check_password_hash, generate_password_hash
-
-    email, password = user["email"], user["password"]
+def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> str:
+    """Add or update a user; returns the field of a password that is the user's to set, or ""."""
+    email, field = user["email"], "password_hash" if user["password_hash"] else "password"
+    given = user[field]
     found = users.find_user(tx, email)
     if found is None:
-        user_id = users.add_user(tx, account_id, email, generate_password_hash(password))
+        user_id = users.add_user(tx, account_id, email, _hash_password(user) or users.NO_PASSWORD)
+    elif given and found.invited_at:
+        return field
     else:
         user_id = found.id
         users.update_user(tx, user_id, account_id=account_id)
-        if not check_password_hash(found.password_hash, password):
-            users.update_user(tx, user_id, password_hash=generate_password_hash(password))
+        if given and not _has_password(found.password_hash, user):
+            users.update_user(tx, user_id, password_hash=_hash_password(user))
             end_all_sessions(tx, user_id)
     users.replace_labs(tx, user_id, user["labs"])
+    return ""
+
+
+def _hash_password(user: dict[str, Any]) -> str | None:
+    """Return the hash of the password in a file, if it has one."""
+    if user["password"] is None:
+        given: str | None = user["password_hash"]
+        return given
+    return users.hash_password(user["password"])
+
+
+def _has_password(stored: str, user: dict[str, Any]) -> bool:
+    """Return whether a user's password is that of the file."""
+    # With werkzeug comes its HTTP server: 3 MB, which only a login and this file need.
+    from werkzeug.security import check_password_hash as matches
+
+    if user["password"] is None:
+        return bool(stored == user["password_hash"])
+    return matches(stored, user["password"])

@@ -969,6 +969,16 @@ class DashboardServiceStub:
                 request_serializer=protos_dot_orders__pb2.LogInRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.DashboardSession.FromString,
                 _registered_method=True)
+        self.GetInvitation = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/GetInvitation',
+                request_serializer=protos_dot_orders__pb2.GetInvitationRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Invitation.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/optigate.orders.v1.DashboardService/AcceptInvitation',
+                request_serializer=protos_dot_orders__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
         self.LogOut = channel.unary_unary(
                 '/optigate.orders.v1.DashboardService/LogOut',
                 request_serializer=protos_dot_orders__pb2.LogOutRequest.SerializeToString,
@@ -998,6 +1008,24 @@ class DashboardServiceServicer:
         either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
         ten failed attempts with an e-mail address or fifty from a network address
         within 15 minutes. Needs no authorization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetInvitation(self, request, context):
+        """Returns the user of an invitation or a reset of a password, by the token in its
+        link. NOT_FOUND for a token that is unknown, was used or has expired. Needs no
+        authorization.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Sets the password of the user of an invitation, and uses the invitation up.
+        NOT_FOUND as for GetInvitation; INVALID_ARGUMENT for a password that is easy to
+        guess. Needs no authorization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1034,6 +1062,16 @@ def add_DashboardServiceServicer_to_server(servicer, server):
                     servicer.LogIn,
                     request_deserializer=protos_dot_orders__pb2.LogInRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.DashboardSession.SerializeToString,
+            ),
+            'GetInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInvitation,
+                    request_deserializer=protos_dot_orders__pb2.GetInvitationRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Invitation.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=protos_dot_orders__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.AcceptInvitationResponse.SerializeToString,
             ),
             'LogOut': grpc.unary_unary_rpc_method_handler(
                     servicer.LogOut,
@@ -1082,6 +1120,60 @@ class DashboardService:
             '/optigate.orders.v1.DashboardService/LogIn',
             protos_dot_orders__pb2.LogInRequest.SerializeToString,
             protos_dot_orders__pb2.DashboardSession.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/GetInvitation',
+            protos_dot_orders__pb2.GetInvitationRequest.SerializeToString,
+            protos_dot_orders__pb2.Invitation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.DashboardService/AcceptInvitation',
+            protos_dot_orders__pb2.AcceptInvitationRequest.SerializeToString,
+            protos_dot_orders__pb2.AcceptInvitationResponse.FromString,
             options,
             channel_credentials,
             insecure,

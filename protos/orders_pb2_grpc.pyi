@@ -438,6 +438,16 @@ class DashboardServiceStub:
     ten failed attempts with an e-mail address or fifty from a network address
     within 15 minutes. Needs no authorization.
     """
+    GetInvitation: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetInvitationRequest, _orders_pb2.Invitation]
+    """Returns the user of an invitation or a reset of a password, by the token in its
+    link. NOT_FOUND for a token that is unknown, was used or has expired. Needs no
+    authorization.
+    """
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_orders_pb2.AcceptInvitationRequest, _orders_pb2.AcceptInvitationResponse]
+    """Sets the password of the user of an invitation, and uses the invitation up.
+    NOT_FOUND as for GetInvitation; INVALID_ARGUMENT for a password that is easy to
+    guess. Needs no authorization.
+    """
     LogOut: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]
     """Ends the session of the call."""
     SearchOrders: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SearchOrdersRequest, _orders_pb2.SearchOrdersResponse]
@@ -464,6 +474,16 @@ class DashboardServiceAsyncStub(DashboardServiceStub):
     either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
     ten failed attempts with an e-mail address or fifty from a network address
     within 15 minutes. Needs no authorization.
+    """
+    GetInvitation: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetInvitationRequest, _orders_pb2.Invitation]  # type: ignore[assignment]
+    """Returns the user of an invitation or a reset of a password, by the token in its
+    link. NOT_FOUND for a token that is unknown, was used or has expired. Needs no
+    authorization.
+    """
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_orders_pb2.AcceptInvitationRequest, _orders_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Sets the password of the user of an invitation, and uses the invitation up.
+    NOT_FOUND as for GetInvitation; INVALID_ARGUMENT for a password that is easy to
+    guess. Needs no authorization.
     """
     LogOut: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]  # type: ignore[assignment]
     """Ends the session of the call."""
@@ -494,6 +514,28 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
         ten failed attempts with an e-mail address or fifty from a network address
         within 15 minutes. Needs no authorization.
+        """
+
+    @_abc_1.abstractmethod
+    def GetInvitation(
+        self,
+        request: _orders_pb2.GetInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Invitation, _abc.Awaitable[_orders_pb2.Invitation]]:
+        """Returns the user of an invitation or a reset of a password, by the token in its
+        link. NOT_FOUND for a token that is unknown, was used or has expired. Needs no
+        authorization.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _orders_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.AcceptInvitationResponse, _abc.Awaitable[_orders_pb2.AcceptInvitationResponse]]:
+        """Sets the password of the user of an invitation, and uses the invitation up.
+        NOT_FOUND as for GetInvitation; INVALID_ARGUMENT for a password that is easy to
+        guess. Needs no authorization.
         """
 
     @_abc_1.abstractmethod

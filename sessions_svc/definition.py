@@ -34,6 +34,7 @@ SERVICE = Service(
     servicers=create_servicers,
     # Nobody needs an account here: the token of the link or exam is the credential.
     open_rpcs=["DoorService"],
+    demo_secrets=("demo-partner-secret", "other-partner-secret", "demo-staff-secret"),
     # More than an Approve may hold, so that one that is too large is refused with its fault.
     max_request_bytes=16 * 1024 * 1024,
 )

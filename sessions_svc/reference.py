@@ -110,8 +110,7 @@ CONFIGURE_PARTNER = ConfigurePartnerSchema()
 
 def load(tx: Connection, reference: dict[str, Any]) -> None:
     """Bring the store to the state that the file describes."""
-    for account in reference["accounts"]:
-        accounts.put(tx, **account)
+    accounts.load(tx, reference["accounts"])
     ids = accounts.ids(tx)
     for index, partner in enumerate(reference["partners"]):
         if partner["account"] not in ids:

@@ -57,5 +57,6 @@ SERVICE = Service(
     load=reference.load,
     servicers=create_servicers,
     open_rpcs=["ShopperService"],
+    demo_secrets=("demo-merchant-secret", "other-merchant-secret", "demo-staff-secret"),
     background=run_in_background,
 )

@@ -101,8 +101,7 @@ REFERENCE = ReferenceSchema()
 
 def load(tx: Connection, reference: dict[str, Any]) -> None:
     """Write the reference data of a file into the store."""
-    for account in reference["accounts"]:
-        tables.accounts.put(tx, **account)
+    tables.accounts.load(tx, reference["accounts"])
     for merchant in reference["merchants"]:
         endpoint = merchant.pop("endpoint")
         put_merchant(tx, **merchant)

@@ -119,6 +119,13 @@ def test_the_composed_gateway_knows_where_each_service_listens() -> None:
     assert services["gateway"]["depends_on"].keys() == set(SERVICES)
 
 
+def test_compose_wants_to_know_where_people_come_from() -> None:
+    for name in (*SERVICES, "gateway"):
+        environment = compose()[name]["environment"]
+        assert environment["GATEWAY_PUBLIC_URL"].startswith("${GATEWAY_PUBLIC_URL:?")
+        assert environment["GRPC_PLAINTEXT"] == "${GRPC_PLAINTEXT-allow}"
+
+
 def test_compose_holds_no_secret() -> None:
     secrets = [
         value

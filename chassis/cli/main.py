@@ -1,5 +1,6 @@
 """The command line of a service: serve, dispatch, migrate, load, health, accounts, events."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ from chassis.cli.accounts import accounts
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
 from chassis.cli.serve import dispatch, serve_command
+from chassis.settings.variables import read_secret
 
 
 def command_line(name: str, listen: str) -> click.Group:
@@ -17,7 +19,9 @@ def command_line(name: str, listen: str) -> click.Group:
     @click.group(invoke_without_command=True, help=f"The {name} service of Optigate.")
     @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
     @click.option(
-        "--database-url", envvar="DATABASE_URL", help="Default: SQLite in the data folder."
+        "--database-url",
+        envvar="DATABASE_URL",
+        help="Default: the URL in the file DATABASE_URL_FILE, else SQLite in the data folder.",
     )
     @click.option(
         "--prepare/--no-prepare",
@@ -39,7 +43,7 @@ def command_line(name: str, listen: str) -> click.Group:
         prepare: bool,
         log_dir: Path | None,
     ) -> None:
-        url = database_url or f"sqlite:///{data_dir}/{name}.db"
+        url = _read_url(database_url) or f"sqlite:///{data_dir}/{name}.db"
         context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir)
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
@@ -48,6 +52,16 @@ def command_line(name: str, listen: str) -> click.Group:
     for command in (serve, dispatch, migrate, load, _health_command(listen), accounts, events):
         cli.add_command(command)
     return cli
+
+
+def _read_url(given: str | None) -> str:
+    """Return the URL that was given, as an option or in a file; "" for neither."""
+    if given and given != os.environ.get("DATABASE_URL"):
+        return given  # on the command line, which takes precedence
+    try:
+        return read_secret(os.environ, "DATABASE_URL")
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
 
 
 @click.command(help="Upgrade the database to this version.")
@@ -79,7 +93,9 @@ def _health_command(listen: str) -> click.Command:
         import grpc
         from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-        with grpc.insecure_channel(listen) as channel:
+        from chassis.cli.client import open_channel
+
+        with open_channel(listen) as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             try:
                 response = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.settings.variables import DEFAULT_PUBLIC_URL
 
 if TYPE_CHECKING:
     from chassis.store.database import Database
@@ -28,7 +29,11 @@ def serve_command(listen: str) -> click.Command:
 
     @click.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=listen, show_default=True)
-    @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", default="http://127.0.0.1:8080")
+    @click.option(
+        "--public-url",
+        envvar="GATEWAY_PUBLIC_URL",
+        help=f"The beginning of links.  [default: {DEFAULT_PUBLIC_URL}, of a local service]",
+    )
     @click.option(
         "--dispatcher/--no-dispatcher",
         envvar="DISPATCHER",
@@ -94,25 +99,31 @@ def _serve(
     run: Invocation,
     listen: str,
     *,
-    public_url: str,
+    public_url: str | None,
     dispatcher: bool,
     reflection: bool,
     private: bool,
     own_address: str | None,
 ) -> None:
+    from chassis.cli.start import find_demo_data, read_settings
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
+    addresses = [address for address in (listen, own_address) if address]
     database, service = run.open_store(), run.service
+    settings = read_settings(
+        addresses, public_url, reflection, lambda: find_demo_data(database, service)
+    )
     run.configure_log()
     click.get_current_context().with_resource(_serve_alone(database))
     try:
         running = service.start(
             database,
             listen,
-            public_url.rstrip("/"),
+            settings.public_url,
             reflection=reflection,
             own_address=own_address,
+            certificates=settings.load_certificates(),
         )
     except RuntimeError as error:
         raise click.ClickException(f"Cannot listen on {listen}: {error}") from None

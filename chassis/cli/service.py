@@ -15,12 +15,17 @@ from chassis.events.outbox import Event, Outbox, build_test_event
 from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
+from chassis.server.tls import Certificates
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
 
 def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
     return nullcontext()
+
+
+def _no_demo_logins(_tx: Connection) -> list[str]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class Service:
     max_request_bytes: int = MAX_REQUEST_BYTES
     # What `events test` sends to an owner.
     build_test_event: Callable[[str, datetime], Event] = build_test_event
+    # What production refuses: secrets of demo accounts, and people with the demo's password.
+    demo_secrets: Collection[str] = ()
+    find_demo_logins: Callable[[Connection], list[str]] = _no_demo_logins
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
 
@@ -54,11 +62,12 @@ class Service:
         *,
         reflection: bool = False,
         own_address: str | None = None,
+        certificates: Certificates | None = None,
     ) -> RunningServer:
         """Serve on `listen`, and on an `own_address`; the caller stops the server."""
         resources = Resources(database, ReferenceCache(database, self.changes), public_url, now)
         if self.authenticate is None:
-            authenticate = self.accounts.basic_authenticator(resources.cache)
+            authenticate = self.accounts.basic_authenticator(resources.cache, now)
         else:
             authenticate = self.authenticate(resources)
         return start_server(
@@ -71,4 +80,5 @@ class Service:
             reflection=reflection,
             listen=listen,
             own_address=own_address,
+            certificates=certificates,
         )

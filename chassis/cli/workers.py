@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.start import read_settings
 from chassis.locks import hold_file, hold_port
 from chassis.supervisor import Supervisor
 from chassis.telemetry import log
@@ -44,7 +45,7 @@ def run_workers(
     count: int,
     first: str | None,
     *,
-    public_url: str,
+    public_url: str | None,
     dispatcher: bool,
     reflection: bool,
     private: bool,
@@ -56,16 +57,18 @@ def run_workers(
             f"WORKERS={count} needs PostgreSQL: on SQLite a service is one process."
         )
     addresses = list_own_addresses(run.name, run.data_dir, count, first)
+    settings = read_settings([listen, *addresses], public_url, reflection)
     environment = {
         **os.environ,
         "DATA_DIR": str(run.data_dir),
         "DATABASE_URL": run.database_url,
         "DATABASE_PREPARE": str(run.prepare),
-        "GATEWAY_PUBLIC_URL": public_url,
+        "GATEWAY_PUBLIC_URL": settings.public_url,
         "REFLECTION": str(reflection),
         "WEBHOOK_PRIVATE_TARGETS": str(private),
         "WORKERS": "1",
     }
+    environment.pop("DATABASE_URL_FILE", None)
     if run.log_dir:
         environment["LOG_DIR"] = str(run.log_dir)
     run.configure_log()

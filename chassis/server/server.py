@@ -20,7 +20,9 @@ from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.interceptor import MAX_CALLS, CallInterceptor
+from chassis.server.tls import Certificates
 from chassis.server.watchdog import Watchdog
+from chassis.settings.transport import is_unix
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
@@ -85,10 +87,13 @@ def start_server(
     open_rpcs: Iterable[str] = (),
     max_request_bytes: int = MAX_REQUEST_BYTES,
     reflection: bool = False,
+    certificates: Certificates | None = None,
     listen: str,
     own_address: str | None = None,
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
+
+    With `certificates` every port speaks TLS, and only TLS; Unix sockets are plaintext always.
 
     With an `own_address` (`host:port` or `unix:path`) it serves there too, and shares `listen` with
     other processes.
@@ -129,9 +134,7 @@ def start_server(
         from chassis.server.reflection import enable_reflection
 
         pools.append(enable_reflection(server, names[1:], watchdog))
-    port = server.add_insecure_port(listen)
-    if own_address is not None:
-        server.add_insecure_port(own_address)
+    port, *_ = [_open(server, each, certificates) for each in (listen, own_address) if each]
     readiness = BackgroundLoop(
         "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
     )
@@ -139,6 +142,12 @@ def start_server(
     watchdog.start()
     readiness.start()
     return RunningServer(server, health, port, database, pools, watchdog, readiness)
+
+
+def _open(server: grpc.Server, address: str, certificates: Certificates | None) -> int:
+    if certificates is None or is_unix(address):
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, certificates.credentials())
 
 
 def _find_registrations(servicer: Any) -> Iterator[Registration]:

@@ -136,12 +136,12 @@ class Address:
         try:
             made.settimeout(self.options.connect_seconds)
             made.connect(self.endpoint.address)
+            session = None
             if self.endpoint.family != socket.AF_UNIX:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            session = None
-            if tls := self.options.tls:
-                session = Session(tls.context(), tls.hostname or self.endpoint.host)
-                session.shake_hands(made, deadline)
+                if tls := self.options.tls:
+                    session = Session(tls.context(), tls.hostname or self.endpoint.host)
+                    session.shake_hands(made, deadline)
             wire = Wire(made, session)
         except BaseException:
             made.close()

@@ -67,7 +67,8 @@ class Channel:
     """Unary calls to one service, at every address of its target.
 
     Nothing is opened before the first call. Any thread may call. `target` is one or
-    more of `host:port` and `unix:path`, separated by commas.
+    more of `host:port` and `unix:path`, separated by commas; with `tls` those speak TLS that
+    are not Unix sockets.
     """
 
     def __init__(

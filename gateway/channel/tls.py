@@ -44,7 +44,8 @@ class Tls:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_alpn_protocols(["h2"])
         if self.certificate:
-            context.load_cert_chain(self.certificate, self.key)
+            # An empty password: OpenSSL would ask for that of an encrypted key at the terminal.
+            context.load_cert_chain(self.certificate, self.key, password="")
         return context
 
 

@@ -23,6 +23,8 @@ from gateway.pages.notation import to_datetime
 from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
 from protos.orders_pb2 import (
+    AcceptInvitationRequest,
+    GetInvitationRequest,
     GetReviewRequest,
     LogInRequest,
     LogOutRequest,
@@ -35,6 +37,8 @@ ORDERS_PER_PAGE = 20
 LOGIN_STATUS = {"TOO_MANY_ATTEMPTS": 429}
 LOGIN_HEADERS = {429: {"Retry-After": "900"}}
 LOGIN_ENDPOINT = "dashboard.show_login"
+# Forms that carry a secret of their own.
+UNSEALED_ENDPOINTS = frozenset({"dashboard.log_in", "dashboard.accept_invitation"})
 CURSORS = ("starting_after", "ending_before")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
@@ -42,7 +46,7 @@ _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 @bp.get("/login")
 def show_login() -> Response:
-    return render_login(request.args.get("next", ""))
+    return render_login(request.args.get("next", ""), is_ready="ready" in request.args)
 
 
 @bp.post("/login")
@@ -66,6 +70,27 @@ def log_in() -> Response:
         samesite="Lax",
     )
     return response
+
+
+@bp.get("/invitations/<token>")
+def show_invitation(token: str) -> Response:
+    return render_invitation(token)
+
+
+@bp.post("/invitations/<token>")
+def accept_invitation(token: str) -> Response:
+    password = request.form.get("password", "")
+    if password != request.form.get("again", ""):
+        return render_invitation(token, "The two passwords differ.")
+    accepted = attempt(
+        backends.dashboard().AcceptInvitation,
+        AcceptInvitationRequest(token=token, password=password),
+        Code.INVALID_ARGUMENT,
+        authorization="",
+    )
+    if isinstance(accepted, Failure):
+        return render_invitation(token, f"The password: {accepted.faults[0].message}")
+    return redirect_to(url_for(LOGIN_ENDPOINT, ready=1))
 
 
 @bp.post("/logout")
@@ -104,7 +129,23 @@ def submit_order(order_id: str) -> Response:
     return redirect_to(url_for("dashboard.get_review", order_id=order_id, sent=1))
 
 
-def render_login(onward: str, failure: Failure | None = None, email: str = "") -> Response:
+def render_invitation(token: str, fault: str = "") -> Response:
+    """Return the form in which an invited user sets a password; opening it changes nothing."""
+    message = GetInvitationRequest(token=token)
+    invitation = call(backends.dashboard().GetInvitation, message, authorization="")
+    return render_page(
+        "orders_invitation.html",
+        422 if fault else 200,
+        title="Set your password",
+        headers={"Referrer-Policy": "no-referrer"},
+        email=invitation.email,
+        fault=fault,
+    )
+
+
+def render_login(
+    onward: str, failure: Failure | None = None, email: str = "", *, is_ready: bool = False
+) -> Response:
     """Return the login form, with the reason of a failed login."""
     status = 200 if failure is None else LOGIN_STATUS.get(failure.reason, 401)
     return render_page(
@@ -115,6 +156,7 @@ def render_login(onward: str, failure: Failure | None = None, email: str = "") -
         onward=restrict_path(onward),
         email=email,
         failure=failure,
+        is_ready=is_ready,
     )
 
 
@@ -164,7 +206,7 @@ def check_form() -> None:
     """Raise for a form that comes from another site or carries another session's seal."""
     if request.method != "POST":
         return
-    needs_no_seal = request.endpoint == "dashboard.log_in" or not read_token()
+    needs_no_seal = request.endpoint in UNSEALED_ENDPOINTS or not read_token()
     is_sealed = hmac.compare_digest(request.form.get("seal", "").encode(), make_seal().encode())
     if not is_same_origin() or not (needs_no_seal or is_sealed):
         raise Forbidden(

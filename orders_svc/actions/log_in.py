@@ -7,6 +7,7 @@ from datetime import datetime
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
 from orders_svc.store import logins
+from orders_svc.store.users import NO_PASSWORD
 
 TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 WRONG_CREDENTIALS_TEXT = "The e-mail address or the password is wrong."
@@ -16,9 +17,9 @@ TOO_MANY_ATTEMPTS_TEXT = "There were too many attempts; try again in 15 minutes.
 def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime) -> str:
     """Begin a session and return its token; raises Unauthenticated.
 
-    For an unknown user the password is checked against `dummy_hash`, so that the answer takes as
-    long as for a wrong password. The action opens its own transactions: the attempt counts even
-    if the login fails, and the slow comparison of the password holds no lock.
+    For a user who is unknown or has no password yet, it is checked against `dummy_hash`, so that
+    the answer takes as long as for a wrong one. The action opens its own transactions: the attempt
+    counts even if the login fails, and the slow comparison of the password holds no lock.
     """
     from werkzeug.security import check_password_hash
 
@@ -29,7 +30,7 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
         raise Unauthenticated(TOO_MANY_ATTEMPTS_TEXT, reason=TOO_MANY_ATTEMPTS)
     with database.read() as tx:
         user = logins.find_user(tx, email)
-    password_hash = user.password_hash if user else dummy_hash
+    password_hash = (user.password_hash if user else NO_PASSWORD) or dummy_hash
     is_right = check_password_hash(password_hash, login["password"])
     if user is None or not is_right:
         raise Unauthenticated(WRONG_CREDENTIALS_TEXT)

@@ -23,7 +23,9 @@ class Callers:
         self.database = resources.database
         self.lookups = Lookups(resources.cache)
         self.now = resources.now
-        self.authenticate_basic = tables.accounts.basic_authenticator(resources.cache)
+        self.authenticate_basic = tables.accounts.basic_authenticator(
+            resources.cache, resources.now
+        )
 
     def authenticate(self, call: Call) -> Account | None:
         """Return the calling account and set the call's actor; raises Unauthenticated.

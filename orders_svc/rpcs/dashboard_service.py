@@ -7,18 +7,24 @@ import grpc
 from chassis.context import get_caller, get_current_call
 from chassis.server.server import Resources
 from chassis.validation import Rules
+from orders_svc.actions.accept_invitation import accept_invitation
 from orders_svc.actions.log_in import generate_dummy_hash, log_in
 from orders_svc.actions.log_out import log_out
 from orders_svc.documents.orders import to_unix
 from orders_svc.documents.reviews import build_found_order, build_review
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rules.dashboard import LOG_IN_REQUEST, SEARCH_ORDERS_REQUEST, SESSION_LIFETIME
+from orders_svc.rules.passwords import ACCEPT_INVITATION_REQUEST, GET_INVITATION_REQUEST
+from orders_svc.store.invitations import get_invited_user
 from orders_svc.store.orders import get_order
 from orders_svc.store.search import search_orders
+from orders_svc.store.users import hash_password
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
 LOG_IN = Rules(LOG_IN_REQUEST)
+GET_INVITATION = Rules(GET_INVITATION_REQUEST)
+ACCEPT_INVITATION = Rules(ACCEPT_INVITATION_REQUEST)
 SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST)
 
 
@@ -40,6 +46,24 @@ class DashboardService(rpc.DashboardServiceServicer):
         login, now = LOG_IN.check(request), self.now()
         token = log_in(self.database, login, self.dummy_hash, now)
         return pb.DashboardSession(token=token, expires=to_unix(now + SESSION_LIFETIME))
+
+    def GetInvitation(
+        self, request: pb.GetInvitationRequest, context: grpc.ServicerContext
+    ) -> pb.Invitation:
+        asked = GET_INVITATION.check(request)
+        with self.database.read() as tx:
+            return pb.Invitation(email=get_invited_user(tx, asked["token"], self.now()).email)
+
+    def AcceptInvitation(
+        self, request: pb.AcceptInvitationRequest, context: grpc.ServicerContext
+    ) -> pb.AcceptInvitationResponse:
+        accepted, now = ACCEPT_INVITATION.check(request), self.now()
+        with self.database.read() as tx:
+            user = get_invited_user(tx, accepted["token"], now)  # before the slow hash
+        password_hash = hash_password(accepted["password"])
+        with self.database.write() as tx:
+            accept_invitation(tx, accepted["token"], password_hash, now)
+        return pb.AcceptInvitationResponse(email=user.email)
 
     def LogOut(self, request: pb.LogOutRequest, context: grpc.ServicerContext) -> pb.LogOutResponse:
         token = get_current_call().metadata["authorization"].partition(" ")[2]

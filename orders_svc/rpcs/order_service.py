@@ -57,7 +57,7 @@ class OrderService(rpc.OrderServiceServicer):
         values = CREATE_TOKEN.check(request)
         client_id, secret = values["client_id"], values["client_secret"]
         with self.database.read() as tx:
-            account = tables.accounts.authenticate(tx, client_id, secret)
+            account = tables.accounts.authenticate(tx, client_id, secret, self.now())
         require_role(account, CLIENT)
         with self.database.write() as tx:
             return pb.Token(token=create_token(tx, account, secret, self.now()))

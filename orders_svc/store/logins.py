@@ -22,6 +22,7 @@ _FIND_USER: Any = (
     .join(accounts.table, accounts.table.c.id == users.c.account_id)
     .where(
         users.c.email == bindparam("email"),
+        users.c.disabled_at.is_(None),
         accounts.table.c.revoked_at.is_(None),
         accounts.table.c.role == CLIENT,
     )
@@ -33,6 +34,7 @@ _FIND_SESSION = (
     .where(
         dashboard_sessions.c.token_hash == bindparam("token_hash"),
         dashboard_sessions.c.expires_at > bindparam("now"),
+        users.c.disabled_at.is_(None),
         accounts.table.c.revoked_at.is_(None),
     )
 )

@@ -49,7 +49,9 @@ users = Table(
     Column("id", Integer, primary_key=True),
     Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
     Column("email", String(254), nullable=False, unique=True),
-    Column("password_hash", String(255), nullable=False),
+    Column("password_hash", String(255), nullable=False),  # "": none yet
+    Column("invited_at", Instant()),  # since then the password is the user's own
+    Column("disabled_at", Instant()),
 )
 labs = Table(
     "labs",
@@ -158,6 +160,13 @@ dashboard_sessions = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
     Column("expires_at", Instant(), nullable=False, index=True),
+)
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
+    Column("expires_at", Instant(), nullable=False),
 )
 login_attempts = Table(
     "login_attempts",

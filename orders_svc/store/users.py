@@ -6,10 +6,17 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
 from chassis.context import Account
-from orders_svc.store.tables import labs, user_labs, users
+from chassis.errors import NotFound
+from orders_svc.store.tables import accounts, labs, user_labs, users
+
+DEMO_USERS = ("optician@example.com", "second@example.com", "stranger@example.org")
+DEMO_PASSWORD = "demo-password"
+NO_PASSWORD = ""  # instead of a hash, until the user has accepted an invitation
 
 _FIND_ID = select(users.c.id).where(
-    users.c.account_id == bindparam("account_id"), users.c.email == bindparam("email")
+    users.c.account_id == bindparam("account_id"),
+    users.c.email == bindparam("email"),
+    users.c.disabled_at.is_(None),
 )
 _LABS = (
     select(labs.c.id, labs.c.name, user_labs.c.account_number)
@@ -37,6 +44,44 @@ def find_user_id(tx: Connection, account: Account, email: str) -> int | None:
 def find_user(tx: Connection, email: str) -> Row[Any] | None:
     """Return the user with this e-mail address, whichever client they belong to."""
     return tx.execute(select(users).where(users.c.email == email)).first()
+
+
+def get_user(tx: Connection, email: str) -> Row[Any]:
+    """Return the user with this e-mail address; raises NotFound."""
+    user = find_user(tx, email)
+    if user is None:
+        raise NotFound("No user has this e-mail address.")
+    return user
+
+
+def list_users(tx: Connection) -> Sequence[Row[Any]]:
+    """Return every user with the name of their client, by e-mail address."""
+    query = select(users, accounts.table.c.name.label("account")).join(
+        accounts.table, accounts.table.c.id == users.c.account_id
+    )
+    return tx.execute(query.order_by(users.c.email)).all()
+
+
+def find_demo_logins(tx: Connection) -> list[str]:
+    """Return the e-mail addresses of the demo's users who still have its password."""
+    from werkzeug.security import check_password_hash
+
+    query = select(users.c.email, users.c.password_hash).where(
+        users.c.email.in_(DEMO_USERS), users.c.disabled_at.is_(None)
+    )
+    return [
+        email
+        for email, password_hash in tx.execute(query.order_by(users.c.email))
+        if check_password_hash(password_hash, DEMO_PASSWORD)
+    ]
+
+
+def hash_password(password: str) -> str:
+    """Return the stored form of a password, by scrypt."""
+    # With werkzeug comes its HTTP server: 3 MB, which few processes need.
+    from werkzeug.security import generate_password_hash
+
+    return generate_password_hash(password)
 
 
 def add_user(tx: Connection, account_id: int, email: str, password_hash: str) -> int:

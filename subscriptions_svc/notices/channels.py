@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chassis.settings.variables import read_secret
 from subscriptions_svc.notices.files import Files
 from subscriptions_svc.notices.messages import EMAIL, SMS, Message
 
@@ -61,19 +62,20 @@ def _configure_mail_server(environment: Mapping[str, str]) -> "MailServer | None
     username = environment.get("SMTP_USERNAME", "")
     if username and security == "none" and host not in ("localhost", "127.0.0.1", "::1"):
         raise ValueError("SMTP_USERNAME requires SMTP_SECURITY starttls or tls.")
-    password = environment.get("SMTP_PASSWORD", "")
+    password = read_secret(environment, "SMTP_PASSWORD")
     return MailServer(host, sender, int(port), security, username, password)
 
 
 def _configure_sms_gateway(environment: Mapping[str, str]) -> "SmsGateway | None":
-    url = environment.get("SMS_URL", "")
+    url = read_secret(environment, "SMS_URL")
     if not url:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("SMS_URL must be an http or https address.")
     try:
-        headers = msgspec.json.decode(environment.get("SMS_HEADERS") or "{}", type=dict[str, str])
+        packed = read_secret(environment, "SMS_HEADERS") or "{}"
+        headers = msgspec.json.decode(packed, type=dict[str, str])
     except msgspec.DecodeError:
         raise ValueError('SMS_HEADERS must be a JSON object: {"Authorization": "..."}.') from None
     from subscriptions_svc.notices.sms import SmsGateway

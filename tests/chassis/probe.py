@@ -16,6 +16,7 @@ from chassis.server.accounts import Accounts, Authenticate, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.roles import STAFF
 from chassis.server.server import Resources, RunningServer
+from chassis.server.tls import Certificates
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
 from chassis.store.reference_cache import build_changes_table
 from protos import subscriptions_pb2 as pb
@@ -143,6 +144,7 @@ def probe(
     authenticate: Callable[[Resources], Authenticate] | None = None,
     open_rpcs: Collection[str] = ("SubscriptionService/ListSubscriptions",),
     reflection: bool = True,
+    certificates: Certificates | None = None,
 ) -> Iterator[Probe]:
     """Run the service on SQLite, with the accounts `somebody` and `staff`."""
     database = Database(f"sqlite:///{folder}/probe.db")
@@ -166,7 +168,13 @@ def probe(
         open_rpcs=open_rpcs,
     )
     try:
-        running = service.start(database, listen, "http://127.0.0.1:8080", reflection=reflection)
+        running = service.start(
+            database,
+            listen,
+            "http://127.0.0.1:8080",
+            reflection=reflection,
+            certificates=certificates,
+        )
     except BaseException:
         database.close()
         raise

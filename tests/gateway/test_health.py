@@ -160,6 +160,7 @@ def test_a_timeout_that_is_no_number_stops_the_start(monkeypatch: Any, seconds: 
 
 def test_addresses_come_from_the_environment(monkeypatch: Any) -> None:
     monkeypatch.setenv("GATEWAY_ORDERS_ADDR", "orders.example:1")
+    monkeypatch.setenv("GRPC_PLAINTEXT", "allow")
     behind = create_app().extensions["backends"]
     assert behind.addresses == {
         "sessions": "127.0.0.1:50051",

@@ -144,7 +144,7 @@ def test_an_error_names_file_table_and_field(orders: Served, tmp_path: Path) -> 
     ]
 
 
-USER = 'email = "u@example.com"\naccount = "demo-client"\npassword = "password"\n'
+USER = 'email = "u@example.com"\naccount = "demo-client"\npassword = "some-words"\n'
 SETTINGS = "".join(
     f'settings.{name} = ["rx"]\n'
     for name in (

@@ -23,10 +23,11 @@ from click.testing import CliRunner
 
 from chassis.cli.workers import list_own_addresses
 from chassis.status import Code
-from gateway.channel import Channel, RpcError
+from gateway.channel import Channel, RpcError, Tls
 from orders_svc.__main__ import cli
 from protos.orders_pb2 import CreateOrderResponse, ListLabsRequest, ListLabsResponse
 from protos.orders_pb2_grpc import OrderServiceStub
+from tests.certificates import Files
 from tests.orders_svc.bodies import example, request
 from tests.serving import build_basic
 
@@ -146,6 +147,12 @@ def test_calls_spread_over_both_and_a_stop_drains_both(url: str, tmp_path: Path)
     assert {"worker 1 stopped (rc=0)", "worker 2 stopped (rc=0)"} <= set(workers.events())
 
 
+def call_once(channel: Channel) -> None:
+    """Call; raises RpcError."""
+    request = ListLabsRequest()
+    channel.unary(f"{SERVICE}/ListLabs", request, ListLabsResponse, timeout=10, metadata=CALLER)
+
+
 def wait_until_live(channel: Channel, count: int) -> None:
     """Call until as many addresses answer."""
     seen: set[str] = set()
@@ -242,6 +249,41 @@ def test_workers_have_ports_of_their_own_where_they_are_asked_for(url: str, tmp_
     port = free_port()
     with working(url, tmp_path, WORKER_LISTEN=f"127.0.0.1:{port}") as workers:
         assert sorted(workers.listening()) == [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"]
+
+
+def test_workers_speak_tls_at_every_port_of_theirs(url: str, tmp_path: Path) -> None:
+    files = Files(tmp_path / "tls")
+    ca, certificate, key = (Path(files.path(each)) for each in ("ca", "client-cert", "client-key"))
+    tls = Tls(ca, certificate, key)
+    variables = {**files.server(), "WORKER_LISTEN": f"127.0.0.1:{free_port()}"}
+    with working(url, tmp_path, **variables) as workers:
+        for target in (",".join(workers.addresses), workers.listen):
+            channel = Channel(target, tls=tls)
+            wait_until_live(channel, target.count(",") + 1)
+            channel.close()
+            plain = Channel(target, connect_seconds=2)
+            with pytest.raises(RpcError) as raised:
+                call_once(plain)
+            assert raised.value.code is Code.UNAVAILABLE
+            plain.close()
+
+
+def test_workers_of_a_machine_speak_plaintext_at_their_sockets(url: str, tmp_path: Path) -> None:
+    files = Files(tmp_path / "tls")
+    with working(url, tmp_path, **files.server()) as workers:
+        for tls in (None, Tls(Path(files.path("ca")))):
+            channel = Channel(",".join(workers.addresses), tls=tls)
+            wait_until_live(channel, 2)
+            channel.close()
+
+
+def test_workers_do_not_start_with_plaintext_to_other_machines(url: str, tmp_path: Path) -> None:
+    copy = ["--database-url", url, "--data-dir", str(tmp_path), "serve", "--workers", "2"]
+    more = ["--public-url", "https://optics.example", "--worker-listen", "0.0.0.0:50061"]
+    done = CliRunner().invoke(cli, [*copy, *more, "--listen", "127.0.0.1:0"])
+    assert done.exit_code == 1
+    said = "Error: Other machines reach 0.0.0.0:50061, 0.0.0.0:50062, and gRPC there would be"
+    assert done.stderr.startswith(said)
 
 
 @pytest.mark.parametrize(("dispatcher", "expected"), [("on", [True, False]), ("off", [False] * 2)])

@@ -66,6 +66,8 @@ OURS: dict[str, dict[str, Any]] = {
     },
     "DashboardService": {
         "LogIn": {"email": USERS["client"], "password": "wrong", "address": "192.0.2.1"},
+        "GetInvitation": {"token": "unknown"},
+        "AcceptInvitation": {"token": "unknown", "password": "words-and-words"},
         "LogOut": {},
         "SearchOrders": {"text": "example"},
         "GetReview": {"order_id": "ORDER"},
@@ -111,6 +113,8 @@ def is_forbidden(service: str, stranger: str) -> bool:
 PAGES: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "/orders/login"): {},
     ("POST", "/orders/login"): {"email": USERS["client"], "password": "wrong"},
+    ("GET", "/orders/invitations/<token>"): {},
+    ("POST", "/orders/invitations/<token>"): {"password": "words-and-words"},
     ("POST", "/orders/logout"): {},
     ("GET", "/orders"): {},
     ("POST", "/orders"): {"text": "example"},

@@ -277,6 +277,14 @@ def test_the_environment_chooses(tmp_path: Path) -> None:
     }
     assert "s3cret" not in repr(choose_channels(environment, tmp_path))
     assert "abc" not in repr(choose_channels(environment, tmp_path))
+    secrets = ("SMTP_PASSWORD", "SMS_URL", "SMS_HEADERS")
+    for name in secrets:
+        (tmp_path / name).write_text(environment[name] + "\n")
+    in_files = {f"{name}_FILE": str(tmp_path / name) for name in secrets}
+    rest = {name: value for name, value in environment.items() if name not in secrets}
+    assert choose_channels({**rest, **in_files}, tmp_path) == choose_channels(environment, tmp_path)
+    with pytest.raises(ValueError, match="SMTP_PASSWORD and SMTP_PASSWORD_FILE are both set"):
+        choose_channels({**environment, **in_files}, tmp_path)
 
 
 @pytest.mark.parametrize(

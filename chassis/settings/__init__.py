@@ -1,0 +1,1 @@
+"""What processes read from their environment, and when that forbids a start."""

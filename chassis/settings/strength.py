@@ -1,0 +1,28 @@
+"""How hard a secret that a person wrote is to guess."""
+
+from collections import Counter
+from math import log2
+
+MIN_SECRET_LENGTH, MAX_SECRET_LENGTH = 16, 255
+MIN_SECRET_BITS = 40
+WEAK = (
+    "Is too easy to guess: use random characters, such as those that "
+    "`openssl rand -base64 32` prints."
+)
+
+
+def is_weak(secret: str) -> bool:
+    """Return whether a secret, stored under a fast hash, would be found by trying."""
+    return estimate_bits(secret) < MIN_SECRET_BITS
+
+
+def estimate_bits(text: str) -> float:
+    """Return an upper bound of a text's entropy: repeats and sequences count for nothing."""
+    unit = text[: (text + text).find(text, 1)] if text else ""
+    kept = [
+        each
+        for before, each in zip(" " + unit, unit, strict=False)
+        if abs(ord(each) - ord(before)) > 1
+    ]
+    counts = Counter(kept)
+    return sum(-count * log2(count / len(kept)) for count in counts.values())
