@@ -7,16 +7,19 @@ from pathlib import Path
 
 from chassis.background import BackgroundLoop
 from chassis.cli.service import Service
+from chassis.persons import Persons
 from chassis.server.server import Resources
 from chassis.store.database import Database
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import create_time_loop
+from subscriptions_svc.actions.persons.erase_person import erase_person
+from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.notices.channels import choose_channels
 from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
-from subscriptions_svc.store import tables
+from subscriptions_svc.store import persons, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -50,6 +53,14 @@ SERVICE = Service(
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
     outbox=tables.outbox,
+    audit=tables.audit,
+    persons=Persons(
+        kinds=persons.KINDS,
+        find=persons.find_subscriptions_of_person,
+        export=export_person,
+        erase=erase_person,
+        find_old=persons.find_old_subscriptions,
+    ),
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

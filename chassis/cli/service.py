@@ -10,8 +10,12 @@ from typing import Any
 from marshmallow import Schema
 from sqlalchemy import Connection, MetaData, Table
 
+from chassis.audit.recorder import Recorder
+from chassis.audit.sealer import Sealer
+from chassis.audit.trail import Trail
 from chassis.context import utc_now
 from chassis.events.outbox import Outbox
+from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
@@ -33,6 +37,8 @@ class Service:
     idempotency_keys: IdempotencyKeys
     changes: Table
     outbox: Outbox
+    audit: Trail
+    persons: Persons
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
@@ -59,6 +65,7 @@ class Service:
             authenticate = self.accounts.basic_authenticator(resources.cache)
         else:
             authenticate = self.authenticate(resources)
+        recorder = Recorder(database, self.audit)
         return start_server(
             self.servicers(resources),
             database=database,
@@ -69,4 +76,6 @@ class Service:
             reflection=reflection,
             listen=listen,
             own_address=own_address,
+            end_call=recorder.end_call,
+            loops=[Sealer(database, self.audit).create_loop(), recorder],
         )
