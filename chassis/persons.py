@@ -38,6 +38,8 @@ class Persons:
     export: Callable[["Connection", Sequence[str]], dict[str, Any]]
     # Erases rows; of those that have not ended only `open_too`.
     erase: Callable[["Connection", Sequence[str], datetime, bool], None]
+    # Erases rows that ended longer ago than answers are kept under idempotency keys.
+    erase_ended: Callable[["Connection", Sequence[str], datetime], object]
     # Rows after an id that ended before a moment and are not erased, at most so many.
     find_old: Callable[["Connection", datetime, str, int], list[str]]
 
@@ -96,7 +98,7 @@ def erase_old(database: "Database", persons: Persons, retention: timedelta, now:
         if not ids:
             return erased
         with acting(RETENTION_ACTOR, "persons erase"), database.write() as tx:
-            persons.erase(tx, ids, now, False)
+            persons.erase_ended(tx, ids, now)
         after, erased = ids[-1], erased + len(ids)
 
 

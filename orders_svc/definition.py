@@ -5,7 +5,7 @@ from pathlib import Path
 from chassis.cli.service import Service
 from chassis.persons import Persons
 from orders_svc import reference
-from orders_svc.actions.persons.erase_person import erase_person
+from orders_svc.actions.persons.erase_person import erase_ended, erase_person
 from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
@@ -24,6 +24,7 @@ SERVICE = Service(
         find=persons.find_orders_of_person,
         export=export_person,
         erase=erase_person,
+        erase_ended=erase_ended,
         find_old=persons.find_old_orders,
     ),
     migrations=Path(__file__).parent / "migrations",

@@ -6,7 +6,7 @@ from chassis.cli.service import Service
 from chassis.persons import Persons
 from chassis.server.server import Resources
 from sessions_svc import reference
-from sessions_svc.actions.persons.erase_person import erase_person
+from sessions_svc.actions.persons.erase_person import erase_ended, erase_person
 from sessions_svc.documents.persons import export_person
 from sessions_svc.rpcs.door_service import DoorService
 from sessions_svc.rpcs.session_desk_service import SessionDeskService
@@ -37,6 +37,7 @@ SERVICE = Service(
         find=persons.find_sessions_of_person,
         export=export_person,
         erase=erase_person,
+        erase_ended=erase_ended,
         find_old=persons.find_old_sessions,
     ),
     migrations=Path(__file__).parent / "migrations",

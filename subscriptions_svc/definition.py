@@ -12,7 +12,7 @@ from chassis.server.server import Resources
 from chassis.store.database import Database
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import create_time_loop
-from subscriptions_svc.actions.persons.erase_person import erase_person
+from subscriptions_svc.actions.persons.erase_person import erase_ended, erase_person
 from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.notices.channels import choose_channels
 from subscriptions_svc.notices.postman import Postman
@@ -59,6 +59,7 @@ SERVICE = Service(
         find=persons.find_subscriptions_of_person,
         export=export_person,
         erase=erase_person,
+        erase_ended=erase_ended,
         find_old=persons.find_old_subscriptions,
     ),
     migrations=Path(__file__).parent / "migrations",

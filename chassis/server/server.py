@@ -152,11 +152,11 @@ def start_server(
     readiness = BackgroundLoop(
         "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
     )
+    for loop in loops:  # before the first call
+        loop.start()
     server.start()
     watchdog.start()
     readiness.start()
-    for loop in loops:
-        loop.start()
     return RunningServer(server, health, port, database, pools, watchdog, readiness, loops)
 
 

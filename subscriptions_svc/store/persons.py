@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Connection,
+    String,
     and_,
     bindparam,
     delete,
@@ -62,7 +63,7 @@ _SCANS = {
     .limit(SCAN_BATCH)
     for kind, name in _COLUMNS.items()
 }
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_IDS: BindParameter[Any] = bindparam("ids", type_=String(), expanding=True)
 _IS_ONE = subscriptions.c.id.in_(_IDS)
 _ENDED = or_(subscriptions.c.status.in_([Status.CANCELLED.value, Status.FINISHED.value]), IS_OVER)
 _OF_ITEMS = select(cart_items.c.id).where(cart_items.c.subscription_id.in_(_IDS))

@@ -166,7 +166,9 @@ def probe(
         changes=changes,
         outbox=Outbox(MetaData()),
         audit=audit,
-        persons=Persons((), _find_nobody, lambda *_: {}, lambda *_: None, lambda *_: []),
+        persons=Persons(
+            (), _find_nobody, lambda *_: {}, lambda *_: None, lambda *_: None, lambda *_: []
+        ),
         migrations=folder,
         reference=Schema(),
         load=lambda *_: None,

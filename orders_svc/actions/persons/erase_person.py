@@ -29,12 +29,17 @@ def erase_person(tx: Connection, ids: Sequence[str], now: datetime, open_too: bo
 
     Their events hold nothing personal.
     """
-    note_ids(*ids)
     if not open_too and (waiting := list_open_orders(tx, ids)):
         raise WrongState(
             f"{len(waiting)} of {len(ids)} orders are drafts or at work, and would lose their"
             " prescription: end them first, or erase them too (include_open).",
             reason="OPEN",
         )
-    blank_orders(tx, ids, now)
+    erase_ended(tx, ids, now)
     idempotency_keys.blank_answers(tx, ids, PERSONAL_FIELDS)
+
+
+def erase_ended(tx: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Erase orders that are in no kept answer."""
+    note_ids(*ids)
+    blank_orders(tx, ids, now)
