@@ -29,7 +29,7 @@ def erase_person(tx: Connection, ids: Sequence[str], now: datetime, open_too: bo
 def erase_ended(tx: Connection, ids: Sequence[str], now: datetime) -> list[str]:
     """Erase sessions that are in no kept answer; return their keys.
 
-    Their events are deleted: those of approved and completed sessions hold prescriptions and results.
+    Their events are deleted: some hold prescriptions and results.
     """
     rows = read_sessions(tx, ids)
     for row in rows:

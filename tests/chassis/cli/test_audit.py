@@ -1,21 +1,28 @@
 """The commands about the audit trail: the orders service stands for all, on both engines."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import grpc
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from chassis.audit.sealer import Sealer
-from chassis.audit.trail import build_entry
+from chassis.audit.trail import build_entry, decode_ids
 from chassis.store.database import Database
 from orders_svc.__main__ import cli
-from orders_svc.store.tables import audit
-from tests.chassis.audit.trails import clear
+from orders_svc.store.tables import audit, orders
+from protos.orders_pb2 import GetOrderRequest
+from tests.chassis.audit.trails import clear, wait_until
+from tests.chassis.cli.test_service import OPTICIAN, Process, serving
+from tests.orders_svc.bodies import example, request
+from tests.serving import build_basic
 
 
 def run(url: str, *words: str) -> Any:
@@ -135,3 +142,53 @@ def test_a_retention_is_a_number_of_days(url: str, name: str, bad: str) -> None:
     done = CliRunner().invoke(cli, words, env={name: bad})
     assert (done.exit_code, "is not a number of days" in done.stderr) == (2, True)
     assert CliRunner().invoke(cli, words, env={name: "30d"}).exit_code == 0
+
+
+def test_a_kill_loses_no_entry_of_a_change(
+    store_url: Callable[[str, str], str], engine: str
+) -> None:
+    """Every acknowledged order has its entry, every order one, and the chain holds."""
+    url = store_url("orders", engine)
+    metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
+    acknowledged: list[str] = []
+
+    def order(process: Process) -> None:
+        with suppress(grpc.RpcError):  # until it is killed
+            while True:
+                acknowledged.append(process.call("CreateOrder", request(example()), *metadata).id)
+
+    with serving(url) as process, ThreadPoolExecutor(4) as pool:
+        work = [pool.submit(order, process) for _ in range(4)]
+        wait_until(lambda: len(acknowledged) >= 40)
+        process.process.kill()
+        for each in work:
+            each.result()
+    with closing(Database(url)) as database:
+        with database.read() as tx:
+            ids = set(tx.execute(select(orders.c.id)).scalars())
+            entries = [
+                id_
+                for row in tx.execute(select(audit.entries).where(audit.entries.c.outcome == "OK"))
+                for id_ in decode_ids(row)
+            ]
+        assert set(acknowledged) <= ids
+        assert sorted(entries) == sorted(ids)
+        Sealer(database, audit).seal()
+    assert run(url, "audit", "verify").exit_code == 0
+
+
+def test_a_terminated_service_has_written_its_reads(
+    store_url: Callable[[str, str], str], engine: str
+) -> None:
+    url = store_url("orders", engine)
+    metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
+    with serving(url) as process:
+        made = process.call("CreateOrder", request(example()), *metadata)
+        process.call("GetOrder", GetOrderRequest(order_id=made.id), *metadata)
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(60) == 0
+    lines = run(url, "audit", "export", "--id", made.id).stdout.splitlines()
+    assert [json.loads(line)["rpc"] for line in lines] == [
+        "OrderService/CreateOrder",
+        "OrderService/GetOrder",
+    ]
