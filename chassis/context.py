@@ -43,9 +43,12 @@ class Call:
     context: CallContext | None = None
     account: Account | None = None
     actor: str = ""  # the account's user on whose behalf it is made; set by authentication
+    is_actor_known: bool = False  # whether the account has this user
     idempotency_key: str = ""
     fingerprint: bytes = b""
     replayed: bool = False
+    ids: list[str] = field(default_factory=list)  # of what it reads or changes, for the audit trail
+    is_audited: bool = False  # whether its entry was written with its change
     started: float = field(default_factory=time.monotonic)
 
     def get_seconds_left(self) -> float:
@@ -78,6 +81,12 @@ def begin_call(call: Call) -> None:
 def end_call() -> None:
     """Clear the call of this thread."""
     _current.set(None)
+
+
+def note_ids(*ids: str) -> None:
+    """Note what the call of this thread reads or changes, for its entry in the audit trail."""
+    if call := _current.get():
+        call.ids.extend(ids)
 
 
 def get_caller() -> Account:

@@ -761,6 +761,16 @@ class LabDeskServiceStub:
                 request_serializer=protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
                 _registered_method=True)
+        self.ExportPerson = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/ExportPerson',
+                request_serializer=protos_dot_orders__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/ErasePerson',
+                request_serializer=protos_dot_orders__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ErasePersonResponse.FromString,
+                _registered_method=True)
 
 
 class LabDeskServiceServicer:
@@ -805,6 +815,25 @@ class LabDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPerson(self, request, context):
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT. It compares every row: in a large store use
+        `persons export`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePerson(self, request, context):
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        orders, their statuses, numbers and catalog choices.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -827,6 +856,16 @@ def add_LabDeskServiceServicer_to_server(servicer, server):
                     servicer.UpdateOrder,
                     request_deserializer=protos_dot_orders__pb2.UpdateOrderRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
+            ),
+            'ExportPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=protos_dot_orders__pb2.ExportPersonRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ExportPersonResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=protos_dot_orders__pb2.ErasePersonRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ErasePersonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -940,6 +979,60 @@ class LabDeskService:
             '/optigate.orders.v1.LabDeskService/UpdateOrder',
             protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
             protos_dot_orders__pb2.LabOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/ExportPerson',
+            protos_dot_orders__pb2.ExportPersonRequest.SerializeToString,
+            protos_dot_orders__pb2.ExportPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/ErasePerson',
+            protos_dot_orders__pb2.ErasePersonRequest.SerializeToString,
+            protos_dot_orders__pb2.ErasePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

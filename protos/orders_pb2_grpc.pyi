@@ -341,6 +341,17 @@ class LabDeskServiceStub:
     NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
     change of status, with nothing changed.
     """
+    ExportPerson: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ExportPersonRequest, _orders_pb2.ExportPersonResponse]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ErasePersonRequest, _orders_pb2.ErasePersonResponse]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    orders, their statuses, numbers and catalog choices.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
+    """
 
 @_typing.type_check_only
 class LabDeskServiceAsyncStub(LabDeskServiceStub):
@@ -368,6 +379,17 @@ class LabDeskServiceAsyncStub(LabDeskServiceStub):
     or in_progress. Shipped and cancelled are final, except for the numbers.
     NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
     change of status, with nothing changed.
+    """
+    ExportPerson: _aio.UnaryUnaryMultiCallable[_orders_pb2.ExportPersonRequest, _orders_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_orders_pb2.ErasePersonRequest, _orders_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    orders, their statuses, numbers and catalog choices.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
     """
 
 class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -417,6 +439,29 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         or in_progress. Shipped and cancelled are final, except for the numbers.
         NOT_FOUND when there is no such order; FAILED_PRECONDITION for any other
         change of status, with nothing changed.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _orders_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ExportPersonResponse, _abc.Awaitable[_orders_pb2.ExportPersonResponse]]:
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT. It compares every row: in a large store use
+        `persons export`.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _orders_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ErasePersonResponse, _abc.Awaitable[_orders_pb2.ErasePersonResponse]]:
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        orders, their statuses, numbers and catalog choices.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
         """
 
 def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

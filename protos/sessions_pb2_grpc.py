@@ -546,6 +546,16 @@ class SessionDeskServiceStub:
                 request_serializer=protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.ConfigurePartnerResponse.FromString,
                 _registered_method=True)
+        self.ExportPerson = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ExportPerson',
+                request_serializer=protos_dot_sessions__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ErasePerson',
+                request_serializer=protos_dot_sessions__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ErasePersonResponse.FromString,
+                _registered_method=True)
 
 
 class SessionDeskServiceServicer:
@@ -642,6 +652,26 @@ class SessionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPerson(self, request, context):
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT, also
+        for a user key of several partners. It compares every row: in a large store use
+        `persons export`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePerson(self, request, context):
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        sessions, their keys, statuses, products and charged amounts.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -689,6 +719,16 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.ConfigurePartner,
                     request_deserializer=protos_dot_sessions__pb2.ConfigurePartnerRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.ConfigurePartnerResponse.SerializeToString,
+            ),
+            'ExportPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=protos_dot_sessions__pb2.ExportPersonRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ExportPersonResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=protos_dot_sessions__pb2.ErasePersonRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ErasePersonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -952,6 +992,60 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/ConfigurePartner',
             protos_dot_sessions__pb2.ConfigurePartnerRequest.SerializeToString,
             protos_dot_sessions__pb2.ConfigurePartnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ExportPerson',
+            protos_dot_sessions__pb2.ExportPersonRequest.SerializeToString,
+            protos_dot_sessions__pb2.ExportPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ErasePerson',
+            protos_dot_sessions__pb2.ErasePersonRequest.SerializeToString,
+            protos_dot_sessions__pb2.ErasePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

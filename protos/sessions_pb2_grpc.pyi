@@ -316,6 +316,18 @@ class SessionDeskServiceStub:
     in full, as `load` does from a file; every process uses them within a second.
     INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
     """
+    ExportPerson: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ExportPersonRequest, _sessions_pb2.ExportPersonResponse]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT, also
+    for a user key of several partners. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ErasePersonRequest, _sessions_pb2.ErasePersonResponse]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    sessions, their keys, statuses, products and charged amounts.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
+    """
 
 @_typing.type_check_only
 class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
@@ -373,6 +385,18 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """Replaces the eligibility limits, stores, lens products and endpoint of a partner
     in full, as `load` does from a file; every process uses them within a second.
     INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+    """
+    ExportPerson: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ExportPersonRequest, _sessions_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT, also
+    for a user key of several partners. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ErasePersonRequest, _sessions_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    sessions, their keys, statuses, products and charged amounts.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
     """
 
 class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -482,6 +506,30 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces the eligibility limits, stores, lens products and endpoint of a partner
         in full, as `load` does from a file; every process uses them within a second.
         INVALID_ARGUMENT; NOT_FOUND when no partner's account has the name.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _sessions_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ExportPersonResponse, _abc.Awaitable[_sessions_pb2.ExportPersonResponse]]:
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT, also
+        for a user key of several partners. It compares every row: in a large store use
+        `persons export`.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _sessions_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ErasePersonResponse, _abc.Awaitable[_sessions_pb2.ErasePersonResponse]]:
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        sessions, their keys, statuses, products and charged amounts.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
         """
 
 def add_SessionDeskServiceServicer_to_server(servicer: SessionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -791,6 +791,16 @@ class SubscriptionDeskServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
                 _registered_method=True)
+        self.ExportPerson = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/ExportPerson',
+                request_serializer=protos_dot_subscriptions__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
+        self.ErasePerson = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/ErasePerson',
+                request_serializer=protos_dot_subscriptions__pb2.ErasePersonRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ErasePersonResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionDeskServiceServicer:
@@ -817,6 +827,25 @@ class SubscriptionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPerson(self, request, context):
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT. It compares every row: in a large store use
+        `persons export`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ErasePerson(self, request, context):
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        subscriptions, their references, items, prices, ledger and settlements.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -829,6 +858,16 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'ExportPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=protos_dot_subscriptions__pb2.ExportPersonRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ExportPersonResponse.SerializeToString,
+            ),
+            'ErasePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.ErasePerson,
+                    request_deserializer=protos_dot_subscriptions__pb2.ErasePersonRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ErasePersonResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -886,6 +925,60 @@ class SubscriptionDeskService:
             '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
             protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/ExportPerson',
+            protos_dot_subscriptions__pb2.ExportPersonRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ExportPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ErasePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/ErasePerson',
+            protos_dot_subscriptions__pb2.ErasePersonRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ErasePersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

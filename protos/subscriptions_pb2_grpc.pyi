@@ -462,6 +462,17 @@ class SubscriptionDeskServiceStub:
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
     """
+    ExportPerson: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ErasePersonRequest, _subscriptions_pb2.ErasePersonResponse]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    subscriptions, their references, items, prices, ledger and settlements.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
+    """
 
 @_typing.type_check_only
 class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
@@ -479,6 +490,17 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     """Records the outcome of the payment: paid or failed. A subscription that was
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+    """
+    ExportPerson: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+    INVALID_ARGUMENT. It compares every row: in a large store use
+    `persons export`.
+    """
+    ErasePerson: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ErasePersonRequest, _subscriptions_pb2.ErasePersonResponse]  # type: ignore[assignment]
+    """Blanks the personal fields of all that is kept of a person, and keeps the
+    subscriptions, their references, items, prices, ledger and settlements.
+    As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+    unless include_open: then nothing is erased.
     """
 
 class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -506,6 +528,29 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records the outcome of the payment: paid or failed. A subscription that was
         waiting for it is confirmed and becomes activating. Repeating the call changes
         nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _subscriptions_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ExportPersonResponse, _abc.Awaitable[_subscriptions_pb2.ExportPersonResponse]]:
+        """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
+        INVALID_ARGUMENT. It compares every row: in a large store use
+        `persons export`.
+        """
+
+    @_abc_1.abstractmethod
+    def ErasePerson(
+        self,
+        request: _subscriptions_pb2.ErasePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ErasePersonResponse, _abc.Awaitable[_subscriptions_pb2.ErasePersonResponse]]:
+        """Blanks the personal fields of all that is kept of a person, and keeps the
+        subscriptions, their references, items, prices, ledger and settlements.
+        As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
+        unless include_open: then nothing is erased.
         """
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer: SubscriptionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

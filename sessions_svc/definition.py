@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from chassis.cli.service import Service
+from chassis.persons import Persons
 from chassis.server.server import Resources
 from sessions_svc import reference
+from sessions_svc.actions.persons.erase_person import erase_ended, erase_person
+from sessions_svc.documents.persons import export_person
 from sessions_svc.rpcs.door_service import DoorService
 from sessions_svc.rpcs.session_desk_service import SessionDeskService
 from sessions_svc.rpcs.session_service import SessionService
-from sessions_svc.store import tables
+from sessions_svc.store import persons, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -28,6 +31,15 @@ SERVICE = Service(
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
     outbox=tables.outbox,
+    audit=tables.audit,
+    persons=Persons(
+        kinds=persons.KINDS,
+        find=persons.find_sessions_of_person,
+        export=export_person,
+        erase=erase_person,
+        erase_ended=erase_ended,
+        find_old=persons.find_old_sessions,
+    ),
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

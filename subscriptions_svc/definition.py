@@ -7,17 +7,20 @@ from pathlib import Path
 
 from chassis.background import BackgroundLoop
 from chassis.cli.service import Service
+from chassis.persons import Persons
 from chassis.server.server import Resources
 from chassis.store.database import Database
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import create_time_loop
+from subscriptions_svc.actions.persons.erase_person import erase_ended, erase_person
 from subscriptions_svc.documents.events import build_test_event
+from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.notices.channels import choose_channels
 from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
-from subscriptions_svc.store import tables
+from subscriptions_svc.store import persons, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -52,6 +55,15 @@ SERVICE = Service(
     changes=tables.changes,
     outbox=tables.outbox,
     build_test_event=build_test_event,
+    audit=tables.audit,
+    persons=Persons(
+        kinds=persons.KINDS,
+        find=persons.find_subscriptions_of_person,
+        export=export_person,
+        erase=erase_person,
+        erase_ended=erase_ended,
+        find_old=persons.find_old_subscriptions,
+    ),
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,

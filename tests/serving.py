@@ -135,12 +135,12 @@ class Served:
         raise AssertionError(f"not refused: {answer}")
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of the store, except the version counter of the cache."""
+        """All rows of the store, except the version counter of the cache and the audit trail."""
         with self.database.read() as tx:
             return {
                 table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
                 for table in get_definition(self.name).metadata.sorted_tables
-                if table.name != "reference_changes"
+                if table.name != "reference_changes" and not table.name.startswith("audit_")
             }
 
     def refresh_cache(self) -> None:

@@ -16,7 +16,7 @@ ROOMS = {"rpcs", "actions", "documents", "store", "rules", "migrations"}
 OPTIONAL_ROOMS = {"notices", "languages"}
 # RPCs that write nothing have no action.
 READS = re.compile(
-    r"(Get|List|Read|Search|Check)[A-Z]\w+|WhoAmI|CreatePreApproval|CreatePriceSimulation"
+    r"(Get|List|Read|Search|Check|Export)[A-Z]\w+|WhoAmI|CreatePreApproval|CreatePriceSimulation"
 )
 # What time alone does is an action without an RPC.
 BY_TIME = {"advance_by_time"}
@@ -45,6 +45,12 @@ def list_writes(service: str) -> set[str]:
     return {snake(rpc) for rpc in rpcs if not READS.fullmatch(rpc)}
 
 
+def list_actions(service: str) -> list[Path]:
+    """The files of a service's actions."""
+    files = (ROOT / service / "actions").rglob("*.py")
+    return [path for path in files if path.stem != "__init__"]
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_rooms(service: str) -> None:
     folders = {path.name for path in (ROOT / service).iterdir() if path.is_dir()}
@@ -61,10 +67,10 @@ def test_every_grpc_service_has_its_file(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_write_is_an_action_of_its_name(service: str) -> None:
-    files = {path.stem for path in (ROOT / service / "actions").glob("*.py")} - {"__init__"}
+    files = {path.stem for path in list_actions(service)}
     assert files - BY_TIME == list_writes(service)
     for name in files:
-        text = (ROOT / service / "actions" / f"{name}.py").read_text()
+        (text,) = (path.read_text() for path in list_actions(service) if path.stem == name)
         assert re.search(rf"^def {name}\(", text, re.MULTILINE), name
 
 

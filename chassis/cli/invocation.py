@@ -1,9 +1,10 @@
 """One run of a service's command line: its settings, and the service and the store when needed."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from chassis.cli.service import Service
+    from chassis.context import Call
     from chassis.store.database import Database
 
 
@@ -27,6 +29,8 @@ class Invocation:
     database_url: str
     prepare: bool
     log_dir: Path | None
+    retain: timedelta | None = None  # how long personal fields are kept after the end
+    retain_audit: timedelta | None = None
 
     @property
     def module(self) -> str:
@@ -61,6 +65,7 @@ class Invocation:
             raise click.ClickException(
                 f"The database is not at this version: run `python -m {self.module} migrate`."
             )
+        database.before_commit = self.service.audit.record_change
         return database
 
     @contextmanager
@@ -71,12 +76,52 @@ class Invocation:
         with self.open_store().write() as tx:
             yield tx
             invalidate(tx, self.service.changes)
+            with self.act():
+                self.service.audit.record_change(tx)
+
+    @contextmanager
+    def act(self) -> "Iterator[Call]":
+        """Act as the call of who runs this command: the audit trail has an entry of it."""
+        from chassis.persons import acting
+
+        context = click.get_current_context()
+        names = [context.command.name or ""]
+        while (context := context.parent) and context.parent:  # type: ignore[assignment]
+            names.insert(0, context.command.name or "")
+        with acting(f"os:{find_user_name()}", " ".join(names)) as call:
+            yield call
+
+    def build_jobs(self, database: "Database") -> "list[Callable[[datetime], object]]":
+        """The jobs that retention needs, once an hour."""
+        from functools import partial
+
+        from chassis.audit.sealer import delete_old_entries
+        from chassis.persons import erase_old
+
+        service = self.service
+        jobs: list[Callable[[datetime], object]] = []
+        if self.retain is not None:
+            jobs.append(partial(erase_old, database, service.persons, self.retain))
+        if self.retain_audit is not None:
+            jobs.append(partial(delete_old_entries, database, service.audit, self.retain_audit))
+        return jobs
 
     def configure_log(self) -> None:
         """Log into the folder of --log-dir, else to standard output."""
         from chassis.telemetry import configure
 
         configure(self.name, folder=self.log_dir)
+
+
+def find_user_name() -> str:
+    """Return the user of this machine that runs the command, or their number."""
+    import os
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 @contextmanager

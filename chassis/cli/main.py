@@ -1,13 +1,17 @@
-"""The command line of a service: serve, dispatch, migrate, load, health, accounts, events."""
+"""The command line of a service: what it serves, its store, accounts, events, audit and persons."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from chassis.cli.accounts import accounts
+from chassis.cli.audit import audit
+from chassis.cli.days import Days
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
+from chassis.cli.persons import persons
 from chassis.cli.serve import dispatch, serve_command
 from chassis.settings.variables import read_secret
 
@@ -35,6 +39,19 @@ def command_line(name: str, listen: str) -> click.Group:
         type=click.Path(file_okay=False, path_type=Path),
         help="A folder for log files.  [default: lines go to standard output]",
     )
+    @click.option(
+        "--retain",
+        envvar=f"RETAIN_{name.upper()}",
+        type=Days(),
+        help=f"Days for which personal data of {name} that ended are kept, such as 730d."
+        "  [default: without end]",
+    )
+    @click.option(
+        "--retain-audit",
+        envvar="RETAIN_AUDIT",
+        type=Days(),
+        help="Days for which entries of the audit trail are kept.  [default: without end]",
+    )
     @click.pass_context
     def cli(
         context: click.Context,
@@ -42,14 +59,17 @@ def command_line(name: str, listen: str) -> click.Group:
         database_url: str | None,
         prepare: bool,
         log_dir: Path | None,
+        retain: timedelta | None,
+        retain_audit: timedelta | None,
     ) -> None:
         url = _read_url(database_url) or f"sqlite:///{data_dir}/{name}.db"
-        context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir)
+        context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir, retain, retain_audit)
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    for command in (serve, dispatch, migrate, load, _health_command(listen), accounts, events):
+    own = _health_command(listen)
+    for command in (serve, dispatch, migrate, load, own, accounts, events, audit, persons):
         cli.add_command(command)
     return cli
 

@@ -131,7 +131,7 @@ def _serve(
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
     with _run_background(run, database, private) if dispatcher else nullcontext():
-        wait_until_stopped(stopped, database, *cleanups)
+        wait_until_stopped(stopped, database, *cleanups, jobs=run.build_jobs(database))
         running.stop()
     log().info("stopped")
 
@@ -149,7 +149,8 @@ def dispatch(run: Invocation, private: bool) -> None:
     stopped = catch_stop_signals()
     with _run_background(run, database, private):
         log().info("dispatching")
-        wait_until_stopped(stopped, database, run.service.outbox.delete_expired)
+        jobs = run.build_jobs(database)
+        wait_until_stopped(stopped, database, run.service.outbox.delete_expired, jobs=jobs)
     log().info("stopped")
 
 

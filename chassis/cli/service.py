@@ -10,8 +10,12 @@ from typing import Any
 from marshmallow import Schema
 from sqlalchemy import Connection, MetaData, Table
 
+from chassis.audit.recorder import Recorder
+from chassis.audit.sealer import Sealer
+from chassis.audit.trail import Trail
 from chassis.context import utc_now
 from chassis.events.outbox import Event, Outbox, build_test_event
+from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
@@ -38,6 +42,8 @@ class Service:
     idempotency_keys: IdempotencyKeys
     changes: Table
     outbox: Outbox
+    audit: Trail
+    persons: Persons
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
@@ -70,6 +76,7 @@ class Service:
             authenticate = self.accounts.basic_authenticator(resources.cache, now)
         else:
             authenticate = self.authenticate(resources)
+        recorder = Recorder(database, self.audit)
         return start_server(
             self.servicers(resources),
             database=database,
@@ -81,4 +88,6 @@ class Service:
             listen=listen,
             own_address=own_address,
             certificates=certificates,
+            end_call=recorder.end_call,
+            loops=[Sealer(database, self.audit).create_loop(), recorder],
         )

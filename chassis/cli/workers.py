@@ -69,6 +69,12 @@ def run_workers(
         "WORKERS": "1",
     }
     environment.pop("DATABASE_URL_FILE", None)
+    for name, kept in (
+        (f"RETAIN_{run.name.upper()}", run.retain),
+        ("RETAIN_AUDIT", run.retain_audit),
+    ):
+        if kept is not None:
+            environment[name] = f"{kept.days}d"
     if run.log_dir:
         environment["LOG_DIR"] = str(run.log_dir)
     run.configure_log()

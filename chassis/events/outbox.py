@@ -243,6 +243,18 @@ class Outbox:
         if self.endpoints.get(tx, owner).disabled_at:
             raise WrongState("The endpoint is disabled (it answered 410): run `events enable`.")
 
+    def list_bodies(self, tx: Connection, streams: Sequence[str]) -> list[dict[str, Any]]:
+        """What the events of streams say, oldest first; they are not read for delivery."""
+        names = ("id", "owner", "stream", "type", "body", "state", "created_at")
+        query = select(*(self.table.c[name] for name in names)).order_by(self.table.c.sequence)
+        rows = tx.execute(query.where(self.table.c.stream.in_(streams)))
+        return [dict(row._mapping) for row in rows]
+
+    def delete_stream(self, tx: Connection, owner: str, stream: str) -> int:
+        """Delete the events of a stream, sent or not, since they hold what must go."""
+        of_stream = (self.table.c.owner == owner) & (self.table.c.stream == stream)
+        return tx.execute(delete(self.table).where(of_stream)).rowcount
+
     def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete the events whose retention is over; returns how many."""
         expired = [

@@ -9,21 +9,28 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from sqlalchemy import (
     Column,
     Connection,
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     bindparam,
     delete,
+    func,
+    literal,
     select,
+    update,
 )
 
 from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
@@ -31,6 +38,7 @@ from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
 
 KEY_LIFETIME = timedelta(hours=24)
+_SCOPE = ("account_id", "rpc", "key")
 M = TypeVar("M", bound=Message)
 
 
@@ -71,6 +79,11 @@ class IdempotencyKeys:
         )
         live = table.c.expires_at > bindparam("now")
         self._find = select(table.c.fingerprint, table.c.response).where(scope, live)
+        self._blank = (
+            update(table)
+            .where(*(table.c[name] == bindparam(f"where_{name}") for name in _SCOPE))
+            .values(response=bindparam("response"))
+        )
         self._save = upsert(
             table,
             ("fingerprint", "response", "expires_at"),
@@ -103,9 +116,49 @@ class IdempotencyKeys:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 
+    def blank_answers(self, tx: Connection, ids: Collection[str], fields: Iterable[str]) -> int:
+        """Clear fields of the responses kept about these ids; returns how many were.
+
+        A repeat of such a request still has no second effect.
+        """
+        names, blanked = frozenset(fields), 0
+        for id_ in ids:
+            for row in tx.execute(self._find_about(tx, id_)):
+                answer = _parse_answer(row.rpc, row.response)
+                if _is_about(answer, id_) and _clear_fields(answer, names):
+                    key = {f"where_{name}": getattr(row, name) for name in _SCOPE}
+                    tx.execute(self._blank, {**key, "response": answer.SerializeToString()})
+                    blanked += 1
+        return blanked
+
+    def _find_about(self, tx: Connection, id_: str) -> Select[Any]:
+        """Select the responses in which the bytes of an id occur."""
+        contains = func.instr if tx.dialect.name == "sqlite" else func.pg_catalog.position
+        place = contains(self.table.c.response, literal(id_.encode(), LargeBinary()))
+        columns = (self.table.c[name] for name in (*_SCOPE, "response"))
+        return select(*columns).where(place > 0)
+
     def delete_expired(self, tx: Connection, now: datetime) -> int:
         """Delete expired responses; returns how many."""
         return tx.execute(delete(self.table).where(self.table.c.expires_at <= now)).rowcount
+
+
+def _parse_answer(rpc: str, response: bytes) -> Message:
+    name = rpc.strip("/").replace("/", ".")
+    method = descriptor_pool.Default().FindMethodByName(name)
+    return GetMessageClass(method.output_type).FromString(response)
+
+
+def _is_about(answer: Message, id_: str) -> bool:
+    return any(value == id_ for _, value in answer.ListFields() if isinstance(value, str))
+
+
+def _clear_fields(answer: Message, names: Collection[str]) -> bool:
+    """Clear the fields that an answer has of these; returns whether there was one."""
+    found = [field.name for field, _ in answer.ListFields() if field.name in names]
+    for name in found:
+        answer.ClearField(name)
+    return bool(found)
 
 
 def derive_secret(callers_secret: str, key: str) -> str:

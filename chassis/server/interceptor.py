@@ -35,6 +35,11 @@ from chassis.telemetry import describe, log
 
 MAX_CALLS = 128  # at work or waiting, of the service's own RPCs
 Method = Callable[[Message, grpc.ServicerContext], Message]
+EndCall = Callable[[Call, str | None], None]  # with the reason of a refusal
+
+
+def ignore(_call: Call, _reason: str | None) -> None:
+    """Do nothing at the end of a call."""
 
 
 class CallInterceptor(grpc.ServerInterceptor):
@@ -49,6 +54,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         open_rpcs: frozenset[str],
         watchdog: Watchdog,
         max_calls: int = MAX_CALLS,
+        end_call: EndCall = ignore,
     ) -> None:
         self.database = database
         self.idempotency_keys = idempotency_keys
@@ -56,6 +62,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.open_rpcs = open_rpcs
         self.watchdog = watchdog
         self.max_calls = max_calls
+        self.end_call = end_call
         self.admitted = 0  # calls at work or waiting for a thread
         self._counting = threading.Lock()
         self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
@@ -122,6 +129,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else generate_request_id()
         call = Call(rpc, request_id, metadata, context)
         begin_call(call)
+        reason: str | None = None
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
         try:
             call.ensure_awaited()
@@ -131,16 +139,19 @@ class CallInterceptor(grpc.ServerInterceptor):
                 context.set_trailing_metadata((("idempotent-replayed", "true"),))
             return response
         except Refusal as refusal:
-            line |= {"code": refusal.code.name, "reason": refusal.reason}
+            reason = refusal.reason
+            line |= {"code": refusal.code.name, "reason": reason}
             if name := find_database_error(refusal):
                 line["database_error"] = name
             _abort(context, refusal)
         except Exception as error:  # noqa: BLE001 - the caller gets only an id
             line |= {"code": "INTERNAL", **describe(error)}
+            reason = Refusal.reason
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
             line["account"] = call.account.name if call.account else None
             log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
+            self.end_call(call, reason)
             end_call()
 
     def _respond(

@@ -2,13 +2,13 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from time import sleep
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -19,7 +19,7 @@ from chassis.context import utc_now
 from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
-from chassis.server.interceptor import MAX_CALLS, CallInterceptor
+from chassis.server.interceptor import MAX_CALLS, CallInterceptor, EndCall, ignore
 from chassis.server.tls import Certificates
 from chassis.server.watchdog import Watchdog
 from chassis.settings.transport import is_unix
@@ -40,6 +40,16 @@ GRPC_OPTIONS = [
     # Large HTTP headers (several of 8 KB each) must not look like an outage.
     ("grpc.max_metadata_size", 64 * 1024),
 ]
+
+
+class Loop(Protocol):
+    """Work beside the calls of a server."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 Registration = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
 
 
@@ -64,6 +74,7 @@ class RunningServer:
     pools: list[ThreadPoolExecutor]
     watchdog: Watchdog
     readiness: BackgroundLoop
+    loops: Sequence[Loop]
 
     def stop(self, grace: float = 10) -> None:
         """Refuse new calls and let running ones finish within `grace` seconds."""
@@ -75,6 +86,8 @@ class RunningServer:
         self.watchdog.stop()
         for pool in self.pools:
             pool.shutdown()
+        for loop in self.loops:
+            loop.stop()
         self.database.close()
 
 
@@ -90,6 +103,8 @@ def start_server(
     certificates: Certificates | None = None,
     listen: str,
     own_address: str | None = None,
+    end_call: EndCall = ignore,
+    loops: Sequence[Loop] = (),
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
 
@@ -100,7 +115,8 @@ def start_server(
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
-    `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED).
+    `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each
+    call, and `loops` beside them: they are stopped when no call runs any more.
     """
     registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
@@ -112,6 +128,7 @@ def start_server(
         services,
         expand_rpc_names(services, open_rpcs),
         watchdog,
+        end_call=end_call,
     )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
@@ -138,10 +155,12 @@ def start_server(
     readiness = BackgroundLoop(
         "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
     )
+    for loop in loops:  # before the first call
+        loop.start()
     server.start()
     watchdog.start()
     readiness.start()
-    return RunningServer(server, health, port, database, pools, watchdog, readiness)
+    return RunningServer(server, health, port, database, pools, watchdog, readiness, loops)
 
 
 def _open(server: grpc.Server, address: str, certificates: Certificates | None) -> int:
@@ -189,13 +208,19 @@ def wait_until_stopped(
     stopped: threading.Event,
     database: Database,
     *cleanups: Callable[[Connection, datetime], object],
+    jobs: Iterable[Callable[[datetime], object]] = (),
 ) -> None:
-    """Wait for a signal; meanwhile delete what has expired, once an hour."""
+    """Wait for a signal; meanwhile delete what has expired, once an hour.
+
+    `cleanups` share a transaction; `jobs` have their own.
+    """
 
     def clean() -> None:
         with database.write() as tx:
             for delete_expired in cleanups:
                 delete_expired(tx, datetime.now(UTC))
+        for job in jobs:
+            job(datetime.now(UTC))
 
     if stopped.wait(CLEANUP_SECONDS):
         database.drain()

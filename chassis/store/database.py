@@ -10,7 +10,7 @@ On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` r
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,13 @@ from chassis.context import get_current_call
 from chassis.errors import Busy, Overloaded, Refusal
 from chassis.store.group_commit import GroupCommit, get_driver_connection
 from chassis.store.limits import LOCK_WAIT_SECONDS
-from chassis.store.sqlite import check_readable, create_sqlite_engine, find_error_name, is_trouble
+from chassis.store.sqlite import (
+    check_readable,
+    create_sqlite_engine,
+    find_error_name,
+    is_trouble,
+    overwriting,
+)
 
 if TYPE_CHECKING:
     from chassis.store.postgres import Drain
@@ -46,6 +52,10 @@ NAMING_CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+def ignore(_tx: Connection) -> None:
+    """Do nothing before a commit."""
 
 
 _commit = threading.local()
@@ -103,6 +113,8 @@ class Database:
                 self.url, drain, prepare=prepare, **options
             )
         self._commits = GroupCommit(self.engine)
+        # Runs at the end of each transaction that is not a `single` statement, as a part of it.
+        self.before_commit: Callable[[Connection], None] = ignore
         self.wakeup = threading.Event()
 
     @contextmanager
@@ -128,13 +140,14 @@ class Database:
             yield tx
 
     @contextmanager
-    def write(self, *, single: bool = False) -> Iterator[Connection]:
+    def write(self, *, single: bool = False, shred: bool = False) -> Iterator[Connection]:
         """A transaction that is durable once the block has ended without an error.
 
         Nothing is committed for a caller who has given up (TooLate). A block with one `single`
         statement, and nothing after it that may fail, relies on that statement's own
         transaction: it saves PostgreSQL two round trips, and SQLite a savepoint. Its caller's
         deadline is checked before the statement.
+        With `shred` SQLite overwrites what the block removes, instead of only unlinking it.
         """
         call = get_current_call()
         _commit.wakes = False
@@ -142,7 +155,10 @@ class Database:
             if self.is_sqlite:
                 wait = min(LOCK_WAIT_SECONDS, call.get_seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:
-                    yield tx
+                    with overwriting(tx) if shred else nullcontext():
+                        yield tx
+                    if not single:
+                        self.before_commit(tx)
             else:
                 with self.engine.begin() as tx:
                     connection = get_driver_connection(tx)
@@ -152,12 +168,20 @@ class Database:
                     if not alone or call.get_seconds_left() <= LOCK_WAIT_SECONDS:
                         connection.begin(call.get_seconds_left())
                         yield tx
+                        if not single:
+                            self.before_commit(tx)
                         call.ensure_awaited()
                     else:
                         call.ensure_awaited()
                         yield tx
         if _commit.wakes:
             self.wakeup.set()
+
+    def shrink_log(self) -> None:
+        """Move what SQLite's log holds into the file, and empty it, unless a reader needs it."""
+        if self.is_sqlite:
+            with self.engine.connect() as tx:
+                tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def check(self) -> None:
         """Ask the store whether it can be read and, on SQLite, written; raises a Refusal."""

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from chassis.locks import create_file, hold_file
 
@@ -52,6 +52,16 @@ def check_readable(path: Path) -> None:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
     with closing(connection):
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+@contextmanager
+def overwriting(tx: Connection) -> Iterator[None]:
+    """Have a connection overwrite what it removes."""
+    tx.exec_driver_sql("PRAGMA secure_delete = ON")
+    try:
+        yield
+    finally:
+        tx.exec_driver_sql("PRAGMA secure_delete = OFF")
 
 
 def find_error_name(error: BaseException | None) -> str:

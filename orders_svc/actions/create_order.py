@@ -22,9 +22,13 @@ def create_order(
     now: datetime,
     *,
     notify: bool,
+    single: bool = False,
 ) -> dict[str, Any]:
-    """Add a checked order and return its row; `notify` adds the event of a submitted one."""
-    row = add_order(tx, account, user_id, order, review, now)
+    """Add a checked order and return its row; `notify` adds the event of a submitted one.
+
+    It is a `single` statement as `add_order` says.
+    """
+    row = add_order(tx, account, user_id, order, review, now, single=single)
     if notify:
         outbox.add(tx, build_event(account.name, ORDER_SUBMITTED, row, now), now)
     return row

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 
+from chassis.context import get_current_call, note_ids
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
 from orders_svc.store import logins
@@ -34,6 +35,9 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     is_right = check_password_hash(password_hash, login["password"])
     if user is None or not is_right:
         raise Unauthenticated(WRONG_CREDENTIALS_TEXT)
+    call = get_current_call()
+    call.actor, call.is_actor_known = email, True
+    note_ids(f"user_{user.id}")
     with database.write() as tx:
         return logins.begin_session(tx, user.id, email, address, login["replaces"], now)
 

@@ -55,7 +55,7 @@ class Callers:
             session = logins.find_session(tx, token, self.now())
         if session is None:
             raise Unauthenticated("The session is over; log in again.")
-        call.actor = session.email
+        call.actor, call.is_actor_known = session.email, True
         return session.account
 
     def find_acting_email(self) -> str:
@@ -72,6 +72,7 @@ class Callers:
         if user_id is None:
             fault = Fault(USER_EMAIL, "Must be the e-mail address of a user of this client.")
             raise Forbidden("User-Email is not a user of this client.", faults=[fault])
+        get_current_call().is_actor_known = True
         return user_id
 
 

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import grpc
 
-from chassis.context import get_caller, get_current_call
+from chassis.context import get_caller, get_current_call, note_ids
 from chassis.server.server import Resources
 from chassis.validation import Rules
 from orders_svc.actions.accept_invitation import accept_invitation
@@ -77,6 +77,7 @@ class DashboardService(rpc.DashboardServiceServicer):
         user_id, filters = self.callers.find_acting_user(), SEARCH_ORDERS.check(request)
         with self.database.read() as tx:
             page, too_many = search_orders(tx, get_caller(), user_id, filters)
+        note_ids(*(row.id for row in page.rows))
         data = [build_found_order(row) for row in page.rows]
         return pb.SearchOrdersResponse(has_more=page.has_more, too_many=too_many, data=data)
 

@@ -1,22 +1,29 @@
 """LabDeskService: what labs call, for the orders of every client."""
 
 import grpc
+import msgspec
 
 from chassis.errors import NotFound
+from chassis.persons import find_rows
 from chassis.server.server import Resources
 from chassis.validation import Rules
+from orders_svc.actions.persons.erase_person import erase_person
 from orders_svc.actions.update_order import update_order
 from orders_svc.documents import orders as documents
+from orders_svc.documents.persons import export_person
 from orders_svc.rules.lab_status import UPDATE_ORDER_REQUEST
 from orders_svc.rules.lists import LIST_LAB_ORDERS_REQUEST
+from orders_svc.rules.persons import PERSON_REQUEST
 from orders_svc.store import order_lists, tables
 from orders_svc.store.catalogs import has_lab
 from orders_svc.store.orders import get_submitted_order
+from orders_svc.store.persons import find_orders_of_person
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
 LIST_LAB_ORDERS = Rules(LIST_LAB_ORDERS_REQUEST)
 UPDATE_ORDER = Rules(UPDATE_ORDER_REQUEST)
+PERSON = Rules(PERSON_REQUEST)
 
 
 class LabDeskService(rpc.LabDeskServiceServicer):
@@ -58,3 +65,23 @@ class LabDeskService(rpc.LabDeskServiceServicer):
         with self.database.write() as tx:
             row = update_order(tx, change, self.now())
             return tables.idempotency_keys.save(tx, documents.build_lab_order(row))
+
+    def ExportPerson(
+        self, request: pb.ExportPersonRequest, context: grpc.ServicerContext
+    ) -> pb.ExportPersonResponse:
+        ids = self._find_person(request)
+        with self.database.stream() as tx:
+            found = msgspec.json.encode(export_person(tx, ids)).decode()
+        return pb.ExportPersonResponse(document=found)
+
+    def ErasePerson(
+        self, request: pb.ErasePersonRequest, context: grpc.ServicerContext
+    ) -> pb.ErasePersonResponse:
+        ids = self._find_person(request)
+        with self.database.write(shred=True) as tx:
+            erase_person(tx, ids, self.now(), request.include_open)
+            return tables.idempotency_keys.save(tx, pb.ErasePersonResponse(erased=len(ids)))
+
+    def _find_person(self, request: pb.ExportPersonRequest | pb.ErasePersonRequest) -> list[str]:
+        values = PERSON.check(request)
+        return find_rows(self.database, find_orders_of_person, values, "client")

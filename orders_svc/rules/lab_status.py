@@ -31,6 +31,7 @@ ALLOWED_SOURCES: dict[LabStatus, frozenset[LabStatus]] = {
 }
 # The statuses of orders that a lab sees: all but drafts.
 LAB_STATUSES = frozenset(ALLOWED_SOURCES)
+FINAL_STATUSES = (LabStatus.SHIPPED, LabStatus.CANCELLED)
 UPDATABLE_FIELDS = ("lab_status", "tray_number", "invoice_number")
 
 

@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select, update
 
-from chassis.context import Account
+from chassis.audit.trail import build_parameters
+from chassis.context import Account, note_ids
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.tables import name_words, orders, user_labs
+from orders_svc.store.tables import audit, name_words, orders, user_labs
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -31,6 +32,7 @@ VISIBLE = and_(
 )
 _BY_ID = orders.c.id == bindparam("where_id")
 _ADD = insert(orders)
+_ADD_AUDITED = audit.combine(_ADD)
 _ADD_WORDS = insert(name_words)
 _FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
 _FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
@@ -53,8 +55,13 @@ def add_order(
     order: Mapping[str, Any],
     review: Review,
     now: datetime,
+    *,
+    single: bool = False,
 ) -> dict[str, Any]:
-    """Add an order and return its row: one statement, unless the name has further words."""
+    """Add an order and return its row; a `single` statement adds the call's audit entry, too.
+
+    That is for PostgreSQL, and for names without further words.
+    """
     is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -71,6 +78,10 @@ def add_order(
         "updated_at": now,
         **fold_patient_name(order["patient"]),
     }
+    note_ids(row["id"])
+    if single:
+        tx.execute(_ADD_AUDITED, row | build_parameters())
+        return row
     tx.execute(_ADD, row)
     of = {"account_id": account.id, "order_id": row["id"]}
     if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
@@ -81,7 +92,7 @@ def add_order(
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
+    row = tx.execute(_FIND_VISIBLE, key).first() if _is_noted(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
     return row
@@ -89,7 +100,8 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     """Return an order of any client that was submitted to a lab; raises NotFound."""
-    row = tx.execute(_FIND_SUBMITTED, {"where_id": order_id}).first() if _is_id(order_id) else None
+    key = {"where_id": order_id}
+    row = tx.execute(_FIND_SUBMITTED, key).first() if _is_noted(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
     return row
@@ -118,7 +130,7 @@ def change_order(
     now: datetime,
 ) -> Row[Any] | None:
     """Change columns of an order whose lab_status is among `sources`; None if it is not."""
-    if not _is_id(order_id):
+    if not _is_noted(order_id):
         return None
     key = {"where_id": order_id, "where_lab_status": sorted(sources)}
     return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
@@ -129,5 +141,9 @@ def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
     return {"where_account_id": account.id, "where_user_id": user_id}
 
 
-def _is_id(text: str) -> bool:
-    return ORDER_ID.fullmatch(text) is not None
+def _is_noted(text: str) -> bool:
+    """Note an order's id for the audit trail; False for anything else."""
+    is_id = ORDER_ID.fullmatch(text) is not None
+    if is_id:
+        note_ids(text)
+    return is_id

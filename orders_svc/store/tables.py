@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 
+from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
@@ -35,6 +36,7 @@ accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
 outbox = Outbox(metadata)
+audit = Trail(metadata)
 
 tokens = Table(
     "tokens",
@@ -127,6 +129,7 @@ orders = Table(
     Column("created_at", Instant(), nullable=False),
     Column("submitted_at", Instant()),  # NULL for a draft
     Column("updated_at", Instant(), nullable=False),
+    Column("erased_at", Instant()),  # when its personal fields were blanked
     # The patient's name folded for search, in both orders; see rules/names.py.
     Column("first_last", FOLDED_NAME),
     Column("last_first", FOLDED_NAME),

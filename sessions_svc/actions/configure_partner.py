@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from chassis.context import note_ids
 from chassis.errors import NotFound
 from chassis.store.reference_cache import invalidate
 from sessions_svc.store.partners import find_partner_id, replace_configuration
@@ -22,6 +23,7 @@ def configure_partner(
     account_id = find_partner_id(tx, partner)
     if account_id is None:
         raise NotFound("There is no such partner.")
+    note_ids(partner)
     replace_configuration(tx, account_id, partner, configuration, now)
     invalidate(tx, changes)
     if not configuration["endpoint"]:

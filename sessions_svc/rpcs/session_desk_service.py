@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 
 import grpc
+import msgspec
 from google.protobuf.message import Message
 from sqlalchemy import Row
 
 from chassis.context import utc_now
+from chassis.persons import find_rows
 from chassis.store.database import Database
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
@@ -17,13 +19,17 @@ from sessions_svc import reference
 from sessions_svc.actions.approve import approve
 from sessions_svc.actions.complete_acuity import complete_acuity
 from sessions_svc.actions.configure_partner import configure_partner
+from sessions_svc.actions.persons.erase_person import erase_person
 from sessions_svc.actions.refer import refer
 from sessions_svc.actions.request_confirmation import request_confirmation
 from sessions_svc.actions.request_retake import request_retake
 from sessions_svc.actions.start_exam import start_exam
 from sessions_svc.actions.submit_exam import submit_exam
+from sessions_svc.documents.persons import export_person
 from sessions_svc.documents.sessions import compose_session, compose_session_record
 from sessions_svc.rules import session_moves
+from sessions_svc.rules.persons import PERSON_REQUEST
+from sessions_svc.store.persons import find_sessions_of_person
 from sessions_svc.store.sessions import get_session_record
 from sessions_svc.store.tables import idempotency_keys
 
@@ -33,6 +39,7 @@ REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
 APPROVE = Rules(session_moves.APPROVE)
 COMPLETE_ACUITY = Rules(session_moves.COMPLETE_ACUITY)
 CONFIGURE_PARTNER = Rules(reference.CONFIGURE_PARTNER)
+PERSON = Rules(PERSON_REQUEST)
 
 
 class SessionDeskService(rpc.SessionDeskServiceServicer):
@@ -91,3 +98,23 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         values, now = rules.check(request), self.now()
         with self.database.write() as tx:
             return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))
+
+    def ExportPerson(
+        self, request: pb.ExportPersonRequest, context: grpc.ServicerContext
+    ) -> pb.ExportPersonResponse:
+        ids = self._find_person(request)
+        with self.database.stream() as tx:
+            found = msgspec.json.encode(export_person(tx, ids)).decode()
+        return pb.ExportPersonResponse(document=found)
+
+    def ErasePerson(
+        self, request: pb.ErasePersonRequest, context: grpc.ServicerContext
+    ) -> pb.ErasePersonResponse:
+        ids = self._find_person(request)
+        with self.database.write(shred=True) as tx:
+            erase_person(tx, ids, self.now(), request.include_open)
+            return idempotency_keys.save(tx, pb.ErasePersonResponse(erased=len(ids)))
+
+    def _find_person(self, request: pb.ExportPersonRequest | pb.ErasePersonRequest) -> list[str]:
+        values = PERSON.check(request)
+        return find_rows(self.database, find_sessions_of_person, values, "partner")

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
+from chassis.context import note_ids
 from chassis.errors import NotFound
 from sessions_svc.rules.prescriptions import EYES
 from sessions_svc.rules.statuses import Status
@@ -30,6 +31,7 @@ _FIND = (
         dispensed_prescriptions.c.id == bindparam("prescription_id"),
         sessions.c.account_id == bindparam("account_id"),
         sessions.c.status == Status.APPROVED.value,
+        sessions.c.erased_at.is_(None),
     )
 )
 _LIST_ASSETS = (
@@ -75,6 +77,7 @@ def get_dispensed_prescription(tx: Connection, account_id: int, text: str) -> Ro
     row = None
     if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         key = {"prescription_id": int(text), "account_id": account_id}
+        note_ids(text)
         row = tx.execute(_FIND, key).first()
     if row is None:
         raise NotFound("You have no such dispensed prescription.")

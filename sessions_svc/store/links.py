@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, select, update
 
+from chassis.context import note_ids
 from chassis.errors import NotFound, WrongState
 from chassis.server.accounts import hash_secret
 from chassis.store.database import add_if_absent
@@ -107,6 +108,7 @@ def get_link(
     link = tx.execute(query, {"token_hash": hash_secret(token)}).first()
     if link is None or (link.user_key, link.session_key) != (user_key, session_key):
         raise NotFound(UNKNOWN_LINK)
+    note_ids(user_key, session_key)
     return link
 
 
@@ -134,7 +136,10 @@ def use_link(tx: Connection, token: str, exam_token: str, now: datetime) -> bool
 def find_exam(tx: Connection, exam_token: str, *, lock: bool = False) -> Row[Any] | None:
     """Return the exam that has this token, with its session and partner; `lock` as `get_link`."""
     query = _LOCKED_EXAM if lock else _EXAM
-    return tx.execute(query, {"exam_hash": hash_secret(exam_token)}).first()
+    exam = tx.execute(query, {"exam_hash": hash_secret(exam_token)}).first()
+    if exam is not None:
+        note_ids(exam.user_key, exam.session_key)
+    return exam
 
 
 def get_open_exam(

@@ -25,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from chassis.context import note_ids
 from chassis.errors import NotFound, WrongState
 from chassis.pages import compute_page_offset
 from chassis.store.database import insert_if_absent
@@ -132,6 +133,7 @@ def add_session(
     Returns None when the partner has used the session_key. The transaction must then
     be rolled back, because it contains the details of the user.
     """
+    note_ids(values["user_key"], values["session_key"])
     moment = now.replace(microsecond=0)
     upsert_user(tx, account_id, values, now)
     row = {
@@ -149,6 +151,7 @@ def add_session(
 def get_session(tx: Connection, account_id: int, user_key: str, session_key: str) -> Row[Any]:
     """Return the `SINGLE_COLUMNS` of a partner's session of this user; raise NotFound."""
     keys = {"account_id": account_id, "user_key": user_key, "session_key": session_key}
+    note_ids(user_key, session_key)
     session = tx.execute(_SESSION, keys).first()
     if session is None:
         raise NotFound("You have no such session of this user.")
@@ -170,6 +173,7 @@ def list_sessions(
 ) -> tuple[Sequence[Row[Any]], int]:
     """Return one page of a user's sessions, newest first, and the number of all."""
     keys = {"account_id": account_id, "user_key": user_key}
+    note_ids(user_key)
     total: int = tx.execute(_COUNT, keys).scalar_one()
     window = {"limit": per_page, "offset": compute_page_offset(page, per_page)}
     return tx.execute(_PAGE, keys | window).all(), total
@@ -220,6 +224,7 @@ def replace_details(
 
 
 def _get_for_desk(tx: Connection, query: Select[Any], partner: str, session_key: str) -> Row[Any]:
+    note_ids(partner, session_key)
     session = tx.execute(query, {"name": partner, "session_key": session_key}).first()
     if session is None:
         raise NotFound("The partner has no such session.")

@@ -25,6 +25,7 @@ from sqlalchemy import (
     false,
 )
 
+from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
@@ -37,6 +38,7 @@ accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
 outbox = Outbox(metadata)
+audit = Trail(metadata)
 
 partners = Table(
     "partners",
@@ -91,6 +93,7 @@ sessions = Table(
     Column("visual_acuity", JSON(none_as_null=True)),  # when completed
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
+    Column("erased_at", Instant()),  # when its personal fields were blanked
     ForeignKeyConstraint(["account_id", "user_key"], ["users.account_id", "users.user_key"]),
     UniqueConstraint("account_id", "session_key"),
     Index("ix_sessions_listing", "account_id", "user_key", "created_at", "id"),

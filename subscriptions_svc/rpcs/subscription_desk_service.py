@@ -4,20 +4,26 @@ from collections.abc import Callable
 from datetime import datetime
 
 import grpc
+import msgspec
 
 from chassis.context import utc_now
 from chassis.messages.reader import MALFORMED
+from chassis.persons import find_rows
 from chassis.store.database import Database
 from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_subscription import confirm_subscription
+from subscriptions_svc.actions.persons.erase_person import erase_person
 from subscriptions_svc.actions.record_payment import record_payment
+from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.rules import subscriptions
+from subscriptions_svc.store.persons import find_subscriptions_of_person
 from subscriptions_svc.store.subscriptions import find_subscription
 from subscriptions_svc.store.tables import idempotency_keys
 
 RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
+PERSON = Rules(subscriptions.PERSON_REQUEST)
 
 
 class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
@@ -44,3 +50,23 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             successful = values["successful"]
             answer = record_payment(tx, subscription, self.now(), successful=successful)
             return idempotency_keys.save(tx, answer)
+
+    def ExportPerson(
+        self, request: pb.ExportPersonRequest, context: grpc.ServicerContext
+    ) -> pb.ExportPersonResponse:
+        ids = self._find_person(request)
+        with self.database.stream() as tx:
+            found = msgspec.json.encode(export_person(tx, ids)).decode()
+        return pb.ExportPersonResponse(document=found)
+
+    def ErasePerson(
+        self, request: pb.ErasePersonRequest, context: grpc.ServicerContext
+    ) -> pb.ErasePersonResponse:
+        ids = self._find_person(request)
+        with self.database.write(shred=True) as tx:
+            erase_person(tx, ids, self.now(), request.include_open)
+            return idempotency_keys.save(tx, pb.ErasePersonResponse(erased=len(ids)))
+
+    def _find_person(self, request: pb.ExportPersonRequest | pb.ErasePersonRequest) -> list[str]:
+        values = PERSON.check(request)
+        return find_rows(self.database, find_subscriptions_of_person, values, "merchant_id")

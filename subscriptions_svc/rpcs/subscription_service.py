@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import Message
 from sqlalchemy import Connection
 
-from chassis.context import get_caller, get_current_call
+from chassis.context import get_caller, get_current_call, note_ids
 from chassis.messages.reader import MALFORMED
 from chassis.pages import build_page_meta
 from chassis.store.database import Database
@@ -79,6 +79,7 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
 
         def read(tx: Connection) -> pb.ListSubscriptionsResponse:
             rows, total = listing.read_page(tx, list_merchants(tx, get_caller()), filters, now)
+            note_ids(*(row.id for row in rows))
             data = map(build_subscription, read_views(tx, rows, now))
             meta = build_page_meta(filters["page"], filters["per_page"], total)
             return pb.ListSubscriptionsResponse(meta=pb.PageMeta(**meta), data=data)

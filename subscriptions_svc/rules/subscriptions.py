@@ -6,7 +6,10 @@ request means is checked by the `find_..._faults` functions of the other modules
 refused. Loaded days stay "YYYY-MM-DD" and money stays in minor units.
 """
 
-from marshmallow import Schema
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import ContainsOnly
 
@@ -107,6 +110,23 @@ class RecordPaymentSchema(Schema):
     successful = Boolean(required=True)
 
 
+class PersonRequestSchema(Schema):
+    """A person, named by one of what this service knows of shoppers."""
+
+    email = String(validate=FILLED_TEXT)
+    phone = String(validate=FILLED_TEXT)
+    nin = String(validate=FILLED_TEXT)
+    merchant_id = String(validate=FILLED_TEXT)
+    include_open = Boolean()
+
+    @validates_schema
+    def check_one(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Require one of the three."""
+        if sum(name in data for name in ("email", "phone", "nin")) != 1:
+            raise ValidationError("Send one of email, phone and nin.", "email")
+
+
+PERSON_REQUEST = PersonRequestSchema()
 CREATE_SUBSCRIPTION = CreateSubscriptionSchema()
 LIST_SUBSCRIPTIONS = ListSubscriptionsSchema()
 CREATE_BOX_DELIVERIES = CreateBoxDeliveriesSchema()

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.context import Account, get_caller
+from chassis.context import Account, get_caller, note_ids
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
@@ -144,6 +144,7 @@ def find_subscription(
     """
     found = None
     if UUID_PATTERN.fullmatch(subscription_id):
+        note_ids(subscription_id)
         key = {"account_id": (account or get_caller()).id, "id": subscription_id}
         found = tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
     if found is None:
@@ -185,6 +186,7 @@ def ensure_live(subscription: Row[Any], now: datetime, *, reason: str | None = N
 
 def find_credit(tx: Connection, merchant: Row[Any], nin: str, now: datetime) -> Credit:
     """Return what a merchant has seen of the shopper with an identity number."""
+    note_ids(merchant.id)
     key = {"merchant_id": merchant.id, "nin": normalize_nin(nin), "now": now}
     owed, failed = tx.execute(_OWED, key).scalar_one(), tx.execute(_FAILED_PAYMENTS, key)
     return Credit(merchant.amount_limit, int(owed), failed.scalar_one())
@@ -210,6 +212,7 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
     key = {"where_merchant_id": merchant["id"], "where_reference": values["reference"]}
     tx.execute(_FINISH_REFERENCE, {**key, "now": now})
     id_ = str(uuid.uuid4())
+    note_ids(id_)
     row = {
         **{name: values.get(name) for name in _OPTIONAL},
         "id": id_,

@@ -23,6 +23,7 @@ from sqlalchemy import (
     true,
 )
 
+from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
@@ -35,6 +36,7 @@ accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
 outbox = Outbox(metadata)
+audit = Trail(metadata)
 
 merchants = Table(
     "merchants",
@@ -95,6 +97,7 @@ subscriptions = Table(
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
     Column("renewal_at", Instant()),
+    Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
     Index("ix_subscriptions_listing", "merchant_id", "created_at", "id"),

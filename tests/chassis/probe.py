@@ -10,8 +10,10 @@ import grpc
 from marshmallow import Schema
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
+from chassis.audit.trail import Trail
 from chassis.cli.service import Service
 from chassis.events.outbox import Outbox
+from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.roles import STAFF
@@ -27,6 +29,7 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+audit = Trail(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -43,6 +46,10 @@ jobs = Table(
     Column("tries", Integer, nullable=False),
 )
 SERVICES = [f"optigate.subscriptions.v1.Subscription{kind}Service" for kind in ("", "Desk")]
+
+
+def _find_nobody(*_: object) -> list[str]:
+    return []
 
 
 class ProbeServicer(rpc.SubscriptionServiceServicer, rpc.SubscriptionDeskServiceServicer):
@@ -160,6 +167,10 @@ def probe(
         idempotency_keys=idempotency_keys,
         changes=changes,
         outbox=Outbox(MetaData()),
+        audit=audit,
+        persons=Persons(
+            (), _find_nobody, lambda *_: {}, lambda *_: None, lambda *_: None, lambda *_: []
+        ),
         migrations=folder,
         reference=Schema(),
         load=lambda *_: None,

@@ -38,6 +38,13 @@ COMMANDS = [
     "events list",
     "events replay",
     "events endpoints",
+    "audit",
+    "audit list",
+    "audit export",
+    "audit verify",
+    "persons",
+    "persons export",
+    "persons erase",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """

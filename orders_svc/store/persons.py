@@ -1,0 +1,93 @@
+"""What is kept of a patient: found by e-mail address or phone number, read, and blanked.
+
+An order's patient is whoever its document names. Blanking keeps the row, its lab, its status, its
+numbers and its catalog choices, and removes name, addresses, prescription, tracing and free text.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from chassis.persons import EMAIL, PHONE, SCAN_BATCH, build_matcher
+from orders_svc.rules.lab_status import FINAL_STATUSES
+from orders_svc.rules.persons import blank_order
+from orders_svc.store.tables import accounts, name_words, orders
+
+KINDS = (EMAIL, PHONE)
+_NAMES = {EMAIL: "email", PHONE: "phone_number"}
+_CLIENT = accounts.table.c.name
+_SCANS = {
+    kind: select(
+        orders.c.id, _CLIENT, orders.c.document["patient"][name].as_string().label("found")
+    )
+    .join(accounts.table)
+    .where(orders.c.id > bindparam("after"))
+    .order_by(orders.c.id)
+    .limit(SCAN_BATCH)
+    for kind, name in _NAMES.items()
+}
+_IS_ONE = orders.c.id.in_(bindparam("ids", expanding=True))
+_READ = select(orders, _CLIENT.label("client")).join(accounts.table).where(_IS_ONE)
+_DOCUMENTS = select(orders.c.id, orders.c.document).where(_IS_ONE).with_for_update()
+_OPEN = select(orders.c.id).where(_IS_ONE, orders.c.lab_status.not_in(FINAL_STATUSES))
+_BLANK = (
+    update(orders)
+    .where(orders.c.id == bindparam("where_id"))
+    .values(
+        document=bindparam("document"),
+        warnings=None,
+        traced=None,
+        first_last=None,
+        last_first=None,
+        erased_at=bindparam("erased_at"),
+    )
+)
+_OLD = (
+    select(orders.c.id)
+    .where(
+        orders.c.id > bindparam("after"),
+        orders.c.lab_status.in_(FINAL_STATUSES),
+        orders.c.updated_at <= bindparam("before"),
+        orders.c.erased_at.is_(None),
+    )
+    .order_by(orders.c.id)
+)
+
+
+def find_orders_of_person(tx: Connection, kind: str, value: str, client: str | None) -> list[str]:
+    """Return the ids of a patient's orders, of all clients or of one."""
+    matches, found, after = build_matcher(kind, value), [], ""
+    while rows := tx.execute(_SCANS[kind], {"after": after}).all():
+        found += [row.id for row in rows if matches(row.found) and client in (None, row.name)]
+        after = rows[-1].id
+    return found
+
+
+def read_orders(tx: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return all columns of orders, and their client."""
+    return [dict(row._mapping) for row in tx.execute(_READ, {"ids": list(ids)})]
+
+
+def list_open_orders(tx: Connection, ids: Sequence[str]) -> list[str]:
+    """Return those that are drafts or at work in a lab."""
+    return list(tx.execute(_OPEN, {"ids": list(ids)}).scalars())
+
+
+def blank_orders(tx: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Blank the personal fields of orders, and forget the names that they are found by."""
+    rows = tx.execute(_DOCUMENTS, {"ids": list(ids)}).all()
+    blanked = [
+        {"where_id": row.id, "document": blank_order(row.document), "erased_at": now}
+        for row in rows
+    ]
+    if blanked:
+        tx.execute(_BLANK, blanked)
+        tx.execute(delete(name_words).where(name_words.c.order_id.in_(ids)))
+
+
+def find_old_orders(tx: Connection, before: datetime, after: str, limit: int) -> list[str]:
+    """Return shipped and cancelled orders that nobody changed since a moment, by id."""
+    key = {"after": after, "before": before}
+    return list(tx.execute(_OLD.limit(limit), key).scalars())

@@ -1,0 +1,173 @@
+"""What is kept of a shopper: found by e-mail address, phone or identity number, read, and blanked.
+
+Blanking keeps subscriptions with their references, statuses, items, prices, discounts, ledger and
+settlements; it removes the shopper's details, search words, unsent messages, and the words of
+warranty events.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
+
+from chassis.persons import EMAIL, NIN, PHONE, SCAN_BATCH, build_matcher
+from subscriptions_svc.rules.statuses import Status
+from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.store.subscriptions import IS_OVER
+from subscriptions_svc.store.tables import (
+    box_deliveries,
+    cancellations,
+    cart_items,
+    messages,
+    pending_carts,
+    subscription_words,
+    subscriptions,
+    warranty_events,
+)
+
+KINDS = (EMAIL, PHONE, NIN)
+PERSONAL_COLUMNS = (
+    "given_names",
+    "surnames",
+    "mobile_phone",
+    "email",
+    "date_of_birth",
+    "nin",
+    "nin_control",
+    "address",
+    "postal_code",
+    "city",
+)
+_COLUMNS = {EMAIL: "email", PHONE: "mobile_phone", NIN: "nin"}
+_SCANS = {
+    kind: select(
+        subscriptions.c.id, subscriptions.c.merchant_id, subscriptions.c[name].label("found")
+    )
+    .where(subscriptions.c.id > bindparam("after"))
+    .order_by(subscriptions.c.id)
+    .limit(SCAN_BATCH)
+    for kind, name in _COLUMNS.items()
+}
+_IDS: BindParameter[Any] = bindparam("ids", type_=String(), expanding=True)
+_IS_ONE = subscriptions.c.id.in_(_IDS)
+_ENDED = or_(subscriptions.c.status.in_([Status.CANCELLED.value, Status.FINISHED.value]), IS_OVER)
+_OF_ITEMS = select(cart_items.c.id).where(cart_items.c.subscription_id.in_(_IDS))
+# Every cart that these subscriptions have or had.
+_CARTS = union_all(
+    select(subscriptions.c.cart_id).where(_IS_ONE),
+    select(pending_carts.c.id).where(pending_carts.c.subscription_id.in_(_IDS)),
+    select(cart_items.c.added_in).where(
+        cart_items.c.subscription_id.in_(_IDS), cart_items.c.added_in.is_not(None)
+    ),
+    select(cart_items.c.removed_in).where(
+        cart_items.c.subscription_id.in_(_IDS), cart_items.c.removed_in.is_not(None)
+    ),
+)
+_OLD = (
+    select(subscriptions.c.id)
+    .join(cancellations, cancellations.c.subscription_id == subscriptions.c.id, isouter=True)
+    .where(
+        subscriptions.c.id > bindparam("after"),
+        subscriptions.c.erased_at.is_(None),
+        or_(
+            and_(
+                subscriptions.c.status == Status.CANCELLED.value,
+                func.coalesce(cancellations.c.cancelled_at, subscriptions.c.created_at)
+                <= bindparam("before"),
+            ),
+            and_(
+                subscriptions.c.status.in_([Status.FINISHED.value, Status.ACTIVE.value]),
+                subscriptions.c.renewal_at <= bindparam("before"),
+            ),
+        ),
+    )
+    .order_by(subscriptions.c.id)
+)
+_READS = {
+    "cart_items": select(cart_items).where(cart_items.c.subscription_id.in_(_IDS)),
+    "box_deliveries": select(box_deliveries).where(box_deliveries.c.subscription_id.in_(_IDS)),
+    "cancellations": select(cancellations).where(cancellations.c.subscription_id.in_(_IDS)),
+    "warranty_events": select(warranty_events).where(warranty_events.c.item_id.in_(_OF_ITEMS)),
+    "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
+}
+
+
+def find_subscriptions_of_person(
+    tx: Connection, kind: str, value: str, merchant_id: str | None
+) -> list[str]:
+    """Return the ids of a shopper's subscriptions, of all merchants or of one."""
+    matches, found, after = build_matcher(kind, value), [], ""
+    while rows := tx.execute(_SCANS[kind], {"after": after}).all():
+        found += [
+            row.id for row in rows if matches(row.found) and merchant_id in (None, row.merchant_id)
+        ]
+        after = rows[-1].id
+    return found
+
+
+def read_subscriptions(tx: Connection, ids: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the rows of subscriptions and of what belongs to them, by table."""
+    key = {"ids": list(ids)}
+    columns = [each for each in subscriptions.c if each.name != "cart_code"]
+    queries = {"subscriptions": select(*columns).where(_IS_ONE), **_READS}
+    return {
+        name: [dict(row._mapping) for row in tx.execute(query, key)]
+        for name, query in queries.items()
+    }
+
+
+def list_open_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> list[str]:
+    """Return those that have not ended."""
+    query = select(subscriptions.c.id).where(_IS_ONE, ~_ENDED)
+    return list(tx.execute(query, {"ids": list(ids), "now": now}).scalars())
+
+
+def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Blank the personal fields of subscriptions; they are still found by their references."""
+    key = {"ids": list(ids)}
+    blank = dict.fromkeys(PERSONAL_COLUMNS)
+    blanked = update(subscriptions).where(_IS_ONE).values(**blank, erased_at=now)
+    tx.execute(blanked, key)
+    _index_references(tx, ids)
+    of_carts = messages.c.cart_id.in_(_CARTS)
+    tx.execute(update(messages).where(of_carts).values(content=null()), key)
+    ended = {"due_at": None, "outcome": "failed", "ended_at": now}
+    waiting = update(messages).where(of_carts, messages.c.due_at.is_not(None))
+    tx.execute(waiting.values(**ended), key)
+    of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
+    tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
+
+
+def find_old_subscriptions(tx: Connection, before: datetime, after: str, limit: int) -> list[str]:
+    """Return subscriptions that were cancelled or had finished before a moment, by id."""
+    key = {"after": after, "before": before}
+    return list(tx.execute(_OLD.limit(limit), key).scalars())
+
+
+def _index_references(tx: Connection, ids: Sequence[str]) -> None:
+    """Replace the search words of subscriptions by those of their references."""
+    columns = (subscriptions.c.id, subscriptions.c.merchant_id, subscriptions.c.reference)
+    rows = tx.execute(select(*columns).where(_IS_ONE), {"ids": list(ids)}).all()
+    tx.execute(delete(subscription_words).where(subscription_words.c.subscription_id.in_(ids)))
+    words = [
+        {"merchant_id": row.merchant_id, "subscription_id": row.id, "word": word}
+        for row in rows
+        for word in sorted(find_words({"reference": row.reference}))
+    ]
+    if words:
+        tx.execute(insert(subscription_words), words)

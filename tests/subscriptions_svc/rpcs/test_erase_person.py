@@ -1,0 +1,218 @@
+"""ErasePerson and ExportPerson: what is kept of a shopper, on both engines."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+from sqlalchemy import func, select, update
+
+from chassis.persons import erase_old
+from protos import subscriptions_pb2 as pb
+from subscriptions_svc.definition import SERVICE
+from subscriptions_svc.store import tables
+from tests.chassis.audit.trails import read_entries, wait_for_entries
+from tests.serving import Served
+from tests.subscriptions_svc.shop import (
+    build_delivery,
+    confirm,
+    get,
+    list_boxes,
+    list_lenses,
+    set_status,
+    solicit,
+)
+
+NIN = "12345678Z"
+
+
+def build_canary(unique: str) -> str:
+    """A word that is in no other test's rows."""
+    return f"Qz{unique[:12]}"
+
+
+def hash_number(text: str) -> int:
+    """A number of a text, the same each time."""
+    return int.from_bytes(text.encode()[-8:])
+
+
+def build_shopper(unique: str) -> dict[str, Any]:
+    """A canary in each personal field."""
+    canary = build_canary(unique)
+    return {
+        "given_names": f"{canary}a",
+        "surnames": f"{canary}b",
+        "email": f"{canary}.{unique}@example.com",
+        "mobile_phone": f"+34 600 {hash_number(unique) % 1_000_000:06}",
+        "nin": NIN,
+        "address": f"{canary}c",
+        "postal_code": f"{canary}d",
+        "city": f"{canary}e",
+    }
+
+
+def solicit_private(subscriptions: Served, body: Any, unique: str) -> pb.Subscription:
+    """A subscription of that shopper, with its own reference."""
+    return solicit(subscriptions, body, reference=f"ref-{unique}", **build_shopper(unique))
+
+
+def erase(subscriptions: Served, request_id: str = "", **fields: Any) -> int:
+    """Erase a person as staff."""
+    sent: dict[str, Any] = {"x_request_id": request_id} if request_id else {}
+    asked = pb.ErasePersonRequest(**fields)
+    return int(subscriptions.call("ErasePerson", asked, "staff", desk=True, **sent).erased)
+
+
+def dump(subscriptions: Served) -> str:
+    """Every row of the store, as text."""
+    return "\n".join(
+        repr([bytes(value) if isinstance(value, memoryview) else value for value in row])
+        for rows in subscriptions.rows().values()
+        for row in rows
+    )
+
+
+def search(subscriptions: Served, text: str) -> list[str]:
+    """The ids that a search finds."""
+    asked = pb.ListSubscriptionsRequest(search=text)
+    return [row.id for row in subscriptions.call("ListSubscriptions", asked).data]
+
+
+def test_it_works(subscriptions: Served, body: Any, unique: str) -> None:
+    made = solicit_private(subscriptions, body, unique)
+    subscriptions.call("SendSms", pb.SendSmsRequest(subscription_id=made.id))
+    confirm(subscriptions, made.id)
+    left = list_lenses(made)[0].reference_uuid
+    request = build_delivery(made.id, (left, 1))
+    subscriptions.call("CreateBoxDeliveries", request, idempotency_key=unique)
+    event = pb.CreateWarrantyEventRequest(
+        subscription_id=made.id,
+        type="repair",
+        charged_amount=1,
+        product_id=left,
+        name=f"{build_canary(unique)}f",
+        description=f"{build_canary(unique)}g",
+    )
+    subscriptions.refusal("CreateWarrantyEvent", event)
+    payment = pb.RecordPaymentRequest(subscription_id=made.id, successful=True)
+    paid = subscriptions.call("RecordPayment", payment, "staff", desk=True, idempotency_key=unique)
+    assert paid.customer.given_names == f"{build_canary(unique)}a"
+    set_status(subscriptions, made.id)
+    assert search(subscriptions, f"{build_canary(unique)}b") == [made.id]
+    before = {name: len(rows) for name, rows in subscriptions.rows().items()}
+    boxes, cart = list_boxes(get(subscriptions, made.id)), made.last_persisted_cart.cart_items
+
+    assert erase(subscriptions, unique, email=build_shopper(unique)["email"].lower()) == 1
+    text = dump(subscriptions)
+    assert build_canary(unique) not in text
+    assert build_canary(unique).lower() not in text
+    after = {name: len(rows) for name, rows in subscriptions.rows().items()}
+    assert after == {**before, "subscription_words": after["subscription_words"]}
+
+    found = get(subscriptions, made.id)
+    assert (found.reference, found.payment_status) == (f"ref-{unique}", "paid")
+    assert found.customer == pb.Customer()
+    assert list_boxes(found) == boxes
+    prices = [item.price_with_tax.value for item in found.last_persisted_cart.cart_items]
+    assert prices == [item.price_with_tax.value for item in cart]
+    assert search(subscriptions, f"ref-{unique}") == [made.id]
+    assert search(subscriptions, f"{build_canary(unique)}b") == []
+    again = subscriptions.call("RecordPayment", payment, "staff", desk=True, idempotency_key=unique)
+    assert (again.id, again.customer) == (paid.id, pb.Customer())
+    (entry,) = read_entries(subscriptions, unique)[-1:]
+    assert (entry["rpc"], entry["ids"]) == ("SubscriptionDeskService/ErasePerson", [made.id])
+
+
+def test_a_message_that_waits_is_not_sent(subscriptions: Served, body: Any, unique: str) -> None:
+    made = solicit_private(subscriptions, body, unique)
+    subscriptions.call("SendSms", pb.SendSmsRequest(subscription_id=made.id))
+    phone = build_shopper(unique)["mobile_phone"]
+    assert erase(subscriptions, phone=phone, include_open=True) == 1
+    of_cart = tables.messages.c.cart_id == made.last_persisted_cart.id
+    due = select(func.count()).where(of_cart, tables.messages.c.due_at.is_not(None))
+    with subscriptions.database.read() as tx:
+        assert tx.execute(due).scalar() == 0
+    assert build_canary(unique) not in dump(subscriptions)
+
+
+def test_export_has_all_of_a_person(subscriptions: Served, body: Any, unique: str) -> None:
+    made = solicit_private(subscriptions, body, unique)
+    asked = pb.ExportPersonRequest(email=build_shopper(unique)["email"])
+    answer = subscriptions.call("ExportPerson", asked, "staff", desk=True, x_request_id=unique)
+    document = json.loads(answer.document)
+    (row,) = document["subscriptions"]
+    assert (row["id"], row["city"], row["nin"]) == (made.id, f"{build_canary(unique)}e", NIN)
+    assert document["cart_items"]
+    assert row.get("cart_code") is None
+    (entry,) = wait_for_entries(subscriptions, unique)
+    assert (entry["rpc"], entry["ids"]) == ("SubscriptionDeskService/ExportPerson", [made.id])
+
+
+def test_an_identity_number_in_any_form(subscriptions: Served, body: Any, unique: str) -> None:
+    made = solicit_private(subscriptions, body, unique)
+    asked = pb.ExportPersonRequest(nin="12.345.678-z")
+    answer = subscriptions.call("ExportPerson", asked, "staff", desk=True)
+    assert made.id in answer.document
+    asked = pb.ExportPersonRequest(nin=NIN, merchant_id="otra_tienda")
+    failure = subscriptions.refusal("ExportPerson", asked, "staff", desk=True)
+    assert failure.code is StatusCode.NOT_FOUND
+
+
+def test_what_is_open_is_erased_only_on_request(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    solicit_private(subscriptions, body, unique)
+    before = subscriptions.rows()
+    email = build_shopper(unique)["email"]
+    asked = pb.ErasePersonRequest(email=email)
+    failure = subscriptions.refusal("ErasePerson", asked, "staff", desk=True)
+    assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "OPEN")
+    assert subscriptions.rows() == before
+    assert erase(subscriptions, email=email, include_open=True) == 1
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"email": "a@example.com", "nin": NIN}, {"merchant_id": "x"}, {"nin": "-"}]
+)
+@pytest.mark.parametrize("rpc", ["ExportPerson", "ErasePerson"])
+def test_a_person_is_named_in_one_way(
+    subscriptions: Served, rpc: str, fields: dict[str, str]
+) -> None:
+    asked = getattr(pb, f"{rpc}Request")(**fields)
+    failure = subscriptions.refusal(rpc, asked, "staff", desk=True)
+    assert (failure.code, len(failure.faults)) == (StatusCode.INVALID_ARGUMENT, 1)
+
+
+@pytest.mark.parametrize("rpc", ["ExportPerson", "ErasePerson"])
+def test_only_staff_may(subscriptions: Served, rpc: str) -> None:
+    asked = getattr(pb, f"{rpc}Request")(email="a@example.com")
+    failure = subscriptions.refusal(rpc, asked, desk=True)
+    assert failure.code is StatusCode.PERMISSION_DENIED
+
+
+def test_retention_erases_what_ended_long_ago(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    now = datetime.now(UTC)
+    names = ("cancelled", "finished", "over", "recent", "draft")
+    ids = {name: solicit_private(subscriptions, body, name + unique).id for name in names}
+    old, new = now - timedelta(days=400), now - timedelta(days=300)
+    values: dict[str, dict[str, Any]] = {
+        "cancelled": {"status": "cancelled", "created_at": old},
+        "finished": {"status": "finished", "renewal_at": old},
+        "over": {"status": "active", "renewal_at": old},
+        "recent": {"status": "finished", "renewal_at": new},
+        "draft": {"created_at": old},
+    }
+    with subscriptions.database.write() as tx:
+        for name, each in values.items():
+            this = tables.subscriptions.c.id == ids[name]
+            tx.execute(update(tables.subscriptions).where(this).values(each))
+    days = timedelta(days=365)
+    assert erase_old(subscriptions.database, SERVICE.persons, days, now) == 3
+    assert erase_old(subscriptions.database, SERVICE.persons, days, now) == 0
+    named = select(tables.subscriptions.c.id).where(tables.subscriptions.c.surnames.is_not(None))
+    with subscriptions.database.read() as tx:
+        kept = set(tx.execute(named).scalars())
+    assert {name for name, id_ in ids.items() if id_ in kept} == {"recent", "draft"}
