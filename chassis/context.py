@@ -46,6 +46,7 @@ class Call:
     idempotency_key: str = ""
     fingerprint: bytes = b""
     replayed: bool = False
+    version: int | None = None  # of the row that is returned, if the RPC reports it
     started: float = field(default_factory=time.monotonic)
 
     def get_seconds_left(self) -> float:

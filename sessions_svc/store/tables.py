@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
 )
 
 from chassis.events.outbox import Outbox
@@ -91,6 +92,14 @@ sessions = Table(
     Column("visual_acuity", JSON(none_as_null=True)),  # when completed
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
+    # Counts the changes.
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default="1",
+        onupdate=literal_column("version", Integer) + 1,
+    ),
     ForeignKeyConstraint(["account_id", "user_key"], ["users.account_id", "users.user_key"]),
     UniqueConstraint("account_id", "session_key"),
     Index("ix_sessions_listing", "account_id", "user_key", "created_at", "id"),
