@@ -19,6 +19,7 @@ from orders_svc.rules.order import RX
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
+from orders_svc.store.devices import forget_devices
 from orders_svc.store.logins import end_all_sessions
 
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
@@ -228,4 +229,5 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
         if not check_password_hash(found.password_hash, password):
             users.update_user(tx, user_id, password_hash=generate_password_hash(password))
             end_all_sessions(tx, user_id)
+            forget_devices(tx, user_id)
     users.replace_labs(tx, user_id, user["labs"])

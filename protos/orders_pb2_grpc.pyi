@@ -435,8 +435,10 @@ class DashboardServiceStub:
     LogIn: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]
     """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
     either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-    ten failed attempts with an e-mail address or fifty from a network address
-    within 15 minutes. Needs no authorization.
+    ten failed attempts for a user from one network address, or fifty from that
+    address in all, within 15 minutes. Attempts on a device where the user has
+    logged in before, or in a session of theirs, count for themselves, ten within
+    15 minutes: nobody else can lock the user out there. Needs no authorization.
     """
     LogOut: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]
     """Ends the session of the call."""
@@ -462,8 +464,10 @@ class DashboardServiceAsyncStub(DashboardServiceStub):
     LogIn: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]  # type: ignore[assignment]
     """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
     either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-    ten failed attempts with an e-mail address or fifty from a network address
-    within 15 minutes. Needs no authorization.
+    ten failed attempts for a user from one network address, or fifty from that
+    address in all, within 15 minutes. Attempts on a device where the user has
+    logged in before, or in a session of theirs, count for themselves, ten within
+    15 minutes: nobody else can lock the user out there. Needs no authorization.
     """
     LogOut: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogOutRequest, _orders_pb2.LogOutResponse]  # type: ignore[assignment]
     """Ends the session of the call."""
@@ -492,8 +496,10 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.DashboardSession, _abc.Awaitable[_orders_pb2.DashboardSession]]:
         """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
         either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-        ten failed attempts with an e-mail address or fifty from a network address
-        within 15 minutes. Needs no authorization.
+        ten failed attempts for a user from one network address, or fifty from that
+        address in all, within 15 minutes. Attempts on a device where the user has
+        logged in before, or in a session of theirs, count for themselves, ten within
+        15 minutes: nobody else can lock the user out there. Needs no authorization.
         """
 
     @_abc_1.abstractmethod

@@ -3,18 +3,28 @@
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
-from orders_svc.store import logins
+from orders_svc.store import devices, logins
 
 TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 WRONG_CREDENTIALS_TEXT = "The e-mail address or the password is wrong."
 TOO_MANY_ATTEMPTS_TEXT = "There were too many attempts; try again in 15 minutes."
 
 
-def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime) -> str:
-    """Begin a session and return its token; raises Unauthenticated.
+class LoggedIn(NamedTuple):
+    """The tokens of a new session and of its device."""
+
+    token: str
+    device: str
+
+
+def log_in(
+    database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime
+) -> LoggedIn:
+    """Begin a session and return its tokens; raises Unauthenticated.
 
     For an unknown user the password is checked against `dummy_hash`, so that the answer takes as
     long as for a wrong password. The action opens its own transactions: the attempt counts even
@@ -22,9 +32,12 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     """
     from werkzeug.security import check_password_hash
 
-    email, address = login["email"], login["address"]
+    email, device, replaces = login["email"], login["device"], login["replaces"]
+    with database.read() as tx:
+        trusted = devices.find_trusted(tx, email, device, replaces, now)
+    attempt = logins.Attempt(email, login["address"], trusted)
     with database.write() as tx:
-        is_allowed = logins.count_attempt(tx, email, address, now)
+        is_allowed = logins.count_attempt(tx, attempt, now)
     if not is_allowed:
         raise Unauthenticated(TOO_MANY_ATTEMPTS_TEXT, reason=TOO_MANY_ATTEMPTS)
     with database.read() as tx:
@@ -34,7 +47,8 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     if user is None or not is_right:
         raise Unauthenticated(WRONG_CREDENTIALS_TEXT)
     with database.write() as tx:
-        return logins.begin_session(tx, user.id, email, address, login["replaces"], now)
+        token = logins.begin_session(tx, user.id, attempt, replaces, now)
+        return LoggedIn(token, devices.remember_device(tx, user.id, device, now))
 
 
 def generate_dummy_hash() -> str:
