@@ -16,12 +16,17 @@ KINDS = ("application/json", "application/problem+json", "application/fhir+json"
 TEXT = "text/plain"
 
 
-def code_answer(response: Response) -> None:
-    """Code a large answer if the caller asks for it."""
+def may_be_coded(response: Response) -> bool:
+    """Return whether answers of this kind are coded; it then varies by who asks."""
     kind = response.mimetype
     if kind not in KINDS and kind != TEXT:
-        return
+        return False
     response.vary.add("Accept-Encoding")
+    return True
+
+
+def code_answer(response: Response) -> None:
+    """Code a large answer that may be coded, if the caller asks for it."""
     if (
         (response.content_length or 0) < MIN_BYTES
         or response.headers.get("Cache-Control") == "no-store"

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, g, request
 
-from gateway.answers.coding import MIN_BYTES, code_answer
+from gateway.answers.coding import MIN_BYTES, code_answer, may_be_coded
 from gateway.answers.validators import READ_METHODS, add_validator, answer_not_modified
 from gateway.callers import SERVICES
 
@@ -19,13 +19,15 @@ def register(app: Flask) -> None:
         if request.method not in READ_METHODS:
             if "version" in g:
                 add_validator(response)
-            if (response.content_length or 0) >= MIN_BYTES:
+            if (response.content_length or 0) >= MIN_BYTES and may_be_coded(response):
                 code_answer(response)
             return response
         response.headers.setdefault("Cache-Control", READ_CACHING)
+        is_codable = may_be_coded(response)
         if response.status_code == 200:
             add_validator(response)
             if answer_not_modified(response):
                 return response
-        code_answer(response)
+        if is_codable:
+            code_answer(response)
         return response

@@ -50,6 +50,7 @@ def register(app: Flask) -> None:
         if find_dialect() is DEFAULT_DIALECT:
             return None
         response = Response(status=204)
+        del response.headers["Content-Type"]
         response.headers["Vary"] = "Origin"
         if allow_origin(origins):
             methods = current_app.url_map.bind("").allowed_methods(request.path)

@@ -73,6 +73,7 @@ def test_what_is_known_is_not_sent_again(http: FlaskClient, session: Any, unique
         assert answer.headers["ETag"] == '"v1"'
         assert answer.headers["Cache-Control"] == "private, no-cache"
         assert "Content-Type" not in answer.headers
+        assert "Accept-Encoding" in answer.vary
     for tag in ('"v2"', '"v"', "v2", ""):
         assert read_session(http, unique, If_None_Match=tag).status_code == 200
     put(http, session, None)
