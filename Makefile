@@ -31,12 +31,13 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
-# What the tests use of Debian's: a Chromium for the pages, PgBouncer before PostgreSQL.
+# What the tests use of Debian's: a Chromium for the pages, PgBouncer before PostgreSQL, Redis.
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
 		missing="$$missing chromium fonts-dejavu-core"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq \

@@ -33,6 +33,7 @@ from chassis.status import Code
 DOMAIN = "optigate"
 MALFORMED = "MALFORMED"  # the shape of a request, as opposed to its meaning
 IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+VERSION_MISMATCH = "VERSION_MISMATCH"  # the row has changed since the caller read it
 STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
 MAX_FAULT_BYTES = 4600  # beyond this, faults are truncated

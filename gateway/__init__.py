@@ -28,9 +28,11 @@ from gateway import (
     sessions,
     subscriptions,
 )
+from gateway.answers import manners, origins
 from gateway.channel import Tls
 from gateway.pages import cart, exam
 from gateway.pages import orders as dashboard
+from gateway.rates import hooks, policies
 
 DEFAULT_ADDRESSES = {
     "sessions": "127.0.0.1:50051",
@@ -65,6 +67,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         )
     app.extensions["backends"] = backends.Backends(app.config)
     requests.register(app)
+    origins.register(app)
+    hooks.register(app)
+    manners.register(app)
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
     for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
@@ -84,6 +89,9 @@ def read_environment() -> dict[str, Any]:
     settings["EXAM_URL"] = exam.check_exam_url(os.environ.get("GATEWAY_EXAM_URL", ""))
     settings["RPC_TIMEOUT"] = read_seconds("GATEWAY_RPC_TIMEOUT", DEFAULT_RPC_TIMEOUT_SECONDS)
     settings["PROXIES"] = read_proxies("GATEWAY_PROXIES")
+    settings["CORS_ORIGINS"] = origins.read_origins()
+    settings["LIMITS"] = policies.read_policies()
+    settings["LIMIT_STORE"] = policies.read_store()
     return settings
 
 

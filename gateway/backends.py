@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from chassis.context import IDEMPOTENCY_HEADER
 from chassis.errors import Failure, decode
 from chassis.status import Code
+from gateway.answers.validators import IF_MATCH_HEADER, READ_METHODS, name_version
 from gateway.channel import Answer, Channel, RpcError, Tls
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 
@@ -33,7 +34,8 @@ MAX_WAITING_CALLS = 48  # for one service, in one worker
 BREAKER_DEADLINES = 5  # that pass without an answer between them
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of large carts
 FORWARDED_HEADERS = {
-    name: name.lower() for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER)
+    name: name.lower()
+    for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER, IF_MATCH_HEADER)
 }
 SERVICES = {
     "sessions": sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
@@ -155,17 +157,21 @@ def call(
     for name, key in FORWARDED_HEADERS.items():
         if (value := headers.get(name)) is not None:
             # Metadata is printable ASCII; other characters become spaces, which are refused.
-            metadata.append((key, _UNPRINTABLE.sub(" ", value)))
+            sent = _UNPRINTABLE.sub(" ", value)
+            metadata.append((key, name_version(sent) if name == IF_MATCH_HEADER else sent))
     has_key = IDEMPOTENCY_HEADER in headers
     ours = cast(Rpc, rpc)
     answer: Answer[Response] = ours.send(
         message,
         timeout=backends().timeout,
         metadata=metadata,
-        repeatable=ours.is_repeatable or has_key or request.method == "GET",
+        repeatable=ours.is_repeatable or has_key or request.method in READ_METHODS,
     )
     if has_key:
         g.replayed = ("idempotent-replayed", "true") in answer.trailing_metadata
+    for key, trailer in answer.trailing_metadata:
+        if key == "row-version":
+            g.version = trailer
     return answer.message
 
 

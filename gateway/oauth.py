@@ -17,7 +17,8 @@ from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call
 from gateway.bodies import check_type, is_form
-from gateway.problems import BASIC_CHALLENGE, Dialect, Problem
+from gateway.problems import BASIC_CHALLENGE, TOO_MANY_REQUESTS, Dialect, Problem
+from gateway.rates.limiter import limit_request
 from gateway.requests import answer, parse
 from protos.orders_pb2 import CreateTokenRequest, Token
 
@@ -30,6 +31,7 @@ ERRORS = {
     "UNAUTHENTICATED": "invalid_client",
     "FORBIDDEN": "unauthorized_client",
     UNSUPPORTED_GRANT_TYPE: "unsupported_grant_type",
+    TOO_MANY_REQUESTS: "too_many_requests",
 }
 CREATE_TOKEN = Reader(CreateTokenRequest)
 TOKEN = Writer(Token)
@@ -64,7 +66,9 @@ def answer_token_request(body: bytes) -> Response:
     check_type(body)
     rest, grant_type = take_grant_type(body)
     if grant_type is None:
-        return answer_token(call(backends.orders().CreateToken, parse(CREATE_TOKEN, body)))
+        plain = parse(CREATE_TOKEN, body)
+        limit_token_request(plain)
+        return answer_token(call(backends.orders().CreateToken, plain))
     if grant_type != CLIENT_CREDENTIALS:
         fault = Fault("grant_type", f"Must be {CLIENT_CREDENTIALS}.")
         raise Invalid("The grant type is not supported.", faults=[fault])
@@ -106,12 +110,19 @@ def take_grant_type(body: bytes) -> tuple[bytes, Any]:
 def create_token(grant: CreateTokenRequest) -> Token:
     """Return a token for the credentials of the body, or else of HTTP Basic."""
     first, *others = _find_credentials(grant)
+    limit_token_request(first)
     rpc = backends.orders().CreateToken
     for each in others:
         created = attempt(rpc, each, Code.UNAUTHENTICATED)
         if not isinstance(created, Failure):
             return created
     return call(rpc, first)
+
+
+def limit_token_request(grant: CreateTokenRequest) -> None:
+    """Count a request for a token by the whole of its credentials; raise TooManyRequests."""
+    g.client_id = grant.client_id
+    limit_request("tokens", grant.client_id, grant.client_secret)
 
 
 def answer_token(token: Token, *, by_grant: bool = False) -> Response:

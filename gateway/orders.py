@@ -3,10 +3,13 @@
 from typing import Any
 
 from flask import Blueprint, Response, g
+from flask import request as http_request
 
+from chassis.errors import Unauthenticated
 from chassis.messages.reader import MALFORMED, Reader, list_field_names
 from chassis.messages.writer import Writer
 from gateway import backends
+from gateway.answers.links import link_cursors
 from gateway.backends import call
 from gateway.bodies import read_body
 from gateway.callers import identify_caller
@@ -83,7 +86,11 @@ ORDER = Writer(
 )
 ORDER_RX = Writer(OrderRx)
 
-ERROR_TYPES = {401: "authentication_error", 403: "permission_error"}
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
 ERROR_CODES = {"INVALID": "invalid_request", MALFORMED: "invalid_request"}
 
 
@@ -106,7 +113,19 @@ def write_error(problem: Problem) -> dict[str, Any]:
     return {"error": error}
 
 
+SESSION_TEXT = (
+    "A session of the dashboard is no credential of the API; send Authorization: Bearer <token>, "
+    "with a token from POST /v1/oauth/token."
+)
 DIALECT = Dialect("/v1", write_error, 'Bearer realm="optigate"')
+
+
+@bp.before_request
+def refuse_sessions() -> None:
+    """Raise Unauthenticated for the session of a browser: it is for the dashboard's pages alone."""
+    authorization = http_request.headers.get("Authorization", "")
+    if authorization.lower().startswith("session"):
+        raise Unauthenticated(SESSION_TEXT)
 
 
 @bp.get("/me")
@@ -160,7 +179,8 @@ def create_order() -> Response:
 @bp.get("/orders")
 def list_orders() -> Response:
     request = read_query(LIST_ORDERS, ahead=identify_caller)
-    return answer(200, ORDERS, call(backends.orders().ListOrders, request))
+    page = call(backends.orders().ListOrders, request)
+    return link_cursors(answer(200, ORDERS, page), page)
 
 
 @bp.get("/orders/<order_id>")

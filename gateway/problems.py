@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal
+from chassis.errors import IDEMPOTENCY_MISMATCH, VERSION_MISMATCH, Failure, Fault, Refusal
 from chassis.messages.reader import to_field_name
 from chassis.status import Code
 from chassis.telemetry import describe as describe_crash
@@ -21,6 +21,7 @@ from chassis.telemetry import log
 from gateway import pages
 from gateway.backends import decode_error
 from gateway.channel import RpcError
+from gateway.rates.guesses import count_wrong_secret, write_refusal
 
 STATUS: dict[Code | str, int] = {
     Code.INVALID_ARGUMENT: 400,
@@ -35,6 +36,7 @@ STATUS: dict[Code | str, int] = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     IDEMPOTENCY_MISMATCH: 422,
+    VERSION_MISMATCH: 412,
 }
 RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
 RETRY_AFTER_SECONDS = "1"
@@ -45,6 +47,7 @@ DETAILS = {
     Code.DEADLINE_EXCEEDED: "The service took too long. Whether a write was made is unknown: "
     "repeat it with the same Idempotency-Key.",
 }
+TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
 BASIC_CHALLENGE = 'Basic realm="optigate", charset="UTF-8"'
 
 
@@ -134,6 +137,11 @@ def answer_problem(problem: Problem) -> Response:
 
 def answer_failure(failure: Failure) -> Response:
     """Return the answer to a failed RPC; with the service's text only if the service wrote it."""
+    if failure.code is Code.UNAUTHENTICATED and (quota := count_wrong_secret()):
+        headers = {"Retry-After": str(quota.seconds_left)}
+        return answer_problem(
+            Problem(429, TOO_MANY_REQUESTS, write_refusal(quota), headers=headers)
+        )
     by = STATUS | find_dialect().status
     status = by.get(failure.reason) or by.get(failure.code, 500)
     chosen = failure.reason != "" and status != 500
@@ -182,6 +190,8 @@ def register(
         reason = HTTPStatus(status).phrase.upper().replace(" ", "_").replace("-", "_")
         allowed = getattr(error, "valid_methods", None)
         headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+        if retry_after := getattr(error, "retry_after", None):
+            headers["Retry-After"] = str(retry_after)
         is_page = find_dialect() is DEFAULT_DIALECT and pages.wants_page()
         detail = (error.description or "") if is_page else describe(error)
         return answer_problem(Problem(status, reason, detail, headers=headers))

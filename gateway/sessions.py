@@ -11,6 +11,7 @@ from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.status import Code
 from gateway import backends
+from gateway.answers.links import link_pages
 from gateway.backends import call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem, write_rfc_9457
@@ -102,7 +103,8 @@ def list_sessions() -> Response:
     if "session_key" in http_request.args:
         return get_session()
     request = read_query(LIST_SESSIONS, ahead=identify_caller)
-    return answer(200, SESSIONS, call(backends.sessions().ListSessions, request))
+    page = call(backends.sessions().ListSessions, request)
+    return link_pages(answer(200, SESSIONS, page), page.meta)
 
 
 def get_session() -> Response:
@@ -127,7 +129,9 @@ def cancel_session() -> Response:
 def create_authentication() -> Response:
     request = read(CREATE_AUTHENTICATION, ahead=identify_caller)
     link = call(backends.sessions().CreateAuthentication, request)
-    return answer(201, AUTHENTICATION, link)
+    response = answer(201, AUTHENTICATION, link)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 @bp.get("/prescriptions/<prescription_id>/fhir")

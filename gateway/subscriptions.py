@@ -10,6 +10,7 @@ from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.status import Code
 from gateway import backends
+from gateway.answers.links import link_pages
 from gateway.backends import attempt, call
 from gateway.callers import identify_caller
 from gateway.problems import Dialect, Problem
@@ -167,7 +168,8 @@ def create_subscription() -> Response:
 @bp.get("/subscriptions")
 def list_subscriptions() -> Response:
     request = read_query(LIST_SUBSCRIPTIONS, ahead=identify_caller)
-    return answer(200, SUBSCRIPTIONS, call(backends.subscriptions().ListSubscriptions, request))
+    page = call(backends.subscriptions().ListSubscriptions, request)
+    return link_pages(answer(200, SUBSCRIPTIONS, page), page.meta)
 
 
 @bp.get("/subscriptions/<subscription_id>")
@@ -241,7 +243,8 @@ def list_deliveries(subscription_id: str) -> Response:
         ahead=partial(_require_subscription, subscription_id),
         subscription_id=subscription_id,
     )
-    return answer(200, DELIVERIES, call(backends.subscriptions().ListDeliveries, request))
+    page = call(backends.subscriptions().ListDeliveries, request)
+    return link_pages(answer(200, DELIVERIES, page), page.meta)
 
 
 @bp.post("/pre_approvals")

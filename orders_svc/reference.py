@@ -20,6 +20,7 @@ from orders_svc.rules.passwords import check_password, check_password_hash
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
+from orders_svc.store.devices import forget_devices
 from orders_svc.store.logins import end_all_sessions
 
 OWN_PASSWORD = "The user was invited to set an own password: remove this one from the file."
@@ -238,6 +239,7 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> str:
         if given and not _has_password(found.password_hash, user):
             users.update_user(tx, user_id, password_hash=_hash_password(user))
             end_all_sessions(tx, user_id)
+            forget_devices(tx, user_id)
     users.replace_labs(tx, user_id, user["labs"])
     return ""
 

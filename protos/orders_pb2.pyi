@@ -2123,6 +2123,7 @@ class LogInRequest(_message.Message):
     PASSWORD_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     REPLACES_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """As loaded with the reference data, at most 254 characters."""
     password: _builtins.str
@@ -2131,6 +2132,8 @@ class LogInRequest(_message.Message):
     """The network address of the person logging in; attempts from it are counted."""
     replaces: _builtins.str
     """Token of a session that ends when this one begins."""
+    device: _builtins.str
+    """Token of the device, from an earlier login on it."""
     def __init__(
         self,
         *,
@@ -2138,10 +2141,11 @@ class LogInRequest(_message.Message):
         password: _builtins.str = ...,
         address: _builtins.str = ...,
         replaces: _builtins.str = ...,
+        device: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "password", b"password", "replaces", b"replaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "device", b"device", "email", b"email", "password", b"password", "replaces", b"replaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2155,19 +2159,27 @@ class DashboardSession(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRES_FIELD_NUMBER: _builtins.int
+    DEVICE_FIELD_NUMBER: _builtins.int
+    DEVICE_EXPIRES_FIELD_NUMBER: _builtins.int
     token: _builtins.str
     """Opaque; stored only as a hash, and never returned again."""
     expires: _builtins.int
     """Unix time of its end, in seconds: 12 hours after it begins."""
+    device: _builtins.str
+    """Token by which the device is known at later logins. It opens nothing."""
+    device_expires: _builtins.int
+    """Unix time until which it is known, in seconds: 180 days after this login."""
     def __init__(
         self,
         *,
         token: _builtins.str = ...,
         expires: _builtins.int = ...,
+        device: _builtins.str = ...,
+        device_expires: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires", b"expires", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "device_expires", b"device_expires", "expires", b"expires", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1099,8 +1099,10 @@ class DashboardServiceServicer:
     def LogIn(self, request, context):
         """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
         either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-        ten failed attempts with an e-mail address or fifty from a network address
-        within 15 minutes. Needs no authorization.
+        ten failed attempts for a user from one network address, or fifty from that
+        address in all, within 15 minutes. Attempts on a device where the user has
+        logged in before, or in a session of theirs, count for themselves, ten within
+        15 minutes: nobody else can lock the user out there. Needs no authorization.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

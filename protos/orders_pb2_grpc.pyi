@@ -480,8 +480,10 @@ class DashboardServiceStub:
     LogIn: _grpc.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]
     """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
     either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-    ten failed attempts with an e-mail address or fifty from a network address
-    within 15 minutes. Needs no authorization.
+    ten failed attempts for a user from one network address, or fifty from that
+    address in all, within 15 minutes. Attempts on a device where the user has
+    logged in before, or in a session of theirs, count for themselves, ten within
+    15 minutes: nobody else can lock the user out there. Needs no authorization.
     """
     GetInvitation: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetInvitationRequest, _orders_pb2.Invitation]
     """Returns the user of an invitation or a reset of a password, by the token in its
@@ -517,8 +519,10 @@ class DashboardServiceAsyncStub(DashboardServiceStub):
     LogIn: _aio.UnaryUnaryMultiCallable[_orders_pb2.LogInRequest, _orders_pb2.DashboardSession]  # type: ignore[assignment]
     """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
     either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-    ten failed attempts with an e-mail address or fifty from a network address
-    within 15 minutes. Needs no authorization.
+    ten failed attempts for a user from one network address, or fifty from that
+    address in all, within 15 minutes. Attempts on a device where the user has
+    logged in before, or in a session of theirs, count for themselves, ten within
+    15 minutes: nobody else can lock the user out there. Needs no authorization.
     """
     GetInvitation: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetInvitationRequest, _orders_pb2.Invitation]  # type: ignore[assignment]
     """Returns the user of an invitation or a reset of a password, by the token in its
@@ -557,8 +561,10 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.DashboardSession, _abc.Awaitable[_orders_pb2.DashboardSession]]:
         """Begins a session for an e-mail address and its password. UNAUTHENTICATED when
         either is wrong; with reason TOO_MANY_ATTEMPTS, whatever the password, after
-        ten failed attempts with an e-mail address or fifty from a network address
-        within 15 minutes. Needs no authorization.
+        ten failed attempts for a user from one network address, or fifty from that
+        address in all, within 15 minutes. Attempts on a device where the user has
+        logged in before, or in a session of theirs, count for themselves, ten within
+        15 minutes: nobody else can lock the user out there. Needs no authorization.
         """
 
     @_abc_1.abstractmethod

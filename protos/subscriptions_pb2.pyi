@@ -2068,6 +2068,28 @@ class SendSmsResponse(_message.Message):
 Global___SendSmsResponse: _TypeAlias = SendSmsResponse  # noqa: Y015
 
 @_typing.final
+class OpenCartByCodeRequest(_message.Message):
+    """The cart that a shopper looks at."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Cart.code."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenCartByCodeRequest: _TypeAlias = OpenCartByCodeRequest  # noqa: Y015
+
+@_typing.final
 class GetCartByCodeRequest(_message.Message):
     """The cart to return."""
 

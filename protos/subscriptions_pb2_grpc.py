@@ -1007,6 +1007,11 @@ class ShopperServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.ShopperCart.FromString,
                 _registered_method=True)
+        self.OpenCartByCode = channel.unary_unary(
+                '/optigate.subscriptions.v1.ShopperService/OpenCartByCode',
+                request_serializer=protos_dot_subscriptions__pb2.OpenCartByCodeRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ShopperCart.FromString,
+                _registered_method=True)
         self.ConfirmCartByCode = channel.unary_unary(
                 '/optigate.subscriptions.v1.ShopperService/ConfirmCartByCode',
                 request_serializer=protos_dot_subscriptions__pb2.ConfirmCartByCodeRequest.SerializeToString,
@@ -1021,8 +1026,16 @@ class ShopperServiceServicer:
     """
 
     def GetCartByCode(self, request, context):
-        """Returns the cart behind a code, as the shopper sees it. The first call moves a
-        draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. It has no effect: the
+        scanners of mail servers follow links, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenCartByCode(self, request, context):
+        """Records that the shopper looks at the cart behind a code, and returns it: a
+        draft or sent subscription moves to in_progress. Repeating it changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1045,6 +1058,11 @@ def add_ShopperServiceServicer_to_server(servicer, server):
             'GetCartByCode': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCartByCode,
                     request_deserializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ShopperCart.SerializeToString,
+            ),
+            'OpenCartByCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenCartByCode,
+                    request_deserializer=protos_dot_subscriptions__pb2.OpenCartByCodeRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.ShopperCart.SerializeToString,
             ),
             'ConfirmCartByCode': grpc.unary_unary_rpc_method_handler(
@@ -1082,6 +1100,33 @@ class ShopperService:
             target,
             '/optigate.subscriptions.v1.ShopperService/GetCartByCode',
             protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ShopperCart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenCartByCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ShopperService/OpenCartByCode',
+            protos_dot_subscriptions__pb2.OpenCartByCodeRequest.SerializeToString,
             protos_dot_subscriptions__pb2.ShopperCart.FromString,
             options,
             channel_credentials,

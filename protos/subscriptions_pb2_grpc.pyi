@@ -566,8 +566,12 @@ class ShopperServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShopperServiceAsyncStub: ...
     GetCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]
-    """Returns the cart behind a code, as the shopper sees it. The first call moves a
-    draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. It has no effect: the
+    scanners of mail servers follow links, too.
+    """
+    OpenCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.OpenCartByCodeRequest, _subscriptions_pb2.ShopperCart]
+    """Records that the shopper looks at the cart behind a code, and returns it: a
+    draft or sent subscription moves to in_progress. Repeating it changes nothing.
     """
     ConfirmCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]
     """Confirms the cart behind a code for the shopper, and returns it. A solicited
@@ -586,8 +590,12 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
-    """Returns the cart behind a code, as the shopper sees it. The first call moves a
-    draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. It has no effect: the
+    scanners of mail servers follow links, too.
+    """
+    OpenCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.OpenCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
+    """Records that the shopper looks at the cart behind a code, and returns it: a
+    draft or sent subscription moves to in_progress. Repeating it changes nothing.
     """
     ConfirmCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
     """Confirms the cart behind a code for the shopper, and returns it. A solicited
@@ -609,8 +617,18 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.GetCartByCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
-        """Returns the cart behind a code, as the shopper sees it. The first call moves a
-        draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. It has no effect: the
+        scanners of mail servers follow links, too.
+        """
+
+    @_abc_1.abstractmethod
+    def OpenCartByCode(
+        self,
+        request: _subscriptions_pb2.OpenCartByCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
+        """Records that the shopper looks at the cart behind a code, and returns it: a
+        draft or sent subscription moves to in_progress. Repeating it changes nothing.
         """
 
     @_abc_1.abstractmethod

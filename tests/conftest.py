@@ -21,9 +21,14 @@ from playwright.sync_api import Browser
 
 from chassis.store.database import Database
 from gateway import create_app
+from gateway.rates import policies
 from tests import postgres
 from tests.browser import Windows, chromium, serve_app
 from tests.serving import SERVICES, Served, load_demo, serve
+
+# Every test comes from one address. The tests of the limits set those that they mean.
+for limit in policies.DEFAULTS:
+    os.environ.setdefault(policies.name_variable(limit), policies.OFF)
 
 DEMO = Path(__file__).parent.parent / "demo"
 

@@ -137,6 +137,8 @@ class CallInterceptor(grpc.ServerInterceptor):
             if call.replayed:
                 line["replayed"] = True
                 context.set_trailing_metadata((("idempotent-replayed", "true"),))
+            elif call.version is not None:
+                context.set_trailing_metadata((("row-version", str(call.version)),))
             return response
         except Refusal as refusal:
             reason = refusal.reason

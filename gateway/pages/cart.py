@@ -1,6 +1,8 @@
 """The page behind a cart link: what a shopper subscribes to, and the button that confirms it.
 
 The code in the link is the key: whoever has the link may open it. The page sets no cookie.
+A GET has no effect, for scanners of mail follow links too: the page reports with a POST that a
+person looks at it.
 """
 
 from datetime import date
@@ -21,6 +23,7 @@ from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
     GetCartByCodeRequest,
     Money,
+    OpenCartByCodeRequest,
     ShopperCart,
 )
 
@@ -55,8 +58,14 @@ def confirm_cart_by_code(code: str) -> BaseResponse:
     confirmed = attempt(shopper.ConfirmCartByCode, message, Code.INVALID_ARGUMENT)
     if isinstance(confirmed, Failure):
         g.reason = confirmed.reason
-        return render_cart(call(shopper.GetCartByCode, GetCartByCodeRequest(code=code)), 422)
+        return render_cart(call(shopper.OpenCartByCode, OpenCartByCodeRequest(code=code)), 422)
     return redirect(url_for("cart.get_cart_by_code", code=code, lang=read_language()), 303)
+
+
+@bp.post("/s/<code>/opened")
+def open_cart_by_code(code: str) -> tuple[str, int]:
+    call(backends.shopper().OpenCartByCode, OpenCartByCodeRequest(code=code))
+    return "", 204
 
 
 @bp.errorhandler(RpcError)

@@ -2,7 +2,8 @@
 
 A logged-in user has a session of the orders service; its token is in a cookie and goes along
 with every call. Each form carries a seal derived from that token, and forms from other sites are
-refused. A search is posted, so that no patient's name is in a URL.
+refused. A second cookie, which opens nothing, marks the browser as one where its user has logged
+in before. A search is posted, so that no patient's name is in a URL.
 """
 
 import hashlib
@@ -34,11 +35,14 @@ from protos.orders_pb2 import (
 
 bp = Blueprint("dashboard", __name__, url_prefix="/orders")
 ORDERS_PER_PAGE = 20
+# The names of the cookies: of a session, and of a browser in which somebody has logged in before.
+SESSION, DEVICE = "orders", "orders-device"
 LOGIN_STATUS = {"TOO_MANY_ATTEMPTS": 429}
 LOGIN_HEADERS = {429: {"Retry-After": "900"}}
 LOGIN_ENDPOINT = "dashboard.show_login"
+LOGIN_ACTION = "dashboard.log_in"
 # Forms that carry a secret of their own.
-UNSEALED_ENDPOINTS = frozenset({"dashboard.log_in", "dashboard.accept_invitation"})
+UNSEALED_ENDPOINTS = frozenset({LOGIN_ACTION, "dashboard.accept_invitation"})
 CURSORS = ("starting_after", "ending_before")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
@@ -57,6 +61,7 @@ def log_in() -> Response:
         password=form.get("password", ""),
         address=request.remote_addr or "",
         replaces=read_token(),
+        device=read_token(DEVICE),
     )
     session = attempt(backends.dashboard().LogIn, message, Code.UNAUTHENTICATED, authorization="")
     if isinstance(session, Failure):
@@ -65,6 +70,14 @@ def log_in() -> Response:
     response.set_cookie(
         choose_cookie_name(),
         session.token,
+        secure=is_https(),
+        httponly=True,
+        samesite="Lax",
+    )
+    response.set_cookie(
+        choose_cookie_name(DEVICE),
+        session.device,
+        expires=session.device_expires,
         secure=is_https(),
         httponly=True,
         samesite="Lax",
@@ -258,14 +271,14 @@ def is_https() -> bool:
     return bool(current_app.config["PUBLIC_URL"].startswith("https:"))
 
 
-def choose_cookie_name() -> str:
-    """Return the name of the session's cookie; over https, one that no other host can set."""
-    return "__Host-orders" if is_https() else "orders"
+def choose_cookie_name(cookie: str = SESSION) -> str:
+    """Return the name of a cookie; over https, one that no other host can set."""
+    return f"__Host-{cookie}" if is_https() else cookie
 
 
-def read_token() -> str:
-    """Return the token of the browser's session; '' if it has none."""
-    token = request.cookies.get(choose_cookie_name(), "")
+def read_token(cookie: str = SESSION) -> str:
+    """Return the token of the browser's session, or of the browser itself; '' if it has none."""
+    token = request.cookies.get(choose_cookie_name(cookie), "")
     return token if _TOKEN.fullmatch(token) else ""
 
 

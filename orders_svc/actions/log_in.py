@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from chassis.context import get_current_call, note_ids
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
-from orders_svc.store import logins
+from orders_svc.store import devices, logins
 from orders_svc.store.users import NO_PASSWORD
 
 TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
@@ -15,8 +16,17 @@ WRONG_CREDENTIALS_TEXT = "The e-mail address or the password is wrong."
 TOO_MANY_ATTEMPTS_TEXT = "There were too many attempts; try again in 15 minutes."
 
 
-def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime) -> str:
-    """Begin a session and return its token; raises Unauthenticated.
+class LoggedIn(NamedTuple):
+    """The tokens of a new session and of its device."""
+
+    token: str
+    device: str
+
+
+def log_in(
+    database: Database, login: Mapping[str, str], dummy_hash: str, now: datetime
+) -> LoggedIn:
+    """Begin a session and return its tokens; raises Unauthenticated.
 
     For a user who is unknown or has no password yet, it is checked against `dummy_hash`, so that
     the answer takes as long as for a wrong one. The action opens its own transactions: the attempt
@@ -24,9 +34,12 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     """
     from werkzeug.security import check_password_hash
 
-    email, address = login["email"], login["address"]
+    email, device, replaces = login["email"], login["device"], login["replaces"]
+    with database.read() as tx:
+        trusted = devices.find_trusted(tx, email, device, replaces, now)
+    attempt = logins.Attempt(email, login["address"], trusted)
     with database.write() as tx:
-        is_allowed = logins.count_attempt(tx, email, address, now)
+        is_allowed = logins.count_attempt(tx, attempt, now)
     if not is_allowed:
         raise Unauthenticated(TOO_MANY_ATTEMPTS_TEXT, reason=TOO_MANY_ATTEMPTS)
     with database.read() as tx:
@@ -39,7 +52,8 @@ def log_in(database: Database, login: Mapping[str, str], dummy_hash: str, now: d
     call.actor, call.is_actor_known = email, True
     note_ids(f"user_{user.id}")
     with database.write() as tx:
-        return logins.begin_session(tx, user.id, email, address, login["replaces"], now)
+        token = logins.begin_session(tx, user.id, attempt, replaces, now)
+        return LoggedIn(token, devices.remember_device(tx, user.id, device, now))
 
 
 def generate_dummy_hash() -> str:

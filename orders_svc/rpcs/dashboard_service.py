@@ -13,7 +13,12 @@ from orders_svc.actions.log_out import log_out
 from orders_svc.documents.orders import to_unix
 from orders_svc.documents.reviews import build_found_order, build_review
 from orders_svc.rpcs.callers import Callers
-from orders_svc.rules.dashboard import LOG_IN_REQUEST, SEARCH_ORDERS_REQUEST, SESSION_LIFETIME
+from orders_svc.rules.dashboard import (
+    DEVICE_LIFETIME,
+    LOG_IN_REQUEST,
+    SEARCH_ORDERS_REQUEST,
+    SESSION_LIFETIME,
+)
 from orders_svc.rules.passwords import ACCEPT_INVITATION_REQUEST, GET_INVITATION_REQUEST
 from orders_svc.store.invitations import get_invited_user
 from orders_svc.store.orders import get_order
@@ -44,8 +49,13 @@ class DashboardService(rpc.DashboardServiceServicer):
 
     def LogIn(self, request: pb.LogInRequest, context: grpc.ServicerContext) -> pb.DashboardSession:
         login, now = LOG_IN.check(request), self.now()
-        token = log_in(self.database, login, self.dummy_hash, now)
-        return pb.DashboardSession(token=token, expires=to_unix(now + SESSION_LIFETIME))
+        logged_in = log_in(self.database, login, self.dummy_hash, now)
+        return pb.DashboardSession(
+            token=logged_in.token,
+            expires=to_unix(now + SESSION_LIFETIME),
+            device=logged_in.device,
+            device_expires=to_unix(now + DEVICE_LIFETIME),
+        )
 
     def GetInvitation(
         self, request: pb.GetInvitationRequest, context: grpc.ServicerContext

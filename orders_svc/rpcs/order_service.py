@@ -7,6 +7,7 @@ import grpc
 from chassis.context import get_caller, get_current_call
 from chassis.errors import NotFound
 from chassis.server.accounts import require_role
+from chassis.server.preconditions import check_version, read_versions, report_version
 from chassis.server.roles import CLIENT
 from chassis.server.server import Resources
 from chassis.validation import Rules, refuse
@@ -147,19 +148,22 @@ class OrderService(rpc.OrderServiceServicer):
         user_id = self.callers.find_acting_user()
         with self.database.read(single=True) as tx:
             row = get_order(tx, get_caller(), user_id, request.order_id)
+        report_version(row.version)
         return documents.build_order(row, self.public_url)
 
     def SubmitOrder(
         self, request: pb.SubmitOrderRequest, context: grpc.ServicerContext
     ) -> pb.Order:
-        user_id = self.callers.find_acting_user()
+        user_id, versions = self.callers.find_acting_user(), read_versions()
         with self.database.read(single=True) as tx:
             draft = get_order(tx, get_caller(), user_id, request.order_id)
+        check_version(draft.version, versions)
         ensure_draft(draft)
         submission = documents.build_submission(draft, request.acknowledged_warnings)
         _, review = self.check_order(user_id, submission)
         with self.database.write() as tx:
-            row = submit_order(tx, get_caller(), user_id, draft.id, review, self.now())
+            row = submit_order(tx, get_caller(), user_id, draft.id, review, self.now(), versions)
+            report_version(row.version)
             return tables.idempotency_keys.save(tx, documents.build_order(row, self.public_url))
 
     def GetOrderOutline(

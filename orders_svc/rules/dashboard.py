@@ -8,9 +8,11 @@ from orders_svc.rules.lists import PageSchema
 
 SESSION_LIFETIME = timedelta(hours=12)  # a working day
 ATTEMPT_WINDOW = timedelta(minutes=15)
-# Attempts within the window, per e-mail address and per network address; a whole shop may share
-# one network address.
-MAX_ATTEMPTS = {"email": 10, "address": 50}
+DEVICE_LIFETIME = timedelta(days=180)  # from the last login in it
+MAX_DEVICES = 20  # of one user; the newest are kept
+# Attempts within the window: for one user from one network address, which a whole shop may share;
+# from a network address in all; and for one user on a device where they have logged in before.
+MAX_ATTEMPTS = {"user": 10, "address": 50, "device": 10}
 
 
 class LogInRequestSchema(Schema):
@@ -20,6 +22,7 @@ class LogInRequestSchema(Schema):
     password = fields.String(load_default="", validate=validate.Length(max=255))
     address = fields.String(load_default="")
     replaces = fields.String(load_default="")
+    device = fields.String(load_default="")
 
 
 class SearchOrdersRequestSchema(PageSchema):

@@ -1,5 +1,8 @@
 """Dashboard sessions, and the counters of login attempts.
 
+Attempts count by user and network address, so that a stranger cannot lock a user out, and by
+network address. Those on a device or in a session of the user count by that alone.
+
 Of tokens and addresses only hashes are stored. Everything is in the store, so that it holds for
 every process of this service.
 """
@@ -58,10 +61,25 @@ class SessionUser(NamedTuple):
     email: str
 
 
-def count_attempt(tx: Connection, email: str, address: str, now: datetime) -> bool:
+class Attempt(NamedTuple):
+    """Who tries to log in, from where; and on which device or in which session of theirs."""
+
+    email: str
+    address: str
+    trusted: str = ""
+
+    @property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """What the attempt counts for, each with the name of its limit; the widest first."""
+        if self.trusted:
+            return (("device", f"{self.trusted}\n{self.email}"),)
+        return (("address", self.address), ("user", f"{self.address}\n{self.email}"))
+
+
+def count_attempt(tx: Connection, attempt: Attempt, now: datetime) -> bool:
     """Count a login attempt; return whether it is within the limits.
 
-    Attempts from a network address that is over its limit do not count for the e-mail address.
+    Attempts from a network address that is over its limit do not count for the user.
     """
     return all(
         tx.execute(
@@ -74,7 +92,7 @@ def count_attempt(tx: Connection, email: str, address: str, now: datetime) -> bo
             },
         ).scalar_one()
         <= MAX_ATTEMPTS[kind]
-        for kind, value in (("address", address), ("email", email))
+        for kind, value in attempt.keys
     )
 
 
@@ -85,7 +103,7 @@ def find_user(tx: Connection, email: str) -> Row[Any] | None:
 
 
 def begin_session(
-    tx: Connection, user_id: int, email: str, address: str, replaces: str, now: datetime
+    tx: Connection, user_id: int, attempt: Attempt, replaces: str, now: datetime
 ) -> str:
     """Begin a session and return its token; uncount the attempt that led to it.
 
@@ -93,9 +111,10 @@ def begin_session(
     """
     key = login_attempts.c.key
     one_less = {"attempts": login_attempts.c.attempts - 1}
-    of_address = key == _hash_key("address", address)
-    tx.execute(update(login_attempts).where(of_address).values(one_less))
-    tx.execute(delete(login_attempts).where(key == _hash_key("email", email)))
+    *wider, narrowest = [_hash_key(kind, value) for kind, value in attempt.keys]
+    if wider:
+        tx.execute(update(login_attempts).where(key.in_(wider)).values(one_less))
+    tx.execute(delete(login_attempts).where(key == narrowest))
     tx.execute(delete(login_attempts).where(login_attempts.c.since <= now - ATTEMPT_WINDOW))
     tx.execute(delete(dashboard_sessions).where(dashboard_sessions.c.expires_at <= now))
     if replaces:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select,
 from chassis.audit.trail import build_parameters
 from chassis.context import Account, note_ids
 from chassis.errors import NotFound
+from chassis.server.preconditions import has_version
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
@@ -108,9 +109,15 @@ def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
 
 
 def submit_draft(
-    tx: Connection, account: Account, user_id: int, order_id: str, review: Review, now: datetime
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    order_id: str,
+    review: Review,
+    now: datetime,
+    versions: Collection[int] | None = None,
 ) -> Row[Any] | None:
-    """Submit a draft that the user sees; None if it is no longer a draft."""
+    """Submit a draft that the user sees; None if it is no longer one, or not of these versions."""
     values = {
         "lab_status": LabStatus.SUBMITTED,
         "warnings": review.warnings or None,
@@ -119,7 +126,8 @@ def submit_draft(
         "updated_at": now,
     }
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    return tx.execute(_SUBMIT, values | key).first()
+    statement = _SUBMIT.where(has_version(orders.c.version, versions))
+    return tx.execute(statement, values | key).first()
 
 
 def change_order(

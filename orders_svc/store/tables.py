@@ -16,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    literal_column,
     text,
 )
 
@@ -130,6 +131,14 @@ orders = Table(
     Column("submitted_at", Instant()),  # NULL for a draft
     Column("updated_at", Instant(), nullable=False),
     Column("erased_at", Instant()),  # when its personal fields were blanked
+    # Counts the changes.
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default="1",
+        onupdate=literal_column("version", Integer) + 1,
+    ),
     # The patient's name folded for search, in both orders; see rules/names.py.
     Column("first_last", FOLDED_NAME),
     Column("last_first", FOLDED_NAME),
@@ -171,10 +180,18 @@ invitations = Table(
     Column("user_id", ForeignKey("users.id"), nullable=False, index=True),
     Column("expires_at", Instant(), nullable=False),
 )
+# Browsers in which a user has logged in before; one browser may be used by several.
+login_devices = Table(
+    "login_devices",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), primary_key=True, index=True),
+    Column("expires_at", Instant(), nullable=False, index=True),
+)
 login_attempts = Table(
     "login_attempts",
     metadata,
-    Column("key", String(64), primary_key=True),  # hash of an e-mail or network address
+    Column("key", String(64), primary_key=True),  # hash of who tries, and from where
     Column("attempts", Integer, nullable=False),
     Column("since", Instant(), nullable=False, index=True),
 )

@@ -1,5 +1,6 @@
 """Cancels a session before its exam."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -10,8 +11,16 @@ from sessions_svc.store.sessions import get_session, move_session
 
 
 def cancel_session(
-    tx: Connection, account_id: int, user_key: str, session_key: str, now: datetime
+    tx: Connection,
+    account_id: int,
+    user_key: str,
+    session_key: str,
+    now: datetime,
+    versions: Collection[int] | None = None,
 ) -> Row[Any]:
-    """Move a session to cancelled, which sends no event; raise NotFound or WrongState."""
+    """Move a session to cancelled, which sends no event; raise NotFound or WrongState.
+
+    Only a session of one of the `versions` is cancelled.
+    """
     session = get_session(tx, account_id, user_key, session_key)
-    return move_session(tx, session.id, Status.CANCELLED, now)
+    return move_session(tx, session.id, Status.CANCELLED, now, versions=versions)

@@ -17,10 +17,14 @@ def replace_session(
     values: Mapping[str, Any],
     disqualifications: Collection[str],
     now: datetime,
+    versions: Collection[int] | None = None,
 ) -> Row[Any]:
-    """Replace what a valid request names; raise NotFound, WrongState, Forbidden: in this order."""
+    """Replace what a valid request names; raise NotFound, WrongState, Forbidden: in this order.
+
+    WrongState is raised for a session of none of the `versions`, too.
+    """
     session = get_session(tx, account_id, values["user_key"], values["session_key"])
-    session = replace_details(tx, session.id, values, now)
+    session = replace_details(tx, session.id, values, now, versions)
     refuse_disqualified(disqualifications)
     upsert_user(tx, account_id, values, now)
     return session

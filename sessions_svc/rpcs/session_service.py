@@ -10,6 +10,7 @@ from chassis.context import Call, get_caller, get_current_call, utc_now
 from chassis.pages import build_page_meta
 from chassis.server.accounts import read_basic_credentials
 from chassis.server.idempotency import derive_secret
+from chassis.server.preconditions import read_versions, report_version
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 from chassis.validation import Rules, refuse
@@ -89,7 +90,9 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.Session:
         keys = SESSION_KEYS.check(request)
         with self.database.read() as tx:
-            return compose_session_with_data(tx, get_session(tx, get_caller().id, **keys))
+            session = get_session(tx, get_caller().id, **keys)
+            report_version(session.version)
+            return compose_session_with_data(tx, session)
 
     def ReplaceSession(
         self, request: pb.ReplaceSessionRequest, context: grpc.ServicerContext
@@ -98,7 +101,8 @@ class SessionService(rpc.SessionServiceServicer):
         values = self._validate_session(request, now.date())
         codes = self._find_disqualifications(values, now.date())
         with self.database.write() as tx:
-            session = replace_session(tx, get_caller().id, values, codes, now)
+            session = replace_session(tx, get_caller().id, values, codes, now, read_versions())
+            report_version(session.version)
             return idempotency_keys.save(tx, compose_session(session))
 
     def CancelSession(
@@ -106,7 +110,8 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.Session:
         keys, now = SESSION_KEYS.check(request), self.now()
         with self.database.write() as tx:
-            session = cancel_session(tx, get_caller().id, **keys, now=now)
+            session = cancel_session(tx, get_caller().id, **keys, now=now, versions=read_versions())
+            report_version(session.version)
             return idempotency_keys.save(tx, compose_session(session))
 
     def CreateAuthentication(

@@ -5,7 +5,7 @@ exclude each other, the second finds its condition false and changes nothing, on
 both engines.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from sqlalchemy import (
 from chassis.context import note_ids
 from chassis.errors import NotFound, WrongState
 from chassis.pages import compute_page_offset
+from chassis.server.preconditions import check_version, has_version
 from chassis.store.database import insert_if_absent
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import ALLOWED_ACUITY_MOVES, ALLOWED_MOVES, Status
@@ -41,6 +42,7 @@ LISTED_COLUMNS: tuple[Column[Any], ...] = (
     sessions.c.session_key,
     sessions.c.status,
     sessions.c.created_at,
+    sessions.c.version,
 )
 # The columns of a single session.
 SINGLE_COLUMNS: tuple[Column[Any], ...] = (
@@ -78,6 +80,7 @@ _RECORD: Select[Any] = (
     .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
     .where(_IS_PARTNERS, _HAS_KEY)
 )
+_FIND_VERSION = select(sessions.c.version).where(_HAS_ID)
 _COUNT = select(func.count()).select_from(sessions).where(_HAS_USER)
 _PAGE = (
     select(*LISTED_COLUMNS)
@@ -187,11 +190,13 @@ def move_session(
     *,
     missing_requirements: list[str] | None = None,
     visual_acuity: Mapping[str, Any] | None = None,
+    versions: Collection[int] | None = None,
 ) -> Row[Any]:
     """Move a session to a status and return its `SINGLE_COLUMNS`; raise WrongState.
 
     `missing_requirements` belong to awaiting_confirmation, `visual_acuity` to
-    completed; every move clears what it does not set.
+    completed; every move clears what it does not set. Only a row of one of the
+    `versions` is moved.
     """
     changes = {
         "where_id": session_id,
@@ -199,28 +204,45 @@ def move_session(
         "visual_acuity": visual_acuity,
         "updated_at": now.replace(microsecond=0),
     }
-    session = tx.execute(_MOVES[to], changes).first()
+    statement = _MOVES[to].where(has_version(sessions.c.version, versions))
+    session = tx.execute(statement, changes).first()
     if session is None:
+        _refuse_other_version(tx, session_id, versions)
         raise WrongState(f"The session's status does not let it become {to}.")
     return session
 
 
 def replace_details(
-    tx: Connection, session_id: int, values: Mapping[str, Any], now: datetime
+    tx: Connection,
+    session_id: int,
+    values: Mapping[str, Any],
+    now: datetime,
+    versions: Collection[int] | None = None,
 ) -> Row[Any]:
     """Replace what the partner may change before the exam; return the `LISTED_COLUMNS`.
 
-    Raises WrongState in any other status than created.
+    Raises WrongState in any other status than created, and for a row of none of the `versions`.
     """
     changes = {
         "where_id": session_id,
         "updated_at": now.replace(microsecond=0),
         **_to_columns(values),
     }
-    session = tx.execute(_REPLACE, changes).first()
+    statement = _REPLACE.where(has_version(sessions.c.version, versions))
+    session = tx.execute(statement, changes).first()
     if session is None:
+        _refuse_other_version(tx, session_id, versions)
         raise WrongState("The exam has begun, or the session has ended.")
     return session
+
+
+def _refuse_other_version(
+    tx: Connection, session_id: int, versions: Collection[int] | None
+) -> None:
+    """Raise WrongState if the session now has none of these versions."""
+    if versions is not None:
+        version = tx.execute(_FIND_VERSION, {"where_id": session_id}).scalar_one()
+        check_version(version, versions)
 
 
 def _get_for_desk(tx: Connection, query: Select[Any], partner: str, session_key: str) -> Row[Any]:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    literal_column,
 )
 
 from chassis.audit.trail import Trail
@@ -94,6 +95,14 @@ sessions = Table(
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
     Column("erased_at", Instant()),  # when its personal fields were blanked
+    # Counts the changes.
+    Column(
+        "version",
+        Integer,
+        nullable=False,
+        server_default="1",
+        onupdate=literal_column("version", Integer) + 1,
+    ),
     ForeignKeyConstraint(["account_id", "user_key"], ["users.account_id", "users.user_key"]),
     UniqueConstraint("account_id", "session_key"),
     Index("ix_sessions_listing", "account_id", "user_key", "created_at", "id"),

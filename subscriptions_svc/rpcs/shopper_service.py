@@ -10,10 +10,9 @@ from chassis.store.database import Database
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_cart_by_code import confirm_cart_by_code
+from subscriptions_svc.actions.open_cart_by_code import open_cart_by_code
 from subscriptions_svc.documents.shopper_carts import build_shopper_cart
-from subscriptions_svc.rules.statuses import UNOPENED, Status
 from subscriptions_svc.store.subscriptions import find_subscription_by_code
-from subscriptions_svc.store.transitions import move_forward
 from subscriptions_svc.store.views import View, read_snapshot, read_view
 
 
@@ -32,11 +31,13 @@ class ShopperService(rpc.ShopperServiceServicer):
         def read(tx: Connection) -> View:
             return read_view(tx, find_subscription_by_code(tx, request.code), now)
 
-        view = read_snapshot(self.database, read)
-        if view.status in UNOPENED:
-            with self.database.write() as tx:
-                move_forward(tx, view.row.id, Status.IN_PROGRESS)
-        return build_shopper_cart(view, request.code)
+        return build_shopper_cart(read_snapshot(self.database, read), request.code)
+
+    def OpenCartByCode(
+        self, request: pb.OpenCartByCodeRequest, context: grpc.ServicerContext
+    ) -> pb.ShopperCart:
+        with self.database.write() as tx:
+            return open_cart_by_code(tx, request.code, self.now())
 
     def ConfirmCartByCode(
         self, request: pb.ConfirmCartByCodeRequest, context: grpc.ServicerContext

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
     GetCartByCodeRequest,
+    OpenCartByCodeRequest,
     ShopperCart,
 )
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
@@ -22,6 +23,12 @@ def look(served: Served, code: str, **metadata: str) -> ShopperCart:
     """Return the cart behind a code, without an account."""
     stub, request = ShopperServiceStub(served.channel), GetCartByCodeRequest(code=code)
     return stub.GetCartByCode(request, timeout=20, metadata=tuple(metadata.items()))
+
+
+def open_cart(served: Served, code: str) -> ShopperCart:
+    """Return the cart behind a code, as looked at by a person."""
+    request = OpenCartByCodeRequest(code=code)
+    return ShopperServiceStub(served.channel).OpenCartByCode(request, timeout=20)
 
 
 def accept(served: Served, code: str, *, accepted: bool = True) -> ShopperCart:

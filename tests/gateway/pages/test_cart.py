@@ -200,6 +200,33 @@ def test_a_confirmation_posted_again_changes_nothing(
     assert stores[0] == stores[1]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_scanner_of_mail_moves_nothing(
+    http: FlaskClient, subscriptions: Served, body: Any, method: str
+) -> None:
+    url = f"/s/{create_cart(subscriptions, body)}"
+    before = subscriptions.rows()
+    for agent in ("", "Mozilla/5.0", "a scanner"):
+        answer = http.open(url, method=method, headers={"User-Agent": agent})
+        assert answer.status_code == 200
+        assert http.open(f"{url}/opened", method=method).status_code == 405
+    assert subscriptions.rows() == before
+
+
+def test_a_program_that_renders_the_page_moves_nothing_and_a_person_does(
+    site: str, windows: Windows, subscriptions: Served, body: Any
+) -> None:
+    made = solicit(subscriptions, body)
+    page = windows.open(PHONE, locale="es-ES")
+    page.goto(f"{site}/s/{made.last_persisted_cart.code}", wait_until="networkidle")
+    page.evaluate("dispatchEvent(new Event('scroll')); document.querySelector('h1').click()")
+    assert get(subscriptions, made.id).status == "draft"
+    with page.expect_response(lambda response: response.url.endswith("/opened")) as opened:
+        page.keyboard.press("Tab")
+    assert opened.value.status == 204
+    assert get(subscriptions, made.id).status == "in_progress"
+
+
 @pytest.mark.parametrize("form", [{}, {"terms": ""}, {"terms": "yes"}, {"other": "accepted"}])
 def test_without_the_terms_it_asks_for_them(
     http: FlaskClient, subscriptions: Served, body: Any, form: dict[str, str]
@@ -298,7 +325,8 @@ def test_what_others_have_written_is_text(
     page = windows.open(PHONE, locale="en")
     page.goto(f"{site}/s/{code}")
     expect_accessible(page)
-    assert page.locator("script").count() == 0
+    scripts = [each.get_attribute("src") for each in page.locator("script").all()]
+    assert scripts == ["/assets/cart.js"]
     assert page.locator("main").inner_text().count(evil) == 2
     assert page.title().startswith("Your subscription")
 

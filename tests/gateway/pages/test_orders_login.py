@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from time import time
 from typing import Any
 
 import pytest
@@ -72,13 +73,17 @@ def test_it_works(site: str, windows: Windows) -> None:
     log_in(page)
     page.wait_for_url(f"{site}/orders")
     assert page.get_by_role("heading", level=1).inner_text() == "Orders"
-    (cookie,) = page.context.cookies()
-    assert (cookie["name"], cookie["path"]) == ("orders", "/")
-    assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
-    assert cookie["expires"] == -1  # with the browser, at a desk where several sit
+    cookies = {each["name"]: each for each in page.context.cookies()}
+    assert set(cookies) == {"orders", "orders-device"}
+    for cookie in cookies.values():
+        assert cookie["path"] == "/"
+        assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Lax", False)
+    # The session ends with the browser, at a desk where several sit; what opens nothing stays.
+    assert cookies["orders"]["expires"] == -1
+    assert cookies["orders-device"]["expires"] > time() + 179 * 24 * 3600
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(f"{site}/orders/login")
-    assert page.context.cookies() == []
+    assert [each["name"] for each in page.context.cookies()] == ["orders-device"]
     page.go_back()
     page.reload()
     page.wait_for_url(f"{site}/orders/login")
@@ -120,11 +125,13 @@ def test_a_login_leads_nowhere_else(client: FlaskClient, onward: str) -> None:
 
 def test_over_https_the_cookie_is_secure_and_of_this_host(https: FlaskClient) -> None:
     answer = https.post("/orders/login", data=FORM, base_url="https://orders.example.com")
-    cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-orders=")
-    for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
-        assert f"; {part}" in cookie
-    assert "Domain" not in cookie
+    session, device = answer.headers.getlist("Set-Cookie")
+    assert session.startswith("__Host-orders=")
+    assert device.startswith("__Host-orders-device=")
+    for cookie in (session, device):
+        for part in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+            assert f"; {part}" in cookie
+        assert "Domain" not in cookie
     assert https.get("/orders", base_url="https://orders.example.com").status_code == 200
 
 
@@ -141,6 +148,32 @@ def test_after_ten_attempts_one_waits(
     assert page.get_by_role("alert").inner_text() == (
         "There were too many attempts; try again in 15 minutes."
     )
+
+
+def test_ten_attempts_from_elsewhere_do_not_lock_the_optician_out(
+    client: FlaskClient, unique: str
+) -> None:
+    assert client.post("/orders/login", data=FORM).status_code == 303
+    device = client.get_cookie("orders-device")
+    assert device is not None
+    stranger = client.application.test_client()
+    form, elsewhere = {**FORM, "password": "wrong"}, {"REMOTE_ADDR": unique}
+    codes = [
+        stranger.post("/orders/login", data=form, environ_overrides=elsewhere).status_code
+        for _ in range(11)
+    ]
+    assert codes == [401] * 10 + [429]
+    fresh = client.application.test_client()
+    assert fresh.post("/orders/login", data=FORM).status_code == 303
+    # Even from where the attempts came, their own browser is let in, logged in or not.
+    client.delete_cookie("orders")
+    for _ in range(2):
+        answer = client.post("/orders/login", data=FORM, environ_overrides=elsewhere)
+        assert answer.status_code == 303
+    kept = client.get_cookie("orders-device")
+    assert kept is not None
+    assert kept.value == device.value
+    assert stranger.post("/orders/login", data=FORM, environ_overrides=elsewhere).status_code == 429
 
 
 @pytest.mark.parametrize(("proxies", "status"), [(0, 429), (1, 401)])

@@ -12,7 +12,13 @@ from werkzeug.security import generate_password_hash
 from chassis.context import utc_now
 from orders_svc import reference
 from orders_svc.actions import log_in as action
-from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
+from orders_svc.rules.dashboard import (
+    ATTEMPT_WINDOW,
+    DEVICE_LIFETIME,
+    MAX_ATTEMPTS,
+    MAX_DEVICES,
+    SESSION_LIFETIME,
+)
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
@@ -30,9 +36,21 @@ def build_login(email: str = OPTICIAN, password: str = PASSWORD, **more: str) ->
 
 def log_in(orders: Served, email: str = OPTICIAN, **more: str) -> str:
     """The authorization of a new session."""
-    sent = build_login(email, **more)
-    token: str = orders.call("LogIn", sent, "", kind="Dashboard").token
-    return f"Session {token}"
+    return f"Session {begin(orders, email, **more).token}"
+
+
+def begin(orders: Served, email: str = OPTICIAN, **more: str) -> pb.DashboardSession:
+    """A new session."""
+    session: pb.DashboardSession = orders.call(
+        "LogIn", build_login(email, **more), "", kind="Dashboard"
+    )
+    return session
+
+
+def fail(orders: Served, email: str, times: int = 1, **more: str) -> list[str]:
+    """Try to log in with a wrong password; return the reasons."""
+    sent = build_login(email, "wrong", **more)
+    return [get_refusal(orders, sent)[0] for _ in range(times)]
 
 
 def get_refusal(orders: Served, sent: pb.LogInRequest) -> tuple[str, str]:
@@ -82,6 +100,7 @@ def test_it_works(orders: Served) -> None:
     with orders.clock.at(utc_now()):
         answer = orders.call("LogIn", build_login(), "", kind="Dashboard")
         assert answer.expires == int((orders.clock() + SESSION_LIFETIME).timestamp())
+        assert answer.device_expires == int((orders.clock() + DEVICE_LIFETIME).timestamp())
     session = f"Session {answer.token}"
     assert list_labs(orders, session) == ["lab_123", "lab_456"]
     orders.call("LogOut", pb.LogOutRequest(), "", kind="Dashboard", authorization=session)
@@ -179,34 +198,122 @@ def test_for_nobody_a_password_is_checked_too(
     assert method.startswith("scrypt:")
 
 
-def test_an_email_has_ten_attempts_and_then_the_right_password_helps_no_more(
-    orders: Served, user: str
+def test_a_user_has_ten_attempts_from_an_address_and_then_the_right_password_helps_no_more(
+    orders: Served, user: str, unique: str
 ) -> None:
     now = utc_now()
     wait = ("TOO_MANY_ATTEMPTS", action.TOO_MANY_ATTEMPTS_TEXT)
     with orders.clock.at(now):
-        for _ in range(MAX_ATTEMPTS["email"]):
-            assert get_refusal(orders, build_login(user, "wrong"))[0] == "UNAUTHENTICATED"
-        assert get_refusal(orders, build_login(user)) == wait
-        assert get_refusal(orders, build_login(user.upper())) == wait
-        log_in(orders)
+        for _ in range(MAX_ATTEMPTS["user"]):
+            assert fail(orders, user, address=unique) == ["UNAUTHENTICATED"]
+        assert get_refusal(orders, build_login(user, address=unique)) == wait
+        assert get_refusal(orders, build_login(user.upper(), address=unique)) == wait
+        log_in(orders, address=unique)
     with orders.clock.at(now + ATTEMPT_WINDOW - timedelta(seconds=1)):
-        assert get_refusal(orders, build_login(user)) == wait
+        assert get_refusal(orders, build_login(user, address=unique)) == wait
     with orders.clock.at(now + ATTEMPT_WINDOW):
-        log_in(orders, user)
+        log_in(orders, user, address=unique)
+
+
+def test_attempts_from_elsewhere_lock_nobody_out(orders: Served, user: str, unique: str) -> None:
+    strangers = [f"{unique}{number}" for number in range(3)]
+    for stranger in strangers:
+        fail(orders, user, MAX_ATTEMPTS["user"] + 1, address=stranger)
+    log_in(orders, user, address=unique)
+    for stranger in strangers:
+        assert fail(orders, user, address=stranger) == ["TOO_MANY_ATTEMPTS"]
+
+
+def test_a_device_of_a_former_login_passes_where_its_address_is_locked(
+    orders: Served, user: str, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = begin(orders, user).device
+    fail(orders, user, MAX_ATTEMPTS["user"] + 1, address=unique)
+    monkeypatch.setitem(MAX_ATTEMPTS, "address", 1)
+    for email in (user, OPTICIAN):
+        assert fail(orders, email, address=unique) == ["TOO_MANY_ATTEMPTS"]
+    again = begin(orders, user, address=unique, device=device)
+    assert again.device == device
+    # For another user, and in other hands, it is worth nothing.
+    for email, known in ((OPTICIAN, device), (user, "x" * 43), (user, ""), (user, "\u00e9")):
+        sent = build_login(email, address=unique, device=known)
+        assert get_refusal(orders, sent)[0] == "TOO_MANY_ATTEMPTS"
+
+
+def test_a_session_of_the_user_passes_where_its_address_is_locked(
+    orders: Served, user: str, unique: str
+) -> None:
+    session, other = begin(orders, user), begin(orders)
+    fail(orders, user, MAX_ATTEMPTS["user"] + 1, address=unique)
+    stranger = build_login(user, address=unique, replaces=other.token)
+    assert get_refusal(orders, stranger)[0] == "TOO_MANY_ATTEMPTS"
+    assert not is_ended(orders, f"Session {other.token}")
+    log_in(orders, user, address=unique, replaces=session.token)
+    ended = build_login(user, address=unique, replaces=session.token)
+    assert get_refusal(orders, ended)[0] == "TOO_MANY_ATTEMPTS"
+
+
+def test_a_device_has_ten_attempts_of_its_own(orders: Served, user: str, unique: str) -> None:
+    device = begin(orders, user).device
+    reasons = fail(orders, user, MAX_ATTEMPTS["device"] + 1, device=device, address=unique)
+    assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["device"] + ["TOO_MANY_ATTEMPTS"]
+    # They were not counted for the address: from there, without the device, there are ten more.
+    log_in(orders, user, address=unique)
+    fail(orders, user, MAX_ATTEMPTS["device"], address=unique)
+
+
+def test_several_users_share_a_device(orders: Served, user: str, unique: str) -> None:
+    device = begin(orders, user).device
+    assert begin(orders, OPTICIAN, device=device).device == device
+    for email in (user, OPTICIAN):
+        fail(orders, email, MAX_ATTEMPTS["user"] + 1, address=unique)
+        log_in(orders, email, address=unique, device=device)
+
+
+def test_a_device_is_forgotten_after_its_time_and_with_another_password(
+    orders: Served, user: str, unique: str
+) -> None:
+    now = utc_now()
+    with orders.clock.at(now):
+        device = begin(orders, user).device
+    with orders.clock.at(now + DEVICE_LIFETIME - timedelta(minutes=1)):
+        fail(orders, user, MAX_ATTEMPTS["user"] + 1, address=unique)
+        assert begin(orders, user, address=unique, device=device).device == device
+    with orders.clock.at(now + 2 * DEVICE_LIFETIME):
+        fail(orders, user, MAX_ATTEMPTS["user"] + 1, address=unique)
+        sent = build_login(user, address=unique, device=device)
+        assert get_refusal(orders, sent)[0] == "TOO_MANY_ATTEMPTS"
+        later = begin(orders, user, device=device).device
+        assert later != device
+        put(orders, user, "another-password")
+        sent = build_login(user, "another-password", address=unique, device=later)
+        assert get_refusal(orders, sent)[0] == "TOO_MANY_ATTEMPTS"
+
+
+def test_of_a_device_only_a_hash_is_kept_and_of_many_the_newest(orders: Served, user: str) -> None:
+    now = utc_now()
+    made = []
+    for minute in range(MAX_DEVICES + 2):
+        with orders.clock.at(now + timedelta(minutes=minute)):
+            made.append(begin(orders, user).device)
+    rows = repr(orders.rows()["login_devices"])
+    kept = [hashlib.sha256(each.encode()).hexdigest() in rows for each in made]
+    assert kept == [False] * 2 + [True] * MAX_DEVICES
+    assert not any(each in rows for each in made)
 
 
 def test_unknown_addresses_are_throttled_like_users(orders: Served, unique: str) -> None:
     email = f"{unique}@nowhere.example"
-    reasons = [get_refusal(orders, build_login(email))[0] for _ in range(MAX_ATTEMPTS["email"] + 1)]
-    assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["email"] + ["TOO_MANY_ATTEMPTS"]
+    sent = build_login(email, address=unique)
+    reasons = [get_refusal(orders, sent)[0] for _ in range(MAX_ATTEMPTS["user"] + 1)]
+    assert reasons == ["UNAUTHENTICATED"] * MAX_ATTEMPTS["user"] + ["TOO_MANY_ATTEMPTS"]
 
 
-def test_a_successful_login_resets_the_count(orders: Served, user: str) -> None:
+def test_a_successful_login_resets_the_count(orders: Served, user: str, unique: str) -> None:
     for _ in range(2):
-        for _ in range(MAX_ATTEMPTS["email"] - 1):
-            get_refusal(orders, build_login(user, "wrong"))
-        log_in(orders, user)
+        for _ in range(MAX_ATTEMPTS["user"] - 1):
+            get_refusal(orders, build_login(user, "wrong", address=unique))
+        log_in(orders, user, address=unique)
 
 
 def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
@@ -220,18 +327,17 @@ def test_an_address_has_fifty_attempts_and_those_that_succeed_do_not_count(
             get_refusal(orders, build_login(f"{unique}{number}", address=unique))[0]
             == "UNAUTHENTICATED"
         )
-    for _ in range(MAX_ATTEMPTS["email"] + 1):
+    for _ in range(MAX_ATTEMPTS["user"] + 1):
         assert get_refusal(orders, build_login(address=unique))[0] == "TOO_MANY_ATTEMPTS"
     log_in(orders)
 
 
-def test_attempts_at_once_are_all_counted(orders: Served, user: str) -> None:
+def test_attempts_at_once_are_all_counted(orders: Served, user: str, unique: str) -> None:
+    sent = build_login(user, "wrong", address=unique)
     with ThreadPoolExecutor(8) as pool:
-        reasons = list(
-            pool.map(lambda _: get_refusal(orders, build_login(user, "wrong"))[0], range(16))
-        )
-    assert reasons.count("UNAUTHENTICATED") == MAX_ATTEMPTS["email"]
-    assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - MAX_ATTEMPTS["email"]
+        reasons = list(pool.map(lambda _: get_refusal(orders, sent)[0], range(16)))
+    assert reasons.count("UNAUTHENTICATED") == MAX_ATTEMPTS["user"]
+    assert reasons.count("TOO_MANY_ATTEMPTS") == 16 - MAX_ATTEMPTS["user"]
 
 
 def test_of_attempts_no_address_is_kept(orders: Served, unique: str) -> None:

@@ -81,6 +81,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
             "visual_acuity": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
+            "version": 1,
         }
     ]
 
@@ -104,6 +105,7 @@ def test_absent_fields_are_stored_as_absent(sessions: Served, unique: str) -> No
             "visual_acuity": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
+            "version": 1,
         }
     ]
 

@@ -69,6 +69,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "visual_acuity": None,
         "created_at": NOON.replace(microsecond=0),
         "updated_at": LATER_MOMENT,
+        "version": 2,
     }
     assert (person["first_name"], person["region"]) == ("Anna", "US-CA")
     assert person["updated_at"] == LATER_MOMENT

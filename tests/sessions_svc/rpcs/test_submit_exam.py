@@ -36,7 +36,7 @@ def test_missing_requirements_are_stored_while_they_are_awaited(
     sessions: Served, unique: str
 ) -> None:
     def read_missing() -> list[Any]:
-        return [row[-4] for row in sessions.rows()["sessions"] if unique in row]
+        return [row[-5] for row in sessions.rows()["sessions"] if unique in row]
 
     bring(sessions, unique, Status.STARTED)
     missing_requirements = ["id_verification", "contacts_prior"]

@@ -202,6 +202,7 @@ def test_the_code_of_a_cart_opens_this_cart_and_no_other(
     for code in ("", "x", "\0", others.id, others.last_persisted_cart.id, "A" * 27):
         for name, request in (
             ("GetCartByCode", pb.GetCartByCodeRequest(code=code)),
+            ("OpenCartByCode", pb.OpenCartByCodeRequest(code=code)),
             ("ConfirmCartByCode", pb.ConfirmCartByCodeRequest(code=code)),
         ):
             failure = subscriptions.refusal(name, request, "", kind="Shopper")

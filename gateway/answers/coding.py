@@ -1,0 +1,47 @@
+"""Answers of the APIs as gzip, for callers that ask for it.
+
+Pages are never coded: they hold form tokens, which the size of a coded answer could reveal
+(BREACH). Neither are tokens and links.
+"""
+
+import gzip
+
+from flask import Response, request
+
+from gateway.answers.validators import CODED
+
+MIN_BYTES = 8 * 1024
+LEVEL = 5
+KINDS = ("application/json", "application/problem+json", "application/fhir+json", "image/svg+xml")
+TEXT = "text/plain"
+
+
+def may_be_coded(response: Response) -> bool:
+    """Return whether answers of this kind are coded; it then varies by who asks."""
+    kind = response.mimetype
+    if kind not in KINDS and kind != TEXT:
+        return False
+    response.vary.add("Accept-Encoding")
+    return True
+
+
+def code_answer(response: Response) -> None:
+    """Code a large answer that may be coded, if the caller asks for it."""
+    if (
+        (response.content_length or 0) < MIN_BYTES
+        or response.headers.get("Cache-Control") == "no-store"
+        or "Content-Encoding" in response.headers
+        or not _is_wanted()
+    ):
+        return
+    response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
+    response.headers["Content-Encoding"] = "gzip"
+    tag, is_weak = response.get_etag()
+    if tag is not None and not is_weak:
+        response.set_etag(tag + CODED)
+
+
+def _is_wanted() -> bool:
+    """Return whether Accept-Encoding names gzip, or anything, with a weight above 0."""
+    accepted = request.accept_encodings
+    return bool(accepted) and accepted.quality("gzip") > 0

@@ -1,0 +1,33 @@
+"""What every answer of an API gets on its way out."""
+
+from flask import Flask, Response, g, request
+
+from gateway.answers.coding import MIN_BYTES, code_answer, may_be_coded
+from gateway.answers.validators import READ_METHODS, add_validator, answer_not_modified
+from gateway.callers import SERVICES
+
+READ_CACHING = "private, no-cache"
+
+
+def register(app: Flask) -> None:
+    """Make the application finish the answers of its APIs."""
+
+    @app.after_request
+    def finish_answer(response: Response) -> Response:
+        if request.blueprint not in SERVICES:
+            return response
+        if request.method not in READ_METHODS:
+            if "version" in g:
+                add_validator(response)
+            if (response.content_length or 0) >= MIN_BYTES and may_be_coded(response):
+                code_answer(response)
+            return response
+        response.headers.setdefault("Cache-Control", READ_CACHING)
+        is_codable = may_be_coded(response)
+        if response.status_code == 200:
+            add_validator(response)
+            if answer_not_modified(response):
+                return response
+        if is_codable:
+            code_answer(response)
+        return response

@@ -1,0 +1,1 @@
+"""Rate limits: how many requests count for what, and what happens beyond."""
