@@ -52,6 +52,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         "created_at": MOMENT,
         "submitted_at": MOMENT,
         "updated_at": MOMENT,
+        "erased_at": None,
         "first_last": "ada example",
         "last_first": "example ada",
     }

@@ -79,6 +79,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
             "is_acuity": False,
             "missing_requirements": None,
             "visual_acuity": None,
+            "erased_at": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
         }
@@ -102,6 +103,7 @@ def test_absent_fields_are_stored_as_absent(sessions: Served, unique: str) -> No
             "is_acuity": False,
             "missing_requirements": None,
             "visual_acuity": None,
+            "erased_at": None,
             "created_at": WHOLE,
             "updated_at": WHOLE,
         }
