@@ -90,11 +90,11 @@ sessions = Table(
     Column(
         "is_acuity", Boolean, nullable=False, server_default=false()
     ),  # whether it ordered the acuity service
+    Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("missing_requirements", JSON(none_as_null=True)),  # while awaiting_confirmation
     Column("visual_acuity", JSON(none_as_null=True)),  # when completed
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
-    Column("erased_at", Instant()),  # when its personal fields were blanked
     # Counts the changes.
     Column(
         "version",

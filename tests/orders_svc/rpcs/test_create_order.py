@@ -53,6 +53,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         "submitted_at": MOMENT,
         "updated_at": MOMENT,
         "version": 1,
+        "erased_at": None,
         "first_last": "ada example",
         "last_first": "example ada",
     }

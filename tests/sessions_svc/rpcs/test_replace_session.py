@@ -67,6 +67,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "is_acuity": False,
         "missing_requirements": None,
         "visual_acuity": None,
+        "erased_at": None,
         "created_at": NOON.replace(microsecond=0),
         "updated_at": LATER_MOMENT,
         "version": 2,
