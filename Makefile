@@ -9,7 +9,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench stubs fmt pins
+.PHONY: help run demo-reset test debian bench stubs openapi fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: .venv/dev ## compare with monoliths under load; BENCH=--quick, BENCH=--he
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos
+
+openapi: .venv/dev ## write gateway/openapi/*.json anew after a change of a route or a rule
+	$(PY) -m openapi
 
 fmt: .venv/dev ## format, and sort imports
 	$(PY) -m ruff format .

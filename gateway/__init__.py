@@ -1,5 +1,6 @@
 """The HTTP gateway: translates three JSON dialects to gRPC and back, and nothing more."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from chassis.context import MAX_CALL_SECONDS
 from gateway import (
     backends,
     health,
+    openapi,
     orders,
     pages,
     problems,
@@ -21,7 +23,7 @@ from gateway import (
     sessions,
     subscriptions,
 )
-from gateway.pages import cart, exam
+from gateway.pages import cart, docs, exam, home
 from gateway.pages import orders as dashboard
 
 DEFAULT_ADDRESSES = {
@@ -55,7 +57,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     requests.register(app)
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
-    for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
+    apis = (sessions, orders, subscriptions)
+    for module in (health, *apis, openapi, pages, home, docs, cart, dashboard):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
         app.register_blueprint(blueprint)
@@ -72,7 +75,21 @@ def read_environment() -> dict[str, Any]:
     settings["EXAM_URL"] = exam.check_exam_url(os.environ.get("GATEWAY_EXAM_URL", ""))
     settings["RPC_TIMEOUT"] = read_seconds("GATEWAY_RPC_TIMEOUT", DEFAULT_RPC_TIMEOUT_SECONDS)
     settings["PROXIES"] = read_proxies("GATEWAY_PROXIES")
+    settings["DEMO"] = read_demo("GATEWAY_DEMO")
     return settings
+
+
+def read_demo(name: str) -> dict[str, Any] | None:
+    """Return the credentials and calls that the pages of a demo show; None where none is run."""
+    path = os.environ.get(name)
+    if not path:
+        return None
+    try:
+        guide: dict[str, Any] = json.loads(Path(path).read_text())
+        guide["credentials"].items(), [each["lines"] for each in guide["calls"]]
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        raise SystemExit(f"{name} must be the path of a demo's guide.json.") from None
+    return guide
 
 
 def read_proxies(name: str) -> int:

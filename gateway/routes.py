@@ -36,11 +36,12 @@ def describe_http_exception(error: HTTPException) -> str:
         methods = sorted(set(error.valid_methods or ()) - UNSHOWN_METHODS)
         return f"This method is not allowed; the path takes {_join(methods)}."
     if isinstance(error, NotFound) and request.routing_exception is error:
-        return _describe_path()
+        return describe_path()
     return error.description or ""
 
 
-def _describe_path() -> str:
+def describe_path() -> str:
+    """Return what to say of the request's path, which does not exist."""
     dialect = find_dialect()
     right = _straighten(request.path)
     if right is None:
