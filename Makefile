@@ -30,11 +30,13 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
-# What the tests use of Debian's: a Chromium for the pages, PgBouncer before PostgreSQL.
+# What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
+# before PostgreSQL.
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
 		missing="$$missing chromium fonts-dejavu-core"; \
+	command -v php >/dev/null || missing="$$missing php-cli"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

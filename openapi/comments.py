@@ -5,8 +5,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
@@ -46,12 +47,12 @@ def _name_path(file: FileDescriptorProto, path: list[int]) -> str | None:
         return file.package
     if len(path) not in (2, 4) or path[0] not in (MESSAGES, SERVICES):
         return None
-    of: DescriptorProto = (file.message_type if path[0] == MESSAGES else file.service)[path[1]]
+    of: Any = (file.message_type if path[0] == MESSAGES else file.service)[path[1]]
     if len(path) == 2:
         return f"{file.package}.{of.name}"
     if path[2] != MEMBERS:
         return None
-    members = of.field if path[0] == MESSAGES else of.method  # type: ignore[attr-defined]
+    members = of.field if path[0] == MESSAGES else of.method
     return f"{file.package}.{of.name}.{members[path[3]].name}"
 
 

@@ -63,7 +63,7 @@ PARAMETERS: Constraints = {
         "name": "User-Email",
         "in": "header",
         "required": True,
-        "description": "E-mail address of the dashboard user for whom you call.",
+        "description": "E-mail address of the dashboard user that the call acts for.",
         "schema": {"type": "string", "format": "email"},
         "example": "optician@example.com",
     },

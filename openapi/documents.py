@@ -175,7 +175,7 @@ def _build_operation(
 
 
 def _add_parameter_example(parameter: Constraints, steps: list[Step]) -> None:
-    """Give a parameter the value that an accepted example has, or else its schema a made-up one.
+    """Set the value that an accepted example has, or else a made-up one in the schema.
 
     Readers fill in what a parameter has, and leave out what only its schema has.
     """
@@ -254,12 +254,14 @@ def _list_tags(paths: Constraints, webhooks: Constraints) -> list[Constraints]:
 
 
 def _add_field_examples(schemas: Schemas, paths: Constraints) -> None:
-    """Give each field an example: from the whole documents, or else made up."""
+    """Set an example of each field: from the whole documents, or else made up."""
     fields = FieldExamples(schemas.named)
     for methods in paths.values():
         for operation in methods.values():
             for each in (operation.get("requestBody"), *operation["responses"].values()):
                 for content in (each or {}).get("content", {}).values():
+                    if not content["schema"].keys() & {"$ref", "anyOf"}:
+                        continue  # text, or a document of FHIR
                     for example in content.get("examples", {}).values():
                         fields.collect(content["schema"], example["value"])
     fields.complete()

@@ -108,10 +108,13 @@ class FieldExamples:
         """Set what a document has as the example of each of its fields that has none yet."""
         if "$ref" in schema:
             return self.collect(self.named[schema["$ref"].rpartition("/")[2]], value)
-        for each in schema.get("anyOf", schema.get("oneOf", ())):
+        for each in [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
             if self._fits(each, value):
                 self.collect(each, value)
-        if isinstance(value, dict):
+        is_free = schema.get("items") == {} or schema.get("additionalProperties") is True
+        if is_free and value is not None:
+            schema.setdefault("examples", [value])
+        elif isinstance(value, dict):
             for name, each in value.items():
                 inner = schema.get("properties", {}).get(name)
                 if inner is not None:
@@ -145,7 +148,7 @@ class FieldExamples:
             schema = self.named[schema["$ref"].rpartition("/")[2]]
         if not isinstance(value, dict):
             return False
-        return value.keys() <= schema.get("properties", {}).keys()
+        return set(value) <= set(schema.get("properties", {}))
 
 
 def make_up(schema: Constraints, kind: str) -> Any:

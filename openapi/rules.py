@@ -120,7 +120,7 @@ def _describe_validator(validator: Callable[[Any], Any], *, is_list: bool) -> Co
         case validate.Email():
             return {"format": "email"}
         case validate.Regexp():
-            return _describe_pattern(validator.regex.pattern)
+            return _describe_pattern(str(validator.regex.pattern))
         case validate.Length():
             noun = "Items" if is_list else "Length"
             sizes = {f"min{noun}": validator.min, f"max{noun}": validator.max}

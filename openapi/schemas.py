@@ -12,7 +12,8 @@ from openapi.components import DISQUALIFICATIONS
 from openapi.rules import describe_field, describe_items, list_new_schemas
 from openapi.words import Constraints, read_file_units, read_number, read_text, read_unit
 from orders_svc.rules.warnings.codes import CODES
-from subscriptions_svc.rules.carts import MAX_MONEY, MAX_VAT_RATE
+from subscriptions_svc.rules.carts import MAX_VAT_RATE
+from subscriptions_svc.rules.shapes import MAX_MONEY
 
 F = FieldDescriptor
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -44,7 +45,7 @@ class Schemas:
     """The named schemas of one document."""
 
     def __init__(self, comments: Mapping[str, str], package: str) -> None:
-        self.comments = comments
+        self.comments, self.package = comments, package
         self.units = read_file_units(comments[package])
         self.has_money = package.startswith("optigate.subscriptions")
         self.named: dict[str, Constraints] = {}
@@ -127,14 +128,15 @@ class Schemas:
         comment, (leaf, repeats) = self._comment(field), shape[field.name]
         built: Constraints
         if isinstance(leaf, dict):
-            schemas = (list_new_schemas(rule) if rule else []) or [None]
-            inner = [self._add_input(field.message_type, leaf, each) for each in schemas]
+            schemas: list[Schema | None] = [*(list_new_schemas(rule) if rule else ())] or [None]
+            inner = [self._add_input(_get_message(field), leaf, each) for each in schemas]
             built = {"oneOf": inner} if len(inner) > 1 else inner[0]
         elif repeats:
             items = describe_items(rule) if rule else {}
             built = self._describe_scalar(field, items, is_checked=bool(rule))
         elif demands.get("type"):  # free JSON
-            built, comment = {}, comment.replace(" as text", "")
+            built, comment = _describe_free(demands["type"]), comment.replace(" as text", "")
+            demands = {}
         else:
             items = demands.pop("items", None)
             scalar = {} if items else demands
@@ -202,12 +204,23 @@ class Schemas:
         return built
 
     def _find_common_unit(self, field: FieldDescriptor) -> str | None:
-        header = self.comments[field.file.package]
+        header = self.comments[self.package]
         is_length = "millimetres for all lengths" in header and field.type == F.TYPE_DOUBLE
         return "mm" if is_length and "WarningFigures" not in field.full_name else None
 
     def _comment(self, field: FieldDescriptor) -> str:
         return self.comments[field.full_name]
+
+
+def _get_message(field: FieldDescriptor) -> Descriptor:
+    assert field.message_type is not None
+    return field.message_type
+
+
+def _describe_free(kind: str) -> Constraints:
+    """Return the schema of free JSON."""
+    more: Constraints = {"items": {}} if kind == "array" else {"additionalProperties": True}
+    return {"type": kind, **more}
 
 
 def _is_required(rules: Schema | None, name: str) -> bool:

@@ -30,7 +30,8 @@ def answer_document(name: str) -> Response:
     response.set_etag(tag)
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response
 
 
 @cache

@@ -24,7 +24,8 @@ MODULES = {
 
 def run_story(http: FlaskClient, served: Served) -> list[tuple[Step, int, Any]]:
     """Run a story; returns each call with the status and the answer of this run."""
-    service, answers, ran = served.name, {}, []
+    service, ran = served.name, []
+    answers: dict[str, Any] = {}
     written = read_story(service)
     routes = {each.name: each for each in list_routes(http.application, service)}
     for each in written:

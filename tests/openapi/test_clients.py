@@ -30,7 +30,10 @@ import type { paths as Subscriptions } from "./subscriptions.js";
 const baseUrl = process.argv[2];
 const sessions = createClient<Sessions>({ baseUrl });
 const orders = createClient<Orders>({ baseUrl });
-const subscriptions = createClient<Subscriptions>({ baseUrl });
+const subscriptions = createClient<Subscriptions>({
+  baseUrl,
+  querySerializer: { array: { style: "form", explode: false } },
+});
 
 function basic(name: string): { Authorization: string } {
   return { Authorization: "Basic " + btoa(`${name}:${name}-secret`) };
@@ -68,7 +71,7 @@ const page = await subscriptions.GET("/api/public/v1/subscriptions", {
 });
 console.log(JSON.stringify([
   qualified.data?.qualifies, refused.error?.detail, order.data?.id.slice(0, 4),
-  order.data?.warnings?.[0]?.code, page.data?.meta?.per_page,
+  order.data?.warnings?.some((each) => each.code === "decentration"), page.data?.meta?.per_page,
 ]));
 """
 SETTINGS = {
@@ -105,24 +108,15 @@ def test_a_typescript_client_compiles_and_calls(site: str, tmp_path: Path) -> No
         run(tmp_path, modules / "openapi-typescript/bin/cli.js", document, "--output", types)
     run(tmp_path, modules / "typescript/bin/tsc")
     printed = json.loads(run(tmp_path, "program.js", site))
-    assert (
-        printed
-        == [
-            True,
-            "The partner has no such session.",
-            "ord_",
-            "vertex_missing",
-            5,
-        ][:2]
-        + printed[2:]
-    )
-    assert (printed[2], printed[4]) == ("ord_", 5)
+    assert printed == [True, "You have no such session of this user.", "ord_", True, 5]
 
 
 @pytest.fixture
 def clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a generated Python client of each API."""
-    (tmp_path / "config.yml").write_text("post_hooks: []\n")
+    (tmp_path / "config.yml").write_text(
+        "post_hooks: []\ncontent_type_overrides:\n  image/svg+xml: application/octet-stream\n"
+    )
     for service in SERVICES:
         subprocess.run(
             [
@@ -155,5 +149,6 @@ def test_a_python_client_imports_and_calls(site: str, clients: Path) -> None:
         found = api.sync(client=client, body=body)
     assert found.qualifies is True
     for service in SERVICES:
+        assert load(f"{service}_client.models").__all__
         for path in (clients / f"{service}_client").rglob("*.py"):
             compile(path.read_text(), str(path), "exec")
