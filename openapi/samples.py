@@ -1,7 +1,6 @@
 """Code samples of a call: curl, Python, JavaScript and PHP."""
 
 import json
-import pprint
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -15,7 +14,6 @@ CREDENTIALS = {
     "subscriptions": ("demo-merchant", "demo-merchant-secret"),
 }
 USER_EMAIL = {"User-Email": "optician@example.com"}
-WIDTH = 96
 
 
 def build_samples(step: Step, method: str, path: str) -> list[Constraints]:
@@ -84,8 +82,7 @@ def _write_python(step: Step, method: str, url: str, headers: dict[str, str]) ->
     if written:
         lines.append(f"    headers={{{', '.join(written)}}},")
     if step.body is not None:
-        body = pprint.pformat(step.body, width=WIDTH, sort_dicts=False)
-        lines.append("    json=" + body.replace("\n", "\n    ") + ",")
+        lines.append(f"    json={_to_python(step.body)},")
     return "\n".join([*lines, ")", "print(answer.status_code, answer.text)"])
 
 
@@ -123,6 +120,20 @@ def _write_php(step: Step, method: str, url: str, headers: dict[str, str]) -> st
     call = f"echo file_get_contents('{url}', false, $context);"
     start = "$context = stream_context_create(['http' => ["
     return "\n".join(["<?php", start, *lines, "]]);", call])
+
+
+def _to_python(value: Any, depth: int = 1) -> str:
+    """Return a value as Python writes it."""
+    inner, outer = "    " * (depth + 1), "    " * depth
+    if isinstance(value, dict):
+        items = [
+            f"{inner}{json.dumps(name)}: {_to_python(each, depth + 1)},\n"
+            for name, each in value.items()
+        ]
+        return f"{{\n{''.join(items)}{outer}}}" if items else "{}"
+    if isinstance(value, list):
+        return f"[{', '.join(_to_python(each, depth) for each in value)}]"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def _to_php(value: Any, depth: int = 1) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, send_from_directory
+from flask import Blueprint, Response, g, render_template, request, send_from_directory
 
 bp = Blueprint("pages", __name__, template_folder="templates")
 PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "docs", "exam"})
@@ -24,7 +24,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 # Where a page that was not found leads, by the blueprint below which it was looked for.
-LEADS = {
+LEADS: dict[str | None, tuple[tuple[str, str], ...]] = {
     None: (
         ("/", "What runs here"),
         ("/docs", "Documentation of the APIs"),
@@ -87,8 +87,14 @@ def render_problem(status: int, detail: str, request_id: str, headers: dict[str,
         title=title,
         detail=detail,
         request_id=request_id,
-        leads=LEADS.get(request.blueprint, ()) if status == 404 else (),
+        leads=_list_leads() if status == 404 else (),
     )
+
+
+def _list_leads() -> list[tuple[str, str]]:
+    """Return path and name of where to go on: first what may be meant, if anything may."""
+    right = g.get("right_path")
+    return [*([(right, right)] if right else ()), *LEADS.get(request.blueprint, ())]
 
 
 @bp.get("/assets/<path:name>")

@@ -80,6 +80,11 @@ def test_a_broken_guide_ends_the_process(
     [
         ("/nothing-here", ["/", "/docs", "/orders"]),
         ("/docs/nothing", ["/docs", "/"]),
+        ("/docs/", ["/docs", "/", "/docs", "/orders"]),
+        ("/docs//orders", ["/docs/orders", "/", "/docs", "/orders"]),
+        ("/Doc", ["/docs", "/", "/docs", "/orders"]),
+        ("/orders/", ["/orders", "/", "/docs", "/orders"]),
+        ("/order", ["/orders", "/", "/docs", "/orders"]),
         ("/s/unknown/more", ["/", "/docs", "/orders"]),
     ],
 )
@@ -91,11 +96,14 @@ def test_a_page_that_does_not_exist_leads_somewhere(
         answer = page.goto(f"{address}{path}")
         assert answer is not None
         assert answer.status == 404
+        save_picture(page, "not-found")
         found = page.locator("main a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
         assert found == links
-        page.locator("main a").first.click()
+        said = page.locator("main p").first.inner_text()
+        if len(links) == 4:
+            assert said == f"There is no page at this address. Did you mean {links[0]}?"
+        page.goto(f"{address}/")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        save_picture(page, "not-found")
 
 
 def test_the_documentation_is_not_a_call_without_its_prefix() -> None:
