@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def generate(root: Path) -> None:
-    """Write gateway/openapi/*.json and examples/optigate.postman_collection.json below `root`."""
+    """Write the documents to gateway/openapi and the collection to examples, below `root`."""
     app = create_app()
     documents = build_documents(app)
     app.extensions["backends"].close()

@@ -13,7 +13,7 @@ CODES = "|".join(code.name for code in Code)
 CODE = re.compile(rf"\b({CODES})\b")
 UNSAID = re.compile(rf"\b({CODES}|gRPC)\b")
 REASON = re.compile(
-    rf"\b(MALFORMED|INVALID|OVER_DELIVERY|NOT_ALLOWED|CONFLICT|DISQUALIFIED|{IDEMPOTENCY_MISMATCH})\b"
+    rf"\b(MALFORMED|INVALID|OVER_DELIVERY|NOT_ALLOWED|CONFLICT|DISQUALIFIED|VERSION_MISMATCH|{IDEMPOTENCY_MISMATCH})\b"
 )
 NOISE = re.compile(
     r"\((?:MALFORMED|INVALID|reason \w+)(?:, ([^)]*))?\)|"
@@ -30,6 +30,7 @@ SHARED = {
     404: "There is no such thing, or none that the caller may see.",
     408: "The body did not come in time.",
     409: "Another request with this Idempotency-Key is still running; try again.",
+    412: "The thing has another version than If-Match.",
     413: "The body is over 1 MiB.",
     415: "The body is multipart, XML or a form, or has another Content-Encoding than gzip.",
     422: "The Idempotency-Key was used for another request.",
