@@ -9,7 +9,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench stubs fmt pins
+.PHONY: help run demo-reset test debian bench stubs openapi fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,13 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
 
-# What the tests use of Debian's: a Chromium for the pages, PgBouncer before PostgreSQL, Redis.
+# What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
+# before PostgreSQL, Redis.
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
 		missing="$$missing chromium fonts-dejavu-core"; \
+	command -v php >/dev/null || missing="$$missing php-cli"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -51,6 +53,9 @@ bench: .venv/dev ## compare with monoliths under load; BENCH=--quick, BENCH=--he
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos
+
+openapi: .venv/dev ## write gateway/openapi/*.json anew after a change of a route or a rule
+	$(PY) -m openapi
 
 fmt: .venv/dev ## format, and sort imports
 	$(PY) -m ruff format .

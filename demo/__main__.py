@@ -1,5 +1,6 @@
 """`python -m demo`: migrate, load the demo data, start all four processes, print a guide."""
 
+import json
 import os
 import signal
 import ssl
@@ -25,6 +26,7 @@ from chassis.supervisor import Supervisor
 from demo.procfile import find_busy_address, read_procfile
 
 HERE = Path(__file__).parent
+GUIDE = HERE / "guide.json"  # the page at / shows it too
 LISTEN = {
     "sessions": "127.0.0.1:50051",
     "orders": "127.0.0.1:50052",
@@ -36,26 +38,12 @@ SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
 WELCOME = """
 Optigate is up: {url}      (Ctrl-C drains and stops)
 
-  sessions        demo-partner / demo-partner-secret
-  orders          demo-client / demo-client-secret, User-Email: optician@example.com
-  subscriptions   demo-merchant / demo-merchant-secret
-  staff RPCs      demo-staff / demo-staff-secret
-  dashboard       {url}/orders, optician@example.com / demo-password
+{credentials}
 
-A vision-test session:
-  sed "s/session1/session-$(date +%s)/" demo/session.json |
-    curl -i -u demo-partner:demo-partner-secret {url}/api/v2/partners/sessions -d @-
+  documentation   {url}/docs
+  dashboard       {url}/orders, {user}
 
-An eyeglass order:
-  TOKEN=$(curl -s {url}/v1/oauth/token \\
-    -d '{{"client_id": "demo-client", "client_secret": "demo-client-secret"}}' |
-    sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
-  curl -i {url}/v1/orders -H "Authorization: Bearer $TOKEN" \\
-    -H "User-Email: optician@example.com" -d @demo/order.json
-
-A contact-lens subscription:
-  sed "s/ref001-5/ref-$(date +%s)/" demo/subscription.json |
-    curl -i -u demo-merchant:demo-merchant-secret {url}/api/public/v1/subscriptions -d @-
+{calls}
 """
 
 
@@ -108,6 +96,7 @@ def serve(environment: dict[str, str], data: str) -> int:
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment.setdefault("LOG_DIR", f"{data}/logs")
     environment.setdefault("REFLECTION", "on")
+    environment.setdefault("GATEWAY_DEMO", str(GUIDE))
     supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())
@@ -152,7 +141,29 @@ def welcome(bound: str, url: str) -> None:
             )
         time.sleep(0.3)
     time.sleep(SETTLE_SECONDS)
-    print(WELCOME.format(url=url), flush=True)
+    print(write_guide(url), flush=True)
+
+
+def write_guide(url: str) -> str:
+    """Return the demo's credentials and calls, for a terminal."""
+    guide = json.loads(GUIDE.read_text())
+    people = guide["credentials"]
+    user = people.pop("dashboard")
+    lines = [
+        f"  {name:<15} {each['name']} / {each['secret']}"
+        + (f", User-Email: {each['user_email']}" if "user_email" in each else "")
+        for name, each in people.items()
+    ]
+    calls = [
+        f"{call['title']}:\n" + "\n".join(f"  {line}" for line in call["lines"])
+        for call in guide["calls"]
+    ]
+    return WELCOME.format(
+        url=url,
+        user=f"{user['name']} / {user['secret']}",
+        credentials="\n".join(lines),
+        calls="\n\n".join(calls).replace("{url}", url),
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The HTTP gateway: translates three JSON dialects to gRPC and back, and nothing more."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from chassis.settings.variables import DEFAULT_PUBLIC_URL, check_public_url
 from gateway import (
     backends,
     health,
+    openapi,
     orders,
     pages,
     problems,
@@ -30,7 +32,7 @@ from gateway import (
 )
 from gateway.answers import manners, origins
 from gateway.channel import Tls
-from gateway.pages import cart, exam
+from gateway.pages import cart, docs, exam, home
 from gateway.pages import orders as dashboard
 from gateway.rates import hooks, policies
 
@@ -72,7 +74,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     manners.register(app)
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
-    for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
+    apis = (sessions, orders, subscriptions)
+    for module in (health, *apis, openapi, pages, home, docs, cart, dashboard):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
         app.register_blueprint(blueprint)
@@ -92,6 +95,7 @@ def read_environment() -> dict[str, Any]:
     settings["CORS_ORIGINS"] = origins.read_origins()
     settings["LIMITS"] = policies.read_policies()
     settings["LIMIT_STORE"] = policies.read_store()
+    settings["DEMO"] = read_demo("GATEWAY_DEMO")
     return settings
 
 
@@ -119,6 +123,19 @@ def _load_tls(files: ClientFiles) -> Tls:
     tls = Tls(files.ca, files.certificate, files.key, files.hostname)
     tls.context()
     return tls
+
+
+def read_demo(name: str) -> dict[str, Any] | None:
+    """Return the credentials and calls that the pages of a demo show; None where none is run."""
+    path = os.environ.get(name)
+    if not path:
+        return None
+    try:
+        guide: dict[str, Any] = json.loads(Path(path).read_text())
+        guide["credentials"].items(), [each["lines"] for each in guide["calls"]]
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        raise SystemExit(f"{name} must be the path of a demo's guide.json.") from None
+    return guide
 
 
 def read_proxies(name: str) -> int:

@@ -166,11 +166,11 @@ def _rename_faults(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
 
 
 def register(
-    app: Flask, dialects: Iterable[Dialect], describe: Callable[[HTTPException], str]
+    app: Flask, dialects: Iterable[Dialect], describe: Callable[[HTTPException, bool], str]
 ) -> None:
     """Make the application answer every failure, in one of these dialects or the default.
 
-    `describe` words the HTTP errors.
+    `describe` words the HTTP errors, for programs or for a page.
     """
     app.extensions["dialects"] = tuple(dialects)
 
@@ -193,7 +193,7 @@ def register(
         if retry_after := getattr(error, "retry_after", None):
             headers["Retry-After"] = str(retry_after)
         is_page = find_dialect() is DEFAULT_DIALECT and pages.wants_page()
-        detail = (error.description or "") if is_page else describe(error)
+        detail = describe(error, is_page)
         return answer_problem(Problem(status, reason, detail, headers=headers))
 
     @app.errorhandler(Exception)

@@ -1,7 +1,7 @@
 """What exists, for requests to what does not: the right path, the methods of a path, the paths."""
 
 import re
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
@@ -15,6 +15,8 @@ MAX_PATH_LENGTH = 200  # of a path that is compared with others
 LIKENESS = 0.7  # from 0 to 1, of a segment that may be meant
 PLAIN_PATH = re.compile(r"[\w./:~-]+", re.ASCII)
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+# Where people begin.
+PAGES = {"docs.show_apis", "dashboard.search_orders", "openapi.get_index", "dashboard.show_login"}
 UNSHOWN_METHODS = {"HEAD", "OPTIONS"}
 
 
@@ -30,17 +32,37 @@ def register(app: Flask) -> None:
             raise NotFound(f"There is no such path; did you mean {found.prefix}{request.path}?")
 
 
-def describe_http_exception(error: HTTPException) -> str:
+def describe_http_exception(error: HTTPException, is_page: bool) -> str:
     """Return what to say of an HTTP error: of a path or a method that does not exist, what does."""
     if isinstance(error, MethodNotAllowed) and request.routing_exception is error:
         methods = sorted(set(error.valid_methods or ()) - UNSHOWN_METHODS)
         return f"This method is not allowed; the path takes {_join(methods)}."
     if isinstance(error, NotFound) and request.routing_exception is error:
-        return _describe_path()
+        return _describe_page() if is_page else describe_path()
     return error.description or ""
 
 
-def _describe_path() -> str:
+def _describe_page() -> str:
+    """Return what to say of a page that does not exist; `g.right_path` is what may be meant."""
+    g.right_path = _straighten(request.path) or _find_page()
+    question = f" Did you mean {g.right_path}?" if g.right_path else ""
+    return f"There is no page at this address.{question}"
+
+
+def _find_page() -> str | None:
+    """Return the page that is most like the path, if one is."""
+    if len(request.path) > MAX_PATH_LENGTH:
+        return None
+    pages = [
+        rule.rule
+        for rule in current_app.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and not rule.arguments and rule.endpoint in PAGES
+    ]
+    return next(iter(get_close_matches(request.path.lower(), pages, 1, LIKENESS)), None)
+
+
+def describe_path() -> str:
+    """Return what to say of the request's path, which does not exist."""
     dialect = find_dialect()
     right = _straighten(request.path)
     if right is None:

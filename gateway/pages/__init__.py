@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, render_template, request, send_from_directory
+from flask import Blueprint, Response, g, render_template, request, send_from_directory
 
 bp = Blueprint("pages", __name__, template_folder="templates")
-PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "exam"})
+PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "docs", "exam"})
 # A page loads from this gateway alone, and its forms lead nowhere else.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -22,6 +22,16 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
+}
+# Where a page that was not found leads, by the blueprint below which it was looked for.
+LEADS: dict[str | None, tuple[tuple[str, str], ...]] = {
+    None: (
+        ("/", "What runs here"),
+        ("/docs", "Documentation of the APIs"),
+        ("/orders", "Dashboard: the orders of an optician"),
+    ),
+    "dashboard": (("/orders", "All orders"),),
+    "docs": (("/docs", "Documentation of the APIs"), ("/", "What runs here")),
 }
 TITLES = {
     403: "This is not allowed",
@@ -59,6 +69,11 @@ def wants_page() -> bool:
     """Return whether a failure of this request is to be a page."""
     if request.blueprint is not None:
         return request.blueprint in PAGE_BLUEPRINTS
+    return prefers_page()
+
+
+def prefers_page() -> bool:
+    """Return whether the client would rather have HTML than JSON, as browsers do."""
     offered = ("application/json", "text/html")
     return request.accept_mimetypes.best_match(offered, "application/json") == "text/html"
 
@@ -73,7 +88,14 @@ def render_problem(status: int, detail: str, request_id: str, headers: dict[str,
         title=title,
         detail=detail,
         request_id=request_id,
+        leads=_list_leads() if status == 404 else (),
     )
+
+
+def _list_leads() -> list[tuple[str, str]]:
+    """Return path and name of where to go on: first what may be meant, if anything may."""
+    right = g.get("right_path")
+    return [*([(right, right)] if right else ()), *LEADS.get(request.blueprint, ())]
 
 
 @bp.get("/assets/<path:name>")

@@ -1,0 +1,1 @@
+"""Writes the OpenAPI documents that the gateway serves, from protos, readers, writers and rules."""

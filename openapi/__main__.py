@@ -1,0 +1,30 @@
+"""`python -m openapi` writes the documents and the collection; with a folder it writes there."""
+
+import json
+import sys
+from pathlib import Path
+
+from gateway import create_app
+from openapi.collection import build_collection
+from openapi.documents import build_documents
+
+ROOT = Path(__file__).parent.parent
+
+
+def generate(root: Path) -> None:
+    """Write the documents to gateway/openapi and the collection to examples, below `root`."""
+    app = create_app()
+    documents = build_documents(app)
+    app.extensions["backends"].close()
+    for name, document in documents.items():
+        _write(root / "gateway" / "openapi" / f"{name}.json", document)
+    _write(root / "examples" / "optigate.postman_collection.json", build_collection(documents))
+
+
+def _write(path: Path, document: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT)

@@ -1,0 +1,121 @@
+"""The documentation in Chromium: it is complete, calls this gateway alone, and is tried."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+from playwright.sync_api import Page, expect
+
+from demo.__main__ import GUIDE
+from gateway import create_app, read_demo
+from tests.browser import DESK, PHONE, Windows, save_picture, serve_app
+from tests.gateway.front import front
+from tests.serving import SERVICES, Served
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+HEADINGS = {
+    "sessions": "Vision-test sessions",
+    "orders": "Eyeglass lab orders",
+    "subscriptions": "Contact-lens subscriptions",
+}
+
+
+@pytest.fixture(scope="module")
+def demo_site(
+    sessions: Served, orders: Served, subscriptions: Served, engine: str
+) -> Iterator[str]:
+    """The address of a gateway that runs a demo."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GATEWAY_DEMO", str(GUIDE))
+        demo = read_demo("GATEWAY_DEMO")
+    served = {"sessions": sessions, "orders": orders, "subscriptions": subscriptions}
+    app = create_app({"DEMO": demo, **{f"{n.upper()}_ADDR": served[n].address for n in served}})
+    with serve_app(app) as address:
+        yield address
+    app.extensions["backends"].close()
+
+
+def open_docs(windows: Windows, url: str, **options: object) -> tuple[Page, set[str]]:
+    """Open a page of the documentation; returns the hosts that it asks, too."""
+    page = windows.open(**options)  # type: ignore[arg-type]
+    hosts: set[str] = set()
+    page.on("request", lambda sent: hosts.add(urlsplit(sent.url).netloc))
+    page.goto(url)
+    page.locator(".opblock").first.wait_for()
+    return page, hosts
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light desk", "dark phone"]
+)
+def test_every_call_is_shown_without_another_host(
+    demo_site: str, windows: Windows, service: str, scheme: str, size: dict[str, int]
+) -> None:
+    page, hosts = open_docs(windows, f"{demo_site}/docs/{service}", size=size, color_scheme=scheme)
+    expect(page.locator(".info .title")).to_contain_text(HEADINGS[service])
+    expect(page.get_by_role("heading", name="Credentials", exact=True)).to_be_visible()
+    document = page.request.get(f"{demo_site}/openapi/{service}.json").json()
+    calls = sum(len(methods) for methods in document["paths"].values())
+    expect(page.locator(".opblock")).to_have_count(calls + len(document["webhooks"]))
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    save_picture(page, f"docs-{service}-{scheme}-{size['width']}")
+    page.locator(".opblock-summary-control").first.click()
+    samples = page.locator(".samples").first
+    expect(samples.locator("summary")).to_have_text(["cURL", "Python", "JavaScript", "PHP"])
+    samples.locator("summary").first.click()
+    expect(samples.locator("pre").first).to_contain_text("curl")
+    page.wait_for_load_state("networkidle")
+    save_picture(page, f"docs-{service}-{scheme}-{size['width']}-call")
+    assert hosts == {urlsplit(demo_site).netloc}
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "answer"),
+    [
+        ("sessions", "Me/who_am_i", "store_1234"),
+        ("orders", "Labs/list_labs", "Acme Lab"),
+        ("subscriptions", "Me/who_am_i", "Tienda Moderna"),
+    ],
+)
+def test_a_call_is_tried_with_the_credentials_of_the_demo(
+    demo_site: str, windows: Windows, service: str, operation: str, answer: str
+) -> None:
+    page, hosts = open_docs(windows, f"{demo_site}/docs/{service}")
+    page.wait_for_load_state("networkidle")
+    block = page.locator(f"#operations-{operation.replace('/', '-')}")
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("button", name="Try it out").click()
+    block.get_by_role("button", name="Execute").click()
+    expect(block.locator(".live-responses-table .response-col_status").last).to_contain_text("200")
+    expect(block.locator(".live-responses-table")).to_contain_text(answer)
+    assert hosts == {urlsplit(demo_site).netloc}
+
+
+def test_without_a_demo_no_credentials_are_shown(site: str, windows: Windows) -> None:
+    page, _ = open_docs(windows, f"{site}/docs/sessions")
+    assert "demo-partner" not in page.locator("main > :not(#reader)").all_inner_texts()
+    assert page.locator("#reader").get_attribute("data-secret") is None
+
+
+def test_the_policy_allows_this_gateway_alone(engine: str) -> None:
+    with front() as client:
+        assert_policy(client)
+
+
+def assert_policy(client: FlaskClient) -> None:
+    moved = client.get("/docs")
+    assert (moved.status_code, moved.headers["Location"]) == (302, "/docs/sessions")
+    page = client.get("/docs/orders")
+    assert page.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    assert "http" not in page.text.replace("http-equiv", "")
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        file = client.get(f"/assets/reader/{name}", buffered=True)
+        assert (file.status_code, file.headers["Cache-Control"]) == (200, "no-cache")
+    for name in ("index.css", "VERSION", "..%2f__init__.py", "x"):
+        assert client.get(f"/assets/reader/{name}").status_code == 404
+    assert client.get("/docs/labs").status_code == 404

@@ -1,0 +1,49 @@
+"""The OpenAPI documents over HTTP."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.gateway.front import front
+from tests.serving import SERVICES
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[FlaskClient]:
+    """A client of a gateway whose services are all dead."""
+    with front() as client:
+        yield client
+
+
+def test_the_index_names_each_document(alone: FlaskClient) -> None:
+    index = alone.get("/openapi.json")
+    assert (index.status_code, index.content_type) == (200, "application/json")
+    for each in index.get_json()["x-apis"]:
+        document = alone.get(each["openapi"])
+        assert document.status_code == 200
+        assert document.get_json()["info"]["title"] == each["title"]
+    assert [each["name"] for each in index.get_json()["x-apis"]] == list(SERVICES)
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/openapi/orders.json"])
+def test_a_document_that_the_client_has_is_not_sent_again(alone: FlaskClient, path: str) -> None:
+    first = alone.get(path)
+    assert first.headers["Cache-Control"] == "no-cache"
+    asked = {"If-None-Match": first.headers["ETag"]}
+    again = alone.get(path, headers=asked)
+    assert (again.status_code, again.data) == (304, b"")
+    assert alone.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert alone.head(path).headers["Content-Length"] == str(len(first.data))
+
+
+@pytest.mark.parametrize("name", ["index", "x", "..%2F__init__", "orders.json", "%00"])
+def test_there_is_no_other_document(alone: FlaskClient, name: str) -> None:
+    found = alone.get(f"/openapi/{name}.json")
+    assert (found.status_code, found.content_type) == (404, "application/problem+json")
+
+
+def test_an_unknown_document_is_answered_with_those_there_are(alone: FlaskClient) -> None:
+    assert alone.get("/openapi/labs.json").get_json()["detail"] == (
+        "There is no such document. There are those of sessions, orders, subscriptions."
+    )
