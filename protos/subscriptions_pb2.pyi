@@ -143,7 +143,9 @@ class CreateSubscriptionRequest(_message.Message):
     surnames: _builtins.str
     """The shopper's surnames."""
     mobile_phone: _builtins.str
-    """The shopper's mobile phone."""
+    """The shopper's mobile phone: a possible number of the merchant's country, or + and
+    a country's code; returned as sent. An SMS goes to it as E.164.
+    """
     email: _builtins.str
     """The shopper's e-mail address."""
     date_of_birth: _builtins.str
@@ -1636,7 +1638,7 @@ class Shopper(_message.Message):
     email: _builtins.str
     """E-mail address."""
     mobile_phone: _builtins.str
-    """Mobile phone."""
+    """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
     date_of_birth: _builtins.str
     """Day of birth, "YYYY-MM-DD", not in the future. Required."""
     def __init__(
@@ -2074,16 +2076,22 @@ class GetCartByCodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CODE_FIELD_NUMBER: _builtins.int
+    PEEK_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     """Cart.code."""
+    peek: _builtins.bool
+    """Reads the cart without opening it: the subscription's status stays as it is. For
+    whatever visits a link before the shopper does, such as a scanner of mail.
+    """
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
+        peek: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "peek", b"peek"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -928,8 +928,8 @@ class ShopperServiceServicer:
     """
 
     def GetCartByCode(self, request, context):
-        """Returns the cart behind a code, as the shopper sees it. The first call moves a
-        draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. The first call without
+        peek moves a draft or sent subscription to in_progress.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -521,8 +521,8 @@ class ShopperServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ShopperServiceAsyncStub: ...
     GetCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]
-    """Returns the cart behind a code, as the shopper sees it. The first call moves a
-    draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. The first call without
+    peek moves a draft or sent subscription to in_progress.
     """
     ConfirmCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]
     """Confirms the cart behind a code for the shopper, and returns it. A solicited
@@ -541,8 +541,8 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
-    """Returns the cart behind a code, as the shopper sees it. The first call moves a
-    draft or sent subscription to in_progress.
+    """Returns the cart behind a code, as the shopper sees it. The first call without
+    peek moves a draft or sent subscription to in_progress.
     """
     ConfirmCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ConfirmCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
     """Confirms the cart behind a code for the shopper, and returns it. A solicited
@@ -564,8 +564,8 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _subscriptions_pb2.GetCartByCodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_subscriptions_pb2.ShopperCart, _abc.Awaitable[_subscriptions_pb2.ShopperCart]]:
-        """Returns the cart behind a code, as the shopper sees it. The first call moves a
-        draft or sent subscription to in_progress.
+        """Returns the cart behind a code, as the shopper sees it. The first call without
+        peek moves a draft or sent subscription to in_progress.
         """
 
     @_abc_1.abstractmethod

@@ -40,12 +40,24 @@ REFUSALS = {
     Code.NOT_FOUND: ("cart_unknown.html", 404),
     Code.FAILED_PRECONDITION: ("cart_refused.html", 409),
 }
+PREFETCH = ("Purpose", "Sec-Purpose", "X-Moz")  # headers of a page that nobody has asked for
 HEADERS = {"X-Robots-Tag": "noindex", "Vary": "Accept-Language"}
 
 
 @bp.get("/s/<code>")
 def get_cart_by_code(code: str) -> Response:
-    return render_cart(call(backends.shopper().GetCartByCode, GetCartByCodeRequest(code=code)))
+    message = GetCartByCodeRequest(code=code, peek=not is_visit())
+    return render_cart(call(backends.shopper().GetCartByCode, message))
+
+
+def is_visit() -> bool:
+    """Whether a browser opens the page for a person, by the headers of W3C Fetch Metadata.
+
+    Scanners of mail, previews of links, prefetches and HEAD are not: a link is not opened by them.
+    """
+    sent = request.headers
+    opens = (sent.get("Sec-Fetch-Mode"), sent.get("Sec-Fetch-Dest")) == ("navigate", "document")
+    return request.method == "GET" and opens and not any(map(sent.get, PREFETCH))
 
 
 @bp.post("/s/<code>")

@@ -18,8 +18,8 @@ from orders_svc.store.search import search_orders
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
-LOG_IN = Rules(LOG_IN_REQUEST)
-SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST)
+LOG_IN = Rules(LOG_IN_REQUEST, paragraphs=("password",))
+SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST, paragraphs=("text",))
 
 
 class DashboardService(rpc.DashboardServiceServicer):

@@ -33,7 +33,7 @@ class ShopperService(rpc.ShopperServiceServicer):
             return read_view(tx, find_subscription_by_code(tx, request.code), now)
 
         view = read_snapshot(self.database, read)
-        if view.status in UNOPENED:
+        if view.status in UNOPENED and not request.peek:
             with self.database.write() as tx:
                 move_forward(tx, view.row.id, Status.IN_PROGRESS)
         return build_shopper_cart(view, request.code)

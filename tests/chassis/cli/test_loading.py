@@ -15,6 +15,7 @@ RARE = {
     "babel",
     "grpc_reflection.v1alpha",
     "mako",
+    "phonenumbers",
     "psycopg",
     "smtplib",
     "stdnum",
@@ -38,6 +39,9 @@ COMMANDS = [
     "events list",
     "events replay",
     "events endpoints",
+    "backup",
+    "restore",
+    "doctor",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from protos.subscriptions_pb2 import (
-    UpdateProductsRequest,
-)
+from protos.subscriptions_pb2 import GetCartByCodeRequest, UpdateProductsRequest
+from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
@@ -36,6 +35,17 @@ def test_the_first_look_opens_it(subscriptions: Served, body: Any, status: str) 
     for _ in range(2):
         assert look(subscriptions, made.last_persisted_cart.code).state == "open"
         assert get(subscriptions, made.id).status == "in_progress"
+
+
+@pytest.mark.parametrize("status", ["draft", "sent", "in_progress"])
+def test_a_peek_opens_nothing(subscriptions: Served, body: Any, status: str) -> None:
+    made = solicit(subscriptions, body)
+    set_status(subscriptions, made.id, status)
+    code, before = made.last_persisted_cart.code, subscriptions.rows()
+    request = GetCartByCodeRequest(code=code, peek=True)
+    cart = ShopperServiceStub(subscriptions.channel).GetCartByCode(request, timeout=20)
+    assert subscriptions.rows() == before
+    assert cart == look(subscriptions, code)
 
 
 def test_a_look_moves_nothing_that_is_further(subscriptions: Served, body: Any) -> None:
