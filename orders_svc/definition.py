@@ -7,6 +7,7 @@ from orders_svc import reference
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
 from orders_svc.store import tables
+from orders_svc.store.users import find_demo_logins
 
 SERVICE = Service(
     name="orders",
@@ -20,5 +21,6 @@ SERVICE = Service(
     load=reference.load,
     servicers=build_servicers,
     authenticate=build_authenticate,
+    find_demo_logins=find_demo_logins,
     open_rpcs=("OrderService/CreateToken", "DashboardService/LogIn"),
 )

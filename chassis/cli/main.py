@@ -1,4 +1,4 @@
-"""The command line of a service: serve, dispatch, migrate, load, health, accounts, events."""
+"""The command line of a service: serving, the store, reference data, accounts, events, upkeep."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from chassis.cli.accounts import accounts
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
 from chassis.cli.serve import dispatch, serve_command
+from chassis.cli.upkeep import backup, doctor, restore
 
 
 def command_line(name: str, listen: str) -> click.Group:
@@ -45,7 +46,9 @@ def command_line(name: str, listen: str) -> click.Group:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    for command in (serve, dispatch, migrate, load, _health_command(listen), accounts, events):
+    health = _health_command(listen)
+    upkeep = (backup, restore, doctor)
+    for command in (serve, dispatch, migrate, load, health, accounts, events, *upkeep):
         cli.add_command(command)
     return cli
 

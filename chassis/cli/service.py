@@ -19,6 +19,10 @@ from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
 
+def _no_logins(_tx: Connection) -> Iterable[str]:
+    return ()
+
+
 def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
@@ -42,6 +46,8 @@ class Service:
     max_request_bytes: int = MAX_REQUEST_BYTES
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
+    # The people who still have the password of the demo, for `doctor`.
+    find_demo_logins: Callable[[Connection], Iterable[str]] = _no_logins
 
     def start(
         self,

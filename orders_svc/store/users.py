@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from chassis.context import Account
 from orders_svc.store.tables import labs, user_labs, users
+
+DEMO_DOMAINS = ("@example.com", "@example.org")  # RFC 2606
+DEMO_PASSWORD = "demo-password"
+MAX_DEMO_LOGINS = 20  # each takes a slow hash to find
 
 _FIND_ID = select(users.c.id).where(
     users.c.account_id == bindparam("account_id"), users.c.email == bindparam("email")
@@ -37,6 +41,19 @@ def find_user_id(tx: Connection, account: Account, email: str) -> int | None:
 def find_user(tx: Connection, email: str) -> Row[Any] | None:
     """Return the user with this e-mail address, whichever client they belong to."""
     return tx.execute(select(users).where(users.c.email == email)).first()
+
+
+def find_demo_logins(tx: Connection) -> list[str]:
+    """Return who still logs in with the demo's password; its people have reserved domains."""
+    from werkzeug.security import check_password_hash
+
+    query = select(users.c.email, users.c.password_hash).order_by(users.c.email)
+    invented = or_(*(users.c.email.endswith(domain) for domain in DEMO_DOMAINS))
+    return [
+        row.email
+        for row in tx.execute(query.where(invented).limit(MAX_DEMO_LOGINS))
+        if check_password_hash(row.password_hash, DEMO_PASSWORD)
+    ]
 
 
 def add_user(tx: Connection, account_id: int, email: str, password_hash: str) -> int:
