@@ -86,7 +86,7 @@ def check_backup(source: Path, service: str, known: Collection[str]) -> str:
         if mark != compute_mark(service):
             whose = "no backup: make one with `backup`" if mark == 0 else "of another service"
             raise Refused(f"{source} is {whose}.")
-        if revision not in known:
+        if revision is None or revision not in known:
             raise Refused(
                 f"{source} has the schema {revision}, which is newer than this version of the"
                 f" {service} service: update it first."

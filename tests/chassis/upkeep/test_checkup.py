@@ -163,7 +163,12 @@ def test_events_that_are_overdue_or_given_up(folder: Path, url: str, database: D
 
 def test_a_disabled_endpoint_is_a_warning(folder: Path, url: str, database: Database) -> None:
     with database.write() as tx:
-        row = {"url": "https://x.example/", "headers": {}, "secret": "whsec_x", "events": None}
+        row: dict[str, Any] = {
+            "url": "https://x.example/",
+            "headers": {},
+            "secret": "whsec_x",
+            "events": None,
+        }
         OUTBOX.endpoints.put(tx, "demo-client", row, datetime.now(UTC))
         table, at = OUTBOX.endpoints.table, datetime(2026, 3, 1, tzinfo=UTC)
         tx.execute(update(table).where(table.c.owner == "demo-client").values(disabled_at=at))
