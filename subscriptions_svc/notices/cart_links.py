@@ -42,7 +42,7 @@ def queue_cart_link(
     given = row.email if channel == EMAIL else row.mobile_phone
     cart_id, code = find_waiting_cart(row)
     used_up = Invalid(f"{name} not allowed: {limit} messages with this link are the most.")
-    if not given:
+    if given is None:
         raise Invalid(f"{name} not possible: there is no address of the shopper.")
     to = find_recipient(channel, given, row.country)
     if to is None:

@@ -55,7 +55,8 @@ def is_deliverable(address: str) -> bool:
         length = len(domain.encode("idna"))
     except (ValidationError, UnicodeError):
         return False
-    return local.isascii() and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
+    is_plain = local.isascii() and local.isprintable()
+    return is_plain and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
 
 
 def to_e164(phone: str, country: str) -> str | None:

@@ -192,7 +192,7 @@ def test_what_others_can_read_is_a_warning(
 
 def test_what_belongs_to_another_user_is_a_warning(tmp_path: Path) -> None:
     if os.geteuid():
-        pytest.skip("only root can give a file away")
+        pytest.skip("only root can change an owner")
     path = tmp_path / "x"
     path.touch(mode=0o600)
     os.chown(path, 12345, 12345)
