@@ -115,7 +115,7 @@ def _draw_field(field: FieldDescriptor, words: Pools, level: int) -> st.SearchSt
     return st.lists(one, max_size=MAX_ITEMS) if field.is_repeated else one
 
 
-def _is_map(field: FieldDescriptor) -> bool:
+def _is_map(field: Any) -> bool:
     return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
