@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError
 from chassis.errors import Fault, Invalid
 from chassis.fast_path import Unsure, compile_loader
 from chassis.messages.plain import to_dict
-from chassis.messages.texts import are_plain, find_text_faults
+from chassis.messages.texts import CONTROL, are_plain, find_text_faults
 
 
 class Rules:
@@ -40,11 +40,13 @@ class Rules:
     def examine_values(self, values: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         """Return the valid ones of a request's values, and the faults of the others."""
         faults: list[Fault] = []
+        texts: list[Fault] = []  # reported unless a rule of the schema refuses the text as well
         if not are_plain(values):
-            faults += find_text_faults(values, "", self.raw, self.paragraphs)
+            for fault in find_text_faults(values, "", self.raw, self.paragraphs):
+                (faults if fault.message == CONTROL else texts).append(fault)
             values = _replace_nul(values) if faults else values
         try:
-            return self.accept(values), faults
+            return self.accept(values), faults + texts
         except Unsure:
             pass
         try:
@@ -52,7 +54,8 @@ class Rules:
         except ValidationError as error:
             faults += flatten(error.messages_dict)
             valid = error.valid_data or {}
-        return valid, faults
+        named = {fault.path for fault in faults}
+        return valid, faults + [fault for fault in texts if fault.path not in named]
 
     def check(self, request: Message) -> dict[str, Any]:
         """Return the values of a valid request; raises Invalid with every fault."""

@@ -76,4 +76,7 @@ def test_every_text_refuses_what_it_cannot_hold(name: str, text: str, message: s
         expected = path not in rules.raw and (
             path not in rules.paragraphs or message in (CONTROL, INVISIBLE)
         )
-        assert ((path, message) in {(fault.path, fault.message) for fault in faults}) is expected
+        if expected:  # by this message, unless the schema has its own
+            assert path in {fault.path for fault in faults}
+        else:
+            assert (path, message) not in {(fault.path, fault.message) for fault in faults}
