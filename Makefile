@@ -7,9 +7,11 @@ PY := .venv/bin/python
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --custom-compile-command 'make pins'
 
+AUDITED := chassis demo gateway optics orders_svc protos sessions_svc subscriptions_svc
+
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench stubs openapi fmt pins
+.PHONY: help run demo-reset test debian bench audit fuzz stubs openapi fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +52,16 @@ debian:
 # BENCH=--help for what else there is.
 bench: .venv/dev ## compare with monoliths under load; BENCH=--quick, BENCH=--help
 	@exec $(PY) -m bench $(BENCH)
+
+# It fails as well where a component could not be looked up. AUDIT="--vulnerability-service osv" asks
+# another service.
+audit: .venv/dev ## look for weak code, and for known faults of what is pinned
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(AUDITED)
+	$(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
+		--requirement requirements/dev.txt $(AUDIT)
+
+fuzz: .venv/dev ## try the parsers for a minute each; FUZZ="--seconds 600 reader"
+	@exec $(PY) -m tests.fuzz $(FUZZ)
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos

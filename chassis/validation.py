@@ -1,6 +1,5 @@
 """Validation of a message by a marshmallow schema: all broken rules at once, by path."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,34 +9,44 @@ from marshmallow import Schema, ValidationError
 from chassis.errors import Fault, Invalid
 from chassis.fast_path import Unsure, compile_loader
 from chassis.messages.plain import to_dict
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+from chassis.messages.texts import CONTROL, are_plain, find_text_faults
 
 
 class Rules:
     """One schema, instantiated once, for messages of one type.
 
-    Control characters are refused in every text but those at the paths in `raw`, which are
-    stored within a JSON document only.
+    Every text is of one line, but for those at the paths in `paragraphs`, which may be of several,
+    and those in `raw`, which may have any character and are stored within a JSON document only.
     """
 
     def __init__(
-        self, schema: Schema, *, reason: str = "INVALID", raw: Collection[str] = ()
+        self,
+        schema: Schema,
+        *,
+        reason: str = "INVALID",
+        raw: Collection[str] = (),
+        paragraphs: Collection[str] = (),
     ) -> None:
         self.schema = schema
         self.accept = compile_loader(schema)
         self.reason = reason
         self.raw = frozenset(raw)
+        self.paragraphs = frozenset(paragraphs)
 
     def examine(self, request: Message) -> tuple[dict[str, Any], list[Fault]]:
         """Return the valid values of a request, and the faults of the others."""
-        values = to_dict(request)
+        return self.examine_values(to_dict(request))
+
+    def examine_values(self, values: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+        """Return the valid ones of a request's values, and the faults of the others."""
         faults: list[Fault] = []
-        if not _is_clean(values):
-            faults += find_control_characters(values, "", self.raw)
+        texts: list[Fault] = []  # reported unless a rule of the schema refuses the text as well
+        if not are_plain(values):
+            for fault in find_text_faults(values, "", self.raw, self.paragraphs):
+                (faults if fault.message == CONTROL else texts).append(fault)
             values = _replace_nul(values) if faults else values
         try:
-            return self.accept(values), faults
+            return self.accept(values), faults + texts
         except Unsure:
             pass
         try:
@@ -45,7 +54,8 @@ class Rules:
         except ValidationError as error:
             faults += flatten(error.messages_dict)
             valid = error.valid_data or {}
-        return valid, faults
+        named = {fault.path for fault in faults}
+        return valid, faults + [fault for fault in texts if fault.path not in named]
 
     def check(self, request: Message) -> dict[str, Any]:
         """Return the values of a valid request; raises Invalid with every fault."""
@@ -69,35 +79,6 @@ def flatten(messages: Mapping[Any, Any] | list[str], path: str = "") -> Iterator
             yield from flatten(each, inner)
     else:
         yield from (Fault(path, text) for text in messages)
-
-
-def find_control_characters(
-    value: Any, path: str = "", raw: Collection[str] = ()
-) -> Iterator[Fault]:
-    """Yield a fault for each text with a control character other than tab, LF and CR."""
-    if isinstance(value, str):
-        if path not in raw and _CONTROL.search(value):
-            yield Fault(path, "Control characters are not allowed.")
-    elif isinstance(value, dict):
-        for name, each in value.items():
-            yield from find_control_characters(each, f"{path}.{name}" if path else name, raw)
-    elif isinstance(value, list):
-        for index, each in enumerate(value):
-            yield from find_control_characters(each, f"{path}.{index}", raw)
-
-
-def _is_clean(values: Mapping[Any, Any]) -> bool:
-    """Whether no text has a control character: a fast check that most requests pass."""
-    for value in values.values():
-        if isinstance(value, str):
-            if not value.isprintable() and _CONTROL.search(value):
-                return False
-        elif isinstance(value, dict):
-            if not _is_clean(value):
-                return False
-        elif isinstance(value, list) and not _is_clean(dict(enumerate(value))):
-            return False
-    return True
 
 
 def _replace_nul(value: Any) -> Any:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
+from chassis.events.formats import FORM_TYPE
 from openapi.schemas import Schemas
 from openapi.words import Constraints
 from orders_svc.documents import events as order_events
@@ -18,7 +19,7 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, 651999, UTC)
 EVENT_ID = "evt_3f0c5d1e8a7b4c2d9e6f0a1b"
 UUID = "a41e7c1c-8f2b-4f6e-9d0a-2b1c3d4e5f60"
 MOMENT = "2026-03-01 13:00:00.651999000 CET +01:00"
-JSON, FORM = "application/json", subscription_events.FORM_TYPE
+JSON, FORM = "application/json", FORM_TYPE
 MEANINGS = {
     SESSION_UPDATED: "A session has moved: it is started, or awaits something.",
     SESSION_COMPLETED: "A session has ended: approved, referred or completed.",

@@ -143,7 +143,9 @@ class CreateSubscriptionRequest(_message.Message):
     surnames: _builtins.str
     """The shopper's surnames."""
     mobile_phone: _builtins.str
-    """The shopper's mobile phone."""
+    """The shopper's mobile phone: a possible number of the merchant's country, or + and
+    a country's code; returned as sent. An SMS goes to it as E.164.
+    """
     email: _builtins.str
     """The shopper's e-mail address."""
     date_of_birth: _builtins.str
@@ -743,7 +745,7 @@ class Customer(_message.Message):
     email: _builtins.str
     """E-mail address."""
     phone: _builtins.str
-    """Mobile phone."""
+    """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
     full_name: _builtins.str
     """Given names and surnames."""
     def __init__(

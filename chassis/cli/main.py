@@ -1,4 +1,4 @@
-"""The command line of a service: what it serves, its store, accounts, events, audit and persons."""
+"""The command line of a service: serving, its store, accounts, events, audit, persons, upkeep."""
 
 import os
 from datetime import timedelta
@@ -13,6 +13,7 @@ from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
 from chassis.cli.persons import persons
 from chassis.cli.serve import dispatch, serve_command
+from chassis.cli.upkeep import backup, doctor, restore
 from chassis.settings.variables import read_secret
 
 
@@ -68,8 +69,10 @@ def command_line(name: str, listen: str) -> click.Group:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    own = _health_command(listen)
-    for command in (serve, dispatch, migrate, load, own, accounts, events, audit, persons):
+    health = _health_command(listen)
+    inspected = (accounts, events, audit, persons)
+    upkeep = (backup, restore, doctor)
+    for command in (serve, dispatch, migrate, load, health, *inspected, *upkeep):
         cli.add_command(command)
     return cli
 

@@ -9,13 +9,14 @@ from typing import Any
 import click
 from marshmallow import Schema, ValidationError
 
-from chassis.validation import find_control_characters, flatten
+from chassis.messages.texts import find_text_faults
+from chassis.validation import flatten
 
 
 def read_reference(file: Path, schema: Schema) -> dict[str, Any]:
     """Return the values of a file; raises ValidationError, or an error of the parser."""
     values = tomllib.loads(file.read_text("utf-8"))
-    for fault in find_control_characters(values):
+    for fault in find_text_faults(values):
         raise ValidationError({fault.path: [fault.message]})
     reference: dict[str, Any] = schema.load(values)
     return reference

@@ -53,7 +53,8 @@ class Service:
     max_request_bytes: int = MAX_REQUEST_BYTES
     # What `events test` sends to an owner.
     build_test_event: Callable[[str, datetime], Event] = build_test_event
-    # What production refuses: secrets of demo accounts, and people with the demo's password.
+    # What production refuses and `doctor` finds: secrets of demo accounts, and people with the
+    # demo's password.
     demo_secrets: Collection[str] = ()
     find_demo_logins: Callable[[Connection], list[str]] = _no_demo_logins
     # Runs beside the dispatcher; raises ValueError for invalid settings.

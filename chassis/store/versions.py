@@ -20,12 +20,14 @@ def is_current(database: Database, migrations: Path) -> bool:
 
 def find_heads(migrations: Path) -> set[str]:
     """Return the revisions that no other revision follows."""
-    revisions, followed = set(), set()
-    for file in (migrations / "versions").glob("*.py"):
-        names = _read_names(file)
-        revisions.add(names["revision"])
-        followed.add(names["down_revision"])
-    return revisions - followed
+    followers = read_revisions(migrations)
+    return followers.keys() - set(followers.values())
+
+
+def read_revisions(migrations: Path) -> dict[str, str | None]:
+    """Return each revision with the one that it follows."""
+    named = map(_read_names, (migrations / "versions").glob("*.py"))
+    return {names["revision"]: names["down_revision"] for names in named}
 
 
 def _read_names(file: Path) -> dict[str, Any]:

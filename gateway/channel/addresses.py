@@ -128,7 +128,7 @@ class Address:
 
     def _compute_backoff(self) -> float:
         now, self._backoff = self._backoff, min(self._backoff * 2, MAX_BACKOFF_SECONDS)
-        return now * random.uniform(0.8, 1.2)
+        return now * random.uniform(0.8, 1.2)  # nosec B311  # jitter
 
     def _connect(self) -> Connection:
         deadline = monotonic() + self.options.connect_seconds

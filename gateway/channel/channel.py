@@ -199,7 +199,7 @@ class Channel:
             except RpcError as error:
                 if pause is None or not self._can_repeat(error, repeatable):
                     raise
-                pause *= random.uniform(0.8, 1.2)
+                pause *= random.uniform(0.8, 1.2)  # nosec B311  # jitter
                 if monotonic() + pause >= call.deadline:
                     raise
             self._closed.wait(pause)

@@ -27,10 +27,10 @@ from orders_svc.store.users import hash_password
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
-LOG_IN = Rules(LOG_IN_REQUEST)
+LOG_IN = Rules(LOG_IN_REQUEST, paragraphs=("password",))
 GET_INVITATION = Rules(GET_INVITATION_REQUEST)
-ACCEPT_INVITATION = Rules(ACCEPT_INVITATION_REQUEST)
-SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST)
+ACCEPT_INVITATION = Rules(ACCEPT_INVITATION_REQUEST, paragraphs=("password",))
+SEARCH_ORDERS = Rules(SEARCH_ORDERS_REQUEST, paragraphs=("text",))
 
 
 class DashboardService(rpc.DashboardServiceServicer):

@@ -37,7 +37,11 @@ GET_ORDER_SETTINGS = Rules(catalog_rules.GET_ORDER_SETTINGS_REQUEST)
 LIST_STYLES = Rules(catalog_rules.LIST_STYLES_REQUEST)
 LIST_MATERIALS = Rules(catalog_rules.LIST_MATERIALS_REQUEST)
 LIST_ADDONS = Rules(catalog_rules.LIST_ADDONS_REQUEST)
-CREATE_ORDER = Rules(CREATE_ORDER_REQUEST, raw=("frame.tracing",))
+CREATE_ORDER = Rules(
+    CREATE_ORDER_REQUEST,
+    raw=("frame.tracing",),
+    paragraphs=("special_instructions", "lens.tint_instruction", "redo_data.reason"),
+)
 LIST_ORDERS = Rules(LIST_ORDERS_REQUEST)
 READ_ORDER_RX = Rules(READ_ORDER_RX_REQUEST, raw=("document",))
 

@@ -13,6 +13,7 @@ DEMO_USERS = ("optician@example.com", "second@example.com", "stranger@example.or
 DEMO_PASSWORD = "demo-password"
 NO_PASSWORD = ""  # instead of a hash, until the user has accepted an invitation
 
+
 _FIND_ID = select(users.c.id).where(
     users.c.account_id == bindparam("account_id"),
     users.c.email == bindparam("email"),

@@ -43,7 +43,8 @@ def find_solicitation_faults(
     """Yield the faults of a well-formed solicitation; raises Unauthenticated for the merchant."""
     merchant = find_own_merchant(tx, values["merchant"]["id"])
     yield from find_store_faults(values, list_store_refs(tx, merchant.id))
-    yield from find_shopper_faults(values, to_local_day(now, ZoneInfo(merchant.time_zone)))
+    today = to_local_day(now, ZoneInfo(merchant.time_zone))
+    yield from find_shopper_faults(values, today, merchant.country)
     yield from find_identity_faults(values, merchant.country)
     yield from find_price_faults(values)
     yield from find_eye_faults(values)

@@ -34,7 +34,7 @@ def estimate_pre_approval(
     merchant, shopper = find_own_merchant(tx, values["merchant"]["reference"]), values["shopper"]
     today = to_local_day(now, ZoneInfo(merchant.time_zone))
     shopper_faults = (
-        *find_shopper_faults(shopper, today),
+        *find_shopper_faults(shopper, today, merchant.country),
         *find_identity_faults(shopper, merchant.country),
     )
     refuse(

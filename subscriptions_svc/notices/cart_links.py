@@ -11,7 +11,7 @@ from subscriptions_svc.notices.messages import EMAIL, SMS, build_content
 from subscriptions_svc.notices.phrases import describe_cart_link
 from subscriptions_svc.notices.texts import compose_text
 from subscriptions_svc.rules.available_actions import MAX_LINK_MESSAGES
-from subscriptions_svc.rules.shoppers import is_deliverable
+from subscriptions_svc.rules.shoppers import is_deliverable, to_e164
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.store.messages import add_message, count_messages
 from subscriptions_svc.store.subscriptions import find_own_subscription
@@ -19,6 +19,10 @@ from subscriptions_svc.store.transitions import move_forward
 from subscriptions_svc.store.views import read_view
 
 CHANNEL_NAMES = {EMAIL: "Email", SMS: "SMS"}
+CANNOT_BE_REACHED = {
+    EMAIL: "the shopper's address cannot be written to.",
+    SMS: "the shopper's phone is not a phone number.",
+}
 CHANNEL_ACTIONS = {EMAIL: ("send_cart_link_email",), SMS: ("send_sms", "resend_sms")}
 
 
@@ -35,13 +39,14 @@ def queue_cart_link(
     except NotFound as refusal:
         raise Invalid(refusal.message) from None  # for this call alone, the source states 422
     name, limit = CHANNEL_NAMES[channel], MAX_LINK_MESSAGES[channel]
-    to = row.email if channel == EMAIL else row.mobile_phone
+    given = row.email if channel == EMAIL else row.mobile_phone
     cart_id, code = find_waiting_cart(row)
     used_up = Invalid(f"{name} not allowed: {limit} messages with this link are the most.")
-    if to is None:
+    if given is None:
         raise Invalid(f"{name} not possible: there is no address of the shopper.")
-    if channel == EMAIL and not is_deliverable(to):
-        raise Invalid(f"{name} not possible: the shopper's address cannot be written to.")
+    to = find_recipient(channel, given, row.country)
+    if to is None:
+        raise Invalid(f"{name} not possible: {CANNOT_BE_REACHED[channel]}")
     if count_messages(tx, cart_id, channel) >= limit:
         raise used_up
     actions = read_view(tx, row, now).find_available_actions()
@@ -60,6 +65,13 @@ def queue_cart_link(
         raise used_up
     move_forward(tx, row.id, Status.SENT)
     return describe_cart_link(row.locale, channel)
+
+
+def find_recipient(channel: str, given: str, country: str) -> str | None:
+    """Return an e-mail address, or a phone in E.164; None for what cannot be reached."""
+    if channel == EMAIL:
+        return given if is_deliverable(given) else None
+    return to_e164(given, country)
 
 
 def find_waiting_cart(row: Any) -> tuple[str, str]:

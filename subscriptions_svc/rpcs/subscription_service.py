@@ -43,12 +43,14 @@ from subscriptions_svc.store.views import read_snapshot, read_view, read_views
 
 M = TypeVar("M", bound=Message)
 CREATE_SUBSCRIPTION = Rules(subscriptions.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
-LIST_SUBSCRIPTIONS = Rules(subscriptions.LIST_SUBSCRIPTIONS, reason=MALFORMED)
+LIST_SUBSCRIPTIONS = Rules(
+    subscriptions.LIST_SUBSCRIPTIONS, reason=MALFORMED, paragraphs=("search",)
+)
 CREATE_BOX_DELIVERIES = Rules(subscriptions.CREATE_BOX_DELIVERIES, reason=MALFORMED)
 LIST_DELIVERIES = Rules(subscriptions.LIST_DELIVERIES, reason=MALFORMED)
 UPDATE_PRODUCTS = Rules(changes.UPDATE_PRODUCTS, reason=MALFORMED)
 CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
-CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT)
+CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT, paragraphs=("description",))
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
 CREATE_PRICE_SIMULATION = Rules(estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED)
 

@@ -1,4 +1,4 @@
-"""Shopper data: the store, the e-mail address, the day of birth and Spanish identity numbers."""
+"""Shopper data: store, e-mail address, phone, day of birth and Spanish identity numbers."""
 
 import re
 from collections.abc import Collection
@@ -27,8 +27,16 @@ def find_store_faults(values: Values, store_refs: Collection[str]) -> Faults:
         yield "merchant.store_ref", "Must be a store of this merchant."
 
 
-def find_shopper_faults(values: Values, today: date) -> Faults:
-    """Yield faults for a malformed e-mail address and an impossible or future day of birth."""
+def find_shopper_faults(values: Values, today: date, country: str) -> Faults:
+    """Yield faults for malformed addresses and phones, and impossible or future days of birth.
+
+    A phone without a country code is one of the merchant's `country`; an empty one is none.
+    """
+    if (phone := values.get("mobile_phone")) and to_e164(phone, country) is None:
+        yield (
+            "mobile_phone",
+            f"Must be a phone number in {country}, or begin with + and its country.",
+        )
     if "email" in values and not is_deliverable(values["email"]):
         yield "email", "Must be an e-mail address, such as name@example.com."
     if "date_of_birth" in values:
@@ -47,7 +55,24 @@ def is_deliverable(address: str) -> bool:
         length = len(domain.encode("idna"))
     except (ValidationError, UnicodeError):
         return False
-    return local.isascii() and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
+    is_plain = local.isascii() and local.isprintable()
+    return is_plain and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
+
+
+def to_e164(phone: str, country: str) -> str | None:
+    """Return a phone number as it is dialled from anywhere, +34679959234; None if it is no number.
+
+    A number without a country code is one of `country`, a code of ISO 3166.
+    """
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(phone, country)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
 def find_identity_faults(values: Values, country: str) -> Faults:

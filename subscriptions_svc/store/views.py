@@ -139,7 +139,7 @@ class View:
             payment_status=PaymentStatus(row.payment_status),
             country=row.country,
             has_email=row.email is not None and is_deliverable(row.email),
-            has_phone=row.mobile_phone is not None,
+            has_phone=bool(row.mobile_phone),
             email_count=row.email_count,
             sms_count=row.sms_count,
             has_pending_cart=row.pending_id is not None,

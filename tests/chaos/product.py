@@ -222,8 +222,14 @@ def run_product(
     folder: Path, templates: Callable[[str, str], str], **environment: str
 ) -> Iterator[Product]:
     """Start everything on free ports and copies of the stores, and end it with the block."""
-    product = Product.prepare(folder, templates, **environment)
-    with (folder / "terminal").open("wb") as terminal:
+    with keep_running(Product.prepare(folder, templates, **environment)) as product:
+        yield product
+
+
+@contextmanager
+def keep_running(product: Product) -> Iterator[Product]:
+    """Start a product on the stores that it has, and end it with the block."""
+    with (product.folder / "terminal").open("wb") as terminal:
         product.process = subprocess.Popen(
             [sys.executable, "-m", "demo"],
             cwd=ROOT,

@@ -67,7 +67,7 @@ def test_lists_are_filtered_by_merchant_and_store_under_either_name(
 def test_a_package_is_one_package(http: FlaskClient, body: Any, quantity: int) -> None:
     demo = body("subscription")
     demo["cart_items"][0]["quantity"] = quantity
-    expected = [("cart_items.0.quantity", "Must be 1 for a build_package.")]
+    expected = [("cart_items.0.quantity", "Must be 1 for a package.")]
     assert read_violations(send(http, demo), 422, "invalid") == expected
     simulated = send(http, {"cart_items": demo["cart_items"]}, f"{PREFIX}/price_simulations")
     assert read_violations(simulated, 422, "invalid") == expected
@@ -81,7 +81,7 @@ def test_a_new_package_of_a_changed_cart_is_one_package(
     cart = {"cart_items": [kept, build_package(build_material(), quantity=2)]}
     with subscriptions.clock.at(NOON + timedelta(days=2)):
         refused = send(http, cart, f"{URL}/{made.id}/update_products")
-    expected = [("cart_items.1.quantity", "Must be 1 for a build_package.")]
+    expected = [("cart_items.1.quantity", "Must be 1 for a package.")]
     assert read_violations(refused, 422, "invalid") == expected
 
 

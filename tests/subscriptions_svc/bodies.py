@@ -101,11 +101,14 @@ def find_shape_faults(document: Document, schema: Schema = CREATE_SUBSCRIPTION) 
     return []
 
 
-def find_meaning_faults(document: Document, country: str = "ES") -> list[str]:
+def find_meaning_faults(
+    document: Document, country: str = "ES", phone_country: str = "ES"
+) -> list[str]:
+    """The path of each fault, sorted; the example has a phone of Spain."""
     values = CREATE_SUBSCRIPTION.load(document)
     faults = [
         *find_store_faults(values, {"tienda_moderna"}),
-        *find_shopper_faults(values, TODAY),
+        *find_shopper_faults(values, TODAY, phone_country),
         *find_identity_faults(values, country),
         *find_price_faults(values),
         *find_eye_faults(values),

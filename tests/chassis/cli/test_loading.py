@@ -15,6 +15,7 @@ RARE = {
     "babel",
     "grpc_reflection.v1alpha",
     "mako",
+    "phonenumbers",
     "psycopg",
     "smtplib",
     "stdnum",
@@ -45,6 +46,9 @@ COMMANDS = [
     "persons",
     "persons export",
     "persons erase",
+    "backup",
+    "restore",
+    "doctor",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """

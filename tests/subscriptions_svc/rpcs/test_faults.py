@@ -52,7 +52,7 @@ def test_a_package_of_more_than_one_is_refused(
     cart = [build_package(build_lens("left"), build_lens("right"), quantity=quantity)]
     failure = subscriptions.refusal("CreateSubscription", build_solicitation(body, cart_items=cart))
     assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID")
-    assert failure.faults == (Fault("cart_items.0.quantity", "Must be 1 for a build_package."),)
+    assert failure.faults == (Fault("cart_items.0.quantity", "Must be 1 for a package."),)
 
 
 def test_between_confirmation_and_payment_it_waits_for_payment(

@@ -83,7 +83,12 @@ def test_an_email_before_payment_is_for_mexico(
         "INVALID",
         "Email not allowed for subscription in current status",
     )
-    made = solicit(subscriptions, body, merchant=load_mexican_merchant(subscriptions))
+    made = solicit(
+        subscriptions,
+        body,
+        merchant=load_mexican_merchant(subscriptions),
+        mobile_phone="+34679959234",
+    )
     set_status(subscriptions, made.id, status)
     send(subscriptions, "SendEmail", made.id)
 
@@ -149,7 +154,7 @@ def test_the_merchants_language_is_written(
         subscriptions, {**merchant, "country": "MX"}
     )  # where e-mails are sent to confirm, too
     of = {"id": merchant["id"], "store_ref": "x"}
-    made = solicit(subscriptions, body, merchant=of)
+    made = solicit(subscriptions, body, merchant=of, mobile_phone="+34679959234")
     send(subscriptions, "SendEmail", made.id)
     (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
     assert message.content["subject"] == subject

@@ -4,7 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+import pytest
 
+from subscriptions_svc.store import tables
 from tests.serving import Served, decode
 from tests.subscriptions_svc.links import (
     list_message_actions,
@@ -26,7 +28,7 @@ def test_an_sms_is_short_and_holds_the_link(subscriptions: Served, body: Any) ->
     (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
     link = f"http://127.0.0.1:8080/s/{made.last_persisted_cart.code}"
     assert message.content == {
-        "to": "679959234",
+        "to": "+34679959234",
         "subject": "",
         "text": f"Tienda Moderna: consulta tu suscripción y confírmala: {link}",
         "language": "es",
@@ -78,3 +80,37 @@ def test_one_key_sends_once(subscriptions: Served, body: Any, unique: str) -> No
     told = {send(subscriptions, "SendSms", made.id, idempotency_key=unique) for _ in range(3)}
     assert len(told) == 1
     assert len(read_messages(subscriptions, made.last_persisted_cart.id)) == 1
+
+
+def test_an_sms_goes_to_the_number_as_it_is_dialled(subscriptions: Served, body: Any) -> None:
+    for sent in ("+34 679 95 92 34", "679-959-234"):
+        made = solicit(subscriptions, body, mobile_phone=sent)
+        assert made.customer.phone == sent
+        send(subscriptions, "SendSms", made.id)
+        (message,) = read_messages(subscriptions, made.last_persisted_cart.id)
+        assert message.content["to"] == "+34679959234"
+
+
+@pytest.mark.parametrize("phone", ["abc", "112", "679959234\r\nX", "0"])
+def test_a_phone_of_older_days_that_is_none_gets_no_sms(
+    subscriptions: Served, body: Any, phone: str
+) -> None:
+    made = solicit(subscriptions, body)
+    with subscriptions.database.write() as tx:
+        of = tables.subscriptions.c.id == made.id
+        tx.execute(tables.subscriptions.update().where(of).values(mobile_phone=phone))
+    before = subscriptions.rows()
+    assert refuse_to_send(subscriptions, "SendSms", made.id) == (
+        "INVALID",
+        "SMS not possible: the shopper's phone is not a phone number.",
+    )
+    assert subscriptions.rows() == before
+
+
+def test_an_empty_phone_is_none(subscriptions: Served, body: Any) -> None:
+    made = solicit(subscriptions, body, mobile_phone="")
+    assert list_message_actions(subscriptions, made.id) == set()
+    assert refuse_to_send(subscriptions, "SendSms", made.id) == (
+        "INVALID",
+        "SMS not possible: there is no address of the shopper.",
+    )

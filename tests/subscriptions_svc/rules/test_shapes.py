@@ -314,6 +314,9 @@ def test_no_message_repeats_what_was_sent() -> None:
         "nin_control": "secret",
     }
     told += str(
-        [*shoppers.find_shopper_faults(values, TODAY), *shoppers.find_identity_faults(values, "ES")]
+        [
+            *shoppers.find_shopper_faults(values, TODAY, "ES"),
+            *shoppers.find_identity_faults(values, "ES"),
+        ]
     )
     assert "secret" not in told

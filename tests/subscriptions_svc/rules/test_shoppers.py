@@ -1,6 +1,10 @@
 """The store and the shopper of a solicitation."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from subscriptions_svc.rules import shoppers
 from tests.subscriptions_svc.bodies import change_example, find_meaning_faults
@@ -25,10 +29,61 @@ def test_the_store_must_be_the_merchants() -> None:
         ("john@example", False),
         ("john doe@example.com", False),
         ("john@example.com\n", False),
+        ("jos\u00e9@example.com", False),
+        ('"jos\u00e9"@example.com', False),
+        ('"\x01"@example.com', False),
+        ("john@b\u00fccher.example", True),
     ],
 )
 def test_an_email_has_the_form_of_one(address: str, taken: bool) -> None:
     assert find_meaning_faults(change_example("email", address)) == ([] if taken else ["email"])
+
+
+@pytest.mark.parametrize(
+    ("phone", "country", "dialled"),
+    [
+        ("679959234", "ES", "+34679959234"),
+        ("679-959-234", "ES", "+34679959234"),
+        ("+34 679 95 92 34", "ES", "+34679959234"),
+        ("+34666777888", "PT", "+34666777888"),
+        ("0034 679 95 92 34", "ES", "+34679959234"),
+        ("912345678", "PT", "+351912345678"),
+        ("5512345678", "MX", "+525512345678"),
+        ("+44 20 7946 0958", "ES", "+442079460958"),
+        ("020 7946 0958", "GB", "+442079460958"),
+        ("679959234", "XX", None),  # a country that does not exist: its own numbers are unknown
+        ("+34679959234", "XX", "+34679959234"),
+        ("abc", "ES", None),
+        ("0", "ES", None),
+        ("112", "ES", None),
+        ("67995923", "ES", None),
+        ("6799592345678", "ES", None),
+        ("+999 679959234", "ES", None),
+        ("679959234\r\nX", "ES", None),
+        ("6" * 255, "ES", None),
+        ("", "ES", None),
+        (" ", "ES", None),
+        ("\0", "ES", None),
+    ],
+)
+def test_a_phone_is_a_number_of_its_country(phone: str, country: str, dialled: str | None) -> None:
+    assert shoppers.to_e164(phone, country) == dialled
+
+
+def test_a_phone_is_of_the_merchants_country_and_an_empty_one_is_none() -> None:
+    portuguese = change_example("mobile_phone", "21 123 4567")
+    assert find_meaning_faults(portuguese, phone_country="PT") == []
+    for phone in ("abc", "112", "0"):
+        assert find_meaning_faults(change_example("mobile_phone", phone)) == ["mobile_phone"]
+    assert find_meaning_faults(change_example("mobile_phone", "")) == []
+
+
+@given(st.text() | st.from_regex(r"\+?[0-9 ()./-]{0,20}", fullmatch=True))
+def test_what_is_dialled_is_e164(phone: str) -> None:
+    dialled = shoppers.to_e164(phone, "ES")
+    if dialled is not None:
+        assert re.fullmatch(r"\+[1-9][0-9]{3,16}", dialled)
+        assert shoppers.to_e164(dialled, "PT") == dialled
 
 
 @pytest.mark.parametrize(

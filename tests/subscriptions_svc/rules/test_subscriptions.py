@@ -36,7 +36,9 @@ def test_meaning_passes_over_what_the_shape_has_refused() -> None:
         subscriptions.CREATE_SUBSCRIPTION.load(document)
     values = refusal.value.valid_data
     assert isinstance(values, dict)
-    assert [path for path, _ in shoppers.find_shopper_faults(values, TODAY)] == ["date_of_birth"]
+    assert [path for path, _ in shoppers.find_shopper_faults(values, TODAY, "ES")] == [
+        "date_of_birth"
+    ]
     assert list(shoppers.find_store_faults(values, ())) == []
     assert list(shoppers.find_identity_faults(values, "ES")) == []
     assert [path for path, _ in carts.find_price_faults(values)] == ["cart_items.0.price_with_tax"]

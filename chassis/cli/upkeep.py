@@ -1,0 +1,145 @@
+"""The commands that look after a store: backup, restore, doctor."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chassis.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from chassis.upkeep.checkup import Checkup, Finding
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(help="Copy the SQLite store to a new file, while the service runs.")
+@click.argument("file", type=FILE)
+@click.pass_obj
+def backup(run: Invocation, file: Path) -> None:
+    """Back up a store; the exit code is 1 if there is no good copy."""
+    from chassis.upkeep.backups import back_up
+
+    with _report(run):
+        kept = back_up(find_store(run), file, run.name)
+    click.echo(f"{file}: schema {kept.revision}, {kept.size} bytes, checked")
+
+
+@click.command(help="Put a backup in the place of the SQLite store of a service that is stopped.")
+@click.argument("file", type=FILE)
+@click.option("--replace", is_flag=True, help="Set an existing store aside, under a new name.")
+@click.pass_obj
+def restore(run: Invocation, file: Path, replace: bool) -> None:
+    """Restore a store; the exit code is 1 if it stays as it was."""
+    from chassis.store.versions import find_heads, read_revisions
+    from chassis.upkeep.backups import restore as put_back
+
+    store, migrations = find_store(run), run.service.migrations
+    with _report(run):
+        known, now = read_revisions(migrations), datetime.now(UTC)
+        kept, aside = put_back(file, store, run.name, known, now, replace=replace)
+    if aside:
+        click.echo(f"{aside}: the store until now")
+    click.echo(f"{store}: schema {kept.revision}, {kept.size} bytes, checked")
+    if kept.revision not in find_heads(migrations):
+        click.echo(f"Its schema is older than this version: run `python -m {run.module} migrate`.")
+
+
+@click.command(
+    help="Look at schema, disk, clock, permissions, secrets, certificates and events."
+    " The exit code is 0 if there is nothing to report, 1 for warnings, 2 for faults."
+)
+@click.pass_obj
+def doctor(run: Invocation) -> None:
+    """Report what is wrong, a sentence a line."""
+    from chassis.upkeep.checkup import FAULT
+
+    found = list(_examine(run))
+    for level, sentence in found:
+        click.echo(f"{'fault' if level == FAULT else 'warning'}: {sentence}")
+    if not found:
+        click.echo("Nothing to report.")
+    sys.exit(max((level for level, _ in found), default=0))
+
+
+def find_store(run: Invocation) -> Path:
+    """Return the file of a SQLite store; a refusal on PostgreSQL names its own tools."""
+    from sqlalchemy import make_url
+
+    from chassis.upkeep.backups import explain_postgres
+
+    if not run.is_sqlite:
+        raise click.ClickException(explain_postgres(run.name))
+    path = Path(make_url(run.database_url).database or "")
+    if not path.name:
+        raise click.ClickException("DATABASE_URL: an SQLite DATABASE_URL names a file.")
+    return path
+
+
+@contextmanager
+def _report(run: Invocation) -> Iterator[None]:
+    from chassis.upkeep.backups import Refused
+
+    try:
+        yield
+    except Refused as refusal:
+        raise click.ClickException(str(refusal)) from None
+
+
+def _examine(run: Invocation) -> "Iterator[Finding]":
+    from chassis.upkeep import checkup
+
+    now = datetime.now(UTC)
+    yield from checkup.check_certificates(os.environ, now)
+    files = []
+    if run.is_sqlite:
+        try:
+            store = find_store(run)
+        except click.ClickException as error:
+            yield checkup.Finding(checkup.FAULT, error.format_message())
+            return
+        files = [store.with_name(store.name + suffix) for suffix in ("", "-wal", "-shm")]
+        if not store.exists():
+            told = f"There is no store at {store}: run `python -m {run.module} migrate`."
+            yield checkup.Finding(checkup.FAULT, told)
+            return
+    if run.data_dir.is_dir():
+        size = sum(each.stat().st_size for each in files if each.exists())
+        yield from checkup.check_disk(run.data_dir, size)
+        yield from checkup.check_permissions([run.data_dir, *files])
+    service = run.service
+    made = checkup.Checkup(
+        run.module,
+        service.migrations,
+        service.accounts,
+        service.outbox,
+        now,
+        service.find_demo_logins,
+    )
+    yield from _examine_store(run, made)
+
+
+def _examine_store(run: Invocation, made: "Checkup") -> "Iterator[Finding]":
+    """Yield what is wrong with the store; that it cannot be read is a finding, too."""
+    from sqlalchemy.exc import ArgumentError, DBAPIError
+
+    from chassis.errors import Refusal
+    from chassis.store.database import Database, find_database_error
+    from chassis.upkeep.checkup import FAULT, Finding
+
+    try:
+        database = Database(run.database_url, prepare=run.prepare)
+    except (ValueError, OSError, ArgumentError) as error:
+        yield Finding(FAULT, f"DATABASE_URL: {error}")
+        return
+    try:
+        yield from made.examine(database)
+    except (Refusal, DBAPIError) as error:
+        yield Finding(FAULT, f"The store cannot be read: {find_database_error(error) or error}")
+    finally:
+        database.close()

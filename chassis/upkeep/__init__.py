@@ -1,0 +1,1 @@
+"""Upkeep of a store: backups of SQLite, and what a doctor looks at."""

@@ -1,0 +1,82 @@
+"""The long form of fuzzing: `python -m tests.fuzz [--seconds 60] [target ...]`.
+
+Each target runs in a process of its own under atheris, guided by coverage, from the good inputs
+and those that earlier runs have found in `.fuzz`; a crash is kept there, with its input. Where
+atheris does not install, hypothesis mutates the good inputs for as long.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+FOLDER = Path(".fuzz")
+MAX_INPUT_BYTES = 8192
+
+
+def main() -> int:
+    """Fuzz each target; returns 1 if one has failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="of each target")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("targets", nargs="*")
+    told = parser.parse_args()
+    if told.inside:
+        return run_target(told.targets[0], told.seconds)
+    failed = []
+    for name in told.targets or ("reader", "tracing", "frames", "connection"):
+        words = [sys.executable, "-m", "tests.fuzz", "--inside", "--seconds", str(told.seconds)]
+        begun = time.monotonic()
+        done = subprocess.run([*words, name], check=False)
+        print(f"{name}: exit code {done.returncode}, {time.monotonic() - begun:.0f} s", flush=True)
+        if done.returncode:
+            failed.append(name)
+    return 1 if failed else 0
+
+
+def run_target(name: str, seconds: int) -> int:
+    """Fuzz one target in this process."""
+    if find_spec("atheris") is None:
+        return run_hypothesis(name, seconds)
+    import atheris
+
+    with atheris.instrument_imports(include=["chassis", "gateway.channel", "orders_svc.rules"]):
+        from tests.fuzz.targets import TARGETS, list_seeds
+    corpus = FOLDER / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(list_seeds(name)):
+        (corpus / f"seed-{number}").write_bytes(seed)
+    options = [
+        f"-max_total_time={seconds}",
+        f"-max_len={MAX_INPUT_BYTES}",
+        f"-artifact_prefix={FOLDER}/{name}-",
+        "-print_final_stats=1",
+        "-rss_limit_mb=2048",
+        "-timeout=20",
+    ]
+    atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[name])
+    atheris.Fuzz()
+    return 0
+
+
+def run_hypothesis(name: str, seconds: int) -> int:
+    """Run the short form again and again, each time with other inputs."""
+    end, rounds = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        rounds += 1
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "tests/fuzz", "-k", name, "-p", "no:randomly"],
+            env={**os.environ, "FUZZ_EXAMPLES": "2000"},
+            check=False,
+        )
+        if done.returncode:
+            return done.returncode
+    print(f"{name}: {rounds} rounds of 2,000 inputs, without atheris")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
