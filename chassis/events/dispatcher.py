@@ -13,12 +13,12 @@ may work on one PostgreSQL store.
                               Retry-After of the receiver puts the next one off, 12 hours at most
 """
 
-import random
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from random import Random
 from time import monotonic
 from typing import Any
 
@@ -52,13 +52,15 @@ class Dispatcher:
         outbox: Outbox,
         courier: Courier,
         now: Callable[[], datetime] = utc_now,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
     ) -> None:
         self.database = database
         self.outbox = outbox
         self.courier = courier
         self.now = now
-        self.chance = chance
+        # Of its own: a generator that the whole process shares may be seeded, or watched.
+        self._random = Random()  # nosec B311  # jitter and order, no secret
+        self.chance = chance or self._random.random
         self._pool = ThreadPoolExecutor(MAX_DELIVERIES, thread_name_prefix="delivery")
         self._changes = threading.Condition()
         self._running: dict[Future[None], str] = {}
@@ -80,7 +82,7 @@ class Dispatcher:
         now, started = self.now(), 0
         with self.database.read() as tx:
             owners = self.outbox.list_due_owners(tx, now)
-        random.shuffle(owners)
+        self._random.shuffle(owners)
         for owner in owners:
             slots = self._count_free_slots(owner)
             if slots <= 0:

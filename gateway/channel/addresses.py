@@ -1,11 +1,11 @@
 """One address of a service: its connection, reopened when it ends, and its breaker."""
 
-import random
 import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 from time import monotonic
 
 from chassis.status import Code
@@ -46,6 +46,7 @@ class Address:
     is_open: bool = False  # the breaker
     _deadlines: int = 0  # that passed since the last answer
     _backoff: float = FIRST_BACKOFF_SECONDS
+    _random: Random = field(default_factory=Random)  # nosec B311  # jitter
     _calmed: int = 1  # factor by which the server asks for fewer PINGs
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -128,7 +129,7 @@ class Address:
 
     def _compute_backoff(self) -> float:
         now, self._backoff = self._backoff, min(self._backoff * 2, MAX_BACKOFF_SECONDS)
-        return now * random.uniform(0.8, 1.2)  # nosec B311  # jitter
+        return now * self._random.uniform(0.8, 1.2)
 
     def _connect(self) -> Connection:
         deadline = monotonic() + self.options.connect_seconds

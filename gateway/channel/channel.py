@@ -1,11 +1,11 @@
 """Calls over a service's connections: round robin, bounded, retried where that is safe."""
 
 import itertools
-import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -99,6 +99,7 @@ class Channel:
         self._live: tuple[Address, ...] = ()  # those that accept calls
         self._turn = itertools.count()
         self._tokens = RETRY_TOKENS
+        self._random = Random()  # nosec B311  # jitter
         self._trouble = ""  # of the last look-up
         self._watcher: threading.Thread | None = None
         self._is_looked_up = False
@@ -199,7 +200,7 @@ class Channel:
             except RpcError as error:
                 if pause is None or not self._can_repeat(error, repeatable):
                     raise
-                pause *= random.uniform(0.8, 1.2)  # nosec B311  # jitter
+                pause *= self._random.uniform(0.8, 1.2)
                 if monotonic() + pause >= call.deadline:
                     raise
             self._closed.wait(pause)

@@ -122,7 +122,9 @@ def test_an_endpoint_is_the_clients(orders: Served) -> None:
     endpoint = {"url": url, "secret": secret, "events": ["order.submitted"]}
     load(orders, {"clients": [{"account": "demo-client", "endpoint": endpoint}]})
     before = orders.rows()
-    assert before["endpoints"] == [("demo-client", url, {}, secret, " order.submitted ", None)]
+    assert before["endpoints"] == [
+        ("demo-client", url, {}, secret, " order.submitted ", None, None)
+    ]
     load_demo("orders", url_of(orders), DEMO)
     assert orders.rows() == before
     load(orders, {"clients": [{"account": "demo-client"}]})

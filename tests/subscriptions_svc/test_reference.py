@@ -51,7 +51,7 @@ def test_an_endpoint_is_the_merchants(subscriptions: Served) -> None:
     (row,) = subscriptions.rows()["endpoints"]
     assert (row[:3], row[4:]) == (
         ("otra_tienda", url, {}),
-        (" subscriptions/boxes_delivered ", None),
+        (" subscriptions/boxes_delivered ", None, None),
     )
     load(subscriptions, **tomllib.loads(DEMO))
     assert subscriptions.rows()["endpoints"] == []

@@ -276,3 +276,4 @@ def test_without_the_service_the_door_is_out_of_reach(client: FlaskClient) -> No
     assert answer.status_code == 503
     assert "Temporarily unavailable" in answer.text
     app.extensions["backends"].close()
+    app.extensions["backends"].close()
