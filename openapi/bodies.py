@@ -56,6 +56,10 @@ def build_answer(
     names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if route.method == "POST":
         names.append("Idempotent-Replayed")
+    if route.is_single:
+        names.append("ETag")
+    if route.is_list:
+        names.append("Link")
     if route.status == 201 and route.name != "create_authentication":
         names.append("Location")
     return {

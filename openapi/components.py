@@ -59,6 +59,18 @@ PARAMETERS: Constraints = {
             "examples": ["till-7-000123"],
         },
     },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The ETag of the version that you change; 412 if it is another.",
+        "schema": {"type": "string", "examples": ['"v7"']},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag of what you have; 304 without a body if it is the same.",
+        "schema": {"type": "string", "examples": ['"v6"']},
+    },
     "UserEmail": {
         "name": "User-Email",
         "in": "header",
@@ -79,6 +91,11 @@ RESPONSE_HEADERS: Constraints = {
     "Location": _header("Where the new thing is.", "/v1/orders/ord_bca2c385c6044dd13d3c552d"),
     "Idempotent-Replayed": _header(
         "True if this is the kept answer of an earlier request.", "true", enum=["true"]
+    ),
+    "ETag": _header("The version of what is returned, or a weak tag of its body.", '"v7"'),
+    "Link": _header(
+        "The pages beside this one, as rel=next and rel=prev (RFC 8288).",
+        '</v1/orders?starting_after=ord_bca2c385c6044dd13d3c552d>; rel="next"',
     ),
     "WWW-Authenticate": _header("The credentials that are wanted.", 'Basic realm="optigate"'),
     "Retry-After": _header("Seconds to wait before the next try.", "1", pattern="^[0-9]+$"),

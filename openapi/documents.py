@@ -129,6 +129,16 @@ def version_of_optigate() -> str:
     return found
 
 
+NOT_MODIFIED: Constraints = {
+    "304": {
+        "description": "It is what If-None-Match names. There is no body.",
+        "headers": {
+            name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", "ETag")
+        },
+    }
+}
+
+
 def _describe_own(name: str, meaning: str, *more: int) -> Constraints:
     content = {"application/json": {"schema": {"type": "object"}}}
     answers = {str(status): {"description": meaning, "content": content} for status in (200, *more)}
@@ -162,12 +172,14 @@ def _build_operation(
     parameters, body = build_request(route, schemas, mine)
     for each in parameters:
         _add_parameter_example(each, mine)
-    operation["parameters"] = [*parameters, *_list_headers(route)]
+    refusals = _build_refusals(route, comments, mine)
+    operation["parameters"] = [*parameters, *_list_headers(route, refusals)]
     if body:
         operation["requestBody"] = body
     operation["responses"] = {
         str(route.status): build_answer(route, schemas, comments, mine),
-        **_build_refusals(route, comments, mine),
+        **(NOT_MODIFIED if route.is_single else {}),
+        **refusals,
     }
     if accepted := [step for step in mine if step.status < 300 and step.form is None]:
         operation["x-codeSamples"] = build_samples(accepted[0], route.method, route.path)
@@ -195,8 +207,12 @@ def _parse(value: Any, schema: Constraints) -> Any:
     return int(value) if schema.get("type") == "integer" else value
 
 
-def _list_headers(route: Route) -> list[Constraints]:
+def _list_headers(route: Route, refusals: Constraints) -> list[Constraints]:
     names = ["RequestId"]
+    if route.is_single:
+        names.append("IfNoneMatch")
+    if "412" in refusals:
+        names.append("IfMatch")
     if route.method == "POST":
         names.insert(0, "IdempotencyKey")
     if route.service == "orders" and route.name != "create_token":

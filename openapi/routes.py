@@ -44,6 +44,16 @@ class Route:
         return self.method != "GET"
 
     @property
+    def is_single(self) -> bool:
+        """Whether it reads one thing, whose answer has an ETag."""
+        return self.method == "GET" and self.name.startswith(("get_", "who_"))
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it reads a page of a list."""
+        return self.method == "GET" and self.name.startswith("list_")
+
+    @property
     def has_query(self) -> bool:
         """Whether fields are taken from the query string."""
         return bool(self.steps & {"read_query", "read_with_query"})

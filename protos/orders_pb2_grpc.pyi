@@ -86,7 +86,8 @@ class OrderServiceStub:
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]
     """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
     names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-    when the order is not a draft.
+    when the order is not a draft, and with reason VERSION_MISMATCH when it has
+    another version than the metadata if-match.
     """
     GetOrderOutline: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
@@ -144,7 +145,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
     """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
     names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-    when the order is not a draft.
+    when the order is not a draft, and with reason VERSION_MISMATCH when it has
+    another version than the metadata if-match.
     """
     GetOrderOutline: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]  # type: ignore[assignment]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
@@ -259,7 +261,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
         """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
         names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-        when the order is not a draft.
+        when the order is not a draft, and with reason VERSION_MISMATCH when it has
+        another version than the metadata if-match.
         """
 
     @_abc_1.abstractmethod

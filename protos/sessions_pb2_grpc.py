@@ -128,7 +128,8 @@ class SessionServiceServicer:
         prescriptions in full; absent fields are cleared. Allowed only before the exam.
         INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
         the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
-        A refused request changes nothing.
+        A refused request changes nothing. FAILED_PRECONDITION with reason
+        VERSION_MISMATCH when the session has another version than the metadata if-match.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,7 +137,8 @@ class SessionServiceServicer:
 
     def CancelSession(self, request, context):
         """Cancels a session before its exam; created becomes cancelled.
-        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
+        reason VERSION_MISMATCH when it has another version than the metadata if-match.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -73,11 +73,13 @@ class SessionServiceStub:
     prescriptions in full; absent fields are cleared. Allowed only before the exam.
     INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
     the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
-    A refused request changes nothing.
+    A refused request changes nothing. FAILED_PRECONDITION with reason
+    VERSION_MISMATCH when the session has another version than the metadata if-match.
     """
     CancelSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]
     """Cancels a session before its exam; created becomes cancelled.
-    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
+    reason VERSION_MISMATCH when it has another version than the metadata if-match.
     """
     CreateAuthentication: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]
     """Creates a link that opens the exam once, within five minutes. Every call
@@ -127,11 +129,13 @@ class SessionServiceAsyncStub(SessionServiceStub):
     prescriptions in full; absent fields are cleared. Allowed only before the exam.
     INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
     the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
-    A refused request changes nothing.
+    A refused request changes nothing. FAILED_PRECONDITION with reason
+    VERSION_MISMATCH when the session has another version than the metadata if-match.
     """
     CancelSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Cancels a session before its exam; created becomes cancelled.
-    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
+    reason VERSION_MISMATCH when it has another version than the metadata if-match.
     """
     CreateAuthentication: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
     """Creates a link that opens the exam once, within five minutes. Every call
@@ -208,7 +212,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         prescriptions in full; absent fields are cleared. Allowed only before the exam.
         INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION once the exam has begun or
         the session has ended, PERMISSION_DENIED as for CreateSession; in this order.
-        A refused request changes nothing.
+        A refused request changes nothing. FAILED_PRECONDITION with reason
+        VERSION_MISMATCH when the session has another version than the metadata if-match.
         """
 
     @_abc_1.abstractmethod
@@ -218,7 +223,8 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Cancels a session before its exam; created becomes cancelled.
-        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
+        reason VERSION_MISMATCH when it has another version than the metadata if-match.
         """
 
     @_abc_1.abstractmethod

@@ -10,9 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
-from pkgutil import walk_packages
 
 import pytest
 from flask.testing import FlaskClient
@@ -31,13 +29,6 @@ for limit in policies.DEFAULTS:
     os.environ.setdefault(policies.name_variable(limit), policies.OFF)
 
 DEMO = Path(__file__).parent.parent / "demo"
-
-# hypothesis draws from the constants of all modules that are loaded, and calls a test flaky where
-# one more is loaded between two examples: so each of ours is loaded before the first.
-for package in ("chassis", "gateway", "optics", "orders_svc", "sessions_svc", "subscriptions_svc"):
-    for found in walk_packages([package], f"{package}."):
-        if not found.name.endswith("__main__") and ".migrations" not in found.name:
-            import_module(found.name)
 
 settings.register_profile(
     "at any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
