@@ -33,6 +33,7 @@ from chassis.status import Code
 DOMAIN = "optigate"
 MALFORMED = "MALFORMED"  # the shape of a request, as opposed to its meaning
 IDEMPOTENCY_MISMATCH = "IDEMPOTENCY_MISMATCH"
+STALE_VERSION = "STALE_VERSION"  # the resource has another version than the caller names
 STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
 MAX_FAULT_BYTES = 4600  # beyond this, faults are truncated

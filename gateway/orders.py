@@ -10,21 +10,32 @@ from gateway import backends
 from gateway.backends import call
 from gateway.bodies import read_body
 from gateway.callers import identify_caller
+from gateway.etags import build_etag, read_if_match, require_if_match
 from gateway.oauth import answer_token_request
 from gateway.problems import Dialect, Problem
 from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_document, read_query
 from protos.orders_pb2 import (
+    Cancellation,
+    CancelOrderRequest,
+    CreateLensPackageRequest,
     CreateOrderRequest,
     CreateOrderResponse,
+    DeleteLensPackageRequest,
+    DeleteOrderRequest,
+    DuplicateOrderRequest,
     GetOrderFhirRequest,
     GetOrderJobRequest,
     GetOrderOutlineRequest,
     GetOrderRequest,
     GetOrderSettingsRequest,
+    HistoryEntry,
+    LensPackage,
     ListAddonsRequest,
     ListAddonsResponse,
     ListLabsRequest,
     ListLabsResponse,
+    ListLensPackagesRequest,
+    ListLensPackagesResponse,
     ListMaterialsRequest,
     ListMaterialsResponse,
     ListOrdersRequest,
@@ -35,6 +46,7 @@ from protos.orders_pb2 import (
     OrderRx,
     OrderSettings,
     ReadOrderRxRequest,
+    ReplaceOrderRequest,
     SubmitOrderRequest,
     Warning,
     WhoAmIRequest,
@@ -58,7 +70,13 @@ LIST_ORDERS = Reader(
     ),
 )
 GET_ORDER = Reader(GetOrderRequest, path=("order_id",))
+DELETE_ORDER = Reader(DeleteOrderRequest, path=("order_id", "versions"))
 SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
+CANCEL_ORDER = Reader(CancelOrderRequest, path=("order_id",))
+DUPLICATE_ORDER = Reader(DuplicateOrderRequest, path=("order_id",))
+LIST_LENS_PACKAGES = Reader(ListLensPackagesRequest)
+CREATE_LENS_PACKAGE = Reader(CreateLensPackageRequest)
+DELETE_LENS_PACKAGE = Reader(DeleteLensPackageRequest, path=("package_id",))
 GET_ORDER_OUTLINE = Reader(GetOrderOutlineRequest, path=("order_id",))
 GET_ORDER_FHIR = Reader(GetOrderFhirRequest, path=("order_id",))
 READ_ORDER_RX = Reader(ReadOrderRxRequest, raw=("document",))
@@ -69,14 +87,23 @@ ORDER_SETTINGS = Writer(OrderSettings)
 STYLES = Writer(ListStylesResponse)
 MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
-ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
+ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings", "editable_until"))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
+LENS_PACKAGES = Writer(ListLensPackagesResponse, optional=("coats", "tint", "tint_instruction"))
+LENS_PACKAGE = Writer(LensPackage, optional=("coats", "tint", "tint_instruction"))
 # Fields absent from the order, or from a warning, are omitted.
 ORDER = Writer(
     Order,
     nulls=True,
     optional={
         "traced",
+        "editable_until",
+        "cancellation",
+        "original",
+        "redone_by",
+        "pairs",
+        *list_field_names(HistoryEntry),
+        *list_field_names(Cancellation),
         *list_field_names(CreateOrderRequest),
         *list_field_names(Warning) - {"message"},
     },
@@ -104,6 +131,13 @@ def write_error(problem: Problem) -> dict[str, Any]:
     if len(problem.faults) > 1:
         error["errors"] = [{"param": each.path, "message": each.message} for each in problem.faults]
     return {"error": error}
+
+
+def answer_order(order: Order) -> Response:
+    """Return an order with the ETag of its version."""
+    response = answer(200, ORDER, order)
+    response.headers["ETag"] = build_etag(order.version)
+    return response
 
 
 DIALECT = Dialect("/v1", write_error, 'Bearer realm="optigate"')
@@ -166,13 +200,60 @@ def list_orders() -> Response:
 @bp.get("/orders/<order_id>")
 def get_order(order_id: str) -> Response:
     request = read_query(GET_ORDER, ahead=identify_caller, order_id=order_id)
-    return answer(200, ORDER, call(backends.orders().GetOrder, request))
+    return answer_order(call(backends.orders().GetOrder, request))
+
+
+@bp.put("/orders/<order_id>")
+def replace_order(order_id: str) -> Response:
+    order, versions = read(CREATE_ORDER, ahead=identify_caller), require_if_match()
+    request = ReplaceOrderRequest(order_id=order_id, versions=versions, order=order)
+    return answer_order(call(backends.orders().ReplaceOrder, request))
+
+
+@bp.delete("/orders/<order_id>")
+def delete_order(order_id: str) -> Response:
+    request = read(DELETE_ORDER, ahead=identify_caller, order_id=order_id)
+    request.versions.extend(read_if_match())
+    call(backends.orders().DeleteOrder, request)
+    return Response(status=204)
 
 
 @bp.post("/orders/<order_id>/submit")
 def submit_order(order_id: str) -> Response:
     request = read(SUBMIT_ORDER, ahead=identify_caller, order_id=order_id)
-    return answer(200, ORDER, call(backends.orders().SubmitOrder, request))
+    return answer_order(call(backends.orders().SubmitOrder, request))
+
+
+@bp.post("/orders/<order_id>/cancel")
+def cancel_order(order_id: str) -> Response:
+    request = read(CANCEL_ORDER, ahead=identify_caller, order_id=order_id)
+    return answer_order(call(backends.orders().CancelOrder, request))
+
+
+@bp.post("/orders/<order_id>/duplicate")
+def duplicate_order(order_id: str) -> Response:
+    request = read(DUPLICATE_ORDER, ahead=identify_caller, order_id=order_id)
+    order = call(backends.orders().DuplicateOrder, request)
+    return answer(201, ORDER_CREATED, order, location=f"{bp.url_prefix}/orders/{order.id}")
+
+
+@bp.get("/lens_packages")
+def list_lens_packages() -> Response:
+    request = read_query(LIST_LENS_PACKAGES, ahead=identify_caller)
+    return answer(200, LENS_PACKAGES, call(backends.orders().ListLensPackages, request))
+
+
+@bp.post("/lens_packages")
+def create_lens_package() -> Response:
+    request = read(CREATE_LENS_PACKAGE, ahead=identify_caller)
+    return answer(201, LENS_PACKAGE, call(backends.orders().CreateLensPackage, request))
+
+
+@bp.delete("/lens_packages/<package_id>")
+def delete_lens_package(package_id: str) -> Response:
+    request = read(DELETE_LENS_PACKAGE, ahead=identify_caller, package_id=package_id)
+    call(backends.orders().DeleteLensPackage, request)
+    return Response(status=204)
 
 
 @bp.get("/orders/<order_id>/outline.svg")

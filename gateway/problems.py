@@ -13,7 +13,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, json, request
 from werkzeug.exceptions import HTTPException
 
-from chassis.errors import IDEMPOTENCY_MISMATCH, Failure, Fault, Refusal
+from chassis.errors import IDEMPOTENCY_MISMATCH, STALE_VERSION, Failure, Fault, Refusal
 from chassis.messages.reader import to_field_name
 from chassis.status import Code
 from chassis.telemetry import describe as describe_crash
@@ -35,6 +35,7 @@ STATUS: dict[Code | str, int] = {
     Code.UNAVAILABLE: 503,
     Code.DEADLINE_EXCEEDED: 504,
     IDEMPOTENCY_MISMATCH: 422,
+    STALE_VERSION: 412,
 }
 RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
 RETRY_AFTER_SECONDS = "1"

@@ -14,6 +14,7 @@ from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
+from orders_svc.rules.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
 from orders_svc.rules.order import RX
 from orders_svc.rules.warnings.codes import CODES
@@ -72,10 +73,15 @@ LimitsSchema = Schema.from_dict(
 )
 
 
+def _hold_minutes() -> fields.Integer:
+    """Return a field for the minutes between a submit and its transmission."""
+    return fields.Integer(strict=True, validate=validate.Range(0, MAX_HOLD_MINUTES))
+
+
 class SettingsSchema(Schema):
     """The option lists of a lab, its limits of warnings, and the warnings that it wants confirmed.
 
-    `rx` is always among order_types.
+    `rx` is always among order_types. `hold_minutes` pass between a submit and its transmission.
     """
 
     frame_handling_options = _words()
@@ -86,6 +92,7 @@ class SettingsSchema(Schema):
     services = _words()
     limits = fields.Nested(LimitsSchema)
     confirm = fields.List(fields.String(validate=validate.OneOf(CODES)), validate=_unique())
+    hold_minutes = _hold_minutes()
 
     @validates_schema
     def check_rx(self, data: dict[str, Any], **_: Any) -> None:
@@ -169,6 +176,7 @@ class UserSchema(Schema):
     account = fields.String(required=True)
     password = fields.String(required=True, validate=validate.Length(8, 255))
     labs = _entries(UserLabSchema, "lab", "account_number")
+    hold_minutes = _hold_minutes()  # by default those of the lab
 
 
 class ReferenceSchema(Schema):
@@ -228,4 +236,5 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> None:
         if not check_password_hash(found.password_hash, password):
             users.update_user(tx, user_id, password_hash=generate_password_hash(password))
             end_all_sessions(tx, user_id)
+    users.update_user(tx, user_id, hold_minutes=user.get("hold_minutes"))
     users.replace_labs(tx, user_id, user["labs"])

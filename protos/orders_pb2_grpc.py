@@ -85,6 +85,41 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.SubmitOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.ReplaceOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ReplaceOrder',
+                request_serializer=protos_dot_orders__pb2.ReplaceOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.DeleteOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DeleteOrder',
+                request_serializer=protos_dot_orders__pb2.DeleteOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.DeleteOrderResponse.FromString,
+                _registered_method=True)
+        self.CancelOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CancelOrder',
+                request_serializer=protos_dot_orders__pb2.CancelOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.DuplicateOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DuplicateOrder',
+                request_serializer=protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.CreateOrderResponse.FromString,
+                _registered_method=True)
+        self.ListLensPackages = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ListLensPackages',
+                request_serializer=protos_dot_orders__pb2.ListLensPackagesRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ListLensPackagesResponse.FromString,
+                _registered_method=True)
+        self.CreateLensPackage = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CreateLensPackage',
+                request_serializer=protos_dot_orders__pb2.CreateLensPackageRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LensPackage.FromString,
+                _registered_method=True)
+        self.DeleteLensPackage = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DeleteLensPackage',
+                request_serializer=protos_dot_orders__pb2.DeleteLensPackageRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.DeleteLensPackageResponse.FromString,
+                _registered_method=True)
         self.GetOrderOutline = channel.unary_unary(
                 '/optigate.orders.v1.OrderService/GetOrderOutline',
                 request_serializer=protos_dot_orders__pb2.GetOrderOutlineRequest.SerializeToString,
@@ -194,6 +229,69 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplaceOrder(self, request, context):
+        """Replaces a draft, or an order in the window before its transmission, by
+        another document. Its status stays; a pending order is checked as a submit, and
+        stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
+        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither, or (reason
+        STALE_VERSION) when its version is none of those named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOrder(self, request, context):
+        """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
+        draft, or (reason STALE_VERSION) when versions are named and its own is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOrder(self, request, context):
+        """Cancels an order in the window before its transmission; later it asks the lab
+        to cancel, which answers with AnswerCancelRequest. NOT_FOUND as for GetOrder;
+        FAILED_PRECONDITION for a draft, an order that has ended or is asked for already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DuplicateOrder(self, request, context):
+        """Creates a draft from an order: a copy, a redo or a further pair, whose reference
+        is the order's invoice number, tray number or id. What the catalog no longer
+        offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
+        INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
+        pair of an order that its lab does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLensPackages(self, request, context):
+        """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
+        lab of the user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateLensPackage(self, request, context):
+        """Saves a lens package of the user for a lab: 100 at most. INVALID_ARGUMENT when a
+        field, including the lab, breaks a rule; ALREADY_EXISTS when the user has one of
+        this name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLensPackage(self, request, context):
+        """Deletes a lens package of the user. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOrderOutline(self, request, context):
         """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder.
         """
@@ -285,6 +383,41 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.SubmitOrder,
                     request_deserializer=protos_dot_orders__pb2.SubmitOrderRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'ReplaceOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceOrder,
+                    request_deserializer=protos_dot_orders__pb2.ReplaceOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'DeleteOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOrder,
+                    request_deserializer=protos_dot_orders__pb2.DeleteOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.DeleteOrderResponse.SerializeToString,
+            ),
+            'CancelOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOrder,
+                    request_deserializer=protos_dot_orders__pb2.CancelOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'DuplicateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DuplicateOrder,
+                    request_deserializer=protos_dot_orders__pb2.DuplicateOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.CreateOrderResponse.SerializeToString,
+            ),
+            'ListLensPackages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLensPackages,
+                    request_deserializer=protos_dot_orders__pb2.ListLensPackagesRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ListLensPackagesResponse.SerializeToString,
+            ),
+            'CreateLensPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLensPackage,
+                    request_deserializer=protos_dot_orders__pb2.CreateLensPackageRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LensPackage.SerializeToString,
+            ),
+            'DeleteLensPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLensPackage,
+                    request_deserializer=protos_dot_orders__pb2.DeleteLensPackageRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.DeleteLensPackageResponse.SerializeToString,
             ),
             'GetOrderOutline': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrderOutline,
@@ -594,6 +727,195 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def ReplaceOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ReplaceOrder',
+            protos_dot_orders__pb2.ReplaceOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DeleteOrder',
+            protos_dot_orders__pb2.DeleteOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.DeleteOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CancelOrder',
+            protos_dot_orders__pb2.CancelOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DuplicateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DuplicateOrder',
+            protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.CreateOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLensPackages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ListLensPackages',
+            protos_dot_orders__pb2.ListLensPackagesRequest.SerializeToString,
+            protos_dot_orders__pb2.ListLensPackagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLensPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CreateLensPackage',
+            protos_dot_orders__pb2.CreateLensPackageRequest.SerializeToString,
+            protos_dot_orders__pb2.LensPackage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLensPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DeleteLensPackage',
+            protos_dot_orders__pb2.DeleteLensPackageRequest.SerializeToString,
+            protos_dot_orders__pb2.DeleteLensPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetOrderOutline(request,
             target,
             options=(),
@@ -761,6 +1083,11 @@ class LabDeskServiceStub:
                 request_serializer=protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
                 _registered_method=True)
+        self.AnswerCancelRequest = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/AnswerCancelRequest',
+                request_serializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
+                _registered_method=True)
 
 
 class LabDeskServiceServicer:
@@ -805,6 +1132,15 @@ class LabDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerCancelRequest(self, request, context):
+        """Answers a client who asked to cancel an order: it is cancelled, from any status
+        that is not final, or goes on. NOT_FOUND when there is no such order;
+        FAILED_PRECONDITION when nobody waits for an answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -826,6 +1162,11 @@ def add_LabDeskServiceServicer_to_server(servicer, server):
             'UpdateOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateOrder,
                     request_deserializer=protos_dot_orders__pb2.UpdateOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
+            ),
+            'AnswerCancelRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerCancelRequest,
+                    request_deserializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
             ),
     }
@@ -939,6 +1280,33 @@ class LabDeskService:
             target,
             '/optigate.orders.v1.LabDeskService/UpdateOrder',
             protos_dot_orders__pb2.UpdateOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.LabOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerCancelRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/AnswerCancelRequest',
+            protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
             protos_dot_orders__pb2.LabOrder.FromString,
             options,
             channel_credentials,

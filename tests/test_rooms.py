@@ -61,10 +61,11 @@ def test_every_grpc_service_has_its_file(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_write_is_an_action_of_its_name(service: str) -> None:
-    files = {path.stem for path in (ROOT / service / "actions").glob("*.py")} - {"__init__"}
-    assert files - BY_TIME == list_writes(service)
-    for name in files:
-        text = (ROOT / service / "actions" / f"{name}.py").read_text()
+    paths = (ROOT / service / "actions").rglob("*.py")
+    files = {path.stem: path for path in paths if path.stem != "__init__"}
+    assert files.keys() - BY_TIME == list_writes(service)
+    for name, path in files.items():
+        text = path.read_text()
         assert re.search(rf"^def {name}\(", text, re.MULTILINE), name
 
 

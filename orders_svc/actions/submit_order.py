@@ -1,16 +1,18 @@
-"""SubmitOrder: submit a draft to its lab."""
+"""SubmitOrder: submit a draft to its lab, at once or after a window."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from chassis.context import Account
-from chassis.errors import WrongState
+from chassis.errors import Busy, WrongState
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
+from orders_svc.rules.history import CLIENT, Event
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.orders import submit_draft
+from orders_svc.store.history import add_entry
+from orders_svc.store.orders import Submission, get_order, submit_draft
 from orders_svc.store.tables import outbox
 
 NOT_A_DRAFT = "The order is not a draft."
@@ -23,11 +25,27 @@ def ensure_draft(order: Row[Any]) -> None:
 
 
 def submit_order(
-    tx: Connection, account: Account, user_id: int, order_id: str, review: Review, now: datetime
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    draft: Row[Any],
+    acknowledged: list[str],
+    review: Review,
+    submission: Submission,
 ) -> Row[Any]:
-    """Submit a checked draft and return its row; raises WrongState if it is no longer a draft."""
-    row = submit_draft(tx, account, user_id, order_id, review, now)
+    """Submit a checked draft and return its row.
+
+    Raises WrongState if it is no longer a draft, and Busy if it was edited in the meantime.
+    """
+    document: Mapping[str, Any] = draft.document
+    if acknowledged:
+        document = {**document, "acknowledged_warnings": acknowledged}
+    row = submit_draft(tx, account, user_id, draft, document, review, submission)
     if row is None:
-        raise WrongState(NOT_A_DRAFT)
-    outbox.add(tx, build_event(account.name, ORDER_SUBMITTED, row._mapping, now), now)
+        ensure_draft(get_order(tx, account, user_id, draft.id))
+        raise Busy("The draft was edited at the same time; try again.")
+    add_entry(tx, row, Event.SUBMITTED, CLIENT, submission.now, user_id=user_id)
+    if row.lab_status == LabStatus.SUBMITTED:
+        event = build_event(account.name, ORDER_SUBMITTED, row._mapping, submission.now)
+        outbox.add(tx, event, submission.now)
     return row

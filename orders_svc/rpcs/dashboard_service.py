@@ -60,4 +60,4 @@ class DashboardService(rpc.DashboardServiceServicer):
         user_id = self.callers.find_acting_user()
         with self.database.read() as tx:
             row = get_order(tx, get_caller(), user_id, request.order_id)
-            return build_review(tx, row, self.public_url)
+            return build_review(tx, row, self.public_url, self.now())

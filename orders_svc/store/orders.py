@@ -7,16 +7,29 @@ import re
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from chassis.context import Account
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.tables import name_words, orders, user_labs
+from orders_svc.store.tables import name_words, orders, user_labs, users
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -29,21 +42,66 @@ VISIBLE = and_(
         user_labs.c.account_number == orders.c.account_number,
     ),
 )
-_BY_ID = orders.c.id == bindparam("where_id")
+BY_ID = orders.c.id == bindparam("where_id")
+NEXT_VERSION = {"version": orders.c.version + 1}
+IS_DRAFT = orders.c.lab_status == LabStatus.DRAFT
+# Waits for its transmission, and may still be changed.
+IS_HELD = and_(
+    orders.c.lab_status == LabStatus.PENDING_TRANSMISSION,
+    orders.c.transmit_at > bindparam("where_now", type_=orders.c.transmit_at.type),
+)
+_HAS_VERSION = orders.c.version.in_(bindparam("where_versions", expanding=True))
 _ADD = insert(orders)
 _ADD_WORDS = insert(name_words)
-_FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
-_FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
+_WITH_CREATOR: Any = select(orders, users.c.email.label("user_email")).join(
+    users, users.c.id == orders.c.user_id
+)
+_FIND_VISIBLE = _WITH_CREATOR.where(BY_ID, VISIBLE)
+IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))
+_FIND_SUBMITTED = _WITH_CREATOR.where(BY_ID, IS_SUBMITTED)
 _SUBMIT = (
     update(orders)
-    .where(_BY_ID, VISIBLE, orders.c.lab_status == LabStatus.DRAFT)
+    .where(BY_ID, VISIBLE, IS_DRAFT, orders.c.version == bindparam("where_version"))
+    .values(NEXT_VERSION)
     .returning(*orders.c)
 )
+_REPLACE = (
+    update(orders)
+    .where(BY_ID, VISIBLE, _HAS_VERSION, or_(IS_DRAFT, IS_HELD))
+    .values(NEXT_VERSION)
+    .returning(*orders.c)
+)
+_DELETE = delete(orders).where(BY_ID, VISIBLE, IS_DRAFT).returning(orders.c.original_id)
+_DELETE_VERSION = _DELETE.where(_HAS_VERSION)
 _UPDATE = (
     update(orders)
-    .where(_BY_ID, orders.c.lab_status.in_(bindparam("where_lab_status", expanding=True)))
+    .where(
+        BY_ID,
+        orders.c.submitted_at.is_not(None),
+        orders.c.lab_status.in_(bindparam("where_lab_status", expanding=True)),
+    )
+    .values(NEXT_VERSION)
     .returning(*orders.c)
 )
+# The client asked the lab to cancel the order, and waits for its answer.
+IS_ASKED = and_(orders.c.client_cancelled_at.is_not(None), orders.c.cancel_answer.is_(None))
+# A lab that cancels an order accepts a request to, if there is one.
+_CANCEL_BY_LAB = _UPDATE.values(
+    {"cancel_answer": case((IS_ASKED, "accepted"), else_=orders.c.cancel_answer)}
+)
+
+
+class Submission(NamedTuple):
+    """When an order was submitted, and when it is transmitted: at once without a time."""
+
+    now: datetime
+    transmit_at: datetime | None
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return the columns that a submission sets."""
+        if self.transmit_at is None:
+            return {"lab_status": LabStatus.SUBMITTED, "submitted_at": self.now}
+        return {"lab_status": LabStatus.PENDING_TRANSMISSION, "transmit_at": self.transmit_at}
 
 
 def add_order(
@@ -52,36 +110,50 @@ def add_order(
     user_id: int,
     order: Mapping[str, Any],
     review: Review,
-    now: datetime,
+    submission: Submission,
+    original_id: str | None = None,
 ) -> dict[str, Any]:
     """Add an order and return its row: one statement, unless the name has further words."""
-    is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
         "account_id": account.id,
         "user_id": user_id,
+        "lab_status": LabStatus.DRAFT,
+        "submitted_at": None,
+        "created_at": submission.now,
+        **_build_columns(order, review, submission.now),
+    }
+    if order["mode"] != "draft":
+        row |= submission.to_columns()
+    if original_id is not None:
+        row["original_id"] = original_id
+    tx.execute(_ADD, row)
+    _add_words(tx, account, row["id"], order)
+    return row
+
+
+def _build_columns(order: Mapping[str, Any], review: Review, now: datetime) -> dict[str, Any]:
+    return {
         "lab_id": order["lab"],
         "account_number": order["account_number"],
-        "lab_status": LabStatus.DRAFT if is_draft else LabStatus.SUBMITTED,
         "document": order,
         "warnings": review.warnings or None,
         "traced": review.traced or None,
-        "created_at": now,
-        "submitted_at": None if is_draft else now,
         "updated_at": now,
         **fold_patient_name(order["patient"]),
     }
-    tx.execute(_ADD, row)
-    of = {"account_id": account.id, "order_id": row["id"]}
+
+
+def _add_words(tx: Connection, account: Account, order_id: str, order: Mapping[str, Any]) -> None:
+    of = {"account_id": account.id, "order_id": order_id}
     if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
         tx.execute(_ADD_WORDS, words)
-    return row
 
 
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
+    row = tx.execute(_FIND_VISIBLE, key).first() if is_id(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
     return row
@@ -89,25 +161,69 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     """Return an order of any client that was submitted to a lab; raises NotFound."""
-    row = tx.execute(_FIND_SUBMITTED, {"where_id": order_id}).first() if _is_id(order_id) else None
+    row = tx.execute(_FIND_SUBMITTED, {"where_id": order_id}).first() if is_id(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
     return row
 
 
 def submit_draft(
-    tx: Connection, account: Account, user_id: int, order_id: str, review: Review, now: datetime
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    draft: Row[Any],
+    document: Mapping[str, Any],
+    review: Review,
+    submission: Submission,
 ) -> Row[Any] | None:
-    """Submit a draft that the user sees; None if it is no longer a draft."""
+    """Submit a draft as it was read; None if it has changed since."""
     values = {
-        "lab_status": LabStatus.SUBMITTED,
+        "document": document,
         "warnings": review.warnings or None,
         "traced": review.traced or None,
-        "submitted_at": now,
-        "updated_at": now,
+        "updated_at": submission.now,
+        **submission.to_columns(),
     }
-    key = {"where_id": order_id, **bind_visible(account, user_id)}
+    key = {"where_id": draft.id, "where_version": draft.version, **bind_visible(account, user_id)}
     return tx.execute(_SUBMIT, values | key).first()
+
+
+def replace_document(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    order_id: str,
+    versions: Collection[int],
+    order: Mapping[str, Any],
+    review: Review,
+    now: datetime,
+) -> Row[Any] | None:
+    """Replace the document of an order that may be edited; None if it is in no such version."""
+    key = {"where_id": order_id, "where_versions": list(versions), "where_now": now}
+    values = _build_columns(order, review, now)
+    row = tx.execute(_REPLACE, values | key | bind_visible(account, user_id)).first()
+    if row is not None:
+        tx.execute(delete(name_words).where(name_words.c.order_id == order_id))
+        _add_words(tx, account, order_id, order)
+    return row
+
+
+def delete_draft(
+    tx: Connection, account: Account, user_id: int, order_id: str, versions: Collection[int]
+) -> Row[Any] | None:
+    """Delete a draft, and return the id of its original; None if it is in no such version.
+
+    Its original, which lists it, has a new version.
+    """
+    key = {"where_id": order_id, **bind_visible(account, user_id)}
+    statement = _DELETE
+    if versions:
+        statement, key["where_versions"] = _DELETE_VERSION, list(versions)
+    row = tx.execute(statement, key).first()
+    if row is not None and row.original_id is not None:
+        is_original = and_(orders.c.id == row.original_id, orders.c.has_copies)
+        tx.execute(update(orders).where(is_original).values(NEXT_VERSION))
+    return row
 
 
 def change_order(
@@ -118,10 +234,28 @@ def change_order(
     now: datetime,
 ) -> Row[Any] | None:
     """Change columns of an order whose lab_status is among `sources`; None if it is not."""
-    if not _is_id(order_id):
+    if not is_id(order_id):
         return None
     key = {"where_id": order_id, "where_lab_status": sorted(sources)}
-    return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
+    statement = _UPDATE
+    if values.get("lab_status") == LabStatus.CANCELLED:
+        statement, values = _CANCEL_BY_LAB, {**values, "lab_cancelled_at": now}
+    return tx.execute(statement, {**values, "updated_at": now, **key}).first()
+
+
+def change_visible_order(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    order_id: str,
+    values: Mapping[str, Any],
+    now: datetime,
+    *conditions: ColumnElement[bool],
+) -> Row[Any] | None:
+    """Change columns of an order that the user sees; None unless all conditions hold."""
+    statement = update(orders).where(BY_ID, VISIBLE, *conditions).returning(*orders.c)
+    changed = statement.values({**values, **NEXT_VERSION, "updated_at": now})
+    return tx.execute(changed, {"where_id": order_id, **bind_visible(account, user_id)}).first()
 
 
 def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
@@ -129,5 +263,6 @@ def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
     return {"where_account_id": account.id, "where_user_id": user_id}
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Return whether a text has the form of an order's id."""
     return ORDER_ID.fullmatch(text) is not None
