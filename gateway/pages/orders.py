@@ -8,24 +8,44 @@ refused. A search is posted, so that no patient's name is in a URL.
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, request, url_for
 
-from chassis.errors import Failure, Forbidden
+from chassis.errors import Failure, Fault, Forbidden
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
 from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
+from gateway.pages.orders_edit import (
+    PACKAGE,
+    PREFIX,
+    Editor,
+    apply_form,
+    apply_package,
+    copy_document,
+    list_editable,
+    select_editable,
+)
+from gateway.pages.orders_life import describe_cancellation, list_history
 from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
 from protos.orders_pb2 import (
+    CancelOrderRequest,
+    DeleteOrderRequest,
+    DuplicateOrderRequest,
+    GetOrderRequest,
+    GetOrderSettingsRequest,
     GetReviewRequest,
     LogInRequest,
     LogOutRequest,
+    Order,
+    RedoReason,
+    ReplaceOrderRequest,
     SearchOrdersRequest,
     SubmitOrderRequest,
 )
@@ -37,6 +57,7 @@ LOGIN_HEADERS = {429: {"Retry-After": "900"}}
 LOGIN_ENDPOINT = "dashboard.show_login"
 CURSORS = ("starting_after", "ending_before")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_ACTION = re.compile(r"/(submit|edit|delete|cancel|duplicate)\Z")
 _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 
@@ -83,25 +104,103 @@ def search_orders() -> Response:
 
 @bp.get("/<order_id>")
 def get_review(order_id: str) -> Response:
-    return render_review(order_id, is_submitted="sent" in request.args)
+    return render_review(
+        order_id, is_submitted="sent" in request.args, edits_all="edit" in request.args
+    )
 
 
 @bp.post("/<order_id>/submit")
 def submit_order(order_id: str) -> Response:
-    submitted = attempt(
-        backends.orders().SubmitOrder,
-        SubmitOrderRequest(
+    return submit(order_id, request.form.getlist("acknowledged_warnings"))
+
+
+@bp.post("/<order_id>/edit")
+def replace_order(order_id: str) -> Response:
+    """Put what was typed into the order; then submit it, if this is wanted."""
+    form = request.form
+    get = GetOrderRequest(order_id=order_id)
+    order = call(backends.orders().GetOrder, get, authorization=authorize())
+    document = copy_document(order)
+    faults = apply_form(document, form)
+    if form.get(PACKAGE):
+        apply_package(document, form[PACKAGE], authorize())
+    if faults:
+        return render_review(order_id, faults, form=form)
+    version = form.get("version", "")
+    replaced = attempt(
+        backends.orders().ReplaceOrder,
+        ReplaceOrderRequest(
             order_id=order_id,
-            acknowledged_warnings=request.form.getlist("acknowledged_warnings"),
+            versions=[int(version) if version.isascii() and version.isdecimal() else 0],
+            order=document,
         ),
         Code.INVALID_ARGUMENT,
         Code.FAILED_PRECONDITION,
         authorization=authorize(),
     )
+    if isinstance(replaced, Failure) and replaced.code is Code.FAILED_PRECONDITION:
+        return render_review(order_id, is_stale=True)
+    if isinstance(replaced, Failure):
+        return render_review(order_id, replaced.faults, form=form)
+    if "submit" in form:
+        return submit(order_id, form.getlist("acknowledged_warnings"))
+    return redirect_to(url_for("dashboard.get_review", order_id=order_id))
+
+
+@bp.post("/<order_id>/delete")
+def delete_order(order_id: str) -> Response:
+    asked = DeleteOrderRequest(order_id=order_id)
+    return act(backends.orders().DeleteOrder, asked, order_id, onward="/orders")
+
+
+@bp.post("/<order_id>/cancel")
+def cancel_order(order_id: str) -> Response:
+    return act(backends.orders().CancelOrder, CancelOrderRequest(order_id=order_id), order_id)
+
+
+@bp.post("/<order_id>/duplicate")
+def duplicate_order(order_id: str) -> Response:
+    form = request.form
+    wanted = form.get("submission_type", "new")
+    redo = RedoReason(type=form.get("type", ""), reason=form.get("reason", "").strip())
+    asked = DuplicateOrderRequest(
+        order_id=order_id,
+        submission_type=wanted,
+        redo_data=redo if wanted == "redo" else None,
+    )
+    made = attempt(
+        backends.orders().DuplicateOrder,
+        asked,
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        authorization=authorize(),
+    )
+    if isinstance(made, Failure):
+        return render_review(order_id, refused=made)
+    return redirect_to(url_for("dashboard.get_review", order_id=made.id))
+
+
+def submit(order_id: str, acknowledged: list[str]) -> Response:
+    """Submit a draft, and return its page: with each fault beside its field, if it is refused."""
+    submitted = attempt(
+        backends.orders().SubmitOrder,
+        SubmitOrderRequest(order_id=order_id, acknowledged_warnings=acknowledged),
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        authorization=authorize(),
+    )
     if isinstance(submitted, Failure) and submitted.code is Code.INVALID_ARGUMENT:
-        return render_review(order_id, submitted)
+        return render_review(order_id, submitted.faults)
     # An order that is no longer a draft is with the lab, and its page says so.
     return redirect_to(url_for("dashboard.get_review", order_id=order_id, sent=1))
+
+
+def act(rpc: Any, message: Any, order_id: str, *, onward: str = "") -> Response:
+    """Call an RPC about an order, and return to a page; one that is refused shows why."""
+    done = attempt(rpc, message, Code.FAILED_PRECONDITION, authorization=authorize())
+    if isinstance(done, Failure):
+        return render_review(order_id, refused=done)
+    return redirect_to(onward or url_for("dashboard.get_review", order_id=order_id))
 
 
 def render_login(onward: str, failure: Failure | None = None, email: str = "") -> Response:
@@ -142,21 +241,62 @@ def render_orders(fields: Mapping[str, str], text: str) -> Response:
 
 
 def render_review(
-    order_id: str, failure: Failure | None = None, *, is_submitted: bool = False
+    order_id: str,
+    faults: Sequence[Fault] = (),
+    *,
+    form: Any = None,
+    is_submitted: bool = False,
+    edits_all: bool = False,
+    is_stale: bool = False,
+    refused: Failure | None = None,
 ) -> Response:
-    """Return the review of an order; after a refused submit, with each fault beside its field."""
+    """Return the review of an order.
+
+    After a refusal each fault is beside its field, and the field is an input; `form` is what was
+    typed before. `refused` is why another action was refused.
+    """
     message = GetReviewRequest(order_id=order_id)
     review = call(backends.dashboard().GetReview, message, authorization=authorize())
-    faults = failure.faults if failure else ()
+    order, editor = review.order, None
+    if order.available_actions.edit:
+        paths = find_edited_paths(order, faults, form, edits_all=edits_all)
+        editor = Editor(order, paths, authorize(), form) if paths else None
+    redo_types: Sequence[str] = ()
+    if order.available_actions.redo:
+        where = GetOrderSettingsRequest(lab=order.lab, account_number=order.account_number)
+        rpc = backends.orders().GetOrderSettings
+        redo_types = call(rpc, where, authorization=authorize()).redo_types
+    is_conflict = is_stale or refused is not None
     return render_page(
         "orders_order.html",
-        422 if failure else 200,
+        409 if is_conflict else 422 if faults else 200,
         title="Review of an order",
         seal=make_seal(),
-        sheet=Sheet(review, [(fault.path, fault.message) for fault in faults]),
+        sheet=Sheet(review, [(fault.path, fault.message) for fault in faults], editor),
         is_submitted=is_submitted,
+        is_stale=is_stale,
+        refused=refused,
+        edits_all=edits_all,
+        redo_types=redo_types,
+        history=list_history(order),
+        cancellation=list(describe_cancellation(order)),
         to_datetime=to_datetime,
     )
+
+
+def find_edited_paths(
+    order: Order, faults: Sequence[Fault], form: Any, *, edits_all: bool
+) -> set[str]:
+    """Return the fields that a page edits: all, those at fault, or those of the form before."""
+    if edits_all:
+        return set(list_editable(order))
+    paths = select_editable(order, [fault.path for fault in faults])
+    if any(fault.path == "acknowledged_warnings" for fault in faults):
+        confirmed = [each.param for each in order.warnings if each.confirm]
+        paths |= select_editable(order, confirmed)
+    if form is not None:
+        paths |= {name.removeprefix(PREFIX) for name in form if name.startswith(PREFIX)}
+    return paths
 
 
 @bp.before_request
@@ -179,7 +319,7 @@ def answer_rpc_error(error: RpcError) -> Response:
     failure = decode_error(error)
     if failure.code is not Code.UNAUTHENTICATED:
         return answer_failure(failure)
-    path = restrict_path(request.path.removesuffix("/submit"))
+    path = restrict_path(_ACTION.sub("", request.path))
     return redirect_logged_out(url_for(LOGIN_ENDPOINT, next=None if path == "/orders" else path))
 
 

@@ -132,6 +132,10 @@ PAGES: dict[tuple[str, str], dict[str, str]] = {
     ("POST", "/orders"): {"text": "example"},
     ("GET", "/orders/<order_id>"): {},
     ("POST", "/orders/<order_id>/submit"): {},
+    ("POST", "/orders/<order_id>/edit"): {"version": "1", "order.patient.first_name": "X"},
+    ("POST", "/orders/<order_id>/delete"): {},
+    ("POST", "/orders/<order_id>/cancel"): {},
+    ("POST", "/orders/<order_id>/duplicate"): {},
 }
 REFUSAL_CODES = {
     StatusCode.NOT_FOUND,
