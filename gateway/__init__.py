@@ -21,7 +21,7 @@ from gateway import (
     sessions,
     subscriptions,
 )
-from gateway.pages import cart, exam
+from gateway.pages import cart, exam, tracking
 from gateway.pages import orders as dashboard
 
 DEFAULT_ADDRESSES = {
@@ -55,7 +55,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     requests.register(app)
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
-    for module in (health, sessions, orders, subscriptions, pages, cart, dashboard):
+    for module in (health, sessions, orders, subscriptions, pages, cart, dashboard, tracking):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
         app.register_blueprint(blueprint)

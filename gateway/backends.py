@@ -23,7 +23,11 @@ from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 if TYPE_CHECKING:  # the generated stubs say which RPC takes and returns what; grpc is not loaded
     from grpc import UnaryUnaryMultiCallable
 
-    from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
+    from protos.orders_pb2_grpc import (
+        DashboardServiceStub,
+        OrderServiceStub,
+        TrackingServiceStub,
+    )
     from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
     from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
@@ -91,6 +95,8 @@ class Backends:
             name: Stub(self.channels[name], service, is_repeatable=False)
             for name, service in SERVICES.items()
         }
+        tracking = orders_pb2.DESCRIPTOR.services_by_name["TrackingService"]
+        self.tracking = Stub(self.channels["orders"], tracking, is_repeatable=True)
         self.page_stubs = {
             name: Stub(self.channels[name], service, is_repeatable=True)
             for name, service in PAGE_SERVICES.items()
@@ -126,6 +132,11 @@ def orders() -> "OrderServiceStub":
 def dashboard() -> "DashboardServiceStub":
     """Return the DashboardService of orders."""
     return cast("DashboardServiceStub", backends().page_stubs["orders"])
+
+
+def tracking() -> "TrackingServiceStub":
+    """Return the TrackingService of orders."""
+    return cast("TrackingServiceStub", backends().tracking)
 
 
 def subscriptions() -> "SubscriptionServiceStub":

@@ -20,6 +20,7 @@ from protos.orders_pb2 import (
     CreateLensPackageRequest,
     CreateOrderRequest,
     CreateOrderResponse,
+    CreateTrackingLinkRequest,
     DeleteLensPackageRequest,
     DeleteOrderRequest,
     DuplicateOrderRequest,
@@ -42,12 +43,14 @@ from protos.orders_pb2 import (
     ListOrdersResponse,
     ListStylesRequest,
     ListStylesResponse,
+    MarkOrderReadyRequest,
     Order,
     OrderRx,
     OrderSettings,
     ReadOrderRxRequest,
     ReplaceOrderRequest,
     SubmitOrderRequest,
+    TrackingLink,
     Warning,
     WhoAmIRequest,
     WhoAmIResponse,
@@ -74,6 +77,8 @@ DELETE_ORDER = Reader(DeleteOrderRequest, path=("order_id", "versions"))
 SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
 CANCEL_ORDER = Reader(CancelOrderRequest, path=("order_id",))
 DUPLICATE_ORDER = Reader(DuplicateOrderRequest, path=("order_id",))
+MARK_ORDER_READY = Reader(MarkOrderReadyRequest, path=("order_id",))
+CREATE_TRACKING_LINK = Reader(CreateTrackingLinkRequest, path=("order_id",))
 LIST_LENS_PACKAGES = Reader(ListLensPackagesRequest)
 CREATE_LENS_PACKAGE = Reader(CreateLensPackageRequest)
 DELETE_LENS_PACKAGE = Reader(DeleteLensPackageRequest, path=("package_id",))
@@ -89,6 +94,7 @@ MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
 ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings", "editable_until"))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
+TRACKING_LINK = Writer(TrackingLink)
 LENS_PACKAGES = Writer(ListLensPackagesResponse, optional=("coats", "tint", "tint_instruction"))
 LENS_PACKAGE = Writer(LensPackage, optional=("coats", "tint", "tint_instruction"))
 # Fields absent from the order, or from a warning, are omitted.
@@ -235,6 +241,18 @@ def duplicate_order(order_id: str) -> Response:
     request = read(DUPLICATE_ORDER, ahead=identify_caller, order_id=order_id)
     order = call(backends.orders().DuplicateOrder, request)
     return answer(201, ORDER_CREATED, order, location=f"{bp.url_prefix}/orders/{order.id}")
+
+
+@bp.post("/orders/<order_id>/ready_for_pickup")
+def mark_order_ready(order_id: str) -> Response:
+    request = read(MARK_ORDER_READY, ahead=identify_caller, order_id=order_id)
+    return answer_order(call(backends.orders().MarkOrderReady, request))
+
+
+@bp.post("/orders/<order_id>/tracking_link")
+def create_tracking_link(order_id: str) -> Response:
+    request = read(CREATE_TRACKING_LINK, ahead=identify_caller, order_id=order_id)
+    return answer(201, TRACKING_LINK, call(backends.orders().CreateTrackingLink, request))
 
 
 @bp.get("/lens_packages")

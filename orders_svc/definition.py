@@ -1,20 +1,26 @@
 """What chassis needs to run the orders service."""
 
+import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from chassis.background import run_loops
 from chassis.cli.service import Service
+from chassis.notices.channels import choose_channels
+from chassis.notices.postman import Postman
 from chassis.store.database import Database
 from orders_svc import reference
 from orders_svc.actions.advance_by_time import create_time_loop
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
 from orders_svc.store import tables
+from orders_svc.store.tracking import QUEUE
 
 
-def run_in_background(database: Database, _data_dir: Path) -> AbstractContextManager[object]:
-    """Transmit orders whose window is over, beside the RPCs."""
-    return create_time_loop(database)
+def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
+    """Transmit orders whose window is over, and send messages to patients, beside the RPCs."""
+    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    return run_loops(postman.create_loop(), create_time_loop(database))
 
 
 SERVICE = Service(
@@ -30,5 +36,5 @@ SERVICE = Service(
     servicers=build_servicers,
     authenticate=build_authenticate,
     background=run_in_background,
-    open_rpcs=("OrderService/CreateToken", "DashboardService/LogIn"),
+    open_rpcs=("OrderService/CreateToken", "DashboardService/LogIn", "TrackingService"),
 )

@@ -14,8 +14,8 @@ from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
-from orders_svc.rules.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
+from orders_svc.rules.life.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.order import RX
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES

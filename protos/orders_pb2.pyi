@@ -1785,6 +1785,132 @@ class RedoReason(_message.Message):
 Global___RedoReason: _TypeAlias = RedoReason  # noqa: Y015
 
 @_typing.final
+class MarkOrderReadyRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    NOTIFY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    notify: _builtins.bool
+    """Whether the patient is told by e-mail; true when absent."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        notify: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_notify", b"_notify", "notify", b"notify"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify", b"_notify", "notify", b"notify", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__notify: _TypeAlias = _typing.Literal["notify"]  # noqa: Y015
+    _WhichOneofArgType__notify: _TypeAlias = _typing.Literal["_notify", b"_notify"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notify) -> _WhichOneofReturnType__notify | None: ...
+
+Global___MarkOrderReadyRequest: _TypeAlias = MarkOrderReadyRequest  # noqa: Y015
+
+@_typing.final
+class CreateTrackingLinkRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    SEND_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    send: _builtins.bool
+    """Whether the link is sent to the patient."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        send: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_send", b"_send", "send", b"send"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_send", b"_send", "order_id", b"order_id", "send", b"send"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__send: _TypeAlias = _typing.Literal["send"]  # noqa: Y015
+    _WhichOneofArgType__send: _TypeAlias = _typing.Literal["_send", b"_send"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__send) -> _WhichOneofReturnType__send | None: ...
+
+Global___CreateTrackingLinkRequest: _TypeAlias = CreateTrackingLinkRequest  # noqa: Y015
+
+@_typing.final
+class TrackingLink(_message.Message):
+    """The link of a patient's page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Nobody can guess it."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackingLink: _TypeAlias = TrackingLink  # noqa: Y015
+
+@_typing.final
+class GetTrackedOrderRequest(_message.Message):
+    """Names the order by the code of its link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The last part of the link."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrackedOrderRequest: _TypeAlias = GetTrackedOrderRequest  # noqa: Y015
+
+@_typing.final
+class TrackedOrder(_message.Message):
+    """What the patient may know: nothing else of the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    first_name: _builtins.str
+    """The patient's first name."""
+    status: _builtins.str
+    """ordered, in_production, shipped, ready_for_pickup or cancelled."""
+    def __init__(
+        self,
+        *,
+        first_name: _builtins.str = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_name", b"first_name", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackedOrder: _TypeAlias = TrackedOrder  # noqa: Y015
+
+@_typing.final
 class ListLensPackagesRequest(_message.Message):
     """Names the lab."""
 

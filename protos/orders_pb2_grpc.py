@@ -105,6 +105,16 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.CreateOrderResponse.FromString,
                 _registered_method=True)
+        self.MarkOrderReady = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/MarkOrderReady',
+                request_serializer=protos_dot_orders__pb2.MarkOrderReadyRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.CreateTrackingLink = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CreateTrackingLink',
+                request_serializer=protos_dot_orders__pb2.CreateTrackingLinkRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.TrackingLink.FromString,
+                _registered_method=True)
         self.ListLensPackages = channel.unary_unary(
                 '/optigate.orders.v1.OrderService/ListLensPackages',
                 request_serializer=protos_dot_orders__pb2.ListLensPackagesRequest.SerializeToString,
@@ -268,6 +278,25 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MarkOrderReady(self, request, context):
+        """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+        tracking link, if the order has their address and notify is not false. NOT_FOUND
+        as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTrackingLink(self, request, context):
+        """Returns the link of the page on which the patient follows the order: always the
+        same one. With send the patient gets it by e-mail, five times at most.
+        INVALID_ARGUMENT naming send when the order has no address of the patient, or
+        they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLensPackages(self, request, context):
         """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
         lab of the user.
@@ -403,6 +432,16 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.DuplicateOrder,
                     request_deserializer=protos_dot_orders__pb2.DuplicateOrderRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.CreateOrderResponse.SerializeToString,
+            ),
+            'MarkOrderReady': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkOrderReady,
+                    request_deserializer=protos_dot_orders__pb2.MarkOrderReadyRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'CreateTrackingLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrackingLink,
+                    request_deserializer=protos_dot_orders__pb2.CreateTrackingLinkRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.TrackingLink.SerializeToString,
             ),
             'ListLensPackages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLensPackages,
@@ -824,6 +863,60 @@ class OrderService:
             '/optigate.orders.v1.OrderService/DuplicateOrder',
             protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
             protos_dot_orders__pb2.CreateOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkOrderReady(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/MarkOrderReady',
+            protos_dot_orders__pb2.MarkOrderReadyRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrackingLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CreateTrackingLink',
+            protos_dot_orders__pb2.CreateTrackingLinkRequest.SerializeToString,
+            protos_dot_orders__pb2.TrackingLink.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1531,6 +1624,85 @@ class DashboardService:
             '/optigate.orders.v1.DashboardService/GetReview',
             protos_dot_orders__pb2.GetReviewRequest.SerializeToString,
             protos_dot_orders__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class TrackingServiceStub:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetTrackedOrder = channel.unary_unary(
+                '/optigate.orders.v1.TrackingService/GetTrackedOrder',
+                request_serializer=protos_dot_orders__pb2.GetTrackedOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.TrackedOrder.FromString,
+                _registered_method=True)
+
+
+class TrackingServiceServicer:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def GetTrackedOrder(self, request, context):
+        """Returns what the patient may know of their order. NOT_FOUND for an unknown code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrackingServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetTrackedOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrackedOrder,
+                    request_deserializer=protos_dot_orders__pb2.GetTrackedOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.TrackedOrder.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.orders.v1.TrackingService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.orders.v1.TrackingService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TrackingService:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @staticmethod
+    def GetTrackedOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.TrackingService/GetTrackedOrder',
+            protos_dot_orders__pb2.GetTrackedOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.TrackedOrder.FromString,
             options,
             channel_credentials,
             insecure,

@@ -111,6 +111,17 @@ class OrderServiceStub:
     INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
     pair of an order that its lab does not have.
     """
+    MarkOrderReady: _grpc.UnaryUnaryMultiCallable[_orders_pb2.MarkOrderReadyRequest, _orders_pb2.Order]
+    """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+    tracking link, if the order has their address and notify is not false. NOT_FOUND
+    as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+    """
+    CreateTrackingLink: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CreateTrackingLinkRequest, _orders_pb2.TrackingLink]
+    """Returns the link of the page on which the patient follows the order: always the
+    same one. With send the patient gets it by e-mail, five times at most.
+    INVALID_ARGUMENT naming send when the order has no address of the patient, or
+    they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+    """
     ListLensPackages: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListLensPackagesRequest, _orders_pb2.ListLensPackagesResponse]
     """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
     lab of the user.
@@ -202,6 +213,17 @@ class OrderServiceAsyncStub(OrderServiceStub):
     offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
     INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
     pair of an order that its lab does not have.
+    """
+    MarkOrderReady: _aio.UnaryUnaryMultiCallable[_orders_pb2.MarkOrderReadyRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+    tracking link, if the order has their address and notify is not false. NOT_FOUND
+    as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+    """
+    CreateTrackingLink: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateTrackingLinkRequest, _orders_pb2.TrackingLink]  # type: ignore[assignment]
+    """Returns the link of the page on which the patient follows the order: always the
+    same one. With send the patient gets it by e-mail, five times at most.
+    INVALID_ARGUMENT naming send when the order has no address of the patient, or
+    they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
     """
     ListLensPackages: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListLensPackagesRequest, _orders_pb2.ListLensPackagesResponse]  # type: ignore[assignment]
     """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
@@ -375,6 +397,29 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
         INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
         pair of an order that its lab does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkOrderReady(
+        self,
+        request: _orders_pb2.MarkOrderReadyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+        tracking link, if the order has their address and notify is not false. NOT_FOUND
+        as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTrackingLink(
+        self,
+        request: _orders_pb2.CreateTrackingLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.TrackingLink, _abc.Awaitable[_orders_pb2.TrackingLink]]:
+        """Returns the link of the page on which the patient follows the order: always the
+        same one. With send the patient gets it by e-mail, five times at most.
+        INVALID_ARGUMENT naming send when the order has no address of the patient, or
+        they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
         """
 
     @_abc_1.abstractmethod
@@ -691,3 +736,40 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_DashboardServiceServicer_to_server(servicer: DashboardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TrackingServiceStub:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrackingServiceAsyncStub: ...
+    GetTrackedOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetTrackedOrderRequest, _orders_pb2.TrackedOrder]
+    """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+@_typing.type_check_only
+class TrackingServiceAsyncStub(TrackingServiceStub):
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetTrackedOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetTrackedOrderRequest, _orders_pb2.TrackedOrder]  # type: ignore[assignment]
+    """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @_abc_1.abstractmethod
+    def GetTrackedOrder(
+        self,
+        request: _orders_pb2.GetTrackedOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.TrackedOrder, _abc.Awaitable[_orders_pb2.TrackedOrder]]:
+        """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+def add_TrackingServiceServicer_to_server(servicer: TrackingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

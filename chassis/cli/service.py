@@ -19,7 +19,7 @@ from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
 
-def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[object]:
+def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -41,7 +41,7 @@ class Service:
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
     max_request_bytes: int = MAX_REQUEST_BYTES
     # Runs beside the dispatcher; raises ValueError for invalid settings.
-    background: Callable[[Database, Path], AbstractContextManager[object]] = _no_background
+    background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
 
     def start(
         self,

@@ -36,6 +36,7 @@ from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
 from protos.orders_pb2 import (
     CancelOrderRequest,
+    CreateTrackingLinkRequest,
     DeleteOrderRequest,
     DuplicateOrderRequest,
     GetOrderRequest,
@@ -43,6 +44,7 @@ from protos.orders_pb2 import (
     GetReviewRequest,
     LogInRequest,
     LogOutRequest,
+    MarkOrderReadyRequest,
     Order,
     RedoReason,
     ReplaceOrderRequest,
@@ -57,7 +59,7 @@ LOGIN_HEADERS = {429: {"Retry-After": "900"}}
 LOGIN_ENDPOINT = "dashboard.show_login"
 CURSORS = ("starting_after", "ending_before")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
-_ACTION = re.compile(r"/(submit|edit|delete|cancel|duplicate)\Z")
+_ACTION = re.compile(r"/(submit|edit|delete|cancel|duplicate|ready_for_pickup|tracking_link)\Z")
 _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 
@@ -180,6 +182,23 @@ def duplicate_order(order_id: str) -> Response:
     return redirect_to(url_for("dashboard.get_review", order_id=made.id))
 
 
+@bp.post("/<order_id>/ready_for_pickup")
+def mark_order_ready(order_id: str) -> Response:
+    asked = MarkOrderReadyRequest(order_id=order_id)
+    return act(backends.orders().MarkOrderReady, asked, order_id)
+
+
+@bp.post("/<order_id>/tracking_link")
+def create_tracking_link(order_id: str) -> Response:
+    asked = CreateTrackingLinkRequest(order_id=order_id, send="send" in request.form)
+    refusals = (Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT)
+    rpc = backends.orders().CreateTrackingLink
+    link = attempt(rpc, asked, *refusals, authorization=authorize())
+    if isinstance(link, Failure):
+        return render_review(order_id, refused=link)
+    return render_review(order_id, tracking_url=link.url)
+
+
 def submit(order_id: str, acknowledged: list[str]) -> Response:
     """Submit a draft, and return its page: with each fault beside its field, if it is refused."""
     submitted = attempt(
@@ -249,6 +268,7 @@ def render_review(
     edits_all: bool = False,
     is_stale: bool = False,
     refused: Failure | None = None,
+    tracking_url: str = "",
 ) -> Response:
     """Return the review of an order.
 
@@ -276,6 +296,8 @@ def render_review(
         is_submitted=is_submitted,
         is_stale=is_stale,
         refused=refused,
+        tracking_url=tracking_url,
+        is_mailed="send" in request.form,
         edits_all=edits_all,
         redo_types=redo_types,
         history=list_history(order),

@@ -14,6 +14,7 @@ EVENTS = {
     "cancelled": "Cancelled",
     "cancel_requested": "Cancellation requested",
     "cancel_refused": "Cancellation refused",
+    "ready_for_pickup": "Ready for pickup",
     "status_changed": "Status changed",
 }
 WHO = {"client": "your office", "lab": "the lab", "system": "Optigate"}

@@ -33,6 +33,7 @@ STATUSES = {
     "in_progress": ("In progress", "good"),
     "on_hold": ("On hold", "warn"),
     "shipped": ("Shipped", "good"),
+    "ready_for_pickup": ("Ready for pickup", "good"),
     "cancelled": ("Cancelled", "bad"),
 }
 SUBMISSIONS = {"new": "New", "redo": "Redo", "multi_pair": "Multiple pair"}

@@ -11,7 +11,7 @@ from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.store.database import Database
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
-from orders_svc.rules.history import SYSTEM, Event
+from orders_svc.rules.life.history import SYSTEM, Event
 from orders_svc.store.history import add_entry
 from orders_svc.store.tables import accounts, outbox
 from orders_svc.store.transmissions import has_due, transmit_due

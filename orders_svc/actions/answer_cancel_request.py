@@ -11,8 +11,8 @@ from orders_svc.documents.events import (
     ORDER_STATUS_CHANGED,
     build_event,
 )
-from orders_svc.rules.history import LAB, Event
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.life.history import LAB, Event
 from orders_svc.store.cancellations import answer_request
 from orders_svc.store.history import add_entry
 from orders_svc.store.orders import get_submitted_order

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, Row, and_, not_
 
 from chassis.context import Account
 from chassis.errors import WrongState
-from orders_svc.rules.available_actions import AT_THE_LAB, OrderState
-from orders_svc.rules.history import CLIENT, Event
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.life.available_actions import AT_THE_LAB, OrderState
+from orders_svc.rules.life.history import CLIENT, Event
 from orders_svc.store.history import add_entry
 from orders_svc.store.orders import IS_ASKED, change_visible_order, get_order, is_id
 from orders_svc.store.tables import orders

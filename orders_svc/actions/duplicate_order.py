@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from chassis.context import Account
 from chassis.errors import WrongState
 from orders_svc.actions.create_order import create_order
-from orders_svc.rules.available_actions import ARRIVED, OrderState, find_available_actions
+from orders_svc.rules.life.available_actions import ARRIVED, OrderState, find_available_actions
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.orders import Submission, change_visible_order
 from orders_svc.store.tables import orders

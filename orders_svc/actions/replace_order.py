@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row
 
 from chassis.context import Account
 from chassis.errors import STALE_VERSION, WrongState
-from orders_svc.rules.available_actions import OrderState, find_available_actions
-from orders_svc.rules.history import CLIENT, Event
+from orders_svc.rules.life.available_actions import OrderState, find_available_actions
+from orders_svc.rules.life.history import CLIENT, Event
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.history import add_entry
 from orders_svc.store.orders import get_order, replace_document

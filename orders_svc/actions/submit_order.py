@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row
 from chassis.context import Account
 from chassis.errors import Busy, WrongState
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
-from orders_svc.rules.history import CLIENT, Event
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.life.history import CLIENT, Event
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.history import add_entry
 from orders_svc.store.orders import Submission, get_order, submit_draft
@@ -22,6 +22,12 @@ def ensure_draft(order: Row[Any]) -> None:
     """Raise WrongState unless the order is a draft."""
     if order.lab_status != LabStatus.DRAFT:
         raise WrongState(NOT_A_DRAFT)
+
+
+def ensure_submitted(order: Row[Any]) -> None:
+    """Raise WrongState for a draft."""
+    if order.lab_status == LabStatus.DRAFT:
+        raise WrongState("The order is a draft: submit it first.")
 
 
 def submit_order(

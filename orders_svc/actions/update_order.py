@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
 from orders_svc.documents.events import ORDER_STATUS_CHANGED, build_event
-from orders_svc.rules.history import LAB, Event
 from orders_svc.rules.lab_status import UPDATABLE_FIELDS, LabStatus, allowed_sources
+from orders_svc.rules.life.history import LAB, Event
 from orders_svc.store.history import add_entry
 from orders_svc.store.orders import change_order, get_submitted_order
 from orders_svc.store.tables import accounts, outbox

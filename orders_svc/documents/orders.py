@@ -8,9 +8,9 @@ from sqlalchemy import Connection, Row, RowMapping
 
 from orders_svc.documents.job import LensNames, write_job
 from orders_svc.documents.outline import draw_outline
-from orders_svc.rules.available_actions import AT_THE_LAB, OrderState, find_available_actions
-from orders_svc.rules.history import complete_history
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.life.available_actions import AT_THE_LAB, OrderState, find_available_actions
+from orders_svc.rules.life.history import complete_history
 from orders_svc.rules.warnings.review import read_tracing
 from orders_svc.store.catalogs import LensIds, find_lens_parts, find_names
 from orders_svc.store.history import Life

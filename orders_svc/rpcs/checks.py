@@ -8,9 +8,9 @@ from sqlalchemy import Row
 
 from chassis.validation import Rules, refuse
 from orders_svc.documents import orders as documents
-from orders_svc.rules.available_actions import find_transmission
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.lens_packages import CREATE_LENS_PACKAGE_REQUEST
+from orders_svc.rules.life.available_actions import find_transmission
 from orders_svc.rules.offer import find_offer_faults
 from orders_svc.rules.order import CREATE_ORDER_REQUEST
 from orders_svc.rules.warnings.review import Review, find_unconfirmed, read_tracing, review_order

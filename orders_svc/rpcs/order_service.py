@@ -20,6 +20,8 @@ from orders_svc.actions.lens_packages.create_lens_package import create_lens_pac
 from orders_svc.actions.lens_packages.delete_lens_package import delete_lens_package
 from orders_svc.actions.replace_order import ensure_editable, replace_order
 from orders_svc.actions.submit_order import ensure_draft, submit_order
+from orders_svc.actions.tracking.create_tracking_link import create_tracking_link
+from orders_svc.actions.tracking.mark_order_ready import mark_order_ready
 from orders_svc.documents import catalogs as catalog_documents
 from orders_svc.documents import fhir as fhir_documents
 from orders_svc.documents import orders as documents
@@ -27,8 +29,8 @@ from orders_svc.documents.lens_packages import build_package
 from orders_svc.rpcs.callers import Callers
 from orders_svc.rpcs.checks import OrderChecks, check_versions
 from orders_svc.rules import catalogs as catalog_rules
-from orders_svc.rules.copies import DUPLICATE_ORDER_REQUEST
 from orders_svc.rules.fhir import READ_ORDER_RX_REQUEST
+from orders_svc.rules.life.copies import DUPLICATE_ORDER_REQUEST
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
 from orders_svc.rules.names import list_further_names
 from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
@@ -215,6 +217,24 @@ class OrderService(rpc.OrderServiceServicer):
             row = duplicate_order(tx, get_caller(), user_id, original, order, review, self.now())
             created = documents.build_created_order(row, self.public_url)
             return tables.idempotency_keys.save(tx, created)
+
+    def MarkOrderReady(
+        self, request: pb.MarkOrderReadyRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        user_id, order_id = self.callers.find_acting_user(), request.order_id
+        notify = request.notify if request.HasField("notify") else True
+        key = (get_caller(), user_id, order_id)
+        with self.database.write() as tx:
+            mark_order_ready(tx, *key, self.public_url, self.now(), notify=notify)
+            return self.save_order(tx, user_id, order_id)
+
+    def CreateTrackingLink(
+        self, request: pb.CreateTrackingLinkRequest, context: grpc.ServicerContext
+    ) -> pb.TrackingLink:
+        key = (get_caller(), self.callers.find_acting_user(), request.order_id)
+        with self.database.write() as tx:
+            url = create_tracking_link(tx, *key, self.public_url, self.now(), send=request.send)
+            return tables.idempotency_keys.save(tx, pb.TrackingLink(url=url))
 
     def ListLensPackages(
         self, request: pb.ListLensPackagesRequest, context: grpc.ServicerContext

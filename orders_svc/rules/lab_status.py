@@ -16,6 +16,7 @@ class LabStatus(StrEnum):
     SUBMITTED = "submitted"
     IN_PROGRESS = "in_progress"
     SHIPPED = "shipped"
+    READY_FOR_PICKUP = "ready_for_pickup"
     CANCELLED = "cancelled"
     ON_HOLD = "on_hold"
 
@@ -30,8 +31,17 @@ ALLOWED_SOURCES: dict[LabStatus, frozenset[LabStatus]] = {
     LabStatus.CANCELLED: frozenset({LabStatus.SUBMITTED, LabStatus.IN_PROGRESS}),
     LabStatus.ON_HOLD: frozenset({LabStatus.SUBMITTED, LabStatus.IN_PROGRESS}),
 }
-# The statuses of orders that a lab sees.
-LAB_STATUSES = frozenset(ALLOWED_SOURCES)
+# The statuses of orders that a lab sees; the client alone says what may be picked up.
+LAB_STATUSES = frozenset({*ALLOWED_SOURCES, LabStatus.READY_FOR_PICKUP})
+# What a patient reads on their page: nothing of what went wrong on the way.
+PATIENT_STATUSES: dict[str, str] = {
+    LabStatus.IN_PROGRESS: "in_production",
+    LabStatus.ON_HOLD: "in_production",
+    LabStatus.SHIPPED: "shipped",
+    LabStatus.READY_FOR_PICKUP: "ready_for_pickup",
+    LabStatus.CANCELLED: "cancelled",
+}
+ORDERED = "ordered"  # for every other status
 UPDATABLE_FIELDS = ("lab_status", "tray_number", "invoice_number")
 
 

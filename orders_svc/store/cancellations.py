@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, update
 
-from orders_svc.rules.available_actions import AT_THE_LAB
+from orders_svc.rules.life.available_actions import AT_THE_LAB
 from orders_svc.store.orders import BY_ID, IS_ASKED, IS_SUBMITTED, NEXT_VERSION, is_id
 from orders_svc.store.tables import orders
 

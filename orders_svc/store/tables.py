@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from chassis.events.outbox import Outbox
+from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
@@ -140,6 +141,7 @@ orders = Table(
     Column("cancel_answer", String(8)),  # accepted or refused
     Column("cancel_reason", String(250)),
     Column("original_id", String(32)),  # the order that this one was made from
+    Column("tracking_code", String(43)),  # of the link for the patient, once there is one
     Column("has_copies", Boolean, nullable=False, server_default=false()),  # redos or pairs
     Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
@@ -165,6 +167,17 @@ orders = Table(
         )
         for name in ("transmit_at", "original_id")
     ),
+    Index(
+        "ix_orders_tracking_code",
+        "tracking_code",
+        unique=True,
+        sqlite_where=text("tracking_code IS NOT NULL"),
+        postgresql_where=text("tracking_code IS NOT NULL"),
+    ),
+)
+# Messages to patients.
+messages = build_messages_table(
+    metadata, Column("order_id", String(32), nullable=False, index=True)
 )
 # What became of an order, by the version that each change made; its creation has no row.
 order_history = Table(

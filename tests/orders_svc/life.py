@@ -17,7 +17,8 @@ ACTIONS = {
     "submitted": {"request_cancel", "duplicate", "redo", "multi_pair"},
     "in_progress": {"request_cancel", "duplicate", "redo", "multi_pair"},
     "on_hold": {"request_cancel", "duplicate", "redo", "multi_pair"},
-    "shipped": {"duplicate", "redo", "multi_pair"},
+    "shipped": {"duplicate", "redo", "multi_pair", "mark_ready"},
+    "ready_for_pickup": {"duplicate", "redo", "multi_pair"},
     "cancelled": {"duplicate"},
 }
 OPTICIAN = USERS["client"]
@@ -46,7 +47,7 @@ def created(at: int, lab_status: str) -> dict[str, Any]:
 
 
 def list_history(order: pb.Order) -> list[tuple[str, str, str, str, str]]:
-    """The entries of a history: event, status, by whom, user, and the lab's own word."""
+    """The entries of a history: event, status, who, user, and the lab's own word."""
     return [
         (each.event, each.lab_status, each.by, each.user, each.lab_word) for each in order.history
     ]
@@ -70,7 +71,7 @@ def add_lab(orders: Served, unique: str, minutes: int) -> Body:
 
 @contextmanager
 def hold_of_user(orders: Served, minutes: int) -> Iterator[None]:
-    """Give the optician a window of their own for a while."""
+    """The optician has a window of their own for a while."""
     for value in (minutes, None):
         with orders.database.write() as tx:
             mine = tables.users.c.email == OPTICIAN

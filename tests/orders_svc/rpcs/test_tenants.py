@@ -64,6 +64,8 @@ OURS: dict[str, dict[str, Any]] = {
         "SubmitOrder": {"order_id": "ORDER"},
         "CancelOrder": {"order_id": "ORDER"},
         "DuplicateOrder": {"order_id": "ORDER"},
+        "MarkOrderReady": {"order_id": "ORDER"},
+        "CreateTrackingLink": {"order_id": "ORDER", "send": True},
         "ListLensPackages": LAB,
         "CreateLensPackage": {**LAB, "name": "mine", "lens": LENS},
         "DeleteLensPackage": {"package_id": "PACKAGE"},
@@ -78,6 +80,8 @@ OURS: dict[str, dict[str, Any]] = {
         "SearchOrders": {"text": "example"},
         "GetReview": {"order_id": "ORDER"},
     },
+    # The code of an order that has no link.
+    "TrackingService": {"GetTrackedOrder": {"code": "x" * 43}},
 }
 # They show what is the caller's own, if anything.
 OWN = ("WhoAmI", "ReadOrderRx", "ListLabs", "SearchOrders", "LogOut")
@@ -110,6 +114,8 @@ ROUTES: dict[tuple[str, str], str] = {
     ("POST", "/v1/orders/<order_id>/submit"): "",
     ("POST", "/v1/orders/<order_id>/cancel"): "",
     ("POST", "/v1/orders/<order_id>/duplicate"): "",
+    ("POST", "/v1/orders/<order_id>/ready_for_pickup"): "",
+    ("POST", "/v1/orders/<order_id>/tracking_link"): "",
     ("GET", "/v1/lens_packages"): "LAB",
     ("POST", "/v1/lens_packages"): "",
     ("DELETE", "/v1/lens_packages/<package_id>"): "",
@@ -136,6 +142,8 @@ PAGES: dict[tuple[str, str], dict[str, str]] = {
     ("POST", "/orders/<order_id>/delete"): {},
     ("POST", "/orders/<order_id>/cancel"): {},
     ("POST", "/orders/<order_id>/duplicate"): {},
+    ("POST", "/orders/<order_id>/ready_for_pickup"): {},
+    ("POST", "/orders/<order_id>/tracking_link"): {"send": "1"},
 }
 REFUSAL_CODES = {
     StatusCode.NOT_FOUND,

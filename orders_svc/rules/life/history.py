@@ -20,6 +20,7 @@ class Event(StrEnum):
     CANCELLED = "cancelled"
     CANCEL_REQUESTED = "cancel_requested"
     CANCEL_REFUSED = "cancel_refused"
+    READY_FOR_PICKUP = "ready_for_pickup"
     STATUS_CHANGED = "status_changed"
 
 

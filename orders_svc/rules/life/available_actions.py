@@ -8,7 +8,7 @@ from orders_svc.rules.lab_status import LabStatus
 MAX_HOLD_MINUTES = 1440
 # Statuses of an order that its lab has and works on.
 AT_THE_LAB = frozenset({LabStatus.SUBMITTED, LabStatus.IN_PROGRESS, LabStatus.ON_HOLD})
-ARRIVED = AT_THE_LAB | {LabStatus.SHIPPED}
+ARRIVED = AT_THE_LAB | {LabStatus.SHIPPED, LabStatus.READY_FOR_PICKUP}
 
 
 class OrderState(NamedTuple):
@@ -52,6 +52,7 @@ def find_available_actions(state: OrderState, now: datetime) -> dict[str, bool]:
         "duplicate": True,
         "redo": has_arrived,
         "multi_pair": has_arrived,
+        "mark_ready": state.lab_status == LabStatus.SHIPPED,
     }
 
 
