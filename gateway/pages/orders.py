@@ -23,13 +23,11 @@ from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
 from gateway.pages.orders_edit import (
     PACKAGE,
-    PREFIX,
     Editor,
     apply_form,
     apply_package,
     copy_document,
-    list_editable,
-    select_editable,
+    find_edited_paths,
 )
 from gateway.pages.orders_life import describe_cancellation, list_history
 from gateway.pages.orders_sheet import Sheet, describe_status
@@ -45,7 +43,6 @@ from protos.orders_pb2 import (
     LogInRequest,
     LogOutRequest,
     MarkOrderReadyRequest,
-    Order,
     RedoReason,
     ReplaceOrderRequest,
     SearchOrdersRequest,
@@ -304,21 +301,6 @@ def render_review(
         cancellation=list(describe_cancellation(order)),
         to_datetime=to_datetime,
     )
-
-
-def find_edited_paths(
-    order: Order, faults: Sequence[Fault], form: Any, *, edits_all: bool
-) -> set[str]:
-    """Return the fields that a page edits: all, those at fault, or those of the form before."""
-    if edits_all:
-        return set(list_editable(order))
-    paths = select_editable(order, [fault.path for fault in faults])
-    if any(fault.path == "acknowledged_warnings" for fault in faults):
-        confirmed = [each.param for each in order.warnings if each.confirm]
-        paths |= select_editable(order, confirmed)
-    if form is not None:
-        paths |= {name.removeprefix(PREFIX) for name in form if name.startswith(PREFIX)}
-    return paths
 
 
 @bp.before_request

@@ -130,6 +130,21 @@ def select_editable(order: Order, at_fault: Iterable[str]) -> set[str]:
     return found
 
 
+def find_edited_paths(
+    order: Order, faults: Sequence[Fault], form: Any, *, edits_all: bool
+) -> set[str]:
+    """Return the fields that a page edits: all, those at fault, or those of the form before."""
+    if edits_all:
+        return set(list_editable(order))
+    paths = select_editable(order, [fault.path for fault in faults])
+    if any(fault.path == "acknowledged_warnings" for fault in faults):
+        confirmed = [each.param for each in order.warnings if each.confirm]
+        paths |= select_editable(order, confirmed)
+    if form is not None:
+        paths |= {name.removeprefix(PREFIX) for name in form if name.startswith(PREFIX)}
+    return paths
+
+
 def apply_form(document: CreateOrderRequest, form: Any) -> list[Fault]:
     """Put what was typed into a document; return a fault for each text that is no number."""
     faults: list[Fault] = []
@@ -242,7 +257,7 @@ class Editor:
     def _build_input(self, path: str, label: str) -> Input:
         values = self.typed[path] if path in self.typed else _read(self.document, path)
         *blocks, name = path.split(".")
-        descriptor = CreateOrderRequest.DESCRIPTOR
+        descriptor: Any = CreateOrderRequest.DESCRIPTOR
         for block in blocks:
             descriptor = descriptor.fields_by_name[block].message_type
         field = descriptor.fields_by_name[name]
