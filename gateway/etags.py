@@ -31,9 +31,10 @@ def read_if_match() -> list[int]:
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return []
     tags = sorted(request.if_match.as_set())[:MAX_TAGS]
-    return [_read_version(tag) for tag in tags] or [NO_VERSION]
+    return [read_version(tag) for tag in tags] or [NO_VERSION]
 
 
-def _read_version(tag: str) -> int:
+def read_version(tag: str) -> int:
+    """Return the version that a tag of ours, or a form, names; one that nothing has for others."""
     is_ours = tag.isascii() and tag.isdecimal() and len(tag) <= MAX_DIGITS
     return int(tag) if is_ours else NO_VERSION

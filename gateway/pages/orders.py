@@ -19,6 +19,7 @@ from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
+from gateway.etags import read_version
 from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
 from gateway.pages.orders_edit import (
@@ -125,12 +126,11 @@ def replace_order(order_id: str) -> Response:
         apply_package(document, form[PACKAGE], authorize())
     if faults:
         return render_review(order_id, faults, form=form)
-    version = form.get("version", "")
     replaced = attempt(
         backends.orders().ReplaceOrder,
         ReplaceOrderRequest(
             order_id=order_id,
-            versions=[int(version) if version.isascii() and version.isdecimal() else 0],
+            versions=[read_version(form.get("version", ""))],
             order=document,
         ),
         Code.INVALID_ARGUMENT,
