@@ -59,6 +59,14 @@ PARAMETERS: Constraints = {
             "examples": ["till-7-000123"],
         },
     },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": True,
+        "description": "The ETag of a GET: the version that the change is based on.",
+        "schema": {"type": "string"},
+        "example": '"v1"',
+    },
     "UserEmail": {
         "name": "User-Email",
         "in": "header",

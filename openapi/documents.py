@@ -65,7 +65,7 @@ def build_document(app: Flask, service: str, comments: Mapping[str, str]) -> Con
             "schemas": dict(sorted(schemas.named.items())),
             "parameters": PARAMETERS
             if service == "orders"
-            else {name: each for name, each in PARAMETERS.items() if name != "UserEmail"},
+            else {name: PARAMETERS[name] for name in ("IdempotencyKey", "RequestId")},
             "headers": RESPONSE_HEADERS,
             "securitySchemes": SECURITY_SCHEMES[service],
         },
@@ -199,6 +199,8 @@ def _list_headers(route: Route) -> list[Constraints]:
     names = ["RequestId"]
     if route.method == "POST":
         names.insert(0, "IdempotencyKey")
+    if route.needs_if_match:
+        names.insert(0, "IfMatch")
     if route.service == "orders" and route.name != "create_token":
         names.insert(0, "UserEmail")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]

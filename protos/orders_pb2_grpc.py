@@ -243,8 +243,8 @@ class OrderServiceServicer:
         """Replaces a draft, or an order in the window before its transmission, by
         another document. Its status stays; a pending order is checked as a submit, and
         stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
-        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither, or (reason
-        VERSION_MISMATCH) when if-match names other versions.
+        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,7 +252,8 @@ class OrderServiceServicer:
 
     def DeleteOrder(self, request, context):
         """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
-        draft, or (reason VERSION_MISMATCH) when if-match names other versions.
+        draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+        versions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

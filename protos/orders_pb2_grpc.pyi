@@ -92,12 +92,13 @@ class OrderServiceStub:
     """Replaces a draft, or an order in the window before its transmission, by
     another document. Its status stays; a pending order is checked as a submit, and
     stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
-    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither, or (reason
-    VERSION_MISMATCH) when if-match names other versions.
+    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
     """
     DeleteOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.DeleteOrderRequest, _orders_pb2.DeleteOrderResponse]
     """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
-    draft, or (reason VERSION_MISMATCH) when if-match names other versions.
+    draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+    versions.
     """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]
     """Cancels an order in the window before its transmission; later it asks the lab
@@ -195,12 +196,13 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """Replaces a draft, or an order in the window before its transmission, by
     another document. Its status stays; a pending order is checked as a submit, and
     stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
-    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither, or (reason
-    VERSION_MISMATCH) when if-match names other versions.
+    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
     """
     DeleteOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.DeleteOrderRequest, _orders_pb2.DeleteOrderResponse]  # type: ignore[assignment]
     """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
-    draft, or (reason VERSION_MISMATCH) when if-match names other versions.
+    draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+    versions.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
     """Cancels an order in the window before its transmission; later it asks the lab
@@ -361,8 +363,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """Replaces a draft, or an order in the window before its transmission, by
         another document. Its status stays; a pending order is checked as a submit, and
         stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
-        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither, or (reason
-        VERSION_MISMATCH) when if-match names other versions.
+        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
         """
 
     @_abc_1.abstractmethod
@@ -372,7 +374,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_orders_pb2.DeleteOrderResponse, _abc.Awaitable[_orders_pb2.DeleteOrderResponse]]:
         """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
-        draft, or (reason VERSION_MISMATCH) when if-match names other versions.
+        draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+        versions.
         """
 
     @_abc_1.abstractmethod
