@@ -1,11 +1,21 @@
 """A background loop: a thread that repeats its work until it is stopped."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 from chassis.errors import Refusal
 from chassis.telemetry import describe, log
+
+
+@contextmanager
+def run_loops(*loops: "BackgroundLoop") -> Iterator[None]:
+    """Run several loops; all of them have stopped at the end."""
+    with ExitStack() as stack:
+        for loop in loops:
+            stack.enter_context(loop)
+        yield
 
 
 class BackgroundLoop:

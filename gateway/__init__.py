@@ -32,7 +32,7 @@ from gateway import (
 )
 from gateway.answers import manners, origins
 from gateway.channel import Tls
-from gateway.pages import cart, docs, exam, home
+from gateway.pages import cart, docs, exam, home, tracking
 from gateway.pages import orders as dashboard
 from gateway.rates import hooks, policies
 
@@ -75,7 +75,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
     apis = (sessions, orders, subscriptions)
-    for module in (health, *apis, openapi, pages, home, docs, cart, dashboard):
+    for module in (health, *apis, openapi, pages, home, docs, cart, dashboard, tracking):
         app.register_blueprint(module.bp)
     for blueprint in (exam.bp, exam.results):
         app.register_blueprint(blueprint)

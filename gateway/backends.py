@@ -24,7 +24,11 @@ from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 if TYPE_CHECKING:  # the generated stubs say which RPC takes and returns what; grpc is not loaded
     from grpc import UnaryUnaryMultiCallable
 
-    from protos.orders_pb2_grpc import DashboardServiceStub, OrderServiceStub
+    from protos.orders_pb2_grpc import (
+        DashboardServiceStub,
+        OrderServiceStub,
+        TrackingServiceStub,
+    )
     from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
     from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
 
@@ -95,6 +99,8 @@ class Backends:
             name: Stub(self.channels[name], service, is_repeatable=False)
             for name, service in SERVICES.items()
         }
+        tracking = orders_pb2.DESCRIPTOR.services_by_name["TrackingService"]
+        self.tracking = Stub(self.channels["orders"], tracking, is_repeatable=True)
         self.page_stubs = {
             name: Stub(self.channels[name], service, is_repeatable=True)
             for name, service in PAGE_SERVICES.items()
@@ -132,6 +138,11 @@ def dashboard() -> "DashboardServiceStub":
     return cast("DashboardServiceStub", backends().page_stubs["orders"])
 
 
+def tracking() -> "TrackingServiceStub":
+    """Return the TrackingService of orders."""
+    return cast("TrackingServiceStub", backends().tracking)
+
+
 def subscriptions() -> "SubscriptionServiceStub":
     """Return the SubscriptionService."""
     return cast("SubscriptionServiceStub", backends().stubs["subscriptions"])
@@ -147,12 +158,15 @@ def call(
     message: Request,
     *,
     authorization: str | None = None,
+    if_match: str | None = None,
 ) -> Response:
     """Return the service's answer; a failure raises RpcError.
 
-    An `authorization` replaces the request's own headers.
+    An `authorization` replaces the request's own headers, and `if_match` goes along with it.
     """
     headers = request.headers if authorization is None else {"Authorization": authorization}
+    if authorization is not None and if_match is not None:
+        headers = {"Authorization": authorization, IF_MATCH_HEADER: if_match}
     metadata = [("x-request-id", g.request_id)]
     for name, key in FORWARDED_HEADERS.items():
         if (value := headers.get(name)) is not None:
@@ -180,10 +194,11 @@ def attempt(
     message: Request,
     *expected: Code,
     authorization: str | None = None,
+    if_match: str | None = None,
 ) -> Response | Failure:
     """Return the service's answer, or the failure if its code is one of the expected."""
     try:
-        return call(rpc, message, authorization=authorization)
+        return call(rpc, message, authorization=authorization, if_match=if_match)
     except RpcError as error:
         failure = decode_error(error)
         if failure.code not in expected:

@@ -10,6 +10,7 @@ from chassis.messages.reader import MALFORMED, Reader, list_field_names
 from chassis.messages.writer import Writer
 from gateway import backends
 from gateway.answers.links import link_cursors
+from gateway.answers.validators import require_if_match
 from gateway.backends import call
 from gateway.bodies import read_body
 from gateway.callers import identify_caller
@@ -17,28 +18,42 @@ from gateway.oauth import answer_token_request
 from gateway.problems import Dialect, Problem
 from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_document, read_query
 from protos.orders_pb2 import (
+    Cancellation,
+    CancelOrderRequest,
+    CreateLensPackageRequest,
     CreateOrderRequest,
     CreateOrderResponse,
+    CreateTrackingLinkRequest,
+    DeleteLensPackageRequest,
+    DeleteOrderRequest,
+    DuplicateOrderRequest,
     GetOrderFhirRequest,
     GetOrderJobRequest,
     GetOrderOutlineRequest,
     GetOrderRequest,
     GetOrderSettingsRequest,
+    HistoryEntry,
+    LensPackage,
     ListAddonsRequest,
     ListAddonsResponse,
     ListLabsRequest,
     ListLabsResponse,
+    ListLensPackagesRequest,
+    ListLensPackagesResponse,
     ListMaterialsRequest,
     ListMaterialsResponse,
     ListOrdersRequest,
     ListOrdersResponse,
     ListStylesRequest,
     ListStylesResponse,
+    MarkOrderReadyRequest,
     Order,
     OrderRx,
     OrderSettings,
     ReadOrderRxRequest,
+    ReplaceOrderRequest,
     SubmitOrderRequest,
+    TrackingLink,
     Warning,
     WhoAmIRequest,
     WhoAmIResponse,
@@ -61,7 +76,15 @@ LIST_ORDERS = Reader(
     ),
 )
 GET_ORDER = Reader(GetOrderRequest, path=("order_id",))
+DELETE_ORDER = Reader(DeleteOrderRequest, path=("order_id",))
 SUBMIT_ORDER = Reader(SubmitOrderRequest, path=("order_id",))
+CANCEL_ORDER = Reader(CancelOrderRequest, path=("order_id",))
+DUPLICATE_ORDER = Reader(DuplicateOrderRequest, path=("order_id",))
+MARK_ORDER_READY = Reader(MarkOrderReadyRequest, path=("order_id",))
+CREATE_TRACKING_LINK = Reader(CreateTrackingLinkRequest, path=("order_id",))
+LIST_LENS_PACKAGES = Reader(ListLensPackagesRequest)
+CREATE_LENS_PACKAGE = Reader(CreateLensPackageRequest)
+DELETE_LENS_PACKAGE = Reader(DeleteLensPackageRequest, path=("package_id",))
 GET_ORDER_OUTLINE = Reader(GetOrderOutlineRequest, path=("order_id",))
 GET_ORDER_FHIR = Reader(GetOrderFhirRequest, path=("order_id",))
 READ_ORDER_RX = Reader(ReadOrderRxRequest, raw=("document",))
@@ -72,14 +95,24 @@ ORDER_SETTINGS = Writer(OrderSettings)
 STYLES = Writer(ListStylesResponse)
 MATERIALS = Writer(ListMaterialsResponse)
 ADDONS = Writer(ListAddonsResponse, nulls=True)
-ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings",))
+ORDER_CREATED = Writer(CreateOrderResponse, optional=("warnings", "editable_until"))
 ORDERS = Writer(ListOrdersResponse, nulls=True)
+TRACKING_LINK = Writer(TrackingLink)
+LENS_PACKAGES = Writer(ListLensPackagesResponse, optional=("coats", "tint", "tint_instruction"))
+LENS_PACKAGE = Writer(LensPackage, optional=("coats", "tint", "tint_instruction"))
 # Fields absent from the order, or from a warning, are omitted.
 ORDER = Writer(
     Order,
     nulls=True,
     optional={
         "traced",
+        "editable_until",
+        "cancellation",
+        "original",
+        "redone_by",
+        "pairs",
+        *list_field_names(HistoryEntry),
+        *list_field_names(Cancellation),
         *list_field_names(CreateOrderRequest),
         *list_field_names(Warning) - {"message"},
     },
@@ -189,10 +222,69 @@ def get_order(order_id: str) -> Response:
     return answer(200, ORDER, call(backends.orders().GetOrder, request))
 
 
+@bp.put("/orders/<order_id>")
+def replace_order(order_id: str) -> Response:
+    order = read(CREATE_ORDER, ahead=identify_caller)
+    require_if_match()
+    request = ReplaceOrderRequest(order_id=order_id, order=order)
+    return answer(200, ORDER, call(backends.orders().ReplaceOrder, request))
+
+
+@bp.delete("/orders/<order_id>")
+def delete_order(order_id: str) -> Response:
+    request = read(DELETE_ORDER, ahead=identify_caller, order_id=order_id)
+    call(backends.orders().DeleteOrder, request)
+    return Response(status=204)
+
+
 @bp.post("/orders/<order_id>/submit")
 def submit_order(order_id: str) -> Response:
     request = read(SUBMIT_ORDER, ahead=identify_caller, order_id=order_id)
     return answer(200, ORDER, call(backends.orders().SubmitOrder, request))
+
+
+@bp.post("/orders/<order_id>/cancel")
+def cancel_order(order_id: str) -> Response:
+    request = read(CANCEL_ORDER, ahead=identify_caller, order_id=order_id)
+    return answer(200, ORDER, call(backends.orders().CancelOrder, request))
+
+
+@bp.post("/orders/<order_id>/duplicate")
+def duplicate_order(order_id: str) -> Response:
+    request = read(DUPLICATE_ORDER, ahead=identify_caller, order_id=order_id)
+    order = call(backends.orders().DuplicateOrder, request)
+    return answer(201, ORDER_CREATED, order, location=f"{bp.url_prefix}/orders/{order.id}")
+
+
+@bp.post("/orders/<order_id>/ready_for_pickup")
+def mark_order_ready(order_id: str) -> Response:
+    request = read(MARK_ORDER_READY, ahead=identify_caller, order_id=order_id)
+    return answer(200, ORDER, call(backends.orders().MarkOrderReady, request))
+
+
+@bp.post("/orders/<order_id>/tracking_link")
+def create_tracking_link(order_id: str) -> Response:
+    request = read(CREATE_TRACKING_LINK, ahead=identify_caller, order_id=order_id)
+    return answer(201, TRACKING_LINK, call(backends.orders().CreateTrackingLink, request))
+
+
+@bp.get("/lens_packages")
+def list_lens_packages() -> Response:
+    request = read_query(LIST_LENS_PACKAGES, ahead=identify_caller)
+    return answer(200, LENS_PACKAGES, call(backends.orders().ListLensPackages, request))
+
+
+@bp.post("/lens_packages")
+def create_lens_package() -> Response:
+    request = read(CREATE_LENS_PACKAGE, ahead=identify_caller)
+    return answer(201, LENS_PACKAGE, call(backends.orders().CreateLensPackage, request))
+
+
+@bp.delete("/lens_packages/<package_id>")
+def delete_lens_package(package_id: str) -> Response:
+    request = read(DELETE_LENS_PACKAGE, ahead=identify_caller, package_id=package_id)
+    call(backends.orders().DeleteLensPackage, request)
+    return Response(status=204)
 
 
 @bp.get("/orders/<order_id>/outline.svg")

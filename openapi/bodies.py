@@ -15,6 +15,7 @@ from openapi.rules import find_schema
 from openapi.schemas import Schemas
 from openapi.words import Constraints
 
+NO_CONTENT = 204
 OPERATOR = re.compile(r"_(gt|gte|lt|lte|from|to)\Z")
 FORM = "application/x-www-form-urlencoded"
 FHIR: Constraints = {
@@ -48,7 +49,9 @@ def build_answer(
 ) -> Constraints:
     """Return the answer of a call that succeeds."""
     answered = [step for step in steps if step.status == route.status]
-    content: Constraints = {"schema": _choose_answer(route, schemas)}
+    content: Constraints = {}
+    if route.status != NO_CONTENT:
+        content["schema"] = _choose_answer(route, schemas)
     if answered:
         content["examples"] = {
             step.name: {"summary": step.summary, "value": step.answer} for step in answered
@@ -60,16 +63,20 @@ def build_answer(
         names.append("ETag")
     if route.is_list:
         names.append("Link")
-    if route.status == 201 and route.name != "create_authentication":
+    if route.has_location:
         names.append("Location")
-    return {
+    answer: Constraints = {
         "description": _describe_answer(route, comments),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
-        "content": {route.media_type: content},
     }
+    return (
+        answer if route.status == NO_CONTENT else {**answer, "content": {route.media_type: content}}
+    )
 
 
 def _describe_answer(route: Route, comments: Mapping[str, str]) -> str:
+    if route.status == NO_CONTENT:
+        return "Done; there is nothing to say."
     return comments[route.rpc.output_type.full_name].split(". ")[0].rstrip(".") + "."
 
 

@@ -65,6 +65,14 @@ PARAMETERS: Constraints = {
         "description": "The ETag of the version that you change; 412 if it is another.",
         "schema": {"type": "string", "examples": ['"v7"']},
     },
+    "RequiredIfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "required": True,
+        "description": "The ETag of a GET: the version that the change is based on.",
+        "schema": {"type": "string"},
+        "example": '"v1"',
+    },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",

@@ -65,7 +65,7 @@ def build_document(app: Flask, service: str, comments: Mapping[str, str]) -> Con
             "schemas": dict(sorted(schemas.named.items())),
             "parameters": PARAMETERS
             if service == "orders"
-            else {name: each for name, each in PARAMETERS.items() if name != "UserEmail"},
+            else {name: each for name, each in PARAMETERS.items() if name not in OF_ORDERS},
             "headers": RESPONSE_HEADERS,
             "securitySchemes": SECURITY_SCHEMES[service],
         },
@@ -129,6 +129,7 @@ def version_of_optigate() -> str:
     return found
 
 
+OF_ORDERS = ("UserEmail", "RequiredIfMatch")  # parameters that the other APIs have not
 NOT_MODIFIED: Constraints = {
     "304": {
         "description": "It is what If-None-Match names. There is no body.",
@@ -211,10 +212,12 @@ def _list_headers(route: Route, refusals: Constraints) -> list[Constraints]:
     names = ["RequestId"]
     if route.is_single:
         names.append("IfNoneMatch")
-    if "412" in refusals:
+    if "412" in refusals and not route.needs_if_match:
         names.append("IfMatch")
     if route.method == "POST":
         names.insert(0, "IdempotencyKey")
+    if route.needs_if_match:
+        names.insert(0, "RequiredIfMatch")
     if route.service == "orders" and route.name != "create_token":
         names.insert(0, "UserEmail")
     return [{"$ref": f"#/components/parameters/{name}"} for name in names]

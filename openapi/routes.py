@@ -35,6 +35,8 @@ class Route:
     readers: list[Reader[Any]] = field(default_factory=list)
     writers: list[Writer] = field(default_factory=list)
     steps: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)  # RPCs, among other names
+    has_location: bool = False
     status: int = 200
     media_type: str = JSON
 
@@ -54,6 +56,11 @@ class Route:
         return self.method == "GET" and self.name.startswith("list_")
 
     @property
+    def needs_if_match(self) -> bool:
+        """Whether the request names the version that it changes."""
+        return "require_if_match" in self.steps
+
+    @property
     def has_query(self) -> bool:
         """Whether fields are taken from the query string."""
         return bool(self.steps & {"read_query", "read_with_query"})
@@ -63,7 +70,11 @@ class Route:
         """The RPCs that the view calls, that of its name first."""
         taken = {each.message.DESCRIPTOR.full_name for each in self.readers}
         others = self.rpc.containing_service.methods
-        more = [each for each in others if each.input_type.full_name in taken]
+        more = [
+            each
+            for each in others
+            if each.input_type.full_name in taken and each.name in self.calls
+        ]
         return [self.rpc, *(each for each in more if each.name != self.rpc.name)]
 
     @property
@@ -97,6 +108,7 @@ def _read_view(app: Flask, service: str, dialect: Dialect, rule: Rule, method: s
     route = Route(service, dialect, method, path, name, rpc)
     for function in _walk(view, set()):
         code, names = function.__code__, function.__globals__
+        route.calls |= set(code.co_names)
         for each in (names.get(word) for word in code.co_names):
             if isinstance(each, Reader) and each not in route.readers:
                 route.readers.append(each)
@@ -111,6 +123,8 @@ def _read_view(app: Flask, service: str, dialect: Dialect, rule: Rule, method: s
 def _read_constants(route: Route, constants: tuple[Any, ...], names: tuple[str, ...]) -> None:
     """Set what the view's own code says of status and media type."""
     for each in constants:
+        if isinstance(each, tuple) and "location" in each:  # names of keywords
+            route.has_location = True
         if isinstance(each, int) and 200 <= each < 300:
             route.status = each
         if isinstance(each, str) and MEDIA_TYPE.fullmatch(each):

@@ -1,7 +1,7 @@
 """The marshmallow schemas of an RPC's request, and what their fields demand, as JSON Schema."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 from types import FunctionType, ModuleType
@@ -41,7 +41,7 @@ def find_schema(service: str, rpc: str) -> Schema | None:
     """Return the schema that checks an RPC's request; None where nothing is left to check."""
     for module, servicer in _list_servicers(service):
         if method := vars(servicer).get(rpc):
-            found = list(_find_rules(method, module, servicer, set()))
+            found = list(_find_rules(method, module, [servicer, *_list_helpers(module)], set()))
             if len(found) > 1:
                 raise TypeError(f"{rpc} has several rules")
             return found[0].schema if found else None
@@ -58,18 +58,27 @@ def _list_servicers(service: str) -> Iterator[tuple[ModuleType, type]]:
                     yield module, kind
 
 
+def _list_helpers(module: ModuleType) -> Iterator[type]:
+    """Yield the classes of other modules beside a servicer's, which it may call."""
+    package = module.__name__.rpartition(".")[0]
+    for _, kind in inspect.getmembers(module, inspect.isclass):
+        if kind.__module__.startswith(f"{package}.") and kind.__module__ != module.__name__:
+            yield kind
+
+
 def _find_rules(
-    function: FunctionType, module: ModuleType, servicer: type, visited: set[str]
+    function: FunctionType, module: ModuleType, classes: Sequence[type], visited: set[str]
 ) -> Iterator[Rules]:
-    """Yield the Rules that a method names, or a method that it calls."""
-    for name in function.__code__.co_names:
-        found = vars(module).get(name)
-        method = vars(servicer).get(name)
-        if isinstance(found, Rules):
-            yield found
-        elif isinstance(method, FunctionType) and name not in visited:
+    """Yield the Rules that a method names, or else those that a method that it calls names."""
+    names = function.__code__.co_names
+    direct = [each for name in names if isinstance(each := vars(module).get(name), Rules)]
+    yield from direct
+    for name in () if direct else names:
+        kind = next((each for each in classes if name in vars(each)), None)
+        method = vars(kind).get(name) if kind else None
+        if isinstance(method, FunctionType) and kind and name not in visited:
             visited.add(name)
-            yield from _find_rules(method, module, servicer, visited)
+            yield from _find_rules(method, import_module(kind.__module__), classes, visited)
 
 
 def describe_field(field: fields.Field[Any]) -> Constraints:

@@ -34,12 +34,14 @@ SHARED = {
     413: "The body is over 1 MiB.",
     415: "The body is multipart, XML or a form, or has another Content-Encoding than gzip.",
     422: "The Idempotency-Key was used for another request.",
+    428: "There is no If-Match.",
     429: "More requests than the operator allows; try again after Retry-After seconds.",
     500: "Something unforeseen. The answer has the request's id, and nothing more.",
     503: f"{DETAILS[Code.RESOURCE_EXHAUSTED]} Or: {DETAILS[Code.UNAVAILABLE].lower()}",
     504: DETAILS[Code.DEADLINE_EXCEEDED],
 }
 ADDED = (400, 409, 422)  # they mean this besides what the RPC says
+OF_CONDITIONS = (412, 428)
 OF_BODIES = (408, 413, 415)
 OF_KEYS = (409, 422)
 OF_ALL = (400, 401, 429, 500, 503, 504)
@@ -60,6 +62,7 @@ def list_statuses(route: Route, comments: Mapping[str, str]) -> dict[int, list[s
                 found[status].append(meaning)
     applies = [*OF_ALL, *(OF_BODIES if route.has_body else ())]
     applies += OF_KEYS if route.method == "POST" else ()
+    applies += OF_CONDITIONS if route.needs_if_match else ()
     for status in applies:
         meanings = found.setdefault(status, [])
         if SHARED[status] not in meanings and (status in ADDED or not meanings):

@@ -119,7 +119,7 @@ def print_hash(password: str) -> None:
     """Print the hash of a password."""
     from marshmallow import ValidationError
 
-    from orders_svc.rules.passwords import check_password
+    from orders_svc.rules.credentials.passwords import check_password
     from orders_svc.store.users import hash_password
 
     try:

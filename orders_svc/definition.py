@@ -1,16 +1,31 @@
 """What chassis needs to run the orders service."""
 
+import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from chassis.background import run_loops
 from chassis.cli.service import Service
+from chassis.notices.channels import choose_channels
+from chassis.notices.postman import Postman
 from chassis.persons import Persons
+from chassis.store.database import Database
 from orders_svc import reference
+from orders_svc.actions.advance_by_time import create_time_loop
 from orders_svc.actions.persons.erase_person import erase_ended, erase_person
 from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
 from orders_svc.store import persons, tables
+from orders_svc.store.tracking import QUEUE
 from orders_svc.store.users import find_demo_logins
+
+
+def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
+    """Transmit orders whose window is over, and send messages to patients, beside the RPCs."""
+    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    return run_loops(postman.create_loop(), create_time_loop(database))
+
 
 SERVICE = Service(
     name="orders",
@@ -33,11 +48,13 @@ SERVICE = Service(
     load=reference.load,
     servicers=build_servicers,
     authenticate=build_authenticate,
+    background=run_in_background,
     open_rpcs=(
         "OrderService/CreateToken",
         "DashboardService/LogIn",
         "DashboardService/AcceptInvitation",
         "DashboardService/GetInvitation",
+        "TrackingService",
     ),
     demo_secrets=("demo-client-secret", "other-client-secret", "demo-staff-secret"),
     find_demo_logins=find_demo_logins,

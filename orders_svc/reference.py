@@ -15,8 +15,9 @@ from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, share_materials
+from orders_svc.rules.credentials.passwords import check_password, check_password_hash
+from orders_svc.rules.life.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.order import RX
-from orders_svc.rules.passwords import check_password, check_password_hash
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables, users
@@ -75,10 +76,15 @@ LimitsSchema = Schema.from_dict(
 )
 
 
+def _hold_minutes() -> fields.Integer:
+    """Return a field for the minutes between a submit and its transmission."""
+    return fields.Integer(strict=True, validate=validate.Range(0, MAX_HOLD_MINUTES))
+
+
 class SettingsSchema(Schema):
     """The option lists of a lab, its limits of warnings, and the warnings that it wants confirmed.
 
-    `rx` is always among order_types.
+    `rx` is always among order_types. `hold_minutes` pass between a submit and its transmission.
     """
 
     frame_handling_options = _words()
@@ -89,6 +95,7 @@ class SettingsSchema(Schema):
     services = _words()
     limits = fields.Nested(LimitsSchema)
     confirm = fields.List(fields.String(validate=validate.OneOf(CODES)), validate=_unique())
+    hold_minutes = _hold_minutes()
 
     @validates_schema
     def check_rx(self, data: dict[str, Any], **_: Any) -> None:
@@ -173,6 +180,7 @@ class UserSchema(Schema):
     password = fields.String(load_default=None, validate=check_password)
     password_hash = fields.String(load_default=None, validate=check_password_hash)
     labs = _entries(UserLabSchema, "lab", "account_number")
+    hold_minutes = _hold_minutes()  # by default those of the lab
 
     @validates_schema
     def check_one(self, data: dict[str, Any], **_: Any) -> None:
@@ -240,6 +248,7 @@ def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> str:
             users.update_user(tx, user_id, password_hash=_hash_password(user))
             end_all_sessions(tx, user_id)
             forget_devices(tx, user_id)
+    users.update_user(tx, user_id, hold_minutes=user.get("hold_minutes"))
     users.replace_labs(tx, user_id, user["labs"])
     return ""
 

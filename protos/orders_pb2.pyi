@@ -1160,10 +1160,15 @@ class CreateOrderResponse(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    EDITABLE_UNTIL_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     url: _builtins.str
     """Review page; only for a draft."""
+    editable_until: _builtins.int
+    """Unix time of the transmission to the lab, in seconds; only for an order that
+    waits for it.
+    """
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """What the lab may ask about; none of it prevents the order."""
@@ -1174,13 +1179,19 @@ class CreateOrderResponse(_message.Message):
         id: _builtins.str = ...,
         url: _builtins.str | None = ...,
         warnings: _abc.Iterable[Global___Warning] | None = ...,
+        editable_until: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_url", b"_url", "editable_until", b"editable_until", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_url", b"_url", "id", b"id", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_url", b"_url", "editable_until", b"editable_until", "id", b"id", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__editable_until: _TypeAlias = _typing.Literal["editable_until"]  # noqa: Y015
+    _WhichOneofArgType__editable_until: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = _typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = _typing.Literal["_url", b"_url"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__editable_until) -> _WhichOneofReturnType__editable_until | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
 Global___CreateOrderResponse: _TypeAlias = CreateOrderResponse  # noqa: Y015
@@ -1394,7 +1405,9 @@ class ListedOrder(_message.Message):
     invoice_number: _builtins.str
     """The lab's own, if it has assigned one."""
     lab_status: _builtins.str
-    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    """draft, pending_transmission, submitted, in_progress, on_hold, shipped,
+    ready_for_pickup or cancelled.
+    """
     created: _builtins.int
     """Unix time of the order, in seconds."""
     updated: _builtins.int
@@ -1613,6 +1626,468 @@ class NotCarried(_message.Message):
 Global___NotCarried: _TypeAlias = NotCarried  # noqa: Y015
 
 @_typing.final
+class ReplaceOrderRequest(_message.Message):
+    """Another document for an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    @_builtins.property
+    def order(self) -> Global___CreateOrderRequest:
+        """The whole document. mode stays: draft, or for a pending order either."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        order: Global___CreateOrderRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceOrderRequest: _TypeAlias = ReplaceOrderRequest  # noqa: Y015
+
+@_typing.final
+class DeleteOrderRequest(_message.Message):
+    """Names the draft."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteOrderRequest: _TypeAlias = DeleteOrderRequest  # noqa: Y015
+
+@_typing.final
+class DeleteOrderResponse(_message.Message):
+    """Empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteOrderResponse: _TypeAlias = DeleteOrderResponse  # noqa: Y015
+
+@_typing.final
+class CancelOrderRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelOrderRequest: _TypeAlias = CancelOrderRequest  # noqa: Y015
+
+@_typing.final
+class DuplicateOrderRequest(_message.Message):
+    """What to make of an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    SUBMISSION_TYPE_FIELD_NUMBER: _builtins.int
+    REDO_DATA_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    submission_type: _builtins.str
+    """new, redo or multi_pair; new when absent."""
+    @_builtins.property
+    def redo_data(self) -> Global___RedoReason:
+        """With redo: type and reason. The reference is filled in."""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        submission_type: _builtins.str = ...,
+        redo_data: Global___RedoReason | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["redo_data", b"redo_data"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "redo_data", b"redo_data", "submission_type", b"submission_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DuplicateOrderRequest: _TypeAlias = DuplicateOrderRequest  # noqa: Y015
+
+@_typing.final
+class RedoReason(_message.Message):
+    """Why an order is redone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """One of the lab's redo_types."""
+    reason: _builtins.str
+    """1-250 characters."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedoReason: _TypeAlias = RedoReason  # noqa: Y015
+
+@_typing.final
+class MarkOrderReadyRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    NOTIFY_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    notify: _builtins.bool
+    """Whether the patient is told by e-mail; true when absent."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        notify: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_notify", b"_notify", "notify", b"notify"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_notify", b"_notify", "notify", b"notify", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__notify: _TypeAlias = _typing.Literal["notify"]  # noqa: Y015
+    _WhichOneofArgType__notify: _TypeAlias = _typing.Literal["_notify", b"_notify"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__notify) -> _WhichOneofReturnType__notify | None: ...
+
+Global___MarkOrderReadyRequest: _TypeAlias = MarkOrderReadyRequest  # noqa: Y015
+
+@_typing.final
+class CreateTrackingLinkRequest(_message.Message):
+    """Names the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    SEND_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From CreateOrder."""
+    send: _builtins.bool
+    """Whether the link is sent to the patient."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        send: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_send", b"_send", "send", b"send"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_send", b"_send", "order_id", b"order_id", "send", b"send"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__send: _TypeAlias = _typing.Literal["send"]  # noqa: Y015
+    _WhichOneofArgType__send: _TypeAlias = _typing.Literal["_send", b"_send"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__send) -> _WhichOneofReturnType__send | None: ...
+
+Global___CreateTrackingLinkRequest: _TypeAlias = CreateTrackingLinkRequest  # noqa: Y015
+
+@_typing.final
+class TrackingLink(_message.Message):
+    """The link of a patient's page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    """Nobody can guess it."""
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackingLink: _TypeAlias = TrackingLink  # noqa: Y015
+
+@_typing.final
+class GetTrackedOrderRequest(_message.Message):
+    """Names the order by the code of its link."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The last part of the link."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTrackedOrderRequest: _TypeAlias = GetTrackedOrderRequest  # noqa: Y015
+
+@_typing.final
+class TrackedOrder(_message.Message):
+    """What the patient may know: nothing else of the order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    first_name: _builtins.str
+    """The patient's first name."""
+    status: _builtins.str
+    """ordered, in_production, shipped, ready_for_pickup or cancelled."""
+    def __init__(
+        self,
+        *,
+        first_name: _builtins.str = ...,
+        status: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_name", b"first_name", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackedOrder: _TypeAlias = TrackedOrder  # noqa: Y015
+
+@_typing.final
+class ListLensPackagesRequest(_message.Message):
+    """Names the lab."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    lab: _builtins.str
+    """Lab id."""
+    account_number: _builtins.str
+    """The user's account at the lab."""
+    def __init__(
+        self,
+        *,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "lab", b"lab"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLensPackagesRequest: _TypeAlias = ListLensPackagesRequest  # noqa: Y015
+
+@_typing.final
+class ListLensPackagesResponse(_message.Message):
+    """Lens packages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___LensPackage]:
+        """In order of name."""
+
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[Global___LensPackage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLensPackagesResponse: _TypeAlias = ListLensPackagesResponse  # noqa: Y015
+
+@_typing.final
+class CreateLensPackageRequest(_message.Message):
+    """A lens package to be saved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LENS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    lab: _builtins.str
+    """Lab id."""
+    account_number: _builtins.str
+    """The user's account at the lab."""
+    name: _builtins.str
+    """1-50 characters."""
+    description: _builtins.str
+    """At most 250 characters."""
+    @_builtins.property
+    def lens(self) -> Global___Lens:
+        """As in an order."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in an order."""
+
+    def __init__(
+        self,
+        *,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        lens: Global___Lens | None = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lens", b"lens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "description", b"description", "lab", b"lab", "lens", b"lens", "name", b"name", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateLensPackageRequest: _TypeAlias = CreateLensPackageRequest  # noqa: Y015
+
+@_typing.final
+class LensPackage(_message.Message):
+    """A saved lens, with services."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ACCOUNT_NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    LENS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Opaque, begins with "pkg_"."""
+    lab: _builtins.str
+    """Lab id."""
+    account_number: _builtins.str
+    """The user's account at the lab."""
+    name: _builtins.str
+    """For display."""
+    description: _builtins.str
+    """For display."""
+    created: _builtins.int
+    """Unix time, in seconds."""
+    @_builtins.property
+    def lens(self) -> Global___Lens:
+        """As in an order."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in an order."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        lab: _builtins.str = ...,
+        account_number: _builtins.str = ...,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        lens: Global___Lens | None = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        created: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lens", b"lens"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_number", b"account_number", "created", b"created", "description", b"description", "id", b"id", "lab", b"lab", "lens", b"lens", "name", b"name", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LensPackage: _TypeAlias = LensPackage  # noqa: Y015
+
+@_typing.final
+class DeleteLensPackageRequest(_message.Message):
+    """Names the package."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PACKAGE_ID_FIELD_NUMBER: _builtins.int
+    package_id: _builtins.str
+    """From CreateLensPackage."""
+    def __init__(
+        self,
+        *,
+        package_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["package_id", b"package_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteLensPackageRequest: _TypeAlias = DeleteLensPackageRequest  # noqa: Y015
+
+@_typing.final
+class DeleteLensPackageResponse(_message.Message):
+    """Empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteLensPackageResponse: _TypeAlias = DeleteLensPackageResponse  # noqa: Y015
+
+@_typing.final
 class SubmitOrderRequest(_message.Message):
     """Names the draft."""
 
@@ -1671,10 +2146,20 @@ class Order(_message.Message):
     MULTI_PAIR_DATA_FIELD_NUMBER: _builtins.int
     SHIPPING_FIELD_NUMBER: _builtins.int
     ACKNOWLEDGED_WARNINGS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EDITABLE_UNTIL_FIELD_NUMBER: _builtins.int
+    AVAILABLE_ACTIONS_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    CANCELLATION_FIELD_NUMBER: _builtins.int
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    REDONE_BY_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     lab_status: _builtins.str
-    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    """draft, pending_transmission, submitted, in_progress, on_hold, shipped,
+    ready_for_pickup or cancelled.
+    """
     url: _builtins.str
     """Review page."""
     created: _builtins.int
@@ -1699,6 +2184,14 @@ class Order(_message.Message):
     """As it was sent."""
     special_instructions: _builtins.str
     """As they were sent."""
+    version: _builtins.int
+    """Rises with each change."""
+    editable_until: _builtins.int
+    """Unix time of the transmission to the lab, in seconds; only for an order that
+    waits for it.
+    """
+    original: _builtins.str
+    """Id of the order that this one was made from by DuplicateOrder."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """As of the last check: at creation or at submission."""
@@ -1741,7 +2234,27 @@ class Order(_message.Message):
 
     @_builtins.property
     def acknowledged_warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """As they were sent."""
+        """Those of the draft, and those of its submission."""
+
+    @_builtins.property
+    def available_actions(self) -> Global___OrderActions:
+        """Whether each action is allowed now."""
+
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryEntry]:
+        """Oldest first."""
+
+    @_builtins.property
+    def cancellation(self) -> Global___Cancellation:
+        """Absent unless the client or the lab has cancelled or been asked to."""
+
+    @_builtins.property
+    def redone_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the redos of this order."""
+
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the further pairs of this order."""
 
     def __init__(
         self,
@@ -1771,21 +2284,182 @@ class Order(_message.Message):
         multi_pair_data: Global___MultiPairData | None = ...,
         shipping: Global___Shipping | None = ...,
         acknowledged_warnings: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
+        editable_until: _builtins.int | None = ...,
+        available_actions: Global___OrderActions | None = ...,
+        history: _abc.Iterable[Global___HistoryEntry] | None = ...,
+        cancellation: Global___Cancellation | None = ...,
+        original: _builtins.str = ...,
+        redone_by: _abc.Iterable[_builtins.str] | None = ...,
+        pairs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "frame", b"frame", "invoice_number", b"invoice_number", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "available_actions", b"available_actions", "cancellation", b"cancellation", "editable_until", b"editable_until", "frame", b"frame", "invoice_number", b"invoice_number", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "created", b"created", "frame", b"frame", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "available_actions", b"available_actions", "cancellation", b"cancellation", "created", b"created", "editable_until", b"editable_until", "frame", b"frame", "history", b"history", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "original", b"original", "pairs", b"pairs", "patient", b"patient", "redo_data", b"redo_data", "redone_by", b"redone_by", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__editable_until: _TypeAlias = _typing.Literal["editable_until"]  # noqa: Y015
+    _WhichOneofArgType__editable_until: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until"]  # noqa: Y015
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__editable_until) -> _WhichOneofReturnType__editable_until | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
 Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class OrderActions(_message.Message):
+    """What the state of an order allows; its RPCs refuse everything else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_FIELD_NUMBER: _builtins.int
+    DELETE_FIELD_NUMBER: _builtins.int
+    SUBMIT_FIELD_NUMBER: _builtins.int
+    CANCEL_FIELD_NUMBER: _builtins.int
+    REQUEST_CANCEL_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    REDO_FIELD_NUMBER: _builtins.int
+    MULTI_PAIR_FIELD_NUMBER: _builtins.int
+    MARK_READY_FIELD_NUMBER: _builtins.int
+    edit: _builtins.bool
+    """ReplaceOrder."""
+    delete: _builtins.bool
+    """DeleteOrder."""
+    submit: _builtins.bool
+    """SubmitOrder."""
+    cancel: _builtins.bool
+    """CancelOrder, at once."""
+    request_cancel: _builtins.bool
+    """CancelOrder, which asks the lab."""
+    duplicate: _builtins.bool
+    """DuplicateOrder of submission_type new."""
+    redo: _builtins.bool
+    """DuplicateOrder of submission_type redo."""
+    multi_pair: _builtins.bool
+    """DuplicateOrder of submission_type multi_pair."""
+    mark_ready: _builtins.bool
+    """MarkOrderReady."""
+    def __init__(
+        self,
+        *,
+        edit: _builtins.bool = ...,
+        delete: _builtins.bool = ...,
+        submit: _builtins.bool = ...,
+        cancel: _builtins.bool = ...,
+        request_cancel: _builtins.bool = ...,
+        duplicate: _builtins.bool = ...,
+        redo: _builtins.bool = ...,
+        multi_pair: _builtins.bool = ...,
+        mark_ready: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "delete", b"delete", "duplicate", b"duplicate", "edit", b"edit", "mark_ready", b"mark_ready", "multi_pair", b"multi_pair", "redo", b"redo", "request_cancel", b"request_cancel", "submit", b"submit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderActions: _TypeAlias = OrderActions  # noqa: Y015
+
+@_typing.final
+class HistoryEntry(_message.Message):
+    """A change of an order, or its creation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    LAB_WORD_FIELD_NUMBER: _builtins.int
+    at: _builtins.int
+    """Unix time, in seconds."""
+    event: _builtins.str
+    """created, edited, submitted, transmitted, cancelled, cancel_requested,
+    cancel_refused, status_changed or ready_for_pickup.
+    """
+    lab_status: _builtins.str
+    """The order's status from then on."""
+    by: _builtins.str
+    """client, lab, or system for what time has brought about; absent where it is not
+    known.
+    """
+    user: _builtins.str
+    """E-mail address of the client's user."""
+    lab_word: _builtins.str
+    """The lab's own word for the status, or its reason."""
+    def __init__(
+        self,
+        *,
+        at: _builtins.int = ...,
+        event: _builtins.str = ...,
+        lab_status: _builtins.str = ...,
+        by: _builtins.str = ...,
+        user: _builtins.str = ...,
+        lab_word: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "by", b"by", "event", b"event", "lab_status", b"lab_status", "lab_word", b"lab_word", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryEntry: _TypeAlias = HistoryEntry  # noqa: Y015
+
+@_typing.final
+class Cancellation(_message.Message):
+    """That the client cancelled and that the lab cancelled are two facts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    client: _builtins.int
+    """Unix time, in seconds, when the client cancelled the order, or asked the lab to."""
+    lab: _builtins.int
+    """Unix time, in seconds, when the lab cancelled it."""
+    answer: _builtins.str
+    """The lab's answer to the client: accepted or refused."""
+    reason: _builtins.str
+    """The lab's reason."""
+    def __init__(
+        self,
+        *,
+        client: _builtins.int | None = ...,
+        lab: _builtins.int | None = ...,
+        answer: _builtins.str | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer", b"_answer", "_client", b"_client", "_lab", b"_lab", "_reason", b"_reason", "answer", b"answer", "client", b"client", "lab", b"lab", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer", b"_answer", "_client", b"_client", "_lab", b"_lab", "_reason", b"_reason", "answer", b"answer", "client", b"client", "lab", b"lab", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__answer: _TypeAlias = _typing.Literal["answer"]  # noqa: Y015
+    _WhichOneofArgType__answer: _TypeAlias = _typing.Literal["_answer", b"_answer"]  # noqa: Y015
+    _WhichOneofReturnType__client: _TypeAlias = _typing.Literal["client"]  # noqa: Y015
+    _WhichOneofArgType__client: _TypeAlias = _typing.Literal["_client", b"_client"]  # noqa: Y015
+    _WhichOneofReturnType__lab: _TypeAlias = _typing.Literal["lab"]  # noqa: Y015
+    _WhichOneofArgType__lab: _TypeAlias = _typing.Literal["_lab", b"_lab"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answer) -> _WhichOneofReturnType__answer | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client) -> _WhichOneofReturnType__client | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lab) -> _WhichOneofReturnType__lab | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___Cancellation: _TypeAlias = Cancellation  # noqa: Y015
 
 @_typing.final
 class Traced(_message.Message):
@@ -1982,6 +2656,7 @@ class LabOrder(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     SUBMITTED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
+    CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     lab: _builtins.str
@@ -2000,6 +2675,10 @@ class LabOrder(_message.Message):
     """Unix time when it was submitted to the lab, in seconds."""
     updated: _builtins.int
     """Unix time of its last change, in seconds."""
+    cancel_requested: _builtins.int
+    """Unix time, in seconds, when the client asked to cancel it and waits for
+    AnswerCancelRequest.
+    """
     def __init__(
         self,
         *,
@@ -2012,21 +2691,63 @@ class LabOrder(_message.Message):
         created: _builtins.int = ...,
         submitted: _builtins.int = ...,
         updated: _builtins.int = ...,
+        cancel_requested: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "cancel_requested", b"cancel_requested", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "submitted", b"submitted", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "cancel_requested", b"cancel_requested", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "submitted", b"submitted", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cancel_requested: _TypeAlias = _typing.Literal["cancel_requested"]  # noqa: Y015
+    _WhichOneofArgType__cancel_requested: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested"]  # noqa: Y015
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cancel_requested) -> _WhichOneofReturnType__cancel_requested | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
 Global___LabOrder: _TypeAlias = LabOrder  # noqa: Y015
+
+@_typing.final
+class AnswerCancelRequestRequest(_message.Message):
+    """The answer to a client who asked to cancel an order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.str
+    """From ListLabOrders."""
+    accepted: _builtins.bool
+    """Whether the order is cancelled."""
+    reason: _builtins.str
+    """1-250 characters, for the client."""
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.str = ...,
+        accepted: _builtins.bool | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_accepted", b"_accepted", "_reason", b"_reason", "accepted", b"accepted", "reason", b"reason"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_accepted", b"_accepted", "_reason", b"_reason", "accepted", b"accepted", "order_id", b"order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__accepted: _TypeAlias = _typing.Literal["accepted"]  # noqa: Y015
+    _WhichOneofArgType__accepted: _TypeAlias = _typing.Literal["_accepted", b"_accepted"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accepted) -> _WhichOneofReturnType__accepted | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___AnswerCancelRequestRequest: _TypeAlias = AnswerCancelRequestRequest  # noqa: Y015
 
 @_typing.final
 class GetLabOrderRequest(_message.Message):
@@ -2082,6 +2803,7 @@ class UpdateOrderRequest(_message.Message):
     LAB_STATUS_FIELD_NUMBER: _builtins.int
     TRAY_NUMBER_FIELD_NUMBER: _builtins.int
     INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
+    LAB_WORD_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """From ListLabOrders."""
     lab_status: _builtins.str
@@ -2090,6 +2812,8 @@ class UpdateOrderRequest(_message.Message):
     """1-50 characters; unchanged when absent."""
     invoice_number: _builtins.str
     """1-50 characters; unchanged when absent."""
+    lab_word: _builtins.str
+    """The lab's own word for the status, 1-100 characters; only with lab_status."""
     def __init__(
         self,
         *,
@@ -2097,17 +2821,22 @@ class UpdateOrderRequest(_message.Message):
         lab_status: _builtins.str = ...,
         tray_number: _builtins.str | None = ...,
         invoice_number: _builtins.str | None = ...,
+        lab_word: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_word", b"lab_word", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "order_id", b"order_id", "tray_number", b"tray_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "lab_word", b"lab_word", "order_id", b"order_id", "tray_number", b"tray_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__lab_word: _TypeAlias = _typing.Literal["lab_word"]  # noqa: Y015
+    _WhichOneofArgType__lab_word: _TypeAlias = _typing.Literal["_lab_word", b"_lab_word"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lab_word) -> _WhichOneofReturnType__lab_word | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
@@ -2404,7 +3133,9 @@ class FoundOrder(_message.Message):
     lab_name: _builtins.str
     """The lab's name."""
     lab_status: _builtins.str
-    """draft, submitted, in_progress, on_hold, shipped or cancelled."""
+    """draft, pending_transmission, submitted, in_progress, on_hold, shipped,
+    ready_for_pickup or cancelled.
+    """
     tray_number: _builtins.str
     """The lab's own, if it has assigned one."""
     invoice_number: _builtins.str

@@ -85,6 +85,51 @@ class OrderServiceStub:
                 request_serializer=protos_dot_orders__pb2.SubmitOrderRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.Order.FromString,
                 _registered_method=True)
+        self.ReplaceOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ReplaceOrder',
+                request_serializer=protos_dot_orders__pb2.ReplaceOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.DeleteOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DeleteOrder',
+                request_serializer=protos_dot_orders__pb2.DeleteOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.DeleteOrderResponse.FromString,
+                _registered_method=True)
+        self.CancelOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CancelOrder',
+                request_serializer=protos_dot_orders__pb2.CancelOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.DuplicateOrder = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DuplicateOrder',
+                request_serializer=protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.CreateOrderResponse.FromString,
+                _registered_method=True)
+        self.MarkOrderReady = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/MarkOrderReady',
+                request_serializer=protos_dot_orders__pb2.MarkOrderReadyRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Order.FromString,
+                _registered_method=True)
+        self.CreateTrackingLink = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CreateTrackingLink',
+                request_serializer=protos_dot_orders__pb2.CreateTrackingLinkRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.TrackingLink.FromString,
+                _registered_method=True)
+        self.ListLensPackages = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/ListLensPackages',
+                request_serializer=protos_dot_orders__pb2.ListLensPackagesRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ListLensPackagesResponse.FromString,
+                _registered_method=True)
+        self.CreateLensPackage = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/CreateLensPackage',
+                request_serializer=protos_dot_orders__pb2.CreateLensPackageRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LensPackage.FromString,
+                _registered_method=True)
+        self.DeleteLensPackage = channel.unary_unary(
+                '/optigate.orders.v1.OrderService/DeleteLensPackage',
+                request_serializer=protos_dot_orders__pb2.DeleteLensPackageRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.DeleteLensPackageResponse.FromString,
+                _registered_method=True)
         self.GetOrderOutline = channel.unary_unary(
                 '/optigate.orders.v1.OrderService/GetOrderOutline',
                 request_serializer=protos_dot_orders__pb2.GetOrderOutlineRequest.SerializeToString,
@@ -195,6 +240,89 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReplaceOrder(self, request, context):
+        """Replaces a draft, or an order in the window before its transmission, by
+        another document. Its status stays; a pending order is checked as a submit, and
+        stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
+        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteOrder(self, request, context):
+        """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
+        draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+        versions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelOrder(self, request, context):
+        """Cancels an order in the window before its transmission; later it asks the lab
+        to cancel, which answers with AnswerCancelRequest. NOT_FOUND as for GetOrder;
+        FAILED_PRECONDITION for a draft, an order that has ended or is asked for already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DuplicateOrder(self, request, context):
+        """Creates a draft from an order: a copy, a redo or a further pair, whose reference
+        is the order's invoice number, tray number or id. What the catalog no longer
+        offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
+        INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
+        pair of an order that its lab does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkOrderReady(self, request, context):
+        """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+        tracking link, if the order has their address and notify is not false. NOT_FOUND
+        as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateTrackingLink(self, request, context):
+        """Returns the link of the page on which the patient follows the order: always the
+        same one. With send the patient gets it by e-mail, five times at most.
+        INVALID_ARGUMENT naming send when the order has no address of the patient, or
+        they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLensPackages(self, request, context):
+        """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
+        lab of the user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateLensPackage(self, request, context):
+        """Saves a lens package of the user for a lab: 100 at most. INVALID_ARGUMENT when a
+        field, including the lab, breaks a rule; ALREADY_EXISTS when the user has one of
+        this name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLensPackage(self, request, context):
+        """Deletes a lens package of the user. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOrderOutline(self, request, context):
         """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder.
         """
@@ -286,6 +414,51 @@ def add_OrderServiceServicer_to_server(servicer, server):
                     servicer.SubmitOrder,
                     request_deserializer=protos_dot_orders__pb2.SubmitOrderRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'ReplaceOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceOrder,
+                    request_deserializer=protos_dot_orders__pb2.ReplaceOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'DeleteOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteOrder,
+                    request_deserializer=protos_dot_orders__pb2.DeleteOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.DeleteOrderResponse.SerializeToString,
+            ),
+            'CancelOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelOrder,
+                    request_deserializer=protos_dot_orders__pb2.CancelOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'DuplicateOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.DuplicateOrder,
+                    request_deserializer=protos_dot_orders__pb2.DuplicateOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.CreateOrderResponse.SerializeToString,
+            ),
+            'MarkOrderReady': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkOrderReady,
+                    request_deserializer=protos_dot_orders__pb2.MarkOrderReadyRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Order.SerializeToString,
+            ),
+            'CreateTrackingLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTrackingLink,
+                    request_deserializer=protos_dot_orders__pb2.CreateTrackingLinkRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.TrackingLink.SerializeToString,
+            ),
+            'ListLensPackages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLensPackages,
+                    request_deserializer=protos_dot_orders__pb2.ListLensPackagesRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ListLensPackagesResponse.SerializeToString,
+            ),
+            'CreateLensPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLensPackage,
+                    request_deserializer=protos_dot_orders__pb2.CreateLensPackageRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LensPackage.SerializeToString,
+            ),
+            'DeleteLensPackage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLensPackage,
+                    request_deserializer=protos_dot_orders__pb2.DeleteLensPackageRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.DeleteLensPackageResponse.SerializeToString,
             ),
             'GetOrderOutline': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrderOutline,
@@ -595,6 +768,249 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def ReplaceOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ReplaceOrder',
+            protos_dot_orders__pb2.ReplaceOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DeleteOrder',
+            protos_dot_orders__pb2.DeleteOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.DeleteOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CancelOrder',
+            protos_dot_orders__pb2.CancelOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DuplicateOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DuplicateOrder',
+            protos_dot_orders__pb2.DuplicateOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.CreateOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkOrderReady(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/MarkOrderReady',
+            protos_dot_orders__pb2.MarkOrderReadyRequest.SerializeToString,
+            protos_dot_orders__pb2.Order.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateTrackingLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CreateTrackingLink',
+            protos_dot_orders__pb2.CreateTrackingLinkRequest.SerializeToString,
+            protos_dot_orders__pb2.TrackingLink.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLensPackages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/ListLensPackages',
+            protos_dot_orders__pb2.ListLensPackagesRequest.SerializeToString,
+            protos_dot_orders__pb2.ListLensPackagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLensPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/CreateLensPackage',
+            protos_dot_orders__pb2.CreateLensPackageRequest.SerializeToString,
+            protos_dot_orders__pb2.LensPackage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLensPackage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.OrderService/DeleteLensPackage',
+            protos_dot_orders__pb2.DeleteLensPackageRequest.SerializeToString,
+            protos_dot_orders__pb2.DeleteLensPackageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetOrderOutline(request,
             target,
             options=(),
@@ -772,6 +1188,11 @@ class LabDeskServiceStub:
                 request_serializer=protos_dot_orders__pb2.ErasePersonRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.ErasePersonResponse.FromString,
                 _registered_method=True)
+        self.AnswerCancelRequest = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/AnswerCancelRequest',
+                request_serializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
+                _registered_method=True)
 
 
 class LabDeskServiceServicer:
@@ -835,6 +1256,15 @@ class LabDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AnswerCancelRequest(self, request, context):
+        """Answers a client who asked to cancel an order: it is cancelled, from any status
+        that is not final, or goes on. NOT_FOUND when there is no such order;
+        FAILED_PRECONDITION when nobody waits for an answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -867,6 +1297,11 @@ def add_LabDeskServiceServicer_to_server(servicer, server):
                     servicer.ErasePerson,
                     request_deserializer=protos_dot_orders__pb2.ErasePersonRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.ErasePersonResponse.SerializeToString,
+            ),
+            'AnswerCancelRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerCancelRequest,
+                    request_deserializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1034,6 +1469,33 @@ class LabDeskService:
             '/optigate.orders.v1.LabDeskService/ErasePerson',
             protos_dot_orders__pb2.ErasePersonRequest.SerializeToString,
             protos_dot_orders__pb2.ErasePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerCancelRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/AnswerCancelRequest',
+            protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
+            protos_dot_orders__pb2.LabOrder.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1351,6 +1813,85 @@ class DashboardService:
             '/optigate.orders.v1.DashboardService/GetReview',
             protos_dot_orders__pb2.GetReviewRequest.SerializeToString,
             protos_dot_orders__pb2.Review.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class TrackingServiceStub:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetTrackedOrder = channel.unary_unary(
+                '/optigate.orders.v1.TrackingService/GetTrackedOrder',
+                request_serializer=protos_dot_orders__pb2.GetTrackedOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.TrackedOrder.FromString,
+                _registered_method=True)
+
+
+class TrackingServiceServicer:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def GetTrackedOrder(self, request, context):
+        """Returns what the patient may know of their order. NOT_FOUND for an unknown code.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrackingServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetTrackedOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrackedOrder,
+                    request_deserializer=protos_dot_orders__pb2.GetTrackedOrderRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.TrackedOrder.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.orders.v1.TrackingService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.orders.v1.TrackingService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TrackingService:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @staticmethod
+    def GetTrackedOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.TrackingService/GetTrackedOrder',
+            protos_dot_orders__pb2.GetTrackedOrderRequest.SerializeToString,
+            protos_dot_orders__pb2.TrackedOrder.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,6 +89,52 @@ class OrderServiceStub:
     when the order is not a draft, and with reason VERSION_MISMATCH when it has
     another version than the metadata if-match.
     """
+    ReplaceOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ReplaceOrderRequest, _orders_pb2.Order]
+    """Replaces a draft, or an order in the window before its transmission, by
+    another document. Its status stays; a pending order is checked as a submit, and
+    stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
+    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
+    """
+    DeleteOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.DeleteOrderRequest, _orders_pb2.DeleteOrderResponse]
+    """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
+    draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+    versions.
+    """
+    CancelOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]
+    """Cancels an order in the window before its transmission; later it asks the lab
+    to cancel, which answers with AnswerCancelRequest. NOT_FOUND as for GetOrder;
+    FAILED_PRECONDITION for a draft, an order that has ended or is asked for already.
+    """
+    DuplicateOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.DuplicateOrderRequest, _orders_pb2.CreateOrderResponse]
+    """Creates a draft from an order: a copy, a redo or a further pair, whose reference
+    is the order's invoice number, tray number or id. What the catalog no longer
+    offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
+    INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
+    pair of an order that its lab does not have.
+    """
+    MarkOrderReady: _grpc.UnaryUnaryMultiCallable[_orders_pb2.MarkOrderReadyRequest, _orders_pb2.Order]
+    """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+    tracking link, if the order has their address and notify is not false. NOT_FOUND
+    as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+    """
+    CreateTrackingLink: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CreateTrackingLinkRequest, _orders_pb2.TrackingLink]
+    """Returns the link of the page on which the patient follows the order: always the
+    same one. With send the patient gets it by e-mail, five times at most.
+    INVALID_ARGUMENT naming send when the order has no address of the patient, or
+    they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+    """
+    ListLensPackages: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListLensPackagesRequest, _orders_pb2.ListLensPackagesResponse]
+    """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
+    lab of the user.
+    """
+    CreateLensPackage: _grpc.UnaryUnaryMultiCallable[_orders_pb2.CreateLensPackageRequest, _orders_pb2.LensPackage]
+    """Saves a lens package of the user for a lab: 100 at most. INVALID_ARGUMENT when a
+    field, including the lab, breaks a rule; ALREADY_EXISTS when the user has one of
+    this name.
+    """
+    DeleteLensPackage: _grpc.UnaryUnaryMultiCallable[_orders_pb2.DeleteLensPackageRequest, _orders_pb2.DeleteLensPackageResponse]
+    """Deletes a lens package of the user. NOT_FOUND when there is none."""
     GetOrderOutline: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
     GetOrderJob: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]
@@ -148,6 +194,52 @@ class OrderServiceAsyncStub(OrderServiceStub):
     when the order is not a draft, and with reason VERSION_MISMATCH when it has
     another version than the metadata if-match.
     """
+    ReplaceOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReplaceOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Replaces a draft, or an order in the window before its transmission, by
+    another document. Its status stays; a pending order is checked as a submit, and
+    stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
+    NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
+    """
+    DeleteOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.DeleteOrderRequest, _orders_pb2.DeleteOrderResponse]  # type: ignore[assignment]
+    """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
+    draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+    versions.
+    """
+    CancelOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.CancelOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Cancels an order in the window before its transmission; later it asks the lab
+    to cancel, which answers with AnswerCancelRequest. NOT_FOUND as for GetOrder;
+    FAILED_PRECONDITION for a draft, an order that has ended or is asked for already.
+    """
+    DuplicateOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.DuplicateOrderRequest, _orders_pb2.CreateOrderResponse]  # type: ignore[assignment]
+    """Creates a draft from an order: a copy, a redo or a further pair, whose reference
+    is the order's invoice number, tray number or id. What the catalog no longer
+    offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
+    INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
+    pair of an order that its lab does not have.
+    """
+    MarkOrderReady: _aio.UnaryUnaryMultiCallable[_orders_pb2.MarkOrderReadyRequest, _orders_pb2.Order]  # type: ignore[assignment]
+    """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+    tracking link, if the order has their address and notify is not false. NOT_FOUND
+    as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+    """
+    CreateTrackingLink: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateTrackingLinkRequest, _orders_pb2.TrackingLink]  # type: ignore[assignment]
+    """Returns the link of the page on which the patient follows the order: always the
+    same one. With send the patient gets it by e-mail, five times at most.
+    INVALID_ARGUMENT naming send when the order has no address of the patient, or
+    they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+    """
+    ListLensPackages: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListLensPackagesRequest, _orders_pb2.ListLensPackagesResponse]  # type: ignore[assignment]
+    """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
+    lab of the user.
+    """
+    CreateLensPackage: _aio.UnaryUnaryMultiCallable[_orders_pb2.CreateLensPackageRequest, _orders_pb2.LensPackage]  # type: ignore[assignment]
+    """Saves a lens package of the user for a lab: 100 at most. INVALID_ARGUMENT when a
+    field, including the lab, breaks a rule; ALREADY_EXISTS when the user has one of
+    this name.
+    """
+    DeleteLensPackage: _aio.UnaryUnaryMultiCallable[_orders_pb2.DeleteLensPackageRequest, _orders_pb2.DeleteLensPackageResponse]  # type: ignore[assignment]
+    """Deletes a lens package of the user. NOT_FOUND when there is none."""
     GetOrderOutline: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderOutlineRequest, _orders_pb2.OrderOutline]  # type: ignore[assignment]
     """Draws the lenses of an order to scale. NOT_FOUND as for GetOrder."""
     GetOrderJob: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetOrderJobRequest, _orders_pb2.OrderJob]  # type: ignore[assignment]
@@ -266,6 +358,106 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ReplaceOrder(
+        self,
+        request: _orders_pb2.ReplaceOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Replaces a draft, or an order in the window before its transmission, by
+        another document. Its status stays; a pending order is checked as a submit, and
+        stays with its lab. INVALID_ARGUMENT as for CreateOrder, with paths in order;
+        NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is neither.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other versions.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteOrder(
+        self,
+        request: _orders_pb2.DeleteOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.DeleteOrderResponse, _abc.Awaitable[_orders_pb2.DeleteOrderResponse]]:
+        """Deletes a draft. NOT_FOUND as for GetOrder; FAILED_PRECONDITION when it is no
+        draft. FAILED_PRECONDITION with reason VERSION_MISMATCH when If-Match names other
+        versions.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelOrder(
+        self,
+        request: _orders_pb2.CancelOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Cancels an order in the window before its transmission; later it asks the lab
+        to cancel, which answers with AnswerCancelRequest. NOT_FOUND as for GetOrder;
+        FAILED_PRECONDITION for a draft, an order that has ended or is asked for already.
+        """
+
+    @_abc_1.abstractmethod
+    def DuplicateOrder(
+        self,
+        request: _orders_pb2.DuplicateOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.CreateOrderResponse, _abc.Awaitable[_orders_pb2.CreateOrderResponse]]:
+        """Creates a draft from an order: a copy, a redo or a further pair, whose reference
+        is the order's invoice number, tray number or id. What the catalog no longer
+        offers of the lens leaves the copy without one. NOT_FOUND as for GetOrder;
+        INVALID_ARGUMENT as for CreateOrder; FAILED_PRECONDITION for a redo or a further
+        pair of an order that its lab does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def MarkOrderReady(
+        self,
+        request: _orders_pb2.MarkOrderReadyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
+        """Makes a shipped order ready_for_pickup. The patient gets an e-mail with the
+        tracking link, if the order has their address and notify is not false. NOT_FOUND
+        as for GetOrder; FAILED_PRECONDITION unless the order is shipped.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateTrackingLink(
+        self,
+        request: _orders_pb2.CreateTrackingLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.TrackingLink, _abc.Awaitable[_orders_pb2.TrackingLink]]:
+        """Returns the link of the page on which the patient follows the order: always the
+        same one. With send the patient gets it by e-mail, five times at most.
+        INVALID_ARGUMENT naming send when the order has no address of the patient, or
+        they had five; NOT_FOUND as for GetOrder; FAILED_PRECONDITION for a draft.
+        """
+
+    @_abc_1.abstractmethod
+    def ListLensPackages(
+        self,
+        request: _orders_pb2.ListLensPackagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ListLensPackagesResponse, _abc.Awaitable[_orders_pb2.ListLensPackagesResponse]]:
+        """Lists the lens packages that the user saved for a lab. NOT_FOUND unless it is a
+        lab of the user.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateLensPackage(
+        self,
+        request: _orders_pb2.CreateLensPackageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.LensPackage, _abc.Awaitable[_orders_pb2.LensPackage]]:
+        """Saves a lens package of the user for a lab: 100 at most. INVALID_ARGUMENT when a
+        field, including the lab, breaks a rule; ALREADY_EXISTS when the user has one of
+        this name.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteLensPackage(
+        self,
+        request: _orders_pb2.DeleteLensPackageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.DeleteLensPackageResponse, _abc.Awaitable[_orders_pb2.DeleteLensPackageResponse]]:
+        """Deletes a lens package of the user. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
     def GetOrderOutline(
         self,
         request: _orders_pb2.GetOrderOutlineRequest,
@@ -355,6 +547,11 @@ class LabDeskServiceStub:
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
     """
+    AnswerCancelRequest: _grpc.UnaryUnaryMultiCallable[_orders_pb2.AnswerCancelRequestRequest, _orders_pb2.LabOrder]
+    """Answers a client who asked to cancel an order: it is cancelled, from any status
+    that is not final, or goes on. NOT_FOUND when there is no such order;
+    FAILED_PRECONDITION when nobody waits for an answer.
+    """
 
 @_typing.type_check_only
 class LabDeskServiceAsyncStub(LabDeskServiceStub):
@@ -393,6 +590,11 @@ class LabDeskServiceAsyncStub(LabDeskServiceStub):
     orders, their statuses, numbers and catalog choices.
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
+    """
+    AnswerCancelRequest: _aio.UnaryUnaryMultiCallable[_orders_pb2.AnswerCancelRequestRequest, _orders_pb2.LabOrder]  # type: ignore[assignment]
+    """Answers a client who asked to cancel an order: it is cancelled, from any status
+    that is not final, or goes on. NOT_FOUND when there is no such order;
+    FAILED_PRECONDITION when nobody waits for an answer.
     """
 
 class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -465,6 +667,17 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         orders, their statuses, numbers and catalog choices.
         As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
         unless include_open: then nothing is erased.
+        """
+
+    @_abc_1.abstractmethod
+    def AnswerCancelRequest(
+        self,
+        request: _orders_pb2.AnswerCancelRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.LabOrder, _abc.Awaitable[_orders_pb2.LabOrder]]:
+        """Answers a client who asked to cancel an order: it is cancelled, from any status
+        that is not final, or goes on. NOT_FOUND when there is no such order;
+        FAILED_PRECONDITION when nobody waits for an answer.
         """
 
 def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
@@ -622,3 +835,40 @@ class DashboardServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_DashboardServiceServicer_to_server(servicer: DashboardServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class TrackingServiceStub:
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrackingServiceAsyncStub: ...
+    GetTrackedOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.GetTrackedOrderRequest, _orders_pb2.TrackedOrder]
+    """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+@_typing.type_check_only
+class TrackingServiceAsyncStub(TrackingServiceStub):
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetTrackedOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.GetTrackedOrderRequest, _orders_pb2.TrackedOrder]  # type: ignore[assignment]
+    """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+class TrackingServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What the page of the patient calls. It requires no account: the code of a
+    tracking link opens the state of one order.
+    """
+
+    @_abc_1.abstractmethod
+    def GetTrackedOrder(
+        self,
+        request: _orders_pb2.GetTrackedOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.TrackedOrder, _abc.Awaitable[_orders_pb2.TrackedOrder]]:
+        """Returns what the patient may know of their order. NOT_FOUND for an unknown code."""
+
+def add_TrackingServiceServicer_to_server(servicer: TrackingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

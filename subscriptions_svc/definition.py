@@ -1,12 +1,13 @@
 """What chassis needs to run the subscriptions service."""
 
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from chassis.background import BackgroundLoop
+from chassis.background import run_loops
 from chassis.cli.service import Service
+from chassis.notices.channels import choose_channels
+from chassis.notices.postman import Postman
 from chassis.persons import Persons
 from chassis.server.server import Resources
 from chassis.store.database import Database
@@ -15,12 +16,11 @@ from subscriptions_svc.actions.advance_by_time import create_time_loop
 from subscriptions_svc.actions.persons.erase_person import erase_ended, erase_person
 from subscriptions_svc.documents.events import build_test_event
 from subscriptions_svc.documents.persons import export_person
-from subscriptions_svc.notices.channels import choose_channels
-from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
 from subscriptions_svc.store import persons, tables
+from subscriptions_svc.store.messages import QUEUE
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -35,16 +35,8 @@ def create_servicers(resources: Resources) -> list[object]:
 
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
-    postman = Postman(database, choose_channels(os.environ, data_dir))
-    return _run_loops(postman.create_loop(), create_time_loop(database))
-
-
-@contextmanager
-def _run_loops(*loops: BackgroundLoop) -> Iterator[None]:
-    with ExitStack() as stack:
-        for loop in loops:
-            stack.enter_context(loop)
-        yield
+    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    return run_loops(postman.create_loop(), create_time_loop(database))
 
 
 SERVICE = Service(

@@ -15,9 +15,10 @@ from chassis.context import Account
 from chassis.store.database import Database
 from orders_svc.actions.create_order import create_order
 from orders_svc.definition import SERVICE as ORDERS
-from orders_svc.rpcs.order_service import CREATE_ORDER
+from orders_svc.rpcs.checks import CREATE_ORDER
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs, users
+from orders_svc.store.orders import Submission
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS
 from subscriptions_svc.rules.words import find_words
@@ -63,7 +64,8 @@ class OrderStore:
         """Insert and commit an order as CreateOrder does where nothing else is written."""
         with self.database.write(single=True) as tx:
             order, review, now = next(self._orders), Review([], {}), datetime.now(UTC)
-            create_order(tx, self.account, self.user_id, order, review, now, notify=False)
+            submission = Submission(now, None)
+            create_order(tx, self.account, self.user_id, order, review, submission, notify=False)
 
     def read_offer(self, order: dict[str, Any]) -> None:
         """Read what the lab offers for an order."""

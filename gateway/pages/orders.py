@@ -6,37 +6,63 @@ refused. A second cookie, which opens nothing, marks the browser as one where it
 in before. A search is posted, so that no patient's name is in a URL.
 """
 
-import hashlib
 import hmac
 import re
-from collections.abc import Mapping
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from flask import Blueprint, Response, current_app, redirect, request, url_for
+from flask import Blueprint, Response, request, url_for
 
-from chassis.errors import Failure, Forbidden
+from chassis.errors import Failure, Fault, Forbidden
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
 from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
+from gateway.pages.orders_edit import (
+    PACKAGE,
+    Editor,
+    apply_form,
+    apply_package,
+    copy_document,
+    find_edited_paths,
+    write_if_match,
+)
+from gateway.pages.orders_life import describe_cancellation, list_history
+from gateway.pages.orders_session import (
+    DEVICE,
+    authorize,
+    choose_cookie_name,
+    is_https,
+    is_same_origin,
+    make_seal,
+    read_token,
+    redirect_to,
+)
 from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
 from protos.orders_pb2 import (
     AcceptInvitationRequest,
+    CancelOrderRequest,
+    CreateTrackingLinkRequest,
+    DeleteOrderRequest,
+    DuplicateOrderRequest,
     GetInvitationRequest,
+    GetOrderRequest,
+    GetOrderSettingsRequest,
     GetReviewRequest,
     LogInRequest,
     LogOutRequest,
+    MarkOrderReadyRequest,
+    RedoReason,
+    ReplaceOrderRequest,
     SearchOrdersRequest,
     SubmitOrderRequest,
 )
 
 bp = Blueprint("dashboard", __name__, url_prefix="/orders")
 ORDERS_PER_PAGE = 20
-# The names of the cookies: of a session, and of a browser in which somebody has logged in before.
-SESSION, DEVICE = "orders", "orders-device"
 LOGIN_STATUS = {"TOO_MANY_ATTEMPTS": 429}
 LOGIN_HEADERS = {429: {"Retry-After": "900"}}
 LOGIN_ENDPOINT = "dashboard.show_login"
@@ -44,7 +70,7 @@ LOGIN_ACTION = "dashboard.log_in"
 # Forms that carry a secret of their own.
 UNSEALED_ENDPOINTS = frozenset({LOGIN_ACTION, "dashboard.accept_invitation"})
 CURSORS = ("starting_after", "ending_before")
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+_ACTION = re.compile(r"/(submit|edit|delete|cancel|duplicate|ready_for_pickup|tracking_link)\Z")
 _DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 
@@ -121,23 +147,106 @@ def search_orders() -> Response:
 
 @bp.get("/<order_id>")
 def get_review(order_id: str) -> Response:
-    return render_review(order_id, is_submitted="sent" in request.args)
+    return render_review(
+        order_id, is_submitted="sent" in request.args, edits_all="edit" in request.args
+    )
 
 
 @bp.post("/<order_id>/submit")
 def submit_order(order_id: str) -> Response:
+    return submit(order_id, request.form.getlist("acknowledged_warnings"))
+
+
+@bp.post("/<order_id>/edit")
+def replace_order(order_id: str) -> Response:
+    """Put what was typed into the order; then submit it, if this is wanted."""
+    form = request.form
+    get = GetOrderRequest(order_id=order_id)
+    order = call(backends.orders().GetOrder, get, authorization=authorize())
+    document = copy_document(order)
+    faults = apply_form(document, form)
+    if form.get(PACKAGE):
+        apply_package(document, form[PACKAGE], authorize())
+    if faults:
+        return render_review(order_id, faults, form=form)
+    replaced = attempt(
+        backends.orders().ReplaceOrder,
+        ReplaceOrderRequest(order_id=order_id, order=document),
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        authorization=authorize(),
+        if_match=write_if_match(form.get("version", "")),
+    )
+    if isinstance(replaced, Failure) and replaced.code is Code.FAILED_PRECONDITION:
+        return render_review(order_id, is_stale=True)
+    if isinstance(replaced, Failure):
+        return render_review(order_id, replaced.faults, form=form)
+    if "submit" in form:
+        return submit(order_id, form.getlist("acknowledged_warnings"))
+    return redirect_to(url_for("dashboard.get_review", order_id=order_id))
+
+
+@bp.post("/<order_id>/delete")
+def delete_order(order_id: str) -> Response:
+    asked = DeleteOrderRequest(order_id=order_id)
+    return act(backends.orders().DeleteOrder, asked, order_id, onward="/orders")
+
+
+@bp.post("/<order_id>/cancel")
+def cancel_order(order_id: str) -> Response:
+    return act(backends.orders().CancelOrder, CancelOrderRequest(order_id=order_id), order_id)
+
+
+@bp.post("/<order_id>/duplicate")
+def duplicate_order(order_id: str) -> Response:
+    form = request.form
+    wanted = form.get("submission_type", "new")
+    redo = RedoReason(type=form.get("type", ""), reason=form.get("reason", "").strip())
+    asked = DuplicateOrderRequest(
+        order_id=order_id,
+        submission_type=wanted,
+        redo_data=redo if wanted == "redo" else None,
+    )
+    made = attempt(
+        backends.orders().DuplicateOrder,
+        asked,
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        authorization=authorize(),
+    )
+    if isinstance(made, Failure):
+        return render_review(order_id, refused=made)
+    return redirect_to(url_for("dashboard.get_review", order_id=made.id))
+
+
+@bp.post("/<order_id>/ready_for_pickup")
+def mark_order_ready(order_id: str) -> Response:
+    asked = MarkOrderReadyRequest(order_id=order_id)
+    return act(backends.orders().MarkOrderReady, asked, order_id)
+
+
+@bp.post("/<order_id>/tracking_link")
+def create_tracking_link(order_id: str) -> Response:
+    asked = CreateTrackingLinkRequest(order_id=order_id, send="send" in request.form)
+    refusals = (Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT)
+    rpc = backends.orders().CreateTrackingLink
+    link = attempt(rpc, asked, *refusals, authorization=authorize())
+    if isinstance(link, Failure):
+        return render_review(order_id, refused=link)
+    return render_review(order_id, tracking_url=link.url)
+
+
+def submit(order_id: str, acknowledged: list[str]) -> Response:
+    """Submit a draft, and return its page: with each fault beside its field, if it is refused."""
     submitted = attempt(
         backends.orders().SubmitOrder,
-        SubmitOrderRequest(
-            order_id=order_id,
-            acknowledged_warnings=request.form.getlist("acknowledged_warnings"),
-        ),
+        SubmitOrderRequest(order_id=order_id, acknowledged_warnings=acknowledged),
         Code.INVALID_ARGUMENT,
         Code.FAILED_PRECONDITION,
         authorization=authorize(),
     )
     if isinstance(submitted, Failure) and submitted.code is Code.INVALID_ARGUMENT:
-        return render_review(order_id, submitted)
+        return render_review(order_id, submitted.faults)
     # An order that is no longer a draft is with the lab, and its page says so.
     return redirect_to(url_for("dashboard.get_review", order_id=order_id, sent=1))
 
@@ -154,6 +263,14 @@ def render_invitation(token: str, fault: str = "") -> Response:
         email=invitation.email,
         fault=fault,
     )
+
+
+def act(rpc: Any, message: Any, order_id: str, *, onward: str = "") -> Response:
+    """Call an RPC about an order, and return to a page; one that is refused shows why."""
+    done = attempt(rpc, message, Code.FAILED_PRECONDITION, authorization=authorize())
+    if isinstance(done, Failure):
+        return render_review(order_id, refused=done)
+    return redirect_to(onward or url_for("dashboard.get_review", order_id=order_id))
 
 
 def render_login(
@@ -197,19 +314,48 @@ def render_orders(fields: Mapping[str, str], text: str) -> Response:
 
 
 def render_review(
-    order_id: str, failure: Failure | None = None, *, is_submitted: bool = False
+    order_id: str,
+    faults: Sequence[Fault] = (),
+    *,
+    form: Any = None,
+    is_submitted: bool = False,
+    edits_all: bool = False,
+    is_stale: bool = False,
+    refused: Failure | None = None,
+    tracking_url: str = "",
 ) -> Response:
-    """Return the review of an order; after a refused submit, with each fault beside its field."""
+    """Return the review of an order.
+
+    After a refusal each fault is beside its field, and the field is an input; `form` is what was
+    typed before. `refused` is why another action was refused.
+    """
     message = GetReviewRequest(order_id=order_id)
     review = call(backends.dashboard().GetReview, message, authorization=authorize())
-    faults = failure.faults if failure else ()
+    order, editor = review.order, None
+    if order.available_actions.edit:
+        paths = find_edited_paths(order, faults, form, edits_all=edits_all)
+        editor = Editor(order, paths, authorize(), form) if paths else None
+    redo_types: Sequence[str] = ()
+    if order.available_actions.redo:
+        where = GetOrderSettingsRequest(lab=order.lab, account_number=order.account_number)
+        rpc = backends.orders().GetOrderSettings
+        redo_types = call(rpc, where, authorization=authorize()).redo_types
+    is_conflict = is_stale or refused is not None
     return render_page(
         "orders_order.html",
-        422 if failure else 200,
+        409 if is_conflict else 422 if faults else 200,
         title="Review of an order",
         seal=make_seal(),
-        sheet=Sheet(review, [(fault.path, fault.message) for fault in faults]),
+        sheet=Sheet(review, [(fault.path, fault.message) for fault in faults], editor),
         is_submitted=is_submitted,
+        is_stale=is_stale,
+        refused=refused,
+        tracking_url=tracking_url,
+        is_mailed="send" in request.form,
+        edits_all=edits_all,
+        redo_types=redo_types,
+        history=list_history(order),
+        cancellation=list(describe_cancellation(order)),
         to_datetime=to_datetime,
     )
 
@@ -234,17 +380,8 @@ def answer_rpc_error(error: RpcError) -> Response:
     failure = decode_error(error)
     if failure.code is not Code.UNAUTHENTICATED:
         return answer_failure(failure)
-    path = restrict_path(request.path.removesuffix("/submit"))
+    path = restrict_path(_ACTION.sub("", request.path))
     return redirect_logged_out(url_for(LOGIN_ENDPOINT, next=None if path == "/orders" else path))
-
-
-def is_same_origin() -> bool:
-    """Return whether a page of this gateway sent the form; clients other than browsers may."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is not None:
-        return site in ("same-origin", "none")
-    hosts = {request.host, urlsplit(current_app.config["PUBLIC_URL"]).netloc}
-    return origin is None or origin.partition("://")[2] in hosts
 
 
 def restrict_path(path: str) -> str:
@@ -252,41 +389,8 @@ def restrict_path(path: str) -> str:
     return path if _DASHBOARD_PATH.fullmatch(path) else "/orders"
 
 
-def redirect_to(path: str) -> Response:
-    """Return a redirect that a browser follows with GET."""
-    response: Response = redirect(path, 303)  # type: ignore[assignment]
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
 def redirect_logged_out(path: str) -> Response:
     """Return a redirect that removes the session's cookie."""
     response = redirect_to(path)
     response.delete_cookie(choose_cookie_name(), secure=is_https(), httponly=True, samesite="Lax")
     return response
-
-
-def is_https() -> bool:
-    """Return whether browsers come by https."""
-    return bool(current_app.config["PUBLIC_URL"].startswith("https:"))
-
-
-def choose_cookie_name(cookie: str = SESSION) -> str:
-    """Return the name of a cookie; over https, one that no other host can set."""
-    return f"__Host-{cookie}" if is_https() else cookie
-
-
-def read_token(cookie: str = SESSION) -> str:
-    """Return the token of the browser's session, or of the browser itself; '' if it has none."""
-    token = request.cookies.get(choose_cookie_name(cookie), "")
-    return token if _TOKEN.fullmatch(token) else ""
-
-
-def authorize() -> str:
-    """Return the authorization of the browser's session."""
-    return f"Session {read_token()}"
-
-
-def make_seal() -> str:
-    """Return the seal that the forms of this session carry."""
-    return hmac.digest(read_token().encode(), b"forms of the dashboard", hashlib.sha256).hex()

@@ -5,7 +5,7 @@ field around it that the page shows.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,15 +22,18 @@ from gateway.pages.notation import (
     format_sphere,
     humanize,
 )
+from gateway.pages.orders_edit import Editor, Input
 from protos.orders_pb2 import Order, Review, ReviewedEye
 
 # Label and colour of each lab status.
 STATUSES = {
     "draft": ("Draft", "warn"),
+    "pending_transmission": ("Not sent yet", "warn"),
     "submitted": ("Submitted", "good"),
     "in_progress": ("In progress", "good"),
     "on_hold": ("On hold", "warn"),
     "shipped": ("Shipped", "good"),
+    "ready_for_pickup": ("Ready for pickup", "good"),
     "cancelled": ("Cancelled", "bad"),
 }
 SUBMISSIONS = {"new": "New", "redo": "Redo", "multi_pair": "Multiple pair"}
@@ -81,6 +84,7 @@ class Cell:
     label: str
     text: str
     notes: list[Note] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -121,7 +125,12 @@ class Eye:
 class Sheet:
     """A review as the page shows it."""
 
-    def __init__(self, review: Review, faults: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        review: Review,
+        faults: Iterable[tuple[str, str]] = (),
+        editor: Editor | None = None,
+    ) -> None:
         order = review.order
         self.order = order
         self.patient = f"{order.patient.first_name} {order.patient.last_name}"
@@ -129,12 +138,22 @@ class Sheet:
         self.status, self.kind = describe_status(order.lab_status)
         self.is_draft = order.lab_status == "draft"
         self.svg = review.outline_svg
+        self.actions = order.available_actions
+        self.editor = editor
+        shown = editor.paths if editor else frozenset()
         self.eyes = list(_list_eyes(review))
-        self.sections = [each for each in _list_sections(review) if each.cells]
+        self.sections = [each for each in _list_sections(review, shown) if each.cells]
+        if editor:
+            for cell in self._list_cells():
+                cell.inputs.extend(editor.list_inputs(cell.path, cell.label))
         faults = list(faults)
         self.faults = self._place_notes("bad", faults)
         self.needs_checks_only = all(path == "acknowledged_warnings" for path, _ in faults)
-        warnings = ((warning.param, warning.message) for warning in order.warnings)
+        acknowledged = set(order.acknowledged_warnings)
+        warnings = (
+            (each.param, each.message + (" (checked)" if each.code in acknowledged else ""))
+            for each in order.warnings
+        )
         self.warnings = self._place_notes("warn", warnings)
         # The codes that the lab wants acknowledged, each with its messages.
         self.confirm: dict[str, list[str]] = {}
@@ -163,7 +182,8 @@ class Sheet:
         for eye in self.eyes:
             yield Cell(eye.path, f"{eye.short} eye", "", eye.cells[0].notes)
             for cell in eye.cells:
-                yield Cell(cell.path, f"{eye.short} {cell.label}", "", cell.notes)
+                label = f"{eye.short} {cell.label}"
+                yield Cell(cell.path, label, "", cell.notes, cell.inputs)
         for section in self.sections:
             yield from section.cells
 
@@ -237,29 +257,32 @@ def _list_derived(eye: ReviewedEye) -> Iterator[tuple[str, str]]:
         yield "Resultant prism", text
 
 
-def _list_sections(review: Review) -> Iterator[Section]:
+def _list_sections(review: Review, shown: Collection[str]) -> Iterator[Section]:
+    """Yield the sections; fields among `shown` are there even without a value."""
     order = review.order
-    yield Section("lens", "Lens", _list_lens_cells(review))
-    yield Section("order", "Order", _list_order_cells(review))
-    yield Section("patient", "Patient", _list_patient_cells(order))
-    yield Section("frame", "Frame", _list_frame_cells(order))
+    yield Section("lens", "Lens", _list_lens_cells(review, shown))
+    yield Section("order", "Order", _list_order_cells(review, shown))
+    yield Section("patient", "Patient", _list_patient_cells(order, shown))
+    yield Section("frame", "Frame", _list_frame_cells(order, shown))
     instructions = _make_cells(
-        [("special_instructions", "For the lab", order.special_instructions)]
+        [("special_instructions", "For the lab", order.special_instructions)], shown
     )
     yield Section("instructions", "Instructions", instructions)
 
 
-def _make_cells(rows: Iterable[Row], always: Sequence[str] = ()) -> list[Cell]:
+def _make_cells(rows: Iterable[Row], always: Collection[str] = ()) -> list[Cell]:
     """Return the cells of the rows that have a text, or whose path is among `always`."""
     return [
         Cell(path, label, text or NOTHING) for path, label, text in rows if text or path in always
     ]
 
 
-def _list_lens_cells(review: Review) -> list[Cell]:
-    order = review.order
+def _list_lens_cells(review: Review, shown: Collection[str]) -> list[Cell]:
+    order, missing = review.order, []
     if not order.HasField("lens"):
-        return [Cell("lens", "Lens", "Not chosen yet")] if order.HasField("rx") else []
+        missing = [Cell("lens", "Lens", "Not chosen yet")] if order.HasField("rx") else []
+        if "lens.style" not in shown:
+            return missing
     rows: list[Row] = [
         ("lens.style", "Style", review.style),
         ("lens.material", "Material", review.material),
@@ -268,10 +291,11 @@ def _list_lens_cells(review: Review) -> list[Cell]:
         ("lens.tint", "Tint", order.lens.tint),
         ("lens.tint_instruction", "Tint instruction", order.lens.tint_instruction),
     ]
-    return _make_cells(rows, always=("lens.style", "lens.material", "lens.color"))
+    always = {"lens.style", "lens.material", "lens.color", *shown}
+    return [*missing, *_make_cells(rows, always)]
 
 
-def _list_order_cells(review: Review) -> list[Cell]:
+def _list_order_cells(review: Review, shown: Collection[str]) -> list[Cell]:
     order = review.order
     rows: list[Row] = [
         ("lab", "Lab", f"{review.lab_name}, account {order.account_number}"),
@@ -286,10 +310,10 @@ def _list_order_cells(review: Review) -> list[Cell]:
         ("tray_number", "Tray", order.tray_number),
         ("invoice_number", "Invoice", order.invoice_number),
     ]
-    return _make_cells(rows, always=("mounting_option",) if order.HasField("rx") else ())
+    return _make_cells(rows, {*shown, "mounting_option"} if order.HasField("rx") else shown)
 
 
-def _list_patient_cells(order: Order) -> list[Cell]:
+def _list_patient_cells(order: Order, shown: Collection[str]) -> list[Cell]:
     address = order.shipping.address
     place = f"{address.city}, {address.state} {address.postal_code}"
     lines = [order.shipping.name, address.line1, address.line2, place]
@@ -301,10 +325,10 @@ def _list_patient_cells(order: Order) -> list[Cell]:
         ("patient.phone_number", "Phone", order.patient.phone_number),
         ("shipping", "Ship to", ship_to),
     ]
-    return _make_cells(rows)
+    return _make_cells(rows, shown)
 
 
-def _list_frame_cells(order: Order) -> list[Cell]:
+def _list_frame_cells(order: Order, shown: Collection[str]) -> list[Cell]:
     frame = order.frame
     figures = [
         (f"frame.{name}", label, _format_at(order, f"frame.{name}", write))
@@ -320,7 +344,7 @@ def _list_frame_cells(order: Order) -> list[Cell]:
         *figures,
         ("frame.tracing", "Tracing", _describe_tracing(order)),
     ]
-    return _make_cells(rows)
+    return _make_cells(rows, shown)
 
 
 def _describe_tracing(order: Order) -> str | None:

@@ -3,13 +3,16 @@
 from flask import Flask, Response, g, request
 
 from gateway.callers import SERVICES
-from gateway.pages.orders import LOGIN_ACTION, read_token
+from gateway.pages.orders import LOGIN_ACTION
+from gateway.pages.orders_session import read_token
 from gateway.rates.limiter import build_limiter, limit_address, limit_request, write_fields
 
 TOKEN_ENDPOINT = "orders.create_token"  # counts in its view, which reads the credentials
 MESSAGES = {"subscriptions.send_email": "emails", "subscriptions.send_sms": "sms"}
 # Pages that anybody may open; assets and health are free.
-OPEN_PAGES = frozenset({"cart", "exam", "results"})
+OPEN_PAGES = frozenset({"cart", "exam", "results", "tracking"})
+# Those whose link has a code that is all one needs: each code has a limit of its own.
+CODED_PAGES = {"cart": "carts", "tracking": "tracking"}
 
 
 def register(app: Flask) -> None:
@@ -29,8 +32,8 @@ def register(app: Flask) -> None:
             _limit_dashboard(has_callers=has_callers)
         elif blueprint in OPEN_PAGES:
             limit_address("anonymous")
-            if blueprint == "cart":
-                limit_request("carts", str((request.view_args or {}).get("code", "")))
+            if policy := CODED_PAGES.get(blueprint):
+                limit_request(policy, str((request.view_args or {}).get("code", "")))
         elif request.endpoint is None:
             limit_address("anonymous")
 

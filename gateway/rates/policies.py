@@ -18,6 +18,7 @@ DEFAULTS = {
     "tokens": "600/minute",
     "logins": "60/minute",
     "carts": "60/minute",
+    "tracking": "60/minute",
     "emails": "20/hour",
     "sms": "10/hour",
 }

@@ -1,15 +1,16 @@
 """CreateOrder: store an order as a draft, or submit it to its lab."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from chassis.context import Account
 from orders_svc.documents.events import ORDER_SUBMITTED, build_event
+from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.orders import add_order
+from orders_svc.store.life.history import add_first_entry
+from orders_svc.store.orders import Submission, add_order
 from orders_svc.store.tables import outbox
 
 
@@ -19,16 +20,20 @@ def create_order(
     user_id: int,
     order: Mapping[str, Any],
     review: Review,
-    now: datetime,
+    submission: Submission,
     *,
     notify: bool,
+    original_id: str | None = None,
     single: bool = False,
 ) -> dict[str, Any]:
-    """Add a checked order and return its row; `notify` adds the event of a submitted one.
+    """Add a checked order and return its row; `notify` adds the event of a transmitted one.
 
     It is a `single` statement as `add_order` says.
     """
-    row = add_order(tx, account, user_id, order, review, now, single=single)
+    row = add_order(tx, account, user_id, order, review, submission, original_id, single=single)
+    if row["lab_status"] == LabStatus.PENDING_TRANSMISSION:
+        add_first_entry(tx, row)
     if notify:
-        outbox.add(tx, build_event(account.name, ORDER_SUBMITTED, row, now), now)
+        event = build_event(account.name, ORDER_SUBMITTED, row, submission.now)
+        outbox.add(tx, event, submission.now)
     return row

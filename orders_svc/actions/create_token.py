@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from chassis.context import Account, get_current_call
 from chassis.server.idempotency import derive_secret
-from orders_svc.rules.tokens import TOKEN_LIFETIME
+from orders_svc.rules.credentials.tokens import TOKEN_LIFETIME
 from orders_svc.store import tokens
 
 

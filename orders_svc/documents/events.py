@@ -11,7 +11,8 @@ from chassis.events.outbox import Event
 from orders_svc.documents.orders import Columns, to_unix
 
 ORDER_SUBMITTED, ORDER_STATUS_CHANGED = "order.submitted", "order.status_changed"
-EVENT_TYPES = (ORDER_SUBMITTED, ORDER_STATUS_CHANGED)
+ORDER_CANCEL_REFUSED = "order.cancel_refused"
+EVENT_TYPES = (ORDER_SUBMITTED, ORDER_STATUS_CHANGED, ORDER_CANCEL_REFUSED)
 
 
 def build_event(client: str, type_: str, order: Columns, now: datetime) -> Event:

@@ -70,13 +70,14 @@ def _write_prescription(rx: Mapping[str, Any]) -> Iterator[Record]:
     if not any(eyes):
         return
     yield Record("DO", (("B" if all(eyes) else "R" if eyes[0] else "L"),))
-    yield Record("SPH", tuple(_format_number(eye.get("sphere")) for eye in eyes))
+    yield Record("SPH", tuple(_format_power(eye.get("sphere")) for eye in eyes))
     # An eye with a sphere and no cylinder has none; of any other eye it is unknown.
     cylinders = [eye.get("cylinder", 0 if "sphere" in eye else None) for eye in eyes]
-    yield Record("CYL", tuple(map(_format_number, cylinders)))
+    yield Record("CYL", tuple(map(_format_power, cylinders)))
     yield Record("AX", tuple(str(eye.get("axis", UNKNOWN)) for eye in eyes))
+    if any("add" in eye for eye in eyes):
+        yield Record("ADD", tuple(_format_power(eye.get("add")) for eye in eyes))
     for label, name in (
-        ("ADD", "add"),
         ("IPD", "pd"),
         ("NPD", "near_pd"),
         ("SEGHT", "seg_height"),
@@ -189,6 +190,11 @@ def _describe_address(shipping: Mapping[str, Any]) -> str:
     names = ("line1", "line2", "city", "state", "postal_code", "country")
     parts = [shipping.get("name"), *(address.get(name) for name in names)]
     return ", ".join(filter(None, parts))
+
+
+def _format_power(value: float | None) -> str:
+    """Return dioptres as they are computed: what is left of an eighth is the eighth."""
+    return _format_number(None if value is None else powers.to_eighth(value))
 
 
 def _format_number(value: float | None) -> str:

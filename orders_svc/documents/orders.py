@@ -9,15 +9,19 @@ from sqlalchemy import Connection, Row, RowMapping
 from orders_svc.documents.job import LensNames, write_job
 from orders_svc.documents.outline import draw_outline
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.rules.life.available_actions import AT_THE_LAB, OrderState, find_available_actions
+from orders_svc.rules.life.history import complete_history
 from orders_svc.rules.warnings.review import read_tracing
 from orders_svc.store.catalogs import LensIds, find_lens_parts, find_names
+from orders_svc.store.life.history import Life
 from protos import orders_pb2 as pb
 
 Columns = Mapping[str, Any] | RowMapping
 
 
-def build_order(row: Row[Any], public_url: str) -> pb.Order:
+def build_order(row: Row[Any], life: Life, public_url: str, now: datetime) -> pb.Order:
     """Return the whole of an order: its current state, and the document as it was sent."""
+    state = OrderState.of(row)
     return pb.Order(
         id=row.id,
         lab_status=row.lab_status,
@@ -28,7 +32,31 @@ def build_order(row: Row[Any], public_url: str) -> pb.Order:
         invoice_number=row.invoice_number,
         warnings=build_warnings(row.warnings),
         traced=row.traced,
+        version=row.version,
+        editable_until=to_unix(row.transmit_at) if row.transmit_at else None,
+        available_actions=pb.OrderActions(**find_available_actions(state, now)),
+        history=[
+            pb.HistoryEntry(**{**entry, "at": to_unix(entry["at"])})
+            for entry in complete_history(row, life.entries)
+        ],
+        cancellation=build_cancellation(row),
+        original=row.original_id,
+        redone_by=[each.id for each in life.copies if each.submission_type == "redo"],
+        pairs=[each.id for each in life.copies if each.submission_type == "multi_pair"],
         **row.document,
+    )
+
+
+def build_cancellation(row: Row[Any]) -> pb.Cancellation | None:
+    """Return what the client and the lab did to cancel an order; None for nothing."""
+    client, lab = row.client_cancelled_at, row.lab_cancelled_at
+    if client is None and lab is None:
+        return None
+    return pb.Cancellation(
+        client=to_unix(client) if client else None,
+        lab=to_unix(lab) if lab else None,
+        answer=row.cancel_answer,
+        reason=row.cancel_reason,
     )
 
 
@@ -39,6 +67,7 @@ def build_created_order(row: Columns, public_url: str) -> pb.CreateOrderResponse
         id=row["id"],
         url=build_review_url(row["id"], public_url) if is_draft else None,
         warnings=build_warnings(row["warnings"]),
+        editable_until=to_unix(row["transmit_at"]) if row.get("transmit_at") else None,
     )
 
 
@@ -56,6 +85,8 @@ def build_listed_order(row: Row[Any]) -> pb.ListedOrder:
 
 def build_lab_order(row: Row[Any]) -> pb.LabOrder:
     """Return an order as its lab's queue shows it."""
+    state = OrderState.of(row)
+    is_asked = state.is_asked_to_cancel and state.lab_status in AT_THE_LAB
     return pb.LabOrder(
         id=row.id,
         lab=row.lab_id,
@@ -66,6 +97,7 @@ def build_lab_order(row: Row[Any]) -> pb.LabOrder:
         created=to_unix(row.created_at),
         submitted=to_unix(row.submitted_at),
         updated=to_unix(row.updated_at),
+        cancel_requested=to_unix(row.client_cancelled_at) if is_asked else None,
     )
 
 
@@ -107,6 +139,22 @@ def build_submission(draft: Row[Any], acknowledged: Iterable[str] = ()) -> pb.Cr
     """
     codes = dict.fromkeys((*draft.document.get("acknowledged_warnings", ()), *acknowledged))
     order = {**draft.document, "mode": "submit", "acknowledged_warnings": list(codes)}
+    return pb.CreateOrderRequest(**order)
+
+
+def build_copy(original: Row[Any], wanted: Mapping[str, Any]) -> pb.CreateOrderRequest:
+    """Return the request that creates a draft from an order: a copy, a redo or a further pair.
+
+    A reference is the invoice number, the tray number or the id of the order.
+    """
+    left_out = ("acknowledged_warnings", "redo_data", "multi_pair_data")
+    order = {name: each for name, each in original.document.items() if name not in left_out}
+    reference = original.invoice_number or original.tray_number or original.id
+    order |= {"mode": "draft", "submission_type": wanted["submission_type"]}
+    if wanted["submission_type"] == "redo":
+        order["redo_data"] = {**wanted["redo_data"], "reference": reference}
+    elif wanted["submission_type"] == "multi_pair":
+        order["multi_pair_data"] = {"reference": reference}
     return pb.CreateOrderRequest(**order)
 
 

@@ -1,5 +1,6 @@
 """Orders as the dashboard lists and reviews them."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, Row
 from optics import powers
 from orders_svc.documents.orders import build_order, build_outline, to_unix
 from orders_svc.store.catalogs import find_names
+from orders_svc.store.life.history import read_life
 from protos import orders_pb2 as pb
 
 NAMED_PARTS = ("style", "material", "color")
@@ -26,7 +28,7 @@ def build_found_order(row: Row[Any]) -> pb.FoundOrder:
     )
 
 
-def build_review(tx: Connection, row: Row[Any], public_url: str) -> pb.Review:
+def build_review(tx: Connection, row: Row[Any], public_url: str, now: datetime) -> pb.Review:
     """Return an order with the names of its parts, a drawing, and values derived from its rx."""
     order: dict[str, Any] = row.document
     lens: dict[str, Any] = order.get("lens") or {}
@@ -38,7 +40,7 @@ def build_review(tx: Connection, row: Row[Any], public_url: str) -> pb.Review:
         which: build_reviewed_eye(eye, which) for which, eye in (order.get("rx") or {}).items()
     }
     return pb.Review(
-        order=build_order(row, public_url),
+        order=build_order(row, read_life(tx, row), public_url, now),
         lab_name=names.get(("lab", row.lab_id), row.lab_id),
         coats=[names.get(("coat", coat), coat) for coat in lens.get("coats", ())],
         outline_svg=build_outline(row).svg,

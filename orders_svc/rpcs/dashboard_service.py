@@ -13,13 +13,13 @@ from orders_svc.actions.log_out import log_out
 from orders_svc.documents.orders import to_unix
 from orders_svc.documents.reviews import build_found_order, build_review
 from orders_svc.rpcs.callers import Callers
+from orders_svc.rules.credentials.passwords import ACCEPT_INVITATION_REQUEST, GET_INVITATION_REQUEST
 from orders_svc.rules.dashboard import (
     DEVICE_LIFETIME,
     LOG_IN_REQUEST,
     SEARCH_ORDERS_REQUEST,
     SESSION_LIFETIME,
 )
-from orders_svc.rules.passwords import ACCEPT_INVITATION_REQUEST, GET_INVITATION_REQUEST
 from orders_svc.store.invitations import get_invited_user
 from orders_svc.store.orders import get_order
 from orders_svc.store.search import search_orders
@@ -95,4 +95,4 @@ class DashboardService(rpc.DashboardServiceServicer):
         user_id = self.callers.find_acting_user()
         with self.database.read() as tx:
             row = get_order(tx, get_caller(), user_id, request.order_id)
-            return build_review(tx, row, self.public_url)
+            return build_review(tx, row, self.public_url, self.now())

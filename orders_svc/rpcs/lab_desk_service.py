@@ -7,21 +7,24 @@ from chassis.errors import NotFound
 from chassis.persons import find_rows
 from chassis.server.server import Resources
 from chassis.validation import Rules
+from orders_svc.actions.answer_cancel_request import answer_cancel_request
 from orders_svc.actions.persons.erase_person import erase_person
 from orders_svc.actions.update_order import update_order
 from orders_svc.documents import orders as documents
 from orders_svc.documents.persons import export_person
-from orders_svc.rules.lab_status import UPDATE_ORDER_REQUEST
+from orders_svc.rules.lab_status import ANSWER_CANCEL_REQUEST_REQUEST, UPDATE_ORDER_REQUEST
 from orders_svc.rules.lists import LIST_LAB_ORDERS_REQUEST
 from orders_svc.rules.persons import PERSON_REQUEST
 from orders_svc.store import order_lists, tables
 from orders_svc.store.catalogs import has_lab
+from orders_svc.store.life.history import read_life
 from orders_svc.store.orders import get_submitted_order
 from orders_svc.store.persons import find_orders_of_person
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 
 LIST_LAB_ORDERS = Rules(LIST_LAB_ORDERS_REQUEST)
+ANSWER_CANCEL_REQUEST = Rules(ANSWER_CANCEL_REQUEST_REQUEST)
 UPDATE_ORDER = Rules(UPDATE_ORDER_REQUEST)
 PERSON = Rules(PERSON_REQUEST)
 
@@ -50,7 +53,7 @@ class LabDeskService(rpc.LabDeskServiceServicer):
     ) -> pb.Order:
         with self.database.read() as tx:
             row = get_submitted_order(tx, request.order_id)
-        return documents.build_order(row, self.public_url)
+            return documents.build_order(row, read_life(tx, row), self.public_url, self.now())
 
     def GetLabOrderJob(
         self, request: pb.GetLabOrderJobRequest, context: grpc.ServicerContext
@@ -64,6 +67,14 @@ class LabDeskService(rpc.LabDeskServiceServicer):
         change = UPDATE_ORDER.check(request)
         with self.database.write() as tx:
             row = update_order(tx, change, self.now())
+            return tables.idempotency_keys.save(tx, documents.build_lab_order(row))
+
+    def AnswerCancelRequest(
+        self, request: pb.AnswerCancelRequestRequest, context: grpc.ServicerContext
+    ) -> pb.LabOrder:
+        answer = ANSWER_CANCEL_REQUEST.check(request)
+        with self.database.write() as tx:
+            row = answer_cancel_request(tx, answer, self.now())
             return tables.idempotency_keys.save(tx, documents.build_lab_order(row))
 
     def ExportPerson(

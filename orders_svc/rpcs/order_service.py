@@ -3,6 +3,7 @@
 from typing import Any
 
 import grpc
+from sqlalchemy import Connection
 
 from chassis.context import get_caller, get_current_call
 from chassis.errors import NotFound
@@ -10,23 +11,33 @@ from chassis.server.accounts import require_role
 from chassis.server.preconditions import check_version, read_versions, report_version
 from chassis.server.roles import CLIENT
 from chassis.server.server import Resources
-from chassis.validation import Rules, refuse
+from chassis.validation import Rules
+from orders_svc.actions.cancel_order import cancel_order
 from orders_svc.actions.create_order import create_order
 from orders_svc.actions.create_token import create_token
+from orders_svc.actions.delete_order import delete_order
+from orders_svc.actions.duplicate_order import duplicate_order, ensure_copyable
+from orders_svc.actions.lens_packages.create_lens_package import create_lens_package
+from orders_svc.actions.lens_packages.delete_lens_package import delete_lens_package
+from orders_svc.actions.replace_order import ensure_editable, replace_order
 from orders_svc.actions.submit_order import ensure_draft, submit_order
+from orders_svc.actions.tracking.create_tracking_link import create_tracking_link
+from orders_svc.actions.tracking.mark_order_ready import mark_order_ready
 from orders_svc.documents import catalogs as catalog_documents
 from orders_svc.documents import fhir as fhir_documents
 from orders_svc.documents import orders as documents
+from orders_svc.documents.lens_packages import build_package
 from orders_svc.rpcs.callers import Callers
+from orders_svc.rpcs.checks import OrderChecks
 from orders_svc.rules import catalogs as catalog_rules
+from orders_svc.rules.credentials.tokens import CREATE_TOKEN_REQUEST
 from orders_svc.rules.fhir import READ_ORDER_RX_REQUEST
+from orders_svc.rules.life.copies import DUPLICATE_ORDER_REQUEST
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
 from orders_svc.rules.names import list_further_names
-from orders_svc.rules.offer import find_offer_faults
-from orders_svc.rules.order import CREATE_ORDER_REQUEST
-from orders_svc.rules.tokens import CREATE_TOKEN_REQUEST
-from orders_svc.rules.warnings.review import Review, find_unconfirmed, read_tracing, review_order
 from orders_svc.store import catalogs, order_lists, tables, users
+from orders_svc.store.lens_packages import list_packages
+from orders_svc.store.life.history import read_life
 from orders_svc.store.lookups import Lookups
 from orders_svc.store.orders import get_order
 from protos import orders_pb2 as pb
@@ -37,11 +48,10 @@ GET_ORDER_SETTINGS = Rules(catalog_rules.GET_ORDER_SETTINGS_REQUEST)
 LIST_STYLES = Rules(catalog_rules.LIST_STYLES_REQUEST)
 LIST_MATERIALS = Rules(catalog_rules.LIST_MATERIALS_REQUEST)
 LIST_ADDONS = Rules(catalog_rules.LIST_ADDONS_REQUEST)
-CREATE_ORDER = Rules(
-    CREATE_ORDER_REQUEST,
-    raw=("frame.tracing",),
-    paragraphs=("special_instructions", "lens.tint_instruction", "redo_data.reason"),
+DUPLICATE_ORDER = Rules(
+    DUPLICATE_ORDER_REQUEST, raw=("order_id",), paragraphs=("redo_data.reason",)
 )
+LIST_LENS_PACKAGES = Rules(catalog_rules.GET_ORDER_SETTINGS_REQUEST)
 LIST_ORDERS = Rules(LIST_ORDERS_REQUEST)
 READ_ORDER_RX = Rules(READ_ORDER_RX_REQUEST, raw=("document",))
 
@@ -55,6 +65,7 @@ class OrderService(rpc.OrderServiceServicer):
         self.now = resources.now
         self.lookups = Lookups(resources.cache)
         self.callers = Callers(resources)
+        self.checks = OrderChecks(self.lookups, resources.now)
 
     def CreateToken(
         self, request: pb.CreateTokenRequest, context: grpc.ServicerContext
@@ -125,15 +136,18 @@ class OrderService(rpc.OrderServiceServicer):
         self, request: pb.CreateOrderRequest, context: grpc.ServicerContext
     ) -> pb.CreateOrderResponse:
         user_id, client = self.callers.find_acting_user(), get_caller()
-        order, review = self.check_order(user_id, request)
-        notify = order["mode"] == "submit" and self.lookups.has_endpoint(client)
+        order, review = self.checks.check_order(user_id, request)
+        submission = self.checks.find_submission(user_id, order)
+        is_sent = order["mode"] == "submit" and submission.transmit_at is None
+        notify = is_sent and self.lookups.has_endpoint(client)
         has_words = bool(list_further_names(order["patient"]))
         # On SQLite the order and its audit entry are two statements, which cost no round trip.
         has_key = bool(get_current_call().idempotency_key)
-        single = not (notify or has_words or has_key or self.database.is_sqlite)
+        is_plain = not (notify or has_words or has_key or submission.transmit_at)
+        single = is_plain and not self.database.is_sqlite
         with self.database.write(single=single) as tx:
             row = create_order(
-                tx, client, user_id, order, review, self.now(), notify=notify, single=single
+                tx, client, user_id, order, review, submission, notify=notify, single=single
             )
             created = documents.build_created_order(row, self.public_url)
             return tables.idempotency_keys.save(tx, created)
@@ -151,9 +165,27 @@ class OrderService(rpc.OrderServiceServicer):
     def GetOrder(self, request: pb.GetOrderRequest, context: grpc.ServicerContext) -> pb.Order:
         user_id = self.callers.find_acting_user()
         with self.database.read(single=True) as tx:
-            row = get_order(tx, get_caller(), user_id, request.order_id)
-        report_version(row.version)
-        return documents.build_order(row, self.public_url)
+            return self.read_order(tx, user_id, request.order_id)
+
+    def ReplaceOrder(
+        self, request: pb.ReplaceOrderRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        user_id, versions = self.callers.find_acting_user(), read_versions()
+        with self.database.read(single=True) as tx:
+            found = get_order(tx, get_caller(), user_id, request.order_id)
+        ensure_editable(found, versions, self.now())
+        order, review = self.checks.check_replacement(user_id, found, request)
+        with self.database.write() as tx:
+            replace_order(tx, get_caller(), user_id, found, order, review, self.now(), versions)
+            return self.save_order(tx, user_id, found.id)
+
+    def DeleteOrder(
+        self, request: pb.DeleteOrderRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteOrderResponse:
+        user_id, versions = self.callers.find_acting_user(), read_versions()
+        with self.database.write() as tx:
+            delete_order(tx, get_caller(), user_id, request.order_id, versions)
+            return tables.idempotency_keys.save(tx, pb.DeleteOrderResponse())
 
     def SubmitOrder(
         self, request: pb.SubmitOrderRequest, context: grpc.ServicerContext
@@ -163,12 +195,78 @@ class OrderService(rpc.OrderServiceServicer):
             draft = get_order(tx, get_caller(), user_id, request.order_id)
         check_version(draft.version, versions)
         ensure_draft(draft)
-        submission = documents.build_submission(draft, request.acknowledged_warnings)
-        _, review = self.check_order(user_id, submission)
+        asked = documents.build_submission(draft, request.acknowledged_warnings)
+        order, review = self.checks.check_order(user_id, asked)
+        codes = order.get("acknowledged_warnings", [])
+        submission = self.checks.find_submission(user_id, order)
         with self.database.write() as tx:
-            row = submit_order(tx, get_caller(), user_id, draft.id, review, self.now(), versions)
-            report_version(row.version)
-            return tables.idempotency_keys.save(tx, documents.build_order(row, self.public_url))
+            submit_order(tx, get_caller(), user_id, draft, codes, review, submission, versions)
+            return self.save_order(tx, user_id, draft.id)
+
+    def CancelOrder(
+        self, request: pb.CancelOrderRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        user_id = self.callers.find_acting_user()
+        with self.database.write() as tx:
+            cancel_order(tx, get_caller(), user_id, request.order_id, self.now())
+            return self.save_order(tx, user_id, request.order_id)
+
+    def DuplicateOrder(
+        self, request: pb.DuplicateOrderRequest, context: grpc.ServicerContext
+    ) -> pb.CreateOrderResponse:
+        user_id, wanted = self.callers.find_acting_user(), DUPLICATE_ORDER.check(request)
+        with self.database.read(single=True) as tx:
+            original = get_order(tx, get_caller(), user_id, request.order_id)
+        ensure_copyable(original, wanted["submission_type"], self.now())
+        order, review = self.checks.check_copy(user_id, original, wanted)
+        with self.database.write() as tx:
+            row = duplicate_order(tx, get_caller(), user_id, original, order, review, self.now())
+            created = documents.build_created_order(row, self.public_url)
+            return tables.idempotency_keys.save(tx, created)
+
+    def MarkOrderReady(
+        self, request: pb.MarkOrderReadyRequest, context: grpc.ServicerContext
+    ) -> pb.Order:
+        user_id, order_id = self.callers.find_acting_user(), request.order_id
+        notify = request.notify if request.HasField("notify") else True
+        key = (get_caller(), user_id, order_id)
+        with self.database.write() as tx:
+            mark_order_ready(tx, *key, self.public_url, self.now(), notify=notify)
+            return self.save_order(tx, user_id, order_id)
+
+    def CreateTrackingLink(
+        self, request: pb.CreateTrackingLinkRequest, context: grpc.ServicerContext
+    ) -> pb.TrackingLink:
+        key = (get_caller(), self.callers.find_acting_user(), request.order_id)
+        with self.database.write() as tx:
+            url = create_tracking_link(tx, *key, self.public_url, self.now(), send=request.send)
+            return tables.idempotency_keys.save(tx, pb.TrackingLink(url=url))
+
+    def ListLensPackages(
+        self, request: pb.ListLensPackagesRequest, context: grpc.ServicerContext
+    ) -> pb.ListLensPackagesResponse:
+        user_id, values = self.callers.find_acting_user(), LIST_LENS_PACKAGES.check(request)
+        self.get_settings(user_id, values)
+        with self.database.read(single=True) as tx:
+            rows = list_packages(tx, user_id, values["lab"], values["account_number"])
+        return pb.ListLensPackagesResponse(data=[build_package(row._mapping) for row in rows])
+
+    def CreateLensPackage(
+        self, request: pb.CreateLensPackageRequest, context: grpc.ServicerContext
+    ) -> pb.LensPackage:
+        user_id = self.callers.find_acting_user()
+        package = self.checks.check_package(user_id, request)
+        with self.database.write() as tx:
+            row = create_lens_package(tx, user_id, package, self.now())
+            return tables.idempotency_keys.save(tx, build_package(row))
+
+    def DeleteLensPackage(
+        self, request: pb.DeleteLensPackageRequest, context: grpc.ServicerContext
+    ) -> pb.DeleteLensPackageResponse:
+        user_id = self.callers.find_acting_user()
+        with self.database.write() as tx:
+            delete_lens_package(tx, user_id, request.package_id)
+            return tables.idempotency_keys.save(tx, pb.DeleteLensPackageResponse())
 
     def GetOrderOutline(
         self, request: pb.GetOrderOutlineRequest, context: grpc.ServicerContext
@@ -204,20 +302,15 @@ class OrderService(rpc.OrderServiceServicer):
         with self.database.write() as tx:
             return tables.idempotency_keys.save(tx, answer)
 
-    def check_order(
-        self, user_id: int, request: pb.CreateOrderRequest
-    ) -> tuple[dict[str, Any], Review]:
-        """Return a valid order that its lab offers, and its review; raises Invalid."""
-        order, faults = CREATE_ORDER.examine(request)
-        offer = self.lookups.find_offer(user_id, order)
-        tracing, tracing_faults = read_tracing(order)
-        at_fault = {fault.path for fault in faults}
-        others = (fault for fault in tracing_faults if fault[0] not in at_fault)
-        refuse(faults, find_offer_faults(order, offer), others)
-        assert offer is not None
-        review = review_order(order, offer, tracing)
-        refuse(find_unconfirmed(order, review))
-        return order, review
+    def read_order(self, tx: Connection, user_id: int, order_id: str) -> pb.Order:
+        """Return an order that the user sees, as it stands; raises NotFound."""
+        row = get_order(tx, get_caller(), user_id, order_id)
+        report_version(row.version)
+        return documents.build_order(row, read_life(tx, row), self.public_url, self.now())
+
+    def save_order(self, tx: Connection, user_id: int, order_id: str) -> pb.Order:
+        """Return a changed order, and keep it as the answer to the idempotency key."""
+        return tables.idempotency_keys.save(tx, self.read_order(tx, user_id, order_id))
 
     def get_settings(self, user_id: int, values: dict[str, str]) -> dict[str, Any]:
         """Return the settings of a lab of this user; raises NotFound."""

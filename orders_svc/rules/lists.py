@@ -6,7 +6,7 @@ from marshmallow import Schema, ValidationError, fields, validates_schema
 
 from optics.fields import between, check_not_blank, one_of
 from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
-from orders_svc.rules.lab_status import ALLOWED_SOURCES
+from orders_svc.rules.lab_status import ALLOWED_SOURCES, LabStatus
 
 DEFAULT_LIMIT, MAX_LIMIT = 10, 100
 # Unix time in seconds. Milliseconds of our days are above it and thus refused.
@@ -40,7 +40,7 @@ class ListLabOrdersRequestSchema(PageSchema):
     """A lab, and the status of its orders."""
 
     lab = fields.String(required=True, validate=check_not_blank)
-    lab_status = fields.String(validate=one_of(*ALLOWED_SOURCES))
+    lab_status = fields.String(validate=one_of(*ALLOWED_SOURCES, LabStatus.READY_FOR_PICKUP))
 
 
 LIST_ORDERS_REQUEST = ListOrdersRequestSchema()

@@ -18,7 +18,7 @@ class Offer:
 
     settings: Mapping[str, Any]
     """The settings of the lab: the six option lists by their names in OrderSettings; where it has
-    them, `limits` of its warnings by name, and the codes to `confirm`."""
+    them, `limits` of its warnings by name, the codes to `confirm`, and `hold_minutes`."""
     styles: Mapping[str, str] = field(default_factory=dict)
     """The lens type of each style."""
     materials: Collection[str] = frozenset()

@@ -63,7 +63,7 @@ def check_tracing_size(tracing: str) -> None:
         raise ValidationError("Must be at most 256 KiB of UTF-8.")
 
 
-_check_count = validate.Length(max=100, error="Must be at most {max}.")
+check_count = validate.Length(max=100, error="Must be at most {max}.")
 _10_TO_100 = between(10, 100)
 _20_TO_50 = between(20, 50)
 _HALF_TO_50 = between(0.5, 50)
@@ -84,7 +84,7 @@ class LensSchema(Schema):
     style = fields.String(required=True, validate=check_not_blank)
     material = fields.String(required=True, validate=check_not_blank)
     color = fields.String(required=True, validate=check_not_blank)
-    coats = fields.List(fields.String(), validate=_check_count)
+    coats = fields.List(fields.String(), validate=check_count)
     tint = fields.String(validate=check_not_blank)
     tint_instruction = fields.String(validate=filled(250))
 
@@ -251,14 +251,14 @@ class CreateOrderRequestSchema(GetOrderSettingsRequestSchema):
     lens = fields.Nested(LensSchema)
     frame = fields.Nested(FrameSchema, required=True)
     rx = fields.Nested(RxSchema)
-    services = fields.List(fields.String(), validate=_check_count)
+    services = fields.List(fields.String(), validate=check_count)
     special_instructions = fields.String(validate=at_most(1000))
     redo_data = fields.Nested(RedoDataSchema)
     multi_pair_data = fields.Nested(MultiPairDataSchema)
     shipping = fields.Nested(ShippingSchema)
     acknowledged_warnings = fields.List(
         fields.String(validate=validate.OneOf(CODES, error="Must be the code of a warning.")),
-        validate=_check_count,
+        validate=check_count,
     )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from chassis.errors import NotFound
 from chassis.server.accounts import hash_secret
-from orders_svc.rules.passwords import INVITATION_LIFETIME
+from orders_svc.rules.credentials.passwords import INVITATION_LIFETIME
 from orders_svc.store.logins import end_all_sessions
 from orders_svc.store.tables import invitations, users
 from orders_svc.store.users import NO_PASSWORD, update_user

@@ -7,9 +7,22 @@ import re
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from chassis.audit.trail import build_parameters
 from chassis.context import Account, note_ids
@@ -18,7 +31,7 @@ from chassis.server.preconditions import has_version
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.tables import audit, name_words, orders, user_labs
+from orders_svc.store.tables import audit, name_words, orders, user_labs, users
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -31,22 +44,61 @@ VISIBLE = and_(
         user_labs.c.account_number == orders.c.account_number,
     ),
 )
-_BY_ID = orders.c.id == bindparam("where_id")
+BY_ID = orders.c.id == bindparam("where_id")
+IS_DRAFT = orders.c.lab_status == LabStatus.DRAFT
+# Waits for its transmission, and may still be changed.
+IS_HELD = and_(
+    orders.c.lab_status == LabStatus.PENDING_TRANSMISSION,
+    orders.c.transmit_at > bindparam("where_now", type_=orders.c.transmit_at.type),
+)
 _ADD = insert(orders)
 _ADD_AUDITED = audit.combine(_ADD)
 _ADD_WORDS = insert(name_words)
-_FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
-_FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
+_WITH_CREATOR: Any = select(orders, users.c.email.label("user_email")).join(
+    users, users.c.id == orders.c.user_id
+)
+_FIND_VISIBLE = _WITH_CREATOR.where(BY_ID, VISIBLE)
+IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))
+_FIND_SUBMITTED = _WITH_CREATOR.where(BY_ID, IS_SUBMITTED)
 _SUBMIT = (
     update(orders)
-    .where(_BY_ID, VISIBLE, orders.c.lab_status == LabStatus.DRAFT)
+    .where(BY_ID, VISIBLE, IS_DRAFT, orders.c.version == bindparam("where_version"))
     .returning(*orders.c)
 )
+_REPLACE = (
+    update(orders)
+    .where(BY_ID, VISIBLE, or_(IS_DRAFT, IS_HELD), orders.c.version == bindparam("where_version"))
+    .returning(*orders.c)
+)
+_DELETE = delete(orders).where(BY_ID, VISIBLE, IS_DRAFT).returning(orders.c.original_id)
 _UPDATE = (
     update(orders)
-    .where(_BY_ID, orders.c.lab_status.in_(bindparam("where_lab_status", expanding=True)))
+    .where(
+        BY_ID,
+        orders.c.submitted_at.is_not(None),
+        orders.c.lab_status.in_(bindparam("where_lab_status", expanding=True)),
+    )
     .returning(*orders.c)
 )
+# The client asked the lab to cancel the order, and waits for its answer.
+IS_ASKED = and_(orders.c.client_cancelled_at.is_not(None), orders.c.cancel_answer.is_(None))
+# A lab that cancels an order accepts a request to, if there is one.
+_CANCEL_BY_LAB = _UPDATE.values(
+    {"cancel_answer": case((IS_ASKED, "accepted"), else_=orders.c.cancel_answer)}
+)
+
+
+class Submission(NamedTuple):
+    """When an order was submitted, and when it is transmitted: at once without a time."""
+
+    now: datetime
+    transmit_at: datetime | None
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return the columns that a submission sets."""
+        if self.transmit_at is None:
+            return {"lab_status": LabStatus.SUBMITTED, "submitted_at": self.now}
+        return {"lab_status": LabStatus.PENDING_TRANSMISSION, "transmit_at": self.transmit_at}
 
 
 def add_order(
@@ -55,7 +107,8 @@ def add_order(
     user_id: int,
     order: Mapping[str, Any],
     review: Review,
-    now: datetime,
+    submission: Submission,
+    original_id: str | None = None,
     *,
     single: bool = False,
 ) -> dict[str, Any]:
@@ -63,37 +116,50 @@ def add_order(
 
     That is for PostgreSQL, and for names without further words.
     """
-    is_draft = order["mode"] == "draft"
     row = {
         "id": "ord_" + secrets.token_hex(12),
         "account_id": account.id,
         "user_id": user_id,
-        "lab_id": order["lab"],
-        "account_number": order["account_number"],
-        "lab_status": LabStatus.DRAFT if is_draft else LabStatus.SUBMITTED,
-        "document": order,
-        "warnings": review.warnings or None,
-        "traced": review.traced or None,
-        "created_at": now,
-        "submitted_at": None if is_draft else now,
-        "updated_at": now,
-        **fold_patient_name(order["patient"]),
+        "lab_status": LabStatus.DRAFT,
+        "submitted_at": None,
+        "created_at": submission.now,
+        **_build_columns(order, review, submission.now),
     }
+    if order["mode"] != "draft":
+        row |= submission.to_columns()
+    if original_id is not None:
+        row["original_id"] = original_id
     note_ids(row["id"])
     if single:
         tx.execute(_ADD_AUDITED, row | build_parameters())
         return row
     tx.execute(_ADD, row)
-    of = {"account_id": account.id, "order_id": row["id"]}
+    _add_words(tx, account, row["id"], order)
+    return row
+
+
+def _build_columns(order: Mapping[str, Any], review: Review, now: datetime) -> dict[str, Any]:
+    return {
+        "lab_id": order["lab"],
+        "account_number": order["account_number"],
+        "document": order,
+        "warnings": review.warnings or None,
+        "traced": review.traced or None,
+        "updated_at": now,
+        **fold_patient_name(order["patient"]),
+    }
+
+
+def _add_words(tx: Connection, account: Account, order_id: str, order: Mapping[str, Any]) -> None:
+    of = {"account_id": account.id, "order_id": order_id}
     if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
         tx.execute(_ADD_WORDS, words)
-    return row
 
 
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    row = tx.execute(_FIND_VISIBLE, key).first() if _is_noted(order_id) else None
+    row = tx.execute(_FIND_VISIBLE, key).first() if note_order(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
     return row
@@ -102,7 +168,7 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     """Return an order of any client that was submitted to a lab; raises NotFound."""
     key = {"where_id": order_id}
-    row = tx.execute(_FIND_SUBMITTED, key).first() if _is_noted(order_id) else None
+    row = tx.execute(_FIND_SUBMITTED, key).first() if note_order(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
     return row
@@ -112,22 +178,58 @@ def submit_draft(
     tx: Connection,
     account: Account,
     user_id: int,
-    order_id: str,
+    draft: Row[Any],
+    document: Mapping[str, Any],
     review: Review,
-    now: datetime,
-    versions: Collection[int] | None = None,
+    submission: Submission,
 ) -> Row[Any] | None:
-    """Submit a draft that the user sees; None if it is no longer one, or not of these versions."""
+    """Submit a draft as it was read; None if it has changed since."""
     values = {
-        "lab_status": LabStatus.SUBMITTED,
+        "document": document,
         "warnings": review.warnings or None,
         "traced": review.traced or None,
-        "submitted_at": now,
-        "updated_at": now,
+        "updated_at": submission.now,
+        **submission.to_columns(),
     }
+    key = {"where_id": draft.id, "where_version": draft.version, **bind_visible(account, user_id)}
+    return tx.execute(_SUBMIT, values | key).first()
+
+
+def replace_document(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    found: Row[Any],
+    order: Mapping[str, Any],
+    review: Review,
+    now: datetime,
+) -> Row[Any] | None:
+    """Replace the document of an order that may be edited; None if it changed since it was read."""
+    order_id = found.id
+    key = {"where_id": order_id, "where_version": found.version, "where_now": now}
+    values = {**_build_columns(order, review, now), "erased_at": None}
+    row = tx.execute(_REPLACE, values | key | bind_visible(account, user_id)).first()
+    if row is not None:
+        tx.execute(delete(name_words).where(name_words.c.order_id == order_id))
+        _add_words(tx, account, order_id, order)
+    return row
+
+
+def delete_draft(
+    tx: Connection, account: Account, user_id: int, order_id: str, versions: Collection[int] | None
+) -> Row[Any] | None:
+    """Delete a draft, and return the id of its original; None if it is in no such version.
+
+    Its original, which lists it, has a new version.
+    """
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    statement = _SUBMIT.where(has_version(orders.c.version, versions))
-    return tx.execute(statement, values | key).first()
+    statement = _DELETE.where(has_version(orders.c.version, versions))
+    row = tx.execute(statement, key).first()
+    if row is not None and row.original_id is not None:
+        note_ids(row.original_id)
+        is_original = and_(orders.c.id == row.original_id, orders.c.has_copies)
+        tx.execute(update(orders).where(is_original).values(version=orders.c.version + 1))
+    return row
 
 
 def change_order(
@@ -138,10 +240,28 @@ def change_order(
     now: datetime,
 ) -> Row[Any] | None:
     """Change columns of an order whose lab_status is among `sources`; None if it is not."""
-    if not _is_noted(order_id):
+    if not note_order(order_id):
         return None
     key = {"where_id": order_id, "where_lab_status": sorted(sources)}
-    return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
+    statement = _UPDATE
+    if values.get("lab_status") == LabStatus.CANCELLED:
+        statement, values = _CANCEL_BY_LAB, {**values, "lab_cancelled_at": now}
+    return tx.execute(statement, {**values, "updated_at": now, **key}).first()
+
+
+def change_visible_order(
+    tx: Connection,
+    account: Account,
+    user_id: int,
+    order_id: str,
+    values: Mapping[str, Any],
+    now: datetime,
+    *conditions: ColumnElement[bool],
+) -> Row[Any] | None:
+    """Change columns of an order that the user sees; None unless all conditions hold."""
+    statement = update(orders).where(BY_ID, VISIBLE, *conditions).returning(*orders.c)
+    changed = statement.values({**values, "updated_at": now})
+    return tx.execute(changed, {"where_id": order_id, **bind_visible(account, user_id)}).first()
 
 
 def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
@@ -149,7 +269,7 @@ def bind_visible(account: Account, user_id: int) -> dict[str, Any]:
     return {"where_account_id": account.id, "where_user_id": user_id}
 
 
-def _is_noted(text: str) -> bool:
+def note_order(text: str) -> bool:
     """Note an order's id for the audit trail; False for anything else."""
     is_id = ORDER_ID.fullmatch(text) is not None
     if is_id:

@@ -1,19 +1,20 @@
 """What is kept of a patient: found by e-mail address or phone number, read, and blanked.
 
 An order's patient is whoever its document names. Blanking keeps the row, its lab, its status, its
-numbers and its catalog choices, and removes name, addresses, prescription, tracing and free text.
+numbers and its catalog choices, and removes name, addresses, prescription, tracing, free text, the
+tracking link and unsent messages.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, null, select, update
 
 from chassis.persons import EMAIL, PHONE, SCAN_BATCH, build_matcher
 from orders_svc.rules.lab_status import FINAL_STATUSES
 from orders_svc.rules.persons import blank_order
-from orders_svc.store.tables import accounts, name_words, orders
+from orders_svc.store.tables import accounts, messages, name_words, order_history, orders
 
 KINDS = (EMAIL, PHONE)
 _NAMES = {EMAIL: "email", PHONE: "phone_number"}
@@ -41,9 +42,17 @@ _BLANK = (
         traced=None,
         first_last=None,
         last_first=None,
+        cancel_reason=None,
+        tracking_code=None,
         erased_at=bindparam("erased_at"),
     )
 )
+_OF_HISTORY = order_history.c.order_id.in_(bindparam("ids", expanding=True))
+_OF_MESSAGES = messages.c.order_id.in_(bindparam("ids", expanding=True))
+_READS = {
+    "history": select(order_history).where(_OF_HISTORY).order_by(order_history.c.at),
+    "messages": select(messages).where(_OF_MESSAGES).order_by(messages.c.created_at),
+}
 _OLD = (
     select(orders.c.id)
     .where(
@@ -70,13 +79,24 @@ def read_orders(tx: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
     return [dict(row._mapping) for row in tx.execute(_READ, {"ids": list(ids)})]
 
 
+def read_lives(tx: Connection, ids: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what became of orders, and the messages about them."""
+    return {
+        name: [dict(row._mapping) for row in tx.execute(query, {"ids": list(ids)})]
+        for name, query in _READS.items()
+    }
+
+
 def list_open_orders(tx: Connection, ids: Sequence[str]) -> list[str]:
-    """Return those that are drafts or at work in a lab."""
+    """Return those that are drafts, wait for their transmission, or are at work in a lab."""
     return list(tx.execute(_OPEN, {"ids": list(ids)}).scalars())
 
 
 def blank_orders(tx: Connection, ids: Sequence[str], now: datetime) -> None:
-    """Blank the personal fields of orders, and forget the names that they are found by."""
+    """Blank the personal fields of orders, and forget the names that they are found by.
+
+    What has not been sent to their patients is not sent any more.
+    """
     rows = tx.execute(_DOCUMENTS, {"ids": list(ids)}).all()
     blanked = [
         {"where_id": row.id, "document": blank_order(row.document), "erased_at": now}
@@ -85,9 +105,14 @@ def blank_orders(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     if blanked:
         tx.execute(_BLANK, blanked)
         tx.execute(delete(name_words).where(name_words.c.order_id.in_(ids)))
+        key = {"ids": list(ids)}
+        tx.execute(update(order_history).where(_OF_HISTORY).values(lab_word=None), key)
+        tx.execute(update(messages).where(_OF_MESSAGES).values(content=null()), key)
+        waiting = update(messages).where(_OF_MESSAGES, messages.c.due_at.is_not(None))
+        tx.execute(waiting.values(due_at=None, outcome="failed", ended_at=now), key)
 
 
 def find_old_orders(tx: Connection, before: datetime, after: str, limit: int) -> list[str]:
-    """Return shipped and cancelled orders that nobody changed since a moment, by id."""
+    """Return shipped, picked up and cancelled orders that nobody changed since a moment, by id."""
     key = {"after": after, "before": before}
     return list(tx.execute(_OLD.limit(limit), key).scalars())

@@ -7,6 +7,7 @@ searched, counted or changed has a column of its own.
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -16,12 +17,15 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
+    false,
     literal_column,
     text,
 )
 
 from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
+from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
@@ -55,6 +59,7 @@ users = Table(
     Column("password_hash", String(255), nullable=False),  # "": none yet
     Column("invited_at", Instant()),  # since then the password is the user's own
     Column("disabled_at", Instant()),
+    Column("hold_minutes", Integer),  # before transmission; NULL for those of the lab
 )
 labs = Table(
     "labs",
@@ -121,14 +126,14 @@ orders = Table(
     Column("user_id", ForeignKey("users.id"), nullable=False),
     Column("lab_id", ForeignKey("labs.id"), nullable=False),
     Column("account_number", String(64), nullable=False),
-    Column("lab_status", String(16), nullable=False),
+    Column("lab_status", String(32), nullable=False),
     Column("tray_number", String(50)),
     Column("invoice_number", String(50)),
     Column("document", JSON, nullable=False),
     Column("warnings", JSON(none_as_null=True)),  # of the last check, a list
     Column("traced", JSON(none_as_null=True)),  # measurements of frame.tracing
     Column("created_at", Instant(), nullable=False),
-    Column("submitted_at", Instant()),  # NULL for a draft
+    Column("submitted_at", Instant()),  # NULL until the lab has it
     Column("updated_at", Instant(), nullable=False),
     Column("erased_at", Instant()),  # when its personal fields were blanked
     # Counts the changes.
@@ -142,6 +147,15 @@ orders = Table(
     # The patient's name folded for search, in both orders; see rules/names.py.
     Column("first_last", FOLDED_NAME),
     Column("last_first", FOLDED_NAME),
+    Column("transmit_at", Instant()),  # only while the order waits for it
+    # When the client cancelled or asked the lab to; when the lab cancelled; its answer.
+    Column("client_cancelled_at", Instant()),
+    Column("lab_cancelled_at", Instant()),
+    Column("cancel_answer", String(8)),  # accepted or refused
+    Column("cancel_reason", String(250)),
+    Column("original_id", String(32)),  # the order that this one was made from
+    Column("tracking_code", String(43)),  # of the link for the patient, once there is one
+    Column("has_copies", Boolean, nullable=False, server_default=false()),  # redos or pairs
     Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
     Index("ix_orders_first_last", "account_id", "first_last"),
@@ -157,6 +171,51 @@ orders = Table(
         )
         for name in ("tray_number", "invoice_number")
     ),
+    *(
+        Index(
+            f"ix_orders_{name}",
+            name,
+            sqlite_where=text(f"{name} IS NOT NULL"),
+            postgresql_where=text(f"{name} IS NOT NULL"),
+        )
+        for name in ("transmit_at", "original_id")
+    ),
+    Index(
+        "ix_orders_tracking_code",
+        "tracking_code",
+        unique=True,
+        sqlite_where=text("tracking_code IS NOT NULL"),
+        postgresql_where=text("tracking_code IS NOT NULL"),
+    ),
+)
+# Messages to patients.
+messages = build_messages_table(
+    metadata, Column("order_id", String(32), nullable=False, index=True)
+)
+# What became of an order, by the version that each change made; its creation has no row.
+order_history = Table(
+    "order_history",
+    metadata,
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant(), nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("lab_status", String(32), nullable=False),
+    Column("by", String(8), nullable=False),  # client, lab or system
+    Column("user_id", ForeignKey("users.id")),
+    Column("lab_word", String(250)),
+)
+lens_packages = Table(
+    "lens_packages",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    Column("lab_id", ForeignKey("labs.id"), nullable=False),
+    Column("account_number", String(64), nullable=False),
+    Column("name", String(50), nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("created_at", Instant(), nullable=False),
+    UniqueConstraint("user_id", "lab_id", "account_number", "name"),
 )
 # The names of patients from a further word on, so that Smith-Jones is found by jones.
 name_words = Table(

@@ -26,8 +26,9 @@ _LABS = (
     .order_by(labs.c.name, labs.c.id, user_labs.c.account_number)
 )
 _SETTINGS = (
-    select(labs.c.settings)
+    select(labs.c.settings, users.c.hold_minutes)
     .join(user_labs, user_labs.c.lab_id == labs.c.id)
+    .join(users, users.c.id == user_labs.c.user_id)
     .where(
         user_labs.c.user_id == bindparam("user_id"),
         user_labs.c.lab_id == bindparam("lab_id"),
@@ -116,7 +117,13 @@ def list_labs(tx: Connection, user_id: int) -> Sequence[Any]:
 def find_settings(
     tx: Connection, user_id: int, lab_id: str, account_number: str
 ) -> dict[str, Any] | None:
-    """Return the settings of a lab that the user has under this account number."""
+    """Return the settings of a lab that the user has under this account number.
+
+    The `hold_minutes` of the user, if they have any, take the place of the lab's.
+    """
     key = {"user_id": user_id, "lab_id": lab_id, "account_number": account_number}
-    settings: dict[str, Any] | None = tx.execute(_SETTINGS, key).scalar()
-    return settings
+    row = tx.execute(_SETTINGS, key).first()
+    if row is None:
+        return None
+    own = {} if row.hold_minutes is None else {"hold_minutes": row.hold_minutes}
+    return {**row.settings, **own}

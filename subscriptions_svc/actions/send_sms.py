@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from chassis.notices.messages import SMS
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.notices.cart_links import queue_cart_link
-from subscriptions_svc.notices.messages import SMS
 
 
 def send_sms(

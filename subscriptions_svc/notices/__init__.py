@@ -1,1 +1,1 @@
-"""What is sent to shoppers: its texts, its channels and the thread that sends it."""
+"""What is sent to shoppers: its texts, and the links of carts."""

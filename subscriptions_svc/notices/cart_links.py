@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from chassis.errors import Invalid, NotFound
 from chassis.languages import find_language
-from subscriptions_svc.notices.messages import EMAIL, SMS, build_content
+from chassis.notices.messages import EMAIL, SMS, build_content
 from subscriptions_svc.notices.phrases import describe_cart_link
 from subscriptions_svc.notices.texts import compose_text
 from subscriptions_svc.rules.available_actions import MAX_LINK_MESSAGES

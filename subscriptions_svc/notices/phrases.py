@@ -1,6 +1,6 @@
 """Phrases that tell a shop what was done, in the language of the merchant's locale."""
 
-from subscriptions_svc.notices.messages import EMAIL
+from chassis.notices.messages import EMAIL
 from subscriptions_svc.notices.texts import LANGUAGES
 
 

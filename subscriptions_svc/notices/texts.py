@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.languages import Languages
-from subscriptions_svc.notices.messages import SMS
+from chassis.notices.messages import SMS
 
 LANGUAGES = Languages(Path(__file__).parents[1] / "languages")
 

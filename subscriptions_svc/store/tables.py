@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
+from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
@@ -252,20 +253,9 @@ warranty_events = Table(
     Column("request_id", String(128), nullable=False),
     Column("created_at", Instant(), nullable=False),
 )
-_IS_DUE = text("due_at IS NOT NULL")
-# Messages to shoppers; the content is deleted once a message is sent or given up.
-messages = Table(
-    "messages",
+# Messages to shoppers.
+messages = build_messages_table(
     metadata,
-    Column("id", String(36), primary_key=True),
     Column("cart_id", String(36), nullable=False),
-    Column("channel", String(8), nullable=False),
-    Column("content", JSON),
-    Column("created_at", Instant(), nullable=False),
-    Column("due_at", Instant()),  # null once ended; while it is being sent, the end of the lease
-    Column("tries", Integer, nullable=False),  # attempts begun
-    Column("outcome", String(8)),  # sent or failed
-    Column("ended_at", Instant()),
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
-    Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
 )

@@ -16,7 +16,10 @@ from subscriptions_svc.rules.shapes import CommaSeparated
 from tests.chassis.test_fast_path_of_services import find_rules
 
 PARAGRAPHS = {
+    "orders.ACCEPT_INVITATION": {"password"},
+    "orders.CREATE_LENS_PACKAGE": {"description", "lens.tint_instruction"},
     "orders.CREATE_ORDER": {"special_instructions", "lens.tint_instruction", "redo_data.reason"},
+    "orders.DUPLICATE_ORDER": {"redo_data.reason"},
     "orders.LOG_IN": {"password"},
     "orders.SEARCH_ORDERS": {"text"},
     "subscriptions.CREATE_WARRANTY_EVENT": {"description"},
@@ -24,6 +27,7 @@ PARAGRAPHS = {
 }
 RAW = {
     "orders.CREATE_ORDER": {"frame.tracing"},
+    "orders.DUPLICATE_ORDER": {"order_id"},  # of the path: what is no id is not found
     "orders.READ_ORDER_RX": {"document"},
     "sessions.CREATE_SESSION": {"partner_info"},
     "subscriptions.CART_ITEMS": {"document"},

@@ -11,7 +11,7 @@ from oauthlib.oauth2 import BackendApplicationClient, InvalidClientError
 from requests_oauthlib import OAuth2Session
 
 from gateway.oauth import EXPIRES_IN_SECONDS
-from orders_svc.rules.tokens import TOKEN_LIFETIME
+from orders_svc.rules.credentials.tokens import TOKEN_LIFETIME
 from orders_svc.store import tables
 from tests.gateway.front import CHALLENGES
 from tests.serving import Served, build_basic

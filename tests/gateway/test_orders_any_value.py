@@ -1,6 +1,8 @@
 """Any value anywhere in the calls that read and move orders: an answer or a refusal, no crash."""
 
 import json
+import re
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tests.gateway.front import CALLER
 from tests.gateway.test_orders import post
 from tests.gateway.test_orders_reading import alone
 from tests.serving import Served, decode
-from tests.test_any_value import values
+from tests.test_any_value import find_places, put, values
 
 __all__ = ["alone"]
 KNOWN_CALLER = CALLER["orders"]
@@ -130,5 +132,83 @@ def test_any_page_of_a_direct_caller(orders: Served) -> None:
         )
         ends = find_outcome(orders, "ListOrders", asked)
         assert ends in (StatusCode.OK, StatusCode.INVALID_ARGUMENT)
+
+    holds()
+
+
+WRITES = {
+    "cancel": (200, 400, 409),
+    "duplicate": (201, 400, 409),
+    "ready_for_pickup": (400, 409),
+    "tracking_link": (201, 400, 409),
+}
+
+
+@pytest.mark.parametrize("path", WRITES)
+def test_any_body_of_a_write(alone: FlaskClient, draft: str, path: str) -> None:
+    @any_settings
+    @given(values)
+    def holds(sent: Any) -> None:
+        where = f"/v1/orders/{draft}/{path}"
+        answer = alone.post(where, data=json.dumps(sent), headers=KNOWN_CALLER)
+        assert answer.status_code in WRITES[path], answer.get_data()
+
+    holds()
+
+
+def test_any_value_in_any_place_of_an_edit(alone: FlaskClient, body: Any, draft: str) -> None:
+    where = list(find_places(body("order")))
+
+    @any_settings
+    @given(
+        st.sampled_from(where), values, st.sampled_from(['"v1"', '"v0"', "x", "*", '"\xe9"', ""])
+    )
+    def holds(place: tuple[Any, ...], value: Any, tag: str) -> None:
+        sent = json.dumps(put({**body("order"), "mode": "draft"}, place, value))
+        headers = {**KNOWN_CALLER, "If-Match": tag}
+        answer = alone.put(f"/v1/orders/{draft}", data=sent, headers=headers)
+        assert answer.status_code in (200, 400, 412, 428), answer.get_data()
+
+    holds()
+
+
+def test_any_value_in_any_place_of_a_lens_package(alone: FlaskClient, body: Any) -> None:
+    whole = {
+        **GOOD,
+        "name": "Any",
+        "description": "",
+        "lens": body("order")["lens"],
+        "services": [],
+    }
+    where = list(find_places(whole))
+
+    @any_settings
+    @given(st.sampled_from(where), values)
+    def holds(place: tuple[Any, ...], value: Any) -> None:
+        sent = json.dumps(put(deepcopy(whole), place, value))
+        answer = alone.post("/v1/lens_packages", data=sent, headers=KNOWN_CALLER)
+        assert answer.status_code in (201, 400, 409), answer.get_data()
+
+    holds()
+
+
+def test_any_form_of_an_edit(alone: FlaskClient, draft: str) -> None:
+    """The page takes whatever is typed: into an order, or back with a fault."""
+    client = alone.application.test_client()
+    login = {"email": "optician@example.com", "password": "demo-password"}
+    assert client.post("/orders/login", data=login).status_code == 303
+    seal = re.search(r'name="seal" value="([0-9a-f]{64})"', client.get("/orders").text)
+    assert seal
+    paths = ["rx.left_eye.sphere", "rx.left_eye.axis", "lens.coats", "lens.style", "services"]
+    paths += ["rx.right_eye.horizontal_prism.power", "frame.a", "mode", "x", "rx", "patient.email"]
+    names = st.sampled_from(["version", "package", "submit", *(f"order.{each}" for each in paths)])
+
+    @any_settings
+    @given(st.dictionaries(names, words | st.sampled_from(["nan", "inf", "9" * 400, "1", "1e999"])))
+    def holds(form: dict[str, str]) -> None:
+        version = alone.get(f"/v1/orders/{draft}", headers=KNOWN_CALLER).headers["ETag"].strip('"v')
+        sent = {"seal": seal[1], "version": version, **form}
+        answer = client.post(f"/orders/{draft}/edit", data=sent)
+        assert answer.status_code in (303, 409, 422), answer.text
 
     holds()

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from protos.orders_pb2 import UpdateOrderRequest
 from tests.gateway.front import CALLER, front
 from tests.gateway.test_orders import ACME, check_error, post
+from tests.orders_svc.life import created, find_actions
 from tests.serving import Served
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,8 +52,12 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
         "invoice_number": None,
         "warnings": [],
         "traced": {"right_eye": MEASURED, "left_eye": MEASURED},
+        "version": 1,
+        "available_actions": find_actions("submitted"),
+        "history": [created(MOMENT_SECONDS, "submitted")],
         **sent,
     }
+    assert answer.headers["ETag"] == '"v1"'
 
 
 def test_one_traced_side_stands_for_both_on_request(alone: FlaskClient, body: Any) -> None:
@@ -108,6 +113,9 @@ def test_absent_fields_are_omitted(alone: FlaskClient, body: Any) -> None:
         "tray_number",
         "invoice_number",
         "warnings",
+        "version",
+        "available_actions",
+        "history",
     }
 
 

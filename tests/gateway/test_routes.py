@@ -15,9 +15,13 @@ PATHS = {
     "/api/v2/partners/prescriptions/:prescription_id/fhir, "
     "/api/v2/partners/qualifications and /api/v2/partners/sessions",
     "orders": "/v1/catalogs/addons, /v1/catalogs/materials, /v1/catalogs/styles, "
-    "/v1/fhir/VisionPrescription/$order-rx, /v1/labs, /v1/labs/:lab/order_settings, /v1/me, "
-    "/v1/oauth/token, /v1/orders, /v1/orders/:order_id, /v1/orders/:order_id/fhir, "
-    "/v1/orders/:order_id/oma, /v1/orders/:order_id/outline.svg and /v1/orders/:order_id/submit",
+    "/v1/fhir/VisionPrescription/$order-rx, /v1/labs, /v1/labs/:lab/order_settings, "
+    "/v1/lens_packages, /v1/lens_packages/:package_id, /v1/me, "
+    "/v1/oauth/token, /v1/orders, /v1/orders/:order_id, /v1/orders/:order_id/cancel, "
+    "/v1/orders/:order_id/duplicate, /v1/orders/:order_id/fhir, "
+    "/v1/orders/:order_id/oma, /v1/orders/:order_id/outline.svg, "
+    "/v1/orders/:order_id/ready_for_pickup, /v1/orders/:order_id/submit and "
+    "/v1/orders/:order_id/tracking_link",
     "subscriptions": "/api/public/v1/fhir/VisionPrescription/$cart-items, "
     "/api/public/v1/me, /api/public/v1/pre_approvals, /api/public/v1/price_simulations, "
     "/api/public/v1/subscriptions, "

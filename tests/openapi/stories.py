@@ -45,7 +45,7 @@ def run_story(http: FlaskClient, served: Served) -> list[tuple[Step, int, Any]]:
             headers={**headers, **step.headers},
             **(sent if route.has_body and (step.body is not None or step.form) else {}),
         )
-        is_json = "json" in found.content_type
+        is_json = "json" in (found.content_type or "") and found.status_code != 204
         answer = json.loads(found.data) if is_json else found.text
         answers[each["name"]] = answer
         each["answer"] = answer

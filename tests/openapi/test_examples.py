@@ -70,6 +70,9 @@ def test_every_example_is_answered_as_recorded(run: Run, service: str) -> None:
         assert status == step.status, (step.name, answer)
         assert outline(answer) == outline(step.answer), step.name
         operation = operations[step.operation]
+        if status == 204:
+            assert answer == ""
+            continue
         (content,) = operation["responses"][str(status)]["content"].values()
         assert check(document, content["schema"], answer) == [], step.name
         if step.form is None:
@@ -84,8 +87,9 @@ def test_every_example_is_answered_as_recorded(run: Run, service: str) -> None:
 def test_every_call_has_an_example(engine: str, service: str) -> None:
     for name, operation in list_operations(read_document(service)).items():
         accepted = min(operation["responses"])
-        (content,) = operation["responses"][accepted]["content"].values()
-        assert content["examples"], name
+        if accepted != "204":
+            (content,) = operation["responses"][accepted]["content"].values()
+            assert content["examples"], name
         assert {each["label"] for each in operation["x-codeSamples"]} == {
             *("cURL", "Python", "JavaScript", "PHP")
         }

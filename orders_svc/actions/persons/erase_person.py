@@ -21,6 +21,8 @@ PERSONAL_FIELDS = (
     "redo_data",
     "warnings",
     "traced",
+    "history",
+    "cancellation",
 )
 
 

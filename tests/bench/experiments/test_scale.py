@@ -1,5 +1,7 @@
 """The experiments that grow something, in short forms: whether they run, not how fast."""
 
+import re
+
 import pytest
 from click.testing import CliRunner
 

@@ -11,6 +11,7 @@ DEFAULTS = {
     "tokens": Policy("tokens", 600, 60),
     "logins": Policy("logins", 60, 60),
     "carts": Policy("carts", 60, 60),
+    "tracking": Policy("tracking", 60, 60),
     "emails": Policy("emails", 20, 3600),
     "sms": Policy("sms", 10, 3600),
 }

@@ -145,6 +145,14 @@ def test_eighths_of_a_dioptre_are_kept(order: Body) -> None:
     assert (found["SPH"], found["CYL"]) == ("-0.125;0.00", "0.375;0.00")
 
 
+def test_what_is_left_of_an_eighth_is_written_as_the_eighth(order: Body) -> None:
+    order["rx"]["right_eye"] |= {"sphere": -1.12, "cylinder": 0.38, "add": 1.87}
+    order["rx"]["left_eye"] |= {"sphere": -1.13, "cylinder": -1.1, "add": 2.63}
+    found = records(job(order))
+    assert (found["SPH"], found["CYL"]) == ("-1.125;-1.125", "0.375;-1.10")
+    assert found["ADD"] == "1.875;2.625"
+
+
 def test_a_base_that_rounds_to_360_is_0(order: Body) -> None:
     order["rx"]["right_eye"] |= {
         "horizontal_prism": {"power": 50, "direction": "in"},

@@ -7,7 +7,7 @@ import grpc
 import pytest
 
 from chassis.context import utc_now
-from orders_svc.rules.passwords import INVITATION_LIFETIME
+from orders_svc.rules.credentials.passwords import INVITATION_LIFETIME
 from orders_svc.store.invitations import invite_user
 from orders_svc.store.tables import accounts
 from orders_svc.store.users import NO_PASSWORD, add_user

@@ -56,7 +56,12 @@ def test_it_works(orders: Served, order: Body) -> None:
         "erased_at": None,
         "first_last": "ada example",
         "last_first": "example ada",
+        "has_copies": False,
+        **dict.fromkeys(("transmit_at", "original_id", "tracking_code")),
+        **dict.fromkeys(("client_cancelled_at", "lab_cancelled_at")),
+        **dict.fromkeys(("cancel_answer", "cancel_reason")),
     }
+    assert orders.rows()["order_history"] == [], "its row says all of it"
     assert orders.rows()["outbox"] == [], "the client has no endpoint"
 
 

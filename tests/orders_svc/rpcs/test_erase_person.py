@@ -87,6 +87,48 @@ def test_it_works(orders: Served, order: Body, unique: str) -> None:
     assert (entry["rpc"], entry["ids"]) == ("LabDeskService/ErasePerson", [made.id])
 
 
+def test_the_life_of_an_order_is_exported_and_erased(
+    orders: Served, order: Body, unique: str
+) -> None:
+    canary, sent = build_canary(unique), build_private(order, unique)
+    order_id = orders.call("CreateOrder", request(sent)).id
+    key = {"idempotency_key": unique}
+    change = {"order_id": order_id, "lab_status": "in_progress", "lab_word": f"{canary}f"}
+    orders.call("UpdateOrder", pb.UpdateOrderRequest(**change), "staff", desk=True)
+    orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), **key)
+    asked = pb.CreateTrackingLinkRequest(order_id=order_id, send=True)
+    url = orders.call("CreateTrackingLink", asked).url
+    answer = pb.AnswerCancelRequestRequest(order_id=order_id, accepted=True, reason=f"{canary}g")
+    orders.call("AnswerCancelRequest", answer, "staff", desk=True)
+    before = fetch_order(orders, order_id)
+
+    named = pb.ExportPersonRequest(email=sent["patient"]["email"])
+    exported = json.loads(orders.call("ExportPerson", named, "staff", desk=True).document)
+    assert [each["lab_word"] for each in exported["history"]] == [
+        f"{canary}f",
+        None,
+        f"{canary}g",
+    ]
+    (message,) = exported["messages"]
+    assert url in message["content"]["text"]
+
+    erase(orders, email=sent["patient"]["email"])
+    assert canary not in dump(orders)
+    assert url[-43:] not in dump(orders)
+    tracked = pb.GetTrackedOrderRequest(code=url[-43:])
+    failure = orders.refusal("GetTrackedOrder", tracked, "", kind="Tracking")
+    assert failure.code is StatusCode.NOT_FOUND
+    after = fetch_order(orders, order_id)
+    assert [each.event for each in after.history] == [each.event for each in before.history]
+    assert (after.version, after.cancellation.reason) == (before.version + 1, "")
+    again = orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), **key)
+    assert (again.id, again.patient, list(again.history)) == (order_id, pb.Patient(), [])
+    with orders.database.read() as tx:
+        waiting = tables.messages.select().where(tables.messages.c.order_id == order_id)
+        (row,) = tx.execute(waiting)
+    assert (row.content, row.due_at, row.outcome) == (None, None, "failed")
+
+
 def test_an_erased_order_is_still_read_in_every_way(
     orders: Served, order: Body, unique: str
 ) -> None:
@@ -123,7 +165,9 @@ def test_a_repeat_after_the_erasure_has_no_second_effect(
     assert build_canary(unique) not in str(again)
 
 
-@pytest.mark.parametrize("status", ["draft", "submitted", "in_progress", "on_hold"])
+@pytest.mark.parametrize(
+    "status", ["draft", "pending_transmission", "submitted", "in_progress", "on_hold"]
+)
 def test_what_is_at_work_is_erased_only_on_request(
     orders: Served, order: Body, unique: str, status: str
 ) -> None:

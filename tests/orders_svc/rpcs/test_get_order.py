@@ -9,6 +9,7 @@ from grpc import StatusCode
 
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import REDO_DATA, Body, put, request
+from tests.orders_svc.life import ACTIONS, created
 from tests.serving import Served
 
 MOMENT = datetime(2026, 2, 28, 23, 59, 59, 999999, tzinfo=UTC)
@@ -48,6 +49,9 @@ def test_it_works(orders: Served, order: Body) -> None:
         "created": "1772323199",
         "updated": "1772323199",
         "traced": {"right_eye": TRACED, "left_eye": TRACED},
+        "version": "1",
+        "available_actions": dict.fromkeys(ACTIONS["submitted"], True),
+        "history": [{**created(1772323199, "submitted"), "at": "1772323199"}],
         **order,
     }
 
@@ -73,6 +77,7 @@ def test_an_order_says_what_was_sent_and_no_more(
         sent["shipping"]["address"]["country"] = "US"
     told = as_json(fetch_order(orders, create_order(orders, sent)))
     stands = ["id", "lab_status", "url", "created", "updated", "warnings"]
+    stands += ["version", "available_actions", "history"]
     assert {name: each for name, each in told.items() if name not in stands} == sent
 
 
@@ -100,6 +105,9 @@ def test_an_unknown_order_is_not_found(orders: Served, order_id: str) -> None:
     for rpc, kind in (
         ("GetOrder", pb.GetOrderRequest),
         ("SubmitOrder", pb.SubmitOrderRequest),
+        ("DeleteOrder", pb.DeleteOrderRequest),
+        ("CancelOrder", pb.CancelOrderRequest),
+        ("DuplicateOrder", pb.DuplicateOrderRequest),
         ("GetOrderOutline", pb.GetOrderOutlineRequest),
         ("GetOrderJob", pb.GetOrderJobRequest),
     ):

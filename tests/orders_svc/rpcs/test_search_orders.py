@@ -14,6 +14,7 @@ from chassis.context import Account
 from chassis.store.database import Database
 from chassis.store.migrations import build_alembic_config, migrate
 from optics.names import fold
+from orders_svc.actions.advance_by_time import advance_by_time
 from orders_svc.rules.names import MAX_FOLDED_LENGTH, fold_patient_name
 from orders_svc.store import search, tables, users
 from orders_svc.store.order_lists import Page
@@ -65,6 +66,7 @@ class Shop:
 def test_it_works(shop: Shop) -> None:
     draft = shop.add(mode="draft")
     sent = shop.add("Grace", "Hopper", **SECOND_LAB)
+    advance_by_time(shop.orders.database, BEGIN + timedelta(minutes=10))  # it has a window
     desk = pb.UpdateOrderRequest(order_id=sent, tray_number="T-7", invoice_number="I-9")
     with shop.orders.clock.at(BEGIN + timedelta(hours=1)):
         shop.orders.call("UpdateOrder", desk, "staff", desk=True)

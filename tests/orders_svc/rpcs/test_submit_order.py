@@ -14,6 +14,7 @@ from chassis.errors import Fault
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
+from tests.orders_svc.life import created, find_actions
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_one_key_at_once import act_at_once, metadata
 from tests.serving import Served, decode
@@ -54,6 +55,10 @@ def test_it_works(orders: Served, draft: Body) -> None:
     with orders.clock.at(SUBMISSION_MOMENT):
         submitted = submit(orders, order_id)
     before.lab_status, before.updated = "submitted", int(SUBMISSION_MOMENT.timestamp())
+    before.version = 2
+    before.available_actions.CopyFrom(pb.OrderActions(**find_actions("submitted")))
+    entry = created(before.updated, "submitted") | {"event": "submitted"}
+    before.history.append(pb.HistoryEntry(**entry))
     assert submitted == before == fetch_order(orders, order_id)
     with orders.database.read() as tx:
         wanted = tables.orders.select().where(tables.orders.c.id == order_id)

@@ -46,6 +46,7 @@ DOCUMENT = (
     '{"resourceType":"VisionPrescription","status":"active","lensSpecification":'
     '[{"eye":"left","sphere":-1,"product":{"coding":[{"code":"lens"}]}}]}'
 )
+LENS = {**MATERIAL, "color": "color_123"}
 OURS: dict[str, dict[str, Any]] = {
     "OrderService": {
         "CreateToken": {"client_id": "demo-client", "client_secret": "wrong"},
@@ -58,7 +59,16 @@ OURS: dict[str, dict[str, Any]] = {
         "CreateOrder": {},
         "ListOrders": LAB,
         "GetOrder": {"order_id": "ORDER"},
+        "ReplaceOrder": {"order_id": "ORDER", "order": request(example())},
+        "DeleteOrder": {"order_id": "ORDER"},
         "SubmitOrder": {"order_id": "ORDER"},
+        "CancelOrder": {"order_id": "ORDER"},
+        "DuplicateOrder": {"order_id": "ORDER"},
+        "MarkOrderReady": {"order_id": "ORDER"},
+        "CreateTrackingLink": {"order_id": "ORDER", "send": True},
+        "ListLensPackages": LAB,
+        "CreateLensPackage": {**LAB, "name": "mine", "lens": LENS},
+        "DeleteLensPackage": {"package_id": "PACKAGE"},
         "GetOrderOutline": {"order_id": "ORDER"},
         "GetOrderJob": {"order_id": "ORDER"},
         "GetOrderFhir": {"order_id": "ORDER"},
@@ -72,6 +82,8 @@ OURS: dict[str, dict[str, Any]] = {
         "SearchOrders": {"text": "example"},
         "GetReview": {"order_id": "ORDER"},
     },
+    # The code of an order that has no link.
+    "TrackingService": {"GetTrackedOrder": {"code": "x" * 43}},
 }
 # They show what is the caller's own, if anything.
 OWN = ("WhoAmI", "ReadOrderRx", "ListLabs", "SearchOrders", "LogOut")
@@ -84,6 +96,7 @@ DESK: dict[str, dict[str, Any]] = {
         "ListLabOrders": {"lab": "lab_123"},
         "GetLabOrder": {"order_id": "ORDER"},
         "GetLabOrderJob": {"order_id": "ORDER"},
+        "AnswerCancelRequest": {"order_id": "ORDER", "accepted": False},
         "UpdateOrder": {"order_id": "ORDER", "lab_status": "cancelled"},
         "ExportPerson": {"email": "nobody@example.com"},
         "ErasePerson": {"email": "nobody@example.com"},
@@ -102,7 +115,16 @@ ROUTES: dict[tuple[str, str], str] = {
     ("POST", "/v1/orders"): "",
     ("GET", "/v1/orders"): "LAB",
     ("GET", "/v1/orders/<order_id>"): "",
+    ("PUT", "/v1/orders/<order_id>"): "",
+    ("DELETE", "/v1/orders/<order_id>"): "",
     ("POST", "/v1/orders/<order_id>/submit"): "",
+    ("POST", "/v1/orders/<order_id>/cancel"): "",
+    ("POST", "/v1/orders/<order_id>/duplicate"): "",
+    ("POST", "/v1/orders/<order_id>/ready_for_pickup"): "",
+    ("POST", "/v1/orders/<order_id>/tracking_link"): "",
+    ("GET", "/v1/lens_packages"): "LAB",
+    ("POST", "/v1/lens_packages"): "",
+    ("DELETE", "/v1/lens_packages/<package_id>"): "",
     ("GET", "/v1/orders/<order_id>/outline.svg"): "",
     ("GET", "/v1/orders/<order_id>/oma"): "",
     ("GET", "/v1/orders/<order_id>/fhir"): "",
@@ -124,6 +146,12 @@ PAGES: dict[tuple[str, str], dict[str, str]] = {
     ("POST", "/orders"): {"text": "example"},
     ("GET", "/orders/<order_id>"): {},
     ("POST", "/orders/<order_id>/submit"): {},
+    ("POST", "/orders/<order_id>/edit"): {"version": "1", "order.patient.first_name": "X"},
+    ("POST", "/orders/<order_id>/delete"): {},
+    ("POST", "/orders/<order_id>/cancel"): {},
+    ("POST", "/orders/<order_id>/duplicate"): {},
+    ("POST", "/orders/<order_id>/ready_for_pickup"): {},
+    ("POST", "/orders/<order_id>/tracking_link"): {"send": "1"},
 }
 REFUSAL_CODES = {
     StatusCode.NOT_FOUND,
@@ -137,6 +165,13 @@ REFUSAL_CODES = {
 def draft(orders: Served) -> str:
     """The id of a draft of the optician, for lab_123."""
     return create_order(orders, {**example(), "mode": "draft"})
+
+
+@pytest.fixture(scope="module")
+def package(orders: Served) -> str:
+    """The id of a lens package of the optician."""
+    asked = pb.CreateLensPackageRequest(**LAB, name="tenants", lens=pb.Lens(**LENS))
+    return str(orders.call("CreateLensPackage", asked).id)
 
 
 @pytest.fixture(scope="module")
@@ -195,12 +230,16 @@ def test_every_route_is_walked() -> None:
     ],
 )
 def test_a_stranger_finds_nothing_by_grpc(
-    orders: Served, draft: str, service: str, rpc: str, stranger: str
+    orders: Served, draft: str, package: str, service: str, rpc: str, stranger: str
 ) -> None:
     of = pb.DESCRIPTOR.services_by_name[service]
     kind = getattr(pb, of.methods_by_name[rpc].input_type.name)
     fields = REQUESTS_BY_SERVICE[service][rpc]
-    sent = {name: draft if value == "ORDER" else value for name, value in fields.items()}
+    ids = {"ORDER": draft, "PACKAGE": package}
+    sent = {
+        name: ids.get(value, value) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
     asked = request(example()) if rpc == "CreateOrder" else kind(**sent)
     call = orders.channel.unary_unary(
         f"/{of.full_name}/{rpc}",
@@ -226,28 +265,39 @@ def test_a_stranger_finds_nothing_by_grpc(
 @pytest.mark.parametrize("stranger", STRANGERS)
 @pytest.mark.parametrize(("method", "rule"), ROUTES)
 def test_a_stranger_finds_nothing_by_http(
-    alone: FlaskClient, orders: Served, draft: str, method: str, rule: str, stranger: str
+    alone: FlaskClient,
+    orders: Served,
+    draft: str,
+    package: str,
+    method: str,
+    rule: str,
+    stranger: str,
 ) -> None:
     path = rule.replace("<lab>", "lab_123").replace("<order_id>", draft)
+    path = path.replace("<package_id>", package)
     query = ROUTES[method, rule].replace("LAB", "lab=lab_123&account_number=1234567")
     bodies: dict[str, Body] = {
         "/v1/orders": example(),
+        "/v1/orders/<order_id>": example(),
+        "/v1/lens_packages": {**LAB, "name": "mine", "lens": LENS},
         "/v1/oauth/token": {"client_id": "demo-client", "client_secret": "wrong"},
         "/v1/fhir/VisionPrescription/$order-rx": json.loads(DOCUMENT),
     }
     sent = build_headers(orders, stranger)
+    if method in ("PUT", "DELETE"):
+        sent["If-Match"] = '"1"'
     before = read_rows(orders)
     answer = alone.open(
         path,
         method=method,
         query_string=query,
-        json=bodies.get(rule, {}) if method == "POST" else None,
+        json=bodies.get(rule, {}) if method in ("POST", "PUT") else None,
         headers=sent,
     )
     if answer.status_code == 200:
         assert rule in ("/v1/labs", "/v1/me", "/v1/fhir/VisionPrescription/$order-rx")
     elif answer.status_code == 400:
-        assert rule == "/v1/orders"
+        assert rule in ("/v1/orders", "/v1/lens_packages")
         assert answer.get_json()["error"]["param"] == "lab"
     else:
         assert answer.status_code in (401, 403, 404)
@@ -281,6 +331,7 @@ def test_a_stranger_finds_nothing_on_the_pages(
 
 def test_nobody_may_do_what_a_lab_does_but_staff(orders: Served, draft: str) -> None:
     orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
+    orders.call("CancelOrder", pb.CancelOrderRequest(order_id=draft))
     for rpc, fields in DESK["LabDeskService"].items():
         kind = getattr(pb, f"{rpc}Request")
         asked = kind(**{k: draft if v == "ORDER" else v for k, v in fields.items()})

@@ -5,8 +5,9 @@ import copy
 import pytest
 from marshmallow import Schema
 
-from orders_svc.rules import catalogs, tokens
+from orders_svc.rules import catalogs
 from orders_svc.rules import order as rules
+from orders_svc.rules.credentials import tokens
 from orders_svc.rules.offer import find_offer_faults
 from tests.orders_svc.bodies import BLANK, LAB, MISSING, OFFER, Body, find_faults, put, refusal
 

@@ -14,18 +14,18 @@ from typing import Any
 
 import pytest
 
-from chassis.store.database import Database
-from subscriptions_svc.notices.messages import (
+from chassis.notices.messages import (
     EMAIL,
     SMS,
     Message,
     Undeliverable,
     build_content,
 )
-from subscriptions_svc.notices.postman import Postman
+from chassis.notices.postman import Postman
+from chassis.notices.queue import LEASE_TIME, MAX_TRIES
+from chassis.store.database import Database
 from subscriptions_svc.store import messages
 from subscriptions_svc.store import tables as store
-from subscriptions_svc.store.messages import LEASE_TIME, MAX_TRIES
 from tests.chassis.logs import capture_log
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
@@ -79,7 +79,7 @@ def read_rows(database: Database) -> list[Any]:
 
 def test_it_works(database: Database) -> None:
     wire, clock = Wire(), Clock()
-    postman = Postman(database, {EMAIL: wire}, clock)
+    postman = Postman(database, messages.QUEUE, {EMAIL: wire}, clock)
     add(database)
     clock.now += timedelta(seconds=1)
 
@@ -94,7 +94,7 @@ def test_it_works(database: Database) -> None:
 
 def test_each_message_goes_through_its_channel(database: Database) -> None:
     mail, sms = Wire(), Wire()
-    postman = Postman(database, {EMAIL: mail, SMS: sms}, Clock())
+    postman = Postman(database, messages.QUEUE, {EMAIL: mail, SMS: sms}, Clock())
     add(database, SMS, to="679959234")
     add(database, EMAIL)
     while postman.send_one():
@@ -106,7 +106,7 @@ def test_each_message_goes_through_its_channel(database: Database) -> None:
 def test_a_failed_message_is_tried_again_ever_later(database: Database) -> None:
     wire, clock = Wire(), Clock()
     wire.fails = ConnectionRefusedError()
-    postman = Postman(database, {EMAIL: wire}, clock)
+    postman = Postman(database, messages.QUEUE, {EMAIL: wire}, clock)
     add(database)
     waits = []
     while read_rows(database)[0].due_at:
@@ -124,7 +124,7 @@ def test_a_failed_message_is_tried_again_ever_later(database: Database) -> None:
 def test_a_failed_message_is_sent_when_the_channel_is_back(database: Database) -> None:
     wire, clock = Wire(), Clock()
     wire.fails = ConnectionRefusedError()
-    postman = Postman(database, {EMAIL: wire}, clock)
+    postman = Postman(database, messages.QUEUE, {EMAIL: wire}, clock)
     add(database)
     assert postman.send_one()
     wire.fails = None
@@ -138,7 +138,7 @@ def test_a_failed_message_is_sent_when_the_channel_is_back(database: Database) -
 def test_undeliverable_messages_are_tried_once(database: Database) -> None:
     wire = Wire()
     wire.fails = Undeliverable("550")
-    postman = Postman(database, {EMAIL: wire}, Clock())
+    postman = Postman(database, messages.QUEUE, {EMAIL: wire}, Clock())
     add(database)
     assert postman.send_one()
     (kept,) = read_rows(database)
@@ -148,7 +148,7 @@ def test_undeliverable_messages_are_tried_once(database: Database) -> None:
 def test_one_that_fails_holds_up_no_other(database: Database) -> None:
     mail, sms = Wire(), Wire()
     mail.fails = ConnectionRefusedError()
-    postman = Postman(database, {EMAIL: mail, SMS: sms}, Clock())
+    postman = Postman(database, messages.QUEUE, {EMAIL: mail, SMS: sms}, Clock())
     add(database, EMAIL)
     add(database, SMS, MOMENT - timedelta(seconds=1), to="679959234")
     while postman.send_one():
@@ -160,9 +160,9 @@ def test_a_message_whose_sender_died_is_sent_by_another(database: Database) -> N
     wire, clock = Wire(), Clock()
     add(database)
     with database.write() as tx:
-        assert messages.lease_message(tx, clock.now) is not None
+        assert messages.QUEUE.lease(tx, clock.now) is not None
 
-    another = Postman(database, {EMAIL: wire}, clock)
+    another = Postman(database, messages.QUEUE, {EMAIL: wire}, clock)
     assert not another.send_one()
     clock.now += LEASE_TIME
     assert another.send_one()
@@ -173,19 +173,19 @@ def test_a_sender_without_its_lease_records_nothing(database: Database) -> None:
     clock = Clock()
     add(database)
     with database.write() as tx:
-        slow = messages.lease_message(tx, clock.now)
+        slow = messages.QUEUE.lease(tx, clock.now)
     clock.now += LEASE_TIME
-    assert Postman(database, {EMAIL: Wire()}, clock).send_one()
+    assert Postman(database, messages.QUEUE, {EMAIL: Wire()}, clock).send_one()
     assert slow is not None
     with database.write() as tx:
-        messages.record_failure(tx, slow, clock.now, lasting=False)
+        messages.QUEUE.record_failure(tx, slow, clock.now, lasting=False)
     (kept,) = read_rows(database)
     assert (kept.outcome, kept.due_at) == ("sent", None)
 
 
 def test_several_postmen_send_each_message_once(database: Database) -> None:
     wire = Wire()
-    loops = [Postman(database, {EMAIL: wire}).create_loop() for _ in range(4)]
+    loops = [Postman(database, messages.QUEUE, {EMAIL: wire}).create_loop() for _ in range(4)]
     for _ in range(30):
         add(database)
     for loop in loops:
@@ -207,13 +207,13 @@ def test_no_transaction_is_open_while_a_message_is_sent(database: Database) -> N
             add(database, SMS)  # would wait for its turn, on SQLite without end
 
     add(database)
-    assert Postman(database, {EMAIL: Slow()}, Clock()).send_one()
+    assert Postman(database, messages.QUEUE, {EMAIL: Slow()}, Clock()).send_one()
     assert [row.outcome for row in read_rows(database)].count("sent") == 1
 
 
 def test_what_is_sent_takes_no_word_of_it_to_the_log(database: Database) -> None:
     wire = Wire()
-    postman = Postman(database, {EMAIL: wire}, Clock())
+    postman = Postman(database, messages.QUEUE, {EMAIL: wire}, Clock())
     with capture_log() as lines:
         add(database)
         postman.send_one()

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from chassis.notices.mail import build_mail
+from chassis.notices.messages import build_message
 from protos.subscriptions_pb2 import (
     RecordPaymentRequest,
 )
-from subscriptions_svc.notices.mail import build_mail
-from subscriptions_svc.notices.messages import build_message
 from subscriptions_svc.store import tables
 from tests.serving import Served
 from tests.subscriptions_svc.links import (

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from subscriptions_svc.notices.messages import EMAIL, Message
+from chassis.notices.messages import EMAIL, Message
 
 SENDER = "optigate@localhost"
 
@@ -20,7 +20,7 @@ class Files:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{message.created_at:%Y%m%dT%H%M%S}-{message.id}"
         if message.channel == EMAIL:
-            from subscriptions_svc.notices.mail import build_mail
+            from chassis.notices.mail import build_mail
 
             path = self.folder / f"{name}.eml"
             content = bytes(build_mail(message, SENDER))

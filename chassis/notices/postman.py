@@ -1,15 +1,15 @@
-"""The sending of messages to shoppers, outside of any transaction."""
+"""The sending of queued messages, outside of any transaction."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from chassis.background import BackgroundLoop
 from chassis.context import utc_now
+from chassis.notices.channels import Channel
+from chassis.notices.messages import Undeliverable, build_message
+from chassis.notices.queue import MessageQueue
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
-from subscriptions_svc.notices.channels import Channel
-from subscriptions_svc.notices.messages import Undeliverable, build_message
-from subscriptions_svc.store import messages
 
 POLL_SECONDS = 0.5
 
@@ -20,10 +20,12 @@ class Postman:
     def __init__(
         self,
         database: Database,
+        queue: MessageQueue,
         channels: Mapping[str, Channel],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
+        self.queue = queue
         self.channels = channels
         self.now = now
 
@@ -34,10 +36,10 @@ class Postman:
     def send_one(self) -> bool:
         """Send the message that has waited longest; returns False when none is due."""
         with self.database.read() as tx:
-            if not messages.has_due(tx, self.now()):
+            if not self.queue.has_due(tx, self.now()):
                 return False
         with self.database.write() as tx:
-            leased = messages.lease_message(tx, self.now())
+            leased = self.queue.lease(tx, self.now())
         if leased is None:
             return False
         try:
@@ -46,9 +48,9 @@ class Postman:
             lasting = isinstance(error, Undeliverable)
             log().warning("message not sent", method=leased.channel, **describe(error))
             with self.database.write() as tx:
-                messages.record_failure(tx, leased, self.now(), lasting=lasting)
+                self.queue.record_failure(tx, leased, self.now(), lasting=lasting)
         else:
             log().info("message sent", method=leased.channel)
             with self.database.write() as tx:
-                messages.record_sent(tx, leased, self.now())
+                self.queue.record_sent(tx, leased, self.now())
         return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import urllib3
 
-from subscriptions_svc.notices.messages import Message, Undeliverable
+from chassis.notices.messages import Message, Undeliverable
 
 HTTP_TIMEOUT_SECONDS = 10.0
 PERMANENT_STATUSES = (400, 413, 422)  # they blame the message itself

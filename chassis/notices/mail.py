@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from subscriptions_svc.notices.messages import Message, Undeliverable
+from chassis.notices.messages import Message, Undeliverable
 
 SMTP_TIMEOUT_SECONDS = 10.0  # for each answer of the server
 SECURITY_MODES = ("starttls", "tls", "none")

@@ -1,4 +1,4 @@
-"""The channels of messages to shoppers: a mail server, an SMS gateway, or files in a folder.
+"""The channels of messages: a mail server, an SMS gateway, or files in a folder.
 
 A channel is anything with `send(message)`. It raises Undeliverable when another attempt would be
 useless, and any other exception when one may succeed. The libraries of a channel are loaded where
@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chassis.notices.files import Files
+from chassis.notices.messages import EMAIL, SMS, Message
 from chassis.settings.variables import read_secret
-from subscriptions_svc.notices.files import Files
-from subscriptions_svc.notices.messages import EMAIL, SMS, Message
 
 if TYPE_CHECKING:
-    from subscriptions_svc.notices.mail import MailServer
-    from subscriptions_svc.notices.sms import SmsGateway
+    from chassis.notices.mail import MailServer
+    from chassis.notices.sms import SmsGateway
 
 
 class Channel(Protocol):
@@ -41,7 +41,7 @@ def _configure_mail_server(environment: Mapping[str, str]) -> "MailServer | None
     host = environment.get("SMTP_HOST", "")
     if not host:
         return None
-    from subscriptions_svc.notices.mail import (
+    from chassis.notices.mail import (
         DEFAULT_PORTS,
         SECURITY_MODES,
         MailServer,
@@ -78,6 +78,6 @@ def _configure_sms_gateway(environment: Mapping[str, str]) -> "SmsGateway | None
         headers = msgspec.json.decode(packed, type=dict[str, str])
     except msgspec.DecodeError:
         raise ValueError('SMS_HEADERS must be a JSON object: {"Authorization": "..."}.') from None
-    from subscriptions_svc.notices.sms import SmsGateway
+    from chassis.notices.sms import SmsGateway
 
     return SmsGateway(url, headers)

@@ -16,11 +16,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, Session
 
-from subscriptions_svc.notices.channels import choose_channels
-from subscriptions_svc.notices.files import Files
-from subscriptions_svc.notices.mail import MailServer
-from subscriptions_svc.notices.messages import EMAIL, SMS, Message, Undeliverable
-from subscriptions_svc.notices.sms import SmsGateway
+from chassis.notices.channels import choose_channels
+from chassis.notices.files import Files
+from chassis.notices.mail import MailServer
+from chassis.notices.messages import EMAIL, SMS, Message, Undeliverable
+from chassis.notices.sms import SmsGateway
 from tests.chassis.events.receiver import answer_status, run_receiver
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)

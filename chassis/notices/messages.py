@@ -1,4 +1,4 @@
-"""A message to a shopper, as its channel sends it."""
+"""A message to one person, as its channel sends it."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ EMAIL, SMS = "email", "sms"
 
 
 class Message(NamedTuple):
-    """One message to one shopper; the subject is that of an e-mail."""
+    """One message in the name of a shop; the subject is that of an e-mail."""
 
     id: str
     channel: str

@@ -1,0 +1,1 @@
+"""Messages to people: queued with the change that they report, and sent by e-mail or SMS."""

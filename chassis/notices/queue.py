@@ -1,0 +1,99 @@
+"""Messages that are queued in the transaction of the call that wants them, and sent after it.
+
+A sender leases a row: it moves `due_at` past any time that sending may take, so that after a crash
+the row falls due again then. The content is deleted once the message is sent or given up; the row
+stays.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    bindparam,
+    null,
+    select,
+    text,
+)
+
+from chassis.store.database import Instant
+from chassis.store.leases import Backoff, Leases
+
+MAX_TRIES = 10
+LEASE_TIME = timedelta(minutes=5)
+BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=1), jitter=0)
+_IS_DUE = text("due_at IS NOT NULL")
+
+
+def build_messages_table(metadata: MetaData, *columns: Any) -> Table:
+    """Return the table of a service's messages; `columns` say what each is about."""
+    return Table(
+        "messages",
+        metadata,
+        Column("id", String(36), primary_key=True),
+        Column("channel", String(8), nullable=False),
+        Column("content", JSON),
+        Column("created_at", Instant(), nullable=False),
+        Column("due_at", Instant()),  # null once ended; while it is being sent, the lease's end
+        Column("tries", Integer, nullable=False),  # attempts begun
+        Column("outcome", String(8)),  # sent or failed
+        Column("ended_at", Instant()),
+        Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
+        *columns,
+    )
+
+
+def build_row(channel: str, content: Mapping[str, str], now: datetime) -> dict[str, Any]:
+    """Return the row of a message that is due at once."""
+    return {
+        "id": str(uuid.uuid4()),
+        "channel": channel,
+        "content": dict(content),
+        "created_at": now,
+        "due_at": now,
+        "tries": 0,
+    }
+
+
+class MessageQueue:
+    """The messages in one table."""
+
+    def __init__(self, table: Table) -> None:
+        self._leases = Leases(table.c.id, table.c.tries)
+        self._any_due = select(table.c.id).where(table.c.due_at <= bindparam("now")).limit(1)
+
+    def has_due(self, tx: Connection, now: datetime) -> bool:
+        """Return whether a message is due that nobody is sending."""
+        return tx.execute(self._any_due, {"now": now}).first() is not None
+
+    def lease(self, tx: Connection, now: datetime) -> Row[Any] | None:
+        """Return the message that has waited longest, for this sender until the lease ends."""
+        return next(iter(self._leases.take(tx, 1, now, LEASE_TIME)), None)
+
+    def record_sent(self, tx: Connection, leased: Row[Any], now: datetime) -> None:
+        """Record that a leased message was sent, and delete its content."""
+        self._end(tx, leased, "sent", now)
+
+    def record_failure(
+        self, tx: Connection, leased: Row[Any], now: datetime, *, lasting: bool
+    ) -> None:
+        """Record a failed attempt: another follows, unless it is lasting or was the last one."""
+        if lasting or leased.tries >= MAX_TRIES:
+            self._end(tx, leased, "failed", now)
+        else:
+            delay = BACKOFF.compute_delay(leased.tries, 0)
+            self._leases.settle(tx, leased, {"due_at": now + delay})
+
+    def _end(self, tx: Connection, leased: Row[Any], outcome: str, now: datetime) -> None:
+        ended = {"due_at": null(), "content": null(), "outcome": outcome, "ended_at": now}
+        self._leases.settle(tx, leased, ended)

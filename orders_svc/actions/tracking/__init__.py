@@ -1,0 +1,1 @@
+"""The writes about what a patient may follow."""

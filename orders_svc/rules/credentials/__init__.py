@@ -1,0 +1,1 @@
+"""Rules of what callers prove themselves with."""

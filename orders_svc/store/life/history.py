@@ -1,0 +1,80 @@
+"""What became of an order: an entry for each change, under the version that it made."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select
+
+from orders_svc.store.tables import order_history, orders, users
+
+_ADD = insert(order_history)
+_LIST: Any = (
+    select(order_history, users.c.email.label("user_email"))
+    .outerjoin(users, users.c.id == order_history.c.user_id)
+    .where(
+        order_history.c.order_id == bindparam("order_id"),
+        order_history.c.version <= bindparam("version"),
+    )
+    .order_by(order_history.c.version)
+)
+_COPIES = (
+    select(orders.c.id, orders.c.document["submission_type"].as_string().label("submission_type"))
+    .where(and_(orders.c.original_id == bindparam("order_id")))
+    .order_by(orders.c.created_at, orders.c.id)
+    .limit(100)
+)
+
+
+class Life(NamedTuple):
+    """The entries of an order's history, and the orders that were made from it."""
+
+    entries: Sequence[Row[Any]] = ()
+    copies: Sequence[Row[Any]] = ()
+
+
+def add_entry(
+    tx: Connection,
+    row: Row[Any],
+    event: str,
+    by: str,
+    now: datetime,
+    *,
+    user_id: int | None = None,
+    lab_word: str | None = None,
+) -> None:
+    """Record a change of an order whose row is as the change left it."""
+    entry = {
+        "order_id": row.id,
+        "version": row.version,
+        "at": now,
+        "event": event,
+        "lab_status": row.lab_status,
+        "by": by,
+        "user_id": user_id,
+        "lab_word": lab_word,
+    }
+    tx.execute(_ADD, entry)
+
+
+def add_first_entry(tx: Connection, row: dict[str, Any]) -> None:
+    """Record the creation of an order that the row alone does not tell."""
+    entry = {
+        "order_id": row["id"],
+        "version": 1,
+        "at": row["created_at"],
+        "event": "created",
+        "lab_status": row["lab_status"],
+        "by": "client",
+        "user_id": row["user_id"],
+    }
+    tx.execute(_ADD, entry)
+
+
+def read_life(tx: Connection, row: Row[Any]) -> Life:
+    """Return the life of an order up to this row; one that never changed needs no query."""
+    if row.version == 1:
+        return Life()
+    entries = tx.execute(_LIST, {"order_id": row.id, "version": row.version}).all()
+    copies = tx.execute(_COPIES, {"order_id": row.id}).all() if row.has_copies else ()
+    return Life(entries, copies)
