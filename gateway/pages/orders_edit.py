@@ -299,27 +299,28 @@ class Editor:
                 rpcs.ListStyles, ListStylesRequest(**self.lab, lens_type=lens_type), **how
             )
             styles += [(each.id, each.name) for each in listed.data]
-        materials = call(
-            rpcs.ListMaterials,
-            ListMaterialsRequest(**self.lab, style=chosen["style"] or "-"),
-            **how,
+        style = _select(chosen["style"], styles)
+        listed_materials = call(
+            rpcs.ListMaterials, ListMaterialsRequest(**self.lab, style=style), **how
         )
-        addons: Addons = call(
-            rpcs.ListAddons,
-            ListAddonsRequest(
-                **self.lab, style=chosen["style"] or "-", material=chosen["material"] or "-"
-            ),
-            **how,
-        ).data
+        materials = [(each.id, each.name) for each in listed_materials.data]
+        material = _select(chosen["material"], materials)
+        asked = ListAddonsRequest(**self.lab, style=style, material=material)
+        addons: Addons = call(rpcs.ListAddons, asked, **how).data
         self.options |= {
             "lens.style": styles,
-            "lens.material": [(each.id, each.name) for each in materials.data],
+            "lens.material": materials,
             "lens.color": [(each.id, each.name) for each in addons.colors],
             "lens.coats": [(each.id, each.name) for each in addons.coats],
             "lens.tint": [(tint, tint) for tint in addons.tints],
         }
         packages = call(rpcs.ListLensPackages, ListLensPackagesRequest(**self.lab), **how)
         self.packages = list(packages.data)
+
+
+def _select(choice: str | None, offered: Iterable[tuple[str, str]]) -> str:
+    """Return the id of a choice if it is offered, and else an id that nothing has."""
+    return choice if choice and choice in (each for each, _ in offered) else "-"
 
 
 def apply_package(document: CreateOrderRequest, package_id: str, authorization: str) -> None:
