@@ -20,6 +20,10 @@ def run_node(folder: Path, *words: str | Path, given: str = "", seconds: int = 1
 
 
 def install(folder: Path, *packages: str) -> None:
-    """Install packages, each with its version, for the ES modules of a folder."""
-    (folder / "package.json").write_text('{"type": "module", "private": true}')
+    """Install packages, each with its version, for the ES modules of a folder.
+
+    Without any, those of the folder's package.json.
+    """
+    if packages:
+        (folder / "package.json").write_text('{"type": "module", "private": true}')
     run_node(folder, NPM, *INSTALL, f"--cache={folder / 'cache'}", *packages, seconds=150)
