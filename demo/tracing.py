@@ -28,7 +28,7 @@ def _measure_radius(turn: float) -> float:
 
 
 def build_tracing(job: str) -> str:
-    """Return the text of a tracing of both sides, the left one the mirror image of the right one."""
+    """Return the text of a tracing of both sides, the left one mirrored from the right one."""
     right = trace_right_lens()
     left = [right[(POINTS // 2 - each) % POINTS] for each in range(POINTS)]
     lines = [f'JOB="{job}"', "STATUS=0", "DO=B", f"DBL={DBL_MM:.2f}"]

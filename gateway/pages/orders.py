@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, request, url_for
@@ -21,6 +22,7 @@ from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
 from gateway.pages import render_page
 from gateway.pages.notation import to_datetime
+from gateway.pages.orders_list import describe_filters, find_caller, read_filters
 from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
 from protos.orders_pb2 import (
@@ -176,7 +178,8 @@ def render_login(
 def render_orders(fields: Mapping[str, str], text: str) -> Response:
     """Return a page of orders: after a cursor, before one, or the first."""
     cursor = {name: fields[name] for name in CURSORS if fields.get(name)}
-    message = SearchOrdersRequest(text=text, limit=ORDERS_PER_PAGE, **cursor)
+    filters = read_filters(fields)
+    message = SearchOrdersRequest(text=text, limit=ORDERS_PER_PAGE, **cursor, **filters)
     found = call(backends.dashboard().SearchOrders, message, authorization=authorize())
     is_backward = "ending_before" in cursor
     has_newer = found.has_more if is_backward else bool(cursor)
@@ -191,6 +194,7 @@ def render_orders(fields: Mapping[str, str], text: str) -> Response:
         newer=orders[0].id if orders and has_newer else "",
         older=orders[-1].id if orders and has_older else "",
         is_first=not cursor,
+        **describe_filters(filters, find_caller(authorize())),
         describe_status=describe_status,
         to_datetime=to_datetime,
     )
@@ -212,6 +216,12 @@ def render_review(
         is_submitted=is_submitted,
         to_datetime=to_datetime,
     )
+
+
+@bp.context_processor
+def add_caller() -> dict[str, Any]:
+    """Let the pages say who is logged in."""
+    return {"caller": lambda: find_caller(authorize())}
 
 
 @bp.before_request
