@@ -3050,6 +3050,8 @@ class SearchOrdersRequest(_message.Message):
     STARTING_AFTER_FIELD_NUMBER: _builtins.int
     ENDING_BEFORE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    LAB_STATUS_FIELD_NUMBER: _builtins.int
+    LAB_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The beginning of a patient's name (first last, or last first, from any word of
     the last name on; capitals and accents do not matter, and Latin letters stand for
@@ -3062,6 +3064,10 @@ class SearchOrdersRequest(_message.Message):
     """Id of an order: the page before it, of newer ones. Not with starting_after."""
     limit: _builtins.int
     """1-100 orders on a page; 10 when absent."""
+    lab_status: _builtins.str
+    """Only orders in this state: see FoundOrder; all of them when empty."""
+    lab: _builtins.str
+    """Only orders of this lab, by its id; those of all labs of the user when empty."""
     def __init__(
         self,
         *,
@@ -3069,10 +3075,12 @@ class SearchOrdersRequest(_message.Message):
         starting_after: _builtins.str = ...,
         ending_before: _builtins.str = ...,
         limit: _builtins.int | None = ...,
+        lab_status: _builtins.str = ...,
+        lab: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "limit", b"limit", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

@@ -2158,6 +2158,9 @@ class ShopperCart(_message.Message):
     CONFIRMED_ON_FIELD_NUMBER: _builtins.int
     CONTRACT_NUMBER_FIELD_NUMBER: _builtins.int
     ENDS_ON_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """open: the solicited cart waits for the shopper. change: a proposed change does.
     waiting_for_payment and confirmed: it is confirmed. ended: the subscription is
@@ -2179,6 +2182,12 @@ class ShopperCart(_message.Message):
     """Assigned at confirmation."""
     ends_on: _builtins.str
     """Day on which the months are over, in the merchant's time zone; once active."""
+    currency: _builtins.str
+    """The merchant's, ISO 4217: "EUR"."""
+    phone: _builtins.str
+    """The shop's, for questions of shoppers, as the operator has written it."""
+    email: _builtins.str
+    """The shop's, for questions of shoppers."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
         """In order."""
@@ -2211,19 +2220,26 @@ class ShopperCart(_message.Message):
         confirmed_on: _builtins.str | None = ...,
         contract_number: _builtins.str | None = ...,
         ends_on: _builtins.str | None = ...,
+        currency: _builtins.str = ...,
+        phone: _builtins.str | None = ...,
+        email: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "terms_url", b"terms_url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "terms_url", b"terms_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "ends_on", b"ends_on", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "currency", b"currency", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirmed_on: _TypeAlias = _typing.Literal["confirmed_on"]  # noqa: Y015
     _WhichOneofArgType__confirmed_on: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on"]  # noqa: Y015
     _WhichOneofReturnType__contract_number: _TypeAlias = _typing.Literal["contract_number"]  # noqa: Y015
     _WhichOneofArgType__contract_number: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number"]  # noqa: Y015
+    _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
+    _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
     _WhichOneofReturnType__ends_on: _TypeAlias = _typing.Literal["ends_on"]  # noqa: Y015
     _WhichOneofArgType__ends_on: _TypeAlias = _typing.Literal["_ends_on", b"_ends_on"]  # noqa: Y015
     _WhichOneofReturnType__given_names: _TypeAlias = _typing.Literal["given_names"]  # noqa: Y015
     _WhichOneofArgType__given_names: _TypeAlias = _typing.Literal["_given_names", b"_given_names"]  # noqa: Y015
+    _WhichOneofReturnType__phone: _TypeAlias = _typing.Literal["phone"]  # noqa: Y015
+    _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
     _WhichOneofReturnType__terms_url: _TypeAlias = _typing.Literal["terms_url"]  # noqa: Y015
     _WhichOneofArgType__terms_url: _TypeAlias = _typing.Literal["_terms_url", b"_terms_url"]  # noqa: Y015
     @_typing.overload
@@ -2231,9 +2247,13 @@ class ShopperCart(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_number) -> _WhichOneofReturnType__contract_number | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__email) -> _WhichOneofReturnType__email | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ends_on) -> _WhichOneofReturnType__ends_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__given_names) -> _WhichOneofReturnType__given_names | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__phone) -> _WhichOneofReturnType__phone | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__terms_url) -> _WhichOneofReturnType__terms_url | None: ...
 

@@ -78,6 +78,11 @@ class MerchantSchema(Schema):
     terms_url = fields.Url(
         load_default=None, schemes={"http", "https"}, validate=validate.Length(max=2000)
     )
+    # How shoppers reach the shop, for the page behind a cart link.
+    phone = fields.String(
+        load_default=None, validate=validate.Regexp(r"\+?[0-9][0-9 ()/.-]{2,39}\Z")
+    )
+    email = fields.Email(load_default=None, validate=validate.Length(max=254))
     endpoint = endpoint_field(EVENT_TYPES)
 
 

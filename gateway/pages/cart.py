@@ -5,45 +5,30 @@ A GET has no effect, for scanners of mail follow links too: the page reports wit
 person looks at it.
 """
 
-from datetime import date
-from pathlib import Path
-from typing import Any
-
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from chassis.errors import Failure
-from chassis.languages import ENGLISH, LANGUAGES, Languages, choose_language
+from chassis.languages import ENGLISH
 from chassis.status import Code
 from gateway import backends, problems
 from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
-from gateway.pages import render_page
+from gateway.pages.localized import read_language, render_localized
 from protos.subscriptions_pb2 import (
     ConfirmCartByCodeRequest,
     GetCartByCodeRequest,
-    Money,
     OpenCartByCodeRequest,
     ShopperCart,
 )
 
 bp = Blueprint("cart", __name__, template_folder="templates")
 
-TEXTS = Languages(Path(__file__).parent.parent / "languages")
-LANGUAGE_NAMES = {
-    "de": "Deutsch",
-    "en": "English",
-    "es": "Español",
-    "fr": "Français",
-    "it": "Italiano",
-    "pt": "Português",
-}
-NO_BREAK_SPACE = "\u00a0"  # keeps a number and its currency sign on one line
 REFUSALS = {
     Code.NOT_FOUND: ("cart_unknown.html", 404),
     Code.FAILED_PRECONDITION: ("cart_refused.html", 409),
 }
-HEADERS = {"X-Robots-Tag": "noindex", "Vary": "Accept-Language"}
+HEADERS = {"X-Robots-Tag": "noindex"}
 
 
 @bp.get("/s/<code>")
@@ -76,7 +61,7 @@ def answer_rpc_error(error: RpcError) -> Response:
         return problems.answer_failure(failure)
     template, status = REFUSALS[failure.code]
     g.reason = failure.reason
-    return render_localized(template, ENGLISH, status)
+    return render_localized(template, ENGLISH, status, headers=HEADERS)
 
 
 def render_cart(cart: ShopperCart, status: int = 200) -> Response:
@@ -84,41 +69,14 @@ def render_cart(cart: ShopperCart, status: int = 200) -> Response:
     name = "cart.html" if cart.state in ("open", "change") else "cart_confirmed.html"
     items = [inner for item in cart.items for inner in (item, *item.items)]
     has_boxes = any(item.HasField("boxes_a_year") for item in items)
-    return render_localized(name, cart.locale, status, cart=cart, has_boxes=has_boxes)
-
-
-def render_localized(template: str, locale: str, status: int, **values: Any) -> Response:
-    """Return a page in the requested language, else the browser's, else that of `locale`."""
-    language = read_language() or choose_language(list(request.accept_languages.values()), locale)
-    texts = TEXTS.get_texts(language)
-
-    def _(text: str, **places: object) -> str:
-        return texts.gettext(text) % places if places else texts.gettext(text)
-
-    def ngettext(one: str, many: str, count: int, **places: object) -> str:
-        return texts.ngettext(one, many, count) % {"count": count, **places}
-
-    def format_day(text: str) -> str:
-        from babel.dates import format_date
-
-        return format_date(date.fromisoformat(text), "long", locale=language)
-
-    def format_amount(money: Money) -> str:
-        return money.string.replace(" ", NO_BREAK_SPACE)
-
-    values |= {
-        "amount": format_amount,
-        "language": language,
-        "languages": LANGUAGE_NAMES,
-        "missing": status == 422,
-        "_": _,
-        "ngettext": ngettext,
-        "day": format_day,
-    }
-    return render_page(template, status, headers=HEADERS, **values)
-
-
-def read_language() -> str | None:
-    """Return the language that the page's own links name in `lang`."""
-    language = request.args.get("lang")
-    return language if language in LANGUAGES else None
+    return render_localized(
+        name,
+        cart.locale,
+        status,
+        headers=HEADERS,
+        cart=cart,
+        has_boxes=has_boxes,
+        missing=status == 422,
+        total=cart.monthly.value * cart.total_months,
+        phone_link="".join(each for each in cart.phone if each in "+0123456789"),
+    )

@@ -15,12 +15,13 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, current_app, g, request, url_for
 from werkzeug.datastructures import Headers
 
+from chassis.languages import ENGLISH
 from chassis.messages.reader import Reader
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import call, decode_error
 from gateway.channel import RpcError
-from gateway.pages import render_page
+from gateway.pages.localized import read_language, render_localized
 from gateway.problems import answer_failure
 from gateway.requests import read
 from protos.sessions_pb2 import (
@@ -45,11 +46,17 @@ CLOSED_STATUS = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 404, Code.FAILED_PR
 
 @bp.get("/login")
 def get_door() -> Response:
-    link = {name: request.args.get(name, "") for name in LINK_FIELDS}
+    link: dict[str, Any] = {name: request.args.get(name, "") for name in LINK_FIELDS}
     door = call(backends.door().GetDoor, GetDoorRequest(**link))
-    visit = secrets.token_urlsafe(24)
-    fields = {**link, "visit": visit}
-    return render_page("door.html", title="Your vision test", door=door, fields=fields)
+    fields = {**link, "visit": secrets.token_urlsafe(24)}
+    return render_localized(
+        "door.html",
+        ENGLISH,
+        door=door,
+        fields=fields,
+        action=url_for("exam.enter_exam", lang=read_language()),
+        link_to=lambda language: url_for("exam.get_door", **link, lang=language),
+    )
 
 
 @bp.post("/login")
@@ -57,7 +64,9 @@ def enter_exam() -> Response:
     fields = {name: request.form.get(name, "") for name in (*LINK_FIELDS, "visit")}
     entered = call(backends.door().EnterExam, EnterExamRequest(**fields))
     path = url_for("exam.get_exam", exam=name_exam(entered.exam_token))
-    response = SeeOther(path)
+    response = SeeOther(
+        url_for("exam.get_exam", exam=name_exam(entered.exam_token), lang=read_language())
+    )
     response.set_cookie(
         COOKIE_NAME,
         entered.exam_token,
@@ -93,7 +102,7 @@ def complete_exam(exam: str) -> tuple[str, int]:
 def render_acuity(found: Exam, exam: str) -> Response:
     """Return the page that is itself the exam."""
     path = url_for("results.complete_exam", exam=exam)
-    return render_page("exam.html", title="Visual acuity", results=path)
+    return render_localized("exam.html", ENGLISH, results=path)
 
 
 def render_front_end(found: Exam, exam: str) -> Response:
@@ -103,9 +112,11 @@ def render_front_end(found: Exam, exam: str) -> Response:
     """
     url = current_app.config["EXAM_URL"]
     token = urlencode({"exam_token": find_token(exam)})
-    return render_page(
+    if not url:
+        g.reason = "EXAM_URL_NOT_SET"  # for the operator; the shopper cannot help it
+    return render_localized(
         "front_end.html",
-        title="Your vision test",
+        ENGLISH,
         url=url and f"{url}#{token}",
         host=urlsplit(url).netloc,
     )
@@ -114,7 +125,7 @@ def render_front_end(found: Exam, exam: str) -> Response:
 def render_end(found: Exam, exam: str) -> Response:
     """Return the page of the outcome, with the way back."""
     host = urlsplit(found.return_url).netloc
-    return render_page("exam_end.html", title="Your vision test", exam=found, host=host)
+    return render_localized("exam_end.html", ENGLISH, exam=found, host=host)
 
 
 RENDERERS = {"acuity": render_acuity, "front_end": render_front_end, "return": render_end}
@@ -162,9 +173,7 @@ def answer_rpc_error(error: RpcError) -> Response:
     if failure.code not in CLOSED_STATUS:
         return answer_failure(failure)
     g.reason = failure.reason
-    return render_page(
-        "closed.html", CLOSED_STATUS[failure.code], title="This link does not open a test"
-    )
+    return render_localized("closed.html", ENGLISH, CLOSED_STATUS[failure.code])
 
 
 @bp.after_request

@@ -34,8 +34,8 @@ def format_axis(value: int) -> str:
 
 
 def format_number(value: float, unit: str = "") -> str:
-    """Return a number with at most two decimals."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") + unit
+    """Return a number with one decimal, or with two where it was given so."""
+    return f"{value:.2f}".removesuffix("0") + unit
 
 
 format_mm = partial(format_number, unit=" mm")

@@ -30,6 +30,7 @@ from gateway.pages.orders_edit import (
     write_if_match,
 )
 from gateway.pages.orders_life import describe_cancellation, list_history
+from gateway.pages.orders_list import describe_filters, find_caller, read_filters
 from gateway.pages.orders_session import (
     DEVICE,
     authorize,
@@ -38,7 +39,9 @@ from gateway.pages.orders_session import (
     is_same_origin,
     make_seal,
     read_token,
+    redirect_logged_out,
     redirect_to,
+    restrict_path,
 )
 from gateway.pages.orders_sheet import Sheet, describe_status
 from gateway.problems import answer_failure
@@ -71,7 +74,6 @@ LOGIN_ACTION = "dashboard.log_in"
 UNSEALED_ENDPOINTS = frozenset({LOGIN_ACTION, "dashboard.accept_invitation"})
 CURSORS = ("starting_after", "ending_before")
 _ACTION = re.compile(r"/(submit|edit|delete|cancel|duplicate|ready_for_pickup|tracking_link)\Z")
-_DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 
 
 @bp.get("/login")
@@ -293,7 +295,8 @@ def render_login(
 def render_orders(fields: Mapping[str, str], text: str) -> Response:
     """Return a page of orders: after a cursor, before one, or the first."""
     cursor = {name: fields[name] for name in CURSORS if fields.get(name)}
-    message = SearchOrdersRequest(text=text, limit=ORDERS_PER_PAGE, **cursor)
+    filters = read_filters(fields)
+    message = SearchOrdersRequest(text=text, limit=ORDERS_PER_PAGE, **cursor, **filters)
     found = call(backends.dashboard().SearchOrders, message, authorization=authorize())
     is_backward = "ending_before" in cursor
     has_newer = found.has_more if is_backward else bool(cursor)
@@ -308,6 +311,7 @@ def render_orders(fields: Mapping[str, str], text: str) -> Response:
         newer=orders[0].id if orders and has_newer else "",
         older=orders[-1].id if orders and has_older else "",
         is_first=not cursor,
+        **describe_filters(filters, find_caller(authorize())),
         describe_status=describe_status,
         to_datetime=to_datetime,
     )
@@ -360,6 +364,12 @@ def render_review(
     )
 
 
+@bp.context_processor
+def add_caller() -> dict[str, Any]:
+    """Let the pages say who is logged in."""
+    return {"caller": lambda: find_caller(authorize())}
+
+
 @bp.before_request
 def check_form() -> None:
     """Raise for a form that comes from another site or carries another session's seal."""
@@ -382,15 +392,3 @@ def answer_rpc_error(error: RpcError) -> Response:
         return answer_failure(failure)
     path = restrict_path(_ACTION.sub("", request.path))
     return redirect_logged_out(url_for(LOGIN_ENDPOINT, next=None if path == "/orders" else path))
-
-
-def restrict_path(path: str) -> str:
-    """Return the path if it is one of the dashboard, to which a login may lead; else /orders."""
-    return path if _DASHBOARD_PATH.fullmatch(path) else "/orders"
-
-
-def redirect_logged_out(path: str) -> Response:
-    """Return a redirect that removes the session's cookie."""
-    response = redirect_to(path)
-    response.delete_cookie(choose_cookie_name(), secure=is_https(), httponly=True, samesite="Lax")
-    return response

@@ -9,6 +9,7 @@ from flask import Response, current_app, redirect, request
 
 # The names of the cookies: of a session, and of a browser in which somebody has logged in before.
 SESSION, DEVICE = "orders", "orders-device"
+_DASHBOARD_PATH = re.compile(r"/orders(/ord_[0-9a-f]{24})?")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -52,3 +53,15 @@ def authorize() -> str:
 def make_seal() -> str:
     """Return the seal that the forms of this session carry."""
     return hmac.digest(read_token().encode(), b"forms of the dashboard", hashlib.sha256).hex()
+
+
+def restrict_path(path: str) -> str:
+    """Return the path if it is one of the dashboard, to which a login may lead; else /orders."""
+    return path if _DASHBOARD_PATH.fullmatch(path) else "/orders"
+
+
+def redirect_logged_out(path: str) -> Response:
+    """Return a redirect that removes the session's cookie."""
+    response = redirect_to(path)
+    response.delete_cookie(choose_cookie_name(), secure=is_https(), httponly=True, samesite="Lax")
+    return response

@@ -349,9 +349,8 @@ def _list_frame_cells(order: Order, shown: Collection[str]) -> list[Cell]:
 
 def _describe_tracing(order: Order) -> str | None:
     traced = [
-        f"{short} {format_number(each.a)} x {format_number(each.b)}, "
-        f"ED {format_number(each.lens_ed)}, "
-        f"circumference {format_number(each.circumference)} mm"
+        f"{short} {each.a:.1f} x {each.b:.1f}, ED {each.lens_ed:.1f}, "
+        f"circumference {each.circumference:.1f} mm"
         for name, (short, _) in EYES.items()
         if (each := _get(order, f"traced.{name}"))
     ]

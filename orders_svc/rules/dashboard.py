@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from marshmallow import Schema, fields, validate
 
+from optics.fields import one_of
+from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.lists import PageSchema
 
 SESSION_LIFETIME = timedelta(hours=12)  # a working day
@@ -29,6 +31,8 @@ class SearchOrdersRequestSchema(PageSchema):
     """A page of a search."""
 
     text = fields.String(load_default="", validate=validate.Length(max=120))
+    lab_status = fields.String(validate=one_of(*LabStatus))
+    lab = fields.String(validate=validate.Length(max=64))
 
 
 LOG_IN_REQUEST = LogInRequestSchema()

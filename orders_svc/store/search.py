@@ -75,8 +75,10 @@ def search_orders(
     key = bind_visible(account, user_id)
     backward = "ending_before" in filters
     conditions = _build_cursor_conditions(tx, key, filters)
+    if "lab_status" in filters:
+        conditions.append(orders.c.lab_status == filters["lab_status"])
     if not text:
-        page = _merge_labs(tx, account, user_id, conditions, filters["limit"], backward)
+        page = _merge_labs(tx, account, user_id, filters, conditions, backward)
         return SearchResult(page)
     values = {
         **key,
@@ -85,6 +87,8 @@ def search_orders(
         "prefix_end": prefix + _LAST_CHARACTER,
     }
     counts = [tx.execute(count, values).scalar_one() for count in _NAME_COUNTS]
+    if "lab" in filters:
+        conditions.append(orders.c.lab_id == filters["lab"])
     page = _read_page(tx, values, [_MATCHES, *conditions], filters["limit"], backward)
     return SearchResult(page, max(counts) > MAX_NAMES)
 
@@ -107,11 +111,12 @@ def _merge_labs(
     tx: Connection,
     account: Account,
     user_id: int,
+    filters: Mapping[str, Any],
     conditions: list[ColumnElement[bool]],
-    limit: int,
     backward: bool,
 ) -> Page:
-    """Return a page of the orders of all labs of the user, merged from a page of each."""
+    """Return a page of the orders of the user's labs, or of one, merged from a page of each."""
+    limit = filters["limit"]
     pages = [
         select(orders.c.id)
         .where(
@@ -124,6 +129,7 @@ def _merge_labs(
         .limit(limit + 1)
         .subquery()
         for lab in list_labs(tx, user_id)
+        if filters.get("lab", lab.id) == lab.id
     ]
     if not pages:
         return Page((), False)

@@ -157,6 +157,10 @@ orders = Table(
     Column("tracking_code", String(43)),  # of the link for the patient, once there is one
     Column("has_copies", Boolean, nullable=False, server_default=false()),  # redos or pairs
     Index("ix_orders_listing", "account_id", "lab_id", "account_number", "created_at", "id"),
+    Index(
+        "ix_orders_listing_of_status",
+        *("account_id", "lab_id", "account_number", "lab_status", "created_at", "id"),
+    ),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
     Index("ix_orders_first_last", "account_id", "first_last"),
     Index("ix_orders_last_first", "account_id", "last_first"),

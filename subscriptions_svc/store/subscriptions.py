@@ -92,6 +92,8 @@ SUBSCRIPTIONS = (
         merchants.c.country,
         merchants.c.time_zone,
         merchants.c.terms_url,
+        merchants.c.phone.label("shop_phone"),
+        merchants.c.email.label("shop_email"),
         merchants.c.first_year_exchanges,
         merchants.c.withdrawal_days,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),

@@ -49,6 +49,8 @@ merchants = Table(
     Column("time_zone", String(64), nullable=False),
     Column("name", String(255)),  # as shoppers see it; if null, the id
     Column("terms_url", String(2000)),
+    Column("phone", String(40)),  # of the shop, for shoppers
+    Column("email", String(254)),
     # Whether exchanges are allowed before the first anniversary.
     Column("first_year_exchanges", Boolean, nullable=False, server_default=true()),
     # The most that a shopper may owe, in minor units: see pre-approvals.

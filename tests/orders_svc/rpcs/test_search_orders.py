@@ -221,6 +221,58 @@ def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Sh
         assert "Seq Scan on orders" not in said
 
 
+def test_filters_by_state_and_lab(shop: Shop) -> None:
+    draft = shop.add("Ada", "Draft", mode="draft")
+    first = shop.add("Ada", "First")
+    other = shop.add("Ada", "Other", **SECOND_LAB)
+    for _ in range(2):
+        shop.add("Bob", "Later", **SECOND_LAB)
+    held = pb.UpdateOrderRequest(order_id=other, lab_status="on_hold")
+    shop.orders.call("UpdateOrder", held, "staff", desk=True)
+    assert shop.ids(lab_status="draft") == [draft]
+    assert shop.ids(lab_status="on_hold") == [other]
+    assert shop.ids(lab_status="cancelled") == []
+    assert shop.ids(lab="lab_123") == [first, draft]
+    assert shop.ids(lab="lab_456", lab_status="on_hold") == [other]
+    assert shop.ids(lab="lab_123", lab_status="on_hold") == []
+    assert shop.ids(lab="lab_unknown") == []
+    assert shop.ids("ada") == [other, first, draft]
+    assert shop.ids("ada", lab="lab_123") == [first, draft]
+    assert shop.ids("ada", lab_status="submitted") == [first]
+    page = shop.search(lab="lab_456", limit=2)
+    assert page.has_more
+    assert shop.ids(lab="lab_456", starting_after=page.data[1].id) == [other]
+    assert shop.ids(lab="lab_123", starting_after=other) == [first, draft]
+    # The filters show nobody another user's orders.
+    assert shop.ids(lab="lab_123", user_email="second@example.com") == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lab_status": "Draft"}, {"lab_status": "\0"}, {"lab": "x" * 65}, {"lab_status": "x"}]
+)
+def test_a_filter_that_cannot_be_is_refused(shop: Shop, wrong: dict[str, Any]) -> None:
+    asked = pb.SearchOrdersRequest(**wrong)
+    failure = shop.orders.refusal("SearchOrders", asked, kind="Dashboard")
+    assert failure.code.name == "INVALID_ARGUMENT"
+    assert {fault.path for fault in failure.faults} == set(wrong)
+
+
+@pytest.mark.parametrize(
+    "filters", [{"lab_status": "draft"}, {"lab_status": "shipped", "lab": "lab_123"}]
+)
+def test_a_state_has_an_index(shop: Shop, filters: dict[str, str]) -> None:
+    with shop.orders.database.read() as tx:
+        account = Account(tables.accounts.ids(tx)["demo-client"], "demo-client", "client")
+        user = users.find_user(tx, "optician@example.com")
+    assert user is not None
+
+    def pages(tx: Connection, asked: dict[str, Any]) -> Page:
+        return search.search_orders(tx, account, user.id, asked).page
+
+    found = explain_plan(shop.orders, pages, {"text": "", "limit": 3, **filters})
+    assert "ix_orders_listing_of_status" in found
+
+
 def test_the_list_reads_no_documents() -> None:
     columns = {column.name for column in search._LISTED_ORDERS.selected_columns}
     assert "document" not in columns

@@ -12,6 +12,7 @@ from orders_svc.rules.warnings.codes import CODES, Code
 from orders_svc.rules.warnings.limits import LIMIT_NAMES, Limits
 from orders_svc.rules.warnings.review import find_unconfirmed, find_warnings, review_order
 from tests.orders_svc.bodies import OFFER, Body, find_faults, put
+from tests.orders_svc.traced import BOTH
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "warnings.md"
 SINGLE = replace(OFFER, styles={"style_789": "single_vision"})
@@ -202,8 +203,7 @@ def test_the_reading_level_is_judged_of_a_multifocal(plain: Body) -> None:
 @pytest.mark.parametrize(("traced", "least"), [(True, 66.64), (False, 64.0)])
 def test_a_blank_is_large_enough(order: Body, traced: bool, least: float) -> None:
     order["rx"]["left_eye"] |= {"pd": 28.0, "near_pd": 28.0, "oc_height": 22.0}
-    if not traced:
-        put(order, "frame.tracing")
+    put(order, "frame.tracing", *([BOTH] if traced else []))
     code = Code.BLANK_TOO_SMALL
     assert code not in find_codes(order, OFFER)
     assert code not in find_codes(order, replace(OFFER, largest_blank=least))

@@ -12,11 +12,15 @@ const NEAREST = 400, FARTHEST = 6000; // mm
 const DRAWN = 0.7; // logMAR: at least this line must fit on the screen
 
 const at = (id) => document.getElementById(id);
+const words = JSON.parse(at("exam").dataset.words);
+const say = (name, places = {}) => words[name].replace(/%\((\w+)\)s/g, (_, place) => places[place]);
+const nameEye = (side) => say(`${side}Eye`);
 const exam = { correction: null, cssPerMm: 0, ratio: 0, distance: 0, lines: [], eyes: {} };
 let turn = 0, test = null, way = null, waiting = false, step = "intro";
 
 function show(name) {
   for (const each of document.querySelectorAll(".step")) each.hidden = each.id !== name;
+  at("languages").hidden = name !== "intro"; // another language begins anew
   step = name;
   at(`${name}-title`).focus({ preventScroll: name === "intro" });
   if (name !== "stage") window.scrollTo(0, 0);
@@ -33,7 +37,7 @@ at("no-script").hidden = true;
 at("intro-next").hidden = false;
 at("intro-next").addEventListener("click", () => {
   const chosen = document.querySelector("input[name=correction]:checked");
-  at("intro-fault").textContent = chosen ? "" : "Choose what you will wear.";
+  at("intro-fault").textContent = chosen ? "" : say("choose");
   if (!chosen) return document.querySelector("input[name=correction]").focus();
   exam.correction = chosen.value;
   measure("");
@@ -49,8 +53,8 @@ function measure(why) {
   const room = at("frame").parentElement.clientWidth;
   side = room >= CARD.long * PER_MM.usual ? CARD.long : CARD.short;
   const upright = side === CARD.short;
-  at("card-way").textContent = upright ? "upright" : "lying";
-  at("frame-text").textContent = upright ? "bank card, upright" : "bank card";
+  at("card-way").textContent = say(upright ? "upright" : "lying");
+  at("frame-text").textContent = say(upright ? "cardUpright" : "card");
   at("width").min = Math.round(side * PER_MM.least);
   at("width").max = Math.min(Math.round(side * PER_MM.most), room);
   at("width").value = exam.cssPerMm ? side * exam.cssPerMm : side * PER_MM.usual * 1.15;
@@ -61,7 +65,7 @@ function frame() {
   const width = Number(at("width").value);
   at("frame").style.width = `${width}px`;
   at("frame").style.height = `${(width / side) * (side === CARD.long ? CARD.short : CARD.long)}px`;
-  at("width").setAttribute("aria-valuetext", `${width} pixels`);
+  at("width").setAttribute("aria-valuetext", say("pixels", { width }));
 }
 
 at("width").addEventListener("input", frame);
@@ -103,13 +107,13 @@ function tell() {
   const found = lines(perMm(), distance, room());
   let fault = "";
   if (!(distance >= needed)) {
-    fault = `Too near: on this screen, letters for normal vision would be too coarse. Be at least ${needed / 10} cm away (${feet(needed)}).`;
+    fault = say("near", { centimetres: write(needed / 10), feet: feet(needed) });
   } else if (distance > FARTHEST || !(found[0] >= DRAWN)) {
-    fault = "Too far: the large letters do not fit on this screen. Move closer.";
+    fault = say("far");
   }
-  const near = distance < 1000 ? " At this distance the test says little about distance vision: short-sightedness may not show." : "";
+  const near = distance < 1000 ? ` ${say("close")}` : "";
   const least = found[found.length - 1];
-  at("distance-told").textContent = fault || `That is ${feet(distance)}. The smallest letter that this screen can draw for you at that distance is ${snellen(least)}.${near}`;
+  at("distance-told").textContent = fault || say("smallest", { feet: feet(distance), line: snellen(least) }) + near;
   at("distance-told").className = fault ? "note bad" : near ? "note warn" : "note good";
   at("distance-next").disabled = fault !== "";
   exam.distance = distance;
@@ -118,7 +122,12 @@ function tell() {
 
 function feet(mm) {
   const inches = Math.round(mm / 25.4);
-  return `${Math.floor(inches / 12)} ft ${inches % 12} in`;
+  return say("feet", { feet: Math.floor(inches / 12), inches: inches % 12 });
+}
+
+/** A figure as readers of the page's language write it. */
+function write(value) {
+  return value.toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1, useGrouping: false });
 }
 
 at("centimetres").addEventListener("input", tell);
@@ -132,16 +141,16 @@ at("distance-next").addEventListener("click", () => {
 function cover(why) {
   const [seeing, covered] = EYES[turn];
   note("cover-note", why);
-  at("cover-turn").textContent = `${seeing} eye`;
-  at("cover-title").textContent = `Cover your ${covered} eye`;
-  at("cover-distance").textContent = `${exam.distance / 10} cm (${feet(exam.distance)})`;
+  at("cover-turn").textContent = nameEye(seeing);
+  at("cover-title").textContent = say(covered === "left" ? "coverLeft" : "coverRight");
+  at("cover-distance").textContent = say("distance", { centimetres: write(exam.distance / 10), feet: feet(exam.distance) });
   // As in a mirror: the person's left eye is on the left.
   at("face").querySelector(".cover").setAttribute("transform", `translate(${covered === "left" ? 0 : 60} 0)`);
   show("cover");
 }
 
 at("cover-next").addEventListener("click", () => {
-  if (zoomed()) return note("cover-note", "Zoom out fully first: the letters would be too large.");
+  if (zoomed()) return note("cover-note", say("zoomOut"));
   test = begin(exam.lines.length);
   show("stage");
   next();
@@ -152,21 +161,21 @@ const zoomed = () => window.visualViewport && Math.abs(window.visualViewport.sca
 function next() {
   const number = test.letters + 1;
   const [seeing] = EYES[turn];
-  at("stage-title").textContent = `${seeing} eye · letter ${number}`;
+  at("stage-title").textContent = say("letter", { eye: nameEye(seeing), number });
   at("letter").classList.add("away");
   waiting = false;
   setTimeout(() => {
     if (step !== "stage") return;
     draw();
     waiting = true;
-    at("aloud").textContent = `${seeing} eye, letter ${number}.`;
+    at("aloud").textContent = say("aloud", { eye: nameEye(seeing), number });
   }, PAUSE);
 }
 
 function draw() {
   const [box, letter] = [at("room"), at("letter")];
   const size = letterSize(exam.lines[test.line], exam.distance) * exam.cssPerMm;
-  if (size > box.clientWidth || size > box.clientHeight) return disturbed("The letter does not fit: turn the screen back, or make the window as large as before.");
+  if (size > box.clientWidth || size > box.clientHeight) return disturbed(say("noRoom"));
   // Snap to whole device pixels, so that only the far edges may fall between two.
   const snap = (length) => Math.round(((length - size) / 2) * exam.ratio) / exam.ratio;
   way = String((crypto.getRandomValues(new Uint8Array(1))[0] % 4) * 90);
@@ -180,9 +189,9 @@ function draw() {
   letter.classList.remove("away");
 }
 
-function say(chosen) {
+function take(chosen) {
   if (step !== "stage" || !waiting) return;
-  if (zoomed()) return disturbed("The page was zoomed. Zoom out fully.");
+  if (zoomed()) return disturbed(say("zoomed"));
   test = answer(test, chosen === way);
   if (test.phase !== "done") return next();
   waiting = false;
@@ -194,16 +203,16 @@ function say(chosen) {
 
 function disturbed(why) {
   waiting = false;
-  cover(`${why} This eye starts over.`);
+  cover(`${why} ${say("startsOver")}`);
 }
 
 document.addEventListener("keydown", (event) => {
   if (step !== "stage" || !(event.key in KEYS) || event.ctrlKey || event.altKey || event.metaKey) return;
   event.preventDefault();
-  if (!event.repeat) say(KEYS[event.key]);
+  if (!event.repeat) take(KEYS[event.key]);
 });
 for (const button of document.querySelectorAll(".pad button")) {
-  button.addEventListener("click", () => say(button.dataset.way));
+  button.addEventListener("click", () => take(button.dataset.way));
 }
 let touched = null;
 at("room").addEventListener("pointerdown", (event) => {
@@ -214,8 +223,8 @@ window.addEventListener("pointerup", (event) => {
   const [x, y] = [event.clientX - touched[0], event.clientY - touched[1]];
   touched = null;
   if (Math.max(Math.abs(x), Math.abs(y)) < SWIPE) return;
-  if (Math.abs(x) > Math.abs(y)) say(x > 0 ? KEYS.ArrowRight : KEYS.ArrowLeft);
-  else say(y > 0 ? KEYS.ArrowDown : KEYS.ArrowUp);
+  if (Math.abs(x) > Math.abs(y)) take(x > 0 ? KEYS.ArrowRight : KEYS.ArrowLeft);
+  else take(y > 0 ? KEYS.ArrowDown : KEYS.ArrowUp);
 });
 window.addEventListener("pointercancel", () => {
   touched = null;
@@ -227,9 +236,24 @@ window.addEventListener("resize", () => {
     exam.cssPerMm = 0;
     exam.ratio = 0;
     waiting = false;
-    measure("The zoom or the screen has changed: measure again.");
+    measure(say("again"));
   } else if (step === "distance") tell();
 });
+
+// Back: what was measured and chosen stays; from the second eye it leads to the first one, which starts over.
+
+const BACK = {
+  card: () => show("intro"),
+  distance: () => measure(""),
+  cover: () => {
+    if (turn === 0) return suggest();
+    turn -= 1;
+    cover("");
+  },
+};
+for (const button of document.querySelectorAll(".back")) {
+  button.addEventListener("click", () => BACK[button.dataset.step]());
+}
 
 // The end: a lost connection loses no results.
 
@@ -248,7 +272,7 @@ function results() {
 
 async function save() {
   show("save");
-  note("save-told", "Your results are being saved.");
+  note("save-told", say("saving"));
   at("save-again").hidden = true;
   let status = 0;
   try {
@@ -263,9 +287,7 @@ async function save() {
   }
   if (status === 204) return location.reload();
   const lost = status >= 400 && status < 500 && status !== 409 && status !== 429;
-  note("save-told", lost
-    ? "Your results can no longer be saved: the time for this test has run out, or it was finished elsewhere. Ask for a new link where you got this one."
-    : "Your results could not be saved yet. Check your connection, leave this page open, and try again.");
+  note("save-told", say(lost ? "lost" : "notSaved"));
   at("save-again").hidden = lost;
 }
 
