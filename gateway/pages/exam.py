@@ -9,7 +9,7 @@ hash and opens nothing.
 import hashlib
 import secrets
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, current_app, g, request, url_for
