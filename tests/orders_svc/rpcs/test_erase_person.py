@@ -92,7 +92,7 @@ def test_the_life_of_an_order_is_exported_and_erased(
 ) -> None:
     canary, sent = build_canary(unique), build_private(order, unique)
     order_id = orders.call("CreateOrder", request(sent)).id
-    key = {"idempotency_key": unique}
+    key: dict[str, Any] = {"idempotency_key": unique}
     change = {"order_id": order_id, "lab_status": "in_progress", "lab_word": f"{canary}f"}
     orders.call("UpdateOrder", pb.UpdateOrderRequest(**change), "staff", desk=True)
     orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), **key)
