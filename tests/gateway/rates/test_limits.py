@@ -202,3 +202,11 @@ def test_credentials_of_any_kind_are_counted(size: int) -> None:
                 for _ in range(2)
             ]
             assert codes == [503, 429]
+
+
+def test_a_tracking_link_has_its_own_count() -> None:
+    with front(**limits(tracking=3)) as client:
+        answers = [come(client, "/t/one", str(number)) for number in range(4)]
+        assert [each.status_code for each in answers] == [503, 503, 503, 429]
+        assert come(client, "/t/two").status_code == 503
+    assert "There were too many requests" in answers[3].text

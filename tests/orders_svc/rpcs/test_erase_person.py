@@ -92,9 +92,10 @@ def test_the_life_of_an_order_is_exported_and_erased(
 ) -> None:
     canary, sent = build_canary(unique), build_private(order, unique)
     order_id = orders.call("CreateOrder", request(sent)).id
+    key: dict[str, Any] = {"idempotency_key": unique}
     change = {"order_id": order_id, "lab_status": "in_progress", "lab_word": f"{canary}f"}
     orders.call("UpdateOrder", pb.UpdateOrderRequest(**change), "staff", desk=True)
-    orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), idempotency_key=unique)
+    orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), **key)
     asked = pb.CreateTrackingLinkRequest(order_id=order_id, send=True)
     url = orders.call("CreateTrackingLink", asked).url
     answer = pb.AnswerCancelRequestRequest(order_id=order_id, accepted=True, reason=f"{canary}g")
@@ -120,9 +121,7 @@ def test_the_life_of_an_order_is_exported_and_erased(
     after = fetch_order(orders, order_id)
     assert [each.event for each in after.history] == [each.event for each in before.history]
     assert (after.version, after.cancellation.reason) == (before.version + 1, "")
-    again = orders.call(
-        "CancelOrder", pb.CancelOrderRequest(order_id=order_id), idempotency_key=unique
-    )
+    again = orders.call("CancelOrder", pb.CancelOrderRequest(order_id=order_id), **key)
     assert (again.id, again.patient, list(again.history)) == (order_id, pb.Patient(), [])
     with orders.database.read() as tx:
         waiting = tables.messages.select().where(tables.messages.c.order_id == order_id)
