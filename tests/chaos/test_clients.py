@@ -6,7 +6,7 @@ import select
 import socket
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -72,13 +72,16 @@ def test_slow_bodies_stop_nobody(product: Product) -> None:
 def readers_that_never_read(product: Product, count: int = 24) -> Iterator[list[socket.socket]]:
     """Connections that ask for more and more, and read none of it."""
     asked = b"GET /v1/orders/none HTTP/1.1\r\nHost: x\r\n\r\n" * 100
-    with stalled(product, count, b"") as clients:
-        for client in clients:
-            client.setblocking(False)
-            with suppress(BlockingIOError):
+    clients: list[socket.socket] = []
+    with ExitStack() as stack:
+        for _ in range(count):
+            # Not before it asks: a connection without a request is closed after 10 s.
+            clients += stack.enter_context(stalled(product, 1, b""))
+            clients[-1].setblocking(False)
+            with suppress(BlockingIOError, ConnectionError):  # ended, where it took too long
                 while True:  # until neither side takes anything
-                    client.send(asked)
-                    if not select.select([], [client], [], 0.3)[1]:
+                    clients[-1].send(asked)
+                    if not select.select([], [clients[-1]], [], 0.3)[1]:
                         break
         yield clients
 
