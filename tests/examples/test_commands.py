@@ -1,8 +1,11 @@
-"""The shell lines of docs/operate.md, docs/audit.md and docs/events.md run as they are written."""
+"""The shell lines of the documents run as they are written; make run and PostgreSQL have others."""
 
+import json
 import re
 import shlex
 import shutil
+import subprocess
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -14,6 +17,8 @@ from click.testing import CliRunner
 from google.protobuf.json_format import ParseDict
 
 from chassis.audit.sealer import Sealer
+from chassis.events.endpoints import generate_signing_secret
+from orders_svc.reference import REFERENCE
 from orders_svc.store.tables import audit
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 from tests.chassis.events.receiver import run_receiver
@@ -21,7 +26,7 @@ from tests.orders_svc.bodies import example, request
 from tests.serving import Served
 
 ROOT = Path(__file__).parent.parent.parent
-pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+ON_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 def list_lines(document: str, holding: str) -> list[str]:
@@ -70,6 +75,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@ON_SQLITE
 def test_the_commands_of_a_service(
     orders: Served,
     subscriptions: Served,
@@ -91,6 +97,7 @@ def test_the_commands_of_a_service(
     assert (folder / "boxes.csv").read_text()
 
 
+@ON_SQLITE
 def test_the_commands_of_events(orders: Served, folder: Path) -> None:
     url = read_url(orders)
     with run_receiver() as receiver:
@@ -106,6 +113,7 @@ def test_the_commands_of_events(orders: Served, folder: Path) -> None:
         assert receiver.received[-1].headers["webhook-signature"].startswith("v1,")
 
 
+@ON_SQLITE
 def test_the_commands_of_the_audit(orders: Served, order_id: str, folder: Path) -> None:
     url = read_url(orders)
     Sealer(orders.database, audit, lambda: datetime.now(UTC)).seal()
@@ -116,6 +124,7 @@ def test_the_commands_of_the_audit(orders: Served, order_id: str, folder: Path) 
     assert (folder / "audit.jsonl").exists()
 
 
+@ON_SQLITE
 def test_the_commands_of_a_person(
     sessions: Served,
     orders: Served,
@@ -135,3 +144,27 @@ def test_the_commands_of_a_person(
     for line in list_lines("audit.md", "persons erase"):
         run(line.replace("my-partner", "demo-partner"), urls[line.split()[2]])
     assert "555 010 7731" not in str(orders.rows()["orders"])
+
+
+def test_the_endpoint_in_the_documents_is_valid() -> None:
+    text = (ROOT / "docs" / "events.md").read_text()
+    (block,) = re.findall(r"^```toml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    written = tomllib.loads(block.replace("whsec_...", generate_signing_secret()))
+    (client,) = REFERENCE.load(written)["clients"]
+    assert client["endpoint"]["events"] == ["order.submitted"]
+
+
+@ON_SQLITE
+def test_the_link_of_the_exam_is_printed(
+    site: str, sessions: Served, body: Callable[[str], dict[str, Any]]
+) -> None:
+    person = body("session")
+    del person["partner_info"]
+    sessions.call("CreateSession", ParseDict(person, sessions_pb2.CreateSessionRequest()))
+    text = (ROOT / "sessions_svc" / "EXAM.md").read_text()
+    (script,) = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    here = script.replace("http://127.0.0.1:8080", site)
+    done = subprocess.run(["sh", "-c", here], capture_output=True, text=True, timeout=60)
+    answer = json.loads(done.stdout)
+    assert answer.keys() == {"link", "expires_at"}
+    assert "/login?session_key=session1&user_key=user1&token=" in answer["link"]
