@@ -9,7 +9,7 @@ hash and opens nothing.
 import hashlib
 import secrets
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from flask import Blueprint, Response, current_app, g, request, url_for
@@ -46,7 +46,7 @@ CLOSED_STATUS = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 404, Code.FAILED_PR
 
 @bp.get("/login")
 def get_door() -> Response:
-    link = {name: request.args.get(name, "") for name in LINK_FIELDS}
+    link: dict[str, Any] = {name: request.args.get(name, "") for name in LINK_FIELDS}
     door = call(backends.door().GetDoor, GetDoorRequest(**link))
     fields = {**link, "visit": secrets.token_urlsafe(24)}
     return render_localized(

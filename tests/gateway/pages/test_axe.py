@@ -51,7 +51,15 @@ Check = Callable[[Page, str], None]
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core."""
     folder = tmp_path_factory.mktemp("axe")
-    command = [NODE, NPM, "install", "--no-audit", "--no-fund", "--ignore-scripts", AXE]
+    command: list[str | Path] = [
+        NODE,
+        NPM,
+        "install",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        AXE,
+    ]
     subprocess.run(command, cwd=folder, check=True, timeout=120, capture_output=True)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
