@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, redirect, request, url_for
@@ -36,6 +35,7 @@ from protos.orders_pb2 import (
 )
 
 bp = Blueprint("dashboard", __name__, url_prefix="/orders")
+bp.context_processor(lambda: {"caller": lambda: find_caller(authorize())})  # asked as needed
 ORDERS_PER_PAGE = 20
 # The names of the cookies: of a session, and of a browser in which somebody has logged in before.
 SESSION, DEVICE = "orders", "orders-device"
@@ -216,12 +216,6 @@ def render_review(
         is_submitted=is_submitted,
         to_datetime=to_datetime,
     )
-
-
-@bp.context_processor
-def add_caller() -> dict[str, Any]:
-    """Let the pages say who is logged in."""
-    return {"caller": lambda: find_caller(authorize())}
 
 
 @bp.before_request
