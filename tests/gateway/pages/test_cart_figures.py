@@ -51,7 +51,7 @@ def test_thousands_are_grouped_as_the_reader_groups_them(
         ("de", f"1.440,00{SPACE}€"),
         ("en", "€1,440.00"),
         ("fr", f"1{NARROW}440,00{SPACE}€"),
-        ("it", f"1440,00{SPACE}€"),
+        ("it", f"1.440,00{SPACE}€"),
     ):
         assert total in http.get(f"/s/{code}?lang={language}").text, language
 

@@ -223,3 +223,15 @@ def test_a_bad_exam_url_stops_the_start(url: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GATEWAY_EXAM_URL", url)
     with pytest.raises(SystemExit, match="GATEWAY_EXAM_URL"):
         create_app()
+
+
+def test_an_exam_that_is_not_set_up_is_in_the_log_and_not_on_the_page(
+    http: FlaskClient, sessions: Served, unique: str
+) -> None:
+    bring(sessions, unique, Status.CREATED)
+    entered = http.post("/login", data={**create_link(sessions, unique), "visit": "v" * 22})
+    with capture_log() as lines:
+        said = http.get(entered.location).text
+    assert "EXAM_URL_NOT_SET" in repr(lines())
+    assert "The test is not set up yet" in said
+    assert "EXAM_URL" not in said
