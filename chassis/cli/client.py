@@ -15,7 +15,7 @@ from chassis.settings.transport import (
     read_server_files,
 )
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # listened on, and where that answers
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104  # compared with
 
 
 def open_channel(listen: str) -> grpc.Channel:

@@ -45,7 +45,7 @@ class Tls:
         context.set_alpn_protocols(["h2"])
         if self.certificate:
             # An empty password: OpenSSL would ask for that of an encrypted key at the terminal.
-            context.load_cert_chain(self.certificate, self.key, password="")
+            context.load_cert_chain(self.certificate, self.key, password="")  # nosec B106
         return context
 
 

@@ -97,7 +97,7 @@ class SharedCounters:
         def run() -> None:
             try:
                 answers.append(ask())
-            except Exception:  # noqa: BLE001 - whatever fails, nothing is limited
+            except Exception:  # noqa: BLE001  # nosec B110 - whatever fails, nothing is limited
                 pass
             finally:
                 with self._counting:

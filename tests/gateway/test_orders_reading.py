@@ -62,7 +62,7 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
 
 def test_one_traced_side_stands_for_both_on_request(alone: FlaskClient, body: Any) -> None:
     sent = body("order")
-    head, _, _ = sent["frame"]["tracing"].partition("TRCFMT=1;20;E;L")
+    head, _, _ = sent["frame"]["tracing"].partition("TRCFMT=1;400;E;L")
     sent["frame"] |= {"tracing": head, "mirror_tracing": True}
     created = post(alone, sent, KNOWN_CALLER)
     message = "There is no trace of the left side: the right one, mirrored, stands for it."

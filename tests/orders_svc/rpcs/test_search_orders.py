@@ -227,6 +227,7 @@ def test_filters_by_state_and_lab(shop: Shop) -> None:
     other = shop.add("Ada", "Other", **SECOND_LAB)
     for _ in range(2):
         shop.add("Bob", "Later", **SECOND_LAB)
+    advance_by_time(shop.orders.database, BEGIN + timedelta(minutes=10))  # this lab has a window
     held = pb.UpdateOrderRequest(order_id=other, lab_status="on_hold")
     shop.orders.call("UpdateOrder", held, "staff", desk=True)
     assert shop.ids(lab_status="draft") == [draft]

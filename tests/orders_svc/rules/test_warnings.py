@@ -128,7 +128,7 @@ def test_a_tracing_agrees_with_the_frame(order: Body, path: str, value: float, o
 
 
 def test_a_tracing_has_each_eye_of_the_rx(order: Body) -> None:
-    right, _, _ = order["frame"]["tracing"].partition("TRCFMT=1;20;E;L;F")
+    right, _, _ = order["frame"]["tracing"].partition("TRCFMT=1;400;E;L;F")
     put(order, "frame.tracing", right)
     assert warn(order) == [
         ("frame.tracing", "There is no trace of the left side."),

@@ -26,8 +26,9 @@ def explain_plan(orders: Served, pages: Pages, filters: dict[str, Any]) -> str:
     """How the engine finds a page."""
     said: list[tuple[str, Any]] = []
 
-    def hear(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        said.append((statement, values))
+    def hear(connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if connection is tx:  # and not the service's own work beside it
+            said.append((statement, values))
 
     with orders.database.write() as tx:
         event.listen(orders.database.engine, "before_cursor_execute", hear)
