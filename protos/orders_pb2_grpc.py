@@ -233,8 +233,8 @@ class OrderServiceServicer:
     def SubmitOrder(self, request, context):
         """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
         names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-        when the order is not a draft, and with reason VERSION_MISMATCH when it has
-        another version than the metadata if-match.
+        when the order is not a draft. FAILED_PRECONDITION with reason VERSION_MISMATCH
+        when it has another version than the metadata if-match.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

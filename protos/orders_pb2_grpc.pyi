@@ -86,8 +86,8 @@ class OrderServiceStub:
     SubmitOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]
     """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
     names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-    when the order is not a draft, and with reason VERSION_MISMATCH when it has
-    another version than the metadata if-match.
+    when the order is not a draft. FAILED_PRECONDITION with reason VERSION_MISMATCH
+    when it has another version than the metadata if-match.
     """
     ReplaceOrder: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ReplaceOrderRequest, _orders_pb2.Order]
     """Replaces a draft, or an order in the window before its transmission, by
@@ -191,8 +191,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.SubmitOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
     """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
     names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-    when the order is not a draft, and with reason VERSION_MISMATCH when it has
-    another version than the metadata if-match.
+    when the order is not a draft. FAILED_PRECONDITION with reason VERSION_MISMATCH
+    when it has another version than the metadata if-match.
     """
     ReplaceOrder: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReplaceOrderRequest, _orders_pb2.Order]  # type: ignore[assignment]
     """Replaces a draft, or an order in the window before its transmission, by
@@ -353,8 +353,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_orders_pb2.Order, _abc.Awaitable[_orders_pb2.Order]]:
         """Submits a draft to its lab, after the checks of mode submit: INVALID_ARGUMENT
         names every field that breaks a rule. NOT_FOUND as for GetOrder; FAILED_PRECONDITION
-        when the order is not a draft, and with reason VERSION_MISMATCH when it has
-        another version than the metadata if-match.
+        when the order is not a draft. FAILED_PRECONDITION with reason VERSION_MISMATCH
+        when it has another version than the metadata if-match.
         """
 
     @_abc_1.abstractmethod

@@ -137,8 +137,9 @@ class SessionServiceServicer:
 
     def CancelSession(self, request, context):
         """Cancels a session before its exam; created becomes cancelled.
-        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
-        reason VERSION_MISMATCH when it has another version than the metadata if-match.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when it has another version than
+        the metadata if-match.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -78,8 +78,9 @@ class SessionServiceStub:
     """
     CancelSession: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]
     """Cancels a session before its exam; created becomes cancelled.
-    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
-    reason VERSION_MISMATCH when it has another version than the metadata if-match.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when it has another version than
+    the metadata if-match.
     """
     CreateAuthentication: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]
     """Creates a link that opens the exam once, within five minutes. Every call
@@ -134,8 +135,9 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """
     CancelSession: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CancelSessionRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Cancels a session before its exam; created becomes cancelled.
-    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
-    reason VERSION_MISMATCH when it has another version than the metadata if-match.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+    FAILED_PRECONDITION with reason VERSION_MISMATCH when it has another version than
+    the metadata if-match.
     """
     CreateAuthentication: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateAuthenticationRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
     """Creates a link that opens the exam once, within five minutes. Every call
@@ -223,8 +225,9 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Cancels a session before its exam; created becomes cancelled.
-        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status, and with
-        reason VERSION_MISMATCH when it has another version than the metadata if-match.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION in any other status.
+        FAILED_PRECONDITION with reason VERSION_MISMATCH when it has another version than
+        the metadata if-match.
         """
 
     @_abc_1.abstractmethod

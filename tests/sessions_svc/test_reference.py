@@ -91,7 +91,7 @@ def test_an_endpoint_belongs_to_its_partner(sessions: Served, unique: str) -> No
     headers = {"Authorization": "Bearer x"}
     load_partner(sessions, account=unique, endpoint={"url": url, "headers": headers})
     (row,) = [row for row in sessions.rows()["endpoints"] if row[0] == unique]
-    assert (row[:3], row[4:]) == ((unique, url, headers), (None, None))
+    assert (row[:3], row[4:]) == ((unique, url, headers), (None, None, None))
     load_partner(sessions, account=unique)
     assert unique not in [row[0] for row in sessions.rows()["endpoints"]]
 

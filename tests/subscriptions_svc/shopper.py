@@ -82,4 +82,7 @@ DRAFT = {
     "items": [PACKAGE],
     "monthly": {"value": "2000", "string": "20,00 €"},
     "total_months": 24,
+    "currency": "EUR",
+    "phone": "+34 910 000 000",
+    "email": "hola@tienda-moderna.example",
 }

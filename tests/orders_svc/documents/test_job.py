@@ -73,7 +73,7 @@ def job(order: Body, tracing: str | None = None, lens: LensNames | None = LENS) 
 
 def test_it_works(order: Body) -> None:
     text = job(order, order["frame"]["tracing"])
-    head = f"{HEAD}CIRC=138.43;138.43\n{REST}TRCFMT=1;20;E;R;F\n"
+    head = f"{HEAD}CIRC=138.43;138.43\n{REST}TRCFMT=1;400;E;R;F\n"
     assert text.startswith(head.replace("\n", "\r\n"))
     found, sent = parse_tracing(text), parse_tracing(order["frame"]["tracing"])
     assert found.traces == sent.traces
