@@ -79,6 +79,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
                 SECRET,
                 " session_completed ",
                 None,
+                None,
             )
         ],
     }
