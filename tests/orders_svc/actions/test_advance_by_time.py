@@ -23,6 +23,12 @@ OVER = SUBMITTED + timedelta(minutes=5)
 SHORTLY_BEFORE = OVER - timedelta(milliseconds=1)
 
 
+@pytest.fixture(autouse=True)
+def nothing_waits(orders: Served) -> None:
+    """No order of another test is due."""
+    advance_by_time(orders.database, OVER + timedelta(days=36_500))
+
+
 @pytest.fixture
 def slow(orders: Served, unique: str) -> Body:
     """A lab with a window of five minutes."""
