@@ -33,7 +33,10 @@ def find_name() -> str:
     if "client_id" in g:
         client_id: str = g.client_id
         return client_id
-    basic = request.authorization
+    try:
+        basic = request.authorization
+    except ValueError:  # werkzeug lets that of base64 through, for letters beyond ASCII
+        return ""
     return (basic.username or "") if basic and basic.type == "basic" else ""
 
 
