@@ -19,7 +19,7 @@ from gateway.backends import attempt, call
 from gateway.bodies import check_type, is_form
 from gateway.problems import BASIC_CHALLENGE, TOO_MANY_REQUESTS, Dialect, Problem
 from gateway.rates.limiter import limit_request
-from gateway.requests import answer, parse
+from gateway.requests import answer, parse, read_basic
 from protos.orders_pb2 import CreateTokenRequest, Token
 
 CLIENT_CREDENTIALS = "client_credentials"
@@ -146,18 +146,18 @@ def _find_credentials(grant: CreateTokenRequest) -> list[CreateTokenRequest]:
 
     RFC 6749 section 2.3.1 encodes name and secret before they are packed; many libraries do not.
     """
-    header, basic = request.headers.get("Authorization"), request.authorization
+    header, basic = request.headers.get("Authorization"), read_basic()
     if grant.client_secret:
         return [grant]
     if header is None:
         raise Unauthenticated(
             "Send client_id and client_secret, in the body or as Authorization: Basic."
         )
-    if basic is None or basic.type != "basic" or basic.username is None:
+    if basic is None:
         raise Unauthenticated(
             "The Authorization header does not have the form Basic <name:secret in base64>."
         )
-    name, secret = basic.username, basic.password or ""
+    name, secret = basic
     if grant.client_id not in ("", name, unquote_plus(name)):
         raise Invalid("client_id is not the name in the Authorization header.")
     found = [CreateTokenRequest(client_id=name, client_secret=secret)]

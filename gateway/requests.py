@@ -139,3 +139,14 @@ def register(app: Flask) -> None:
             **{name: value for name, value in optional.items() if value},
         )
         return response
+
+
+def read_basic() -> tuple[str, str] | None:
+    """Return the name and the secret of HTTP Basic; None where the header has none."""
+    try:
+        found = request.authorization
+    except ValueError:  # werkzeug's, of base64 with letters beyond ASCII
+        return None
+    if found is None or found.type != "basic" or found.username is None:
+        return None
+    return found.username, found.password or ""

@@ -3,6 +3,7 @@
 from flask import g, request
 
 from gateway.rates.limiter import Quota, count_request, find_address, write_seconds
+from gateway.requests import read_basic
 
 TOO_MANY = (
     "The credentials are wrong, as were too many others from here; wait {seconds} before "
@@ -33,11 +34,8 @@ def find_name() -> str:
     if "client_id" in g:
         client_id: str = g.client_id
         return client_id
-    try:
-        basic = request.authorization
-    except ValueError:  # werkzeug lets that of base64 through, for letters beyond ASCII
-        return ""
-    return (basic.username or "") if basic and basic.type == "basic" else ""
+    basic = read_basic()
+    return basic[0] if basic else ""
 
 
 def write_refusal(quota: Quota) -> str:

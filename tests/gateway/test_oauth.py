@@ -134,6 +134,13 @@ def test_a_secret_with_signs_is_found_encoded_or_not(
             "invalid_client",
             "The Authorization header does not have the form Basic <name:secret in base64>.",
         ),
+        (
+            GRANT,
+            {"Authorization": "Basic \xf1\xf1"},
+            401,
+            "invalid_client",
+            "The Authorization header does not have the form Basic <name:secret in base64>.",
+        ),
         ({**GRANT, **CREDENTIALS, "client_secret": "no"}, {}, 401, "invalid_client", WRONG),
         (GRANT, {"Authorization": build_basic(NAME, "no")}, 401, "invalid_client", WRONG),
         (
