@@ -15,8 +15,8 @@ from importlib import import_module
 from math import inf
 from pathlib import Path
 
+from chassis.cli.processes.workers import list_own_addresses
 from chassis.cli.service import Service
-from chassis.cli.workers import list_own_addresses
 from chassis.settings.transport import is_local
 from chassis.settings.variables import read_secret
 from chassis.store.database import Database

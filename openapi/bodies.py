@@ -10,10 +10,10 @@ from chassis.messages.reader import Reader
 from gateway.oauth import CLIENT_CREDENTIALS, EXPIRES_IN_SECONDS
 from openapi.components import record, text
 from openapi.examples import Step
+from openapi.fields.rules import find_schema
+from openapi.fields.schemas import Schemas
+from openapi.fields.words import Constraints
 from openapi.routes import JSON, Route
-from openapi.rules import find_schema
-from openapi.schemas import Schemas
-from openapi.words import Constraints
 
 NO_CONTENT = 204
 OPERATOR = re.compile(r"_(gt|gte|lt|lte|from|to)\Z")

@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from openapi.fields.words import Constraints
 from openapi.samples import BASE, CREDENTIALS, USER_EMAIL
-from openapi.words import Constraints
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 NAMESPACE = uuid.UUID("6d1f3f52-8d7c-4b8e-9a8e-0c5c0f7d2b11")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gateway.orders import DIALECT as ORDERS
-from openapi.words import Constraints
+from openapi.fields.words import Constraints
 from subscriptions_svc.rules.shapes import MAX_COUNT
 
 BASIC: Constraints = {

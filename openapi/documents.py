@@ -8,15 +8,15 @@ from typing import Any
 from flask import Flask
 
 from openapi.bodies import build_answer, build_request
-from openapi.comments import read_comments
 from openapi.components import BODIES, PARAMETERS, RESPONSE_HEADERS, SECURITY, SECURITY_SCHEMES
 from openapi.events import build_webhooks
 from openapi.examples import FieldExamples, Step, load_steps, make_up
+from openapi.fields.comments import read_comments
+from openapi.fields.schemas import Schemas
+from openapi.fields.words import Constraints
 from openapi.routes import Route, list_routes
 from openapi.samples import build_samples
-from openapi.schemas import Schemas
 from openapi.statuses import describe_call, list_statuses
-from openapi.words import Constraints
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 OPENAPI = "3.1.0"

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from chassis.events.formats import FORM_TYPE
-from openapi.schemas import Schemas
-from openapi.words import Constraints
+from openapi.fields.schemas import Schemas
+from openapi.fields.words import Constraints
 from orders_svc.documents import events as order_events
 from protos.sessions_pb2 import SessionEvent
 from sessions_svc.documents.session_events import SESSION_EVENT_WRITER

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from openapi.words import Constraints
+from openapi.fields.words import Constraints
 
 ROOT = Path(__file__).parent.parent
 FOLDER = Path(__file__).parent / "examples"

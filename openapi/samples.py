@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from openapi.examples import Step
-from openapi.words import Constraints
+from openapi.fields.words import Constraints
 
 BASE = "http://127.0.0.1:8080"
 CREDENTIALS = {

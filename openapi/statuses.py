@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.status import Code
 from gateway.problems import DETAILS, STATUS
-from openapi.comments import split_sentences
+from openapi.fields.comments import split_sentences
 from openapi.routes import Route
 
 CODES = "|".join(code.name for code in Code)

@@ -53,7 +53,7 @@ def add_user(
     """Add a user."""
     from chassis.errors import AlreadyExists
     from orders_svc import reference
-    from orders_svc.store.users import find_user
+    from orders_svc.store.access.users import find_user
 
     if hash_file is None and not public_url:
         raise click.UsageError("Set GATEWAY_PUBLIC_URL: the link begins with it.")
@@ -92,8 +92,8 @@ def reset(run: Invocation, email: str, public_url: str) -> None:
 @click.pass_obj
 def disable(run: Invocation, email: str) -> None:
     """Disable a user."""
-    from orders_svc.store.invitations import disable_user
-    from orders_svc.store.users import get_user
+    from orders_svc.store.access.invitations import disable_user
+    from orders_svc.store.access.users import get_user
 
     with run.change_reference() as tx:
         disable_user(tx, get_user(tx, email).id, datetime.now(UTC))
@@ -103,7 +103,7 @@ def disable(run: Invocation, email: str) -> None:
 @click.pass_obj
 def list_(run: Invocation) -> None:
     """List users."""
-    from orders_svc.store.users import NO_PASSWORD, list_users
+    from orders_svc.store.access.users import NO_PASSWORD, list_users
 
     with run.open_store().read() as tx:
         for row in list_users(tx):
@@ -120,7 +120,7 @@ def print_hash(password: str) -> None:
     from marshmallow import ValidationError
 
     from orders_svc.rules.credentials.passwords import check_password
-    from orders_svc.store.users import hash_password
+    from orders_svc.store.access.users import hash_password
 
     try:
         check_password(password)
@@ -132,8 +132,8 @@ def print_hash(password: str) -> None:
 def _invite(tx: "Connection", email: str, public_url: str) -> str:
     """Return the link of a new invitation; raises NotFound, and ValueError for a bad URL."""
     from chassis.settings.variables import check_public_url
-    from orders_svc.store.invitations import invite_user
-    from orders_svc.store.users import get_user
+    from orders_svc.store.access.invitations import invite_user
+    from orders_svc.store.access.users import get_user
 
     token = invite_user(tx, get_user(tx, email).id, datetime.now(UTC))
     return f"{check_public_url(public_url)}/orders/invitations/{token}"

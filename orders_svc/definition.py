@@ -17,8 +17,8 @@ from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
 from orders_svc.store import persons, tables
+from orders_svc.store.access.users import find_demo_logins
 from orders_svc.store.tracking import QUEUE
-from orders_svc.store.users import find_demo_logins
 
 
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:

@@ -20,9 +20,10 @@ from orders_svc.rules.life.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.order import RX
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
-from orders_svc.store import catalogs, tables, users
-from orders_svc.store.devices import forget_devices
-from orders_svc.store.logins import end_all_sessions
+from orders_svc.store import catalogs, tables
+from orders_svc.store.access import users
+from orders_svc.store.access.devices import forget_devices
+from orders_svc.store.access.logins import end_all_sessions
 
 OWN_PASSWORD = "The user was invited to set an own password: remove this one from the file."
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")

@@ -37,7 +37,7 @@ def report_deliveries(run: Invocation, first: datetime, last: datetime) -> None:
 def check(run: Invocation) -> None:
     """Print the counters that do not match, and exit 1 if there are any."""
     from subscriptions_svc.store.box_deliveries import find_wrong_counters
-    from subscriptions_svc.store.listing import find_wrong_totals
+    from subscriptions_svc.store.lists.listing import find_wrong_totals
 
     with run.open_store().stream() as tx:
         counters, totals = find_wrong_counters(tx), find_wrong_totals(tx)

@@ -14,8 +14,11 @@ from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from subscriptions_svc.documents.events import EVENT_TYPES
+from subscriptions_svc.rules.settling.withdrawals import (
+    DEFAULT_WITHDRAWAL_DAYS,
+    MAX_WITHDRAWAL_DAYS,
+)
 from subscriptions_svc.rules.shapes import MAX_MONEY
-from subscriptions_svc.rules.withdrawals import DEFAULT_WITHDRAWAL_DAYS, MAX_WITHDRAWAL_DAYS
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.merchants import list_merchant_ids, put_merchant, put_references
 

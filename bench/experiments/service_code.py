@@ -17,7 +17,8 @@ from orders_svc.actions.create_order import create_order
 from orders_svc.definition import SERVICE as ORDERS
 from orders_svc.rpcs.checks import CREATE_ORDER
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store import catalogs, users
+from orders_svc.store import catalogs
+from orders_svc.store.access import users
 from orders_svc.store.orders import Submission
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS

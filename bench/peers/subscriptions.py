@@ -18,9 +18,14 @@ from subscriptions_svc.documents.money import format_money
 from subscriptions_svc.rules import years
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
-from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs, compute_costs
+from subscriptions_svc.rules.settling.settlements import (
+    BREAKAGE_MONTHS,
+    LOSS_MONTHS,
+    Costs,
+    compute_costs,
+)
+from subscriptions_svc.rules.settling.withdrawals import DEFAULT_WITHDRAWAL_DAYS, Progress
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
-from subscriptions_svc.rules.withdrawals import DEFAULT_WITHDRAWAL_DAYS, Progress
 
 _SUBSCRIPTION = (
     select(

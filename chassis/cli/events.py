@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.serve import private_targets_option
+from chassis.cli.processes.serve import private_targets_option
 from chassis.events.states import CANCELLED, DEAD, STATES
 
 

@@ -12,7 +12,7 @@ from chassis.cli.days import Days
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
 from chassis.cli.persons import persons
-from chassis.cli.serve import dispatch, serve_command
+from chassis.cli.processes.serve import dispatch, serve_command
 from chassis.cli.upkeep import backup, doctor, restore
 from chassis.settings.variables import read_secret
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from orders_svc.store.invitations import use_invitation
-from orders_svc.store.users import update_user
+from orders_svc.store.access.invitations import use_invitation
+from orders_svc.store.access.users import update_user
 
 
 def accept_invitation(tx: Connection, token: str, password_hash: str, now: datetime) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from chassis.context import Account, get_current_call
 from chassis.server.idempotency import derive_secret
 from orders_svc.rules.credentials.tokens import TOKEN_LIFETIME
-from orders_svc.store import tokens
+from orders_svc.store.access import tokens
 
 
 def create_token(tx: Connection, account: Account, secret: str, now: datetime) -> str:

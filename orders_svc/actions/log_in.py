@@ -8,8 +8,8 @@ from typing import NamedTuple
 from chassis.context import get_current_call, note_ids
 from chassis.errors import Unauthenticated
 from chassis.store.database import Database
-from orders_svc.store import devices, logins
-from orders_svc.store.users import NO_PASSWORD
+from orders_svc.store.access import devices, logins
+from orders_svc.store.access.users import NO_PASSWORD
 
 TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
 WRONG_CREDENTIALS_TEXT = "The e-mail address or the password is wrong."

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from orders_svc.store.logins import end_session
+from orders_svc.store.access.logins import end_session
 
 
 def log_out(tx: Connection, token: str) -> None:

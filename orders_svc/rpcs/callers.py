@@ -4,7 +4,8 @@ from chassis.context import Account, Call, get_caller, get_current_call
 from chassis.errors import Fault, Forbidden, Invalid, Unauthenticated
 from chassis.server.accounts import Authenticate, hash_secret
 from chassis.server.server import Resources
-from orders_svc.store import logins, tables
+from orders_svc.store import tables
+from orders_svc.store.access import logins
 from orders_svc.store.lookups import Lookups
 
 SESSION_SCHEME = "session"

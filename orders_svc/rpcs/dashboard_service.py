@@ -20,10 +20,10 @@ from orders_svc.rules.dashboard import (
     SEARCH_ORDERS_REQUEST,
     SESSION_LIFETIME,
 )
-from orders_svc.store.invitations import get_invited_user
+from orders_svc.store.access.invitations import get_invited_user
+from orders_svc.store.access.users import hash_password
 from orders_svc.store.orders import get_order
 from orders_svc.store.search import search_orders
-from orders_svc.store.users import hash_password
 from protos import orders_pb2 as pb
 from protos import orders_pb2_grpc as rpc
 

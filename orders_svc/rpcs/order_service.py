@@ -35,7 +35,8 @@ from orders_svc.rules.fhir import READ_ORDER_RX_REQUEST
 from orders_svc.rules.life.copies import DUPLICATE_ORDER_REQUEST
 from orders_svc.rules.lists import LIST_ORDERS_REQUEST
 from orders_svc.rules.names import list_further_names
-from orders_svc.store import catalogs, order_lists, tables, users
+from orders_svc.store import catalogs, order_lists, tables
+from orders_svc.store.access import users
 from orders_svc.store.lens_packages import list_packages
 from orders_svc.store.life.history import read_life
 from orders_svc.store.lookups import Lookups

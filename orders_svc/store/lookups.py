@@ -6,7 +6,8 @@ from typing import Any
 from chassis.context import Account
 from chassis.store.reference_cache import ReferenceCache
 from orders_svc.rules.offer import Offer
-from orders_svc.store import catalogs, tables, tokens, users
+from orders_svc.store import catalogs, tables
+from orders_svc.store.access import tokens, users
 
 
 class Lookups:

@@ -11,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple
 
 from chassis.context import Account
 from orders_svc.rules.names import fold_search
+from orders_svc.store.access.users import list_labs
 from orders_svc.store.order_lists import Page, build_unknown_cursor
 from orders_svc.store.orders import VISIBLE, bind_visible
 from orders_svc.store.tables import labs, name_words, orders
-from orders_svc.store.users import list_labs
 
 MAX_NAMES = 500
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every letter

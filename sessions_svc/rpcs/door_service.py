@@ -10,8 +10,8 @@ from chassis.store.database import Database
 from chassis.validation import Rules
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
-from sessions_svc.actions.complete_exam import complete_exam
-from sessions_svc.actions.enter_exam import enter_exam
+from sessions_svc.actions.exam.complete_exam import complete_exam
+from sessions_svc.actions.exam.enter_exam import enter_exam
 from sessions_svc.documents.exams import compose_door, compose_exam
 from sessions_svc.rules import links
 from sessions_svc.store.links import get_open_exam, get_open_link

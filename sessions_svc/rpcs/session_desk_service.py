@@ -17,14 +17,14 @@ from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
 from sessions_svc import reference
 from sessions_svc.actions.approve import approve
-from sessions_svc.actions.complete_acuity import complete_acuity
 from sessions_svc.actions.configure_partner import configure_partner
+from sessions_svc.actions.exam.complete_acuity import complete_acuity
+from sessions_svc.actions.exam.start_exam import start_exam
+from sessions_svc.actions.exam.submit_exam import submit_exam
 from sessions_svc.actions.persons.erase_person import erase_person
 from sessions_svc.actions.refer import refer
 from sessions_svc.actions.request_confirmation import request_confirmation
 from sessions_svc.actions.request_retake import request_retake
-from sessions_svc.actions.start_exam import start_exam
-from sessions_svc.actions.submit_exam import submit_exam
 from sessions_svc.documents.persons import export_person
 from sessions_svc.documents.sessions import compose_session, compose_session_record
 from sessions_svc.rules import session_moves

@@ -11,7 +11,7 @@ from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.events import build_cancelled
 from subscriptions_svc.notices.phrases import describe_cancellation
-from subscriptions_svc.rules.settlements import settle_ending
+from subscriptions_svc.rules.settling.settlements import settle_ending
 from subscriptions_svc.store.cancellations import add_cancellation
 from subscriptions_svc.store.pending_carts import claim_cart
 from subscriptions_svc.store.subscriptions import ENDED, ensure_live

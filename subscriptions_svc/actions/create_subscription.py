@@ -18,9 +18,9 @@ from subscriptions_svc.rules.shoppers import (
 )
 from subscriptions_svc.rules.years import to_local_day
 from subscriptions_svc.store.cart_items import add_items
+from subscriptions_svc.store.lists.words import add_words
 from subscriptions_svc.store.merchants import find_own_merchant, list_store_refs
 from subscriptions_svc.store.subscriptions import add_subscription, count_subscription
-from subscriptions_svc.store.words import add_words
 
 
 def create_subscription(

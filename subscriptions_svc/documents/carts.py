@@ -6,7 +6,7 @@ from typing import Any
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.money import build_money, to_timestamp
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
-from subscriptions_svc.rules.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
+from subscriptions_svc.rules.settling.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
 from subscriptions_svc.store.views import View
 
 

@@ -12,7 +12,7 @@ from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.money import build_money
 from subscriptions_svc.rules.carts import TOTAL_MONTHS, find_eye_faults, find_price_faults
-from subscriptions_svc.rules.estimates import (
+from subscriptions_svc.rules.settling.estimates import (
     compute_approved_amount,
     compute_cart_totals,
     compute_item_prices,

@@ -33,9 +33,11 @@ from subscriptions_svc.documents.fhir import build_cart_items
 from subscriptions_svc.documents.subscriptions import (
     build_subscription,
 )
-from subscriptions_svc.rules import changes, estimates, settlements, subscriptions, warranty_events
+from subscriptions_svc.rules import changes, subscriptions, warranty_events
 from subscriptions_svc.rules.fhir import READ_CART_ITEMS
-from subscriptions_svc.store import box_deliveries, listing
+from subscriptions_svc.rules.settling import estimates, settlements
+from subscriptions_svc.store import box_deliveries
+from subscriptions_svc.store.lists import listing
 from subscriptions_svc.store.merchants import group_store_refs, list_merchants
 from subscriptions_svc.store.subscriptions import find_own_subscription
 from subscriptions_svc.store.tables import idempotency_keys

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from subscriptions_svc.rules.settling.withdrawals import Progress, is_free
 from subscriptions_svc.rules.statuses import (
     CONFIRMED,
     LIVE,
@@ -10,7 +11,6 @@ from subscriptions_svc.rules.statuses import (
     PaymentStatus,
     Status,
 )
-from subscriptions_svc.rules.withdrawals import Progress, is_free
 
 MAX_LINK_MESSAGES = {"email": 5, "sms": 3}  # messages with the link of one cart
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from chassis.context import get_caller, get_current_call
-from subscriptions_svc.rules.settlements import Settlement
+from subscriptions_svc.rules.settling.settlements import Settlement
 from subscriptions_svc.store.tables import cancellations, cancelled_items
 
 _ADD = insert(cancellations)

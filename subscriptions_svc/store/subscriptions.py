@@ -25,7 +25,7 @@ from chassis.context import Account, get_caller, note_ids
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
-from subscriptions_svc.rules.estimates import Credit
+from subscriptions_svc.rules.settling.estimates import Credit
 from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.shoppers import normalize_nin
 from subscriptions_svc.rules.statuses import (

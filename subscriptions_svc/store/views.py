@@ -13,11 +13,16 @@ from chassis.store.database import Database
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
-from subscriptions_svc.rules.settlements import Costs, SettlementItem, compute_costs
+from subscriptions_svc.rules.settling.settlements import Costs, SettlementItem, compute_costs
+from subscriptions_svc.rules.settling.withdrawals import (
+    HYGIENE_GOODS,
+    Progress,
+    is_free,
+    is_refundable,
+)
 from subscriptions_svc.rules.shapes import MAX_ITEMS
 from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
-from subscriptions_svc.rules.withdrawals import HYGIENE_GOODS, Progress, is_free, is_refundable
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import Tally
 from subscriptions_svc.store.cart_items import read_items

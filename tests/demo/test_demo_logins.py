@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from orders_svc.store.users import DEMO_PASSWORD, DEMO_USERS
+from orders_svc.store.access.users import DEMO_PASSWORD, DEMO_USERS
 
 DEMO = Path(__file__).parents[2] / "demo" / "orders.toml"
 

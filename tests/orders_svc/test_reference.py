@@ -14,7 +14,8 @@ from sqlalchemy import URL
 from orders_svc import reference
 from orders_svc.__main__ import cli
 from orders_svc.reference import REFERENCE
-from orders_svc.store import tables, users
+from orders_svc.store import tables
+from orders_svc.store.access import users
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
 from tests.serving import Served, load_demo

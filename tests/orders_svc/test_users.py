@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from orders_svc import reference
 from orders_svc.__main__ import cli
-from orders_svc.store import users
+from orders_svc.store.access import users
 from protos import orders_pb2 as pb
 from tests.serving import Served
 

@@ -120,7 +120,8 @@ def test_a_service_at_rest_on_sqlite(service: str, tmp_path: Path) -> None:
 
 
 def test_a_parent_of_workers_loads_no_server(tmp_path: Path) -> None:
-    script = RUN.format(service="orders").replace("cli(", "import chassis.cli.workers\ncli(")
+    imports = "import chassis.cli.processes.workers\ncli("
+    script = RUN.format(service="orders").replace("cli(", imports)
     loaded = run(script, tmp_path, "--help")
     assert not loaded & (RARE | SERVER - LOG)
 

@@ -21,7 +21,7 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from chassis.cli.workers import list_own_addresses
+from chassis.cli.processes.workers import list_own_addresses
 from chassis.status import Code
 from gateway.channel import Channel, RpcError, Tls
 from orders_svc.__main__ import cli
@@ -225,7 +225,7 @@ def test_a_killed_worker_loses_nothing_and_comes_back(url: str, tmp_path: Path) 
 def test_a_second_copy_joins_neither_the_port_nor_the_sockets(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chassis.cli.workers.HOLD_SECONDS", 0.2)
+    monkeypatch.setattr("chassis.cli.processes.workers.HOLD_SECONDS", 0.2)
     monkeypatch.setenv("WORKERS", "2")
     with working(url, tmp_path) as workers:
         copy = ["--database-url", url, "--data-dir", str(tmp_path / "other")]

@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from chassis.context import utc_now
-from orders_svc.store.invitations import invite_user
+from orders_svc.store.access.invitations import invite_user
+from orders_svc.store.access.users import NO_PASSWORD, add_user
 from orders_svc.store.tables import accounts
-from orders_svc.store.users import NO_PASSWORD, add_user
 from tests.browser import PHONE, Windows, save_picture
 from tests.gateway.pages.dashboard import assert_readable, log_in
 from tests.serving import Served

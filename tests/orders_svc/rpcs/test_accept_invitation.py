@@ -8,9 +8,9 @@ import pytest
 
 from chassis.context import utc_now
 from orders_svc.rules.credentials.passwords import INVITATION_LIFETIME
-from orders_svc.store.invitations import invite_user
+from orders_svc.store.access.invitations import invite_user
+from orders_svc.store.access.users import NO_PASSWORD, add_user
 from orders_svc.store.tables import accounts
-from orders_svc.store.users import NO_PASSWORD, add_user
 from protos import orders_pb2 as pb
 from tests.serving import Served
 

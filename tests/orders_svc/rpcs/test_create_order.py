@@ -9,7 +9,8 @@ from grpc import StatusCode
 from sqlalchemy import select
 
 from chassis.errors import Fault
-from orders_svc.store import tables, users
+from orders_svc.store import tables
+from orders_svc.store.access import users
 from protos.orders_pb2 import CreateOrderRequest, Lens, Rx, RxEye
 from tests.orders_svc.bodies import REDO_DATA, Body, put, request
 from tests.serving import Served

@@ -16,7 +16,8 @@ from chassis.store.migrations import build_alembic_config, migrate
 from optics.names import fold
 from orders_svc.actions.advance_by_time import advance_by_time
 from orders_svc.rules.names import MAX_FOLDED_LENGTH, fold_patient_name
-from orders_svc.store import search, tables, users
+from orders_svc.store import search, tables
+from orders_svc.store.access import users
 from orders_svc.store.order_lists import Page
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request

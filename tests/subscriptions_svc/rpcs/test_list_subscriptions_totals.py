@@ -10,8 +10,8 @@ import pytest
 
 from protos.subscriptions_pb2 import ListSubscriptionsRequest, ListSubscriptionsResponse
 from subscriptions_svc import reference
-from subscriptions_svc.store import listing
 from subscriptions_svc.store import tables as store
+from subscriptions_svc.store.lists import listing
 from tests.serving import Served
 from tests.subscriptions_svc.shop import build_solicitation, create_activated, set_status, solicit
 

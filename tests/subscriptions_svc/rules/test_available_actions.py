@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from subscriptions_svc.rules.available_actions import State, find_available_actions
+from subscriptions_svc.rules.settling.withdrawals import Progress
 from subscriptions_svc.rules.statuses import LIVE, PaymentStatus, Status
-from subscriptions_svc.rules.withdrawals import Progress
 from tests.subscriptions_svc.bodies import Document
 
 

@@ -11,7 +11,7 @@ from subscriptions_svc.rules.carts import (
     compute_subscription_price,
     find_price_faults,
 )
-from subscriptions_svc.rules.settlements import SettlementItem, compute_costs, settle
+from subscriptions_svc.rules.settling.settlements import SettlementItem, compute_costs, settle
 from subscriptions_svc.rules.shapes import MAX_ITEMS, MAX_MONEY
 from tests.subscriptions_svc.bodies import build_material, build_package
 

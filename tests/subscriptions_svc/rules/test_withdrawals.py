@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from subscriptions_svc.rules.withdrawals import Progress, is_free, is_refundable
+from subscriptions_svc.rules.settling.withdrawals import Progress, is_free, is_refundable
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY, TICK = timedelta(hours=24), timedelta(microseconds=1)

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 from chassis.errors import NotFound
 from chassis.server.accounts import hash_secret
 from orders_svc.rules.credentials.passwords import INVITATION_LIFETIME
-from orders_svc.store.logins import end_all_sessions
+from orders_svc.store.access.logins import end_all_sessions
+from orders_svc.store.access.users import NO_PASSWORD, update_user
 from orders_svc.store.tables import invitations, users
-from orders_svc.store.users import NO_PASSWORD, update_user
 
 
 def invite_user(tx: Connection, user_id: int, now: datetime) -> str:

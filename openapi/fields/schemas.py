@@ -9,8 +9,8 @@ from marshmallow import Schema
 from chassis.messages.reader import Reader, Shape
 from chassis.messages.writer import Writer
 from openapi.components import DISQUALIFICATIONS
-from openapi.rules import describe_field, describe_items, list_new_schemas
-from openapi.words import Constraints, read_file_units, read_number, read_text, read_unit
+from openapi.fields.rules import describe_field, describe_items, list_new_schemas
+from openapi.fields.words import Constraints, read_file_units, read_number, read_text, read_unit
 from orders_svc.rules.warnings.codes import CODES
 from subscriptions_svc.rules.carts import MAX_VAT_RATE
 from subscriptions_svc.rules.shapes import MAX_MONEY

@@ -10,7 +10,7 @@ from typing import Any
 from marshmallow import Schema, fields, missing, validate
 
 from chassis.validation import Rules
-from openapi.words import Constraints
+from openapi.fields.words import Constraints
 from orders_svc.rules.order import MAX_TRACING_BYTES
 from sessions_svc.rules.fields import MAX_ITEMS, limit_items
 from sessions_svc.rules.links import MAX_REDIRECT_URL_CHARACTERS

@@ -30,9 +30,9 @@ from chassis.pages import compute_page_offset
 from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.years import to_local_day, to_start_of_day
+from subscriptions_svc.store.lists.words import match_words
 from subscriptions_svc.store.subscriptions import IS_OVER, SUBSCRIPTIONS
 from subscriptions_svc.store.tables import subscription_totals, subscriptions
-from subscriptions_svc.store.words import match_words
 
 # Bounds of all days: beyond them, a day has no instant in some zones.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)

@@ -75,7 +75,7 @@ def serve_command(listen: str) -> click.Command:
             with _refuse_for_good() if options["own_address"] else nullcontext():
                 _serve(run, listen, **options)
             return
-        from chassis.cli.workers import run_workers
+        from chassis.cli.processes.workers import run_workers
 
         sys.exit(run_workers(run, listen, workers, worker_listen, **options))
 
@@ -105,7 +105,7 @@ def _serve(
     private: bool,
     own_address: str | None,
 ) -> None:
-    from chassis.cli.start import find_demo_data, read_settings
+    from chassis.cli.processes.start import find_demo_data, read_settings
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.start import read_settings
+from chassis.cli.processes.start import read_settings
 from chassis.locks import hold_file, hold_port
 from chassis.supervisor import Supervisor
 from chassis.telemetry import log

@@ -1,0 +1,1 @@
+"""The commands that keep processes running: one server, several workers, a dispatcher."""

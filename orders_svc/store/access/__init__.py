@@ -1,0 +1,1 @@
+"""Who logs in, with what, and from where."""

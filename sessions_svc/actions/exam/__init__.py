@@ -1,0 +1,1 @@
+"""What happens in the exam, from the door to its result."""

@@ -1,0 +1,1 @@
+"""What an end costs: estimates, withdrawals, settlements."""

@@ -1,0 +1,1 @@
+"""Lists of subscriptions, and the words that a search looks for."""
