@@ -1,7 +1,7 @@
 """A person's rights: what a service keeps of a person, exported and erased.
 
 A service defines `Persons` over its own tables; the ids are those of the rows that concern one
-person: orders, sessions or subscriptions. Erasing blanks personal fields and keeps the rows, their
+person. Erasing blanks personal fields and keeps the rows, their
 counts and their money. Retention erases what ended long ago in the same way.
 """
 
@@ -78,7 +78,7 @@ def find_person(
 def find_rows(database: "Database", find: Find, values: Mapping[str, Any], owner: str) -> list[str]:
     """Return the ids of what is kept of the person that valid values name; raises NotFound.
 
-    `owner` is the field of the partner, client or merchant. Every row is compared, in batches:
+    `owner` is the field of the rows' owner. Every row is compared, in batches:
     nothing has an index for it.
     """
     kind = next(kind for kind in KINDS if kind in values)

@@ -12,7 +12,7 @@ from chassis.cli.invocation import Invocation
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that name a person."""
     for option in (
-        click.option("--owner", help="Only what is kept for this partner, client or merchant."),
+        click.option("--owner", help="Only what is kept for this owner."),
         click.option("--nin", help="The identity number."),
         click.option("--user-key", help="The key that a partner has for the person."),
         click.option("--phone", help="The phone number; digits are compared."),

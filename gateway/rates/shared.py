@@ -109,6 +109,11 @@ class SharedCounters:
         return answers[0] if answers else None
 
 
+def name_redis(url: str) -> str:
+    """Return the URL of a Valkey as that of a Redis, whose protocol it speaks."""
+    return f"redis{url.removeprefix('valkey')}" if url.startswith("valkey") else url
+
+
 def _open_storage(url: str) -> Any:
     """Return the storage; it connects at its first call. Without the extra, ends the process."""
     try:
@@ -120,9 +125,8 @@ def _open_storage(url: str) -> Any:
         ) from None
     from limits.storage import storage_from_string
 
-    # Valkey speaks the protocol of Redis, and needs no client of its own.
     return storage_from_string(
-        url.replace("valkey", "redis", 1),
+        name_redis(url),
         key_prefix="optigate",
         socket_timeout=CALL_SECONDS,
         socket_connect_timeout=CALL_SECONDS,

@@ -60,6 +60,20 @@ def test_it_is_exact_for_all_that_share_it(redis: RedisServer) -> None:
 
 
 @pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("valkey://cache:6379/1", "redis://cache:6379/1"),
+        ("valkeys://cache", "rediss://cache"),
+        ("valkey+unix:///run/valkey.sock", "redis+unix:///run/valkey.sock"),
+        ("redis://valkey.example:6379", "redis://valkey.example:6379"),
+        ("redis+unix:///run/valkey.sock", "redis+unix:///run/valkey.sock"),
+    ],
+)
+def test_only_the_scheme_of_a_valkey_changes(url: str, named: str) -> None:
+    assert shared.name_redis(url) == named
+
+
 def test_valkey_is_spoken_to_as_well(redis: RedisServer) -> None:
     counters = SharedCounters(redis.url.replace("redis+unix", "valkey+unix"))
     assert [counters.increment("carts", "x", 0, 60) for _ in range(2)] == [1, 2]
