@@ -119,6 +119,7 @@ def _examine(run: Invocation) -> "Iterator[Finding]":
         service.accounts,
         service.outbox,
         now,
+        service.demo_secrets,
         service.find_demo_logins,
     )
     yield from _examine_store(run, made)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, inspect, select, text
 
 from chassis.events.outbox import Outbox
 from chassis.events.states import DEAD, PENDING
-from chassis.server.accounts import Accounts, hash_secret
+from chassis.server.accounts import Accounts
 from chassis.store.database import Database
 from chassis.store.versions import find_heads, read_revisions
 
@@ -43,7 +43,8 @@ class Checkup:
     accounts: Accounts
     outbox: Outbox
     now: datetime
-    find_demo_logins: Callable[[Connection], Iterable[str]] = lambda _tx: ()
+    demo_secrets: Collection[str]
+    find_demo_logins: Callable[[Connection], Iterable[str]]
 
     def examine(self, database: Database) -> Iterator[Finding]:
         """Yield what is wrong with a store that can be read."""
@@ -89,14 +90,12 @@ class Checkup:
 
     def check_secrets(self, tx: Connection) -> Iterator[Finding]:
         """Find live accounts and logins whose secret is that of the demo."""
-        for account in self.accounts.all(tx):
-            guesses = (account.name, f"{account.name}-secret")
-            if not account.revoked_at and account.secret_hash in map(hash_secret, guesses):
-                yield Finding(
-                    FAULT,
-                    f"The account {account.name} has the demo's secret, which anybody can read:"
-                    f" run `python -m {self.module} accounts revoke {account.name}`.",
-                )
+        for name in self.accounts.find_by_secrets(tx, self.demo_secrets, self.now):
+            yield Finding(
+                FAULT,
+                f"The account {name} has the demo's secret, which anybody can read:"
+                f" run `python -m {self.module} accounts revoke {name}`.",
+            )
         for login in self.find_demo_logins(tx):
             yield Finding(
                 FAULT, f"The login {login} has the demo's password, which anybody can read."

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Row
 from chassis.context import Account
 from chassis.errors import WrongState
 from orders_svc.actions.create_order import create_order
-from orders_svc.rules.life.available_actions import ARRIVED, OrderState, find_available_actions
+from orders_svc.rules.life.available_actions import OrderState, find_available_actions
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.orders import Submission, change_visible_order
-from orders_svc.store.tables import orders
+from orders_svc.store.life.changes import mark_copied
+from orders_svc.store.orders import Submission
 
 ACTIONS = {"new": "duplicate", "redo": "redo", "multi_pair": "multi_pair"}
 
@@ -37,11 +37,9 @@ def duplicate_order(
 
     A redo or a further pair marks its original; raises WrongState if that has changed meanwhile.
     """
-    if order["submission_type"] != "new":
-        values, arrived = {"has_copies": True}, orders.c.lab_status.in_(ARRIVED)
-        key = (tx, account, user_id, original.id)
-        if change_visible_order(*key, values, now, arrived) is None:
-            raise WrongState("The order has changed meanwhile; read it again.")
+    marks = order["submission_type"] != "new"
+    if marks and mark_copied(tx, account, user_id, original.id, now) is None:
+        raise WrongState("The order has changed meanwhile; read it again.")
     submission = Submission(now, None)
     return create_order(
         tx, account, user_id, order, review, submission, notify=False, original_id=original.id

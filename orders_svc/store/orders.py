@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Row,
     and_,
@@ -247,21 +246,6 @@ def change_order(
     if values.get("lab_status") == LabStatus.CANCELLED:
         statement, values = _CANCEL_BY_LAB, {**values, "lab_cancelled_at": now}
     return tx.execute(statement, {**values, "updated_at": now, **key}).first()
-
-
-def change_visible_order(
-    tx: Connection,
-    account: Account,
-    user_id: int,
-    order_id: str,
-    values: Mapping[str, Any],
-    now: datetime,
-    *conditions: ColumnElement[bool],
-) -> Row[Any] | None:
-    """Change columns of an order that the user sees; None unless all conditions hold."""
-    statement = update(orders).where(BY_ID, VISIBLE, *conditions).returning(*orders.c)
-    changed = statement.values({**values, "updated_at": now})
-    return tx.execute(changed, {"where_id": order_id, **bind_visible(account, user_id)}).first()
 
 
 def bind_visible(account: Account, user_id: int) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from chassis.context import Account
 from chassis.errors import WrongState
 from orders_svc.documents.events import ORDER_STATUS_CHANGED, build_event
 from orders_svc.notices.tracking import build_tracking_url, queue_tracking_mail
-from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.life.history import CLIENT, Event
+from orders_svc.store.life.changes import mark_ready
 from orders_svc.store.life.history import add_entry
-from orders_svc.store.orders import change_visible_order, get_order, note_order
-from orders_svc.store.tables import orders, outbox
+from orders_svc.store.orders import get_order
+from orders_svc.store.tables import outbox
 from orders_svc.store.tracking import put_tracking_code
 
 
@@ -27,11 +27,7 @@ def mark_order_ready(
     notify: bool,
 ) -> None:
     """Change the status of a shipped order; raises NotFound or WrongState."""
-    row = None
-    if note_order(order_id):
-        values = {"lab_status": LabStatus.READY_FOR_PICKUP}
-        shipped = orders.c.lab_status == LabStatus.SHIPPED
-        row = change_visible_order(tx, account, user_id, order_id, values, now, shipped)
+    row = mark_ready(tx, account, user_id, order_id, now)
     if row is None:
         row = get_order(tx, account, user_id, order_id)
         raise WrongState(f"The order is {row.lab_status}, which does not allow this.")
