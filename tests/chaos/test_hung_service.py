@@ -66,6 +66,11 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         wait_for(lambda: product.readiness()[1]["services"]["orders"] == "hung", "not hung")
         load.wait_for_more(200)
         wait_for(lambda: time.monotonic() > stopped_at + 3 * RPC_SECONDS, "time stands still")
+        # Each worker notices by the calls that come to it, sooner or later.
+        wait_for(
+            lambda: all(product.readiness()[1]["services"]["orders"] == "hung" for _ in range(10)),
+            "a worker has not noticed",
+        )
         for _ in range(10):  # whichever worker it meets
             status, body = product.readiness()
             assert status == 503
