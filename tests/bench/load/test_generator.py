@@ -49,7 +49,7 @@ def test_the_warmup_is_checked_but_not_measured() -> None:
         scenario = CreateOverHttp(address, GET, 201)
         result = Load(scenario, connections=1, seconds=0.05, rate=100, warmup=0.2).run()
     assert len(result.latencies) == 5
-    assert len(scenario.answers) >= 20
+    assert len(scenario.answers) > len(result.latencies)
 
 
 def test_the_edges_of_the_measured_part_are_signalled_once() -> None:

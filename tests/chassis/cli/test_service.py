@@ -9,7 +9,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,13 +221,15 @@ def test_a_signal_lets_the_call_at_work_finish(
     with (
         closing(Database(url)) as database,
         serving(url) as leaving,
-        ThreadPoolExecutor(1) as pool,
+        grpc.insecure_channel(leaving.address) as channel,
     ):
+        stub: Any = OrderServiceStub(channel)
         with database.write() as tx:
             if engine == "postgresql":
                 tx.execute(text("LOCK TABLE orders"))
-            work = pool.submit(leaving.call, "CreateOrder", request(example()), *metadata)
-            threading.Event().wait(0.3)
+            work = stub.CreateOrder.future(request(example()), timeout=30, metadata=metadata)
+            # One connection keeps its order: what answers after it has found the other call begun.
+            stub.ListLabs(ListLabsRequest(), timeout=30, metadata=metadata)
             leaving.process.send_signal(number)
             threading.Event().wait(0.2)
             assert leaving.process.poll() is None
@@ -236,4 +237,4 @@ def test_a_signal_lets_the_call_at_work_finish(
         assert leaving.process.wait(60) == 0
         assert leaving.process.stdout
         said = [json.loads(line)["event"] for line in leaving.process.stdout]
-        assert said == ["rpc", "stopped"]
+        assert said == ["rpc", "rpc", "stopped"]

@@ -74,6 +74,7 @@ def create_order(orders: Served, order: dict[str, Any]) -> str:
 
 def assert_readable(page: Page) -> None:
     """Assert that nothing overflows the window, no text is faint, and every control has a name."""
+    page.wait_for_load_state()  # a click does not wait for the styles of the page it leads to
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, "wide"
     assert (faint := page.evaluate(CONTRAST)) == [], faint
     assert page.evaluate("document.documentElement.lang") == "en"

@@ -62,6 +62,7 @@ def check(axe: str, scheme: str, size: dict[str, int]) -> Check:
     """Asserts that axe finds nothing on a page, that its scheme is right, and that it fits."""
 
     def check_page(page: Page, name: str) -> None:
+        page.wait_for_load_state()
         page.evaluate(axe)
         save_picture(page, f"{name}-{scheme}-{size['width']}")
         assert page.evaluate(RUN) == [], name

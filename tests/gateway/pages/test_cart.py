@@ -57,6 +57,7 @@ def create_cart(served: Served, body: Any, **changes: Any) -> str:
 
 def expect_accessible(page: Page) -> None:
     """Assert what can be measured of WCAG AA: contrast, names, language, headings, overflow."""
+    page.wait_for_load_state()
     assert page.evaluate(CONTRASTS) == []
     width = page.evaluate("document.documentElement.clientWidth")
     assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -54,6 +54,7 @@ SHOW = """(step) => {
 
 def ensure_legible(page: Page) -> None:
     """Assert that every text has the contrast of WCAG AA and that nothing overflows the window."""
+    page.wait_for_load_state()
     found = page.evaluate(CONTRASTS)
     assert found
     assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}

@@ -39,7 +39,7 @@ def deliver_at_once(address: str, subscription_id: str, reference_uuid: str) -> 
         assert client.stdout is not None
         assert client.stdout.readline() == "ready\n"
     with ThreadPoolExecutor(PROCESSES) as pool:
-        told = pool.map(lambda client: client.communicate("go\n", timeout=60)[0], clients)
+        told = pool.map(lambda client: client.communicate("go\n", timeout=120)[0], clients)
         own = deliver_boxes(OWN_THREADS, *to)
     return own + [tuple(each) for text in told for each in json.loads(text)]
 
