@@ -145,10 +145,10 @@ def test_the_year_changes_while_boxes_are_handed_over(
     tz = read_zone(subscriptions)
     made = create_activated(subscriptions, body, anchor, cart_items=[build_eyes()])
     midnight = to_start_of_day(compute_anniversary(anchor, 1, tz), tz)
-    # Some 25 boxes of an eye are asked for on either side.
-    start_moving_clock(subscriptions, midnight - timedelta(seconds=100))
+    # Some 50 boxes of an eye are asked for on either side: the service's loops move the clock too.
+    start_moving_clock(subscriptions, midnight - timedelta(seconds=200))
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: hand_over(subscriptions, made.id), range(50)))
+        list(pool.map(lambda _: hand_over(subscriptions, made.id), range(100)))
     subscriptions.clock.moves = None
     handed_over = prove(subscriptions, made, tz)
     assert handed_over == {(year, eye): CAP for year in (1, 2) for eye in ("left", "right")}
