@@ -8,7 +8,7 @@ one behind.
 import re
 from pathlib import Path
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import String, Table, bindparam, select
 
 from chassis.background import BackgroundLoop
 from chassis.notices.queue import ERASED
@@ -25,7 +25,7 @@ class Sweeper:
     def __init__(self, database: Database, table: Table, folder: Path) -> None:
         self.database = database
         self.folder = folder
-        ids = bindparam("ids", expanding=True)
+        ids = bindparam("ids", type_=String(), expanding=True)
         self._erased = select(table.c.id).where(table.c.id.in_(ids), table.c.outcome == ERASED)
 
     def create_loop(self, seconds: float = SWEEP_SECONDS) -> BackgroundLoop:

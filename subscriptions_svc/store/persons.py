@@ -101,9 +101,9 @@ _OLD = (
 )
 _READS = {
     "cart_items": select(cart_items).where(cart_items.c.subscription_id.in_(_IDS)),
-    "pending_carts": select(pending_carts.c["subscription_id", "cart_items", "proposed_at"]).where(
-        pending_carts.c.subscription_id.in_(_IDS)
-    ),
+    "pending_carts": select(
+        pending_carts.c.subscription_id, pending_carts.c.cart_items, pending_carts.c.proposed_at
+    ).where(pending_carts.c.subscription_id.in_(_IDS)),
     "box_deliveries": select(box_deliveries).where(box_deliveries.c.subscription_id.in_(_IDS)),
     "cancellations": select(cancellations).where(cancellations.c.subscription_id.in_(_IDS)),
     "cancelled_items": select(cancelled_items).where(cancelled_items.c.item_id.in_(_OF_ITEMS)),

@@ -6,6 +6,7 @@ an order, a subscription or a session to go on with.
 
 import copy
 from itertools import count
+from typing import Any
 
 import schemathesis
 from schemathesis import Case, GenerationMode, HookContext
@@ -17,7 +18,7 @@ NUMBERS = count()
 
 
 @schemathesis.hook
-def before_call(_context: HookContext, case: Case, _kwargs: dict[str, object]) -> None:
+def before_call(_context: HookContext, case: "Case[Any]", _kwargs: dict[str, object]) -> None:
     """Replace a good body by an example, which is sent under no key and names no taken session."""
     meta, number = case.meta, next(NUMBERS)
     if number % 2 or meta is None or meta.phase.name not in PHASES:
