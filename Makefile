@@ -60,7 +60,8 @@ audit: .venv/dev ## look for weak code, and for known faults of what is pinned
 	$(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
 		--requirement requirements/dev.txt $(AUDIT)
 
-fuzz: .venv/dev ## try the parsers for a minute each; FUZZ="--seconds 600 reader"
+# About a quarter of an hour; FUZZ=documents for the APIs alone.
+fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seconds 600 reader"
 	@exec $(PY) -m tests.fuzz $(FUZZ)
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file

@@ -17,6 +17,7 @@ from bench.experiments import (
     scale,
     single,
     subscriptions_scale,
+    tls,
 )
 from bench.experiments.compare import Plan, compare
 from bench.experiments.parts import channel, null_rpc, translate
@@ -90,6 +91,7 @@ PARTS: tuple[list[str], ...] = (
     ["translate"],
     ["null-rpc"],
     ["channel"],
+    ["tls"],
 )
 
 
@@ -123,6 +125,7 @@ for module in (
     translate,
     null_rpc,
     channel,
+    tls,
 ):
     for command in module.COMMANDS:
         cli.add_command(command)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote_plus
 from flask import Response, g, request
 
 from chassis.errors import Failure, Fault, Invalid, Unauthenticated
+from chassis.messages.explain import explain_type
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
 from chassis.status import Code
@@ -102,8 +103,10 @@ def take_grant_type(body: bytes) -> tuple[bytes, Any]:
     sent = dict(pairs) if isinstance(pairs, tuple) else {}
     if "grant_type" not in sent or len(sent) < len(pairs):
         return body, None
-    grant_type = sent.pop("grant_type")
-    sent.pop("scope", None)
+    grant_type, scope = sent.pop("grant_type"), _restore(sent.pop("scope", None))
+    if not isinstance(scope, str | None):
+        fault = Fault("scope", explain_type(scope, str, strict=True))
+        raise Invalid("The request is malformed.", reason=CREATE_TOKEN.reason, faults=[fault])
     return json.dumps({name: _restore(value) for name, value in sent.items()}).encode(), grant_type
 
 

@@ -16,6 +16,7 @@ from gateway.bodies import read_body
 from gateway.callers import identify_caller
 from gateway.oauth import answer_token_request
 from gateway.problems import Dialect, Problem
+from gateway.rates.guesses import count_unusable
 from gateway.requests import FHIR_JSON, FILE_HEADERS, answer, read, read_document, read_query
 from protos.orders_pb2 import (
     Cancellation,
@@ -169,7 +170,8 @@ def who_am_i() -> Response:
 
 @bp.post("/oauth/token")
 def create_token() -> Response:
-    return answer_token_request(read_body())
+    with count_unusable():
+        return answer_token_request(read_body())
 
 
 @bp.get("/labs")

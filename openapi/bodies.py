@@ -102,6 +102,10 @@ def _list_query_parameters(
         }
         if schema.get("type") == "array":
             parameter |= {"style": "form", "explode": False}
+        field = reader.message.DESCRIPTOR.fields_by_name[name]
+        if field.type == field.TYPE_STRING and not field.has_presence and not parameter["required"]:
+            parameter["allowEmptyValue"] = True  # the same as none
+            schema.pop("minItems", None)
         built.append(parameter)
     return built
 
@@ -148,7 +152,10 @@ def _describe_grants(schemas: Schemas, schema: Constraints, steps: Sequence[Step
     """Return the bodies of the token route: credentials alone, or as OAuth 2 has them."""
     grant = {"type": "string", "enum": [CLIENT_CREDENTIALS], "description": "The only grant here."}
     credentials = {
-        name: {k: v for k, v in each.items() if k != "minLength"}
+        name: {
+            **{k: v for k, v in each.items() if k not in ("minLength", "pattern")},
+            "type": ["string", "null"],
+        }
         for name, each in schemas.named["CreateTokenRequest"]["properties"].items()
     }
     schemas.named["ClientCredentialsGrant"] = {
@@ -158,7 +165,7 @@ def _describe_grants(schemas: Schemas, schema: Constraints, steps: Sequence[Step
         "properties": {
             "grant_type": grant,
             **credentials,
-            "scope": {"type": "string", "description": "Ignored."},
+            "scope": {"type": ["string", "null"], "description": "Ignored."},
         },
         "required": ["grant_type"],
     }
@@ -171,14 +178,14 @@ def _describe_grants(schemas: Schemas, schema: Constraints, steps: Sequence[Step
 def _choose_answer(route: Route, schemas: Schemas) -> Constraints:
     if route.media_type != JSON:
         return FHIR if "json" in route.media_type else {"type": "string"}
-    outputs = [schemas.add_output(each, descriptor) for each, descriptor in _list_outputs(route)]
+    outputs = [schemas.add_output(each, descriptor) for each, descriptor in list_outputs(route)]
     if route.name == "create_token":
         schemas.named["OAuthToken"] = _describe_oauth_token()
         outputs.append({"$ref": "#/components/schemas/OAuthToken"})
     return outputs[0] if len(outputs) == 1 else {"anyOf": outputs}
 
 
-def _list_outputs(route: Route) -> list[tuple[Any, Descriptor]]:
+def list_outputs(route: Route) -> list[tuple[Any, Descriptor]]:
     """Return each writer of a route with the message that it writes."""
     file = route.rpc.containing_service.file
     found = []

@@ -52,12 +52,9 @@ PARAMETERS: Constraints = {
     "RequestId": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "Your id of this request; another one is assigned if it has other signs.",
-        "schema": {
-            "type": "string",
-            "pattern": "^[A-Za-z0-9._-]{1,128}$",
-            "examples": ["till-7-000123"],
-        },
+        "description": "Your id of this request, of 1 to 128 letters, digits, dots, underscores "
+        "and hyphens; in place of any other text, an id is assigned.",
+        "schema": {"type": "string", "examples": ["till-7-000123"]},
     },
     "IfMatch": {
         "name": "If-Match",
@@ -196,6 +193,7 @@ ERROR = record(
                 "invalid_request_error",
                 "authentication_error",
                 "permission_error",
+                "rate_limit_error",
                 "api_error",
             ],
         ),
@@ -255,6 +253,7 @@ OAUTH_ERROR = record(
             "invalid_request",
             "unauthorized_client",
             "unsupported_grant_type",
+            "too_many_requests",
             "server_error",
         ],
     ),

@@ -14,9 +14,10 @@ from openapi.examples import FieldExamples, Step, load_steps, make_up
 from openapi.fields.comments import read_comments
 from openapi.fields.schemas import Schemas
 from openapi.fields.words import Constraints
+from openapi.links import add_links
 from openapi.routes import Route, list_routes
 from openapi.samples import build_samples
-from openapi.statuses import describe_call, list_statuses
+from openapi.statuses import OF_BODIES, describe_call, list_statuses
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 OPENAPI = "3.1.0"
@@ -49,6 +50,7 @@ def build_document(app: Flask, service: str, comments: Mapping[str, str]) -> Con
     for route in routes:
         operation = _build_operation(route, schemas, comments, steps)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
+    add_links(routes, paths)
     webhooks = build_webhooks(service, schemas)
     _, errors = BODIES[service]
     schemas.named |= errors
@@ -236,7 +238,7 @@ def _build_refusals(route: Route, comments: Mapping[str, str], steps: list[Step]
         }
         if examples:
             content[route.dialect.content_type]["examples"] = examples
-        if route.name == "create_token" and status in (400, 401):
+        if route.name == "create_token" and status not in OF_BODIES:  # a form has a form's errors
             either = [schema, {"$ref": "#/components/schemas/OAuthError"}]
             content[route.dialect.content_type]["schema"] = {"anyOf": either}
         refusals[str(status)] = {

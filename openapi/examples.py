@@ -23,6 +23,7 @@ FALLBACKS = {
     "date-time": "2026-01-31T12:00:00Z",
     "uuid": "a41e7c1c-8f2b-4f6e-9d0a-2b1c3d4e5f60",
     "email": "name@example.com",
+    "idn-email": "name@example.com",
     "uri": "https://example.com/",
 }
 

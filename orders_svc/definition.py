@@ -8,6 +8,7 @@ from chassis.background import run_loops
 from chassis.cli.service import Service
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
+from chassis.notices.sweeper import Sweeper
 from chassis.persons import Persons
 from chassis.store.database import Database
 from orders_svc import reference
@@ -24,7 +25,8 @@ from orders_svc.store.tracking import QUEUE
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Transmit orders whose window is over, and send messages to patients, beside the RPCs."""
     postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
-    return run_loops(postman.create_loop(), create_time_loop(database))
+    sweeper = Sweeper(database, tables.messages, data_dir / "messages")
+    return run_loops(postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
 
 
 SERVICE = Service(

@@ -8,6 +8,7 @@ from chassis.background import run_loops
 from chassis.cli.service import Service
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
+from chassis.notices.sweeper import Sweeper
 from chassis.persons import Persons
 from chassis.server.server import Resources
 from chassis.store.database import Database
@@ -36,7 +37,8 @@ def create_servicers(resources: Resources) -> list[object]:
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
     postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
-    return run_loops(postman.create_loop(), create_time_loop(database))
+    sweeper = Sweeper(database, tables.messages, data_dir / "messages")
+    return run_loops(postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
 
 
 SERVICE = Service(

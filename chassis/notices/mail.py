@@ -1,18 +1,24 @@
-"""Messages as e-mails, through an SMTP server."""
+"""Messages as e-mails, through an SMTP server.
 
+An address whose local part has letters beyond ASCII is written to by a server that offers SMTPUTF8
+(RFC 6531), and undeliverable by others.
+"""
+
+import re
 import smtplib
 import ssl
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 
 from chassis.notices.messages import Message, Undeliverable
 
 SMTP_TIMEOUT_SECONDS = 10.0  # for each answer of the server
 SECURITY_MODES = ("starttls", "tls", "none")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 DEFAULT_PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
@@ -35,6 +41,9 @@ class MailServer:
             raise Undeliverable(type(error).__name__) from None
         try:
             with self._connect() as server:
+                server.ehlo_or_helo_if_needed()
+                if content.policy.utf8 and not server.has_extn("smtputf8"):  # type: ignore[attr-defined]
+                    raise Undeliverable("the server does not offer SMTPUTF8")
                 server.send_message(content)
         except smtplib.SMTPRecipientsRefused as error:
             code = min(code for code, _ in error.recipients.values())
@@ -70,10 +79,12 @@ def _classify(error: Exception, code: int) -> Exception:
 
 def build_mail(message: Message, sender: str) -> EmailMessage:
     """Return the message as an e-mail in the shop's name, from the operator's address."""
-    mail = EmailMessage(policy=SMTP)
+    of, to = parse_address(sender, message.shop), parse_address(message.to)
+    is_plain = of.addr_spec.isascii() and to.addr_spec.isascii()
+    mail = EmailMessage(policy=SMTP if is_plain else SMTPUTF8)
     mail["Subject"] = message.subject
-    mail["From"] = parse_address(sender, message.shop)
-    mail["To"] = parse_address(message.to)
+    mail["From"] = of
+    mail["To"] = to
     mail["Date"] = format_datetime(message.created_at)
     # The same on every attempt, so that recipients can recognize a duplicate.
     mail["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2]}>"
@@ -87,6 +98,9 @@ def parse_address(text: str, name: str = "") -> Address:
     """Return a mailbox with its domain in ASCII; raises ValueError for a malformed one."""
     local, _, domain = text.rpartition("@")
     try:
-        return Address(name, addr_spec=f"{local}@{domain.encode('idna').decode()}")
+        ascii_domain = domain.encode("idna").decode()
+        # The parser takes no other letters: it sees the form of the address, with an x for each.
+        parsed = Address(name, addr_spec=f"{_BEYOND_ASCII.sub('x', local)}@{ascii_domain}")
+        return parsed if local.isascii() else Address(name, local, ascii_domain)
     except (MessageError, IndexError):  # the parser raises IndexError at an unexpected end
         raise ValueError("not an e-mail address") from None

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -24,12 +25,14 @@ from sqlalchemy import (
     null,
     select,
     text,
+    update,
 )
 
 from chassis.store.database import Instant
 from chassis.store.leases import Backoff, Leases
 
 MAX_TRIES = 10
+ERASED = "erased"  # of a person who was erased; see chassis.notices.sweeper
 LEASE_TIME = timedelta(minutes=5)
 BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=1), jitter=0)
 _IS_DUE = text("due_at IS NOT NULL")
@@ -46,7 +49,7 @@ def build_messages_table(metadata: MetaData, *columns: Any) -> Table:
         Column("created_at", Instant(), nullable=False),
         Column("due_at", Instant()),  # null once ended; while it is being sent, the lease's end
         Column("tries", Integer, nullable=False),  # attempts begun
-        Column("outcome", String(8)),  # sent or failed
+        Column("outcome", String(8)),  # sent, failed or erased
         Column("ended_at", Instant()),
         Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
         *columns,
@@ -97,3 +100,18 @@ class MessageQueue:
     def _end(self, tx: Connection, leased: Row[Any], outcome: str, now: datetime) -> None:
         ended = {"due_at": null(), "content": null(), "outcome": outcome, "ended_at": now}
         self._leases.settle(tx, leased, ended)
+
+
+def erase_messages(
+    tx: Connection,
+    table: Table,
+    which: ColumnElement[bool],
+    key: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Delete the contents of messages and end those that wait; an attempt may have left a file."""
+    begun = which & (table.c.tries > 0)
+    tx.execute(update(table).where(which).values(content=null()), key)
+    waiting = update(table).where(which, table.c.due_at.is_not(None))
+    tx.execute(waiting.values(due_at=None, outcome="failed", ended_at=now), key)
+    tx.execute(update(table).where(begun).values(outcome=ERASED), key)

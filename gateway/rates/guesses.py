@@ -1,8 +1,19 @@
 """Wrong secrets: counted once the service has refused them, so that a right one always passes."""
 
-from flask import g, request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from gateway.rates.limiter import Quota, count_request, find_address, write_seconds
+from flask import g, request
+from werkzeug.exceptions import HTTPException
+
+from chassis.errors import Refusal
+from gateway.rates.limiter import (
+    Quota,
+    count_request,
+    find_address,
+    limit_address,
+    write_seconds,
+)
 from gateway.requests import read_basic
 
 TOO_MANY = (
@@ -27,6 +38,17 @@ def count_wrong_secret() -> Quota | None:
         return None
     by_name = count_request("wrong-secrets", address, name)
     return by_name if by_name and by_name.is_exceeded else None
+
+
+@contextmanager
+def count_unusable() -> Iterator[None]:
+    """Count a request for a token in which no credentials can be read, as one without any."""
+    try:
+        yield
+    except (Refusal, HTTPException):
+        if "client_id" not in g:  # else it was counted by its credentials
+            limit_address("anonymous")
+        raise
 
 
 def find_name() -> str:

@@ -20,10 +20,12 @@ from subscriptions_svc.rules.shapes import MAX_ITEMS as MAX_ENTRIES
 from subscriptions_svc.rules.shapes import CommaSeparated
 
 NOT_BLANK = r"\S"
+EMAIL: Constraints = {"format": "idn-email"}  # of any script
 DATE: Constraints = {"format": "date"}
 # Validators that are functions, by their names.
 FUNCTIONS: dict[str, Constraints] = {
     "check_not_blank": {"minLength": 1, "pattern": NOT_BLANK},
+    "check_email": EMAIL,
     "check_date": DATE,
     "check_day": DATE,
     "check_period": {
@@ -88,7 +90,7 @@ def describe_field(field: fields.Field[Any]) -> Constraints:
     for validator in field.validators:
         _merge(found, _describe_validator(validator, is_list=is_list))
     if isinstance(field, fields.Email):
-        found["format"] = "email"
+        found |= EMAIL
     if isinstance(field, CommaSeparated):
         found |= {"minItems": 1, "maxItems": MAX_ENTRIES}
     if limit_items in field.pre_load:
@@ -127,7 +129,7 @@ def _describe_validator(validator: Callable[[Any], Any], *, is_list: bool) -> Co
             bounds = {"minimum": validator.min, "maximum": validator.max}
             return {name: each for name, each in bounds.items() if each is not None}
         case validate.Email():
-            return {"format": "email"}
+            return EMAIL
         case validate.Regexp():
             return _describe_pattern(str(validator.regex.pattern))
         case validate.Length():
@@ -153,5 +155,5 @@ def _describe_validator(validator: Callable[[Any], Any], *, is_list: bool) -> Co
 def _describe_pattern(pattern: str) -> Constraints:
     r"""Return a pattern as JavaScript reads it; where \w is any script, an address."""
     if r"\w" in pattern.lower():
-        return {"format": "email"}
+        return EMAIL
     return {"pattern": f"^{pattern}".replace(r"\Z", "$").replace("^^", "^")}

@@ -36,8 +36,8 @@ UNITS = (
 )
 FORMATS = (
     (re.compile(r"\bUUID\b"), {"format": "uuid"}),
-    (re.compile(r"E-mail address"), {"format": "email"}),
-    (re.compile(r"^(The shopper's e-mail address)"), {"format": "email"}),
+    (re.compile(r"E-mail address"), {"format": "idn-email"}),
+    (re.compile(r"^(The shopper's e-mail address)"), {"format": "idn-email"}),
     (re.compile(r"YYYY-MM-DD|^Day (of|on)|^Last valid day"), {"format": "date"}),
     (re.compile(r"^(Review page|The URL)"), {"format": "uri"}),
 )

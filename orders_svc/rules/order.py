@@ -12,6 +12,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, pre_load, validate, validates_schema
 from marshmallow.exceptions import SCHEMA
 
+from optics.addresses import check_email
 from optics.fields import at_most, between, check_not_blank, filled, one_of
 from optics.powers import drop_zero_cylinder, drops_axis, is_balance
 from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
@@ -74,7 +75,7 @@ class PatientSchema(Schema):
 
     first_name = fields.String(required=True, validate=filled(50))
     last_name = fields.String(required=True, validate=filled(50))
-    email = fields.String(validate=validate.Email(error="Must be an e-mail address."))
+    email = fields.String(validate=check_email)
     phone_number = fields.String(validate=at_most(20))
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, null, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
+from chassis.notices.queue import erase_messages
 from chassis.persons import EMAIL, PHONE, SCAN_BATCH, build_matcher
 from orders_svc.rules.lab_status import FINAL_STATUSES
 from orders_svc.rules.persons import blank_order
@@ -107,9 +108,7 @@ def blank_orders(tx: Connection, ids: Sequence[str], now: datetime) -> None:
         tx.execute(delete(name_words).where(name_words.c.order_id.in_(ids)))
         key = {"ids": list(ids)}
         tx.execute(update(order_history).where(_OF_HISTORY).values(lab_word=None), key)
-        tx.execute(update(messages).where(_OF_MESSAGES).values(content=null()), key)
-        waiting = update(messages).where(_OF_MESSAGES, messages.c.due_at.is_not(None))
-        tx.execute(waiting.values(due_at=None, outcome="failed", ended_at=now), key)
+        erase_messages(tx, messages, _OF_MESSAGES, key, now)
 
 
 def find_old_orders(tx: Connection, before: datetime, after: str, limit: int) -> list[str]:

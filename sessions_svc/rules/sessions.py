@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Integer, List, Nested, String
 from marshmallow.validate import OneOf, Range, Regexp
 
+from optics.addresses import NOT_AN_ADDRESS
 from optics.fields import one_of
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.codes import CURRENCIES, REGION, expand_region
@@ -29,7 +30,7 @@ _EMAIL = Regexp(
         r"(?:[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?\.)+"
         r"[^\W\d_](?:[^\W_]|-){0,61}[^\W_]\Z"
     ),
-    error="Must be an e-mail address, such as name@example.com.",
+    error=NOT_AN_ADDRESS,
 )
 _CURRENCY = OneOf(CURRENCIES, error="Must be an ISO 4217 code in capitals, such as USD.")
 

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from datetime import date
 
 from dateutil.relativedelta import relativedelta
-from marshmallow import ValidationError
-from marshmallow.validate import Email
 
+from optics.addresses import NOT_AN_ADDRESS
+from optics.addresses import is_deliverable as is_deliverable
 from optics.fields import parse_day
 from subscriptions_svc.rules.shapes import Faults, Values
 
@@ -15,9 +15,6 @@ ADULT_YEARS = 18
 
 _NIN_CONTROL = re.compile(r"[0-9]{7}[MF]")
 _SEPARATORS = re.compile(r"[\s.-]")
-_EMAIL = Email()
-MAX_LOCAL_PART_LENGTH = 64  # RFC 5321, 4.5.3.1.1
-MAX_DOMAIN_LENGTH = 253  # in ASCII: RFC 1035, 2.3.4, without the root
 
 
 def find_store_faults(values: Values, store_refs: Collection[str]) -> Faults:
@@ -38,25 +35,13 @@ def find_shopper_faults(values: Values, today: date, country: str) -> Faults:
             f"Must be a phone number in {country}, or begin with + and its country.",
         )
     if "email" in values and not is_deliverable(values["email"]):
-        yield "email", "Must be an e-mail address, such as name@example.com."
+        yield "email", NOT_AN_ADDRESS
     if "date_of_birth" in values:
         born = parse_day(values["date_of_birth"])
         if born is None:
             yield "date_of_birth", "Must be a real day as YYYY-MM-DD."
         elif born > today:
             yield "date_of_birth", "Must not be in the future."
-
-
-def is_deliverable(address: str) -> bool:
-    """Whether mail can be written to an address: its domain may be of any script, the rest not."""
-    local, _, domain = address.rpartition("@")
-    try:
-        _EMAIL(address)
-        length = len(domain.encode("idna"))
-    except (ValidationError, UnicodeError):
-        return False
-    is_plain = local.isascii() and local.isprintable()
-    return is_plain and len(local) <= MAX_LOCAL_PART_LENGTH and length <= MAX_DOMAIN_LENGTH
 
 
 def to_e164(phone: str, country: str) -> str | None:

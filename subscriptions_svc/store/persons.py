@@ -1,8 +1,8 @@
 """What is kept of a shopper: found by e-mail address, phone or identity number, read, and blanked.
 
-Blanking keeps subscriptions with their references, statuses, items, prices, discounts, ledger and
-settlements; it removes the shopper's details, search words, unsent messages, and the words of
-warranty events.
+Blanking keeps subscriptions with their references, statuses, items, prices, ledger and settlements;
+it removes the shopper's details, search words, messages, and the words of warranty events, and
+discounts: they are free JSON, in which a name may stand.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    null,
     or_,
     select,
     union_all,
     update,
 )
 
+from chassis.notices.queue import erase_messages
 from chassis.persons import EMAIL, NIN, PHONE, SCAN_BATCH, build_matcher
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
@@ -32,6 +32,7 @@ from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
     box_deliveries,
     cancellations,
+    cancelled_items,
     cart_items,
     messages,
     pending_carts,
@@ -100,8 +101,12 @@ _OLD = (
 )
 _READS = {
     "cart_items": select(cart_items).where(cart_items.c.subscription_id.in_(_IDS)),
+    "pending_carts": select(
+        pending_carts.c.subscription_id, pending_carts.c.cart_items, pending_carts.c.proposed_at
+    ).where(pending_carts.c.subscription_id.in_(_IDS)),
     "box_deliveries": select(box_deliveries).where(box_deliveries.c.subscription_id.in_(_IDS)),
     "cancellations": select(cancellations).where(cancellations.c.subscription_id.in_(_IDS)),
+    "cancelled_items": select(cancelled_items).where(cancelled_items.c.item_id.in_(_OF_ITEMS)),
     "warranty_events": select(warranty_events).where(warranty_events.c.item_id.in_(_OF_ITEMS)),
     "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
 }
@@ -141,14 +146,10 @@ def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> No
     """Blank the personal fields of subscriptions; they are still found by their references."""
     key = {"ids": list(ids)}
     blank = dict.fromkeys(PERSONAL_COLUMNS)
-    blanked = update(subscriptions).where(_IS_ONE).values(**blank, erased_at=now)
+    blanked = update(subscriptions).where(_IS_ONE).values(**blank, discounts=None, erased_at=now)
     tx.execute(blanked, key)
     _index_references(tx, ids)
-    of_carts = messages.c.cart_id.in_(_CARTS)
-    tx.execute(update(messages).where(of_carts).values(content=null()), key)
-    ended = {"due_at": None, "outcome": "failed", "ended_at": now}
-    waiting = update(messages).where(of_carts, messages.c.due_at.is_not(None))
-    tx.execute(waiting.values(**ended), key)
+    erase_messages(tx, messages, messages.c.cart_id.in_(_CARTS), key, now)
     of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
     tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
 

@@ -1,6 +1,7 @@
-"""The long form of fuzzing: `python -m tests.fuzz [--seconds 60] [target ...]`.
+"""The long form of fuzzing: `python -m tests.fuzz [--seconds 60] [--cases 20000] [target ...]`.
 
-Each target runs in a process of its own under atheris, guided by coverage, from the good inputs
+The target `documents` is schemathesis over the three APIs, until it has tried as many cases. Each
+other one runs in a process of its own under atheris, guided by coverage, from the good inputs
 and those that earlier runs have found in `.fuzz`; a crash is kept there, with its input. Where
 atheris does not install, hypothesis mutates the good inputs for as long.
 """
@@ -9,32 +10,47 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(".fuzz")
 MAX_INPUT_BYTES = 8192
+DOCUMENTS = "documents"
 
 
 def main() -> int:
     """Fuzz each target; returns 1 if one has failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=60, help="of each target")
+    parser.add_argument("--seconds", type=int, default=60, help="of each other target")
+    parser.add_argument("--cases", type=int, default=20_000, help="of documents, at least")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("targets", nargs="*")
     told = parser.parse_args()
+    if told.inside and told.targets == [DOCUMENTS]:
+        return run_documents(told.cases)
     if told.inside:
         return run_target(told.targets[0], told.seconds)
     failed = []
-    for name in told.targets or ("reader", "tracing", "frames", "connection"):
+    for name in told.targets or ("reader", "tracing", "frames", "connection", DOCUMENTS):
         words = [sys.executable, "-m", "tests.fuzz", "--inside", "--seconds", str(told.seconds)]
+        words += ["--cases", str(told.cases)]
         begun = time.monotonic()
         done = subprocess.run([*words, name], check=False)
         print(f"{name}: exit code {done.returncode}, {time.monotonic() - begun:.0f} s", flush=True)
         if done.returncode:
             failed.append(name)
     return 1 if failed else 0
+
+
+def run_documents(cases: int) -> int:
+    """Try the documents of the three APIs in rounds, each with other values."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LOG_DIR"] = folder
+        from tests.fuzz.documents import try_documents
+
+        return try_documents(Path(folder), cases)
 
 
 def run_target(name: str, seconds: int) -> int:

@@ -69,9 +69,18 @@ def test_credentials_may_come_as_http_basic(http: FlaskClient, more: dict[str, s
 
 
 def test_json_with_a_grant_type_is_answered_alike(http: FlaskClient) -> None:
-    answer = http.post(PATH, json={**GRANT, **CREDENTIALS, "scope": ""})
-    assert (answer.status_code, answer.content_type) == (200, "application/json")
-    assert is_token(http, answer.get_json())
+    for scope in ("", "orders", None):
+        answer = http.post(PATH, json={**GRANT, **CREDENTIALS, "scope": scope})
+        assert (answer.status_code, answer.content_type) == (200, "application/json")
+        assert is_token(http, answer.get_json())
+
+
+@pytest.mark.parametrize("scope", [1, True, ["orders"], {"a": 1}])
+def test_a_scope_in_json_is_a_text(http: FlaskClient, scope: Any) -> None:
+    answer = http.post(PATH, json={**GRANT, **CREDENTIALS, "scope": scope})
+    said = answer.get_json()["error"]
+    assert (answer.status_code, said["param"]) == (400, "scope")
+    assert said["message"].startswith("Must be a string, is a")
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded", ""])

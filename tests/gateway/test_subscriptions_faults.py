@@ -142,10 +142,11 @@ def test_confirmed_and_not_paid_it_waits_for_payment(
 def test_an_address_that_cannot_be_written_to_is_refused_when_it_is_given(
     http: FlaskClient, body: Any, unique: str
 ) -> None:
-    for address in ("josé@example.com", "x" * 65 + "@example.com", "no address"):
+    for address in ("é" * 33 + "@example.com", "x" * 65 + "@example.com", "no address"):
         demo = {**body("subscription"), "reference": unique, "email": address}
         assert read_violations(send(http, demo), 422, "invalid") == [
             ("email", "Must be an e-mail address, such as name@example.com.")
         ]
-    accepted = {**body("subscription"), "reference": unique, "email": "john@münchen.de"}
-    assert send(http, accepted).status_code == 201
+    for address in ("john@münchen.de", "josé@example.com"):
+        accepted = {**body("subscription"), "reference": unique + address, "email": address}
+        assert send(http, accepted).status_code == 201

@@ -186,7 +186,7 @@ def test_a_refused_recipient_is_tried_again_unless_refused_for_good(
 
 @pytest.mark.parametrize(
     "to",
-    ["", "no address", "a@b.example\r\nBcc: everybody@example.com", "x@y@z", "jürgen@x.example"],
+    ["", "no address", "a@b.example\r\nBcc: everybody@example.com", "x@y@z", "jür gen@x.example"],
 )
 def test_a_malformed_address_is_not_sent_to(to: str) -> None:
     with mail_server() as (mailbox, port):
@@ -202,6 +202,39 @@ def test_a_domain_beyond_ascii_is_written_in_ascii() -> None:
         server = MailServer("127.0.0.1", "noreply@optics.example", port, "none")
         server.send(build_message(to="jurgen@müller.example"))
         assert mailbox.envelopes[0].rcpt_tos == ["jurgen@xn--mller-kva.example"]
+
+
+@pytest.mark.parametrize("security", ["none", "starttls"])
+def test_letters_beyond_ascii_are_written_to_by_a_server_that_offers_it(
+    security: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = {"tls_context": build_tls(certificate)} if security == "starttls" else {}
+    message = build_message(to="jürgen@müller.example")
+    with mail_server(**tls) as (mailbox, port):
+        MailServer("localhost", "noreply@optics.example", port, security).send(message)
+    (envelope,) = mailbox.envelopes
+    assert (envelope.rcpt_tos, envelope.smtp_utf8) == (["jürgen@xn--mller-kva.example"], True)
+    content = envelope.content
+    assert isinstance(content, bytes)
+    got = message_from_bytes(content, policy=default)
+    assert "\r\nTo: jürgen@xn--mller-kva.example\r\n" in content.decode()
+    assert got.get_content().splitlines() == TEXT.splitlines()
+
+
+def test_by_another_server_they_are_never_written_to() -> None:
+    with mail_server(enable_SMTPUTF8=False) as (mailbox, port):
+        server = MailServer("127.0.0.1", "noreply@optics.example", port, "none")
+        with pytest.raises(Undeliverable, match="the server does not offer SMTPUTF8"):
+            server.send(build_message(to="jürgen@x.example"))
+        server.send(build_message())
+    assert [each.rcpt_tos for each in mailbox.envelopes] == [["john@example.com"]]
+
+
+def test_a_file_names_the_address_as_it_is(tmp_path: Path) -> None:
+    Files(tmp_path).send(build_message(to="jürgen@müller.example"))
+    (path,) = tmp_path.iterdir()
+    assert "To: jürgen@xn--mller-kva.example" in path.read_text("utf-8")
 
 
 def test_a_server_that_is_away_is_no_end_of_it() -> None:

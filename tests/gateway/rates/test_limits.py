@@ -167,6 +167,49 @@ def test_tokens_count_by_their_credentials() -> None:
         assert come(client, json=granted, headers=basic, **token).status_code == 429
 
 
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        ("{", {}, 400, "invalid_request"),
+        ("[]", {}, 400, "invalid_request"),
+        ('{"client_id": 1}', {}, 400, "invalid_request"),
+        ('{"grant_type": "client_credentials"}', {}, 401, "unauthenticated"),
+        ('{"grant_type": "password"}', {}, 400, "invalid_request"),
+        ('{"grant_type": "client_credentials", "scope": 1}', {}, 400, "invalid_request"),
+        ("x", {"Content-Type": "text/xml"}, 415, "unsupported_media_type"),
+        ("x", {"Content-Encoding": "br"}, 415, "unsupported_media_type"),
+        ("grant_type=%FF", {"Content-Type": FORM}, 400, ""),
+        ("grant_type=client_credentials", {"Content-Type": FORM}, 401, ""),
+    ],
+)
+def test_a_request_for_a_token_without_usable_credentials_counts_by_its_address(
+    body: str, headers: dict[str, str], status: int, error: str
+) -> None:
+    token: dict[str, Any] = {"method": "POST", "path": "/v1/oauth/token", "data": body}
+    token["headers"] = {"Content-Type": "application/json", **headers}
+    with front(**limits(anonymous=2, tokens=1)) as client:
+        answers = [come(client, **token) for _ in range(3)]
+        assert [each.status_code for each in answers] == [status, status, 429]
+        assert come(client, address="203.0.113.2", **token).status_code == status
+        known = {"client_id": "demo-client", "client_secret": "right"}
+        assert come(client, token["path"], method="POST", json=known).status_code == 503
+    refused = answers[2]
+    assert answers[0].headers["RateLimit"].startswith('"anonymous";r=1;t=')
+    seconds = refused.headers["Retry-After"]
+    if error:
+        assert answers[0].get_json()["error"]["code"] == error
+        assert read_faults("orders", refused) == [(None, LATER.format(seconds))]
+    else:
+        said = refused.get_json()
+        assert (said["error"], said["error_description"]) == (
+            "too_many_requests",
+            LATER.format(seconds),
+        )
+
+
 def test_logins_count_by_address() -> None:
     with front(**limits(logins=2)) as client:
         form = {"email": "a@example.com", "password": "x"}

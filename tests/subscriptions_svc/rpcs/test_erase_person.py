@@ -2,17 +2,22 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from grpc import StatusCode
 from sqlalchemy import func, select, update
 
+from chassis.notices.files import Files
+from chassis.notices.postman import Postman
+from chassis.notices.sweeper import Sweeper
 from chassis.persons import erase_old
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.definition import SERVICE
 from subscriptions_svc.store import tables
-from tests.chassis.audit.trails import read_entries, wait_for_entries
+from subscriptions_svc.store.messages import QUEUE
+from tests.chassis.audit.trails import read_entries, wait_for_entries, wait_until
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     build_delivery,
@@ -49,6 +54,7 @@ def build_shopper(unique: str) -> dict[str, Any]:
         "address": f"{canary}c",
         "postal_code": f"{canary}d",
         "city": f"{canary}e",
+        "discounts": json.dumps([{"code": f"{canary}h", "for": [f"{canary}i"]}]),
     }
 
 
@@ -98,6 +104,7 @@ def test_it_works(subscriptions: Served, body: Any, unique: str) -> None:
     payment = pb.RecordPaymentRequest(subscription_id=made.id, successful=True)
     paid = subscriptions.call("RecordPayment", payment, "staff", desk=True, idempotency_key=unique)
     assert paid.customer.given_names == f"{build_canary(unique)}a"
+    assert f"{build_canary(unique)}h" in paid.discounts
     set_status(subscriptions, made.id)
     assert search(subscriptions, f"{build_canary(unique)}b") == [made.id]
     before = {name: len(rows) for name, rows in subscriptions.rows().items()}
@@ -119,9 +126,38 @@ def test_it_works(subscriptions: Served, body: Any, unique: str) -> None:
     assert search(subscriptions, f"ref-{unique}") == [made.id]
     assert search(subscriptions, f"{build_canary(unique)}b") == []
     again = subscriptions.call("RecordPayment", payment, "staff", desk=True, idempotency_key=unique)
-    assert (again.id, again.customer) == (paid.id, pb.Customer())
+    assert (again.id, again.customer, again.discounts) == (paid.id, pb.Customer(), "")
     (entry,) = read_entries(subscriptions, unique)[-1:]
     assert (entry["rpc"], entry["ids"]) == ("SubscriptionDeskService/ErasePerson", [made.id])
+
+
+def test_the_files_of_their_messages_are_deleted(
+    subscriptions: Served, body: Any, unique: str, tmp_path: Path
+) -> None:
+    files = Files(tmp_path / "messages")
+    postman = Postman(subscriptions.database, QUEUE, {"email": files, "sms": files})
+    sweeper = Sweeper(subscriptions.database, tables.messages, files.folder)
+    assert sweeper.sweep() == 0
+    while postman.send_one():
+        pass
+    before, written = set(files.folder.glob("*")), []
+    for name in (unique, f"kept{unique}"):
+        made = solicit_private(subscriptions, body, name)
+        subscriptions.call("SendSms", pb.SendSmsRequest(subscription_id=made.id))
+        while postman.send_one():
+            pass
+        written.append(set(files.folder.iterdir()) - before)
+        before |= written[-1]
+    erased, kept = written
+    assert len(erased) == 1
+    assert erase(subscriptions, email=build_shopper(unique)["email"], include_open=True) == 1
+    for path in (next(iter(erased)).with_suffix(".partial"), files.folder / "notes.txt"):
+        path.touch()
+    with SERVICE.background(subscriptions.database, tmp_path):  # its first round begins at once
+        wait_until(lambda: not any(path.exists() for path in erased))
+    assert sweeper.sweep() == 0
+    assert {*files.folder.iterdir()} >= {*kept, files.folder / "notes.txt"}
+    assert not list(files.folder.glob("*.partial"))
 
 
 def test_a_message_that_waits_is_not_sent(subscriptions: Served, body: Any, unique: str) -> None:
@@ -144,6 +180,8 @@ def test_export_has_all_of_a_person(subscriptions: Served, body: Any, unique: st
     (row,) = document["subscriptions"]
     assert (row["id"], row["city"], row["nin"]) == (made.id, f"{build_canary(unique)}e", NIN)
     assert document["cart_items"]
+    assert f"{build_canary(unique)}h" in row["discounts"]
+    assert document.keys() >= {"pending_carts", "cancelled_items", "messages", "events"}
     assert row.get("cart_code") is None
     (entry,) = wait_for_entries(subscriptions, unique)
     assert (entry["rpc"], entry["ids"]) == ("SubscriptionDeskService/ExportPerson", [made.id])

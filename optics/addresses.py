@@ -1,0 +1,27 @@
+"""E-mail addresses that mail can be written to."""
+
+from marshmallow import ValidationError
+from marshmallow.validate import Email
+
+NOT_AN_ADDRESS = "Must be an e-mail address, such as name@example.com."
+MAX_LOCAL_PART_BYTES = 64  # RFC 5321, 4.5.3.1.1
+MAX_DOMAIN_LENGTH = 253  # in ASCII: RFC 1035, 2.3.4, without the root
+_EMAIL = Email()
+
+
+def is_deliverable(address: str) -> bool:
+    """Whether mail can be written to an address, which may be of any script (RFC 6531)."""
+    local, _, domain = address.rpartition("@")
+    try:
+        _EMAIL(address)
+        length = len(domain.encode("idna"))
+    except (ValidationError, UnicodeError):
+        return False
+    size = len(local.encode())
+    return local.isprintable() and size <= MAX_LOCAL_PART_BYTES and length <= MAX_DOMAIN_LENGTH
+
+
+def check_email(address: str) -> None:
+    """Raise ValidationError for what mail cannot be written to."""
+    if not is_deliverable(address):
+        raise ValidationError(NOT_AN_ADDRESS)
