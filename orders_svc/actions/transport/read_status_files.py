@@ -108,8 +108,11 @@ class StatusReader:
                 return 0
         with self.database.write() as tx:
             leased = lease_polls(tx, free, now)
-        self._running |= {self._pool.submit(self._read_drop, each) for each in leased}
-        return 0
+        for each in leased:
+            reading = self._pool.submit(self._read_drop, each)
+            self._running.add(reading)
+            reading.add_done_callback(lambda _: self._loop.wakeup.set())  # a thread is free
+        return len(leased)
 
     def wait_until_idle(self) -> None:
         """Wait for the running readings."""

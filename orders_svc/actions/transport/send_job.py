@@ -3,10 +3,10 @@
 The job is written from the order at each attempt; the outbox holds the order's id alone. An order
 that was cancelled, erased or deleted meanwhile is not sent.
 
-Reasons of a failed attempt, besides those of chassis.events.courier: handshake (no host key of a
-pinned type, or no common algorithm), host_key (another one than pinned), login, secret (the file
-with the key or the password cannot be read), missing (a folder), denied, full, conflict (a file of
-this name with other content), server, withdrawn.
+Reasons of a failed attempt, besides those of chassis.events.courier: host_key (another one than
+pinned), handshake (no common algorithm), login, secret (the file with the key or the password
+cannot be read), missing (a folder), denied, full, conflict (a file of this name with other
+content), server (another error of it), withdrawn.
 """
 
 from datetime import datetime

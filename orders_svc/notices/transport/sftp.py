@@ -5,7 +5,8 @@ loop of its own in the thread that uses it. Neither the user's files in ~/.ssh n
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping
+import socket
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -16,10 +17,12 @@ import asyncssh
 from chassis.events.addresses import AttemptFailed, resolve
 from chassis.events.courier import connect
 from orders_svc.notices.transport.files import MAX_LISTED_FILES, FoundFile
+from orders_svc.rules.transport.drops import HOST_KEY_TYPES
 
 T = TypeVar("T")
 MAX_SECRET_BYTES = 64 * 1024
 CLOSE_SECONDS = 0.5
+RSA = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # algorithms of this type of key
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (asyncssh.HostKeyNotVerifiable, "host_key"),
     (asyncssh.KeyExchangeFailed, "handshake"),
@@ -58,6 +61,8 @@ def open_sftp(server: Mapping[str, Any], deadline: float, *, private: bool) -> I
     """Log in to a server; everything ends at the deadline, a moment of `monotonic`."""
     secrets = _read_secrets(server)
     loop = asyncio.new_event_loop()
+    # Steps that a broken connection leaves behind: why it broke is told already.
+    loop.set_exception_handler(lambda _loop, _context: None)
     drop = Sftp(loop, deadline)
     try:
         drop.log_in(server, secrets, private=private)
@@ -75,6 +80,7 @@ class Sftp:
         self._loop = loop
         self._connection: asyncssh.SSHClientConnection | None = None
         self._client: asyncssh.SFTPClient
+        self._sock: socket.socket | None = None
 
     def log_in(
         self, server: Mapping[str, Any], secrets: Mapping[str, Any], *, private: bool
@@ -82,23 +88,24 @@ class Sftp:
         """Connect to a checked address, verify the host key, log in and begin SFTP."""
         with translate_errors():
             addresses = resolve(server["host"].strip("[]"), server["port"], private=private)
-            with connect(addresses, self.deadline) as sock:
-                sock.setblocking(False)
-                keys = [asyncssh.import_public_key(each) for each in server["host_keys"]]
-                self._connection = self._wait(
-                    asyncssh.connect(
-                        server["host"],
-                        server["port"],
-                        sock=sock.dup(),
-                        config=None,
-                        known_hosts=(keys, [], []),
-                        x509_trusted_certs=None,
-                        username=server["user"],
-                        agent_path=None,
-                        gss_host=None,
-                        **secrets,
-                    )
+            self._sock = connect(addresses, self.deadline)
+            self._sock.setblocking(False)
+            keys = [asyncssh.import_public_key(each) for each in server["host_keys"]]
+            self._connection = self._wait(
+                asyncssh.connect(
+                    server["host"],
+                    server["port"],
+                    sock=self._sock,
+                    config=None,
+                    known_hosts=(keys, [], []),
+                    server_host_key_algs=list_algorithms(server["host_keys"]),
+                    x509_trusted_certs=None,
+                    username=server["user"],
+                    agent_path=None,
+                    gss_host=None,
+                    **secrets,
                 )
+            )
             self._client = self._wait(self._connection.start_sftp_client())
 
     def close(self) -> None:
@@ -114,6 +121,8 @@ class Sftp:
         if ended is not None:
             with suppress(Exception):
                 self._loop.run_until_complete(asyncio.wait_for(ended, CLOSE_SECONDS))
+        if self._sock is not None:
+            self._sock.close()
 
     def list_files(self, folder: str) -> list[FoundFile]:
         """Return the regular files of a folder."""
@@ -180,6 +189,16 @@ class Sftp:
                 return await step
 
         return self._loop.run_until_complete(bound())
+
+
+def list_algorithms(host_keys: Sequence[str]) -> list[str]:
+    """Return the algorithms that the server may prove its key by: those of pinned keys first.
+
+    The others are there to be refused for their key, and not for their algorithm.
+    """
+    pinned = [each.partition(" ")[0] for each in host_keys]
+    kinds = dict.fromkeys((*pinned, *HOST_KEY_TYPES))
+    return [name for kind in kinds for name in RSA.get(kind, (kind,))]
 
 
 def _read_secrets(server: Mapping[str, Any]) -> dict[str, Any]:

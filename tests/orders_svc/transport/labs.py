@@ -93,11 +93,12 @@ class Lab:
         return told.state, told.attempts, told.reason
 
     def read_status(self, reader: StatusReader | None = None, seconds: float = 5) -> None:
-        """Read its status files as of this moment, and 6 seconds later again."""
+        """Read its status files when they are due, and 6 seconds later again."""
         reader = reader or self.start_reader(seconds)
+        self.move_on(minutes=11)
         for _ in range(2):
-            reader.read_due()
-            reader.wait_until_idle()
+            while reader.read_due():
+                reader.wait_until_idle()
             self.move_on(seconds=6)
 
     def start_reader(self, seconds: float = 5) -> StatusReader:

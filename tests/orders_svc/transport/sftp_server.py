@@ -23,6 +23,7 @@ class SftpLab:
     key_file: Path
     password_file: Path
     logins: list[str] = field(default_factory=list)
+    connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     renames: list[str] = field(default_factory=list)
     hangs: threading.Event = field(default_factory=threading.Event)  # while set, writes hang
     fails: list[Exception] = field(default_factory=list)  # what writes raise
@@ -42,6 +43,9 @@ class SftpLab:
 class _Login(asyncssh.SSHServer):
     def __init__(self, lab: SftpLab) -> None:
         self.lab = lab
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self.lab.connections.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         self.lab.logins.append(username)
@@ -105,6 +109,11 @@ def run_sftp(folder: Path) -> Iterator[SftpLab]:
         started.set()
         loop.run_forever()
         acceptor.close()
+        for each in lab.connections:
+            each.abort()
+            loop.run_until_complete(each.wait_closed())
+        if tasks := asyncio.all_tasks(loop):  # they close their files
+            loop.run_until_complete(asyncio.wait(tasks, timeout=5))
         for task in (tasks := asyncio.all_tasks(loop)):
             task.cancel()
         loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
