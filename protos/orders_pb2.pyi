@@ -2336,6 +2336,7 @@ class JobDelivery(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """pending, delivered, failed or cancelled."""
     attempts: _builtins.int
@@ -2347,6 +2348,8 @@ class JobDelivery(_message.Message):
     """
     updated: _builtins.int
     """Unix time of the last attempt, or of the transmission before it, in seconds."""
+    status: _builtins.int
+    """The HTTP status that the last attempt was answered with."""
     def __init__(
         self,
         *,
@@ -2354,14 +2357,20 @@ class JobDelivery(_message.Message):
         attempts: _builtins.int = ...,
         reason: _builtins.str | None = ...,
         updated: _builtins.int = ...,
+        status: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "reason", b"reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "attempts", b"attempts", "reason", b"reason", "state", b"state", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "attempts", b"attempts", "reason", b"reason", "state", b"state", "status", b"status", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
     _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
 Global___JobDelivery: _TypeAlias = JobDelivery  # noqa: Y015
 

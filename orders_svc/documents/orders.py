@@ -18,7 +18,7 @@ from orders_svc.store.life.history import Life
 from orders_svc.store.transport.jobs import read_job_delivery
 from protos import orders_pb2 as pb
 
-# What a client is told of an event's state.
+# How an event's state is shown to a client.
 JOB_STATES = {
     PENDING: PENDING,
     DELIVERED: DELIVERED,
@@ -81,6 +81,7 @@ def build_job_delivery(row: Row[Any]) -> pb.JobDelivery | None:
         state=JOB_STATES[found.state],
         attempts=found.attempts,
         reason=found.last_error,
+        status=found.last_status,
         updated=to_unix(found.updated_at),
     )
 

@@ -227,6 +227,7 @@ job_deliveries = Table(
     Column("event_id", String(64), nullable=False),
     Column("state", String(16), nullable=False),  # of the event after its last attempt
     Column("attempts", Integer, nullable=False),
+    Column("last_status", Integer),
     Column("last_error", String(32)),
     Column("updated_at", Instant(), nullable=False),
 )

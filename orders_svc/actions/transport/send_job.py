@@ -101,11 +101,11 @@ def record_result(
     tx: Connection, event: Row[Any], state: str, result: AttemptResult, now: datetime
 ) -> None:
     """Keep what became of a job, and tell when it was given up."""
-    last = result.error and f"{result.error} {result.status or ''}".strip()
     values = {
         "state": state,
         "attempts": event.attempts,
-        "last_error": last,
+        "last_status": result.status,
+        "last_error": result.error,
         "updated_at": now,
     }
     record_attempt(tx, event, values)

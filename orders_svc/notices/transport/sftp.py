@@ -87,7 +87,7 @@ class Sftp:
     ) -> None:
         """Connect to a checked address, verify the host key, log in and begin SFTP."""
         with translate_errors():
-            addresses = resolve(server["host"].strip("[]"), server["port"], private=private)
+            addresses = resolve(server["host"], server["port"], private=private)
             self._sock = connect(addresses, self.deadline)
             self._sock.setblocking(False)
             keys = [asyncssh.import_public_key(each) for each in server["host_keys"]]

@@ -18,8 +18,8 @@ HOST_KEY_TYPES = (
 )
 FOLDERS = {"out": "out", "in": "in", "done": "done", "failed": "failed"}
 MAX_PATH_LENGTH = 500
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[?[0-9A-Fa-f:.]{2,45}\]?")
-_USER = re.compile(r"[!-~]{1,100}")
+_HOST = re.compile(r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})\Z")
+_USER = re.compile(r"[!-~]{1,100}\Z")
 
 
 def _check_path(text: str) -> None:
@@ -53,9 +53,9 @@ def _check_host_key(text: str) -> None:
 class SftpSchema(Schema):
     """The SFTP server of a drop; its host keys are pinned, and secrets are in files."""
 
-    host = fields.String(required=True, validate=validate.Regexp(_HOST.pattern + r"\Z"))
+    host = fields.String(required=True, validate=validate.Regexp(_HOST))
     port = fields.Integer(strict=True, load_default=22, validate=validate.Range(1, 65535))
-    user = fields.String(required=True, validate=validate.Regexp(_USER.pattern + r"\Z"))
+    user = fields.String(required=True, validate=validate.Regexp(_USER))
     host_keys = fields.List(
         fields.String(validate=_check_host_key), required=True, validate=validate.Length(1, 10)
     )
@@ -116,7 +116,7 @@ def write_address(drop: dict[str, Any]) -> str:
     sftp = drop["sftp"]
     if sftp is None:
         return f"file://{drop['folder']}"
-    host = f"[{sftp['host'].strip('[]')}]" if ":" in sftp["host"] else sftp["host"]
+    host = f"[{sftp['host']}]" if ":" in sftp["host"] else sftp["host"]
     return f"sftp://{sftp['user']}@{host}:{sftp['port']}/{drop['folder'].lstrip('/')}"
 
 

@@ -35,6 +35,7 @@ class JobDelivery(NamedTuple):
 
     state: str
     attempts: int
+    last_status: int | None
     last_error: str | None
     updated_at: datetime
 
@@ -68,6 +69,7 @@ def join_job(query: Any) -> Any:
         query.add_columns(
             job.state.label("job_state"),
             job.attempts.label("job_attempts"),
+            job.last_status.label("job_status"),
             job.last_error.label("job_error"),
             job.updated_at.label("job_updated_at"),
             event.state.label("job_event_state"),
@@ -86,4 +88,5 @@ def read_job_delivery(row: Row[Any]) -> JobDelivery | None:
         return None
     lost = CANCELLED if row.job_state == PENDING else row.job_state
     state = row.job_event_state or lost
-    return JobDelivery(state, row.job_attempts, row.job_error, row.job_updated_at)
+    last = row.job_status, row.job_error
+    return JobDelivery(state, row.job_attempts, *last, row.job_updated_at)

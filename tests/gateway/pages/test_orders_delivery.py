@@ -65,10 +65,10 @@ def sent(orders: Served) -> Iterator[Any]:
     [
         ("pending", 0, None, "The order is on its way to the lab's system."),
         ("pending", 2, "timeout", AGAIN.format("it did not answer in time")),
-        ("pending", 3, "status 500", AGAIN.format("it answered with an error")),
+        ("pending", 3, "status", AGAIN.format("it answered with an error")),
         ("dead", 11, "host_key", NEVER.format("it does not prove who it is")),
         ("dead", 11, "full", NEVER.format("it has no space left")),
-        ("declined", 1, "status 501", NEVER.format("it answered with an error")),
+        ("declined", 1, "status", NEVER.format("it answered with an error")),
         ("cancelled", 1, "withdrawn", "The order was not sent to the lab's system."),
         ("delivered", 1, None, "Received by the lab's system 2026-03-01 12:00 UTC"),
     ],

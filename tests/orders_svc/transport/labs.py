@@ -1,4 +1,4 @@
-"""Labs that receive jobs: their drops, deliveries at a moment, and what is told of them."""
+"""Labs that receive jobs: their drops, deliveries at a moment, and what clients see of them."""
 
 from collections.abc import Mapping
 from contextlib import suppress

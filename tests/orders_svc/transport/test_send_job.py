@@ -220,7 +220,8 @@ def test_over_http_it_is_signed_and_has_a_key(lab: Lab, desk: Receiver) -> None:
     order_id = lab.submit()
     desk.answers = [answer_status(500), answer_status(204)]
     lab.deliver()
-    assert lab.tell(order_id) == ("pending", 1, "status 500")
+    assert lab.tell(order_id) == ("pending", 1, "status")
+    assert fetch_order(lab.orders, order_id).job_delivery.status == 500
     lab.move_on(seconds=11)
     lab.deliver()
     assert lab.tell(order_id) == ("delivered", 2, "")

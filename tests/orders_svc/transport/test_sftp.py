@@ -34,7 +34,7 @@ def lab(orders: Served, order: Body, unique: str) -> Lab:
 
 
 def send(lab: Lab, server: SftpLab, seconds: float = 10, **changes: Any) -> tuple[str, int, str]:
-    """Connect the lab, submit an order, deliver it, and return what is told of it."""
+    """Connect the lab, submit an order, deliver it, and return what its client sees."""
     lab.connect({"folder": "/", "sftp": server.describe(**changes)})
     order_id = lab.submit()
     lab.deliver(seconds)
