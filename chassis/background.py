@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
 from chassis.errors import Refusal
@@ -10,8 +10,8 @@ from chassis.telemetry import describe, log
 
 
 @contextmanager
-def run_loops(*loops: "BackgroundLoop") -> Iterator[None]:
-    """Run several loops; all of them have stopped at the end."""
+def run_loops(*loops: AbstractContextManager[object]) -> Iterator[None]:
+    """Run several loops, or what has one; all of them have stopped at the end."""
     with ExitStack() as stack:
         for loop in loops:
             stack.enter_context(loop)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chassis.background import run_loops
 from chassis.cli.service import Service
+from chassis.events.courier import Courier
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
 from chassis.notices.sweeper import Sweeper
@@ -14,6 +15,8 @@ from chassis.store.database import Database
 from orders_svc import reference
 from orders_svc.actions.advance_by_time import create_time_loop
 from orders_svc.actions.persons.erase_person import erase_ended, erase_person
+from orders_svc.actions.transport.read_status_files import StatusReader
+from orders_svc.actions.transport.send_job import build_carrier
 from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
@@ -22,11 +25,15 @@ from orders_svc.store.access.users import find_demo_logins
 from orders_svc.store.tracking import QUEUE
 
 
-def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
-    """Transmit orders whose window is over, and send messages to patients, beside the RPCs."""
+def run_in_background(
+    database: Database, data_dir: Path, courier: Courier
+) -> AbstractContextManager[None]:
+    """Transmit orders whose window is over, send messages to patients, and read status files."""
     postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
     sweeper = Sweeper(database, tables.messages, data_dir / "messages")
-    return run_loops(postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
+    reader = StatusReader(database, private=courier.private)
+    loops = (postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
+    return run_loops(*loops, reader)
 
 
 SERVICE = Service(
@@ -50,6 +57,7 @@ SERVICE = Service(
     load=reference.load,
     servicers=build_servicers,
     authenticate=build_authenticate,
+    carrier=build_carrier,
     background=run_in_background,
     open_rpcs=(
         "OrderService/CreateToken",

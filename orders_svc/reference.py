@@ -18,14 +18,17 @@ from orders_svc.rules.catalogs import LENS_TYPES, link_styles, list_addons, shar
 from orders_svc.rules.credentials.passwords import check_password, check_password_hash
 from orders_svc.rules.life.available_actions import MAX_HOLD_MINUTES
 from orders_svc.rules.order import RX
+from orders_svc.rules.transport.drops import DropSchema, write_address
 from orders_svc.rules.warnings.codes import CODES
 from orders_svc.rules.warnings.limits import LIMIT_NAMES
 from orders_svc.store import catalogs, tables
 from orders_svc.store.access import users
 from orders_svc.store.access.devices import forget_devices
 from orders_svc.store.access.logins import end_all_sessions
+from orders_svc.store.transport.drops import put_transport
 
 OWN_PASSWORD = "The user was invited to set an own password: remove this one from the file."
+NO_CHOICE: dict[str, Any] = {"secret": None, "events": None, "format": None}  # of an endpoint
 COAT_TYPES = ("ar", "mirror", "scratch", "uv")
 CHECK_ID = validate.Length(1, 64)
 CHECK_NAME = validate.Length(1, 200)
@@ -137,13 +140,21 @@ class MaterialSchema(NamedSchema):
 
 
 class LabSchema(NamedSchema):
-    """A lab with its settings and catalog."""
+    """A lab with its settings and catalog, and the way on which it receives its jobs."""
 
     settings = fields.Nested(SettingsSchema, required=True)
     styles = _entries(StyleSchema, "id")
     materials = _entries(MaterialSchema, "id")
     colors = _entries(NamedSchema, "id")
     coats = _entries(CoatSchema, "id")
+    drop = fields.Nested(DropSchema, load_default=None)
+    endpoint = endpoint_field(())
+
+    @validates_schema
+    def check_transport(self, data: dict[str, Any], **_: Any) -> None:
+        """Require at most one way to the lab: a job goes out once."""
+        if data["drop"] and data["endpoint"]:
+            raise ValidationError({"endpoint": ["Must not stand beside a drop: a job goes once."]})
 
     @validates_schema
     def check_references(self, data: dict[str, Any], **_: Any) -> None:
@@ -231,6 +242,10 @@ def _put_lab(tx: Connection, lab: dict[str, Any]) -> None:
         tables.addons: list_addons(lab),
     }
     catalogs.replace_catalog(tx, lab["id"], rows)
+    drop, endpoint = lab["drop"], lab["endpoint"]
+    if drop:
+        endpoint = {"url": write_address(drop), "headers": {}, **NO_CHOICE}
+    put_transport(tx, lab["id"], drop, endpoint, utc_now())
 
 
 def _put_user(tx: Connection, account_id: int, user: dict[str, Any]) -> str:

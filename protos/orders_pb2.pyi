@@ -2154,6 +2154,8 @@ class Order(_message.Message):
     ORIGINAL_FIELD_NUMBER: _builtins.int
     REDONE_BY_FIELD_NUMBER: _builtins.int
     PAIRS_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
+    JOB_DELIVERY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     lab_status: _builtins.str
@@ -2192,6 +2194,8 @@ class Order(_message.Message):
     """
     original: _builtins.str
     """Id of the order that this one was made from by DuplicateOrder."""
+    tracking_number: _builtins.str
+    """The lab's number of the parcel, if it has sent one."""
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Warning]:
         """As of the last check: at creation or at submission."""
@@ -2256,6 +2260,10 @@ class Order(_message.Message):
     def pairs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the further pairs of this order."""
 
+    @_builtins.property
+    def job_delivery(self) -> Global___JobDelivery:
+        """Absent unless the lab receives its jobs by a drop or an endpoint."""
+
     def __init__(
         self,
         *,
@@ -2292,15 +2300,19 @@ class Order(_message.Message):
         original: _builtins.str = ...,
         redone_by: _abc.Iterable[_builtins.str] | None = ...,
         pairs: _abc.Iterable[_builtins.str] | None = ...,
+        tracking_number: _builtins.str | None = ...,
+        job_delivery: Global___JobDelivery | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "available_actions", b"available_actions", "cancellation", b"cancellation", "editable_until", b"editable_until", "frame", b"frame", "invoice_number", b"invoice_number", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "available_actions", b"available_actions", "cancellation", b"cancellation", "editable_until", b"editable_until", "frame", b"frame", "invoice_number", b"invoice_number", "job_delivery", b"job_delivery", "lens", b"lens", "multi_pair_data", b"multi_pair_data", "patient", b"patient", "redo_data", b"redo_data", "rx", b"rx", "shipping", b"shipping", "traced", b"traced", "tracking_number", b"tracking_number", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "available_actions", b"available_actions", "cancellation", b"cancellation", "created", b"created", "editable_until", b"editable_until", "frame", b"frame", "history", b"history", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "original", b"original", "pairs", b"pairs", "patient", b"patient", "redo_data", b"redo_data", "redone_by", b"redone_by", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until", "_invoice_number", b"_invoice_number", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "acknowledged_warnings", b"acknowledged_warnings", "available_actions", b"available_actions", "cancellation", b"cancellation", "created", b"created", "editable_until", b"editable_until", "frame", b"frame", "history", b"history", "id", b"id", "invoice_number", b"invoice_number", "job_delivery", b"job_delivery", "lab", b"lab", "lab_status", b"lab_status", "lens", b"lens", "mode", b"mode", "mounting_option", b"mounting_option", "multi_pair_data", b"multi_pair_data", "order_type", b"order_type", "original", b"original", "pairs", b"pairs", "patient", b"patient", "redo_data", b"redo_data", "redone_by", b"redone_by", "rx", b"rx", "services", b"services", "shipping", b"shipping", "special_instructions", b"special_instructions", "submission_type", b"submission_type", "traced", b"traced", "tracking_number", b"tracking_number", "tray_number", b"tray_number", "updated", b"updated", "url", b"url", "version", b"version", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__editable_until: _TypeAlias = _typing.Literal["editable_until"]  # noqa: Y015
     _WhichOneofArgType__editable_until: _TypeAlias = _typing.Literal["_editable_until", b"_editable_until"]  # noqa: Y015
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tracking_number: _TypeAlias = _typing.Literal["tracking_number"]  # noqa: Y015
+    _WhichOneofArgType__tracking_number: _TypeAlias = _typing.Literal["_tracking_number", b"_tracking_number"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
     @_typing.overload
@@ -2308,9 +2320,59 @@ class Order(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracking_number) -> _WhichOneofReturnType__tracking_number | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
 Global___Order: _TypeAlias = Order  # noqa: Y015
+
+@_typing.final
+class JobDelivery(_message.Message):
+    """The delivery of an order's job to its lab."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """pending, delivered, failed or cancelled."""
+    attempts: _builtins.int
+    """Those that were made."""
+    reason: _builtins.str
+    """Why the last attempt failed: name, private, refused, unreachable, reset, tls,
+    timeout, status, malformed, redirects, redirect, downgrade, error, handshake,
+    host_key, login, secret, missing, denied, full, conflict, server or withdrawn.
+    """
+    updated: _builtins.int
+    """Unix time of the last attempt, or of the transmission before it, in seconds."""
+    status: _builtins.int
+    """The HTTP status that the last attempt was answered with."""
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        reason: _builtins.str | None = ...,
+        updated: _builtins.int = ...,
+        status: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "_status", b"_status", "attempts", b"attempts", "reason", b"reason", "state", b"state", "status", b"status", "updated", b"updated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___JobDelivery: _TypeAlias = JobDelivery  # noqa: Y015
 
 @_typing.final
 class OrderActions(_message.Message):
@@ -2657,6 +2719,7 @@ class LabOrder(_message.Message):
     SUBMITTED_FIELD_NUMBER: _builtins.int
     UPDATED_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, begins with "ord_"."""
     lab: _builtins.str
@@ -2679,6 +2742,8 @@ class LabOrder(_message.Message):
     """Unix time, in seconds, when the client asked to cancel it and waits for
     AnswerCancelRequest.
     """
+    tracking_number: _builtins.str
+    """The lab's number of the parcel, if it has sent one."""
     def __init__(
         self,
         *,
@@ -2692,21 +2757,26 @@ class LabOrder(_message.Message):
         submitted: _builtins.int = ...,
         updated: _builtins.int = ...,
         cancel_requested: _builtins.int | None = ...,
+        tracking_number: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "cancel_requested", b"cancel_requested", "invoice_number", b"invoice_number", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "cancel_requested", b"cancel_requested", "invoice_number", b"invoice_number", "tracking_number", b"tracking_number", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "cancel_requested", b"cancel_requested", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "submitted", b"submitted", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested", "_invoice_number", b"_invoice_number", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "account_number", b"account_number", "cancel_requested", b"cancel_requested", "created", b"created", "id", b"id", "invoice_number", b"invoice_number", "lab", b"lab", "lab_status", b"lab_status", "submitted", b"submitted", "tracking_number", b"tracking_number", "tray_number", b"tray_number", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cancel_requested: _TypeAlias = _typing.Literal["cancel_requested"]  # noqa: Y015
     _WhichOneofArgType__cancel_requested: _TypeAlias = _typing.Literal["_cancel_requested", b"_cancel_requested"]  # noqa: Y015
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
+    _WhichOneofReturnType__tracking_number: _TypeAlias = _typing.Literal["tracking_number"]  # noqa: Y015
+    _WhichOneofArgType__tracking_number: _TypeAlias = _typing.Literal["_tracking_number", b"_tracking_number"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cancel_requested) -> _WhichOneofReturnType__cancel_requested | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracking_number) -> _WhichOneofReturnType__tracking_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 
@@ -2804,6 +2874,7 @@ class UpdateOrderRequest(_message.Message):
     TRAY_NUMBER_FIELD_NUMBER: _builtins.int
     INVOICE_NUMBER_FIELD_NUMBER: _builtins.int
     LAB_WORD_FIELD_NUMBER: _builtins.int
+    TRACKING_NUMBER_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """From ListLabOrders."""
     lab_status: _builtins.str
@@ -2814,6 +2885,8 @@ class UpdateOrderRequest(_message.Message):
     """1-50 characters; unchanged when absent."""
     lab_word: _builtins.str
     """The lab's own word for the status, 1-100 characters; only with lab_status."""
+    tracking_number: _builtins.str
+    """The number of the parcel, 1-100 characters; unchanged when absent."""
     def __init__(
         self,
         *,
@@ -2822,21 +2895,26 @@ class UpdateOrderRequest(_message.Message):
         tray_number: _builtins.str | None = ...,
         invoice_number: _builtins.str | None = ...,
         lab_word: _builtins.str | None = ...,
+        tracking_number: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_word", b"lab_word", "tray_number", b"tray_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_word", b"lab_word", "tracking_number", b"tracking_number", "tray_number", b"tray_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "lab_word", b"lab_word", "order_id", b"order_id", "tray_number", b"tray_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number", "_lab_word", b"_lab_word", "_tracking_number", b"_tracking_number", "_tray_number", b"_tray_number", "invoice_number", b"invoice_number", "lab_status", b"lab_status", "lab_word", b"lab_word", "order_id", b"order_id", "tracking_number", b"tracking_number", "tray_number", b"tray_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__invoice_number: _TypeAlias = _typing.Literal["invoice_number"]  # noqa: Y015
     _WhichOneofArgType__invoice_number: _TypeAlias = _typing.Literal["_invoice_number", b"_invoice_number"]  # noqa: Y015
     _WhichOneofReturnType__lab_word: _TypeAlias = _typing.Literal["lab_word"]  # noqa: Y015
     _WhichOneofArgType__lab_word: _TypeAlias = _typing.Literal["_lab_word", b"_lab_word"]  # noqa: Y015
+    _WhichOneofReturnType__tracking_number: _TypeAlias = _typing.Literal["tracking_number"]  # noqa: Y015
+    _WhichOneofArgType__tracking_number: _TypeAlias = _typing.Literal["_tracking_number", b"_tracking_number"]  # noqa: Y015
     _WhichOneofReturnType__tray_number: _TypeAlias = _typing.Literal["tray_number"]  # noqa: Y015
     _WhichOneofArgType__tray_number: _TypeAlias = _typing.Literal["_tray_number", b"_tray_number"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__invoice_number) -> _WhichOneofReturnType__invoice_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lab_word) -> _WhichOneofReturnType__lab_word | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tracking_number) -> _WhichOneofReturnType__tracking_number | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__tray_number) -> _WhichOneofReturnType__tray_number | None: ...
 

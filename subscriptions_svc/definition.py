@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chassis.background import run_loops
 from chassis.cli.service import Service
+from chassis.events.courier import Courier
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
 from chassis.notices.sweeper import Sweeper
@@ -34,7 +35,9 @@ def create_servicers(resources: Resources) -> list[object]:
     ]
 
 
-def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
+def run_in_background(
+    database: Database, data_dir: Path, _courier: Courier
+) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
     postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
     sweeper = Sweeper(database, tables.messages, data_dir / "messages")

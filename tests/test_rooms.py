@@ -19,7 +19,7 @@ READS = re.compile(
     r"(Get|List|Read|Search|Check|Export)[A-Z]\w+|WhoAmI|CreatePreApproval|CreatePriceSimulation"
 )
 # What time alone does is an action without an RPC.
-BY_TIME = {"advance_by_time"}
+BY_TIME = {"advance_by_time", "read_status_files", "send_job"}
 MAX_LINES, MAX_FILES = 400, 14
 LONG_FOLDERS = {"tests", "versions"}
 

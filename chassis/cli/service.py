@@ -14,6 +14,8 @@ from chassis.audit.recorder import Recorder
 from chassis.audit.sealer import Sealer
 from chassis.audit.trail import Trail
 from chassis.context import utc_now
+from chassis.events.carriers import Carrier
+from chassis.events.courier import Courier
 from chassis.events.outbox import Event, Outbox, build_test_event
 from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate
@@ -24,7 +26,9 @@ from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
 
-def _no_background(_database: Database, _data_dir: Path) -> AbstractContextManager[None]:
+def _no_background(
+    _database: Database, _data_dir: Path, _courier: Courier
+) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -57,8 +61,10 @@ class Service:
     # demo's password.
     demo_secrets: Collection[str] = ()
     find_demo_logins: Callable[[Connection], list[str]] = _no_demo_logins
+    # Delivers the events of some owners in place of the courier.
+    carrier: Callable[[Database, Courier], Carrier] | None = None
     # Runs beside the dispatcher; raises ValueError for invalid settings.
-    background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
+    background: Callable[[Database, Path, Courier], AbstractContextManager[None]] = _no_background
 
     def start(
         self,

@@ -118,7 +118,7 @@ class Courier:
 
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = resolve(host, port, private=self.private)
-        with _connect(addresses, deadline) as sock, _cut_at(sock, deadline):
+        with connect(addresses, deadline) as sock, _cut_at(sock, deadline):
             left = max(deadline - monotonic(), 0.001)
             connection: Plain | Secure
             if parts.scheme == "https":
@@ -187,7 +187,7 @@ def _find_target(url: str, location: str) -> str:
     return target
 
 
-def _connect(addresses: list[Address], deadline: float) -> socket.socket:
+def connect(addresses: list[Address], deadline: float) -> socket.socket:
     """Connect to the first address that accepts."""
     failure: OSError = TimeoutError()
     for index, (family, address) in enumerate(addresses):

@@ -9,14 +9,13 @@ may work on one PostgreSQL store.
     2xx                       delivered
     501 Not Implemented       declined: the endpoint does not want this type
     410 Gone                  cancelled, and the endpoint is disabled
+    none, withdrawn           cancelled: the service no longer wants it delivered
     anything else, or none    pending: 10 retries over a day and a half, then dead; a
                               Retry-After of the receiver puts the next one off, 12 hours at most
 """
 
-import threading
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
@@ -27,8 +26,10 @@ from sqlalchemy import Row
 from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
+from chassis.events.carriers import WITHDRAWN, Carrier
 from chassis.events.courier import AttemptResult, Courier, Delivery
 from chassis.events.formats import format_body
+from chassis.events.lanes import Lane
 from chassis.events.outbox import Event, Outbox
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import Database
@@ -39,8 +40,6 @@ POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
 LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
-MAX_DELIVERIES = 16  # at once
-MAX_DELIVERIES_PER_OWNER = 4  # at once: a hanging endpoint must not stop the others
 
 
 class Dispatcher:
@@ -53,17 +52,18 @@ class Dispatcher:
         courier: Courier,
         now: Callable[[], datetime] = utc_now,
         chance: Callable[[], float] | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self.database = database
         self.outbox = outbox
         self.courier = courier
+        self.carrier = carrier
         self.now = now
         # Of its own: a generator that the whole process shares may be seeded, or watched.
         self._random = Random()  # nosec B311  # jitter and order, no secret
         self.chance = chance or self._random.random
-        self._pool = ThreadPoolExecutor(MAX_DELIVERIES, thread_name_prefix="delivery")
-        self._changes = threading.Condition()
-        self._running: dict[Future[None], str] = {}
+        self._lane = Lane("delivery")
+        self._carrier_lane = Lane("carrier")  # a thread starts when it is needed
         self._loop = BackgroundLoop(
             "dispatcher", self.dispatch_due, POLL_SECONDS, wakeup=database.wakeup
         )
@@ -75,7 +75,8 @@ class Dispatcher:
     def stop(self) -> None:
         """Lease no more events, and wait for running deliveries: some seconds at most."""
         self._loop.stop()
-        self._pool.shutdown()
+        self._lane.close()
+        self._carrier_lane.close()
 
     def dispatch_due(self) -> int:
         """Start the deliveries that are due, within the limits; returns how many."""
@@ -84,7 +85,7 @@ class Dispatcher:
             owners = self.outbox.list_due_owners(tx, now)
         self._random.shuffle(owners)
         for owner in owners:
-            slots = self._count_free_slots(owner)
+            slots = self._choose_lane(owner).count_free_slots(owner)
             if slots <= 0:
                 continue
             with self.database.write() as tx:
@@ -99,24 +100,20 @@ class Dispatcher:
 
     def wait_until_idle(self) -> None:
         """Wait for the running deliveries."""
-        with self._changes:
-            self._changes.wait_for(lambda: not self._running)
+        self._lane.wait_until_idle()
+        self._carrier_lane.wait_until_idle()
 
-    def _count_free_slots(self, owner: str) -> int:
-        with self._changes:
-            busy = Counter(self._running.values())
-        return min(MAX_DELIVERIES - busy.total(), MAX_DELIVERIES_PER_OWNER - busy[owner])
+    def _is_carried(self, owner: str) -> bool:
+        return self.carrier is not None and owner.startswith(self.carrier.prefix)
+
+    def _choose_lane(self, owner: str) -> Lane:
+        return self._carrier_lane if self._is_carried(owner) else self._lane
 
     def _submit(self, endpoint: Row[Any], event: Row[Any]) -> None:
-        with self._changes:
-            work = self._pool.submit(self._deliver, endpoint, event)
-            self._running[work] = event.owner
-        work.add_done_callback(self._finish)
+        work = self._choose_lane(event.owner).submit(event.owner, self._deliver, endpoint, event)
+        work.add_done_callback(self._wake)
 
-    def _finish(self, work: Future[None]) -> None:
-        with self._changes:
-            del self._running[work]
-            self._changes.notify_all()
+    def _wake(self, _work: Future[None]) -> None:
         self.database.wakeup.set()  # a slot is free, and the next event of the stream may be due
 
     def _deliver(self, endpoint: Row[Any], event: Row[Any]) -> None:
@@ -138,9 +135,10 @@ class Dispatcher:
         log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
 
     def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
-        delivery = address_event(endpoint, event)
         try:
-            return self.courier.deliver(delivery, self.now())
+            if self.carrier and self._is_carried(event.owner):
+                return self.carrier.deliver(endpoint, event, self.now())
+            return self.courier.deliver(address_event(endpoint, event), self.now())
         except Exception as error:  # noqa: BLE001 - counts as a failed attempt, so that retries end
             log().error("delivery", event_id=event.id, **describe(error))
             return AttemptResult(None, "error")
@@ -166,6 +164,8 @@ class Dispatcher:
             if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
                 self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
             held = self.outbox.settle(tx, event, values)
+            if held and self.carrier and self._is_carried(event.owner):
+                self.carrier.record(tx, event, state, result, now)
         if not held:
             return "lease lost"
         return "retry" if state == PENDING else state
@@ -190,4 +190,6 @@ def choose_state(result: AttemptResult, attempts: int) -> str:
         return DELIVERED
     if result.status == 501:
         return DECLINED
+    if result.error == WITHDRAWN:
+        return CANCELLED
     return PENDING if attempts <= MAX_RETRIES else DEAD

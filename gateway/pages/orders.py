@@ -29,7 +29,7 @@ from gateway.pages.orders_edit import (
     find_edited_paths,
     write_if_match,
 )
-from gateway.pages.orders_life import describe_cancellation, list_history
+from gateway.pages.orders_life import describe_cancellation, describe_delivery, list_history
 from gateway.pages.orders_list import describe_filters, find_caller, read_filters
 from gateway.pages.orders_session import (
     DEVICE,
@@ -361,6 +361,7 @@ def render_review(
         redo_types=redo_types,
         history=list_history(order),
         cancellation=list(describe_cancellation(order)),
+        delivery=describe_delivery(order),
         to_datetime=to_datetime,
     )
 

@@ -15,6 +15,8 @@ from orders_svc.rules.life.history import SYSTEM, Event
 from orders_svc.store.life.history import add_entry
 from orders_svc.store.life.transmissions import has_due, transmit_due
 from orders_svc.store.tables import accounts, outbox
+from orders_svc.store.transport.drops import list_reached_labs
+from orders_svc.store.transport.jobs import add_job
 
 POLL_SECONDS = 2.0
 BATCH_ROWS = 200  # orders transmitted in one transaction
@@ -30,10 +32,13 @@ def advance_by_time(database: Database, now: datetime, batch: int = BATCH_ROWS) 
         with database.write() as tx:
             rows = transmit_due(tx, now, batch)
             names = {row.account_id: accounts.name(tx, row.account_id) for row in rows}
+            reached = list_reached_labs(tx, {row.lab_id for row in rows})
             for row in rows:
                 add_entry(tx, row, Event.TRANSMITTED, SYSTEM, now)
                 event = build_event(names[row.account_id], ORDER_SUBMITTED, row._mapping, now)
                 outbox.add(tx, event, now)
+                if row.lab_id in reached:
+                    add_job(tx, row._mapping, now)
         total += len(rows)
         if len(rows) < batch:
             return total

@@ -12,6 +12,7 @@ from orders_svc.rules.warnings.review import Review
 from orders_svc.store.life.history import add_first_entry
 from orders_svc.store.orders import Submission, add_order
 from orders_svc.store.tables import outbox
+from orders_svc.store.transport.jobs import add_job
 
 
 def create_order(
@@ -23,12 +24,13 @@ def create_order(
     submission: Submission,
     *,
     notify: bool,
+    has_job: bool = False,
     original_id: str | None = None,
     single: bool = False,
 ) -> dict[str, Any]:
     """Add a checked order and return its row; `notify` adds the event of a transmitted one.
 
-    It is a `single` statement as `add_order` says.
+    `has_job` has its job sent to its lab. It is a `single` statement as `add_order` says.
     """
     row = add_order(tx, account, user_id, order, review, submission, original_id, single=single)
     if row["lab_status"] == LabStatus.PENDING_TRANSMISSION:
@@ -36,4 +38,6 @@ def create_order(
     if notify:
         event = build_event(account.name, ORDER_SUBMITTED, row, submission.now)
         outbox.add(tx, event, submission.now)
+    if has_job:
+        add_job(tx, row, submission.now)
     return row

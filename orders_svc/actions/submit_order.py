@@ -15,6 +15,7 @@ from orders_svc.rules.warnings.review import Review
 from orders_svc.store.life.history import add_entry
 from orders_svc.store.orders import Submission, get_order, submit_draft
 from orders_svc.store.tables import outbox
+from orders_svc.store.transport.jobs import add_job
 
 NOT_A_DRAFT = "The order is not a draft."
 
@@ -59,4 +60,5 @@ def submit_order(
     if row.lab_status == LabStatus.SUBMITTED:
         event = build_event(account.name, ORDER_SUBMITTED, row._mapping, submission.now)
         outbox.add(tx, event, submission.now)
+        add_job(tx, row._mapping, submission.now)
     return row

@@ -14,8 +14,10 @@ from orders_svc.store.orders import change_order, get_submitted_order
 from orders_svc.store.tables import accounts, outbox
 
 
-def update_order(tx: Connection, change: dict[str, Any], now: datetime) -> Row[Any]:
-    """Change the order and return its row.
+def update_order(
+    tx: Connection, change: dict[str, Any], now: datetime, at: datetime | None = None
+) -> Row[Any]:
+    """Change the order and return its row; its history says that it was `at` a moment, or now.
 
     Raises NotFound unless it was submitted, and WrongState if its status does not allow the
     change. A change of status adds an event and an entry of the order's history.
@@ -28,7 +30,7 @@ def update_order(tx: Connection, change: dict[str, Any], now: datetime) -> Row[A
     if "lab_status" in change:
         is_cancelled = change["lab_status"] == LabStatus.CANCELLED
         event = Event.CANCELLED if is_cancelled else Event.STATUS_CHANGED
-        add_entry(tx, row, event, LAB, now, lab_word=change.get("lab_word"))
+        add_entry(tx, row, event, LAB, at or now, lab_word=change.get("lab_word"))
         client = accounts.name(tx, row.account_id)
         outbox.add(tx, build_event(client, ORDER_STATUS_CHANGED, row._mapping, now), now)
     return row

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping
 
+from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from orders_svc.documents.job import LensNames, write_job
 from orders_svc.documents.outline import draw_outline
 from orders_svc.rules.lab_status import LabStatus
@@ -14,8 +15,17 @@ from orders_svc.rules.life.history import complete_history
 from orders_svc.rules.warnings.review import read_tracing
 from orders_svc.store.catalogs import LensIds, find_lens_parts, find_names
 from orders_svc.store.life.history import Life
+from orders_svc.store.transport.jobs import read_job_delivery
 from protos import orders_pb2 as pb
 
+# How an event's state is shown to a client.
+JOB_STATES = {
+    PENDING: PENDING,
+    DELIVERED: DELIVERED,
+    DECLINED: "failed",
+    DEAD: "failed",
+    CANCELLED: CANCELLED,
+}
 Columns = Mapping[str, Any] | RowMapping
 
 
@@ -30,6 +40,8 @@ def build_order(row: Row[Any], life: Life, public_url: str, now: datetime) -> pb
         updated=to_unix(row.updated_at),
         tray_number=row.tray_number,
         invoice_number=row.invoice_number,
+        tracking_number=row.tracking_number,
+        job_delivery=build_job_delivery(row),
         warnings=build_warnings(row.warnings),
         traced=row.traced,
         version=row.version,
@@ -57,6 +69,20 @@ def build_cancellation(row: Row[Any]) -> pb.Cancellation | None:
         lab=to_unix(lab) if lab else None,
         answer=row.cancel_answer,
         reason=row.cancel_reason,
+    )
+
+
+def build_job_delivery(row: Row[Any]) -> pb.JobDelivery | None:
+    """Return where the delivery of an order's job stands; None if its lab is sent none."""
+    found = read_job_delivery(row)
+    if found is None:
+        return None
+    return pb.JobDelivery(
+        state=JOB_STATES[found.state],
+        attempts=found.attempts,
+        reason=found.last_error,
+        status=found.last_status,
+        updated=to_unix(found.updated_at),
     )
 
 
@@ -94,6 +120,7 @@ def build_lab_order(row: Row[Any]) -> pb.LabOrder:
         lab_status=row.lab_status,
         tray_number=row.tray_number,
         invoice_number=row.invoice_number,
+        tracking_number=row.tracking_number,
         created=to_unix(row.created_at),
         submitted=to_unix(row.submitted_at),
         updated=to_unix(row.updated_at),

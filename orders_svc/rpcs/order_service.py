@@ -141,14 +141,23 @@ class OrderService(rpc.OrderServiceServicer):
         submission = self.checks.find_submission(user_id, order)
         is_sent = order["mode"] == "submit" and submission.transmit_at is None
         notify = is_sent and self.lookups.has_endpoint(client)
+        has_job = is_sent and self.lookups.has_transport(order["lab"])
         has_words = bool(list_further_names(order["patient"]))
         # On SQLite the order and its audit entry are two statements, which cost no round trip.
         has_key = bool(get_current_call().idempotency_key)
-        is_plain = not (notify or has_words or has_key or submission.transmit_at)
+        is_plain = not (notify or has_job or has_words or has_key or submission.transmit_at)
         single = is_plain and not self.database.is_sqlite
         with self.database.write(single=single) as tx:
             row = create_order(
-                tx, client, user_id, order, review, submission, notify=notify, single=single
+                tx,
+                client,
+                user_id,
+                order,
+                review,
+                submission,
+                notify=notify,
+                has_job=has_job,
+                single=single,
             )
             created = documents.build_created_order(row, self.public_url)
             return tables.idempotency_keys.save(tx, created)

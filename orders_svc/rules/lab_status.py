@@ -43,7 +43,7 @@ PATIENT_STATUSES: dict[str, str] = {
     LabStatus.CANCELLED: "cancelled",
 }
 ORDERED = "ordered"  # for every other status
-UPDATABLE_FIELDS = ("lab_status", "tray_number", "invoice_number")
+UPDATABLE_FIELDS = ("lab_status", "tray_number", "invoice_number", "tracking_number")
 
 
 class UpdateOrderRequestSchema(Schema):
@@ -53,6 +53,7 @@ class UpdateOrderRequestSchema(Schema):
     lab_status = fields.String(validate=one_of(*ALLOWED_SOURCES))
     tray_number = fields.String(validate=filled(50))
     invoice_number = fields.String(validate=filled(50))
+    tracking_number = fields.String(validate=filled(100))
     lab_word = fields.String(validate=filled(100))
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)

@@ -8,6 +8,7 @@ from chassis.store.reference_cache import ReferenceCache
 from orders_svc.rules.offer import Offer
 from orders_svc.store import catalogs, tables
 from orders_svc.store.access import tokens, users
+from orders_svc.store.transport.drops import has_transport
 
 
 class Lookups:
@@ -53,3 +54,7 @@ class Lookups:
             ("endpoint", client.id),
             lambda tx: tables.outbox.endpoints.find(tx, client.name) is not None,
         )
+
+    def has_transport(self, lab_id: str) -> bool:
+        """Return whether jobs are sent to a lab."""
+        return self.cache.get(("transport", lab_id), lambda tx: has_transport(tx, lab_id))

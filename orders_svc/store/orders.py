@@ -31,6 +31,7 @@ from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.tables import audit, name_words, orders, user_labs, users
+from orders_svc.store.transport.jobs import join_job
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -53,8 +54,8 @@ IS_HELD = and_(
 _ADD = insert(orders)
 _ADD_AUDITED = audit.combine(_ADD)
 _ADD_WORDS = insert(name_words)
-_WITH_CREATOR: Any = select(orders, users.c.email.label("user_email")).join(
-    users, users.c.id == orders.c.user_id
+_WITH_CREATOR: Any = join_job(
+    select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
 _FIND_VISIBLE = _WITH_CREATOR.where(BY_ID, VISIBLE)
 IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))

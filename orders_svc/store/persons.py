@@ -45,6 +45,7 @@ _BLANK = (
         last_first=None,
         cancel_reason=None,
         tracking_code=None,
+        tracking_number=None,
         erased_at=bindparam("erased_at"),
     )
 )

@@ -67,6 +67,7 @@ labs = Table(
     Column("id", String(64), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("settings", JSON, nullable=False),
+    Column("job_drop", JSON(none_as_null=True)),  # of a lab that receives its jobs as files
 )
 user_labs = Table(
     "user_labs",
@@ -129,6 +130,7 @@ orders = Table(
     Column("lab_status", String(32), nullable=False),
     Column("tray_number", String(50)),
     Column("invoice_number", String(50)),
+    Column("tracking_number", String(100)),  # of the parcel
     Column("document", JSON, nullable=False),
     Column("warnings", JSON(none_as_null=True)),  # of the last check, a list
     Column("traced", JSON(none_as_null=True)),  # measurements of frame.tracing
@@ -184,6 +186,13 @@ orders = Table(
         )
         for name in ("transmit_at", "original_id")
     ),
+    # Labs name an order by its tray.
+    Index(
+        "ix_orders_trays_of_lab",
+        *("lab_id", "tray_number"),
+        sqlite_where=text("tray_number IS NOT NULL"),
+        postgresql_where=text("tray_number IS NOT NULL"),
+    ),
     Index(
         "ix_orders_tracking_code",
         "tracking_code",
@@ -208,6 +217,40 @@ order_history = Table(
     Column("by", String(8), nullable=False),  # client, lab or system
     Column("user_id", ForeignKey("users.id")),
     Column("lab_word", String(250)),
+)
+# The delivery of an order's job to its lab; the outbox forgets it, this does not.
+job_deliveries = Table(
+    "job_deliveries",
+    metadata,
+    Column("order_id", ForeignKey("orders.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, nullable=False),  # of the order when it was transmitted
+    Column("event_id", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # of the event after its last attempt
+    Column("attempts", Integer, nullable=False),
+    Column("last_status", Integer),
+    Column("last_error", String(32)),
+    Column("updated_at", Instant(), nullable=False),
+)
+# Labs whose drops are read for status files, each leased to one process at a time.
+status_polls = Table(
+    "status_polls",
+    metadata,
+    Column("lab_id", ForeignKey("labs.id"), primary_key=True),
+    Column("due_at", Instant(), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),  # since the last one that succeeded
+    Column("last_error", String(32)),
+    Column("files", JSON, nullable=False),  # those that were found: size and time by name
+)
+# Status files that were read, so that none is applied twice.
+status_files = Table(
+    "status_files",
+    metadata,
+    Column("lab_id", ForeignKey("labs.id"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("lines", Integer, nullable=False),  # that were applied or refused so far
+    Column("refused", JSON, nullable=False),  # number and sentence of each
+    Column("read_at", Instant(), nullable=False),
 )
 lens_packages = Table(
     "lens_packages",

@@ -160,11 +160,13 @@ def _run_background(run: Invocation, database: "Database", private: bool) -> Ite
     from chassis.events.courier import Courier
     from chassis.events.dispatcher import Dispatcher
 
+    service, courier = run.service, Courier(private=private)
     try:
-        background = run.service.background(database, run.data_dir)
+        background = service.background(database, run.data_dir, courier)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    dispatcher = Dispatcher(database, run.service.outbox, Courier(private=private))
+    carrier = service.carrier(database, courier) if service.carrier else None
+    dispatcher = Dispatcher(database, service.outbox, courier, carrier=carrier)
     dispatcher.start()
     try:
         with background:

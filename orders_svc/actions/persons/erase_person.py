@@ -23,6 +23,7 @@ PERSONAL_FIELDS = (
     "traced",
     "history",
     "cancellation",
+    "tracking_number",
 )
 
 

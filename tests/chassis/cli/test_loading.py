@@ -12,6 +12,7 @@ from tests.serving import SERVICES
 ROOT = Path(__file__).parents[3]
 RARE = {
     "alembic",
+    "asyncssh",
     "babel",
     "grpc_reflection.v1alpha",
     "mako",

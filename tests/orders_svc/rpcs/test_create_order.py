@@ -47,6 +47,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         "lab_status": "submitted",
         "tray_number": None,
         "invoice_number": None,
+        "tracking_number": None,
         "document": order,
         "warnings": None,
         "traced": {"right_eye": TRACED, "left_eye": TRACED},

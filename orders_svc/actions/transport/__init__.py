@@ -1,0 +1,1 @@
+"""What time alone does between orders and their labs: jobs are sent, status files are read."""

@@ -1,0 +1,1 @@
+"""How files reach a lab's drop, and are fetched from it."""

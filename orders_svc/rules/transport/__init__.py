@@ -1,0 +1,1 @@
+"""How a lab is reached: its drop, the names of jobs, status files."""

@@ -1,0 +1,1 @@
+"""How orders reach their labs, and what comes back: drops, deliveries of jobs, status files."""

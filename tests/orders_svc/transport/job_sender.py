@@ -1,0 +1,40 @@
+"""`python -m tests.orders_svc.transport.job_sender URL NOW`: is killed once a job is written."""
+
+import os
+import signal
+import sys
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chassis.events.courier import Courier
+from chassis.events.dispatcher import Dispatcher
+from chassis.store.database import Database
+from orders_svc.actions.transport.send_job import build_carrier
+from orders_svc.store import tables
+
+
+def die(*_: Any) -> None:
+    """End as `kill -9` does."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    database, now = Database(sys.argv[1]), datetime.fromisoformat(sys.argv[2])
+    courier = Courier(private=True)
+    carrier = build_carrier(database, courier)
+
+    def deliver(*arguments: Any) -> Any:
+        """Deliver, and die before the result is recorded."""
+        carrier.deliver(*arguments)
+        die()
+
+    dispatcher = Dispatcher(
+        database,
+        tables.outbox,
+        courier,
+        lambda: now,
+        carrier=replace(carrier, deliver=deliver),
+    )
+    dispatcher.dispatch_due()
+    dispatcher.wait_until_idle()
