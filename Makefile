@@ -8,7 +8,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-package optigate-protos \
 	--custom-compile-command 'make pins'
 
-AUDITED := chassis demo gateway optics orders_svc protos sessions_svc subscriptions_svc
+AUDITED := chassis demo gateway optics optigate orders_svc protos sessions_svc subscriptions_svc
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.journeys.test_make_run import Copy
 from tests.serving import Served
 
 ROOT = Path(__file__).parent.parent
@@ -174,6 +175,7 @@ def test_the_services_run_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
     assert {path.name for path in (folder / "data").glob("*.db")} == {
         *("sessions.db", "orders.db", "subscriptions.db")
     }
+    assert run(python.parent / "optigate", "--version", cwd=folder).startswith("optigate ")
     paths = run(
         python,
         "-P",
@@ -183,3 +185,20 @@ def test_the_services_run_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
         cwd=folder,
     )
     assert all(each.startswith(str(tmp_path)) for each in paths.split())
+
+
+def test_the_installed_command_runs_the_demo(wheels: dict[str, Path], tmp_path: Path) -> None:
+    python = make_environment(tmp_path / "v", *wheels.values())
+    (find_packages(python) / "dependencies.pth").write_text(f"{INSTALLED}\n")
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    copy = Copy({"DATA_DIR": str(folder / "data"), "PYTHONSAFEPATH": "1"})
+    copy.environment.pop("PYTHONPATH", None)
+    printed = copy.start([python.parent / "optigate", "demo"], folder)
+    try:
+        assert f"-d @{find_packages(python)}/demo/order.json" in printed
+        said = run(python.parent / "optigate", "status", cwd=folder, **copy.environment)
+        assert said.count("  serving  current  0") == 3
+        assert "  ready" in said
+    finally:
+        copy.stop()

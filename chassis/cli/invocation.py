@@ -91,9 +91,10 @@ class Invocation:
         from chassis.persons import acting
 
         context = click.get_current_context()
-        names = [context.command.name or ""]
-        while (context := context.parent) and context.parent:  # type: ignore[assignment]
+        names: list[str] = []
+        while context.parent and context.parent.obj is self:
             names.insert(0, context.command.name or "")
+            context = context.parent
         with acting(f"os:{find_user_name()}", " ".join(names)) as call:
             yield call
 
