@@ -5,13 +5,14 @@
 
 PY := .venv/bin/python
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --custom-compile-command 'make pins'
+	--generate-hashes --no-emit-index-url --no-emit-package optigate-protos \
+	--custom-compile-command 'make pins'
 
-AUDITED := chassis demo gateway optics orders_svc protos sessions_svc subscriptions_svc
+AUDITED := chassis demo gateway optics optigate orders_svc protos sessions_svc subscriptions_svc
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench audit fuzz stubs openapi fmt pins
+.PHONY: help run demo-reset test debian bench audit fuzz stubs openapi fmt dist pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,7 +76,15 @@ fmt: .venv/dev ## format, and sort imports
 	$(PY) -m ruff check --fix .
 	.venv/bin/buf format --write
 
-# Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt.
+# Wheels of optigate and of optigate-protos, and the proto files with their image for other languages.
+dist: .venv/dev ## build the wheels, and an archive of the proto files
+	@rm -rf build dist protos/build
+	@$(PY) -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist ./protos .
+	@tar -czf dist/optigate-proto-files.tar.gz protos/*.proto protos/optigate.binpb protos/README.md
+	@ls dist
+
+# Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt. optigate-protos
+# is not pinned: it is in protos/, from where it is imported.
 pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 	$(PY) -m pip install -qq 'uv>=0.9'
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml

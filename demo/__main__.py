@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import ssl
 import sys
@@ -96,7 +97,7 @@ def serve(environment: dict[str, str], data: str) -> int:
     environment.setdefault("LOG_DIR", f"{data}/logs")
     environment.setdefault("REFLECTION", "on")
     environment.setdefault("GATEWAY_DEMO", str(GUIDE))
-    supervisor = Supervisor(read_procfile(HERE.parent / "Procfile"), environment)
+    supervisor = Supervisor(read_procfile(HERE / "Procfile"), environment)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stop.set())
     threading.Thread(target=welcome, args=(bound, url), daemon=True).start()
@@ -162,8 +163,15 @@ def write_guide(url: str) -> str:
         url=url,
         credentials="\n".join(lines),
         links="\n".join(links).replace("{url}", url),
-        calls="\n\n".join(calls).replace("{url}", url),
+        calls=_find_bodies("\n\n".join(calls)).replace("{url}", url),
     )
+
+
+def _find_bodies(calls: str) -> str:
+    """Name the files of the calls by where they are, unless the working folder has them."""
+    if Path("demo/order.json").exists():
+        return calls
+    return re.sub(r"\bdemo/(?=\w+\.json)", f"{HERE}/", calls)
 
 
 if __name__ == "__main__":

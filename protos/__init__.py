@@ -1,1 +1,1 @@
-"""The wire contract: three proto files and the code generated from them."""
+"""The wire contract: proto files, the code generated from them, and their descriptor image."""

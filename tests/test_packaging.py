@@ -16,6 +16,7 @@ from tests import postgres
 
 ROOT = Path(__file__).parent.parent
 PACKAGING = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+PROTOS = tomllib.loads((ROOT / "protos" / "pyproject.toml").read_text())["tool"]["setuptools"]
 SERVICES = ["sessions", "orders", "subscriptions"]
 
 
@@ -43,9 +44,10 @@ def test_every_package_is_installed() -> None:
     held = {
         path.relative_to(ROOT).parts[0]
         for path in ROOT.glob("[a-z]*/__init__.py")
-        if path.parent.name not in {"bench", "demo", "openapi", "tests"}
+        if path.parent.name not in {"bench", "openapi", "tests"}
     }
-    assert {f"{name}*" for name in held} == set(PACKAGING["find"]["include"])
+    assert {f"{name}*" for name in held - {"protos"}} == set(PACKAGING["find"]["include"])
+    assert PROTOS["packages"] == ["protos"]
     for name in held:
         folders = {path.parent for path in (ROOT / name).rglob("*.py")}
         bare = {folder for folder in folders if not (folder / "__init__.py").exists()}
@@ -74,7 +76,7 @@ def test_the_image_holds_every_package_and_what_the_demo_needs() -> None:
     lines = (ROOT / "Containerfile").read_text().splitlines()
     copied = {line.split()[1].rstrip("/") for line in lines if line.startswith("COPY ")}
     top = {name.rstrip("*") for name in PACKAGING["find"]["include"]}
-    assert copied == {*top, "demo", "requirements/run.txt"}
+    assert copied == {*top, *PROTOS["packages"], "requirements/run.txt"}
 
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in allowed if line.startswith("!")} == copied

@@ -1,6 +1,5 @@
 """One run of a service's command line: its settings, and the service and the store when needed."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from chassis.cli.stores import describe_unfit, find_missing_file, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -49,8 +50,8 @@ class Invocation:
         return found
 
     def open_any_version(self) -> "Database":
-        """Open the store until the command ends."""
-        opened = _open_database(self.database_url, prepare=self.prepare)
+        """Open the store until the command ends, and create it where there is none."""
+        opened = open_database(self.database_url, prepare=self.prepare)
         return click.get_current_context().with_resource(opened)
 
     def open_store(self) -> "Database":
@@ -58,15 +59,20 @@ class Invocation:
 
         A refusal that ends the command is printed, and the exit code is 1.
         """
-        from chassis.store.versions import is_current
-
-        database = self.open_any_version()
-        if not is_current(database, self.service.migrations):
+        if missing := find_missing_file(self.database_url):
             raise click.ClickException(
-                f"The database is not at this version: run `python -m {self.module} migrate`."
+                f"There is no store at {missing}: run `python -m {self.module} migrate`, or set"
+                " DATA_DIR or DATABASE_URL to where it is."
             )
+        database = self.open_any_version()
+        if told := self.describe_unfit(database):
+            raise click.ClickException(told)
         database.before_commit = self.service.audit.record_change
         return database
+
+    def describe_unfit(self, database: "Database") -> str | None:
+        """Return why a store is not one of this service and this version; None if it is."""
+        return describe_unfit(database, self.name, self.module, self.service.migrations)
 
     @contextmanager
     def change_reference(self) -> "Iterator[Connection]":
@@ -85,9 +91,10 @@ class Invocation:
         from chassis.persons import acting
 
         context = click.get_current_context()
-        names = [context.command.name or ""]
-        while (context := context.parent) and context.parent:  # type: ignore[assignment]
+        names: list[str] = []
+        while context.parent and context.parent.obj is self:
             names.insert(0, context.command.name or "")
+            context = context.parent
         with acting(f"os:{find_user_name()}", " ".join(names)) as call:
             yield call
 
@@ -122,23 +129,3 @@ def find_user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-@contextmanager
-def _open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
-    from sqlalchemy.exc import ArgumentError
-
-    from chassis.errors import Refusal
-    from chassis.store.database import Database
-
-    try:
-        database = Database(url, prepare=prepare)
-    except (ValueError, OSError, ArgumentError) as error:
-        raise click.ClickException(f"DATABASE_URL: {error}") from None
-    try:
-        yield database
-    except Refusal as refusal:
-        click.echo(f"Error: {refusal.message}", err=True)
-        sys.exit(1)
-    finally:
-        database.close()

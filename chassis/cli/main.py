@@ -91,9 +91,19 @@ def _read_url(given: str | None) -> str:
 @click.pass_obj
 def migrate(run: Invocation) -> None:
     """Migrate the store."""
-    from chassis.store import migrations
+    from chassis.store import migrations, versions
 
-    migrations.migrate(run.open_any_version(), run.service.migrations)
+    database, folder = run.open_any_version(), run.service.migrations
+    before = versions.read_state(database, run.name, folder)
+    if before in (versions.NEWER, versions.FOREIGN):
+        raise click.ClickException(str(run.describe_unfit(database)))
+    applied = versions.read_applied(database)
+    migrations.migrate(database, folder)
+    (head,) = versions.find_heads(folder)
+    if before == versions.CURRENT:
+        click.echo(f"{run.name}: the schema is at {head} already")
+    else:
+        click.echo(f"{run.name}: the schema is at {head}, was {''.join(applied) or 'empty'}")
 
 
 @click.command(help="Load reference data from a TOML file; loading it again changes nothing.")

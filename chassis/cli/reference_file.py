@@ -15,7 +15,12 @@ from chassis.validation import flatten
 
 def read_reference(file: Path, schema: Schema) -> dict[str, Any]:
     """Return the values of a file; raises ValidationError, or an error of the parser."""
-    values = tomllib.loads(file.read_text("utf-8"))
+    return read_text(file.read_text("utf-8"), schema)
+
+
+def read_text(text: str, schema: Schema) -> dict[str, Any]:
+    """Return the values of a file's text; raises ValidationError, or an error of the parser."""
+    values = tomllib.loads(text)
     for fault in find_text_faults(values):
         raise ValidationError({fault.path: [fault.message]})
     reference: dict[str, Any] = schema.load(values)

@@ -44,6 +44,8 @@ from chassis.store.sqlite import (
 if TYPE_CHECKING:
     from chassis.store.postgres import Drain
 
+SUPPORTED_URLS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 MAX_CONNECTIONS = 16  # more than the threads of a server
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -99,6 +101,8 @@ class Database:
     def __init__(self, url: str, *, prepare: bool = True) -> None:
         """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
         self.url = make_url(url)
+        if self.url.drivername not in DRIVERS:
+            raise ValueError(f"{self.url.drivername} is not supported; use {SUPPORTED_URLS}.")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._drain: Drain | None = None
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}

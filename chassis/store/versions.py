@@ -8,14 +8,36 @@ from sqlalchemy import inspect, text
 
 from chassis.store.database import Database
 
+CURRENT, OLDER, NEWER, FOREIGN = "current", "older", "newer", "foreign"
+TABLE = "alembic_version"
+
+
+def read_state(database: Database, main_table: str, migrations: Path) -> str:
+    """Return whether a store is CURRENT, OLDER (or empty), NEWER, or FOREIGN: no such service's.
+
+    Every revision of a service has the `main_table`, which bears the service's name.
+    """
+    applied = read_applied(database)
+    with database.read() as tx:
+        tables = set(inspect(tx).get_table_names()) - {TABLE}
+    if tables and main_table not in tables:
+        return FOREIGN
+    if applied == find_heads(migrations):
+        return CURRENT
+    return OLDER if applied <= read_revisions(migrations).keys() else NEWER
+
+
+def read_applied(database: Database) -> set[str]:
+    """Return the revision of a store, in a set that is empty for one without tables."""
+    with database.read() as tx:
+        if not inspect(tx).has_table(TABLE):
+            return set()
+        return set(tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalars())
+
 
 def is_current(database: Database, migrations: Path) -> bool:
     """Whether the store is at the newest version."""
-    with database.read() as tx:
-        if not inspect(tx).has_table("alembic_version"):
-            return False
-        applied = set(tx.execute(text("SELECT version_num FROM alembic_version")).scalars())
-    return applied == find_heads(migrations)
+    return read_applied(database) == find_heads(migrations)
 
 
 def find_heads(migrations: Path) -> set[str]:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select
 
 from chassis.events.outbox import Outbox
 from chassis.events.states import DEAD, PENDING
 from chassis.server.accounts import Accounts
 from chassis.store.database import Database
-from chassis.store.versions import find_heads, read_revisions
+from chassis.store.versions import find_heads, read_applied, read_revisions
 
 WARNING, FAULT = 1, 2  # the exit codes of `doctor`
 MIN_FREE_BYTES = 200 * 2**20
@@ -58,10 +58,7 @@ class Checkup:
 
     def check_schema(self, database: Database) -> Iterator[Finding]:
         """Compare the store's revision with that of this version."""
-        with database.read() as tx:
-            has_one = inspect(tx).has_table("alembic_version")
-            query = text("SELECT version_num FROM alembic_version")
-            applied = set(tx.execute(query).scalars()) if has_one else set()
+        applied = read_applied(database)
         if applied == find_heads(self.migrations):
             return
         if applied <= read_revisions(self.migrations).keys():

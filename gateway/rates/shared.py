@@ -121,7 +121,7 @@ def _open_storage(url: str) -> Any:
         from redis.retry import Retry
     except ImportError:
         raise SystemExit(
-            "GATEWAY_LIMIT_STORE needs the client of Redis: pip install 'optigate[redis]'."
+            "GATEWAY_LIMIT_STORE needs the client of Redis: pip install 'limits[redis]'."
         ) from None
     from limits.storage import storage_from_string
 

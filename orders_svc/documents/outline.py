@@ -84,7 +84,7 @@ def draw_outline(
             0, up + GAP_MM, 0, down - GAP_MM, stroke_dasharray="3 1 0.6 1", stroke_opacity=0.5
         ),
         *(part for lens in lenses for part in _draw_lens(lens, down)),
-        *_draw_width(-dbl / 2, dbl / 2, up + GAP_MM, f"DBL {_format_number(dbl)}"),
+        *_draw_width(-dbl / 2, dbl / 2, up + GAP_MM, f"DBL {_format_measure(dbl)}"),
     ]
     return _write_element(
         "svg",
@@ -149,7 +149,7 @@ def _draw_lens(lens: Lens, down: float) -> Iterable[str]:
         )
         slope = math.sqrt(0.5) * lens.ed / 2
         edge = lens.middle + lens.outward * slope
-        yield _draw_text(edge, -slope - 1, f"ED {_format_number(lens.ed)}", _anchor_outward(lens))
+        yield _draw_text(edge, -slope - 1, f"ED {_format_measure(lens.ed)}", _anchor_outward(lens))
     if lens.trace:
         yield _write_element(
             "path",
@@ -162,10 +162,10 @@ def _draw_lens(lens: Lens, down: float) -> Iterable[str]:
     yield _draw_text(
         lens.middle, -low + TEXT_MM + 1.5, EYE_LABELS[lens.side], "middle", font_weight="bold"
     )
-    yield from _draw_width(left, right, low + GAP_MM, f"A {_format_number(lens.a)}")
+    yield from _draw_width(left, right, low + GAP_MM, f"A {_format_measure(lens.a)}")
     if lens.b_is_known:
         yield from _draw_height(
-            outer + lens.outward * 2, -low, low, f"B {_format_number(lens.b)}", lens
+            outer + lens.outward * 2, -low, low, f"B {_format_measure(lens.b)}", lens
         )
     yield from _draw_pupil(lens, down)
 
@@ -179,7 +179,7 @@ def _draw_pupil(lens: Lens, down: float) -> Iterable[str]:
         _draw_line(x - 2.5, y, x + 2.5, y),
         _draw_line(x, y - 2.5, x, y + 2.5),
         _write_element("circle", cx=x, cy=y, r=1.2),
-        *_draw_width(0, x, down - GAP_MM + 1, f"PD {_format_number(lens.eye['pd'])}"),
+        *_draw_width(0, x, down - GAP_MM + 1, f"PD {_format_measure(lens.eye['pd'])}"),
     ]
     given = [
         (lens.eye[name], word)
@@ -191,7 +191,7 @@ def _draw_pupil(lens: Lens, down: float) -> Iterable[str]:
     upper_first = sorted(given, key=itemgetter(0), reverse=True)
     for (height, word), baseline in zip(upper_first, baselines, strict=False):
         at = lens.b / 2 - height
-        label = f"{word} {_format_number(height)}"
+        label = f"{word} {_format_measure(height)}"
         marks += [
             _draw_line(x - 6, at, x + 6, at, stroke_width=0.2),
             _draw_text(x + lens.outward * 7, at + baseline, label, _anchor_outward(lens)),
@@ -238,7 +238,12 @@ def _describe(lenses: Iterable[Lens], dbl: float) -> str:
 
 
 def _format_mm(value: float) -> str:
-    return f"{_format_number(value)} mm"
+    return f"{_format_measure(value)} mm"
+
+
+def _format_measure(value: float) -> str:
+    """Return a measure as the tables of the dashboard have it: one decimal, or two where needed."""
+    return f"{value:.2f}".removesuffix("0")
 
 
 def _format_number(value: float) -> str:

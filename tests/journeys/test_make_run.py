@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,11 +51,11 @@ class Copy:
         self.process: subprocess.Popen[str]
         self.groups: list[int] = []
 
-    def start(self) -> str:
+    def start(self, words: Sequence[str | Path] = ("make", "run"), folder: Path = ROOT) -> str:
         """Start it, and return its output up to the curls."""
         self.process = subprocess.Popen(
-            ["make", "run"],
-            cwd=ROOT,
+            words,
+            cwd=folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

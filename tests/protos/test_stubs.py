@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from protos.__main__ import HERE, generate
+from protos.__main__ import HERE, IMAGE, generate
 
 
 def test_the_committed_stubs_are_fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +16,6 @@ def test_the_committed_stubs_are_fresh(tmp_path: Path, monkeypatch: pytest.Monke
 
     generate(tmp_path)
 
-    committed = {path.name: path.read_text() for path in HERE.glob("*_pb2*.py*")}
-    generated = {path.name: path.read_text() for path in (tmp_path / "protos").iterdir()}
+    committed = {path.name: path.read_bytes() for path in (*HERE.glob("*_pb2*.py*"), HERE / IMAGE)}
+    generated = {path.name: path.read_bytes() for path in (tmp_path / "protos").iterdir()}
     assert generated == committed

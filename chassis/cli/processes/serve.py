@@ -125,8 +125,11 @@ def _serve(
             own_address=own_address,
             certificates=settings.load_certificates(),
         )
-    except RuntimeError as error:
-        raise click.ClickException(f"Cannot listen on {listen}: {error}") from None
+    except RuntimeError:
+        raise click.ClickException(
+            f"Cannot listen on {listen}: it is in use, or not an address of this machine. Set"
+            " LISTEN to another one, or stop what listens there."
+        ) from None
     stopped = catch_stop_signals()
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired

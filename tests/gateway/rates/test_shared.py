@@ -159,5 +159,5 @@ def test_those_left_behind_are_few(monkeypatch: pytest.MonkeyPatch, redis: Redis
 def test_without_its_client_the_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("redis", "redis.backoff", "redis.retry"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SystemExit, match=r"pip install 'optigate\[redis\]'"):
+    with pytest.raises(SystemExit, match=r"pip install 'limits\[redis\]'"):
         SharedCounters("redis://127.0.0.1:1")

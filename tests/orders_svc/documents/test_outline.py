@@ -54,9 +54,9 @@ def test_it_works() -> None:
     assert boxes(svg) == [(-59, -17, 50, 34), (9, -17, 50, 34)]
     assert pupils(svg) == [(-31.5, -1), (31, -3)]
     assert len(parts(svg, "path")) == 2
-    of_right = ["OD right", "A 50", "B 34", "ED 50", "PD 31.5", "seg 18"]
-    of_left = ["OS left", "A 50", "B 34", "ED 50", "PD 31", "OC 20", "seg 15"]
-    assert sorted(labels(svg)) == sorted([*of_right, *of_left, "DBL 18"])
+    of_right = ["OD right", "A 50.0", "B 34.0", "ED 50.0", "PD 31.5", "seg 18.0"]
+    of_left = ["OS left", "A 50.0", "B 34.0", "ED 50.0", "PD 31.0", "OC 20.0", "seg 15.0"]
+    assert sorted(labels(svg)) == sorted([*of_right, *of_left, "DBL 18.0"])
 
 
 @pytest.mark.parametrize(("oc", "seg"), [(21.0, 19.0), (18.0, 18.0), (18.0, 20.0)])
@@ -65,7 +65,7 @@ def test_labels_of_near_heights_do_not_cover_each_other(oc: float, seg: float) -
         FRAME, {"right_eye": {**EYE, "oc_height": oc, "seg_height": seg, "add": 2.0}}
     )
     at = dict(zip(labels(svg), (float(each["y"]) for each in parts(svg, "text")), strict=True))
-    assert abs(at[f"OC {oc:g}"] - at[f"seg {seg:g}"]) >= TEXT_MM
+    assert abs(at[f"OC {oc}"] - at[f"seg {seg}"]) >= TEXT_MM
 
 
 def test_a_unit_is_a_millimetre() -> None:
@@ -98,7 +98,12 @@ def test_what_nobody_traced_is_the_box_of_the_frame() -> None:
 def test_a_height_that_nobody_gave_is_no_measure() -> None:
     svg = draw_outline({"eye_size": 50.0, "bridge": 18.0})
     assert [each["stroke-dasharray"] for each in parts(svg, "rect")] == ["2 1", "2 1"]
-    assert sorted(labels(svg)) == ["A 50", "A 50", "DBL 18", "OD right", "OS left"]
+    assert sorted(labels(svg)) == ["A 50.0", "A 50.0", "DBL 18.0", "OD right", "OS left"]
+
+
+def test_a_measure_in_hundredths_keeps_them() -> None:
+    svg = draw_outline({"eye_size": 52.25, "bridge": 18.0})
+    assert sorted(labels(svg))[:3] == ["A 52.25", "A 52.25", "DBL 18.0"]
 
 
 def test_an_eye_without_pd_has_no_pupil_and_without_height_is_on_the_datum_line() -> None:
@@ -121,8 +126,9 @@ def test_who_does_not_see_it_is_told() -> None:
     assert str(root.get("aria-labelledby")).split() == list(said)
     assert list(said.values()) == [
         "Lens outlines, seen from the front",
-        "Distance between the lenses 18 mm. Right lens: A 50 mm, B 34 mm, ED 50 mm, traced, "
-        "PD 31.5 mm, seg height 18.5 mm. Left lens: A 50 mm, B 34 mm, ED 51 mm, not traced.",
+        "Distance between the lenses 18.0 mm. Right lens: A 50.0 mm, B 34.0 mm, ED 50.0 mm, "
+        "traced, PD 31.5 mm, seg height 18.5 mm. "
+        "Left lens: A 50.0 mm, B 34.0 mm, ED 51.0 mm, not traced.",
     ]
 
 
