@@ -40,6 +40,9 @@ LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
 MAX_DELIVERIES = 16  # at once
+RETRY, LEASE_LOST, NOT_RECORDED = "retry", "lease lost", "not recorded"
+# Of an attempt: the state that the event has then, or why it has no other.
+OUTCOMES = (DELIVERED, DECLINED, CANCELLED, DEAD, RETRY, LEASE_LOST, NOT_RECORDED)
 MAX_DELIVERIES_PER_OWNER = 4  # at once: a hanging endpoint must not stop the others
 
 
@@ -53,11 +56,14 @@ class Dispatcher:
         courier: Courier,
         now: Callable[[], datetime] = utc_now,
         chance: Callable[[], float] | None = None,
+        observe: Callable[[str, float], None] | None = None,
     ) -> None:
+        """`observe` hears of each attempt: its outcome, as in the log, and its seconds."""
         self.database = database
         self.outbox = outbox
         self.courier = courier
         self.now = now
+        self.observe = observe
         # Of its own: a generator that the whole process shares may be seeded, or watched.
         self._random = Random()  # nosec B311  # jitter and order, no secret
         self.chance = chance or self._random.random
@@ -97,6 +103,10 @@ class Dispatcher:
             started += len(leased)
         return started
 
+    def count_running(self) -> int:
+        """Return how many deliveries run."""
+        return len(self._running)
+
     def wait_until_idle(self) -> None:
         """Wait for the running deliveries."""
         with self._changes:
@@ -132,10 +142,13 @@ class Dispatcher:
             line |= {"status": result.status, "reason": result.error}
             line["outcome"] = self._record(endpoint, event, result)
         except Refusal as refusal:
-            line |= {"outcome": "not recorded", "reason": refusal.reason}
+            line |= {"outcome": NOT_RECORDED, "reason": refusal.reason}
         except Exception as error:  # noqa: BLE001 - it is delivered again when the lease expires
-            line |= {"outcome": "not recorded", **describe(error)}
-        log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
+            line |= {"outcome": NOT_RECORDED, **describe(error)}
+        seconds = monotonic() - began
+        log().info("delivery", ms=round(seconds * 1000, 1), **line)
+        if self.observe is not None:
+            self.observe(line["outcome"], seconds)
 
     def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
         delivery = address_event(endpoint, event)
@@ -167,8 +180,8 @@ class Dispatcher:
                 self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
             held = self.outbox.settle(tx, event, values)
         if not held:
-            return "lease lost"
-        return "retry" if state == PENDING else state
+            return LEASE_LOST
+        return RETRY if state == PENDING else state
 
 
 def address_event(endpoint: Row[Any], event: Row[Any] | Event) -> Delivery:
