@@ -38,7 +38,7 @@ class _Visit:
     """A connection, and how far it has come."""
 
     sock: socket.socket
-    deadline: float = field(default_factory=lambda: monotonic() + VISIT_SECONDS)
+    deadline: float
     received: bytearray = field(default_factory=bytearray)
     rest: memoryview | None = None  # of the answer
 
@@ -52,10 +52,15 @@ class Listener:
     """Serves pages at an address from its making on; `start` begins to answer."""
 
     def __init__(
-        self, address: tuple[str, int], pages: Pages, on_error: Callable[[Exception], None] = report
+        self,
+        address: tuple[str, int],
+        pages: Pages,
+        on_error: Callable[[Exception], None] = report,
+        seconds: float = VISIT_SECONDS,
     ) -> None:
         """Take the port; raises OSError where it is taken."""
         self.pages = pages
+        self._seconds = seconds
         self._on_error = on_error
         self._listening = _listen(address)
         self._wake, self._woken = socket.socketpair()
@@ -112,7 +117,7 @@ class Listener:
         sock.setblocking(False)
         if len(self._visits) >= MAX_VISITS:
             self._end(next(iter(self._visits)))
-        visit = _Visit(sock)
+        visit = _Visit(sock, monotonic() + self._seconds)
         self._visits[visit] = None
         self._selector.register(sock, selectors.EVENT_READ, visit)
 

@@ -111,6 +111,7 @@ def register(app: Flask) -> None:
     app.extensions["observe_limit"] = instruments.observe_limit
     for name, channel in backends.channels.items():
         channel.observe_refusal = instruments.refused[name].inc
+    app.extensions["instruments"] = instruments
     loop = BackgroundLoop("metrics", instruments.publish, PUBLISH_SECONDS)
     app.extensions["metrics"] = loop
     loop.start()

@@ -16,6 +16,7 @@ RARE = {
     "grpc_reflection.v1alpha",
     "mako",
     "phonenumbers",
+    "prometheus_client",
     "psycopg",
     "smtplib",
     "stdnum",
