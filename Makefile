@@ -35,7 +35,7 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m pytest -n 2
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
-# before PostgreSQL, Redis.
+# before PostgreSQL, Redis, promtool for the alerts (19 MB of download, in the package prometheus).
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
@@ -43,6 +43,7 @@ debian:
 	command -v php >/dev/null || missing="$$missing php-cli"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v promtool >/dev/null || missing="$$missing prometheus"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq \

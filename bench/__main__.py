@@ -20,7 +20,7 @@ from bench.experiments import (
     tls,
 )
 from bench.experiments.compare import Plan, compare
-from bench.experiments.parts import channel, null_rpc, translate
+from bench.experiments.parts import channel, metrics, null_rpc, translate
 from bench.report.page import build_page
 from bench.report.tables import build_table
 
@@ -90,6 +90,7 @@ PARTS: tuple[list[str], ...] = (
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
     ["null-rpc"],
+    ["metrics"],
     ["channel"],
     ["tls"],
 )
@@ -124,6 +125,7 @@ for module in (
     subscriptions_scale,
     translate,
     null_rpc,
+    metrics,
     channel,
     tls,
 ):

@@ -68,6 +68,10 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
             app.wsgi_app, x_for=app.config["PROXIES"], x_proto=1, x_host=0, x_prefix=0
         )
     app.extensions["backends"] = backends.Backends(app.config)
+    if app.config["METRICS"]:
+        from gateway.metrics import instruments
+
+        instruments.register(app)
     requests.register(app)
     origins.register(app)
     hooks.register(app)
@@ -95,6 +99,7 @@ def read_environment() -> dict[str, Any]:
     settings["CORS_ORIGINS"] = origins.read_origins()
     settings["LIMITS"] = policies.read_policies()
     settings["LIMIT_STORE"] = policies.read_store()
+    settings["METRICS"] = bool(os.environ.get("METRICS_LISTEN"))
     settings["DEMO"] = read_demo("GATEWAY_DEMO")
     return settings
 

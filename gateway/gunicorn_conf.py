@@ -32,6 +32,29 @@ def on_starting(server: Any) -> None:
     from gateway.server.start import check_start
 
     check_start(server.cfg.address, is_https=bool(server.cfg.is_ssl))
+    server.exporter = None
+    if address := os.environ.get("METRICS_LISTEN"):
+        from gateway.metrics.exporter import start_exporter
+
+        server.exporter = start_exporter(server, address)
+
+
+def post_fork(server: Any, _worker: object) -> None:
+    """Leave the port of the metrics to the parent."""
+    if server.exporter:
+        server.exporter.listener.leave()
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """Take a worker that has ended out of the metrics of the present."""
+    if server.exporter:
+        server.exporter.bury(worker)
+
+
+def on_exit(server: Any) -> None:
+    """End the metrics."""
+    if server.exporter:
+        server.exporter.stop()
 
 
 def worker_exit(_server: object, _worker: object) -> None:

@@ -14,6 +14,7 @@ from chassis.messages.writer import Writer
 from chassis.telemetry import log
 from gateway.bodies import check_type, read_body
 
+ObserveRequest = Callable[[str | None, str, int, float], None]  # route, method, status, seconds
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
 FHIR_JSON = "application/fhir+json"
@@ -109,6 +110,7 @@ def answer(
 def register(app: Flask) -> None:
     """Make the application assign an id to every request and log every answer."""
     warned = app.config["PROXIES"] > 0
+    observe: ObserveRequest | None = app.extensions.get("observe_request")
 
     @app.before_request
     def begin_request() -> None:
@@ -128,16 +130,19 @@ def register(app: Flask) -> None:
         response.headers["X-Request-Id"] = request_id
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
+        route, seconds = rule.rule if rule else None, monotonic() - g.started
         optional = {name: g.get(name) for name in ("reason", "replayed")}
         log().info(
             "request",
             request_id=request_id,
             method=request.method,
-            route=rule.rule if rule else None,
+            route=route,
             status=response.status_code,
-            ms=round((monotonic() - g.started) * 1000, 1),
+            ms=round(seconds * 1000, 1),
             **{name: value for name, value in optional.items() if value},
         )
+        if observe is not None:
+            observe(route, request.method, response.status_code, seconds)
         return response
 
 

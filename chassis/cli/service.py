@@ -20,10 +20,11 @@ from chassis.events.outbox import Event, Outbox, build_test_event
 from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
+from chassis.server.interceptor import ObserveCall
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
 from chassis.server.tls import Certificates
 from chassis.store.database import Database
-from chassis.store.reference_cache import ReferenceCache
+from chassis.store.reference_cache import ObserveLookup, ReferenceCache
 
 
 def _no_background(
@@ -76,9 +77,12 @@ class Service:
         reflection: bool = False,
         own_address: str | None = None,
         certificates: Certificates | None = None,
+        observe_call: ObserveCall | None = None,
+        observe_lookup: ObserveLookup | None = None,
     ) -> RunningServer:
         """Serve on `listen`, and on an `own_address`; the caller stops the server."""
-        resources = Resources(database, ReferenceCache(database, self.changes), public_url, now)
+        cache = ReferenceCache(database, self.changes, observe=observe_lookup)
+        resources = Resources(database, cache, public_url, now)
         if self.authenticate is None:
             authenticate = self.accounts.basic_authenticator(resources.cache, now)
         else:
@@ -96,5 +100,6 @@ class Service:
             own_address=own_address,
             certificates=certificates,
             end_call=recorder.end_call,
+            observe_call=observe_call,
             loops=[Sealer(database, self.audit).create_loop(), recorder],
         )

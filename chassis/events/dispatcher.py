@@ -40,6 +40,9 @@ POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
 LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
 MAX_RETRIES = 10
 BACKOFF = Backoff(first=timedelta(seconds=10), longest=timedelta(hours=12), factor=3)
+RETRY, LEASE_LOST, NOT_RECORDED = "retry", "lease lost", "not recorded"
+# Of an attempt: the state that the event has then, or why it has no other.
+OUTCOMES = (DELIVERED, DECLINED, CANCELLED, DEAD, RETRY, LEASE_LOST, NOT_RECORDED)
 
 
 class Dispatcher:
@@ -53,12 +56,15 @@ class Dispatcher:
         now: Callable[[], datetime] = utc_now,
         chance: Callable[[], float] | None = None,
         carrier: Carrier | None = None,
+        observe: Callable[[str, float], None] | None = None,
     ) -> None:
+        """`observe` hears of each attempt: its outcome, as in the log, and its seconds."""
         self.database = database
         self.outbox = outbox
         self.courier = courier
         self.carrier = carrier
         self.now = now
+        self.observe = observe
         # Of its own: a generator that the whole process shares may be seeded, or watched.
         self._random = Random()  # nosec B311  # jitter and order, no secret
         self.chance = chance or self._random.random
@@ -98,6 +104,10 @@ class Dispatcher:
             started += len(leased)
         return started
 
+    def count_running(self) -> int:
+        """Return how many deliveries run."""
+        return self._lane.count_running() + self._carrier_lane.count_running()
+
     def wait_until_idle(self) -> None:
         """Wait for the running deliveries."""
         self._lane.wait_until_idle()
@@ -129,10 +139,13 @@ class Dispatcher:
             line |= {"status": result.status, "reason": result.error}
             line["outcome"] = self._record(endpoint, event, result)
         except Refusal as refusal:
-            line |= {"outcome": "not recorded", "reason": refusal.reason}
+            line |= {"outcome": NOT_RECORDED, "reason": refusal.reason}
         except Exception as error:  # noqa: BLE001 - it is delivered again when the lease expires
-            line |= {"outcome": "not recorded", **describe(error)}
-        log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
+            line |= {"outcome": NOT_RECORDED, **describe(error)}
+        seconds = monotonic() - began
+        log().info("delivery", ms=round(seconds * 1000, 1), **line)
+        if self.observe is not None:
+            self.observe(line["outcome"], seconds)
 
     def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
         try:
@@ -167,8 +180,8 @@ class Dispatcher:
             if held and self.carrier and self._is_carried(event.owner):
                 self.carrier.record(tx, event, state, result, now)
         if not held:
-            return "lease lost"
-        return "retry" if state == PENDING else state
+            return LEASE_LOST
+        return RETRY if state == PENDING else state
 
 
 def address_event(endpoint: Row[Any], event: Row[Any] | Event) -> Delivery:

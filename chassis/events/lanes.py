@@ -32,6 +32,10 @@ class Lane:
             busy = Counter(self._running.values())
         return min(self.deliveries - busy.total(), self.per_owner - busy[owner])
 
+    def count_running(self) -> int:
+        """Return how many deliveries run."""
+        return len(self._running)
+
     def submit(self, owner: str, work: Callable[..., None], *arguments: Any) -> Future[None]:
         """Begin a delivery of an owner."""
         with self._changes:

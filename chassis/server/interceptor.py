@@ -36,6 +36,7 @@ from chassis.telemetry import describe, log
 MAX_CALLS = 128  # at work or waiting, of the service's own RPCs
 Method = Callable[[Message, grpc.ServicerContext], Message]
 EndCall = Callable[[Call, str | None], None]  # with the reason of a refusal
+ObserveCall = Callable[[str, str, float], None]  # RPC, code, seconds
 
 
 def ignore(_call: Call, _reason: str | None) -> None:
@@ -55,6 +56,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         watchdog: Watchdog,
         max_calls: int = MAX_CALLS,
         end_call: EndCall = ignore,
+        observe_call: ObserveCall | None = None,
     ) -> None:
         self.database = database
         self.idempotency_keys = idempotency_keys
@@ -63,7 +65,9 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.watchdog = watchdog
         self.max_calls = max_calls
         self.end_call = end_call
+        self.observe_call = observe_call
         self.admitted = 0  # calls at work or waiting for a thread
+        self.refused = 0  # calls that found too many admitted
         self._counting = threading.Lock()
         self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
         self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
@@ -89,6 +93,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         handler = self.handlers.get(rpc) or self._wrap(rpc, continuation(details))
         with self._counting:
             if self.admitted >= self.max_calls:
+                self.refused += 1
                 return self._refusing
             self.admitted += 1
         return handler
@@ -152,7 +157,10 @@ class CallInterceptor(grpc.ServerInterceptor):
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
             line["account"] = call.account.name if call.account else None
-            log().info("rpc", ms=round((monotonic() - call.started) * 1000, 1), **line)
+            seconds = monotonic() - call.started
+            log().info("rpc", ms=round(seconds * 1000, 1), **line)
+            if self.observe_call is not None:
+                self.observe_call(call.rpc, line["code"], seconds)
             self.end_call(call, reason)
             end_call()
 

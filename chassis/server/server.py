@@ -19,7 +19,13 @@ from chassis.context import utc_now
 from chassis.server.accounts import Authenticate
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
-from chassis.server.interceptor import MAX_CALLS, CallInterceptor, EndCall, ignore
+from chassis.server.interceptor import (
+    MAX_CALLS,
+    CallInterceptor,
+    EndCall,
+    ObserveCall,
+    ignore,
+)
 from chassis.server.tls import Certificates
 from chassis.server.watchdog import Watchdog
 from chassis.settings.transport import is_unix
@@ -75,9 +81,19 @@ class RunningServer:
     watchdog: Watchdog
     readiness: BackgroundLoop
     loops: Sequence[Loop]
+    check: ReadinessCheck
+    interceptor: CallInterceptor
+    is_draining: bool = False
+
+    def find_trouble(self) -> str:
+        """Return why no calls are to come, by the last look at the store, or ""."""
+        if self.is_draining:
+            return "draining"
+        return "" if self.check.is_ready else "not ready"
 
     def stop(self, grace: float = 10) -> None:
         """Refuse new calls and let running ones finish within `grace` seconds."""
+        self.is_draining = True
         self.health.enter_graceful_shutdown()
         if grace:
             sleep(DRAIN_SECONDS)
@@ -104,6 +120,7 @@ def start_server(
     listen: str,
     own_address: str | None = None,
     end_call: EndCall = ignore,
+    observe_call: ObserveCall | None = None,
     loops: Sequence[Loop] = (),
 ) -> RunningServer:
     """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
@@ -116,7 +133,8 @@ def start_server(
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
     `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each
-    call, and `loops` beside them: they are stopped when no call runs any more.
+    call, and `loops` beside them: they are stopped when no call runs any more. `observe_call`
+    hears of each call that ended.
     """
     registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
@@ -129,6 +147,7 @@ def start_server(
         expand_rpc_names(services, open_rpcs),
         watchdog,
         end_call=end_call,
+        observe_call=observe_call,
     )
     pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
     server = grpc.server(
@@ -152,15 +171,16 @@ def start_server(
 
         pools.append(enable_reflection(server, names[1:], watchdog))
     port, *_ = [_open(server, each, certificates) for each in (listen, own_address) if each]
-    readiness = BackgroundLoop(
-        "readiness", ReadinessCheck(database, health, names), READINESS_SECONDS
-    )
+    check = ReadinessCheck(database, health, names)
+    readiness = BackgroundLoop("readiness", check, READINESS_SECONDS)
     for loop in loops:  # before the first call
         loop.start()
     server.start()
     watchdog.start()
     readiness.start()
-    return RunningServer(server, health, port, database, pools, watchdog, readiness, loops)
+    return RunningServer(
+        server, health, port, database, pools, watchdog, readiness, loops, check, interceptor
+    )
 
 
 def _open(server: grpc.Server, address: str, certificates: Certificates | None) -> int:

@@ -207,6 +207,13 @@ class Database:
         """How many writers wait for their turn on SQLite."""
         return self._commits.turn.waiters
 
+    def observe_writes(
+        self, observe_wait: Callable[[float], None], observe_commit: Callable[[int], None]
+    ) -> None:
+        """Have them called, on SQLite, with each writer's wait and each commit's writers."""
+        self._commits.observe_wait = observe_wait
+        self._commits.observe_commit = observe_commit
+
     def _check_writable(self) -> None:
         try:
             with self._commits.member(LOCK_WAIT_SECONDS, lambda: None) as tx:

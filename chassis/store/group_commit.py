@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine
@@ -131,6 +132,10 @@ class GroupCommit:
         # Held between groups: SQLite keeps the page cache of a connection that alone writes.
         self._connection: Connection | None = None
         self._is_reused = True
+        # Called with the seconds that each writer waited for its turn, and with the number of
+        # writers of each commit.
+        self.observe_wait: Callable[[float], None] | None = None
+        self.observe_commit: Callable[[int], None] | None = None
 
     @contextmanager
     def member(
@@ -143,7 +148,7 @@ class GroupCommit:
         and the block ends with it. Raises TimeoutError if the turn does not come
         within `wait` seconds.
         """
-        if not self.turn.acquire(wait):
+        if not self._take_turn(wait):
             raise TimeoutError
         try:
             group = self._open = self._open or self._begin()
@@ -172,6 +177,15 @@ class GroupCommit:
         group.members += 1
         self._leave(group)
         group.wait_for_end()
+
+    def _take_turn(self, wait: float) -> bool:
+        if self.observe_wait is None:
+            return self.turn.acquire(wait)
+        began = monotonic()
+        try:
+            return self.turn.acquire(wait)
+        finally:
+            self.observe_wait(monotonic() - began)
 
     def _begin(self) -> Group:
         connection = self._connection or self.engine.connect()
@@ -209,6 +223,8 @@ class GroupCommit:
                 self._release_connection()
         finally:
             self.turn.release()
+        if self.observe_commit is not None and group.members and group.error is None:
+            self.observe_commit(group.members)
 
     def close(self) -> None:
         """Close the connection, now or when the running transaction has ended."""

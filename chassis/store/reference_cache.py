@@ -15,6 +15,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, select, upd
 from chassis.store.database import Database, add_if_absent
 
 T = TypeVar("T")
+ObserveLookup = Callable[[bool], None]  # whether it was a hit
 CHECK_SECONDS = 1.0
 MAX_ENTRIES = 20_000
 
@@ -38,8 +39,15 @@ def invalidate(tx: Connection, table: Table) -> None:
 class ReferenceCache:
     """One process's cache of one store."""
 
-    def __init__(self, database: Database, table: Table, max_entries: int = MAX_ENTRIES) -> None:
+    def __init__(
+        self,
+        database: Database,
+        table: Table,
+        max_entries: int = MAX_ENTRIES,
+        observe: ObserveLookup | None = None,
+    ) -> None:
         self.database = database
+        self.observe = observe
         self.max_entries = max_entries
         self._version = select(table.c.changes)
         self._checking = threading.Lock()
@@ -55,6 +63,8 @@ class ReferenceCache:
         if monotonic() - self._checked_at >= CHECK_SECONDS:
             self._check_version()
         entries = self._entries
+        if self.observe is not None:
+            self.observe(key in entries)
         if key in entries:
             found: T = entries[key]
             return found

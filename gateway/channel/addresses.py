@@ -19,6 +19,7 @@ from gateway.channel.wire import Wire
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 0.5
 STEADY_SECONDS = 1.0  # a connection that lasted this long is reopened at once
 PROBE_SECONDS = 1.0  # between probes, and for the answer to one
+STATES = ("ready", "hung", "connecting", "failing")
 ALIVE_CODES = {Code.OK, Code.UNAUTHENTICATED}
 
 
@@ -66,7 +67,7 @@ class Address:
 
     @property
     def state(self) -> str:
-        """In a word: "ready", "hung" (the breaker is open), "connecting" or "failing"."""
+        """In a word of `STATES`; while it is hung the breaker is open."""
         if self.is_open:
             return "hung"
         if self.connection:

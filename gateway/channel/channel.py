@@ -94,6 +94,7 @@ class Channel:
         self._max_waiting = max_waiting
         # A list gives and takes atomically, which costs less than a lock.
         self._places = [None] * (max_waiting or 0)
+        self.observe_refusal: Callable[[], None] | None = None
         self._changed = threading.Condition()
         self._addresses: list[Address] = []
         self._live: tuple[Address, ...] = ()  # those that accept calls
@@ -152,8 +153,12 @@ class Channel:
         }
 
     def states(self) -> dict[str, str]:
-        """By address: "ready", "hung", "connecting" or "failing"; empty before the first call."""
+        """By address: one of `STATES` of gateway.channel.addresses; empty before the first call."""
         return {each.name: each.state for each in self._addresses}
+
+    def count_waiting(self) -> int:
+        """Return how many calls wait for an answer, where their number is bounded."""
+        return (self._max_waiting or 0) - len(self._places)
 
     def close(self) -> None:
         """Cancel all calls and close; returns within about a second."""
@@ -175,7 +180,7 @@ class Channel:
             place = self._places.pop()
         except IndexError:
             text = f"{self._max_waiting} calls wait for the service."
-            raise Refused(Code.UNAVAILABLE, text) from None
+            raise self._build_refusal(text) from None
         try:
             return self._call(call, repeatable)
         finally:
@@ -245,6 +250,11 @@ class Channel:
                     raise RpcError(Code.DEADLINE_EXCEEDED, "No connection before the deadline.")
         return live[next(self._turn) % len(live)]
 
+    def _build_refusal(self, text: str) -> Refused:
+        if self.observe_refusal is not None:
+            self.observe_refusal()
+        return Refused(Code.UNAVAILABLE, text)
+
     def _raise_if_hopeless(self) -> None:
         if self._closed.is_set():
             raise RpcError(Code.CANCELLED, "The channel is closed.")
@@ -254,7 +264,7 @@ class Channel:
         if "connecting" in states or "ready" in states:
             return
         if "hung" in states:
-            raise Refused(Code.UNAVAILABLE, "The service accepts calls but does not answer.")
+            raise self._build_refusal("The service accepts calls but does not answer.")
         failures = [each.failure for each in self._addresses] or [self._trouble]
         raise RpcError(Code.UNAVAILABLE, f"No connection: {'; '.join(failures)}.")
 

@@ -20,7 +20,9 @@ def register(app: Flask) -> None:
     policies = app.config["LIMITS"]
     if not policies:
         return
-    app.extensions["limiter"] = build_limiter(policies, app.config["LIMIT_STORE"])
+    limiter = build_limiter(policies, app.config["LIMIT_STORE"])
+    limiter.observe_refusal = app.extensions.get("observe_limit")
+    app.extensions["limiter"] = limiter
     has_callers = "callers" in policies
 
     @app.before_request

@@ -4,7 +4,7 @@ A window is fixed, and begins for each key at a moment of its own, so that not a
 back in the same second. Of credentials, codes and addresses only a hash is kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from time import time
 from typing import NamedTuple, Protocol
@@ -48,6 +48,7 @@ class Limiter:
     def __init__(self, policies: Mapping[str, Policy], counters: Counters) -> None:
         self.policies = policies
         self.counters = counters
+        self.observe_refusal: Callable[[str], None] | None = None
 
     def count(self, name: str, *parts: str) -> Quota | None:
         """Count a request for what `parts` identify.
@@ -64,7 +65,12 @@ class Limiter:
         end = (window + 1) * seconds - offset
         key = f"{digest[:16].hex()}/{window}"
         count = self.counters.increment(name, key, now, end)
-        return None if count is None else Quota(policy, count, max(1, round(end - now)))
+        if count is None:
+            return None
+        quota = Quota(policy, count, max(1, round(end - now)))
+        if self.observe_refusal is not None and quota.is_exceeded:
+            self.observe_refusal(name)
+        return quota
 
 
 def build_limiter(policies: Mapping[str, Policy], store: str) -> Limiter:

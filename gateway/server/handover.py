@@ -29,6 +29,10 @@ class Board:
         """This worker serves."""
         self._cells[2 + age % SLOTS] = age
 
+    def is_up(self, age: int) -> bool:
+        """Whether the worker of this age serves, if it lives."""
+        return self._cells[2 + age % SLOTS] == age
+
     def is_newest_up(self) -> bool:
         """Whether as many workers of the newest generation serve as are to be."""
         up = sum(age >= self._cells[0] for age in self._cells[2:])

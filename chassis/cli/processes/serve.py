@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.processes.metrics import metrics_option, serve_metrics
 from chassis.settings.variables import DEFAULT_PUBLIC_URL
 
 if TYPE_CHECKING:
+    from chassis.metrics.service import ServiceMetrics
     from chassis.store.database import Database
 
 private_targets_option: Callable[[Any], Any] = click.option(
@@ -60,6 +62,7 @@ def serve_command(listen: str) -> click.Command:
         help="The first worker's own host:port; the others count up from it.  "
         "[default: sockets in the data folder]",
     )
+    @metrics_option
     @click.option("--own-address", hidden=True)  # of a worker
     @private_targets_option
     @click.pass_obj
@@ -104,6 +107,7 @@ def _serve(
     reflection: bool,
     private: bool,
     own_address: str | None,
+    metrics_listen: str | None,
 ) -> None:
     from chassis.cli.processes.start import find_demo_data, read_settings
     from chassis.server.server import catch_stop_signals, wait_until_stopped
@@ -116,6 +120,7 @@ def _serve(
     )
     run.configure_log()
     click.get_current_context().with_resource(_serve_alone(database))
+    metrics = serve_metrics(run, database, metrics_listen, is_server=True)
     try:
         running = service.start(
             database,
@@ -124,16 +129,20 @@ def _serve(
             reflection=reflection,
             own_address=own_address,
             certificates=settings.load_certificates(),
+            observe_call=metrics.observe_call if metrics else None,
+            observe_lookup=metrics.observe_lookup if metrics else None,
         )
     except RuntimeError:
         raise click.ClickException(
             f"Cannot listen on {listen}: it is in use, or not an address of this machine. Set"
             " LISTEN to another one, or stop what listens there."
         ) from None
+    if metrics:
+        metrics.watch_server(running)
     stopped = catch_stop_signals()
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
-    with _run_background(run, database, private) if dispatcher else nullcontext():
+    with _run_background(run, database, private, metrics) if dispatcher else nullcontext():
         wait_until_stopped(stopped, database, *cleanups, jobs=run.build_jobs(database))
         running.stop()
     log().info("stopped")
@@ -141,24 +150,30 @@ def _serve(
 
 @click.command(help="Deliver events until SIGTERM, beside a `serve` with DISPATCHER=off.")
 @private_targets_option
+@metrics_option
 @click.pass_obj
-def dispatch(run: Invocation, private: bool) -> None:
+def dispatch(run: Invocation, private: bool, metrics_listen: str | None) -> None:
     """Deliver events, and do the service's own background work."""
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
     database = run.open_store()
     run.configure_log()
+    metrics = serve_metrics(run, database, metrics_listen, is_server=False)
     stopped = catch_stop_signals()
-    with _run_background(run, database, private):
+    with _run_background(run, database, private, metrics):
         log().info("dispatching")
         jobs = run.build_jobs(database)
         wait_until_stopped(stopped, database, run.service.outbox.delete_expired, jobs=jobs)
+        if metrics:
+            metrics.is_stopping = True
     log().info("stopped")
 
 
 @contextmanager
-def _run_background(run: Invocation, database: "Database", private: bool) -> Iterator[None]:
+def _run_background(
+    run: Invocation, database: "Database", private: bool, metrics: "ServiceMetrics | None"
+) -> Iterator[None]:
     """Run the dispatcher, and the service's own background work."""
     from chassis.events.courier import Courier
     from chassis.events.dispatcher import Dispatcher
@@ -170,6 +185,8 @@ def _run_background(run: Invocation, database: "Database", private: bool) -> Ite
         raise click.ClickException(str(error)) from None
     carrier = service.carrier(database, courier) if service.carrier else None
     dispatcher = Dispatcher(database, service.outbox, courier, carrier=carrier)
+    if metrics:
+        metrics.watch_dispatcher(dispatcher)
     dispatcher.start()
     try:
         with background:

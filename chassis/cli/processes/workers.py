@@ -50,13 +50,18 @@ def run_workers(
     reflection: bool,
     private: bool,
     own_address: str | None = None,
+    metrics_listen: str | None = None,
 ) -> int:
-    """Run `count` workers until SIGTERM; returns the exit code. The first one dispatches."""
+    """Run `count` workers until SIGTERM; returns the exit code. The first one dispatches.
+
+    Each has metrics of its own, on ports that count up from `metrics_listen`.
+    """
     if run.is_sqlite:
         raise click.ClickException(
             f"WORKERS={count} needs PostgreSQL: on SQLite a service is one process."
         )
     addresses = list_own_addresses(run.name, run.data_dir, count, first)
+    metrics = _list_metrics_addresses(metrics_listen, count)
     settings = read_settings([listen, *addresses], public_url, reflection)
     environment = {
         **os.environ,
@@ -68,7 +73,8 @@ def run_workers(
         "WEBHOOK_PRIVATE_TARGETS": str(private),
         "WORKERS": "1",
     }
-    environment.pop("DATABASE_URL_FILE", None)
+    for name in ("DATABASE_URL_FILE", "METRICS_LISTEN"):
+        environment.pop(name, None)
     for name, kept in (
         (f"RETAIN_{run.name.upper()}", run.retain),
         ("RETAIN_AUDIT", run.retain_audit),
@@ -80,7 +86,9 @@ def run_workers(
     run.configure_log()
     with _hold(run, listen, addresses) as shared:
         commands = {
-            f"worker {number}": _build_command(run.module, address, dispatcher and number == 1)
+            f"worker {number}": _build_command(
+                run.module, address, dispatcher and number == 1, metrics[number - 1]
+            )
             for number, address in enumerate(addresses, 1)
         }
         supervisor = Supervisor(
@@ -91,8 +99,22 @@ def run_workers(
         return supervisor.run()
 
 
-def _build_command(module: str, own_address: str, dispatcher: bool) -> str:
+def _list_metrics_addresses(first: str | None, count: int) -> list[str]:
+    """Return where each worker's metrics are; "" for none."""
+    if not first:
+        return [""] * count
+    from chassis.metrics.listener import count_up
+
+    try:
+        return [count_up(first, number) for number in range(count)]
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _build_command(module: str, own_address: str, dispatcher: bool, metrics: str) -> str:
     words = [sys.executable, "-m", module, "serve", "--own-address", own_address]
+    if metrics:
+        words += ["--metrics-listen", metrics]
     return "exec " + shlex.join([*words, "--dispatcher" if dispatcher else "--no-dispatcher"])
 
 

@@ -17,6 +17,7 @@ RARE = {
     "grpc_reflection.v1alpha",
     "mako",
     "phonenumbers",
+    "prometheus_client",
     "psycopg",
     "smtplib",
     "stdnum",

@@ -12,10 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import grpc
 import pytest
@@ -145,6 +146,45 @@ def test_calls_spread_over_both_and_a_stop_drains_both(url: str, tmp_path: Path)
         assert workers.process.wait(40) == 0
     assert workers.events().count("stopped") == 2
     assert {"worker 1 stopped (rc=0)", "worker 2 stopped (rc=0)"} <= set(workers.events())
+
+
+def test_each_has_metrics_on_a_port_of_its_own(url: str, tmp_path: Path) -> None:
+    first = free_pair()
+    with working(url, tmp_path, METRICS_LISTEN=f"127.0.0.1:{first}") as workers:
+        channel = Channel(",".join(workers.addresses))
+        wait_until_live(channel, 2)
+        channel.close()
+        for port in (first, first + 1):
+            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                text = answer.read().decode()
+            assert f'code="OK",rpc="{SERVICE}/ListLabs"' in text
+            # The first one dispatches.
+            has_dispatcher = "optigate_event_deliveries_in_flight" in text
+            assert has_dispatcher == (port == first)
+            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+                assert answer.status == 200
+
+
+def free_pair() -> int:
+    """The first of two ports in a row on which nobody listens."""
+    while True:
+        first = free_port()
+        with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
+            return first
+
+
+@pytest.mark.parametrize("address", ["nonsense", "busy"])
+def test_metrics_that_cannot_be_served_forbid_the_start(
+    address: str, url: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        if address == "busy":
+            address = f"127.0.0.1:{busy.getsockname()[1]}"
+        for command in ("serve", "dispatch"):
+            environment = {"DATA_DIR": str(tmp_path), "DATABASE_URL": url, "LISTEN": "127.0.0.1:0"}
+            done = CliRunner().invoke(cli, [command, "--metrics-listen", address], env=environment)
+            assert done.exit_code == 1
+            assert "METRICS_LISTEN" in done.output
 
 
 def call_once(channel: Channel) -> None:
