@@ -6,7 +6,7 @@ from chassis.cli.service import Service
 from orders_svc import reference
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
-from orders_svc.store import tables
+from orders_svc.store import personal, tables
 
 SERVICE = Service(
     name="orders",
@@ -14,11 +14,13 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
     servicers=build_servicers,
     authenticate=build_authenticate,
+    personal_tables=personal.TABLES,
     open_rpcs=("OrderService/CreateToken", "DashboardService/LogIn"),
 )

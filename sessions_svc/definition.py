@@ -8,7 +8,7 @@ from sessions_svc import reference
 from sessions_svc.rpcs.door_service import DoorService
 from sessions_svc.rpcs.session_desk_service import SessionDeskService
 from sessions_svc.rpcs.session_service import SessionService
-from sessions_svc.store import tables
+from sessions_svc.store import personal, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -27,11 +27,13 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
     servicers=create_servicers,
+    personal_tables=personal.TABLES,
     # Nobody needs an account here: the token of the link or exam is the credential.
     open_rpcs=["DoorService"],
     # More than an Approve may hold, so that one that is too large is refused with its fault.

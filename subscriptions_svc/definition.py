@@ -16,7 +16,7 @@ from subscriptions_svc.notices.postman import Postman
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
-from subscriptions_svc.store import tables
+from subscriptions_svc.store import personal, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -31,7 +31,7 @@ def create_servicers(resources: Resources) -> list[object]:
 
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
-    postman = Postman(database, choose_channels(os.environ, data_dir))
+    postman = Postman(database, choose_channels(os.environ, data_dir, database.keyring))
     return _run_loops(postman.create_loop(), create_time_loop(database))
 
 
@@ -49,11 +49,14 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
     servicers=create_servicers,
+    personal_tables=personal.TABLES,
+    sealed_folders=["messages"],
     open_rpcs=["ShopperService"],
     background=run_in_background,
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from chassis.cli.service import Service
     from chassis.store.database import Database
+    from chassis.store.encryption.keyring import Keyring
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Invocation:
     database_url: str
     prepare: bool
     log_dir: Path | None
+    encryption_keys: Path | None = None
 
     @property
     def module(self) -> str:
@@ -46,7 +48,8 @@ class Invocation:
 
     def open_any_version(self) -> "Database":
         """Open the store until the command ends."""
-        opened = _open_database(self.database_url, prepare=self.prepare)
+        ring = self._read_keyring()
+        opened = _open_database(self.database_url, prepare=self.prepare, keyring=ring)
         return click.get_current_context().with_resource(opened)
 
     def open_store(self) -> "Database":
@@ -61,6 +64,7 @@ class Invocation:
             raise click.ClickException(
                 f"The database is not at this version: run `python -m {self.module} migrate`."
             )
+        self._check_keyring(database)
         return database
 
     @contextmanager
@@ -72,22 +76,44 @@ class Invocation:
             yield tx
             invalidate(tx, self.service.changes)
 
+    def list_sealed_folders(self) -> list[Path]:
+        """Return the folders with files that are encrypted where encryption is on."""
+        return [self.data_dir / name for name in self.service.sealed_folders]
+
     def configure_log(self) -> None:
         """Log into the folder of --log-dir, else to standard output."""
         from chassis.telemetry import configure
 
         configure(self.name, folder=self.log_dir)
 
+    def _read_keyring(self) -> "Keyring | None":
+        if self.encryption_keys is None:
+            return None
+        from chassis.store.encryption.keyring import read_keyring
+
+        try:
+            return read_keyring(self.encryption_keys)
+        except (ValueError, OSError) as error:
+            raise click.ClickException(f"ENCRYPTION_KEYS: {error}") from None
+
+    def _check_keyring(self, database: "Database") -> None:
+        from chassis.store.encryption.registry import UnfitKeyring, check_keyring
+
+        try:
+            check_keyring(database, self.service.keys)
+        except UnfitKeyring as misfit:
+            raise click.ClickException(str(misfit)) from None
+
 
 @contextmanager
-def _open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
+def _open_database(url: str, *, prepare: bool, keyring: "Keyring | None") -> "Iterator[Database]":
     from sqlalchemy.exc import ArgumentError
 
     from chassis.errors import Refusal
     from chassis.store.database import Database
 
     try:
-        database = Database(url, prepare=prepare)
+        database = Database(url, prepare=prepare, keyring=keyring)
     except (ValueError, OSError, ArgumentError) as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
     try:

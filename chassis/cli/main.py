@@ -1,4 +1,4 @@
-"""The command line of a service: serve, dispatch, migrate, load, health, accounts, events."""
+"""The command line of a service: serve, dispatch, migrate, load, health, accounts, events, keys."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import click
 from chassis.cli.accounts import accounts
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
+from chassis.cli.keys import keys
 from chassis.cli.serve import dispatch, serve_command
 
 
@@ -31,6 +32,12 @@ def command_line(name: str, listen: str) -> click.Group:
         type=click.Path(file_okay=False, path_type=Path),
         help="A folder for log files.  [default: lines go to standard output]",
     )
+    @click.option(
+        "--encryption-keys",
+        envvar="ENCRYPTION_KEYS",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="A file with the keys of encryption at rest.  [default: off]",
+    )
     @click.pass_context
     def cli(
         context: click.Context,
@@ -38,14 +45,16 @@ def command_line(name: str, listen: str) -> click.Group:
         database_url: str | None,
         prepare: bool,
         log_dir: Path | None,
+        encryption_keys: Path | None,
     ) -> None:
         url = database_url or f"sqlite:///{data_dir}/{name}.db"
-        context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir)
+        context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir, encryption_keys)
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
-    for command in (serve, dispatch, migrate, load, _health_command(listen), accounts, events):
+    health = _health_command(listen)
+    for command in (serve, dispatch, migrate, load, health, accounts, events, keys):
         cli.add_command(command)
     return cli
 

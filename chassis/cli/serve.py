@@ -103,8 +103,7 @@ def _serve(
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
-    database, service = run.open_store(), run.service
-    run.configure_log()
+    database, service = _open_for_writing(run), run.service
     click.get_current_context().with_resource(_serve_alone(database))
     try:
         running = service.start(
@@ -133,13 +132,26 @@ def dispatch(run: Invocation, private: bool) -> None:
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
-    database = run.open_store()
-    run.configure_log()
+    database = _open_for_writing(run)
     stopped = catch_stop_signals()
     with _run_background(run, database, private):
         log().info("dispatching")
         wait_until_stopped(stopped, database, run.service.outbox.delete_expired)
     log().info("stopped")
+
+
+def _open_for_writing(run: Invocation) -> "Database":
+    """Open the store for a process that runs, and prepare its log, its folder and its key."""
+    from chassis.locks import close_folder
+    from chassis.store.encryption.registry import register_key
+    from chassis.telemetry import log
+
+    database = run.open_store()
+    run.configure_log()
+    register_key(database, run.service.keys)
+    if warning := close_folder(run.data_dir):
+        log().warning(warning)
+    return database
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from chassis.server.accounts import Accounts, Authenticate
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
 from chassis.store.database import Database
+from chassis.store.encryption.columns import Personal
 from chassis.store.reference_cache import ReferenceCache
 
 
@@ -32,6 +33,7 @@ class Service:
     accounts: Accounts
     idempotency_keys: IdempotencyKeys
     changes: Table
+    keys: Table  # of encryption: see chassis.store.encryption.registry
     outbox: Outbox
     migrations: Path
     reference: Schema
@@ -40,8 +42,15 @@ class Service:
     authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
     max_request_bytes: int = MAX_REQUEST_BYTES
+    personal_tables: Collection[Personal] = ()
+    sealed_folders: Collection[str] = ()  # of the data folder, with files that are encrypted
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
+
+    @property
+    def personal(self) -> list[Personal]:
+        """Everything that is encrypted where encryption is on: tables and their columns."""
+        return [*self.personal_tables, self.outbox.personal, self.idempotency_keys.personal]
 
     def start(
         self,

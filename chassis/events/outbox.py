@@ -52,6 +52,7 @@ from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, build_endpoints_table
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
 
 # How long an event is kept once it is no longer pending.
@@ -115,6 +116,7 @@ class Outbox:
 
     def __init__(self, metadata: MetaData) -> None:
         self.table = build_outbox_table(metadata)
+        self.personal = Personal(self.table, ["id"], ["body"])
         endpoints = build_endpoints_table(metadata)
         self.endpoints = Endpoints(endpoints, self.table)
         self._add = self._insert(endpoints)
@@ -172,7 +174,7 @@ class Outbox:
         """
         name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
         row = {**asdict(event), "now": now, "type_pattern": f"% {name} %"}
-        if tx.execute(self._add, row).rowcount != 1:
+        if tx.execute(self._add, self.personal.seal(tx, row)).rowcount != 1:
             return None
         wake_on_commit()
         return event.id
@@ -186,7 +188,7 @@ class Outbox:
     ) -> Sequence[Row[Any]]:
         """Lease the events of an owner that are due, oldest first; it counts as an attempt."""
         leased = self._leases.take(tx, limit, now, lease, where_owner=owner)
-        return sorted(leased, key=lambda row: row.sequence)
+        return sorted(self.personal.open_all(tx, leased), key=lambda row: row.sequence)
 
     def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
         """Write the outcome of an attempt; False when its lease was lost to another dispatcher.

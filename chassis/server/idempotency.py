@@ -29,6 +29,7 @@ from sqlalchemy import (
 from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
+from chassis.store.encryption.columns import Personal
 
 KEY_LIFETIME = timedelta(hours=24)
 M = TypeVar("M", bound=Message)
@@ -64,6 +65,8 @@ class IdempotencyKeys:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        identity = ("account_id", "rpc", "key")
+        self.personal = Personal(table, identity, ("fingerprint", "response"))
         scope = (
             (table.c.account_id == bindparam("account_id"))
             & (table.c.rpc == bindparam("rpc"))
@@ -81,9 +84,10 @@ class IdempotencyKeys:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
         scope = _build_scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
-            row = tx.execute(self._find, scope).first()
-        if row is None:
-            return None
+            found = tx.execute(self._find, scope).first()
+            if found is None:
+                return None
+            row = self.personal.open(tx, found, scope)
         if row.fingerprint != call.fingerprint:
             raise build_key_mismatch()
         return response.FromString(row.response)
@@ -99,7 +103,7 @@ class IdempotencyKeys:
             "expires_at": now + KEY_LIFETIME,
             "now": now,
         }
-        if tx.execute(self._save, row).rowcount != 1:
+        if tx.execute(self._save, self.personal.seal(tx, row)).rowcount != 1:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 

@@ -14,9 +14,10 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, insert, select,
 from chassis.context import Account
 from chassis.errors import NotFound
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
-from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.tables import name_words, orders, user_labs
+from orders_svc.store.personal import ORDERS
+from orders_svc.store.tables import orders, user_labs
+from orders_svc.store.words import add_words, build_name_columns
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -31,7 +32,6 @@ VISIBLE = and_(
 )
 _BY_ID = orders.c.id == bindparam("where_id")
 _ADD = insert(orders)
-_ADD_WORDS = insert(name_words)
 _FIND_VISIBLE = select(orders).where(_BY_ID, VISIBLE)
 _FIND_SUBMITTED = select(orders).where(_BY_ID, orders.c.lab_status.in_(LAB_STATUSES))
 _SUBMIT = (
@@ -69,12 +69,10 @@ def add_order(
         "created_at": now,
         "submitted_at": None if is_draft else now,
         "updated_at": now,
-        **fold_patient_name(order["patient"]),
+        **build_name_columns(tx, order["patient"]),
     }
-    tx.execute(_ADD, row)
-    of = {"account_id": account.id, "order_id": row["id"]}
-    if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
-        tx.execute(_ADD_WORDS, words)
+    tx.execute(_ADD, ORDERS.seal(tx, row))
+    add_words(tx, account.id, row["id"], order["patient"])
     return row
 
 
@@ -84,7 +82,7 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
     row = tx.execute(_FIND_VISIBLE, key).first() if _is_id(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
-    return row
+    return ORDERS.open(tx, row)
 
 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
@@ -92,7 +90,7 @@ def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     row = tx.execute(_FIND_SUBMITTED, {"where_id": order_id}).first() if _is_id(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
-    return row
+    return ORDERS.open(tx, row)
 
 
 def submit_draft(
@@ -107,7 +105,8 @@ def submit_draft(
         "updated_at": now,
     }
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    return tx.execute(_SUBMIT, values | key).first()
+    sealed = ORDERS.seal(tx, values, {"id": order_id})
+    return ORDERS.open_first(tx, tx.execute(_SUBMIT, sealed | key).first())
 
 
 def change_order(
@@ -121,7 +120,8 @@ def change_order(
     if not _is_id(order_id):
         return None
     key = {"where_id": order_id, "where_lab_status": sorted(sources)}
-    return tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
+    changed = tx.execute(_UPDATE, {**values, "updated_at": now, **key}).first()
+    return ORDERS.open_first(tx, changed)
 
 
 def bind_visible(account: Account, user_id: int) -> dict[str, Any]:

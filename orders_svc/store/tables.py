@@ -23,6 +23,7 @@ from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from orders_svc.rules.names import MAX_FOLDED_LENGTH
 
@@ -34,6 +35,7 @@ FOLDED_NAME = String(MAX_FOLDED_LENGTH).with_variant(
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+keys = build_keys_table(metadata)
 outbox = Outbox(metadata)
 
 tokens = Table(

@@ -14,4 +14,4 @@ def cancel_session(
 ) -> Row[Any]:
     """Move a session to cancelled, which sends no event; raise NotFound or WrongState."""
     session = get_session(tx, account_id, user_key, session_key)
-    return move_session(tx, session.id, Status.CANCELLED, now)
+    return move_session(tx, session, Status.CANCELLED, now)

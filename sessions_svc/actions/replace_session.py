@@ -20,7 +20,7 @@ def replace_session(
 ) -> Row[Any]:
     """Replace what a valid request names; raise NotFound, WrongState, Forbidden: in this order."""
     session = get_session(tx, account_id, values["user_key"], values["session_key"])
-    session = replace_details(tx, session.id, values, now)
+    session = replace_details(tx, session, values, now)
     refuse_disqualified(disqualifications)
     upsert_user(tx, account_id, values, now)
     return session

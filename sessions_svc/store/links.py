@@ -14,6 +14,7 @@ from chassis.server.accounts import hash_secret
 from chassis.store.database import add_if_absent
 from sessions_svc.rules.links import compute_exam_expiry, compute_link_expiry
 from sessions_svc.rules.statuses import has_ended
+from sessions_svc.store.personal import SESSIONS, USERS
 from sessions_svc.store.sessions import LISTED_COLUMNS
 from sessions_svc.store.tables import accounts, links, sessions, users
 
@@ -107,7 +108,7 @@ def get_link(
     link = tx.execute(query, {"token_hash": hash_secret(token)}).first()
     if link is None or (link.user_key, link.session_key) != (user_key, session_key):
         raise NotFound(UNKNOWN_LINK)
-    return link
+    return USERS.open(tx, link)
 
 
 def get_open_link(
@@ -134,7 +135,8 @@ def use_link(tx: Connection, token: str, exam_token: str, now: datetime) -> bool
 def find_exam(tx: Connection, exam_token: str, *, lock: bool = False) -> Row[Any] | None:
     """Return the exam that has this token, with its session and partner; `lock` as `get_link`."""
     query = _LOCKED_EXAM if lock else _EXAM
-    return tx.execute(query, {"exam_hash": hash_secret(exam_token)}).first()
+    exam = tx.execute(query, {"exam_hash": hash_secret(exam_token)}).first()
+    return SESSIONS.open_first(tx, exam)
 
 
 def get_open_exam(

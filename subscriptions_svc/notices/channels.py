@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chassis.store.encryption.keyring import Keyring
 from subscriptions_svc.notices.files import Files
 from subscriptions_svc.notices.messages import EMAIL, SMS, Message
 
@@ -27,9 +28,11 @@ class Channel(Protocol):
         """Send a message; it is sent when this returns."""
 
 
-def choose_channels(environment: Mapping[str, str], data_dir: Path) -> dict[str, Channel]:
+def choose_channels(
+    environment: Mapping[str, str], data_dir: Path, keyring: Keyring | None = None
+) -> dict[str, Channel]:
     """Return the channels that the environment configures; raises ValueError for a bad setting."""
-    files = Files(data_dir / "messages")
+    files = Files(data_dir / "messages", keyring)
     return {
         EMAIL: _configure_mail_server(environment) or files,
         SMS: _configure_sms_gateway(environment) or files,

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, null, select
 
 from chassis.store.leases import Backoff, Leases
+from subscriptions_svc.store.personal import MESSAGES
 from subscriptions_svc.store.tables import messages
 
 MAX_TRIES = 10
@@ -64,7 +65,7 @@ def add_message(
         "tries": 0,
         "limit": limit,
     }
-    return tx.execute(_ADD, row).rowcount == 1
+    return tx.execute(_ADD, MESSAGES.seal(tx, row)).rowcount == 1
 
 
 def has_due(tx: Connection, now: datetime) -> bool:
@@ -74,7 +75,8 @@ def has_due(tx: Connection, now: datetime) -> bool:
 
 def lease_message(tx: Connection, now: datetime) -> Row[Any] | None:
     """Return the message that has waited longest, for this sender alone until the lease ends."""
-    return next(iter(_LEASES.take(tx, 1, now, LEASE_TIME)), None)
+    leased = next(iter(_LEASES.take(tx, 1, now, LEASE_TIME)), None)
+    return MESSAGES.open_first(tx, leased)
 
 
 def record_sent(tx: Connection, leased: Row[Any], now: datetime) -> None:

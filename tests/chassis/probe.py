@@ -17,6 +17,7 @@ from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.roles import STAFF
 from chassis.server.server import Resources, RunningServer
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
@@ -26,6 +27,7 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+keys = build_keys_table(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -157,6 +159,7 @@ def probe(
         accounts=accounts,
         idempotency_keys=idempotency_keys,
         changes=changes,
+        keys=keys,
         outbox=Outbox(MetaData()),
         migrations=folder,
         reference=Schema(),

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 RARE = {
     "alembic",
     "babel",
+    "cryptography",
     "grpc_reflection.v1alpha",
     "mako",
     "psycopg",
@@ -38,6 +39,10 @@ COMMANDS = [
     "events list",
     "events replay",
     "events endpoints",
+    "keys",
+    "keys list",
+    "keys rotate",
+    "keys open",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """
