@@ -13,6 +13,7 @@ import click
 from bench.experiments import (
     catalogs,
     contenders,
+    encryption,
     null_rpc,
     replicas,
     scale,
@@ -87,6 +88,7 @@ PARTS: tuple[list[str], ...] = (
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
     *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
+    *(["encryption", "--engine", engine] for engine in contenders.ENGINES),
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
     ["null-rpc"],
@@ -114,7 +116,16 @@ def _run_part(words: list[str]) -> int:
             raise
 
 
-for module in (single, scale, replicas, catalogs, subscriptions_scale, translate, null_rpc):
+for module in (
+    single,
+    scale,
+    replicas,
+    catalogs,
+    encryption,
+    subscriptions_scale,
+    translate,
+    null_rpc,
+):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -33,9 +33,9 @@ PLANTED = {
     "postal_code": "XQ7-7QX",
     "note": "Jabberwock instruction",
     "redirect": "Snarkish",
-    "born": "1957-07-27",
+    "born": "1987-07-27",
     "nin": "77777777B",
-    "nin_control": "5707278F",
+    "nin_control": "8707279F",
     "file": "%PDF-Bandersnatch",
     "sphere": "-7.77",
 }
@@ -147,7 +147,7 @@ def test_sessions(run: Run) -> None:
         "first_name": PLANTED["first_name"],
         "last_name": PLANTED["last_name"],
         "birthdate": PLANTED["born"],
-        "region": "IL",
+        "region": "US-IL",
     }
     eye = {"sphere": -7.75, "pupillary_distance": 30.0}
     given = {"type": "glasses", "right_eye": eye, "left_eye": eye, "verification": "unverified"}

@@ -211,7 +211,8 @@ class Outbox:
         filters = {"owner": owner, "state": state, "type": type, "stream": stream}
         wanted = [self.table.c[name] == value for name, value in filters.items() if value]
         newest = self.table.c.sequence.desc()
-        return tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
+        rows = tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
+        return self.personal.open_all(tx, rows)
 
     def replay(self, tx: Connection, event_id: str, now: datetime) -> None:
         """Deliver an event again under the same id; raises NotFound, WrongState."""
