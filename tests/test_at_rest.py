@@ -203,7 +203,8 @@ def test_subscriptions(run: Run, body: Any, tmp_path: Path) -> None:
         assert made.customer.full_name == f"{PLANTED['first_name']} {PLANTED['last_name']}"
         again = subscriptions.call("CreateSubscription", request, idempotency_key="canary-1")
         assert again == made
-        for words in ("zebede", "quixley frob", "0770", "699700", "699700770", made.reference):
+        phone = ("0770", "699700", "699700770", "699 700 770", "699-70")
+        for words in ("zebede", "quixley frob", *phone, made.reference):
             listed = subscriptions_pb2.ListSubscriptionsRequest(search=words)
             found = subscriptions.call("ListSubscriptions", listed)
             assert [each.id for each in found.data] == [made.id], words

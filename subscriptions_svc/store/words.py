@@ -3,7 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, false, insert, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    false,
+    insert,
+    select,
+    union,
+)
 
 from chassis.store.encryption.columns import find_keyring
 from chassis.store.encryption.keyring import Keyring
@@ -53,21 +64,22 @@ def match_words(
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions that a subscription meets when a search finds it.
 
-    A hashed word is found by up to six of its first letters, or by the whole.
+    A hashed word is found by up to six of its first letters, or by the whole; a phone number may be
+    in groups of digits.
     """
     ring, words = find_keyring(tx), find_search_words(search)
+    plain = (_match_beginning(word, merchant_ids) for word in words)
     if not words:
         yield false()
-    for word in words:
-        found = select(subscription_words.c.subscription_id).where(
-            subscription_words.c.merchant_id.in_(merchant_ids),
-            subscription_words.c.word >= word,
-            subscription_words.c.word < word + _LAST_LETTER,
-        )
-        if ring is None:
-            yield subscriptions.c.id.in_(found)
-        else:
-            yield subscriptions.c.id.in_(union(found, _match_hashes(ring, word, merchant_ids)))
+    elif ring is None:
+        yield from (subscriptions.c.id.in_(each) for each in plain)
+    else:
+        hashed = (_match_hashes(ring, word, merchant_ids) for word in words)
+        pairs = zip(plain, hashed, strict=True)
+        every_word = and_(*(subscriptions.c.id.in_(union(*pair)) for pair in pairs))
+        number = "".join(split_words(search))
+        is_phone = subscriptions.c.id.in_(_match_hashes(ring, number, merchant_ids))
+        yield every_word | is_phone if number.isdecimal() else every_word
 
 
 def hash_nin(ring: Keyring | None, merchant_id: str, nin: str) -> dict[str, Any]:
@@ -96,7 +108,15 @@ def _hash_words(ring: Keyring, merchant_id: str, values: Mapping[str, Any]) -> s
     return found
 
 
-def _match_hashes(ring: Keyring, word: str, merchant_ids: Sequence[str]) -> Any:
+def _match_beginning(word: str, merchant_ids: Sequence[str]) -> Select[str]:
+    return select(subscription_words.c.subscription_id).where(
+        subscription_words.c.merchant_id.in_(merchant_ids),
+        subscription_words.c.word >= word,
+        subscription_words.c.word < word + _LAST_LETTER,
+    )
+
+
+def _match_hashes(ring: Keyring, word: str, merchant_ids: Sequence[str]) -> Select[str]:
     hashes = [
         each
         for merchant_id in merchant_ids

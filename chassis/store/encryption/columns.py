@@ -15,13 +15,24 @@ from datetime import date
 from typing import Any, TypeVar, cast
 
 import msgspec
-from sqlalchemy import Connection, Dialect, LargeBinary, Row, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    LargeBinary,
+    Row,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from chassis.store.encryption.keyring import Keyring, find_key_name, is_sealed
 
 KEYRING_OPTION = "keyring"  # an execution option of the engine
-R = TypeVar("R", bound=Row[Any])
+R = TypeVar("R")  # a row, of whatever statement
+Columns = Mapping[str, Any] | RowMapping
 
 
 class _TextDay(UserDefinedType[str]):
@@ -83,7 +94,7 @@ class Personal:
         self.reindex = reindex
 
     def seal(
-        self, tx: Connection, values: dict[str, Any], row: Mapping[str, Any] | None = None
+        self, tx: Connection, values: dict[str, Any], row: Columns | None = None
     ) -> dict[str, Any]:
         """Return the values to write; those that identify the row are in `row`, else among them."""
         ring = find_keyring(tx)
@@ -97,7 +108,7 @@ class Personal:
         }
         return {**values, **sealed}
 
-    def open(self, tx: Connection, row: R, key: Mapping[str, Any] | None = None) -> R:
+    def open(self, tx: Connection, row: R, key: Columns | None = None) -> R:
         """Return a row with its personal columns opened as they are read; raises Unopenable then.
 
         `key` identifies the row where it does not hold the columns that do.
@@ -105,8 +116,9 @@ class Personal:
         ring = find_keyring(tx)
         if ring is None:
             return row
-        identity = self._read_identity(row._mapping if key is None else key)
-        return cast(R, OpenedRow(row, self, ring, identity))
+        found: Any = row
+        identity = self._read_identity(found._mapping if key is None else key)
+        return cast(R, OpenedRow(found, self, ring, identity))
 
     def open_first(self, tx: Connection, row: R | None) -> R | None:
         """Return the row that a statement may have found, opened."""
