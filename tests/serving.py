@@ -138,13 +138,19 @@ class Served:
         raise AssertionError(f"not refused: {answer}")
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of the store, except the version counter of the cache."""
+        """All rows of the store, opened; except the version counter of the cache."""
+        definition = get_definition(self.name)
+        personal = {each.table: each for each in definition.personal}
+        found: dict[str, list[tuple[Any, ...]]] = {}
         with self.database.read() as tx:
-            return {
-                table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
-                for table in get_definition(self.name).metadata.sorted_tables
-                if table.name != "reference_changes"
-            }
+            for table in definition.metadata.sorted_tables:
+                rows: Any = tx.execute(table.select()).all()
+                if table in personal:
+                    rows = personal[table].open_all(tx, rows)
+                values = (tuple(row._mapping.values()) for row in rows)
+                found[table.name] = sorted(values, key=repr)
+        del found["reference_changes"]
+        return found
 
     def refresh_cache(self) -> None:
         """Invalidate its reference cache, and wait until it has noticed."""
