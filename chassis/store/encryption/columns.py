@@ -74,7 +74,7 @@ def find_keyring(tx: Connection) -> Keyring | None:
 class Personal:
     """The personal columns of one table.
 
-    `identity` names the columns that identify a row for good. `batch` is how many rows are sealed
+    `identity` names the columns that identify a row for good. At most `batch` rows are sealed
     anew in one transaction, and `reindex` writes the search words of such a row again.
     """
 

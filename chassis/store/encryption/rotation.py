@@ -1,15 +1,15 @@
 """Rotation: counting the rows of each key, and sealing them anew under the current one.
 
-It works beside the servers, in batches that are transactions of their own, and pauses after each as
-long as it took. Rows that are sealed with the current key are passed over, so that a rotation that
-was killed continues where it ended when it is run again.
+It works beside the servers, in short batches that are transactions of their own, and pauses after
+each as long as it took. Rows that are sealed with the current key are passed over, so that a
+rotation that was killed continues where it ended when it is run again.
 """
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     JSON,
@@ -29,9 +29,11 @@ from chassis.store.database import Database
 from chassis.store.encryption.columns import Personal
 from chassis.store.encryption.keyring import MARK, Keyring, find_key_name, is_sealed
 
+T = TypeVar("T")
 PLAIN = ""  # the key of what is not encrypted
 HEAD_LENGTH = 64  # characters or bytes; more than the head of an envelope, in JSON too
 PAGE_ROWS = 2000
+BATCH_SECONDS = 0.05  # for which a batch keeps other writers of SQLite waiting
 MAX_ATTEMPTS = 10
 RETRY_SECONDS = 1.0
 _JSON_MARK = '"\\u0002'
@@ -58,11 +60,16 @@ def rotate_table(
     """
     stale = (key for key, names in scan_rows(database, personal) if names - {ring.current.name})
     count = 0
-    while batch := list(islice(stale, personal.batch)):
-        began = monotonic()
-        count += _retry(lambda: _seal_batch(database, personal, ring, batch))
-        report(count)
-        sleep(monotonic() - began)
+    while keys := {tuple(key) for key in islice(stale, personal.batch)}:
+        while keys:
+            began = monotonic()
+            sealed = _retry(lambda: _seal_batch(database, personal, ring, keys))  # noqa: B023 - now
+            keys -= sealed
+            sleep(monotonic() - began)
+            if not sealed:
+                break  # others have deleted them
+            count += len(sealed)
+            report(count)
     return count
 
 
@@ -93,21 +100,26 @@ def truncate_log(database: Database) -> None:
 
 
 def _seal_batch(
-    database: Database, personal: Personal, ring: Keyring, keys: Sequence[Sequence[Any]]
-) -> int:
-    table, count = personal.table, 0
+    database: Database, personal: Personal, ring: Keyring, keys: Collection[tuple[Any, ...]]
+) -> set[tuple[Any, ...]]:
+    """Seal rows in one transaction, for `BATCH_SECONDS`; returns the keys of those it came to."""
+    table, done = personal.table, set[tuple[Any, ...]]()
     chosen = _build_key(personal).in_([_bind_key(key) for key in keys])
     with database.write() as tx:
         if database.is_sqlite:  # what is overwritten must not stay in free space
             tx.exec_driver_sql("PRAGMA secure_delete = ON")
         rows = select(table).where(chosen).order_by(*table.primary_key).with_for_update()
+        began = monotonic()
         for row in tx.execute(rows).all():
+            key = tuple(row._mapping[column] for column in table.primary_key)
             if values := personal.seal_anew(ring, row):
                 is_row = [column == row._mapping[column] for column in table.primary_key]
                 tx.execute(update(table).where(*is_row).values(values))
                 _reindex(tx, personal, row)
-                count += 1
-    return count
+            done.add(key)
+            if monotonic() - began > BATCH_SECONDS:
+                break
+    return done
 
 
 def _reindex(tx: Connection, personal: Personal, row: Any) -> None:
@@ -115,7 +127,7 @@ def _reindex(tx: Connection, personal: Personal, row: Any) -> None:
         personal.reindex(tx, personal.open(tx, row))
 
 
-def _retry(work: Callable[[], int]) -> int:
+def _retry(work: Callable[[], T]) -> T:
     """Do work that the store may be too busy for; raises what the last attempt does."""
     for _ in range(MAX_ATTEMPTS - 1):
         try:
