@@ -45,7 +45,7 @@ def test_the_folder_that_a_process_stands_in_stays_as_it_is(
     assert get_mode(tmp_path) == 0o755
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change an owner")
 def test_a_folder_of_another_account_stays_as_it_is(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     os.chown(tmp_path, 65534, 65534)

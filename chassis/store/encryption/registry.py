@@ -40,7 +40,7 @@ def check_keyring(database: Database, table: Table) -> None:
         if ring.keys[name].proof != proof:
             raise UnfitKeyring(
                 f"The key {name} of ENCRYPTION_KEYS is not the one that this database was"
-                " encrypted with: give the new key another name, and put the old one back."
+                " encrypted with: rename the new key, and put the old one back."
             )
 
 
