@@ -177,7 +177,9 @@ def test_migrate_settles_the_role(url: str) -> None:
         assert find_missing_settings(get_driver(tx)) != []
         assert not get_driver(tx).is_settled
     with database.write() as tx:
-        tx.execute(text("DROP TABLE notes, accounts, idempotency_keys, reference_changes"))
+        tx.execute(
+            text("DROP TABLE notes, accounts, idempotency_keys, reference_changes, encryption_keys")
+        )
     migrate(database, SERVICE.migrations)
     database.close()
     again = Database(url)
