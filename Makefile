@@ -32,6 +32,13 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	.venv/bin/buf breaking --against protos/releases/0.1.0.binpb
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
+	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 $(ENCRYPTED)
+
+# What is run a second time, with encryption at rest on.
+ENCRYPTED := $(wildcard tests/*_svc/rpcs/test_create_*.py tests/*_svc/rpcs/test_get_*.py) \
+	tests/orders_svc/rpcs/test_search_orders.py tests/orders_svc/rpcs/test_submit_order.py \
+	tests/sessions_svc/rpcs/test_approve.py tests/sessions_svc/rpcs/test_replace_session.py \
+	tests/subscriptions_svc/notices tests/subscriptions_svc/rpcs/test_list_subscriptions.py
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
 # before PostgreSQL, Redis.

@@ -16,14 +16,14 @@ from orders_svc.actions.persons.erase_person import erase_ended, erase_person
 from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
-from orders_svc.store import persons, tables
+from orders_svc.store import personal, persons, tables
 from orders_svc.store.access.users import find_demo_logins
-from orders_svc.store.tracking import QUEUE
 
 
 def run_in_background(database: Database, data_dir: Path) -> AbstractContextManager[None]:
     """Transmit orders whose window is over, and send messages to patients, beside the RPCs."""
-    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    channels = choose_channels(os.environ, data_dir, database.keyring)
+    postman = Postman(database, personal.QUEUE, channels)
     return run_loops(postman.create_loop(), create_time_loop(database))
 
 
@@ -33,6 +33,7 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     audit=tables.audit,
     persons=Persons(
@@ -49,6 +50,8 @@ SERVICE = Service(
     servicers=build_servicers,
     authenticate=build_authenticate,
     background=run_in_background,
+    personal_tables=personal.TABLES,
+    sealed_folders=["messages"],
     open_rpcs=(
         "OrderService/CreateToken",
         "DashboardService/LogIn",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chassis.cli.service import Service
     from chassis.context import Call
     from chassis.store.database import Database
+    from chassis.store.encryption.keyring import Keyring
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Invocation:
     log_dir: Path | None
     retain: timedelta | None = None  # how long personal fields are kept after the end
     retain_audit: timedelta | None = None
+    encryption_keys: Path | None = None
 
     @property
     def module(self) -> str:
@@ -50,7 +52,8 @@ class Invocation:
 
     def open_any_version(self) -> "Database":
         """Open the store until the command ends."""
-        opened = _open_database(self.database_url, prepare=self.prepare)
+        ring = self._read_keyring()
+        opened = _open_database(self.database_url, prepare=self.prepare, keyring=ring)
         return click.get_current_context().with_resource(opened)
 
     def open_store(self) -> "Database":
@@ -65,6 +68,7 @@ class Invocation:
             raise click.ClickException(
                 f"The database is not at this version: run `python -m {self.module} migrate`."
             )
+        self._check_keyring(database)
         database.before_commit = self.service.audit.record_change
         return database
 
@@ -106,11 +110,33 @@ class Invocation:
             jobs.append(partial(delete_old_entries, database, service.audit, self.retain_audit))
         return jobs
 
+    def list_sealed_folders(self) -> list[Path]:
+        """Return the folders with files that are encrypted where encryption is on."""
+        return [self.data_dir / name for name in self.service.sealed_folders]
+
     def configure_log(self) -> None:
         """Log into the folder of --log-dir, else to standard output."""
         from chassis.telemetry import configure
 
         configure(self.name, folder=self.log_dir)
+
+    def _read_keyring(self) -> "Keyring | None":
+        if self.encryption_keys is None:
+            return None
+        from chassis.store.encryption.keyring import read_keyring
+
+        try:
+            return read_keyring(self.encryption_keys)
+        except (ValueError, OSError) as error:
+            raise click.ClickException(f"ENCRYPTION_KEYS: {error}") from None
+
+    def _check_keyring(self, database: "Database") -> None:
+        from chassis.store.encryption.registry import UnfitKeyring, check_keyring
+
+        try:
+            check_keyring(database, self.service.keys)
+        except UnfitKeyring as misfit:
+            raise click.ClickException(str(misfit)) from None
 
 
 def find_user_name() -> str:
@@ -125,14 +151,14 @@ def find_user_name() -> str:
 
 
 @contextmanager
-def _open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
+def _open_database(url: str, *, prepare: bool, keyring: "Keyring | None") -> "Iterator[Database]":
     from sqlalchemy.exc import ArgumentError
 
     from chassis.errors import Refusal
     from chassis.store.database import Database
 
     try:
-        database = Database(url, prepare=prepare)
+        database = Database(url, prepare=prepare, keyring=keyring)
     except (ValueError, OSError, ArgumentError) as error:
         raise click.ClickException(f"DATABASE_URL: {error}") from None
     try:

@@ -21,6 +21,7 @@ from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
 from chassis.server.tls import Certificates
 from chassis.store.database import Database
+from chassis.store.encryption.columns import Personal
 from chassis.store.reference_cache import ReferenceCache
 
 
@@ -41,6 +42,7 @@ class Service:
     accounts: Accounts
     idempotency_keys: IdempotencyKeys
     changes: Table
+    keys: Table  # of encryption: see chassis.store.encryption.registry
     outbox: Outbox
     audit: Trail
     persons: Persons
@@ -57,8 +59,15 @@ class Service:
     # demo's password.
     demo_secrets: Collection[str] = ()
     find_demo_logins: Callable[[Connection], list[str]] = _no_demo_logins
+    personal_tables: Collection[Personal] = ()
+    sealed_folders: Collection[str] = ()  # of the data folder, with files that are encrypted
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path], AbstractContextManager[None]] = _no_background
+
+    @property
+    def personal(self) -> list[Personal]:
+        """Everything that is encrypted where encryption is on: tables and their columns."""
+        return [*self.personal_tables, self.outbox.personal, self.idempotency_keys.personal]
 
     def start(
         self,

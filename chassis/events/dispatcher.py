@@ -138,8 +138,8 @@ class Dispatcher:
         log().info("delivery", ms=round((monotonic() - began) * 1000, 1), **line)
 
     def _attempt(self, endpoint: Row[Any], event: Row[Any]) -> AttemptResult:
-        delivery = address_event(endpoint, event)
         try:
+            delivery = address_event(endpoint, event)
             return self.courier.deliver(delivery, self.now())
         except Exception as error:  # noqa: BLE001 - counts as a failed attempt, so that retries end
             log().error("delivery", event_id=event.id, **describe(error))

@@ -114,7 +114,7 @@ def _serve(
     settings = read_settings(
         addresses, public_url, reflection, lambda: find_demo_data(database, service)
     )
-    run.configure_log()
+    _prepare(run, database)
     click.get_current_context().with_resource(_serve_alone(database))
     try:
         running = service.start(
@@ -145,13 +145,25 @@ def dispatch(run: Invocation, private: bool) -> None:
     from chassis.telemetry import log
 
     database = run.open_store()
-    run.configure_log()
+    _prepare(run, database)
     stopped = catch_stop_signals()
     with _run_background(run, database, private):
         log().info("dispatching")
         jobs = run.build_jobs(database)
         wait_until_stopped(stopped, database, run.service.outbox.delete_expired, jobs=jobs)
     log().info("stopped")
+
+
+def _prepare(run: Invocation, database: "Database") -> None:
+    """Prepare the log, the data folder and the encryption key of a process that runs."""
+    from chassis.locks import close_folder
+    from chassis.store.encryption.registry import register_key
+    from chassis.telemetry import log
+
+    run.configure_log()
+    register_key(database, run.service.keys)
+    if warning := close_folder(run.data_dir):
+        log().warning(warning)
 
 
 @contextmanager

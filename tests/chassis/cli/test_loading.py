@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[3]
 RARE = {
     "alembic",
     "babel",
+    "cryptography",
     "grpc_reflection.v1alpha",
     "mako",
     "phonenumbers",
@@ -49,6 +50,10 @@ COMMANDS = [
     "backup",
     "restore",
     "doctor",
+    "keys",
+    "keys list",
+    "keys rotate",
+    "keys open",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """
