@@ -52,7 +52,7 @@ class Invocation:
 
     def open_any_version(self) -> "Database":
         """Open the store until the command ends."""
-        ring = self._read_keyring()
+        ring = self.read_keyring()
         opened = _open_database(self.database_url, prepare=self.prepare, keyring=ring)
         return click.get_current_context().with_resource(opened)
 
@@ -120,7 +120,8 @@ class Invocation:
 
         configure(self.name, folder=self.log_dir)
 
-    def _read_keyring(self) -> "Keyring | None":
+    def read_keyring(self) -> "Keyring | None":
+        """Return the ring of ENCRYPTION_KEYS; None where encryption is off."""
         if self.encryption_keys is None:
             return None
         from chassis.store.encryption.keyring import read_keyring
@@ -156,6 +157,7 @@ def _open_database(url: str, *, prepare: bool, keyring: "Keyring | None") -> "It
 
     from chassis.errors import Refusal
     from chassis.store.database import Database
+    from chassis.store.encryption.keyring import Unopenable
 
     try:
         database = Database(url, prepare=prepare, keyring=keyring)
@@ -166,5 +168,10 @@ def _open_database(url: str, *, prepare: bool, keyring: "Keyring | None") -> "It
     except Refusal as refusal:
         click.echo(f"Error: {refusal.message}", err=True)
         sys.exit(1)
+    except Unopenable as error:
+        raise click.ClickException(
+            f"An encrypted value does not open ({error}): it was changed, or comes from another"
+            " place, or ENCRYPTION_KEYS lacks its key."
+        ) from None
     finally:
         database.close()

@@ -47,10 +47,11 @@ def rotate(run: Invocation) -> None:
     from chassis.store.encryption.registry import forget_key, list_registered, register_key
 
     database, ring = _open_encrypted(run)
-    with run.act():
-        register_key(database, run.service.keys)
-        for personal in run.service.personal:
-            _rotate_table(database, personal, ring)
+    with run.act(), database.write() as tx:  # one entry; what follows takes longer than a call may
+        run.service.audit.record_change(tx)
+    register_key(database, run.service.keys)
+    for personal in run.service.personal:
+        _rotate_table(database, personal, ring)
     for folder in run.list_sealed_folders():
         click.echo(f"{folder.name}/\t{rotate_files(folder, ring)}")
     database.shrink_log()

@@ -152,14 +152,13 @@ class IdempotencyKeys:
 
     def _open_all(self, tx: Connection) -> Iterator[Row[Any]]:
         """Yield every kept response, opened, in batches."""
-        scope = tuple_(*(self.table.c[name] for name in _SCOPE))
-        columns = (self.table.c[name] for name in (*_SCOPE, "response"))
-        page = select(*columns).order_by(scope).limit(OPEN_BATCH)
-        rows = tx.execute(page).all()
+        scope = [self.table.c[name] for name in _SCOPE]
+        page = select(*scope, self.table.c.response).order_by(*scope).limit(OPEN_BATCH)
+        rows: Any = tx.execute(page).all()
         while rows:
             yield from self.personal.open_all(tx, rows)
             last = tuple(getattr(rows[-1], name) for name in _SCOPE)
-            rows = tx.execute(page.where(scope > last)).all()
+            rows = tx.execute(page.where(tuple_(*scope) > last)).all()
 
     def _select_about(self, tx: Connection, id_: str) -> Select[Any]:
         """Select the responses in which the bytes of an id occur."""

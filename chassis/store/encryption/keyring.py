@@ -24,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class Unopenable(Exception):
-    """An envelope is damaged, or was moved, or the ring lacks its key."""
+    """An envelope is damaged, or was moved, or the ring lacks its key; its text is the place."""
 
 
 class Key:
@@ -76,7 +76,7 @@ class Keyring:
         try:
             return self._open(name, base64.b64decode(packed, validate=True), place)
         except binascii.Error:
-            raise Unopenable from None
+            raise _build_unopenable(place) from None
 
     def hash_word(self, scope: str, word: str) -> str:
         """Return the hash under which a word is indexed."""
@@ -91,11 +91,15 @@ class Keyring:
 
         key = self.keys.get(name)
         if key is None:
-            raise Unopenable
+            raise _build_unopenable(place)
         try:
             return key.cipher.decrypt(packed[:NONCE_BYTES], packed[NONCE_BYTES:], place)
         except (InvalidTag, ValueError):
-            raise Unopenable from None
+            raise _build_unopenable(place) from None
+
+
+def _build_unopenable(place: bytes) -> Unopenable:
+    return Unopenable(place.decode().replace("\0", " "))
 
 
 def is_sealed(value: object) -> bool:

@@ -70,7 +70,14 @@ def test_it_works(url: str, tmp_path: Path) -> None:
     lines = [line for line in done.output.splitlines() if not line.endswith("...")]
     assert (done.exit_code, lines) == (
         0,
-        [f"orders\t{ORDERS}", "outbox\t0", f"idempotency_keys\t{ORDERS}"],
+        [
+            f"orders\t{ORDERS}",
+            "order_history\t0",
+            "messages\t0",
+            "outbox\t0",
+            f"idempotency_keys\t{ORDERS}",
+            "messages/\t0",
+        ],
     )
     assert list_keys(url, ring) == [["a", str(plain), "current"], ["-", "0", "plain"]]
     ada = [f"Ada Quark {number}" for number in range(ORDERS)]
