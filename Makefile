@@ -34,11 +34,15 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m pytest -n 2
 	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 $(ENCRYPTED)
 
-# What is run a second time, with encryption at rest on.
-ENCRYPTED := $(wildcard tests/*_svc/rpcs/test_create_*.py tests/*_svc/rpcs/test_get_*.py) \
-	tests/orders_svc/rpcs/test_search_orders.py tests/orders_svc/rpcs/test_submit_order.py \
-	tests/sessions_svc/rpcs/test_approve.py tests/sessions_svc/rpcs/test_replace_session.py \
-	tests/subscriptions_svc/notices tests/subscriptions_svc/rpcs/test_list_subscriptions.py
+# What is run a second time, with encryption at rest on: all that writes, reads, searches and erases.
+ENCRYPTED := tests/orders_svc/actions tests/subscriptions_svc/notices \
+	$(addprefix tests/orders_svc/rpcs/test_,$(addsuffix .py, \
+		answer_cancel_request create_order create_tracking_link duplicate_order erase_person \
+		get_review mark_order_ready replace_order search_orders submit_order)) \
+	$(addprefix tests/sessions_svc/rpcs/test_,$(addsuffix .py, \
+		approve complete_exam create_authentication erase_person get_exam replace_session)) \
+	$(addprefix tests/subscriptions_svc/rpcs/test_,$(addsuffix .py, \
+		cancel_subscription create_warranty_event erase_person list_subscriptions))
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
 # before PostgreSQL, Redis.
