@@ -33,6 +33,17 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	.venv/bin/buf breaking --against protos/releases/0.1.0.binpb
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2
+	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 $(ENCRYPTED)
+
+# What is run a second time, with encryption at rest on: all that writes, reads, searches and erases.
+ENCRYPTED := tests/orders_svc/actions tests/subscriptions_svc/notices \
+	$(addprefix tests/orders_svc/rpcs/test_,$(addsuffix .py, \
+		answer_cancel_request create_order create_tracking_link duplicate_order erase_person \
+		get_review mark_order_ready replace_order search_orders submit_order)) \
+	$(addprefix tests/sessions_svc/rpcs/test_,$(addsuffix .py, \
+		approve complete_exam create_authentication erase_person get_exam replace_session)) \
+	$(addprefix tests/subscriptions_svc/rpcs/test_,$(addsuffix .py, \
+		cancel_subscription create_warranty_event erase_person list_subscriptions))
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
 # before PostgreSQL, Redis, promtool for the alerts (19 MB of download, in the package prometheus).

@@ -13,6 +13,7 @@ import click
 from bench.experiments import (
     catalogs,
     contenders,
+    encryption,
     replicas,
     scale,
     single,
@@ -87,6 +88,7 @@ PARTS: tuple[list[str], ...] = (
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
     *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
+    *(["encryption", "--engine", engine] for engine in contenders.ENGINES),
     *(["subscriptions-scale", "--engine", engine] for engine in contenders.ENGINES),
     ["translate"],
     ["null-rpc"],
@@ -122,6 +124,7 @@ for module in (
     scale,
     replicas,
     catalogs,
+    encryption,
     subscriptions_scale,
     translate,
     null_rpc,

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,19 +11,38 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 POLL_SECONDS = 0.1
+OTHERS_MODE = stat.S_IRWXG | stat.S_IRWXO
 
 Held = TypeVar("Held")
 
 
 def create_file(path: Path) -> None:
-    """Create the file unless it exists, and its folder.
+    """Create the file unless it exists, and its folder; both are their owner's alone.
 
     A file that exists is never opened here: closing any descriptor of it would drop the locks that
     this process's connections hold on it, and another process could then delete its WAL.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def close_folder(path: Path) -> str:
+    """Close a folder to all but its owner; returns a warning where it was open, or stays so.
+
+    Only a folder of our own is closed, none that is shared (sticky) or that this process stands in.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ""
+    if not found.st_mode & OTHERS_MODE:
+        return ""
+    is_shared = found.st_mode & stat.S_ISVTX or Path.cwd().is_relative_to(path.resolve())
+    if is_shared or found.st_uid != os.geteuid():
+        return "others may enter the data folder; close it with chmod 700"
+    path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS_MODE)
+    return "closed the data folder, which others could enter"
 
 
 @contextmanager

@@ -20,16 +20,16 @@ from orders_svc.actions.transport.send_job import build_carrier
 from orders_svc.documents.persons import export_person
 from orders_svc.rpcs.callers import build_authenticate
 from orders_svc.rpcs.servicers import build_servicers
-from orders_svc.store import persons, tables
+from orders_svc.store import personal, persons, tables
 from orders_svc.store.access.users import find_demo_logins
-from orders_svc.store.tracking import QUEUE
 
 
 def run_in_background(
     database: Database, data_dir: Path, courier: Courier
 ) -> AbstractContextManager[None]:
     """Transmit orders whose window is over, send messages to patients, and read status files."""
-    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    channels = choose_channels(os.environ, data_dir, database.keyring)
+    postman = Postman(database, personal.QUEUE, channels)
     sweeper = Sweeper(database, tables.messages, data_dir / "messages")
     reader = StatusReader(database, private=courier.private)
     loops = (postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
@@ -42,6 +42,7 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     audit=tables.audit,
     persons=Persons(
@@ -59,6 +60,8 @@ SERVICE = Service(
     authenticate=build_authenticate,
     carrier=build_carrier,
     background=run_in_background,
+    personal_tables=personal.TABLES,
+    sealed_folders=["messages"],
     open_rpcs=(
         "OrderService/CreateToken",
         "DashboardService/LogIn",

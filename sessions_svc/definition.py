@@ -11,7 +11,7 @@ from sessions_svc.documents.persons import export_person
 from sessions_svc.rpcs.door_service import DoorService
 from sessions_svc.rpcs.session_desk_service import SessionDeskService
 from sessions_svc.rpcs.session_service import SessionService
-from sessions_svc.store import persons, tables
+from sessions_svc.store import personal, persons, tables
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -30,6 +30,7 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     audit=tables.audit,
     persons=Persons(
@@ -44,6 +45,7 @@ SERVICE = Service(
     reference=reference.REFERENCE,
     load=reference.load,
     servicers=create_servicers,
+    personal_tables=personal.TABLES,
     # Nobody needs an account here: the token of the link or exam is the credential.
     open_rpcs=["DoorService"],
     demo_secrets=("demo-partner-secret", "other-partner-secret", "demo-staff-secret"),

@@ -21,7 +21,7 @@ from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
-from subscriptions_svc.store import persons, tables
+from subscriptions_svc.store import personal, persons, tables
 from subscriptions_svc.store.messages import QUEUE
 
 
@@ -39,7 +39,8 @@ def run_in_background(
     database: Database, data_dir: Path, _courier: Courier
 ) -> AbstractContextManager[None]:
     """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
-    postman = Postman(database, QUEUE, choose_channels(os.environ, data_dir))
+    channels = choose_channels(os.environ, data_dir, database.keyring)
+    postman = Postman(database, QUEUE, channels)
     sweeper = Sweeper(database, tables.messages, data_dir / "messages")
     return run_loops(postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
 
@@ -50,6 +51,7 @@ SERVICE = Service(
     accounts=tables.accounts,
     idempotency_keys=tables.idempotency_keys,
     changes=tables.changes,
+    keys=tables.keys,
     outbox=tables.outbox,
     build_test_event=build_test_event,
     audit=tables.audit,
@@ -65,6 +67,8 @@ SERVICE = Service(
     reference=reference.REFERENCE,
     load=reference.load,
     servicers=create_servicers,
+    personal_tables=personal.TABLES,
+    sealed_folders=["messages"],
     open_rpcs=["ShopperService"],
     demo_secrets=("demo-merchant-secret", "other-merchant-secret", "demo-staff-secret"),
     background=run_in_background,

@@ -1,6 +1,7 @@
 """Real services on loopback, each on SQLite and on PostgreSQL.
 
-A fixture runs once per engine. Stores are copies of a template that is migrated
+A fixture runs once per engine. With TEST_ENCRYPTION=on every service encrypts what it stores.
+Stores are copies of a template that is migrated
 and loaded with demo/ once per run; the tests of a module share them, and use keys
 of their own (`unique`).
 """
@@ -8,6 +9,7 @@ of their own (`unique`).
 import json
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,12 +19,11 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
 
-from chassis.store.database import Database
 from gateway import create_app
 from gateway.rates import policies
 from tests import postgres
 from tests.browser import Windows, chromium, serve_app
-from tests.serving import SERVICES, Served, load_demo, serve
+from tests.serving import SERVICES, Served, load_demo, open_database, serve, write_keys
 
 # Every test comes from one address. The tests of the limits set those that they mean.
 for limit in policies.DEFAULTS:
@@ -42,6 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
         url, stop = postgres.start()
         os.environ["TEST_POSTGRES_URL"] = url
         config.add_cleanup(stop)
+        if os.environ.get("TEST_ENCRYPTION") == "on":
+            folder = tempfile.mkdtemp(prefix="optigate-keys-")
+            os.environ["ENCRYPTION_KEYS"] = str(write_keys(Path(folder) / "ring", "test"))
+            config.add_cleanup(lambda: shutil.rmtree(folder))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -104,7 +109,7 @@ def start(store_url: Callable[[str, str], str]) -> Iterator[Callable[[str, str],
     running: list[Served] = []
 
     def starter(service: str, engine: str) -> Served:
-        served = serve(service, Database(store_url(service, engine)))
+        served = serve(service, open_database(store_url(service, engine)))
         running.append(served)
         return served
 

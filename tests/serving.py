@@ -1,7 +1,9 @@
 """A running service under test: its stubs, its clock and its callers."""
 
 import base64
+import hashlib
 import importlib
+import os
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ from chassis.errors import Fault
 from chassis.server.server import RunningServer
 from chassis.status import Code
 from chassis.store.database import Database
+from chassis.store.encryption.keyring import Key, Keyring, read_keyring
 from chassis.store.migrations import build_alembic_config, migrate
 from chassis.store.reference_cache import CHECK_SECONDS, invalidate
 
@@ -135,13 +138,20 @@ class Served:
         raise AssertionError(f"not refused: {answer}")
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
-        """All rows of the store, except the version counter of the cache and the audit trail."""
+        """All rows, opened; without the version counter of the cache and the audit trail."""
+        definition = get_definition(self.name)
+        personal = {each.table: each for each in definition.personal}
+        found: dict[str, list[tuple[Any, ...]]] = {}
         with self.database.read() as tx:
-            return {
-                table.name: sorted(map(tuple, tx.execute(table.select())), key=repr)
-                for table in get_definition(self.name).metadata.sorted_tables
-                if table.name != "reference_changes" and not table.name.startswith("audit_")
-            }
+            for table in definition.metadata.sorted_tables:
+                if table.name == "reference_changes" or table.name.startswith("audit_"):
+                    continue
+                rows: Any = tx.execute(table.select()).all()
+                if table in personal:
+                    rows = personal[table].open_all(tx, rows)
+                values = (tuple(row._mapping.values()) for row in rows)
+                found[table.name] = sorted(values, key=repr)
+        return found
 
     def refresh_cache(self) -> None:
         """Invalidate its reference cache, and wait until it has noticed."""
@@ -153,6 +163,29 @@ class Served:
         """Stop it."""
         self.channel.close()
         self.running.stop(0)
+
+
+def build_keyring(*names: str) -> Keyring:
+    """A ring of keys with these names, each always the same."""
+    return Keyring(Key(name, _make_secret(name)) for name in names)
+
+
+def open_database(url: str) -> Database:
+    """Open a store as this run serves it: with TEST_ENCRYPTION=on it is encrypted."""
+    path = os.environ.get("ENCRYPTION_KEYS")
+    return Database(url, keyring=read_keyring(Path(path)) if path else None)
+
+
+def write_keys(path: Path, *names: str) -> Path:
+    """Write a file of ENCRYPTION_KEYS with the keys of these names, each always the same."""
+    lines = (f"{name} {base64.b64encode(_make_secret(name)).decode()}\n" for name in names)
+    path.touch(0o600)
+    path.write_text("".join(lines))
+    return path
+
+
+def _make_secret(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 def to_version(database: Database, folder: Path, revision: str, *, down: bool = False) -> None:

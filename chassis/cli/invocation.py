@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chassis.cli.service import Service
     from chassis.context import Call
     from chassis.store.database import Database
+    from chassis.store.encryption.keyring import Keyring
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Invocation:
     log_dir: Path | None
     retain: timedelta | None = None  # how long personal fields are kept after the end
     retain_audit: timedelta | None = None
+    encryption_keys: Path | None = None
 
     @property
     def module(self) -> str:
@@ -51,7 +53,8 @@ class Invocation:
 
     def open_any_version(self) -> "Database":
         """Open the store until the command ends, and create it where there is none."""
-        opened = open_database(self.database_url, prepare=self.prepare)
+        ring = self.read_keyring()
+        opened = open_database(self.database_url, prepare=self.prepare, keyring=ring)
         return click.get_current_context().with_resource(opened)
 
     def open_store(self) -> "Database":
@@ -67,6 +70,7 @@ class Invocation:
         database = self.open_any_version()
         if told := self.describe_unfit(database):
             raise click.ClickException(told)
+        self._check_keyring(database)
         database.before_commit = self.service.audit.record_change
         return database
 
@@ -113,11 +117,34 @@ class Invocation:
             jobs.append(partial(delete_old_entries, database, service.audit, self.retain_audit))
         return jobs
 
+    def list_sealed_folders(self) -> list[Path]:
+        """Return the folders with files that are encrypted where encryption is on."""
+        return [self.data_dir / name for name in self.service.sealed_folders]
+
     def configure_log(self) -> None:
         """Log into the folder of --log-dir, else to standard output."""
         from chassis.telemetry import configure
 
         configure(self.name, folder=self.log_dir)
+
+    def read_keyring(self) -> "Keyring | None":
+        """Return the ring of ENCRYPTION_KEYS; None where encryption is off."""
+        if self.encryption_keys is None:
+            return None
+        from chassis.store.encryption.keyring import read_keyring
+
+        try:
+            return read_keyring(self.encryption_keys)
+        except (ValueError, OSError) as error:
+            raise click.ClickException(f"ENCRYPTION_KEYS: {error}") from None
+
+    def _check_keyring(self, database: "Database") -> None:
+        from chassis.store.encryption.registry import UnfitKeyring, check_keyring
+
+        try:
+            check_keyring(database, self.service.keys)
+        except UnfitKeyring as misfit:
+            raise click.ClickException(str(misfit)) from None
 
 
 def find_user_name() -> str:

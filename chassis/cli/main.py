@@ -1,4 +1,4 @@
-"""The command line of a service: serving, its store, accounts, events, audit, persons, upkeep."""
+"""The command line of a service: serving, its store, accounts, events, audit, persons, keys."""
 
 import os
 from datetime import timedelta
@@ -11,6 +11,7 @@ from chassis.cli.audit import audit
 from chassis.cli.days import Days
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
+from chassis.cli.keys import keys
 from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
 from chassis.cli.upkeep import backup, doctor, restore
@@ -53,6 +54,12 @@ def command_line(name: str, listen: str) -> click.Group:
         type=Days(),
         help="Days for which entries of the audit trail are kept.  [default: without end]",
     )
+    @click.option(
+        "--encryption-keys",
+        envvar="ENCRYPTION_KEYS",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="A file with the keys of encryption at rest.  [default: off]",
+    )
     @click.pass_context
     def cli(
         context: click.Context,
@@ -62,16 +69,20 @@ def command_line(name: str, listen: str) -> click.Group:
         log_dir: Path | None,
         retain: timedelta | None,
         retain_audit: timedelta | None,
+        encryption_keys: Path | None,
     ) -> None:
         url = _read_url(database_url) or f"sqlite:///{data_dir}/{name}.db"
-        context.obj = Invocation(name, Path(data_dir), url, prepare, log_dir, retain, retain_audit)
+        folder = Path(data_dir)
+        context.obj = Invocation(
+            name, folder, url, prepare, log_dir, retain, retain_audit, encryption_keys
+        )
         if context.invoked_subcommand is None:
             with serve.make_context("serve", [], parent=context) as alone:
                 serve.invoke(alone)
 
     health = _health_command(listen)
     inspected = (accounts, events, audit, persons)
-    upkeep = (backup, restore, doctor)
+    upkeep = (backup, restore, doctor, keys)
     for command in (serve, dispatch, migrate, load, health, *inspected, *upkeep):
         cli.add_command(command)
     return cli

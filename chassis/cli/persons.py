@@ -50,8 +50,11 @@ def export(run: Invocation, /, owner: str | None, **named: str | None) -> None:
 @click.pass_obj
 def erase(run: Invocation, /, owner: str | None, include_open: bool, **named: str | None) -> None:
     """Erase a person."""
+    from chassis.store.encryption.registry import register_key
+
     database = run.open_store()
     ids = _find(run, owner, named)
+    register_key(database, run.service.keys)
     with run.act(), database.write(shred=True) as tx:
         run.service.persons.erase(tx, ids, datetime.now(UTC), include_open)
     database.shrink_log()

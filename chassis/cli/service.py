@@ -24,6 +24,7 @@ from chassis.server.interceptor import ObserveCall
 from chassis.server.server import MAX_REQUEST_BYTES, Resources, RunningServer, start_server
 from chassis.server.tls import Certificates
 from chassis.store.database import Database
+from chassis.store.encryption.columns import Personal
 from chassis.store.reference_cache import ObserveLookup, ReferenceCache
 
 
@@ -46,6 +47,7 @@ class Service:
     accounts: Accounts
     idempotency_keys: IdempotencyKeys
     changes: Table
+    keys: Table  # of encryption: see chassis.store.encryption.registry
     outbox: Outbox
     audit: Trail
     persons: Persons
@@ -64,8 +66,15 @@ class Service:
     find_demo_logins: Callable[[Connection], list[str]] = _no_demo_logins
     # Delivers the events of some owners in place of the courier.
     carrier: Callable[[Database, Courier], Carrier] | None = None
+    personal_tables: Collection[Personal] = ()
+    sealed_folders: Collection[str] = ()  # of the data folder, with files that are encrypted
     # Runs beside the dispatcher; raises ValueError for invalid settings.
     background: Callable[[Database, Path, Courier], AbstractContextManager[None]] = _no_background
+
+    @property
+    def personal(self) -> list[Personal]:
+        """Everything that is encrypted where encryption is on: tables and their columns."""
+        return [*self.personal_tables, self.outbox.personal, self.idempotency_keys.personal]
 
     def start(
         self,

@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from chassis.errors import Refusal
     from chassis.store.database import Database
+    from chassis.store.encryption.keyring import Keyring
 
 CHECK = "check DATA_DIR and DATABASE_URL"
 NO_URL = "it cannot be read as a URL"
@@ -25,15 +26,18 @@ SENTENCES = {
 
 
 @contextmanager
-def open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
+def open_database(
+    url: str, *, prepare: bool, keyring: "Keyring | None" = None
+) -> "Iterator[Database]":
     """Open a store; raises ClickException. A refusal in the block is printed: exit code 1."""
     from sqlalchemy.exc import ArgumentError
 
     from chassis.errors import Refusal
     from chassis.store.database import SUPPORTED_URLS, Database
+    from chassis.store.encryption.keyring import Unopenable
 
     try:
-        database = Database(url, prepare=prepare)
+        database = Database(url, prepare=prepare, keyring=keyring)
     except ArgumentError:
         raise click.ClickException(f"DATABASE_URL: {NO_URL}; use {SUPPORTED_URLS}.") from None
     except (ValueError, OSError) as error:
@@ -43,6 +47,11 @@ def open_database(url: str, *, prepare: bool) -> "Iterator[Database]":
     except Refusal as refusal:
         click.echo(f"Error: {_explain(refusal, database)}", err=True)
         sys.exit(1)
+    except Unopenable as error:
+        raise click.ClickException(
+            f"An encrypted value does not open ({error}): it was changed, or comes from another"
+            " place, or ENCRYPTION_KEYS lacks its key."
+        ) from None
     finally:
         database.close()
 

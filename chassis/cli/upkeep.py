@@ -13,6 +13,7 @@ import click
 from chassis.cli.invocation import Invocation
 
 if TYPE_CHECKING:
+    from chassis.store.encryption.keyring import Keyring
     from chassis.upkeep.checkup import Checkup, Finding
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -28,6 +29,12 @@ def backup(run: Invocation, file: Path) -> None:
     with _report(run):
         kept = back_up(find_store(run), file, run.name)
     click.echo(f"{file}: schema {kept.revision}, {kept.size} bytes, checked")
+    if kept.key_names:
+        names = ", ".join(kept.key_names)
+        click.echo(
+            f"It is encrypted, and opens with the keys {names} only: keep the file of"
+            " ENCRYPTION_KEYS apart from it."
+        )
 
 
 @click.command(help="Put a backup in the place of the SQLite store of a service that is stopped.")
@@ -46,12 +53,16 @@ def restore(run: Invocation, file: Path, replace: bool) -> None:
     if aside:
         click.echo(f"{aside}: the store until now")
     click.echo(f"{store}: schema {kept.revision}, {kept.size} bytes, checked")
+    if kept.key_names:
+        names = ", ".join(kept.key_names)
+        click.echo(f"It is encrypted: ENCRYPTION_KEYS has to name a file with the keys {names}.")
     if kept.revision not in find_heads(migrations):
         click.echo(f"Its schema is older than this version: run `python -m {run.module} migrate`.")
 
 
 @click.command(
-    help="Look at schema, disk, clock, permissions, secrets, certificates and events."
+    help="Look at schema, disk, clock, permissions, secrets, encryption keys,"
+    " certificates and events."
     " The exit code is 0 if there is nothing to report, 1 for warnings, 2 for faults."
 )
 @click.pass_obj
@@ -112,6 +123,13 @@ def _examine(run: Invocation) -> "Iterator[Finding]":
         size = sum(each.stat().st_size for each in files if each.exists())
         yield from checkup.check_disk(run.data_dir, size)
         yield from checkup.check_permissions([run.data_dir, *files])
+    if run.encryption_keys is not None:
+        yield from checkup.check_key_file(run.encryption_keys, run.data_dir)
+    try:
+        ring = run.read_keyring()
+    except click.ClickException as error:
+        yield checkup.Finding(checkup.FAULT, error.format_message())
+        return
     service = run.service
     made = checkup.Checkup(
         run.module,
@@ -121,11 +139,12 @@ def _examine(run: Invocation) -> "Iterator[Finding]":
         now,
         service.demo_secrets,
         service.find_demo_logins,
+        service.keys,
     )
-    yield from _examine_store(run, made)
+    yield from _examine_store(run, made, ring)
 
 
-def _examine_store(run: Invocation, made: "Checkup") -> "Iterator[Finding]":
+def _examine_store(run: Invocation, made: "Checkup", ring: "Keyring | None") -> "Iterator[Finding]":
     """Yield what is wrong with the store; that it cannot be read is a finding, too."""
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -134,7 +153,7 @@ def _examine_store(run: Invocation, made: "Checkup") -> "Iterator[Finding]":
     from chassis.upkeep.checkup import FAULT, Finding
 
     try:
-        database = Database(run.database_url, prepare=run.prepare)
+        database = Database(run.database_url, prepare=run.prepare, keyring=ring)
     except (ValueError, OSError, ArgumentError) as error:
         yield Finding(FAULT, f"DATABASE_URL: {error}")
         return

@@ -53,6 +53,7 @@ from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, build_endpoints_table
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
 
 TEST = "test"  # the type of an event that is sent by hand
@@ -123,6 +124,7 @@ class Outbox:
 
     def __init__(self, metadata: MetaData) -> None:
         self.table = build_outbox_table(metadata)
+        self.personal = Personal(self.table, ["id"], ["body"])
         endpoints = build_endpoints_table(metadata)
         self.endpoints = Endpoints(endpoints, self.table)
         self._add = self._insert(endpoints)
@@ -180,7 +182,7 @@ class Outbox:
         """
         name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
         row = {**asdict(event), "now": now, "type_pattern": f"% {name} %"}
-        if tx.execute(self._add, row).rowcount != 1:
+        if tx.execute(self._add, self.personal.seal(tx, row)).rowcount != 1:
             return None
         wake_on_commit()
         return event.id
@@ -194,7 +196,7 @@ class Outbox:
     ) -> Sequence[Row[Any]]:
         """Lease the events of an owner that are due, oldest first; it counts as an attempt."""
         leased = self._leases.take(tx, limit, now, lease, where_owner=owner)
-        return sorted(leased, key=lambda row: row.sequence)
+        return sorted(self.personal.open_all(tx, leased), key=lambda row: row.sequence)
 
     def settle(self, tx: Connection, leased: Row[Any], values: dict[str, Any]) -> bool:
         """Write the outcome of an attempt; False when its lease was lost to another dispatcher.
@@ -217,7 +219,8 @@ class Outbox:
         filters = {"owner": owner, "state": state, "type": type, "stream": stream}
         wanted = [self.table.c[name] == value for name, value in filters.items() if value]
         newest = self.table.c.sequence.desc()
-        return tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
+        rows = tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
+        return self.personal.open_all(tx, rows)
 
     def replay(self, tx: Connection, event_id: str, now: datetime) -> None:
         """Deliver an event again under the same id; raises NotFound, WrongState."""
@@ -248,7 +251,7 @@ class Outbox:
         names = ("id", "owner", "stream", "type", "body", "state", "created_at")
         query = select(*(self.table.c[name] for name in names)).order_by(self.table.c.sequence)
         rows = tx.execute(query.where(self.table.c.stream.in_(streams)))
-        return [dict(row._mapping) for row in rows]
+        return [dict(row._mapping) for row in self.personal.open_all(tx, rows)]
 
     def delete_stream(self, tx: Connection, owner: str, stream: str) -> int:
         """Delete the events of a stream, sent or not, since they hold what must go."""

@@ -15,6 +15,7 @@ import msgspec
 from chassis.notices.files import Files
 from chassis.notices.messages import EMAIL, SMS, Message
 from chassis.settings.variables import read_secret
+from chassis.store.encryption.keyring import Keyring
 
 if TYPE_CHECKING:
     from chassis.notices.mail import MailServer
@@ -28,9 +29,11 @@ class Channel(Protocol):
         """Send a message; it is sent when this returns."""
 
 
-def choose_channels(environment: Mapping[str, str], data_dir: Path) -> dict[str, Channel]:
+def choose_channels(
+    environment: Mapping[str, str], data_dir: Path, keyring: Keyring | None = None
+) -> dict[str, Channel]:
     """Return the channels that the environment configures; raises ValueError for a bad setting."""
-    files = Files(data_dir / "messages")
+    files = Files(data_dir / "messages", keyring)
     return {
         EMAIL: _configure_mail_server(environment) or files,
         SMS: _configure_sms_gateway(environment) or files,

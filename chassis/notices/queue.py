@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from chassis.store.database import Instant
+from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Backoff, Leases
 
 MAX_TRIES = 10
@@ -56,24 +57,27 @@ def build_messages_table(metadata: MetaData, *columns: Any) -> Table:
     )
 
 
-def build_row(channel: str, content: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Return the row of a message that is due at once."""
-    return {
-        "id": str(uuid.uuid4()),
-        "channel": channel,
-        "content": dict(content),
-        "created_at": now,
-        "due_at": now,
-        "tries": 0,
-    }
-
-
 class MessageQueue:
     """The messages in one table."""
 
     def __init__(self, table: Table) -> None:
+        self.personal = Personal(table, ["id"], ["content"])
         self._leases = Leases(table.c.id, table.c.tries)
         self._any_due = select(table.c.id).where(table.c.due_at <= bindparam("now")).limit(1)
+
+    def build_row(
+        self, tx: Connection, channel: str, content: Mapping[str, str], now: datetime
+    ) -> dict[str, Any]:
+        """Return the row of a message that is due at once."""
+        row = {
+            "id": str(uuid.uuid4()),
+            "channel": channel,
+            "content": dict(content),
+            "created_at": now,
+            "due_at": now,
+            "tries": 0,
+        }
+        return self.personal.seal(tx, row)
 
     def has_due(self, tx: Connection, now: datetime) -> bool:
         """Return whether a message is due that nobody is sending."""
@@ -81,7 +85,8 @@ class MessageQueue:
 
     def lease(self, tx: Connection, now: datetime) -> Row[Any] | None:
         """Return the message that has waited longest, for this sender until the lease ends."""
-        return next(iter(self._leases.take(tx, 1, now, LEASE_TIME)), None)
+        leased = next(iter(self._leases.take(tx, 1, now, LEASE_TIME)), None)
+        return self.personal.open_first(tx, leased)
 
     def record_sent(self, tx: Connection, leased: Row[Any], now: datetime) -> None:
         """Record that a leased message was sent, and delete its content."""

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Row,
     Select,
     String,
     Table,
@@ -30,14 +31,17 @@ from sqlalchemy import (
     func,
     literal,
     select,
+    tuple_,
     update,
 )
 
 from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
+from chassis.store.encryption.columns import Personal, find_keyring
 
 KEY_LIFETIME = timedelta(hours=24)
+OPEN_BATCH = 1000  # responses that are opened at once
 _SCOPE = ("account_id", "rpc", "key")
 M = TypeVar("M", bound=Message)
 
@@ -72,6 +76,8 @@ class IdempotencyKeys:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        identity = ("account_id", "rpc", "key")
+        self.personal = Personal(table, identity, ("fingerprint", "response"))
         scope = (
             (table.c.account_id == bindparam("account_id"))
             & (table.c.rpc == bindparam("rpc"))
@@ -94,9 +100,10 @@ class IdempotencyKeys:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
         scope = _build_scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
-            row = tx.execute(self._find, scope).first()
-        if row is None:
-            return None
+            found = tx.execute(self._find, scope).first()
+            if found is None:
+                return None
+            row = self.personal.open(tx, found, scope)
         if row.fingerprint != call.fingerprint:
             raise build_key_mismatch()
         return response.FromString(row.response)
@@ -112,7 +119,7 @@ class IdempotencyKeys:
             "expires_at": now + KEY_LIFETIME,
             "now": now,
         }
-        if tx.execute(self._save, row).rowcount != 1:
+        if tx.execute(self._save, self.personal.seal(tx, row)).rowcount != 1:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 
@@ -122,16 +129,38 @@ class IdempotencyKeys:
         A repeat of such a request still has no second effect.
         """
         names, blanked = frozenset(fields), 0
-        for id_ in ids:
-            for row in tx.execute(self._find_about(tx, id_)):
-                answer = _parse_answer(row.rpc, row.response)
-                if _is_about(answer, id_) and _clear_fields(answer, names):
-                    key = {f"where_{name}": getattr(row, name) for name in _SCOPE}
-                    tx.execute(self._blank, {**key, "response": answer.SerializeToString()})
-                    blanked += 1
+        for id_, row in self._find_about(tx, ids):
+            answer = _parse_answer(row.rpc, row.response)
+            if _is_about(answer, id_) and _clear_fields(answer, names):
+                values = {"response": answer.SerializeToString()}
+                key = {f"where_{name}": getattr(row, name) for name in _SCOPE}
+                tx.execute(self._blank, key | self.personal.seal(tx, values, row._mapping))
+                blanked += 1
         return blanked
 
-    def _find_about(self, tx: Connection, id_: str) -> Select[Any]:
+    def _find_about(self, tx: Connection, ids: Collection[str]) -> Iterator[tuple[str, Row[Any]]]:
+        """Yield the responses in which the bytes of ids occur; sealed ones are all opened."""
+        if find_keyring(tx) is None:
+            for id_ in ids:
+                for row in tx.execute(self._select_about(tx, id_)):
+                    yield id_, row
+            return
+        for row in self._open_all(tx):
+            for id_ in ids:
+                if id_.encode() in row.response:
+                    yield id_, row
+
+    def _open_all(self, tx: Connection) -> Iterator[Row[Any]]:
+        """Yield every kept response, opened, in batches."""
+        scope = [self.table.c[name] for name in _SCOPE]
+        page = select(*scope, self.table.c.response).order_by(*scope).limit(OPEN_BATCH)
+        rows: Any = tx.execute(page).all()
+        while rows:
+            yield from self.personal.open_all(tx, rows)
+            last = tuple(getattr(rows[-1], name) for name in _SCOPE)
+            rows = tx.execute(page.where(tuple_(*scope) > last)).all()
+
+    def _select_about(self, tx: Connection, id_: str) -> Select[Any]:
         """Select the responses in which the bytes of an id occur."""
         contains = func.instr if tx.dialect.name == "sqlite" else func.pg_catalog.position
         place = contains(self.table.c.response, literal(id_.encode(), LargeBinary()))

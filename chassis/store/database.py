@@ -42,6 +42,7 @@ from chassis.store.sqlite import (
 )
 
 if TYPE_CHECKING:
+    from chassis.store.encryption.keyring import Keyring
     from chassis.store.postgres import Drain
 
 SUPPORTED_URLS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
@@ -98,14 +99,20 @@ class Instant(TypeDecorator[datetime]):
 class Database:
     """One store, and the transactions on it."""
 
-    def __init__(self, url: str, *, prepare: bool = True) -> None:
-        """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL."""
+    def __init__(self, url: str, *, prepare: bool = True, keyring: "Keyring | None" = None) -> None:
+        """Open the store at `url`; without `prepare` no statement is prepared on PostgreSQL.
+
+        With a `keyring` personal columns are encrypted: see `chassis.store.encryption`.
+        """
+        self.keyring = keyring
         self.url = make_url(url)
         if self.url.drivername not in DRIVERS:
             raise ValueError(f"{self.url.drivername} is not supported; use {SUPPORTED_URLS}.")
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._drain: Drain | None = None
         options = {"pool_size": MAX_CONNECTIONS, "max_overflow": 0, **JSON_OPTIONS}
+        if keyring is not None:
+            options["execution_options"] = {"keyring": keyring}
         if self.is_sqlite:
             self.engine = create_sqlite_engine(self.url, **options)
         else:

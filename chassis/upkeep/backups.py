@@ -27,10 +27,11 @@ class Refused(Exception):
 
 
 class Kept(NamedTuple):
-    """A file that was written: the revision of its schema, and its size."""
+    """A file that was written: its schema's revision, its size, the keys that it needs."""
 
     revision: str
     size: int
+    key_names: list[str]
 
 
 def back_up(store: Path, target: Path, service: str) -> Kept:
@@ -47,7 +48,7 @@ def back_up(store: Path, target: Path, service: str) -> Kept:
             _copy(source, partial, service)
             partial.rename(target)
     _sync_folder(target)
-    return Kept(revision, target.stat().st_size)
+    return Kept(revision, target.stat().st_size, find_key_names(target))
 
 
 def restore(
@@ -73,7 +74,7 @@ def restore(
             _sync_folder(store)
     except BlockingIOError:
         raise Refused(f"A service serves {store}: stop it first.") from None
-    return Kept(revision, store.stat().st_size), aside
+    return Kept(revision, store.stat().st_size, find_key_names(store)), aside
 
 
 def check_backup(source: Path, service: str, known: Collection[str]) -> str:
@@ -95,6 +96,16 @@ def check_backup(source: Path, service: str, known: Collection[str]) -> str:
     return revision
 
 
+def find_key_names(path: Path) -> list[str]:
+    """Return the names of the keys that the rows of a store are encrypted with."""
+    table = "SELECT count(*) FROM sqlite_master WHERE name = 'encryption_keys'"
+    with _report_errors(path), closing(_connect(path, "ro")) as opened:
+        if not opened.execute(table).fetchone()[0]:
+            return []
+        rows = opened.execute("SELECT name FROM encryption_keys ORDER BY name")
+        return [str(name) for (name,) in rows]
+
+
 def compute_mark(service: str) -> int:
     """Return the application_id of a service's backups: 31 bits of a digest of its name."""
     digest = hashlib.sha256(f"optigate {service}".encode()).digest()
@@ -109,7 +120,8 @@ def explain_postgres(name: str) -> str:
         f" postgresql://USER@HOST/{name}\n"
         "  pg_restore --exit-on-error --single-transaction --no-owner --no-privileges"
         f" --dbname=postgresql://USER@HOST/NEW_DATABASE {name}.dump\n"
-        f"and then `python -m {name}_svc migrate` with DATABASE_URL of the new database."
+        f"and then `python -m {name}_svc migrate` with DATABASE_URL of the new database.\n"
+        "A dump holds encrypted rows as they are: keep the file of ENCRYPTION_KEYS apart from it."
     )
 
 

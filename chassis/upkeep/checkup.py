@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from chassis.events.outbox import Outbox
 from chassis.events.states import DEAD, PENDING
 from chassis.server.accounts import Accounts
 from chassis.store.database import Database
+from chassis.store.encryption.registry import UnfitKeyring, check_keyring, list_registered
 from chassis.store.versions import find_heads, read_applied, read_revisions
 
 WARNING, FAULT = 1, 2  # the exit codes of `doctor`
@@ -45,6 +46,7 @@ class Checkup:
     now: datetime
     demo_secrets: Collection[str]
     find_demo_logins: Callable[[Connection], Iterable[str]]
+    keys: Table  # of encryption
 
     def examine(self, database: Database) -> Iterator[Finding]:
         """Yield what is wrong with a store that can be read."""
@@ -52,6 +54,7 @@ class Checkup:
         yield from schema
         if not schema:
             yield from self.check_clock(database)
+            yield from self.check_keys(database)
             with database.read() as tx:
                 yield from self.check_secrets(tx)
                 yield from self.check_events(tx)
@@ -84,6 +87,21 @@ class Checkup:
             yield Finding(
                 FAULT, f"The clock is behind the newest event, of {last:%Y-%m-%d %H:%M:%S} UTC."
             )
+
+    def check_keys(self, database: Database) -> Iterator[Finding]:
+        """Compare the ring with the keys that the store's rows are encrypted with."""
+        try:
+            check_keyring(database, self.keys)
+        except UnfitKeyring as misfit:
+            yield Finding(FAULT, str(misfit))
+            return
+        if database.keyring is None:
+            return
+        registered = set(list_registered(database, self.keys))
+        former = sorted(registered - {database.keyring.current.name})
+        if former:
+            told = f"Rows may be encrypted with former keys ({', '.join(former)}):"
+            yield Finding(WARNING, f"{told} run `python -m {self.module} keys rotate`.")
 
     def check_secrets(self, tx: Connection) -> Iterator[Finding]:
         """Find live accounts and logins whose secret is that of the demo."""
@@ -129,6 +147,15 @@ def check_disk(folder: Path, store_bytes: int) -> Iterator[Finding]:
             WARNING,
             f"{free // 2**20} MiB are free in {folder}: too little for a backup and a migration of"
             f" a store of {store_bytes // 2**20} MiB.",
+        )
+
+
+def check_key_file(path: Path, data_dir: Path) -> Iterator[Finding]:
+    """Find keys in a folder whose copies they would open."""
+    if path.resolve().is_relative_to(data_dir.resolve()):
+        yield Finding(
+            WARNING,
+            f"ENCRYPTION_KEYS: {path} is in the data folder, whose copies it opens: keep it apart.",
         )
 
 

@@ -142,7 +142,7 @@ class OrderService(rpc.OrderServiceServicer):
         is_sent = order["mode"] == "submit" and submission.transmit_at is None
         notify = is_sent and self.lookups.has_endpoint(client)
         has_job = is_sent and self.lookups.has_transport(order["lab"])
-        has_words = bool(list_further_names(order["patient"]))
+        has_words = self.database.keyring is not None or list_further_names(order["patient"])
         # On SQLite the order and its audit entry are two statements, which cost no round trip.
         has_key = bool(get_current_call().idempotency_key)
         is_plain = not (notify or has_job or has_words or has_key or submission.transmit_at)

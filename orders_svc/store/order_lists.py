@@ -14,11 +14,10 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, select, tuple_
 from chassis.context import Account
 from chassis.errors import Fault, Invalid
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
-LISTED_ORDERS = select(
-    *(each for each in orders.c if each.name not in ("document", "warnings", "traced"))
-)
+LISTED_ORDERS = select(*(each for each in orders.c if each.name not in ORDERS.columns))
 
 
 class Page(NamedTuple):

@@ -28,10 +28,11 @@ from chassis.context import Account, note_ids
 from chassis.errors import NotFound
 from chassis.server.preconditions import has_version
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
-from orders_svc.rules.names import fold_patient_name, list_further_names
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.tables import audit, name_words, orders, user_labs, users
+from orders_svc.store.personal import ORDERS
+from orders_svc.store.tables import audit, orders, user_labs, users
 from orders_svc.store.transport.jobs import join_job
+from orders_svc.store.words import add_words, build_name_columns, delete_words
 
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
@@ -53,7 +54,6 @@ IS_HELD = and_(
 )
 _ADD = insert(orders)
 _ADD_AUDITED = audit.combine(_ADD)
-_ADD_WORDS = insert(name_words)
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
@@ -114,7 +114,7 @@ def add_order(
 ) -> dict[str, Any]:
     """Add an order and return its row; a `single` statement adds the call's audit entry, too.
 
-    That is for PostgreSQL, and for names without further words.
+    That is for PostgreSQL, and for names without further words, not hashed.
     """
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -123,7 +123,7 @@ def add_order(
         "lab_status": LabStatus.DRAFT,
         "submitted_at": None,
         "created_at": submission.now,
-        **_build_columns(order, review, submission.now),
+        **_build_columns(tx, order, review, submission.now),
     }
     if order["mode"] != "draft":
         row |= submission.to_columns()
@@ -133,12 +133,14 @@ def add_order(
     if single:
         tx.execute(_ADD_AUDITED, row | build_parameters())
         return row
-    tx.execute(_ADD, row)
-    _add_words(tx, account, row["id"], order)
+    tx.execute(_ADD, ORDERS.seal(tx, row))
+    add_words(tx, account.id, row["id"], order["patient"])
     return row
 
 
-def _build_columns(order: Mapping[str, Any], review: Review, now: datetime) -> dict[str, Any]:
+def _build_columns(
+    tx: Connection, order: Mapping[str, Any], review: Review, now: datetime
+) -> dict[str, Any]:
     return {
         "lab_id": order["lab"],
         "account_number": order["account_number"],
@@ -146,14 +148,8 @@ def _build_columns(order: Mapping[str, Any], review: Review, now: datetime) -> d
         "warnings": review.warnings or None,
         "traced": review.traced or None,
         "updated_at": now,
-        **fold_patient_name(order["patient"]),
+        **build_name_columns(tx, order["patient"]),
     }
-
-
-def _add_words(tx: Connection, account: Account, order_id: str, order: Mapping[str, Any]) -> None:
-    of = {"account_id": account.id, "order_id": order_id}
-    if words := [{**of, "name": each} for each in list_further_names(order["patient"])]:
-        tx.execute(_ADD_WORDS, words)
 
 
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
@@ -162,7 +158,7 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
     row = tx.execute(_FIND_VISIBLE, key).first() if note_order(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
-    return row
+    return ORDERS.open(tx, row)
 
 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
@@ -171,7 +167,7 @@ def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     row = tx.execute(_FIND_SUBMITTED, key).first() if note_order(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
-    return row
+    return ORDERS.open(tx, row)
 
 
 def submit_draft(
@@ -191,8 +187,9 @@ def submit_draft(
         "updated_at": submission.now,
         **submission.to_columns(),
     }
+    sealed = ORDERS.seal(tx, values, {"id": draft.id})
     key = {"where_id": draft.id, "where_version": draft.version, **bind_visible(account, user_id)}
-    return tx.execute(_SUBMIT, values | key).first()
+    return ORDERS.open_first(tx, tx.execute(_SUBMIT, sealed | key).first())
 
 
 def replace_document(
@@ -207,12 +204,13 @@ def replace_document(
     """Replace the document of an order that may be edited; None if it changed since it was read."""
     order_id = found.id
     key = {"where_id": order_id, "where_version": found.version, "where_now": now}
-    values = {**_build_columns(order, review, now), "erased_at": None}
-    row = tx.execute(_REPLACE, values | key | bind_visible(account, user_id)).first()
+    values = {**_build_columns(tx, order, review, now), "erased_at": None}
+    sealed = ORDERS.seal(tx, values, {"id": order_id})
+    row = tx.execute(_REPLACE, sealed | key | bind_visible(account, user_id)).first()
     if row is not None:
-        tx.execute(delete(name_words).where(name_words.c.order_id == order_id))
-        _add_words(tx, account, order_id, order)
-    return row
+        delete_words(tx, [order_id])
+        add_words(tx, account.id, order_id, order["patient"])
+    return ORDERS.open_first(tx, row)
 
 
 def delete_draft(
@@ -246,7 +244,8 @@ def change_order(
     statement = _UPDATE
     if values.get("lab_status") == LabStatus.CANCELLED:
         statement, values = _CANCEL_BY_LAB, {**values, "lab_cancelled_at": now}
-    return tx.execute(statement, {**values, "updated_at": now, **key}).first()
+    sealed = ORDERS.seal(tx, {**values, "updated_at": now}, {"id": order_id})
+    return ORDERS.open_first(tx, tx.execute(statement, sealed | key).first())
 
 
 def bind_visible(account: Account, user_id: int) -> dict[str, Any]:

@@ -7,29 +7,37 @@ tracking link and unsent messages.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from chassis.notices.queue import erase_messages
 from chassis.persons import EMAIL, PHONE, SCAN_BATCH, build_matcher
+from chassis.store.encryption.columns import find_keyring
 from orders_svc.rules.lab_status import FINAL_STATUSES
 from orders_svc.rules.persons import blank_order
-from orders_svc.store.tables import accounts, messages, name_words, order_history, orders
+from orders_svc.store.personal import HISTORY, ORDERS, QUEUE
+from orders_svc.store.tables import accounts, messages, order_history, orders
+from orders_svc.store.words import delete_words
 
+SEALED_SCAN_BATCH = 500  # rows whose documents are opened at once
 KINDS = (EMAIL, PHONE)
 _NAMES = {EMAIL: "email", PHONE: "phone_number"}
 _CLIENT = accounts.table.c.name
-_SCANS = {
-    kind: select(
-        orders.c.id, _CLIENT, orders.c.document["patient"][name].as_string().label("found")
-    )
+_SCAN = (
+    select(orders.c.id, _CLIENT)
     .join(accounts.table)
     .where(orders.c.id > bindparam("after"))
     .order_by(orders.c.id)
-    .limit(SCAN_BATCH)
+)
+_SCANS = {
+    kind: _SCAN.add_columns(orders.c.document["patient"][name].as_string().label("found")).limit(
+        SCAN_BATCH
+    )
     for kind, name in _NAMES.items()
 }
+# Sealed documents come whole, with their tracings.
+_SEALED_SCAN = _SCAN.add_columns(orders.c.document).limit(SEALED_SCAN_BATCH)
 _IS_ONE = orders.c.id.in_(bindparam("ids", expanding=True))
 _READ = select(orders, _CLIENT.label("client")).join(accounts.table).where(_IS_ONE)
 _DOCUMENTS = select(orders.c.id, orders.c.document).where(_IS_ONE).with_for_update()
@@ -52,8 +60,14 @@ _BLANK = (
 _OF_HISTORY = order_history.c.order_id.in_(bindparam("ids", expanding=True))
 _OF_MESSAGES = messages.c.order_id.in_(bindparam("ids", expanding=True))
 _READS = {
-    "history": select(order_history).where(_OF_HISTORY).order_by(order_history.c.at),
-    "messages": select(messages).where(_OF_MESSAGES).order_by(messages.c.created_at),
+    "history": (
+        HISTORY,
+        select(order_history).where(_OF_HISTORY).order_by(order_history.c.at),
+    ),
+    "messages": (
+        QUEUE.personal,
+        select(messages).where(_OF_MESSAGES).order_by(messages.c.created_at),
+    ),
 }
 _OLD = (
     select(orders.c.id)
@@ -67,25 +81,43 @@ _OLD = (
 )
 
 
+class _Contact(NamedTuple):
+    """An order, its client, and an e-mail address or phone number of its patient."""
+
+    id: str
+    client: str
+    found: str | None
+
+
 def find_orders_of_person(tx: Connection, kind: str, value: str, client: str | None) -> list[str]:
     """Return the ids of a patient's orders, of all clients or of one."""
-    matches, found, after = build_matcher(kind, value), [], ""
-    while rows := tx.execute(_SCANS[kind], {"after": after}).all():
-        found += [row.id for row in rows if matches(row.found) and client in (None, row.name)]
+    matches, found, after = build_matcher(kind, value), list[str](), ""
+    while rows := _scan(tx, kind, after):
+        found += [row.id for row in rows if matches(row.found) and client in (None, row.client)]
         after = rows[-1].id
     return found
 
 
+def _scan(tx: Connection, kind: str, after: str) -> list[_Contact]:
+    """Return what the next orders in order of their ids say of their patients."""
+    if find_keyring(tx) is None:
+        return [_Contact(*row) for row in tx.execute(_SCANS[kind], {"after": after})]
+    rows = ORDERS.open_all(tx, tx.execute(_SEALED_SCAN, {"after": after}))
+    return [_Contact(row.id, row.name, row.document["patient"].get(_NAMES[kind])) for row in rows]
+
+
 def read_orders(tx: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return all columns of orders, and their client."""
-    return [dict(row._mapping) for row in tx.execute(_READ, {"ids": list(ids)})]
+    rows = ORDERS.open_all(tx, tx.execute(_READ, {"ids": list(ids)}))
+    return [dict(row._mapping) for row in rows]
 
 
 def read_lives(tx: Connection, ids: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
     """Return what became of orders, and the messages about them."""
+    key = {"ids": list(ids)}
     return {
-        name: [dict(row._mapping) for row in tx.execute(query, {"ids": list(ids)})]
-        for name, query in _READS.items()
+        name: [dict(row._mapping) for row in personal.open_all(tx, tx.execute(query, key))]
+        for name, (personal, query) in _READS.items()
     }
 
 
@@ -99,14 +131,18 @@ def blank_orders(tx: Connection, ids: Sequence[str], now: datetime) -> None:
 
     What has not been sent to their patients is not sent any more.
     """
-    rows = tx.execute(_DOCUMENTS, {"ids": list(ids)}).all()
+    rows = ORDERS.open_all(tx, tx.execute(_DOCUMENTS, {"ids": list(ids)}))
     blanked = [
-        {"where_id": row.id, "document": blank_order(row.document), "erased_at": now}
+        {
+            **ORDERS.seal(tx, {"document": blank_order(row.document)}, row._mapping),
+            "where_id": row.id,
+            "erased_at": now,
+        }
         for row in rows
     ]
     if blanked:
         tx.execute(_BLANK, blanked)
-        tx.execute(delete(name_words).where(name_words.c.order_id.in_(ids)))
+        delete_words(tx, ids)
         key = {"ids": list(ids)}
         tx.execute(update(order_history).where(_OF_HISTORY).values(lab_word=None), key)
         erase_messages(tx, messages, _OF_MESSAGES, key, now)

@@ -1,25 +1,41 @@
 """The dashboard's list of orders: those of all labs of a user, or those that match a text.
 
 Both are bounded: the list merges one page from the index of each of the user's labs; a search
-examines at most `MAX_NAMES` entries of each index of names, and whole ids and numbers.
+examines at most `MAX_NAMES` entries of each index of names, and whole ids and numbers. Where names
+are hashed, what a search of several words costs grows with what the longest of them finds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_, union, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    select,
+    tuple_,
+    union,
+    union_all,
+)
 
 from chassis.context import Account
+from chassis.store.encryption.columns import find_keyring
 from orders_svc.rules.names import fold_search
 from orders_svc.store.access.users import list_labs
 from orders_svc.store.order_lists import Page, build_unknown_cursor
 from orders_svc.store.orders import VISIBLE, bind_visible
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import labs, name_words, orders
+from orders_svc.store.words import match_hashed_names
 
 MAX_NAMES = 500
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every letter
 _PATIENT = orders.c.document["patient"]
-_LISTED_ORDERS: Any = select(
+_LISTED_COLUMNS: Any = (
     orders.c.id,
     orders.c.lab_status,
     orders.c.tray_number,
@@ -27,9 +43,12 @@ _LISTED_ORDERS: Any = select(
     orders.c.created_at,
     orders.c.updated_at,
     labs.c.name.label("lab_name"),
-    _PATIENT["first_name"].as_string().label("first_name"),
-    _PATIENT["last_name"].as_string().label("last_name"),
-).join(labs, labs.c.id == orders.c.lab_id)
+)
+_NAME_COLUMNS = [_PATIENT[name].as_string().label(name) for name in ("first_name", "last_name")]
+_IS_LAB = labs.c.id == orders.c.lab_id
+_LISTED_ORDERS: Any = select(*_LISTED_COLUMNS, *_NAME_COLUMNS).join(labs, _IS_LAB)
+# Sealed documents are opened to be read.
+_SEALED_ORDERS: Any = select(*_LISTED_COLUMNS, orders.c.document).join(labs, _IS_LAB)
 _POSITION = (orders.c.created_at, orders.c.id)
 _CURSOR = select(*_POSITION).where(orders.c.id == bindparam("where_id"), VISIBLE)
 _BY_NAME = [
@@ -55,8 +74,19 @@ _BY_NUMBER = [
     select(orders.c.id).where(VISIBLE, column == bindparam("text"))
     for column in (orders.c.id, orders.c.tray_number, orders.c.invoice_number)
 ]
-_NAME_COUNTS = [select(func.count()).select_from(by_name) for by_name in _BY_NAME]
-_MATCHES = orders.c.id.in_(union(*(select(by_name.c.id) for by_name in _BY_NAME), *_BY_NUMBER))
+
+
+def _count(found: Any) -> Select[int]:
+    return select(func.count()).select_from(found)
+
+
+def _match_any(by_name: Sequence[Any]) -> ColumnElement[bool]:
+    found = (select(each.c.id) for each in by_name)
+    return orders.c.id.in_(union(*found, *_BY_NUMBER))
+
+
+_NAME_COUNTS = [_count(by_name) for by_name in _BY_NAME]
+_MATCHES = _match_any(_BY_NAME)
 
 
 class SearchResult(NamedTuple):
@@ -86,10 +116,15 @@ def search_orders(
         "prefix": prefix or _LAST_CHARACTER,
         "prefix_end": prefix + _LAST_CHARACTER,
     }
-    counts = [tx.execute(count, values).scalar_one() for count in _NAME_COUNTS]
+    name_counts, matches = _NAME_COUNTS, _MATCHES
+    if (hashed := match_hashed_names(tx, account.id, text)) is not None:
+        by_hash = select(orders.c.id).where(VISIBLE, hashed).limit(MAX_NAMES + 1).subquery()
+        name_counts = [*_NAME_COUNTS, _count(by_hash)]
+        matches = _match_any([*_BY_NAME, by_hash])
+    counts = [tx.execute(count, values).scalar_one() for count in name_counts]
     if "lab" in filters:
         conditions.append(orders.c.lab_id == filters["lab"])
-    page = _read_page(tx, values, [_MATCHES, *conditions], filters["limit"], backward)
+    page = _read_page(tx, values, [matches, *conditions], filters["limit"], backward)
     return SearchResult(page, max(counts) > MAX_NAMES)
 
 
@@ -144,9 +179,19 @@ def _read_page(
     limit: int,
     backward: bool,
 ) -> Page:
-    listed = _LISTED_ORDERS.where(*conditions).order_by(*_sort_columns(backward)).limit(limit + 1)
-    rows = tx.execute(listed, values).all()
+    is_sealed = find_keyring(tx) is not None
+    listed = (_SEALED_ORDERS if is_sealed else _LISTED_ORDERS).where(*conditions)
+    page = listed.order_by(*_sort_columns(backward)).limit(limit + 1)
+    rows = tx.execute(page, values).all()
+    if is_sealed:
+        rows = [_read_names(tx, row) for row in rows]
     return Page(rows[:limit][::-1] if backward else rows[:limit], len(rows) > limit)
+
+
+def _read_names(tx: Connection, row: Row[Any]) -> Any:
+    """Return a listed order with the names of its patient, from its sealed document."""
+    patient = ORDERS.open(tx, row).document["patient"]
+    return SimpleNamespace(**row._mapping, **patient)
 
 
 def _sort_columns(backward: bool) -> list[Any]:

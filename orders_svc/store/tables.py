@@ -29,6 +29,8 @@ from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.encryption.columns import personal_text
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from orders_svc.rules.names import MAX_FOLDED_LENGTH
 
@@ -40,6 +42,7 @@ FOLDED_NAME = String(MAX_FOLDED_LENGTH).with_variant(
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+keys = build_keys_table(metadata)
 outbox = Outbox(metadata)
 audit = Trail(metadata)
 
@@ -130,7 +133,7 @@ orders = Table(
     Column("lab_status", String(32), nullable=False),
     Column("tray_number", String(50)),
     Column("invoice_number", String(50)),
-    Column("tracking_number", String(100)),  # of the parcel
+    Column("tracking_number", personal_text(100)),  # of the parcel
     Column("document", JSON, nullable=False),
     Column("warnings", JSON(none_as_null=True)),  # of the last check, a list
     Column("traced", JSON(none_as_null=True)),  # measurements of frame.tracing
@@ -154,7 +157,7 @@ orders = Table(
     Column("client_cancelled_at", Instant()),
     Column("lab_cancelled_at", Instant()),
     Column("cancel_answer", String(8)),  # accepted or refused
-    Column("cancel_reason", String(250)),
+    Column("cancel_reason", personal_text(250)),
     Column("original_id", String(32)),  # the order that this one was made from
     Column("tracking_code", String(43)),  # of the link for the patient, once there is one
     Column("has_copies", Boolean, nullable=False, server_default=false()),  # redos or pairs
@@ -216,7 +219,7 @@ order_history = Table(
     Column("lab_status", String(32), nullable=False),
     Column("by", String(8), nullable=False),  # client, lab or system
     Column("user_id", ForeignKey("users.id")),
-    Column("lab_word", String(250)),
+    Column("lab_word", personal_text(250)),
 )
 # The delivery of an order's job to its lab; the outbox forgets it, this does not.
 job_deliveries = Table(

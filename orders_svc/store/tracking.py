@@ -4,24 +4,27 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from chassis.context import note_ids
 from chassis.errors import NotFound
 from chassis.notices.messages import EMAIL
-from chassis.notices.queue import MessageQueue, build_row
+from orders_svc.store.personal import ORDERS, QUEUE
 from orders_svc.store.tables import messages, orders
 
 MAX_MESSAGES = 5  # about one order
-QUEUE = MessageQueue(messages)
 _CODE = re.compile(r"[A-Za-z0-9_-]{43}")
-_FIND = select(
-    orders.c.id,
-    orders.c.lab_status,
-    orders.c.document["patient"]["first_name"].as_string().label("first_name"),
-)
+_FIND = select(orders.c.id, orders.c.lab_status, orders.c.document)
+
+
+class TrackedOrder(NamedTuple):
+    """What a patient is shown of their order."""
+
+    id: str
+    lab_status: str
+    first_name: str
 
 
 def put_tracking_code(tx: Connection, order_id: str) -> str:
@@ -38,7 +41,7 @@ def put_tracking_code(tx: Connection, order_id: str) -> str:
     return found
 
 
-def find_tracked_order(tx: Connection, code: str) -> Row[Any]:
+def find_tracked_order(tx: Connection, code: str) -> TrackedOrder:
     """Return status and first name of the order behind a code; raises NotFound."""
     row = None
     if _CODE.fullmatch(code):
@@ -46,7 +49,8 @@ def find_tracked_order(tx: Connection, code: str) -> Row[Any]:
     if row is None:
         raise NotFound("There is no such link.")
     note_ids(row.id)
-    return row
+    patient = ORDERS.open(tx, row).document["patient"]
+    return TrackedOrder(row.id, row.lab_status, patient["first_name"])
 
 
 def add_message(tx: Connection, order_id: str, content: Mapping[str, str], now: datetime) -> bool:
@@ -57,5 +61,6 @@ def add_message(tx: Connection, order_id: str, content: Mapping[str, str], now: 
     counted = select(func.count()).where(messages.c.order_id == order_id)
     if tx.execute(counted).scalar_one() >= MAX_MESSAGES:
         return False
-    tx.execute(insert(messages), {**build_row(EMAIL, content, now), "order_id": order_id})
+    row = QUEUE.build_row(tx, EMAIL, content, now)
+    tx.execute(insert(messages), {**row, "order_id": order_id})
     return True

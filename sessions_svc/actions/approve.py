@@ -21,7 +21,7 @@ def approve(
 ) -> Row[Any]:
     """Move a session to approved with its prescriptions; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session.id, Status.APPROVED, now)
+    session = move_session(tx, session, Status.APPROVED, now)
     add_dispensed_prescriptions(tx, session.id, dispensed_prescriptions)
     queue_session_event(tx, session, now)
     return session

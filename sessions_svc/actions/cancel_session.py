@@ -23,4 +23,4 @@ def cancel_session(
     Only a session of one of the `versions` is cancelled.
     """
     session = get_session(tx, account_id, user_key, session_key)
-    return move_session(tx, session.id, Status.CANCELLED, now, versions=versions)
+    return move_session(tx, session, Status.CANCELLED, now, versions=versions)

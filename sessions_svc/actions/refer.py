@@ -13,6 +13,6 @@ from sessions_svc.store.sessions import get_partner_session, move_session
 def refer(tx: Connection, partner: str, session_key: str, now: datetime) -> Row[Any]:
     """Move a session to referred; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session.id, Status.REFERRED, now)
+    session = move_session(tx, session, Status.REFERRED, now)
     queue_session_event(tx, session, now)
     return session

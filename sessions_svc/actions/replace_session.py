@@ -24,7 +24,7 @@ def replace_session(
     WrongState is raised for a session of none of the `versions`, too.
     """
     session = get_session(tx, account_id, values["user_key"], values["session_key"])
-    session = replace_details(tx, session.id, values, now, versions)
+    session = replace_details(tx, session, values, now, versions)
     refuse_disqualified(disqualifications)
     upsert_user(tx, account_id, values, now)
     return session

@@ -17,7 +17,7 @@ def request_confirmation(
     session = get_partner_session(tx, partner, session_key)
     session = move_session(
         tx,
-        session.id,
+        session,
         Status.AWAITING_CONFIRMATION,
         now,
         missing_requirements=missing_requirements,

@@ -13,6 +13,6 @@ from sessions_svc.store.sessions import get_partner_session, move_session
 def request_retake(tx: Connection, partner: str, session_key: str, now: datetime) -> Row[Any]:
     """Move a session to retake_requested; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session.id, Status.RETAKE_REQUESTED, now)
+    session = move_session(tx, session, Status.RETAKE_REQUESTED, now)
     queue_session_event(tx, session, now)
     return session

@@ -15,6 +15,7 @@ from chassis.server.accounts import hash_secret
 from chassis.store.database import add_if_absent
 from sessions_svc.rules.links import compute_exam_expiry, compute_link_expiry
 from sessions_svc.rules.statuses import has_ended
+from sessions_svc.store.personal import LINKS, SESSIONS, USERS
 from sessions_svc.store.sessions import LISTED_COLUMNS
 from sessions_svc.store.tables import accounts, links, sessions, users
 
@@ -51,6 +52,7 @@ _EXAM: Select[Any] = (
         sessions.c.missing_requirements,
         sessions.c.visual_acuity,
         accounts.table.c.name.label("partner"),
+        links.c.token_hash,
         links.c.redirect_url,
     )
     .join_from(links, sessions)
@@ -92,9 +94,10 @@ def add_link(
         "fingerprint": fingerprint,
         "expires_at": compute_link_expiry(now),
     }
-    if add_if_absent(tx, links, row):
+    if add_if_absent(tx, links, LINKS.seal(tx, row)):
         return None
-    return tx.execute(_FIND_DUPLICATE, {"token_hash": row["token_hash"]}).one()
+    found = tx.execute(_FIND_DUPLICATE, {"token_hash": row["token_hash"]}).one()
+    return LINKS.open(tx, found, row)
 
 
 def get_link(
@@ -109,7 +112,7 @@ def get_link(
     if link is None or (link.user_key, link.session_key) != (user_key, session_key):
         raise NotFound(UNKNOWN_LINK)
     note_ids(user_key, session_key)
-    return link
+    return USERS.open(tx, link)
 
 
 def get_open_link(
@@ -137,9 +140,10 @@ def find_exam(tx: Connection, exam_token: str, *, lock: bool = False) -> Row[Any
     """Return the exam that has this token, with its session and partner; `lock` as `get_link`."""
     query = _LOCKED_EXAM if lock else _EXAM
     exam = tx.execute(query, {"exam_hash": hash_secret(exam_token)}).first()
-    if exam is not None:
-        note_ids(exam.user_key, exam.session_key)
-    return exam
+    if exam is None:
+        return None
+    note_ids(exam.user_key, exam.session_key)
+    return SESSIONS.open(tx, LINKS.open(tx, exam))
 
 
 def get_open_exam(

@@ -5,7 +5,7 @@ with their types and dates; it removes the user's details, partner_info, prescri
 powers, files and links. A user whose sessions are not all blanked keeps their details.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -22,8 +22,10 @@ from sqlalchemy import (
 
 from chassis.errors import Fault, Invalid
 from chassis.persons import EMAIL, SCAN_BATCH, USER_KEY, build_matcher
+from chassis.store.encryption.columns import Personal
 from sessions_svc.rules.persons import BLANK_ACUITY
 from sessions_svc.rules.statuses import Status, has_ended
+from sessions_svc.store.personal import DISPENSED, SESSIONS, USERS
 from sessions_svc.store.tables import (
     accounts,
     assets,
@@ -41,6 +43,11 @@ BLANK_USER = {
     "birthdate": date.min,
     "region": "",
 }
+BLANK_SESSION: dict[str, Any] = {
+    "partner_info": None,
+    "prescriptions": [],
+    "missing_requirements": None,
+}
 _PARTNER = accounts.table.c.name
 _USER_KEYS = (users.c.account_id, users.c.user_key)
 _SCAN = (
@@ -56,6 +63,7 @@ _BY_KEY = (
 )
 _IS_USERS = (sessions.c.account_id == users.c.account_id, sessions.c.user_key == users.c.user_key)
 _IS_ONE = sessions.c.id.in_(bindparam("ids", expanding=True))
+_SESSION_KEYS = select(sessions.c.id, sessions.c.account_id, sessions.c.session_key).where(_IS_ONE)
 _READ = (
     select(sessions, *users.c["email", "first_name", "last_name", "birthdate", "region"])
     .add_columns(_PARTNER.label("partner"))
@@ -105,7 +113,8 @@ def _scan_users(tx: Connection, kind: str, value: str, partner: str | None) -> l
     matches, found = build_matcher(kind, value), list[Any]()
     query = _SCAN
     while rows := tx.execute(query).all():
-        found += [row for row in rows if matches(row.email) and partner in (None, row.name)]
+        opened = USERS.open_all(tx, rows)
+        found += [row for row in opened if matches(row.email) and partner in (None, row.name)]
         last = (rows[-1].account_id, rows[-1].user_key)
         query = _SCAN.where(tuple_(*_USER_KEYS) > last)
     return found
@@ -113,7 +122,8 @@ def _scan_users(tx: Connection, kind: str, value: str, partner: str | None) -> l
 
 def read_sessions(tx: Connection, ids: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return all columns of sessions, with the details of their users and their partners."""
-    return [dict(row._mapping) for row in tx.execute(_READ, _bind(ids))]
+    rows = USERS.open_all(tx, SESSIONS.open_all(tx, tx.execute(_READ, _bind(ids))))
+    return [dict(row._mapping) for row in rows]
 
 
 def list_open_sessions(tx: Connection, ids: Sequence[str]) -> list[int]:
@@ -125,23 +135,38 @@ def list_open_sessions(tx: Connection, ids: Sequence[str]) -> list[int]:
 def blank_sessions(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     """Blank the personal fields of sessions, and of users who have no other session."""
     key = _bind(ids)
-    blank: dict[str, Any] = {
-        "partner_info": None,
-        "prescriptions": [],
-        "missing_requirements": null(),
-    }
-    tx.execute(update(sessions).where(_IS_ONE).values(**blank, erased_at=now), key)
+    blank = {**BLANK_SESSION, "erased_at": now}
+    _write_all(tx, SESSIONS, tx.execute(_SESSION_KEYS, key), blank)
     has_results = sessions.c.visual_acuity.is_not(null())
-    tx.execute(update(sessions).where(_IS_ONE, has_results).values(visual_acuity=BLANK_ACUITY), key)
+    tested = tx.execute(_SESSION_KEYS.where(has_results), key)
+    _write_all(tx, SESSIONS, tested, {"visual_acuity": BLANK_ACUITY})
     is_dispensed = dispensed_prescriptions.c.session_id.in_(bindparam("ids", expanding=True))
     of_sessions = select(dispensed_prescriptions.c.id).where(is_dispensed)
     tx.execute(delete(assets).where(assets.c.prescription_id.in_(of_sessions)), key)
-    tx.execute(update(dispensed_prescriptions).where(is_dispensed).values(eyes={}), key)
+    _write_all(tx, DISPENSED, tx.execute(of_sessions, key), {"eyes": {}})
     has_link = links.c.session_id.in_(bindparam("ids", expanding=True))
     tx.execute(delete(links).where(has_link), key)
     kept = exists().where(*_IS_USERS, sessions.c.erased_at.is_(None))
     blanked = exists().where(*_IS_USERS, _IS_ONE)
-    tx.execute(update(users).where(blanked, ~kept).values(**BLANK_USER, updated_at=now), key)
+    chosen = tx.execute(select(*_USER_KEYS).where(blanked, ~kept), key)
+    _write_all(tx, USERS, chosen, {**BLANK_USER, "updated_at": now})
+
+
+def _write_all(
+    tx: Connection, personal: Personal, rows: Iterable[Any], values: dict[str, Any]
+) -> None:
+    """Write the same values to rows that are named by their keys; sealed, each in its place."""
+    table = personal.table
+    changes = [
+        {
+            **personal.seal(tx, values, row._mapping),
+            **{f"where_{each.name}": row._mapping[each.name] for each in table.primary_key},
+        }
+        for row in rows
+    ]
+    if changes:
+        is_one = (each == bindparam(f"where_{each.name}") for each in table.primary_key)
+        tx.execute(update(table).where(*is_one), changes)
 
 
 def find_old_sessions(tx: Connection, before: datetime, after: str, limit: int) -> list[str]:

@@ -32,6 +32,7 @@ from chassis.server.preconditions import check_version, has_version
 from chassis.store.database import insert_if_absent
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.statuses import ALLOWED_ACUITY_MOVES, ALLOWED_MOVES, Status
+from sessions_svc.store.personal import SESSIONS, USERS
 from sessions_svc.store.tables import accounts, sessions, users
 from sessions_svc.store.users import DETAIL_NAMES, upsert_user
 
@@ -148,7 +149,7 @@ def add_session(
         "created_at": moment,
         "updated_at": moment,
     }
-    return tx.execute(_INSERT, row).first()
+    return tx.execute(_INSERT, SESSIONS.seal(tx, row)).first()
 
 
 def get_session(tx: Connection, account_id: int, user_key: str, session_key: str) -> Row[Any]:
@@ -158,17 +159,18 @@ def get_session(tx: Connection, account_id: int, user_key: str, session_key: str
     session = tx.execute(_SESSION, keys).first()
     if session is None:
         raise NotFound("You have no such session of this user.")
-    return session
+    return SESSIONS.open(tx, session)
 
 
 def get_partner_session(tx: Connection, partner: str, session_key: str) -> Row[Any]:
     """Return the `SINGLE_COLUMNS` of a session of the partner with this account; raise NotFound."""
-    return _get_for_desk(tx, _PARTNER_SESSION, partner, session_key)
+    return SESSIONS.open(tx, _get_for_desk(tx, _PARTNER_SESSION, partner, session_key))
 
 
 def get_session_record(tx: Connection, partner: str, session_key: str) -> Row[Any]:
     """Return all columns of such a session, and the details of its user; raise NotFound."""
-    return _get_for_desk(tx, _RECORD, partner, session_key)
+    record = _get_for_desk(tx, _RECORD, partner, session_key)
+    return USERS.open(tx, SESSIONS.open(tx, record))
 
 
 def list_sessions(
@@ -184,7 +186,7 @@ def list_sessions(
 
 def move_session(
     tx: Connection,
-    session_id: int,
+    session: Row[Any],
     to: Status,
     now: datetime,
     *,
@@ -199,22 +201,22 @@ def move_session(
     `versions` is moved.
     """
     changes = {
-        "where_id": session_id,
+        "where_id": session.id,
         "missing_requirements": missing_requirements,
         "visual_acuity": visual_acuity,
         "updated_at": now.replace(microsecond=0),
     }
     statement = _MOVES[to].where(has_version(sessions.c.version, versions))
-    session = tx.execute(statement, changes).first()
-    if session is None:
-        _refuse_other_version(tx, session_id, versions)
+    moved = tx.execute(statement, SESSIONS.seal(tx, changes, session._mapping)).first()
+    if moved is None:
+        _refuse_other_version(tx, session.id, versions)
         raise WrongState(f"The session's status does not let it become {to}.")
-    return session
+    return SESSIONS.open(tx, moved)
 
 
 def replace_details(
     tx: Connection,
-    session_id: int,
+    session: Row[Any],
     values: Mapping[str, Any],
     now: datetime,
     versions: Collection[int] | None = None,
@@ -224,16 +226,16 @@ def replace_details(
     Raises WrongState in any other status than created, and for a row of none of the `versions`.
     """
     changes = {
-        "where_id": session_id,
+        "where_id": session.id,
         "updated_at": now.replace(microsecond=0),
         **_to_columns(values),
     }
     statement = _REPLACE.where(has_version(sessions.c.version, versions))
-    session = tx.execute(statement, changes).first()
-    if session is None:
-        _refuse_other_version(tx, session_id, versions)
+    replaced = tx.execute(statement, SESSIONS.seal(tx, changes, session._mapping)).first()
+    if replaced is None:
+        _refuse_other_version(tx, session.id, versions)
         raise WrongState("The exam has begun, or the session has ended.")
-    return session
+    return replaced
 
 
 def _refuse_other_version(

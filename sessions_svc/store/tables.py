@@ -11,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -31,6 +30,8 @@ from chassis.events.outbox import Outbox
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.encryption.columns import Day, personal_text
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from sessions_svc.rules.links import MAX_REDIRECT_URL_CHARACTERS
 
@@ -38,6 +39,7 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+keys = build_keys_table(metadata)
 outbox = Outbox(metadata)
 audit = Trail(metadata)
 
@@ -65,11 +67,11 @@ users = Table(
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("user_key", String(64), primary_key=True),
-    Column("email", String(254), nullable=False),
-    Column("first_name", String(50), nullable=False),
-    Column("last_name", String(50), nullable=False),
-    Column("birthdate", Date, nullable=False),
-    Column("region", String(6), nullable=False),
+    Column("email", personal_text(254), nullable=False),
+    Column("first_name", personal_text(50), nullable=False),
+    Column("last_name", personal_text(50), nullable=False),
+    Column("birthdate", Day(), nullable=False),
+    Column("region", personal_text(6), nullable=False),
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
 )
@@ -113,8 +115,8 @@ dispensed_prescriptions = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
     Column("type", String(16), nullable=False),
-    Column("issue_date", Date, nullable=False),
-    Column("expiration_date", Date, nullable=False),
+    Column("issue_date", Day(), nullable=False),
+    Column("expiration_date", Day(), nullable=False),
     Column("eyes", JSON, nullable=False),  # right_eye and left_eye, as validated
 )
 assets = Table(
@@ -130,7 +132,7 @@ links = Table(
     metadata,
     Column("token_hash", String(64), primary_key=True),
     Column("session_id", ForeignKey("sessions.id"), nullable=False, index=True),
-    Column("redirect_url", String(MAX_REDIRECT_URL_CHARACTERS)),
+    Column("redirect_url", personal_text(MAX_REDIRECT_URL_CHARACTERS)),
     Column("fingerprint", LargeBinary),  # of the request, if it had an idempotency key
     Column("expires_at", Instant(), nullable=False),
     Column("exam_hash", String(64), unique=True),  # set when the link is used

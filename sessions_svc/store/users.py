@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from chassis.store.database import upsert
+from sessions_svc.store.personal import USERS
 from sessions_svc.store.tables import users
 
 # The columns that a partner sets.
@@ -26,4 +27,4 @@ def upsert_user(tx: Connection, account_id: int, values: Mapping[str, Any], now:
         "created_at": moment,
         "updated_at": moment,
     }
-    tx.execute(_UPSERT, row)
+    tx.execute(_UPSERT, USERS.seal(tx, row))

@@ -19,12 +19,23 @@ MAX_SEARCH_WORDS = 8
 
 def find_words(person: Mapping[str, Any]) -> set[str]:
     """Return all words that a person's subscription is found by."""
-    texts = (person.get(each) or "" for each in ("given_names", "surnames", "reference"))
-    found = {word for text in texts for word in split_words(text)}
-    if phone := "".join(split_words(person.get("mobile_phone") or "")):
-        starts = range(max(0, len(phone) - MAX_PHONE_DIGITS), len(phone) - MIN_PHONE_DIGITS + 1)
-        found |= {phone[:MAX_WORD_LENGTH], *(phone[start:] for start in starts)}
-    return found
+    found = {*find_name_words(person), *split_words(person.get("reference") or "")}
+    return found.union(find_phone_endings(person))
+
+
+def find_name_words(person: Mapping[str, Any]) -> set[str]:
+    """Return the words of a person's names."""
+    texts = (person.get(each) or "" for each in ("given_names", "surnames"))
+    return {word for text in texts for word in split_words(text)}
+
+
+def find_phone_endings(person: Mapping[str, Any]) -> list[str]:
+    """Return a person's phone number in digits, and its endings, longest first."""
+    phone = "".join(split_words(person.get("mobile_phone") or ""))
+    if not phone:
+        return []
+    starts = range(max(0, len(phone) - MAX_PHONE_DIGITS), len(phone) - MIN_PHONE_DIGITS + 1)
+    return list(dict.fromkeys((phone[:MAX_WORD_LENGTH], *(phone[start:] for start in starts))))
 
 
 def find_search_words(search: str) -> Sequence[str]:

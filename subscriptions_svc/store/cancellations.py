@@ -8,6 +8,7 @@ from sqlalchemy import Connection, insert
 
 from chassis.context import get_caller, get_current_call
 from subscriptions_svc.rules.settling.settlements import Settlement
+from subscriptions_svc.store.personal import CANCELLATIONS
 from subscriptions_svc.store.tables import cancellations, cancelled_items
 
 _ADD = insert(cancellations)
@@ -33,7 +34,7 @@ def add_cancellation(
         "request_id": get_current_call().request_id,
         "cancelled_at": now,
     }
-    tx.execute(_ADD, row)
+    tx.execute(_ADD, CANCELLATIONS.seal(tx, row))
     items = [
         {"item_id": item_ids[uuid], "is_kept": costs is settlement.kept, "cost": cost}
         for costs in settlement

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Integer, bindparam, func, insert, select
 
-from chassis.notices.queue import MessageQueue, build_row
+from chassis.notices.queue import MessageQueue
 from subscriptions_svc.store.tables import messages
 
 QUEUE = MessageQueue(messages)
@@ -42,5 +42,5 @@ def add_message(
 
     The caller holds the row of the cart's subscription.
     """
-    row = {**build_row(channel, content, now), "cart_id": cart_id, "limit": limit}
+    row = {**QUEUE.build_row(tx, channel, content, now), "cart_id": cart_id, "limit": limit}
     return tx.execute(_ADD, row).rowcount == 1

@@ -5,13 +5,14 @@ it removes the shopper's details, search words, messages, and the words of warra
 discounts: they are free JSON, in which a name may stand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     Connection,
+    Row,
     String,
     and_,
     bindparam,
@@ -28,6 +29,7 @@ from chassis.notices.queue import erase_messages
 from chassis.persons import EMAIL, NIN, PHONE, SCAN_BATCH, build_matcher
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.store.personal import SHOPPER_COLUMNS, SUBSCRIPTIONS, TABLES
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
     box_deliveries,
@@ -42,23 +44,9 @@ from subscriptions_svc.store.tables import (
 )
 
 KINDS = (EMAIL, PHONE, NIN)
-PERSONAL_COLUMNS = (
-    "given_names",
-    "surnames",
-    "mobile_phone",
-    "email",
-    "date_of_birth",
-    "nin",
-    "nin_control",
-    "address",
-    "postal_code",
-    "city",
-)
 _COLUMNS = {EMAIL: "email", PHONE: "mobile_phone", NIN: "nin"}
 _SCANS = {
-    kind: select(
-        subscriptions.c.id, subscriptions.c.merchant_id, subscriptions.c[name].label("found")
-    )
+    kind: select(subscriptions.c.id, subscriptions.c.merchant_id, subscriptions.c[name])
     .where(subscriptions.c.id > bindparam("after"))
     .order_by(subscriptions.c.id)
     .limit(SCAN_BATCH)
@@ -110,16 +98,20 @@ _READS = {
     "warranty_events": select(warranty_events).where(warranty_events.c.item_id.in_(_OF_ITEMS)),
     "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
 }
+_PERSONAL = {each.table.name: each for each in TABLES}
 
 
 def find_subscriptions_of_person(
     tx: Connection, kind: str, value: str, merchant_id: str | None
 ) -> list[str]:
     """Return the ids of a shopper's subscriptions, of all merchants or of one."""
-    matches, found, after = build_matcher(kind, value), [], ""
+    matches, found, after = build_matcher(kind, value), list[str](), ""
     while rows := tx.execute(_SCANS[kind], {"after": after}).all():
+        opened = SUBSCRIPTIONS.open_all(tx, rows)
         found += [
-            row.id for row in rows if matches(row.found) and merchant_id in (None, row.merchant_id)
+            row.id
+            for row in opened
+            if matches(getattr(row, _COLUMNS[kind])) and merchant_id in (None, row.merchant_id)
         ]
         after = rows[-1].id
     return found
@@ -131,9 +123,14 @@ def read_subscriptions(tx: Connection, ids: Sequence[str]) -> dict[str, list[Map
     columns = [each for each in subscriptions.c if each.name != "cart_code"]
     queries = {"subscriptions": select(*columns).where(_IS_ONE), **_READS}
     return {
-        name: [dict(row._mapping) for row in tx.execute(query, key)]
+        name: [dict(row._mapping) for row in _open_all(tx, name, tx.execute(query, key))]
         for name, query in queries.items()
     }
+
+
+def _open_all(tx: Connection, name: str, rows: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+    """Return rows of a table, opened if it has personal columns."""
+    return _PERSONAL[name].open_all(tx, rows) if name in _PERSONAL else rows
 
 
 def list_open_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> list[str]:
@@ -145,7 +142,7 @@ def list_open_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -
 def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     """Blank the personal fields of subscriptions; they are still found by their references."""
     key = {"ids": list(ids)}
-    blank = dict.fromkeys(PERSONAL_COLUMNS)
+    blank = dict.fromkeys(SHOPPER_COLUMNS)
     blanked = update(subscriptions).where(_IS_ONE).values(**blank, discounts=None, erased_at=now)
     tx.execute(blanked, key)
     _index_references(tx, ids)

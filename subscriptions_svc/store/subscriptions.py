@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -24,6 +25,7 @@ from sqlalchemy import (
 from chassis.context import Account, get_caller, note_ids
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
+from chassis.store.encryption.columns import find_keyring
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
 from subscriptions_svc.rules.settling.estimates import Credit
 from subscriptions_svc.rules.shapes import parse_day
@@ -35,6 +37,8 @@ from subscriptions_svc.rules.statuses import (
     Status,
     derive_status,
 )
+from subscriptions_svc.store import personal
+from subscriptions_svc.store.lists.words import HAS_HASHED_NIN, HAS_NIN, hash_nin
 from subscriptions_svc.store.tables import (
     account_merchants,
     cart_items,
@@ -114,25 +118,35 @@ _BY_CODE = union_all(
     select(subscriptions.c.id).where(subscriptions.c.cart_code == bindparam("code")),
     select(pending_carts.c.subscription_id).where(pending_carts.c.code == bindparam("code")),
 )
-_OF_SHOPPER = (
-    subscriptions.c.merchant_id == bindparam("merchant_id"),
-    subscriptions.c.nin == bindparam("nin"),
-)
-_FAILED_PAYMENTS = (
-    select(func.count())
-    .select_from(subscriptions)
-    .where(*_OF_SHOPPER, subscriptions.c.payment_status == PaymentStatus.FAILED.value)
-)
-_OWED = (
-    select(func.coalesce(func.sum(cart_items.c.price_with_tax * cart_items.c.quantity), 0))
-    .join(subscriptions)
-    .where(
-        *_OF_SHOPPER,
-        STATUS.in_(_LIVE),
-        cart_items.c.parent_id.is_(None),
-        cart_items.c.removed_in.is_(None),
+_IS_MERCHANT = subscriptions.c.merchant_id == bindparam("merchant_id")
+
+
+def _count_failed_payments(has_nin: ColumnElement[bool]) -> Select[int]:
+    is_failed = subscriptions.c.payment_status == PaymentStatus.FAILED.value
+    counted = select(func.count()).select_from(subscriptions)
+    return counted.where(_IS_MERCHANT, has_nin, is_failed)
+
+
+def _sum_owed(has_nin: ColumnElement[bool]) -> Select[Any]:
+    total = func.sum(cart_items.c.price_with_tax * cart_items.c.quantity)
+    return (
+        select(func.coalesce(total, 0))
+        .join(subscriptions)
+        .where(
+            _IS_MERCHANT,
+            has_nin,
+            STATUS.in_(_LIVE),
+            cart_items.c.parent_id.is_(None),
+            cart_items.c.removed_in.is_(None),
+        )
     )
-)
+
+
+# What a shopper owes, and their failed payments: by whether identity numbers are hashed.
+_CREDIT = {
+    is_hashed: (_sum_owed(has_nin), _count_failed_payments(has_nin))
+    for is_hashed, has_nin in ((False, HAS_NIN), (True, HAS_HASHED_NIN))
+}
 
 
 def find_subscription(
@@ -151,7 +165,7 @@ def find_subscription(
         found = tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
     if found is None:
         raise NotFound("There is no such subscription.")
-    return found
+    return personal.SUBSCRIPTIONS.open(tx, found)
 
 
 def find_own_subscription(tx: Connection, subscription_id: str, *, lock: bool = False) -> Row[Any]:
@@ -189,9 +203,13 @@ def ensure_live(subscription: Row[Any], now: datetime, *, reason: str | None = N
 def find_credit(tx: Connection, merchant: Row[Any], nin: str, now: datetime) -> Credit:
     """Return what a merchant has seen of the shopper with an identity number."""
     note_ids(merchant.id)
-    key = {"merchant_id": merchant.id, "nin": normalize_nin(nin), "now": now}
-    owed, failed = tx.execute(_OWED, key).scalar_one(), tx.execute(_FAILED_PAYMENTS, key)
-    return Credit(merchant.amount_limit, int(owed), failed.scalar_one())
+    ring = find_keyring(tx)
+    by_nin = hash_nin(ring, merchant.id, normalize_nin(nin))
+    key = {"merchant_id": merchant.id, **by_nin}
+    sum_owed, count_failed = _CREDIT[ring is not None]
+    owed = tx.execute(sum_owed, {**key, "now": now}).scalar_one()
+    failed = tx.execute(count_failed, key).scalar_one()
+    return Credit(merchant.amount_limit, int(owed), failed)
 
 
 _FINISH_REFERENCE = (
@@ -230,7 +248,8 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "total_months": TOTAL_MONTHS,
         "created_at": now,
     }
-    return id_ if add_if_absent(tx, subscriptions, row) else None
+    sealed = personal.SUBSCRIPTIONS.seal(tx, row)
+    return id_ if add_if_absent(tx, subscriptions, sealed) else None
 
 
 def count_subscription(tx: Connection, merchant: Mapping[str, str]) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
     ForeignKey,
     Index,
     Integer,
@@ -29,6 +28,8 @@ from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.encryption.columns import Day, personal_text
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from subscriptions_svc.rules.words import MAX_WORD_LENGTH
 
@@ -36,6 +37,7 @@ metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
+keys = build_keys_table(metadata)
 outbox = Outbox(metadata)
 audit = Trail(metadata)
 
@@ -79,16 +81,16 @@ subscriptions = Table(
     Column("store_ref", String(255), nullable=False),
     Column("reference", String(255), nullable=False),
     Column("operator_ref", String(255)),
-    Column("given_names", String(255)),
-    Column("surnames", String(255)),
-    Column("mobile_phone", String(255)),
-    Column("email", String(255)),
-    Column("date_of_birth", Date),
-    Column("nin", String(255)),
-    Column("nin_control", String(255)),
-    Column("address", String(255)),
-    Column("postal_code", String(255)),
-    Column("city", String(255)),
+    Column("given_names", personal_text(255)),
+    Column("surnames", personal_text(255)),
+    Column("mobile_phone", personal_text(255)),
+    Column("email", personal_text(255)),
+    Column("date_of_birth", Day()),
+    Column("nin", personal_text(255)),
+    Column("nin_control", personal_text(255)),
+    Column("address", personal_text(255)),
+    Column("postal_code", personal_text(255)),
+    Column("city", personal_text(255)),
     Column("discounts", Text),  # a JSON array, as it was sent
     Column("status", String(32), nullable=False),
     Column("payment_status", String(16), nullable=False),
@@ -227,7 +229,7 @@ cancellations = Table(
     "cancellations",
     metadata,
     Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
-    Column("reason", String(255), nullable=False),
+    Column("reason", personal_text(255), nullable=False),
     Column("purchase_fee", BigInteger, nullable=False),
     Column("total_to_pay", BigInteger, nullable=False),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
@@ -249,7 +251,7 @@ warranty_events = Table(
     Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
     Column("type", String(16), nullable=False),
     Column("charged_amount", BigInteger, nullable=False),
-    Column("name", String(255)),
+    Column("name", personal_text(255)),
     Column("description", Text),
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("request_id", String(128), nullable=False),

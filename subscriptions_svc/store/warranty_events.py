@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from chassis.context import get_caller, get_current_call
+from subscriptions_svc.store.personal import WARRANTY_EVENTS
 from subscriptions_svc.store.tables import warranty_events
 
 _ADD = insert(warranty_events)
@@ -26,4 +27,4 @@ def add_warranty_event(
         "request_id": get_current_call().request_id,
         "created_at": now,
     }
-    tx.execute(_ADD, row)
+    tx.execute(_ADD, WARRANTY_EVENTS.seal(tx, row))

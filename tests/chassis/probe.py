@@ -20,6 +20,7 @@ from chassis.server.roles import STAFF
 from chassis.server.server import Resources, RunningServer
 from chassis.server.tls import Certificates
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
+from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
@@ -30,6 +31,7 @@ accounts = Accounts(build_accounts_table(metadata))
 idempotency_keys = IdempotencyKeys(build_idempotency_table(metadata))
 changes = build_changes_table(metadata)
 audit = Trail(metadata)
+keys = build_keys_table(metadata)
 notes = Table(
     "notes",
     metadata,
@@ -166,6 +168,7 @@ def probe(
         accounts=accounts,
         idempotency_keys=idempotency_keys,
         changes=changes,
+        keys=keys,
         outbox=Outbox(MetaData()),
         audit=audit,
         persons=Persons(

@@ -22,7 +22,7 @@ from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
 from sessions_svc.store import tables
 from tests.chassis.events.receiver import Receiver, answer_status, hang, run_receiver
-from tests.serving import build_basic
+from tests.serving import build_basic, open_database
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import build_request
 
@@ -34,7 +34,7 @@ SESSION_COUNT = 6  # more than are delivered to one endpoint at the same time
 @pytest.fixture
 def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
     """A store for the processes of this test."""
-    opened = Database(store_url("sessions", engine))
+    opened = open_database(store_url("sessions", engine))
     yield opened
     opened.close()
 

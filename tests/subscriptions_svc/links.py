@@ -10,6 +10,7 @@ from protos.subscriptions_pb2 import (
 )
 from subscriptions_svc import reference
 from subscriptions_svc.store import tables as store
+from subscriptions_svc.store.messages import QUEUE
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     get,
@@ -39,7 +40,8 @@ def read_messages(served: Served, cart_id: str) -> list[Any]:
     """Return the messages of a cart, oldest first."""
     with served.database.read() as tx:
         of = store.messages.select().where(store.messages.c.cart_id == cart_id)
-        return list(tx.execute(of.order_by(store.messages.c.created_at)).all())
+        rows = tx.execute(of.order_by(store.messages.c.created_at)).all()
+        return list(QUEUE.personal.open_all(tx, rows))
 
 
 def wait_for_payment(served: Served, body: Any, **changes: Any) -> Subscription:

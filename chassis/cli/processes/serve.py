@@ -118,7 +118,7 @@ def _serve(
     settings = read_settings(
         addresses, public_url, reflection, lambda: find_demo_data(database, service)
     )
-    run.configure_log()
+    _prepare(run, database)
     click.get_current_context().with_resource(_serve_alone(database))
     metrics = serve_metrics(run, database, metrics_listen, is_server=True)
     try:
@@ -158,7 +158,7 @@ def dispatch(run: Invocation, private: bool, metrics_listen: str | None) -> None
     from chassis.telemetry import log
 
     database = run.open_store()
-    run.configure_log()
+    _prepare(run, database)
     metrics = serve_metrics(run, database, metrics_listen, is_server=False)
     stopped = catch_stop_signals()
     with _run_background(run, database, private, metrics):
@@ -168,6 +168,18 @@ def dispatch(run: Invocation, private: bool, metrics_listen: str | None) -> None
         if metrics:
             metrics.is_stopping = True
     log().info("stopped")
+
+
+def _prepare(run: Invocation, database: "Database") -> None:
+    """Prepare the log, the data folder and the encryption key of a process that runs."""
+    from chassis.locks import close_folder
+    from chassis.store.encryption.registry import register_key
+    from chassis.telemetry import log
+
+    run.configure_log()
+    register_key(database, run.service.keys)
+    if warning := close_folder(run.data_dir):
+        log().warning(warning)
 
 
 @contextmanager

@@ -83,6 +83,8 @@ def run_workers(
             environment[name] = f"{kept.days}d"
     if run.log_dir:
         environment["LOG_DIR"] = str(run.log_dir)
+    if run.encryption_keys:
+        environment["ENCRYPTION_KEYS"] = str(run.encryption_keys)
     run.configure_log()
     with _hold(run, listen, addresses) as shared:
         commands = {

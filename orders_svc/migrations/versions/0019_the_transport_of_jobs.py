@@ -4,14 +4,16 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 HAS_TRAY = sa.text("tray_number IS NOT NULL")
 
 
 def upgrade() -> None:
     op.add_column("labs", sa.Column("job_drop", sa.JSON(), nullable=True))
-    op.add_column("orders", sa.Column("tracking_number", sa.String(length=100), nullable=True))
+    # Encrypted, it is longer.
+    number = sa.String(length=100).with_variant(sa.Text(), "postgresql")
+    op.add_column("orders", sa.Column("tracking_number", number, nullable=True))
     op.create_index(
         "ix_orders_trays_of_lab",
         "orders",

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, update
 
 from orders_svc.rules.life.available_actions import AT_THE_LAB
 from orders_svc.store.orders import BY_ID, IS_ASKED, IS_SUBMITTED, note_order
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
 _ANSWER = (
@@ -23,4 +24,5 @@ def answer_request(
     """Change columns of an order whose client waits for an answer; None if they do not."""
     if not note_order(order_id):
         return None
-    return tx.execute(_ANSWER, {**values, "updated_at": now, "where_id": order_id}).first()
+    sealed = ORDERS.seal(tx, {**values, "updated_at": now}, {"id": order_id})
+    return ORDERS.open_first(tx, tx.execute(_ANSWER, {**sealed, "where_id": order_id}).first())

@@ -10,6 +10,7 @@ from chassis.context import Account
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.life.available_actions import ARRIVED, AT_THE_LAB
 from orders_svc.store.orders import BY_ID, IS_ASKED, IS_HELD, VISIBLE, bind_visible, note_order
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
 
@@ -71,4 +72,4 @@ def _change(
     statement = update(orders).where(BY_ID, VISIBLE, *conditions).returning(*orders.c)
     changed = statement.values({**values, "updated_at": now})
     key = {"where_id": order_id, **parameters, **bind_visible(account, user_id)}
-    return tx.execute(changed, key).first()
+    return ORDERS.open_first(tx, tx.execute(changed, key).first())

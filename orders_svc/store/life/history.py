@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select
+from sqlalchemy import Connection, Row, bindparam, insert, select
 
+from chassis.store.encryption.columns import find_keyring
+from orders_svc.store.personal import HISTORY, ORDERS
 from orders_svc.store.tables import order_history, orders, users
 
+MAX_COPIES = 100  # that are shown
 _ADD = insert(order_history)
 _LIST: Any = (
     select(order_history, users.c.email.label("user_email"))
@@ -18,19 +21,28 @@ _LIST: Any = (
     )
     .order_by(order_history.c.version)
 )
-_COPIES = (
-    select(orders.c.id, orders.c.document["submission_type"].as_string().label("submission_type"))
-    .where(and_(orders.c.original_id == bindparam("order_id")))
+_IS_COPY = orders.c.original_id == bindparam("order_id")
+_COPIES, _SEALED_COPIES = (
+    select(orders.c.id, column)
+    .where(_IS_COPY)
     .order_by(orders.c.created_at, orders.c.id)
-    .limit(100)
+    .limit(MAX_COPIES)
+    for column in (orders.c.document["submission_type"].as_string(), orders.c.document)
 )
+
+
+class Copy(NamedTuple):
+    """An order that was made from another one, and how."""
+
+    id: str
+    submission_type: str
 
 
 class Life(NamedTuple):
     """The entries of an order's history, and the orders that were made from it."""
 
     entries: Sequence[Row[Any]] = ()
-    copies: Sequence[Row[Any]] = ()
+    copies: Sequence[Copy] = ()
 
 
 def add_entry(
@@ -54,7 +66,7 @@ def add_entry(
         "user_id": user_id,
         "lab_word": lab_word,
     }
-    tx.execute(_ADD, entry)
+    tx.execute(_ADD, HISTORY.seal(tx, entry))
 
 
 def add_first_entry(tx: Connection, row: dict[str, Any]) -> None:
@@ -76,5 +88,14 @@ def read_life(tx: Connection, row: Row[Any]) -> Life:
     if row.version == 1:
         return Life()
     entries = tx.execute(_LIST, {"order_id": row.id, "version": row.version}).all()
-    copies = tx.execute(_COPIES, {"order_id": row.id}).all() if row.has_copies else ()
-    return Life(entries, copies)
+    copies = _read_copies(tx, row.id) if row.has_copies else ()
+    return Life(HISTORY.open_all(tx, entries), copies)
+
+
+def _read_copies(tx: Connection, order_id: str) -> Sequence[Copy]:
+    is_sealed = find_keyring(tx) is not None
+    found = tx.execute(_SEALED_COPIES if is_sealed else _COPIES, {"order_id": order_id}).all()
+    if not is_sealed:
+        return [Copy(*row) for row in found]
+    opened = ORDERS.open_all(tx, found)
+    return [Copy(row.id, row.document["submission_type"]) for row in opened]

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, bindparam, select, update
 
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
 _NOW = bindparam("now", type_=orders.c.transmit_at.type)
@@ -46,4 +47,4 @@ def transmit_due(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]
 
     Rows that another process transmits at the same time are skipped.
     """
-    return tx.execute(_TRANSMIT, {"now": now, "limit": limit}).all()
+    return ORDERS.open_all(tx, tx.execute(_TRANSMIT, {"now": now, "limit": limit}).all())

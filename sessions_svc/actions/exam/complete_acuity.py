@@ -16,6 +16,6 @@ def complete_acuity(
 ) -> Row[Any]:
     """Move an acuity session to completed; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session.id, Status.COMPLETED, now, visual_acuity=visual_acuity)
+    session = move_session(tx, session, Status.COMPLETED, now, visual_acuity=visual_acuity)
     queue_session_event(tx, session, now)
     return session

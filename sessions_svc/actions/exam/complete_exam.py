@@ -19,6 +19,6 @@ def complete_exam(
     exam = get_open_exam(tx, exam_token, now, lock=True)
     if exam.status == Status.COMPLETED:
         return exam
-    session = move_session(tx, exam.id, Status.COMPLETED, now, visual_acuity=visual_acuity)
+    session = move_session(tx, exam, Status.COMPLETED, now, visual_acuity=visual_acuity)
     queue_session_event(tx, session, now)
     return get_open_exam(tx, exam_token, now)

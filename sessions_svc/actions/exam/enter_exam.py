@@ -25,7 +25,7 @@ def enter_exam(
         if has_ended(link.status):
             raise WrongState(CLOSED_LINK)
         if link.status in STARTABLE_STATUSES:
-            queue_session_event(tx, move_session(tx, link.id, Status.STARTED, now), now)
+            queue_session_event(tx, move_session(tx, link, Status.STARTED, now), now)
     exam = find_exam(tx, exam_token)
     if exam is None or exam.exam_expires_at <= now:
         raise WrongState(CLOSED_LINK)

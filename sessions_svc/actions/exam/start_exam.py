@@ -13,6 +13,6 @@ from sessions_svc.store.sessions import get_partner_session, move_session
 def start_exam(tx: Connection, partner: str, session_key: str, now: datetime) -> Row[Any]:
     """Move created or retake_requested to started; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session.id, Status.STARTED, now)
+    session = move_session(tx, session, Status.STARTED, now)
     queue_session_event(tx, session, now)
     return session

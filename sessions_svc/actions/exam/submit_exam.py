@@ -24,7 +24,7 @@ def submit_exam(
     """
     session = get_partner_session(tx, partner, session_key)
     session = move_session(
-        tx, session.id, Status(status), now, missing_requirements=missing_requirements
+        tx, session, Status(status), now, missing_requirements=missing_requirements
     )
     queue_session_event(tx, session, now)
     return session

@@ -30,6 +30,7 @@ from chassis.pages import compute_page_offset
 from subscriptions_svc.rules.shapes import parse_day
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.years import to_local_day, to_start_of_day
+from subscriptions_svc.store import personal
 from subscriptions_svc.store.lists.words import match_words
 from subscriptions_svc.store.subscriptions import IS_OVER, SUBSCRIPTIONS
 from subscriptions_svc.store.tables import subscription_totals, subscriptions
@@ -67,7 +68,7 @@ def read_page(
     is_searched = filters.get("search", "").strip()
     ids, total = (_search if is_searched else _list)(tx, chosen, filters, now)
     rows = {row.id: row for row in tx.execute(_ROWS, {"ids": ids})} if ids else {}
-    return [rows[id_] for id_ in ids], total
+    return personal.SUBSCRIPTIONS.open_all(tx, (rows[id_] for id_ in ids)), total
 
 
 def find_wrong_totals(tx: Connection) -> list[tuple[str, str, int, int]]:
@@ -94,7 +95,10 @@ def _list(
         conditions = [
             [
                 *_filter(
-                    [merchant.id], _find_bounds(filters, now, ZoneInfo(merchant.time_zone)), filters
+                    tx,
+                    [merchant.id],
+                    _find_bounds(filters, now, ZoneInfo(merchant.time_zone)),
+                    filters,
                 ),
                 *status,
             ]
@@ -102,7 +106,7 @@ def _list(
             for status in statuses
         ]
     else:
-        conditions = _join_conditions(merchants, filters, now)
+        conditions = _join_conditions(tx, merchants, filters, now)
     ids = (
         tx.execute(_select_page(_select_newest(conditions, filters), filters), {"now": now})
         .scalars()
@@ -115,7 +119,7 @@ def _search(
     tx: Connection, merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
 ) -> tuple[Sequence[str], int]:
     """Find a page of a search in one query, which also counts the total."""
-    conditions = _join_conditions(merchants, filters, now)
+    conditions = _join_conditions(tx, merchants, filters, now)
     found = union_all(*(select(*_SORT_KEY).where(*each) for each in conditions)).subquery()
     counted = _select_page(found, filters).add_columns(func.count().over())
     rows = tx.execute(counted, {"now": now}).all()
@@ -173,7 +177,7 @@ def _count(tx: Connection, conditions: Sequence[Sequence[Any]], now: datetime) -
 
 
 def _join_conditions(
-    merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
+    tx: Connection, merchants: Sequence[Row[Any]], filters: Mapping[str, Any], now: datetime
 ) -> list[list[ColumnElement[bool]]]:
     """Join the conditions of all statuses, and of all merchants whose days have the same bounds."""
     status = or_(*(and_(true(), *each) for each in _filter_statuses(filters)))
@@ -181,11 +185,11 @@ def _join_conditions(
     for merchant in merchants:
         bounds = tuple(_find_bounds(filters, now, ZoneInfo(merchant.time_zone)))
         groups.setdefault(bounds, []).append(merchant.id)
-    return [[*_filter(ids, bounds, filters), status] for bounds, ids in groups.items()]
+    return [[*_filter(tx, ids, bounds, filters), status] for bounds, ids in groups.items()]
 
 
 def _filter(
-    merchant_ids: Sequence[str], bounds: Iterable[Bound], filters: Mapping[str, Any]
+    tx: Connection, merchant_ids: Sequence[str], bounds: Iterable[Bound], filters: Mapping[str, Any]
 ) -> Iterator[ColumnElement[bool]]:
     """Yield the conditions of the filters for merchants, except those of the status."""
     column = subscriptions.c.merchant_id
@@ -198,7 +202,7 @@ def _filter(
         if name in filters:
             yield subscriptions.c.store_ref.in_(filters[name])
     if filters.get("search", "").strip():
-        yield from match_words(filters["search"], merchant_ids)
+        yield from match_words(tx, filters["search"], merchant_ids)
 
 
 def _filter_statuses(filters: Mapping[str, Any]) -> Iterator[list[ColumnElement[bool]]]:

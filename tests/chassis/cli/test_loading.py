@@ -14,6 +14,7 @@ RARE = {
     "alembic",
     "asyncssh",
     "babel",
+    "cryptography",
     "grpc_reflection.v1alpha",
     "mako",
     "phonenumbers",
@@ -51,6 +52,10 @@ COMMANDS = [
     "backup",
     "restore",
     "doctor",
+    "keys",
+    "keys list",
+    "keys rotate",
+    "keys open",
 ]
 # What the process has loaded in the end, after what it prints itself.
 RUN = """

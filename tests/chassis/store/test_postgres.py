@@ -194,7 +194,7 @@ def test_migrate_settles_the_role(url: str) -> None:
         tx.execute(
             text("DROP TABLE notes, old_secrets, accounts, idempotency_keys, reference_changes")
         )
-        tx.execute(text("DROP TABLE audit_entries, audit_seals, audit_turns"))
+        tx.execute(text("DROP TABLE audit_entries, audit_seals, audit_turns, encryption_keys"))
     migrate(database, SERVICE.migrations)
     database.close()
     again = Database(url)

@@ -13,7 +13,8 @@ from grpc import StatusCode
 from chassis.errors import Fault
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
-from orders_svc.store.tracking import MAX_MESSAGES, QUEUE
+from orders_svc.store.personal import QUEUE
+from orders_svc.store.tracking import MAX_MESSAGES
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
 from tests.orders_svc.life import add_lab

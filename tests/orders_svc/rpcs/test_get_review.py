@@ -3,6 +3,7 @@
 from sqlalchemy import select, update
 
 from orders_svc.store import tables
+from orders_svc.store.personal import ORDERS
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import LAB, Body, request
 from tests.orders_svc.rpcs.test_log_in import OPTICIAN, describe
@@ -55,8 +56,9 @@ def test_what_the_catalog_has_no_more_is_named_by_its_id(orders: Served, order: 
     gone = {**order["lens"], "style": "gone_1", "coats": ["coat_123", "gone_2"]}
     with orders.database.write() as tx:
         this = tables.orders.c.id == made.id
-        document = tx.execute(select(tables.orders.c.document).where(this)).scalar_one()
-        tx.execute(update(tables.orders).where(this).values(document={**document, "lens": gone}))
+        row = ORDERS.open(tx, tx.execute(select(tables.orders).where(this)).one())
+        changed = ORDERS.seal(tx, {"document": {**row.document, "lens": gone}}, row._mapping)
+        tx.execute(update(tables.orders).where(this).values(changed))
     asked_for = pb.GetReviewRequest(order_id=made.id)
     found = orders.call("GetReview", asked_for, kind="Dashboard")
     assert (found.style, found.material) == ("gone_1", "Polycarbonate")

@@ -7,6 +7,7 @@ import pytest
 from grpc import StatusCode
 
 from orders_svc.store import tables
+from orders_svc.store.personal import QUEUE
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, put
 from tests.orders_svc.documents.test_events import told
@@ -30,7 +31,8 @@ def read_messages(orders: Served, order_id: str) -> list[Any]:
     """The messages about an order."""
     with orders.database.read() as tx:
         wanted = tables.messages.c.order_id == order_id
-        return list(tx.execute(tables.messages.select().where(wanted)).all())
+        rows = tx.execute(tables.messages.select().where(wanted))
+        return list(QUEUE.personal.open_all(tx, rows))
 
 
 def read_link(orders: Served, order_id: str, **fields: Any) -> str:

@@ -19,6 +19,8 @@ from orders_svc.rules.names import MAX_FOLDED_LENGTH, fold_patient_name
 from orders_svc.store import search, tables
 from orders_svc.store.access import users
 from orders_svc.store.order_lists import Page
+from orders_svc.store.personal import ORDERS
+from orders_svc.store.words import add_words, build_name_columns
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
 from tests.orders_svc.store.test_order_lists_plans import explain_plan
@@ -133,8 +135,11 @@ def test_what_a_name_does_not_begin_with_finds_nothing(shop: Shop) -> None:
     order_id = shop.add("José María", "O'Neill-Núñez")
     desk = pb.UpdateOrderRequest(order_id=order_id, tray_number="T-7")
     shop.orders.call("UpdateOrder", desk, "staff", desk=True)
-    for text in ("eill", "%", "_", "%eill", "maria o", "ord_", order_id[:-1], "T", "'", "--", "👓"):
+    for text in ("eill", "%", "_", "%eill", "ord_", order_id[:-1], "T", "'", "--", "👓"):
         assert shop.ids(text) == []
+    # Words that are hashed are found in any order.
+    is_hashed = shop.orders.database.keyring is not None
+    assert shop.ids("maria o") == ([order_id] if is_hashed else [])
 
 
 def test_pages_lead_both_ways_and_stay_when_orders_arrive(shop: Shop) -> None:
@@ -194,13 +199,14 @@ def test_too_many_matches_are_reported(shop: Shop, monkeypatch: pytest.MonkeyPat
 def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Shop) -> None:
     order_id = shop.add()
     with shop.orders.database.write() as tx:
-        row = tx.execute(tables.orders.select().where(tables.orders.c.id == order_id)).one()
-        many = (
-            {**row._mapping, "id": f"ord_{n}", "tray_number": f"{n}", "invoice_number": f"{n}"}
-            | fold_patient_name({"first_name": f"Ada{n}", "last_name": f"Example{n}"})
-            for n in range(2000)
-        )
-        tx.execute(tables.orders.insert(), list(many))
+        found_row = tx.execute(tables.orders.select().where(tables.orders.c.id == order_id)).one()
+        row = dict(ORDERS.open(tx, found_row)._mapping)
+        for n in range(2000):
+            patient = {"first_name": f"Ada{n}", "last_name": f"Example{n}"}
+            numbers = {"id": f"ord_{n}", "tray_number": f"{n}", "invoice_number": f"{n}"}
+            names = build_name_columns(tx, patient)
+            tx.execute(tables.orders.insert(), ORDERS.seal(tx, {**row, **numbers, **names}))
+            add_words(tx, row["account_id"], f"ord_{n}", patient)
         tx.exec_driver_sql("ANALYZE orders")
         account = Account(tables.accounts.ids(tx)["demo-client"], "demo-client", "client")
         user = users.find_user(tx, "optician@example.com")

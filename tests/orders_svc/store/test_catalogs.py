@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from alembic import command
 
-from chassis.store.database import Database
 from chassis.store.migrations import build_alembic_config, migrate
 from orders_svc import reference
 from orders_svc.definition import SERVICE
@@ -15,7 +14,7 @@ from orders_svc.store import catalogs
 from protos import orders_pb2 as pb
 from tests.gateway.front import CALLER, front
 from tests.orders_svc.bodies import OFFER, Body, put, request
-from tests.serving import USERS, Served, get_definition
+from tests.serving import USERS, Served, get_definition, open_database
 
 NUMBER = {"account_number": "1"}
 COATS = ["c1", "c2"]
@@ -130,7 +129,7 @@ def test_a_list_that_is_remembered_follows_a_load(orders: Served, unique: str) -
 def test_the_version_before_has_rows_for_each_material(
     store_url: Callable[[str, str], str], engine: str, unique: str
 ) -> None:
-    database, lab = Database(store_url("orders", engine)), build_shared(unique)
+    database, lab = open_database(store_url("orders", engine)), build_shared(unique)
     with database.write() as tx:
         reference.load(tx, REFERENCE.load({"labs": [{"settings": OFFER.settings, **lab}]}))
     made = build_alembic_config(get_definition("orders").migrations)

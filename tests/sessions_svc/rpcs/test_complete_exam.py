@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
-from sqlalchemy import select
 
 from chassis.events.endpoints import EndpointSchema
 from protos import sessions_pb2 as pb
@@ -62,7 +61,7 @@ def test_start_and_results_send_events(sessions: Served, unique: str) -> None:
         for _ in range(2):
             call_door(sessions, "CompleteExam", exam_token=token, visual_acuity=RESULTS)
     with sessions.database.write() as tx:
-        bodies = tx.execute(select(tables.outbox.table.c.body)).scalars().all()
+        bodies = [each.body for each in reversed(tables.outbox.find(tx, 100))]
         tables.outbox.endpoints.put(tx, "demo-partner", None, NOON)
     keys = {"user_key": unique, "session_key": unique}
     moment = {"created_at": "2026-06-15T12:00:00Z"}

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from chassis.errors import Fault
 from protos.sessions_pb2 import CreateSessionRequest
 from sessions_svc.store import tables
+from sessions_svc.store.personal import SESSIONS
 from tests.serving import PEOPLE, Failure, Served, build_basic
 from tests.sessions_svc.bodies import (
     ABSENT,
@@ -40,7 +41,7 @@ def find_rows(served: Served, session_key: str, who: str = "client") -> list[Val
         )
     )
     with served.database.read() as tx:
-        rows = [dict(row) for row in tx.execute(query).mappings()]
+        rows = [dict(row._mapping) for row in SESSIONS.open_all(tx, tx.execute(query).all())]
     return [
         {name: value for name, value in row.items() if name not in ("id", "account_id")}
         for row in rows

@@ -6,10 +6,12 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from grpc import StatusCode
+from sqlalchemy import select
 
+from chassis.store.encryption.columns import Personal
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.statuses import Status
-from sessions_svc.store import tables
+from sessions_svc.store.personal import SESSIONS, USERS
 from tests.serving import Served
 from tests.sessions_svc.bodies import (
     Values,
@@ -31,10 +33,14 @@ def build_replacement(**fields: Any) -> pb.ReplaceSessionRequest:
 
 def read_rows(served: Served, key: str) -> tuple[Values, Values]:
     """Return the rows of a session and its user, which have the same key, without ids."""
+
+    def is_it(each: Personal) -> Any:
+        return each.table.c.user_key == key
+
     with served.database.read() as tx:
         found = [
-            dict(tx.execute(table.select().where(table.c.user_key == key)).mappings().one())
-            for table in (tables.sessions, tables.users)
+            dict(each.open(tx, tx.execute(select(each.table).where(is_it(each))).one())._mapping)
+            for each in (SESSIONS, USERS)
         ]
     for each in found:
         each.pop("id", None), each.pop("account_id")

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from chassis.store.database import Database
 from protos.subscriptions_pb2 import Subscription
 from subscriptions_svc.actions.advance_by_time import advance_by_time, create_time_loop
 from subscriptions_svc.store.tables import subscriptions as subscriptions_table
 from subscriptions_svc.store.transitions import DUE_SUBSCRIPTIONS
-from tests.serving import Served
+from tests.serving import Served, open_database
 from tests.subscriptions_svc.shop import (
     activate,
     create_activated,
@@ -107,7 +106,7 @@ def test_several_turns_at_once_move_each_once(subscriptions: Served, body: Any) 
     url = subscriptions.database.url.render_as_string(hide_password=False)
     replicas = [subscriptions.database]
     if not subscriptions.database.is_sqlite:  # an SQLite file has one process
-        replicas += [Database(url) for _ in range(3)]
+        replicas += [open_database(url) for _ in range(3)]
 
     def take_turn(index: int) -> int:
         return advance_by_time(replicas[index % len(replicas)], DUE, batch=3)

@@ -27,6 +27,7 @@ from chassis.store.database import Database
 from subscriptions_svc.store import messages
 from subscriptions_svc.store import tables as store
 from tests.chassis.logs import capture_log
+from tests.serving import open_database
 
 MOMENT = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
 CONTENT = build_content(
@@ -59,7 +60,7 @@ class Wire:
 
 @pytest.fixture
 def database(store_url: Callable[[str, str], str], engine: str) -> Iterator[Database]:
-    database = Database(store_url("subscriptions", engine))
+    database = open_database(store_url("subscriptions", engine))
     yield database
     database.close()
 
@@ -229,15 +230,15 @@ def test_a_serving_process_sends_what_one_before_it_has_kept(
     store_url: Callable[[str, str], str], engine: str, tmp_path: Path
 ) -> None:
     url, folder = store_url("subscriptions", engine), tmp_path / "messages"
-    database = Database(url)
+    database = open_database(url)
     add(database)
     database.close()
     with process(url, LISTEN="127.0.0.1:0", DATA_DIR=str(tmp_path)) as served:
         for _ in range(200):
-            if list(folder.glob("*.eml")):
+            if list(folder.glob("*.eml*")):
                 break
             time.sleep(0.05)
-        assert len(list(folder.glob("*.eml"))) == 1
+        assert len(list(folder.glob("*.eml*"))) == 1
         served.terminate()
         assert served.wait(20) == 0
 

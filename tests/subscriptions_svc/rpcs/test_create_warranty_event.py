@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
+from sqlalchemy import select
 
 from protos.subscriptions_pb2 import CreateWarrantyEventRequest, Subscription
+from subscriptions_svc.store.personal import WARRANTY_EVENTS
+from subscriptions_svc.store.tables import warranty_events
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
@@ -60,7 +63,11 @@ def test_it_works(subscriptions: Served, active: Subscription) -> None:
     answer = subscriptions.call(RPC, build_event(active, glasses))
     assert answer.success is True
     assert answer.message == "Evento de garantía creado exitosamente"
-    kept = [row[1:6] for row in subscriptions.rows()["warranty_events"] if row[1] == glasses.id]
+    with subscriptions.database.read() as tx:
+        of_item = select(warranty_events).where(warranty_events.c.item_id == glasses.id)
+        rows = WARRANTY_EVENTS.open_all(tx, tx.execute(of_item).all())
+    names = ("item_id", "type", "charged_amount", "name", "description")
+    kept = [tuple(row._mapping[name] for name in names) for row in rows]
     assert kept == [(glasses.id, "repair", 4500, "Broken arm", "The left one.\nAgain.")]
     assert get(subscriptions, active.id) == active
 

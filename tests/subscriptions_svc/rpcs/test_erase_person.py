@@ -9,6 +9,7 @@ import pytest
 from grpc import StatusCode
 from sqlalchemy import func, select, update
 
+from chassis.events.courier import Courier
 from chassis.notices.files import Files
 from chassis.notices.postman import Postman
 from chassis.notices.sweeper import Sweeper
@@ -153,7 +154,9 @@ def test_the_files_of_their_messages_are_deleted(
     assert erase(subscriptions, email=build_shopper(unique)["email"], include_open=True) == 1
     for path in (next(iter(erased)).with_suffix(".partial"), files.folder / "notes.txt"):
         path.touch()
-    with SERVICE.background(subscriptions.database, tmp_path):  # its first round begins at once
+    with SERVICE.background(
+        subscriptions.database, tmp_path, Courier()
+    ):  # its first round begins at once
         wait_until(lambda: not any(path.exists() for path in erased))
     assert sweeper.sweep() == 0
     assert {*files.folder.iterdir()} >= {*kept, files.folder / "notes.txt"}
