@@ -53,10 +53,10 @@ def rotate(run: Invocation) -> None:
     for personal in run.service.personal:
         _rotate_table(database, personal, ring)
     for folder in run.list_sealed_folders():
-        sealed, left = rotate_files(folder, ring)
+        sealed, unopened = rotate_files(folder, ring)
         click.echo(f"{folder.name}/\t{sealed}")
-        if left:
-            told = f"{left} files of {folder} do not open with this ring, and stay as they are:"
+        if unopened:
+            told = f"{unopened} files of {folder} do not open with this ring, and stay as they are:"
             click.echo(f"{told} another service wrote them, or they are damaged.", err=True)
     database.shrink_log()
     left = _count(run, database)
