@@ -53,7 +53,11 @@ def rotate(run: Invocation) -> None:
     for personal in run.service.personal:
         _rotate_table(database, personal, ring)
     for folder in run.list_sealed_folders():
-        click.echo(f"{folder.name}/\t{rotate_files(folder, ring)}")
+        sealed, unopened = rotate_files(folder, ring)
+        click.echo(f"{folder.name}/\t{sealed}")
+        if unopened:
+            told = f"{unopened} files of {folder} do not open with this ring, and stay as they are:"
+            click.echo(f"{told} another service wrote them, or they are damaged.", err=True)
     database.shrink_log()
     left = _count(run, database)
     for name in list_registered(database, run.service.keys):

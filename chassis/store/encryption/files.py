@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from chassis.store.encryption.keyring import Keyring, find_key_name, is_sealed
+from chassis.store.encryption.keyring import Keyring, Unopenable, find_key_name, is_sealed
 
 SUFFIX = ".sealed"
 PARTIAL_SUFFIX = ".partial"
@@ -43,14 +43,23 @@ def scan_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, find_key_name(head) if is_sealed(head) else ""
 
 
-def rotate_files(folder: Path, ring: Keyring) -> int:
-    """Seal the files that are not under the current key; returns how many."""
-    count = 0
+def rotate_files(folder: Path, ring: Keyring) -> tuple[int, int]:
+    """Seal the files that are not under the current key; returns how many, and how many cannot be.
+
+    Services that share a folder may have rings of their own: what does not open is left as it is.
+    """
+    sealed = left = 0
     for path, name in scan_files(folder):
-        if name != ring.current.name:
-            write_file(path.with_name(path.name.removesuffix(SUFFIX)), open_file(path, ring), ring)
-            count += 1
-    return count
+        if name == ring.current.name:
+            continue
+        try:
+            content = open_file(path, ring)
+        except Unopenable:
+            left += 1
+        else:
+            write_file(path.with_name(path.name.removesuffix(SUFFIX)), content, ring)
+            sealed += 1
+    return sealed, left
 
 
 def _write(path: Path, content: bytes) -> None:

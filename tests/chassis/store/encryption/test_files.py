@@ -38,14 +38,23 @@ def test_files_are_sealed_anew(tmp_path: Path) -> None:
     (tmp_path / "3.partial").write_bytes(b"half")
     ring = build_keyring("b", "a")
     assert [name for _, name in scan_files(tmp_path)] == ["", "a"]
-    assert rotate_files(tmp_path, ring) == 2
-    assert rotate_files(tmp_path, ring) == 0
+    assert rotate_files(tmp_path, ring) == (2, 0)
+    assert rotate_files(tmp_path, ring) == (0, 0)
     assert [(path.name, name) for path, name in scan_files(tmp_path)] == [
         ("1.eml.sealed", "b"),
         ("2.eml.sealed", "b"),
     ]
     assert open_file(tmp_path / "1.eml.sealed", build_keyring("b")) == b"one"
     assert open_file(tmp_path / "2.eml.sealed", build_keyring("b")) == b"two"
+
+
+def test_files_of_another_service_are_left_as_they_are(tmp_path: Path) -> None:
+    write_file(tmp_path / "1.eml", b"one", build_keyring("theirs"))
+    write_file(tmp_path / "2.eml", b"two", build_keyring("a"))
+    (tmp_path / "2.eml.sealed").rename(tmp_path / "3.eml.sealed")  # the key is right, the place not
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert rotate_files(tmp_path, build_keyring("b", "a")) == (0, 2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_repeated_file_takes_the_place_of_its_own(tmp_path: Path) -> None:
