@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from grpc_tools import protoc
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 # Field numbers of FileDescriptorProto, DescriptorProto and ServiceDescriptorProto.
 MESSAGES, SERVICES, SYNTAX, MEMBERS = 4, 6, 12, 2
 
