@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway import create_app
 from openapi.collection import build_collection
+from openapi.configuration.page import write_page
 from openapi.documents import build_documents
 from openapi.event_schemas import build_event_schemas, write_table
 
@@ -25,6 +26,7 @@ def generate(root: Path) -> None:
         _write(root / "gateway" / "openapi" / "events" / f"{name}.json", schema)
         _write(events / f"{name}.json", schema)
     (events / "README.md").write_text(write_table(schemas))
+    (root / "docs" / "reference" / "configuration.md").write_text(write_page())
     _write(root / "examples" / "optigate.postman_collection.json", build_collection(documents))
 
 
