@@ -80,7 +80,7 @@ fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seco
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos
 
-openapi: .venv/dev ## write gateway/openapi/*.json anew after a change of a route or a rule
+openapi: .venv/dev ## write gateway/openapi and docs/reference anew after a change of a route, a rule or a setting
 	$(PY) -m openapi
 
 fmt: .venv/dev ## format, and sort imports

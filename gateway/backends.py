@@ -52,6 +52,12 @@ PAGE_SERVICES = {
     "orders": orders_pb2.DESCRIPTOR.services_by_name["DashboardService"],
     "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["ShopperService"],
 }
+# What staff may call; only their pages do.
+DESK_SERVICES = {
+    "sessions": sessions_pb2.DESCRIPTOR.services_by_name["SessionDeskService"],
+    "orders": orders_pb2.DESCRIPTOR.services_by_name["LabDeskService"],
+    "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["SubscriptionDeskService"],
+}
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 
@@ -106,6 +112,11 @@ class Backends:
             for name, service in PAGE_SERVICES.items()
         }
 
+        self.desks = {
+            name: Stub(self.channels[name], service, is_repeatable=False)
+            for name, service in DESK_SERVICES.items()
+        }
+
     def close(self) -> None:
         """Close every channel."""
         for channel in (*self.channels.values(), *self.probes.values()):
@@ -151,6 +162,11 @@ def subscriptions() -> "SubscriptionServiceStub":
 def shopper() -> "ShopperServiceStub":
     """Return the ShopperService of subscriptions."""
     return cast("ShopperServiceStub", backends().page_stubs["subscriptions"])
+
+
+def desk(api: str) -> Any:
+    """Return the service of an API that staff call; what it takes is in the API's own messages."""
+    return backends().desks[api]
 
 
 def call(

@@ -9,6 +9,7 @@ from flask import Flask
 
 from openapi.bodies import build_answer, build_request
 from openapi.components import BODIES, PARAMETERS, RESPONSE_HEADERS, SECURITY, SECURITY_SCHEMES
+from openapi.event_schemas import build_event_schemas, list_events
 from openapi.events import build_webhooks
 from openapi.examples import FieldExamples, Step, load_steps, make_up
 from openapi.fields.comments import read_comments
@@ -86,29 +87,30 @@ def build_index(documents: Mapping[str, Constraints]) -> Constraints:
         }
         for service, document in documents.items()
     ]
-    name = {
-        "name": "api",
-        "in": "path",
-        "required": True,
-        "description": "The API.",
-        "schema": {"type": "string", "enum": list(documents)},
-    }
+    api = _describe_parameter("api", "The API.", *documents)
+    event = _describe_parameter("event", "The event, without the API at the beginning of its type.")
     return {
         "openapi": OPENAPI,
         "info": {
             "title": "Optigate",
             "summary": "The gateway of three APIs, each with a document of its own.",
             "version": version_of_optigate(),
-            "description": "`x-apis` lists the documents of the three APIs.",
+            "description": "`x-apis` lists the documents of the three APIs, `x-events` the JSON "
+            "Schemas of their events.",
         },
         "x-apis": apis,
+        "x-events": list_events(build_event_schemas(documents)),
         "servers": [{"url": "/", "description": "This gateway."}],
         "security": [],
         "paths": {
             "/openapi.json": {"get": _describe_own("get_index", "This document.")},
             "/openapi/{api}.json": {
-                "parameters": [name],
+                "parameters": [api],
                 "get": _describe_own("get_document", "The document of one API."),
+            },
+            "/openapi/events/{api}/{event}.json": {
+                "parameters": [api, event],
+                "get": _describe_own("get_event_schema", "The JSON Schema of an event's body."),
             },
             "/livez": {"get": _describe_own("get_livez", "Whether this process is alive.")},
             "/readyz": {
@@ -120,6 +122,11 @@ def build_index(documents: Mapping[str, Constraints]) -> Constraints:
             },
         },
     }
+
+
+def _describe_parameter(name: str, meaning: str, *values: str) -> Constraints:
+    schema = {"type": "string", **({"enum": list(values)} if values else {})}
+    return {"name": name, "in": "path", "required": True, "description": meaning, "schema": schema}
 
 
 def version_of_optigate() -> str:

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from chassis.events.formats import FORM_TYPE
+from chassis.events.formats import FORM_TYPE, parse_form
+from chassis.events.outbox import TEST, build_test_event
 from openapi.fields.schemas import Schemas
 from openapi.fields.words import Constraints
 from orders_svc.documents import events as order_events
-from protos.sessions_pb2 import SessionEvent
+from protos.sessions_pb2 import DispensedEye, DispensedPrescription, SessionEvent
 from sessions_svc.documents.session_events import SESSION_EVENT_WRITER
-from sessions_svc.rules.statuses import SESSION_COMPLETED, SESSION_UPDATED
+from sessions_svc.rules.statuses import SESSION_COMPLETED, SESSION_UPDATED, Status
 from subscriptions_svc.documents import events as subscription_events
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 651999, UTC)
@@ -21,6 +22,7 @@ UUID = "a41e7c1c-8f2b-4f6e-9d0a-2b1c3d4e5f60"
 MOMENT = "2026-03-01 13:00:00.651999000 CET +01:00"
 JSON, FORM = "application/json", FORM_TYPE
 MEANINGS = {
+    TEST: "A sample that reports nothing, sent by hand (`events test`).",
     SESSION_UPDATED: "A session has moved: it is started, or awaits something.",
     SESSION_COMPLETED: "A session has ended: approved, referred or completed.",
     order_events.ORDER_SUBMITTED: "An order was submitted to its lab.",
@@ -46,6 +48,9 @@ FIELDS = {
     "successful": "Whether the payment was made: true or false.",
     "deliveries[][cart_item_reference_uuid]": "UUID of the item; once for each item.",
     "deliveries[][quantity]": "Boxes of the item before it.",
+    "deliveries": "The items of which boxes were handed over.",
+    "cart_item_reference_uuid": "UUID of the item.",
+    "quantity": "Boxes of the item.",
     "type": "The type of the event.",
     "timestamp": "When it happened.",
     "data": "The order.",
@@ -72,13 +77,23 @@ def build_webhooks(service: str, schemas: Schemas) -> Constraints:
     """Return the `webhooks` of a document."""
     if service == "sessions":
         body = schemas.add_output(SESSION_EVENT_WRITER, SessionEvent.DESCRIPTOR)
-        content = {JSON: {"schema": body}}
-        types: dict[str, Any] = {SESSION_UPDATED: content, SESSION_COMPLETED: content}
+        types: dict[str, Any] = {
+            kind: {JSON: {"schema": body, "example": example}}
+            for kind, example in _list_session_events().items()
+        }
     elif service == "orders":
         types = {kind: _build_order_event(kind) for kind in order_events.EVENT_TYPES}
     else:
-        types = {each: _describe_form(event) for each, event in _list_forms().items()}
+        types = {each: _describe_form(each, event) for each, event in _list_forms().items()}
     return {kind: {"post": _build_call(kind, content)} for kind, content in types.items()}
+
+
+def build_test_content(service: str) -> Constraints:
+    """Return the content of what `events test` sends."""
+    if service != "subscriptions":
+        return _describe_json(TEST, build_test_event("demo", NOW).body)
+    made = subscription_events.build_test_event("tienda_moderna", NOW)
+    return _describe_form(TEST, made.body.replace(made.id, EVENT_ID))
 
 
 def _build_call(kind: str, content: Constraints) -> Constraints:
@@ -105,6 +120,29 @@ def _build_call(kind: str, content: Constraints) -> Constraints:
     }
 
 
+def _list_session_events() -> dict[str, Any]:
+    """Return the body of one event of each type."""
+    eye = DispensedEye(sphere=-1.25, cylinder=-0.5, axis=90, pupillary_distance=31.5)
+    dispensed = DispensedPrescription(
+        id=1042,
+        type="glasses",
+        issue_date="2026-03-01",
+        expiration_date="2028-03-01",
+        right_eye=eye,
+        left_eye=eye,
+    )
+    made = {
+        SESSION_UPDATED: SessionEvent(status=Status.STARTED),
+        SESSION_COMPLETED: SessionEvent(
+            status=Status.APPROVED, dispensed_prescriptions=[dispensed]
+        ),
+    }
+    for kind, event in made.items():
+        event.type, event.user_key, event.session_key = kind, "user-7", "session-7"
+        event.created_at.FromDatetime(NOW.replace(microsecond=0))
+    return {kind: json.loads(SESSION_EVENT_WRITER.write(each)) for kind, each in made.items()}
+
+
 def _build_order_event(kind: str) -> Constraints:
     order = {
         "id": "ord_bca2c385c6044dd13d3c552d",
@@ -113,11 +151,7 @@ def _build_order_event(kind: str) -> Constraints:
         "submitted_at": NOW,
         "updated_at": NOW,
     }
-    body = json.loads(order_events.build_event("demo-client", kind, order, NOW).body)
-    schema = _describe_object(body)
-    schema["properties"]["type"] |= {"enum": [kind]}
-    schema["properties"]["timestamp"] |= {"format": "date-time"}
-    return {JSON: {"schema": schema, "example": body}}
+    return _describe_json(kind, order_events.build_event("demo-client", kind, order, NOW).body)
 
 
 def _list_forms() -> dict[str, str]:
@@ -136,9 +170,24 @@ def _list_forms() -> dict[str, str]:
     return {each.type: each.body.replace(each.id, EVENT_ID) for each in made}
 
 
-def _describe_form(body: str) -> Constraints:
-    fields = dict(parse_qsl(body))
-    return {FORM: {"schema": _describe_object(fields), "example": fields}}
+def _describe_json(kind: str, text: str) -> Constraints:
+    body = json.loads(text)
+    schema = _describe_object(body)
+    schema["properties"]["type"] |= {"enum": [kind]}
+    schema["properties"]["timestamp"] |= {"format": "date-time"}
+    return {JSON: {"schema": schema, "example": body}}
+
+
+def _describe_form(kind: str, body: str) -> Constraints:
+    """Return a form, and the JSON that an endpoint may ask for in its place."""
+    content = {FORM: dict(parse_qsl(body)), JSON: parse_form(body)}
+    described = {}
+    for media_type, fields in content.items():
+        schema = _describe_object(fields)
+        schema["properties"]["event"] |= {"enum": [kind]}
+        schema["properties"]["charset"] |= {"enum": [fields["charset"]]}
+        described[media_type] = {"schema": schema, "example": fields}
+    return described
 
 
 def _describe_object(body: dict[str, Any]) -> Constraints:
@@ -153,6 +202,9 @@ def _describe_object(body: dict[str, Any]) -> Constraints:
 def _describe_value(name: str, value: Any) -> Constraints:
     if isinstance(value, dict):
         return _describe_object(value) | {"description": FIELDS[name]}
+    if isinstance(value, list):
+        items = _describe_object(value[0])
+        return {"type": "array", "items": items, "description": FIELDS[name]}
     kind: Constraints = {"type": "string"}
     if isinstance(value, int):
         kind = {"type": "integer", "format": "int64", "minimum": 0, "x-unit": "s"}

@@ -3544,3 +3544,166 @@ class ErasePersonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ErasePersonResponse: _TypeAlias = ErasePersonResponse  # noqa: Y015
+
+@_typing.final
+class ListEventsRequest(_message.Message):
+    """Which events to list, newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWNER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    owner: _builtins.str
+    """Name of a client; all of them when empty. At most 255 characters."""
+    state: _builtins.str
+    """Only events in this state: pending, delivered, declined, dead or cancelled."""
+    limit: _builtins.int
+    """1-100 events; 50 when absent."""
+    def __init__(
+        self,
+        *,
+        owner: _builtins.str = ...,
+        state: _builtins.str = ...,
+        limit: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit", "owner", b"owner", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+
+Global___ListEventsRequest: _TypeAlias = ListEventsRequest  # noqa: Y015
+
+@_typing.final
+class ListEventsResponse(_message.Message):
+    """The newest events."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    ENDPOINT_URL_FIELD_NUMBER: _builtins.int
+    ENDPOINT_DISABLED_FIELD_NUMBER: _builtins.int
+    endpoint_url: _builtins.str
+    """Where the owner's events are sent, without the query; empty without an owner,
+    and for one that has no endpoint.
+    """
+    endpoint_disabled: _builtins.int
+    """Unix time in seconds when the endpoint was disabled, since it answered 410."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Newest first."""
+
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[Global___Event] | None = ...,
+        endpoint_url: _builtins.str = ...,
+        endpoint_disabled: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_endpoint_disabled", b"_endpoint_disabled", "endpoint_disabled", b"endpoint_disabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_endpoint_disabled", b"_endpoint_disabled", "data", b"data", "endpoint_disabled", b"endpoint_disabled", "endpoint_url", b"endpoint_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__endpoint_disabled: _TypeAlias = _typing.Literal["endpoint_disabled"]  # noqa: Y015
+    _WhichOneofArgType__endpoint_disabled: _TypeAlias = _typing.Literal["_endpoint_disabled", b"_endpoint_disabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__endpoint_disabled) -> _WhichOneofReturnType__endpoint_disabled | None: ...
+
+Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class ReplayEventRequest(_message.Message):
+    """Which event to deliver again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    """Id of the event, as in webhook-id."""
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplayEventRequest: _TypeAlias = ReplayEventRequest  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """An event of an owner, and what came of its last delivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    LAST_STATUS_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    DUE_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Id of the event, as in webhook-id."""
+    owner: _builtins.str
+    """Name of the client."""
+    stream: _builtins.str
+    """Id of the order that it is about; its events are delivered in order."""
+    type: _builtins.str
+    """Type of the event."""
+    state: _builtins.str
+    """State: pending, delivered, declined, dead or cancelled."""
+    attempts: _builtins.int
+    """Deliveries that were begun, since it was last replayed."""
+    last_status: _builtins.int
+    """HTTP status of the last answer, if there was one."""
+    last_error: _builtins.str
+    """Why the last delivery failed, in one word; empty if it did not."""
+    created: _builtins.int
+    """Unix time in seconds of the event."""
+    due: _builtins.int
+    """Unix time in seconds when it is due next, if it is pending."""
+    ended: _builtins.int
+    """Unix time in seconds when it ceased to be pending."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        stream: _builtins.str = ...,
+        type: _builtins.str = ...,
+        state: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+        last_status: _builtins.int | None = ...,
+        last_error: _builtins.str = ...,
+        created: _builtins.int = ...,
+        due: _builtins.int | None = ...,
+        ended: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_due", b"_due", "_ended", b"_ended", "_last_status", b"_last_status", "due", b"due", "ended", b"ended", "last_status", b"last_status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_due", b"_due", "_ended", b"_ended", "_last_status", b"_last_status", "attempts", b"attempts", "created", b"created", "due", b"due", "ended", b"ended", "id", b"id", "last_error", b"last_error", "last_status", b"last_status", "owner", b"owner", "state", b"state", "stream", b"stream", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__due: _TypeAlias = _typing.Literal["due"]  # noqa: Y015
+    _WhichOneofArgType__due: _TypeAlias = _typing.Literal["_due", b"_due"]  # noqa: Y015
+    _WhichOneofReturnType__ended: _TypeAlias = _typing.Literal["ended"]  # noqa: Y015
+    _WhichOneofArgType__ended: _TypeAlias = _typing.Literal["_ended", b"_ended"]  # noqa: Y015
+    _WhichOneofReturnType__last_status: _TypeAlias = _typing.Literal["last_status"]  # noqa: Y015
+    _WhichOneofArgType__last_status: _TypeAlias = _typing.Literal["_last_status", b"_last_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__due) -> _WhichOneofReturnType__due | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ended) -> _WhichOneofReturnType__ended | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_status) -> _WhichOneofReturnType__last_status | None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015

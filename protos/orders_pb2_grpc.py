@@ -1193,6 +1193,16 @@ class LabDeskServiceStub:
                 request_serializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
                 response_deserializer=protos_dot_orders__pb2.LabOrder.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/ListEvents',
+                request_serializer=protos_dot_orders__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.ReplayEvent = channel.unary_unary(
+                '/optigate.orders.v1.LabDeskService/ReplayEvent',
+                request_serializer=protos_dot_orders__pb2.ReplayEventRequest.SerializeToString,
+                response_deserializer=protos_dot_orders__pb2.Event.FromString,
+                _registered_method=True)
 
 
 class LabDeskServiceServicer:
@@ -1265,6 +1275,23 @@ class LabDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """Lists the newest events, delivered or not, of one owner or of all; without their
+        bodies. INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayEvent(self, request, context):
+        """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+        NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+        while the endpoint is disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1302,6 +1329,16 @@ def add_LabDeskServiceServicer_to_server(servicer, server):
                     servicer.AnswerCancelRequest,
                     request_deserializer=protos_dot_orders__pb2.AnswerCancelRequestRequest.FromString,
                     response_serializer=protos_dot_orders__pb2.LabOrder.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=protos_dot_orders__pb2.ListEventsRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ReplayEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayEvent,
+                    request_deserializer=protos_dot_orders__pb2.ReplayEventRequest.FromString,
+                    response_serializer=protos_dot_orders__pb2.Event.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1496,6 +1533,60 @@ class LabDeskService:
             '/optigate.orders.v1.LabDeskService/AnswerCancelRequest',
             protos_dot_orders__pb2.AnswerCancelRequestRequest.SerializeToString,
             protos_dot_orders__pb2.LabOrder.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/ListEvents',
+            protos_dot_orders__pb2.ListEventsRequest.SerializeToString,
+            protos_dot_orders__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.orders.v1.LabDeskService/ReplayEvent',
+            protos_dot_orders__pb2.ReplayEventRequest.SerializeToString,
+            protos_dot_orders__pb2.Event.FromString,
             options,
             channel_credentials,
             insecure,

@@ -552,6 +552,15 @@ class LabDeskServiceStub:
     that is not final, or goes on. NOT_FOUND when there is no such order;
     FAILED_PRECONDITION when nobody waits for an answer.
     """
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ListEventsRequest, _orders_pb2.ListEventsResponse]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _grpc.UnaryUnaryMultiCallable[_orders_pb2.ReplayEventRequest, _orders_pb2.Event]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
+    """
 
 @_typing.type_check_only
 class LabDeskServiceAsyncStub(LabDeskServiceStub):
@@ -595,6 +604,15 @@ class LabDeskServiceAsyncStub(LabDeskServiceStub):
     """Answers a client who asked to cancel an order: it is cancelled, from any status
     that is not final, or goes on. NOT_FOUND when there is no such order;
     FAILED_PRECONDITION when nobody waits for an answer.
+    """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_orders_pb2.ListEventsRequest, _orders_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _aio.UnaryUnaryMultiCallable[_orders_pb2.ReplayEventRequest, _orders_pb2.Event]  # type: ignore[assignment]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
     """
 
 class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -678,6 +696,27 @@ class LabDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers a client who asked to cancel an order: it is cancelled, from any status
         that is not final, or goes on. NOT_FOUND when there is no such order;
         FAILED_PRECONDITION when nobody waits for an answer.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _orders_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.ListEventsResponse, _abc.Awaitable[_orders_pb2.ListEventsResponse]]:
+        """Lists the newest events, delivered or not, of one owner or of all; without their
+        bodies. INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayEvent(
+        self,
+        request: _orders_pb2.ReplayEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_orders_pb2.Event, _abc.Awaitable[_orders_pb2.Event]]:
+        """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+        NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+        while the endpoint is disabled.
         """
 
 def add_LabDeskServiceServicer_to_server(servicer: LabDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -559,6 +559,16 @@ class SessionDeskServiceStub:
                 request_serializer=protos_dot_sessions__pb2.ErasePersonRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.ErasePersonResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ListEvents',
+                request_serializer=protos_dot_sessions__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
+        self.ReplayEvent = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ReplayEvent',
+                request_serializer=protos_dot_sessions__pb2.ReplayEventRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Event.FromString,
+                _registered_method=True)
 
 
 class SessionDeskServiceServicer:
@@ -675,6 +685,23 @@ class SessionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEvents(self, request, context):
+        """Lists the newest events, delivered or not, of one owner or of all; without their
+        bodies. INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplayEvent(self, request, context):
+        """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+        NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+        while the endpoint is disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SessionDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -732,6 +759,16 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.ErasePerson,
                     request_deserializer=protos_dot_sessions__pb2.ErasePersonRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.ErasePersonResponse.SerializeToString,
+            ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=protos_dot_sessions__pb2.ListEventsRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ReplayEvent': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplayEvent,
+                    request_deserializer=protos_dot_sessions__pb2.ReplayEventRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Event.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1049,6 +1086,60 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/ErasePerson',
             protos_dot_sessions__pb2.ErasePersonRequest.SerializeToString,
             protos_dot_sessions__pb2.ErasePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ListEvents',
+            protos_dot_sessions__pb2.ListEventsRequest.SerializeToString,
+            protos_dot_sessions__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplayEvent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ReplayEvent',
+            protos_dot_sessions__pb2.ReplayEventRequest.SerializeToString,
+            protos_dot_sessions__pb2.Event.FromString,
             options,
             channel_credentials,
             insecure,

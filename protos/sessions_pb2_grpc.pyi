@@ -337,6 +337,15 @@ class SessionDeskServiceStub:
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
     """
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ListEventsRequest, _sessions_pb2.ListEventsResponse]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReplayEventRequest, _sessions_pb2.Event]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
+    """
 
 @_typing.type_check_only
 class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
@@ -406,6 +415,15 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     sessions, their keys, statuses, products and charged amounts.
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
+    """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ListEventsRequest, _sessions_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReplayEventRequest, _sessions_pb2.Event]  # type: ignore[assignment]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
     """
 
 class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -539,6 +557,27 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         sessions, their keys, statuses, products and charged amounts.
         As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
         unless include_open: then nothing is erased.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _sessions_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ListEventsResponse, _abc.Awaitable[_sessions_pb2.ListEventsResponse]]:
+        """Lists the newest events, delivered or not, of one owner or of all; without their
+        bodies. INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayEvent(
+        self,
+        request: _sessions_pb2.ReplayEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Event, _abc.Awaitable[_sessions_pb2.Event]]:
+        """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+        NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+        while the endpoint is disabled.
         """
 
 def add_SessionDeskServiceServicer_to_server(servicer: SessionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -473,6 +473,15 @@ class SubscriptionDeskServiceStub:
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
     """
+    ListEvents: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListEventsRequest, _subscriptions_pb2.ListEventsResponse]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ReplayEventRequest, _subscriptions_pb2.Event]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
+    """
 
 @_typing.type_check_only
 class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
@@ -501,6 +510,15 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     subscriptions, their references, items, prices, ledger and settlements.
     As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
     unless include_open: then nothing is erased.
+    """
+    ListEvents: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListEventsRequest, _subscriptions_pb2.ListEventsResponse]  # type: ignore[assignment]
+    """Lists the newest events, delivered or not, of one owner or of all; without their
+    bodies. INVALID_ARGUMENT.
+    """
+    ReplayEvent: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ReplayEventRequest, _subscriptions_pb2.Event]  # type: ignore[assignment]
+    """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+    NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+    while the endpoint is disabled.
     """
 
 class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -551,6 +569,27 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         subscriptions, their references, items, prices, ledger and settlements.
         As ExportPerson; FAILED_PRECONDITION with reason OPEN when one has not ended,
         unless include_open: then nothing is erased.
+        """
+
+    @_abc_1.abstractmethod
+    def ListEvents(
+        self,
+        request: _subscriptions_pb2.ListEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ListEventsResponse, _abc.Awaitable[_subscriptions_pb2.ListEventsResponse]]:
+        """Lists the newest events, delivered or not, of one owner or of all; without their
+        bodies. INVALID_ARGUMENT.
+        """
+
+    @_abc_1.abstractmethod
+    def ReplayEvent(
+        self,
+        request: _subscriptions_pb2.ReplayEventRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Event, _abc.Awaitable[_subscriptions_pb2.Event]]:
+        """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
+        NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
+        while the endpoint is disabled.
         """
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer: SubscriptionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

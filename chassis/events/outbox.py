@@ -222,13 +222,17 @@ class Outbox:
         rows = tx.execute(select(self.table).where(*wanted).order_by(newest).limit(limit)).all()
         return self.personal.open_all(tx, rows)
 
+    def get(self, tx: Connection, event_id: str) -> Row[Any]:
+        """An event by its id; raises NotFound."""
+        row = tx.execute(select(self.table).where(self.table.c.id == event_id)).first()
+        if row is None:
+            raise NotFound("No such event; it may have expired.")
+        return row
+
     def replay(self, tx: Connection, event_id: str, now: datetime) -> None:
         """Deliver an event again under the same id; raises NotFound, WrongState."""
+        self._ensure_enabled(tx, self.get(tx, event_id).owner)
         one = self.table.c.id == event_id
-        found = tx.execute(select(self.table.c.owner).where(one)).first()
-        if found is None:
-            raise NotFound("No such event; it may have expired.")
-        self._ensure_enabled(tx, found.owner)
         tx.execute(update(self.table).where(one).values(self._reset_values(now)))
         wake_on_commit()
 

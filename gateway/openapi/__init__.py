@@ -23,6 +23,13 @@ def get_document(api: str) -> Response:
     return answer_document(api)
 
 
+@bp.get("/openapi/events/<api>/<event>.json")
+def get_event_schema(api: str, event: str) -> Response:
+    if f"events/{api}/{event}" not in list_event_schemas():
+        raise NotFound("There is no such event. `x-events` of /openapi.json lists them.")
+    return answer_document(f"events/{api}/{event}")
+
+
 def answer_document(name: str) -> Response:
     """Return a document, or 304 to those who have it."""
     text, tag = read_document(name)
@@ -39,3 +46,14 @@ def read_document(name: str) -> tuple[bytes, str]:
     """Return a document and its ETag."""
     text = (files(__package__) / f"{name}.json").read_bytes()
     return text, hashlib.sha256(text).hexdigest()[:32]
+
+
+@cache
+def list_event_schemas() -> frozenset[str]:
+    """Return the names of the documents that are schemas of events."""
+    folders = (files(__package__) / "events").iterdir()
+    return frozenset(
+        f"events/{folder.name}/{each.name.removesuffix('.json')}"
+        for folder in folders
+        for each in folder.iterdir()
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, g, render_template, request, send_from_directory
 
 bp = Blueprint("pages", __name__, template_folder="templates")
-PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "docs", "exam", "tracking"})
+PAGE_BLUEPRINTS = frozenset({"pages", "cart", "dashboard", "docs", "exam", "staff", "tracking"})
 # A page loads from this gateway alone, and its forms lead nowhere else.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -11,6 +11,7 @@ TOKEN_ENDPOINT = "orders.create_token"  # counts in its view, which reads the cr
 MESSAGES = {"subscriptions.send_email": "emails", "subscriptions.send_sms": "sms"}
 # Pages that anybody may open; assets and health are free.
 OPEN_PAGES = frozenset({"cart", "exam", "results", "tracking"})
+STAFF_PAGES = "staff"  # opened with credentials, as the APIs are called
 # Those whose link has a code that is all one needs: each code has a limit of its own.
 CODED_PAGES = {"cart": "carts", "tracking": "tracking"}
 
@@ -28,7 +29,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def limit() -> None:
         blueprint = request.blueprint
-        if blueprint in SERVICES:
+        if blueprint in SERVICES or blueprint == STAFF_PAGES:
             _limit_call(has_callers=has_callers)
         elif blueprint == "dashboard":
             _limit_dashboard(has_callers=has_callers)

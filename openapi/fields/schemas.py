@@ -12,6 +12,7 @@ from openapi.components import DISQUALIFICATIONS
 from openapi.fields.rules import describe_field, describe_items, list_new_schemas
 from openapi.fields.words import Constraints, read_file_units, read_number, read_text, read_unit
 from orders_svc.rules.warnings.codes import CODES
+from sessions_svc.rules.statuses import EVENT_TYPES, list_reported_statuses
 from subscriptions_svc.rules.carts import MAX_VAT_RATE
 from subscriptions_svc.rules.shapes import MAX_MONEY
 
@@ -37,6 +38,8 @@ READ_BY_SEVERAL = ("Prism", "NewCartItem")
 VALUES: Mapping[str, Sequence[str]] = {
     "optigate.orders.v1.Warning.code": CODES,
     "optigate.sessions.v1.CheckQualificationResponse.disqualifications": DISQUALIFICATIONS,
+    "optigate.sessions.v1.SessionEvent.type": EVENT_TYPES,
+    "optigate.sessions.v1.SessionEvent.status": list_reported_statuses(),
 }
 MONEY = "minor units of the currency"
 

@@ -4,10 +4,12 @@ import grpc
 import msgspec
 
 from chassis.errors import NotFound
+from chassis.events.desk import LIST_EVENTS, REPLAY_EVENT, describe_event, list_events
 from chassis.persons import find_rows
 from chassis.server.server import Resources
 from chassis.validation import Rules
 from orders_svc.actions.answer_cancel_request import answer_cancel_request
+from orders_svc.actions.events.replay_event import replay_event
 from orders_svc.actions.persons.erase_person import erase_person
 from orders_svc.actions.update_order import update_order
 from orders_svc.documents import orders as documents
@@ -76,6 +78,21 @@ class LabDeskService(rpc.LabDeskServiceServicer):
         with self.database.write() as tx:
             row = answer_cancel_request(tx, answer, self.now())
             return tables.idempotency_keys.save(tx, documents.build_lab_order(row))
+
+    def ListEvents(
+        self, request: pb.ListEventsRequest, context: grpc.ServicerContext
+    ) -> pb.ListEventsResponse:
+        wanted = LIST_EVENTS.check(request)
+        with self.database.read() as tx:
+            return pb.ListEventsResponse(**list_events(tx, tables.outbox, **wanted))
+
+    def ReplayEvent(
+        self, request: pb.ReplayEventRequest, context: grpc.ServicerContext
+    ) -> pb.Event:
+        event_id = REPLAY_EVENT.check(request)["event_id"]
+        with self.database.write() as tx:
+            row = replay_event(tx, event_id, self.now())
+            return tables.idempotency_keys.save(tx, pb.Event(**describe_event(row)))
 
     def ExportPerson(
         self, request: pb.ExportPersonRequest, context: grpc.ServicerContext

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from sqlalchemy import Row
 
 from chassis.context import utc_now
+from chassis.events.desk import LIST_EVENTS, REPLAY_EVENT, describe_event, list_events
 from chassis.persons import find_rows
 from chassis.store.database import Database
 from chassis.validation import Rules
@@ -18,6 +19,7 @@ from protos import sessions_pb2_grpc as rpc
 from sessions_svc import reference
 from sessions_svc.actions.approve import approve
 from sessions_svc.actions.configure_partner import configure_partner
+from sessions_svc.actions.events.replay_event import replay_event
 from sessions_svc.actions.exam.complete_acuity import complete_acuity
 from sessions_svc.actions.exam.start_exam import start_exam
 from sessions_svc.actions.exam.submit_exam import submit_exam
@@ -31,7 +33,7 @@ from sessions_svc.rules import session_moves
 from sessions_svc.rules.persons import PERSON_REQUEST
 from sessions_svc.store.persons import find_sessions_of_person
 from sessions_svc.store.sessions import get_session_record
-from sessions_svc.store.tables import idempotency_keys
+from sessions_svc.store.tables import idempotency_keys, outbox
 
 SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
 SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
@@ -98,6 +100,21 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         values, now = rules.check(request), self.now()
         with self.database.write() as tx:
             return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))
+
+    def ListEvents(
+        self, request: pb.ListEventsRequest, context: grpc.ServicerContext
+    ) -> pb.ListEventsResponse:
+        wanted = LIST_EVENTS.check(request)
+        with self.database.read() as tx:
+            return pb.ListEventsResponse(**list_events(tx, outbox, **wanted))
+
+    def ReplayEvent(
+        self, request: pb.ReplayEventRequest, context: grpc.ServicerContext
+    ) -> pb.Event:
+        event_id = REPLAY_EVENT.check(request)["event_id"]
+        with self.database.write() as tx:
+            row = replay_event(tx, event_id, self.now())
+            return idempotency_keys.save(tx, pb.Event(**describe_event(row)))
 
     def ExportPerson(
         self, request: pb.ExportPersonRequest, context: grpc.ServicerContext

@@ -79,6 +79,13 @@ def choose_event_type(status: str) -> str | None:
     return SESSION_COMPLETED if status in _COMPLETING_STATUSES else SESSION_UPDATED
 
 
+def list_reported_statuses(event_type: str | None = None) -> list[Status]:
+    """Return the statuses that events report, or those of one type; completed is left out of it."""
+    reported = (each for each in Status if each != Status.COMPLETED)
+    types = (event_type,) if event_type else EVENT_TYPES
+    return [each for each in reported if choose_event_type(each) in types]
+
+
 def choose_next_step(status: str, is_acuity: bool) -> str:
     """Return what the person does next in an open exam: acuity, front_end or return."""
     if is_acuity:

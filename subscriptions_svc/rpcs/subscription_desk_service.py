@@ -7,6 +7,7 @@ import grpc
 import msgspec
 
 from chassis.context import utc_now
+from chassis.events.desk import LIST_EVENTS, REPLAY_EVENT, describe_event, list_events
 from chassis.messages.reader import MALFORMED
 from chassis.persons import find_rows
 from chassis.store.database import Database
@@ -14,13 +15,14 @@ from chassis.validation import Rules, refuse
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_subscription import confirm_subscription
+from subscriptions_svc.actions.events.replay_event import replay_event
 from subscriptions_svc.actions.persons.erase_person import erase_person
 from subscriptions_svc.actions.record_payment import record_payment
 from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.rules import subscriptions
 from subscriptions_svc.store.persons import find_subscriptions_of_person
 from subscriptions_svc.store.subscriptions import find_subscription
-from subscriptions_svc.store.tables import idempotency_keys
+from subscriptions_svc.store.tables import idempotency_keys, outbox
 
 RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
 PERSON = Rules(subscriptions.PERSON_REQUEST)
@@ -50,6 +52,21 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             successful = values["successful"]
             answer = record_payment(tx, subscription, self.now(), successful=successful)
             return idempotency_keys.save(tx, answer)
+
+    def ListEvents(
+        self, request: pb.ListEventsRequest, context: grpc.ServicerContext
+    ) -> pb.ListEventsResponse:
+        wanted = LIST_EVENTS.check(request)
+        with self.database.read() as tx:
+            return pb.ListEventsResponse(**list_events(tx, outbox, **wanted))
+
+    def ReplayEvent(
+        self, request: pb.ReplayEventRequest, context: grpc.ServicerContext
+    ) -> pb.Event:
+        event_id = REPLAY_EVENT.check(request)["event_id"]
+        with self.database.write() as tx:
+            row = replay_event(tx, event_id, self.now())
+            return idempotency_keys.save(tx, pb.Event(**describe_event(row)))
 
     def ExportPerson(
         self, request: pb.ExportPersonRequest, context: grpc.ServicerContext

@@ -47,3 +47,24 @@ def test_an_unknown_document_is_answered_with_those_there_are(alone: FlaskClient
     assert alone.get("/openapi/labs.json").get_json()["detail"] == (
         "There is no such document. There are those of sessions, orders, subscriptions."
     )
+
+
+def test_the_index_names_the_schema_of_each_event(alone: FlaskClient) -> None:
+    events = alone.get("/openapi.json").get_json()["x-events"]
+    assert len({each["schema"] for each in events}) == len(events) > 11
+    for each in events:
+        found = alone.get(each["schema"])
+        assert (found.status_code, found.content_type) == (200, "application/json")
+        assert found.get_json()["title"] == each["type"]
+        assert found.get_json()["$id"] == each["schema"]
+    again = alone.get(each["schema"], headers={"If-None-Match": found.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["orders/x", "x/test", "..%2F/orders", "orders/..%2F..%2Findex", "orders/%00", "orders/"],
+)
+def test_there_is_no_other_schema_of_an_event(alone: FlaskClient, name: str) -> None:
+    found = alone.get(f"/openapi/events/{name}.json")
+    assert (found.status_code, found.content_type) == (404, "application/problem+json")

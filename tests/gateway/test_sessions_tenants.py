@@ -130,7 +130,13 @@ WALK: dict[str, tuple[Callable[[str], Message], Status, str]] = {
     ),
 }
 # RPCs of the desk about no session: tests/sessions_svc/rpcs has who may call them.
-ALL_PARTNERS_RPCS = ("ConfigurePartner", "ExportPerson", "ErasePerson")
+ALL_PARTNERS_RPCS = (
+    "ConfigurePartner",
+    "ListEvents",
+    "ReplayEvent",
+    "ExportPerson",
+    "ErasePerson",
+)
 
 
 def test_every_rpc_is_walked() -> None:

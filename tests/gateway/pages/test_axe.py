@@ -8,6 +8,7 @@ from playwright.sync_api import Page
 
 from sessions_svc.rules.statuses import Status
 from tests.browser import DESK, PHONE, Windows, save_picture
+from tests.event_desk import EventDesk
 from tests.examples.node import install
 from tests.gateway.pages.dashboard import build_order, create_order, open_at
 from tests.gateway.pages.person import make_link, start
@@ -185,3 +186,15 @@ def test_pages_of_the_dashboard(
     page.goto(f"{site}/orders/{create_order(orders, faulty)}")
     page.get_by_role("button", name="Submit to").click()
     check(page, "review-faults")
+
+
+def test_pages_of_staff(
+    site: str, orders: Served, windows: Windows, view: dict[str, Any], check: Check, unique: str
+) -> None:
+    EventDesk(orders, unique).add_dead("ord_1")
+    typed: Any = {"username": "demo-staff", "password": "demo-staff-secret"}
+    page = windows.open(**view, http_credentials=typed)
+    page.goto(f"{site}/staff/orders/events?owner={unique}")
+    check(page, "staff-events")
+    page.get_by_role("button", name="Deliver again").click()
+    check(page, "staff-events-replayed")

@@ -11,6 +11,7 @@ from chassis.events.endpoints import EndpointSchema
 from orders_svc.documents.events import EVENT_TYPES
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
+from tests.event_schemas import check_event
 from tests.orders_svc.bodies import Body
 from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.orders_svc.rpcs.test_update_order import find_refusal, move
@@ -31,7 +32,10 @@ def told(orders: Served) -> Iterator[Any]:
 
     def find(order_id: str) -> list[Any]:
         with orders.database.read() as tx:
-            return list(reversed(tables.outbox.find(tx, 100, stream=order_id)))
+            rows = list(reversed(tables.outbox.find(tx, 100, stream=order_id)))
+        for row in rows:
+            check_event("orders", row.type, row.content_type, row.body)
+        return rows
 
     yield find
     with orders.database.write() as tx:

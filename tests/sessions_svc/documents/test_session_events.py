@@ -8,6 +8,7 @@ import pytest
 
 from protos import sessions_pb2 as pb
 from sessions_svc.store import tables
+from tests.event_schemas import check_event
 from tests.serving import PEOPLE, Served
 from tests.sessions_svc.bodies import create
 from tests.sessions_svc.desk import (
@@ -47,6 +48,7 @@ class Partner:
         for row in rows:
             assert (row.stream, row.content_type) == (self.name, "application/json")
             assert json.loads(row.body)["type"] == row.type
+            check_event("sessions", row.type, row.content_type, row.body)
         return [json.loads(row.body) for row in reversed(rows)]
 
     def build_event(self, status: str | None, type: str = "session_updated", **more: Any) -> Any:

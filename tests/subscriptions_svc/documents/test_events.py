@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import pytest
 from sqlalchemy import update
@@ -31,6 +30,7 @@ from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
 from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, run_receiver
+from tests.event_schemas import read_form
 from tests.serving import Served
 from tests.subscriptions_svc.shop import (
     activate,
@@ -65,7 +65,7 @@ def mail(subscriptions: Served, partner: Receiver) -> Iterator[Callable[[], list
 
     def forms() -> list[Any]:
         deliver(subscriptions)
-        return [parse_qsl(each.body.decode()) for each in partner.received]
+        return [read_form(each.body) for each in partner.received]
 
     yield forms
     load(subscriptions.database, MERCHANT)
@@ -387,7 +387,7 @@ def test_events_committed_before_a_kill_arrive_after_it(
         until(lambda: len(partner.received) == 2)
     first, second = partner.received
     assert first.body == second.body
-    assert dict(parse_qsl(first.body.decode()))["order_ref"] == made.id
+    assert dict(read_form(first.body))["order_ref"] == made.id
 
 
 def test_moves_by_time_send_events(subscriptions: Served, body: Any, mail: Any) -> None:

@@ -39,8 +39,8 @@ MERCHANT_RPCS = ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulati
 CALLER_RPCS = ("ListSubscriptions", "ReadCartItems", "WhoAmI")
 # These answer every refusal as invalid, even for what is not found.
 MESSAGES = ("SendEmail", "SendSms")
-# These name a person and no subscription.
-PERSON_RPCS = ("ExportPerson", "ErasePerson")
+# These name a person, or an event, and no subscription.
+OTHER_RPCS = ("ExportPerson", "ErasePerson", "ListEvents", "ReplayEvent")
 SUBSCRIPTION_RPCS = [name for name in CLIENT if name not in MERCHANT_RPCS + CALLER_RPCS]
 
 
@@ -84,6 +84,8 @@ def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "RecordPayment": pb.RecordPaymentRequest(subscription_id=of.id, successful=True),
         "ExportPerson": pb.ExportPersonRequest(email="nobody@example.com"),
         "ErasePerson": pb.ErasePersonRequest(email="nobody@example.com"),
+        "ListEvents": pb.ListEventsRequest(),
+        "ReplayEvent": pb.ReplayEventRequest(event_id="evt_unknown"),
     }
 
 
@@ -141,7 +143,7 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
     for name in ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation"):
         subscriptions.call(name, walk[name], "other")
     for name in DESK:
-        if name not in PERSON_RPCS:
+        if name not in OTHER_RPCS:
             subscriptions.call(name, walk[name], "staff", desk=True)
     ending = build_ending(get(subscriptions, others.id, "other"))
     subscriptions.call("CancelSubscription", ending, "other")
@@ -151,7 +153,7 @@ def test_what_does_not_exist_is_not_found_before_its_shape_is_looked_at(
     subscriptions: Served, body: Any, others: pb.Subscription
 ) -> None:
     walk = build_requests(body, others)
-    for name in [name for name in SUBSCRIPTION_RPCS + DESK if name not in PERSON_RPCS]:
+    for name in [name for name in SUBSCRIPTION_RPCS + DESK if name not in OTHER_RPCS]:
         for id_ in (UNKNOWN, "", "7", "\0", "x" * 3000):
             who, desk = ("staff", True) if name in DESK else ("client", False)
             failure = subscriptions.refusal(name, keep_only_id(walk[name], id_), who, desk=desk)

@@ -1,0 +1,1 @@
+"""What staff does with events that were written."""
