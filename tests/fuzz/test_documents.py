@@ -7,6 +7,9 @@ import pytest
 from tests.fuzz.documents import Gateway, run_gateway, try_document
 from tests.serving import SERVICES
 
+# Thousands of requests, which take long on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 # The least number of cases in which each API was tried in every phase.
 LEAST_CASES = {"sessions": 1500, "orders": 3500, "subscriptions": 2000}
 EXAMPLES = 4

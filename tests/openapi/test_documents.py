@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from gateway import create_app, orders, sessions, subscriptions
+from gateway import create_app, oauth, orders, sessions, subscriptions
 from gateway.problems import STATUS
 from openapi.__main__ import generate
 from openapi.routes import list_routes
+from openapi.statuses import OF_BODIES
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.warnings.codes import CODES
 from sessions_svc.rules.statuses import Status
@@ -210,6 +211,22 @@ def test_words_are_those_of_the_rules() -> None:
     )
     assert find_values("orders", "Warning", "code") == list(CODES)
     assert find_values("orders", "CreateOrderRequest", "acknowledged_warnings") == list(CODES)
+
+
+def test_words_of_errors_are_those_of_the_gateway() -> None:
+    schemas = read_document("orders")["components"]["schemas"]
+    kinds = schemas["Error"]["properties"]["error"]["properties"]["type"]["enum"]
+    assert set(kinds) == {*orders.ERROR_TYPES.values(), "invalid_request_error", "api_error"}
+    codes = schemas["OAuthError"]["properties"]["error"]["enum"]
+    assert set(codes) == {*oauth.ERRORS.values(), "invalid_request", "server_error"}
+
+
+def test_a_form_at_the_token_route_is_refused_in_its_own_form_by_every_status() -> None:
+    operation = read_document("orders")["paths"]["/v1/oauth/token"]["post"]
+    for status, answer in operation["responses"].items():
+        if status >= "400" and int(status) not in OF_BODIES:
+            schema = answer["content"]["application/json"]["schema"]
+            assert {"$ref": "#/components/schemas/OAuthError"} in schema["anyOf"], status
 
 
 @BY_SERVICE
