@@ -54,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
     workers = int(environment.get("WORKERS", "1"))
     stores = {}
+    metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
         own = list_own_addresses(name, Path(data), workers) if workers > 1 else [listen]
@@ -61,9 +62,10 @@ def main(arguments: Sequence[str]) -> int:
         addresses[f"{name.upper()}_LISTEN"] = listen
         given = read_secret(environment, f"{name.upper()}_DATABASE_URL")
         stores[name] = given or f"sqlite:///{data}/{name}.db"
-    for name in (*LISTEN, "gateway"):
-        if listen := environment.get(variable := f"{name.upper()}_METRICS_LISTEN"):
-            addresses[variable] = listen
+        metrics[f"{name.upper()}_METRICS_LISTEN"] = environment.get(
+            f"{name.upper()}_METRICS_LISTEN"
+        )
+    addresses |= {variable: listen for variable, listen in metrics.items() if listen}
     if arguments == ["reset"]:
         for name, store in stores.items():
             prepare(name, store, reset=True)
