@@ -9,7 +9,7 @@ report with a sentence on each refused line.
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
@@ -54,6 +54,7 @@ from orders_svc.store.transport.status_files import (
 
 POLL_SECONDS = 2.0  # of the loop
 DROP_SECONDS = 20.0  # for reading one drop
+STOP_SECONDS = 3.0  # for which the end of the process waits for the drops that are being read
 INTERVAL = timedelta(seconds=30)  # between two readings of a drop
 SETTLE_TIME = timedelta(seconds=5)  # for which a file has to stay as it is
 BACKOFF = Backoff(first=INTERVAL, longest=timedelta(minutes=10))
@@ -95,7 +96,9 @@ class StatusReader:
         _trace: TracebackType | None,
     ) -> None:
         self._loop.stop()
-        self._pool.shutdown()
+        wait(self._running, STOP_SECONDS)
+        self.calls.close()
+        self._pool.shutdown(cancel_futures=True)
 
     def read_due(self) -> int:
         """Begin to read the drops that are due, as many as there are threads; returns how many."""

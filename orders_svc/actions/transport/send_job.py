@@ -32,7 +32,7 @@ from orders_svc.store.orders import get_submitted_order
 from orders_svc.store.transport.drops import LAB_PREFIX, find_drop
 from orders_svc.store.transport.jobs import read_job, record_attempt
 
-DROP_SECONDS = 10.0  # for one attempt: connecting, logging in and writing the file
+DROP_SECONDS = 8.0  # for one attempt: connecting, logging in and writing the file
 JOB_TYPE = "text/plain; charset=us-ascii"
 
 

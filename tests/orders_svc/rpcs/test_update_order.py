@@ -87,7 +87,10 @@ def test_numbers_change_by_themselves_in_every_state(orders: Served, order: Body
     for lab_status in WAYS:
         order_id = create_in_status(orders, order, lab_status)
         move(orders, order_id, tray_number="T-1")
+        move(orders, order_id, tracking_number="1Z" * 50)
         moved = move(orders, order_id, invoice_number="é" * 50)
+        assert moved.tracking_number == "1Z" * 50
+        assert fetch_order(orders, order_id).tracking_number == "1Z" * 50
         assert (moved.lab_status, moved.tray_number) == (lab_status, "T-1")
         assert move(orders, order_id, tray_number="T-2").invoice_number == "é" * 50
 

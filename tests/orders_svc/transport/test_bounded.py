@@ -31,6 +31,22 @@ def test_an_error_is_raised(error: BaseException) -> None:
     assert failed.value is error
 
 
+def test_a_process_that_ends_waits_for_none() -> None:
+    calls, begun, end = BoundedCalls(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        begun.set()
+        end.wait(60)
+
+    closing = threading.Thread(target=lambda: (begun.wait(20), calls.close()))
+    closing.start()
+    with pytest.raises(AttemptFailed, match="stopped"):
+        calls.run("lab_1", 60, hang)
+    closing.join()
+    end.set()
+    assert calls.run("lab_1", 10, lambda: 7) == 7
+
+
 def test_a_call_that_hangs_is_given_up_and_stops_its_lab_alone() -> None:
     calls, end, begun = BoundedCalls(), threading.Event(), []
 

@@ -370,6 +370,26 @@ def test_a_server_that_hangs_delays_no_other(
         assert hanging.find_poll().last_error == ("timeout" if seconds == 1 else None)
 
 
+def test_the_end_of_the_process_waits_for_no_server(
+    orders: Served, order: Body, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_SECONDS", 0.1)
+    lab = build_lab(orders, order, unique)
+    with run_sftp(tmp_path) as server:
+        lab.connect({"folder": "/", "sftp": server.describe()})
+        put(server.root, HEAD + "x,shipped,,,,,\n")
+        lab.move_on(minutes=30)
+        with lab.start_reader(60):
+            wait_until(lambda: bool(lab.find_poll().files))
+            server.hangs.set()
+            lab.move_on(minutes=30)
+            wait_until(lambda: list_kinds(server.root)["failed"] == 1)
+            began = time.monotonic()
+        assert time.monotonic() - began < 30
+        assert lab.find_poll().last_error == "stopped"
+        server.hangs.clear()
+
+
 def test_without_status_files_nothing_is_read(lab: Lab, tmp_path: Path) -> None:
     lab.connect({"folder": str(tmp_path), "status_files": False})
     assert lab.find_poll() is None
