@@ -43,6 +43,13 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
+    reference_tables=(
+        tables.accounts.table,
+        tables.partners,
+        tables.stores,
+        tables.products,
+        tables.outbox.endpoints.table,
+    ),
     servicers=create_servicers,
     # Nobody needs an account here: the token of the link or exam is the credential.
     open_rpcs=["DoorService"],

@@ -59,6 +59,13 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
+    reference_tables=(
+        tables.accounts.table,
+        tables.merchants,
+        tables.stores,
+        tables.account_merchants,
+        tables.outbox.endpoints.table,
+    ),
     servicers=create_servicers,
     open_rpcs=["ShopperService"],
     demo_secrets=("demo-merchant-secret", "other-merchant-secret", "demo-staff-secret"),
