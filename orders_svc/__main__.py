@@ -10,6 +10,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
+from chassis.cli.tables import json_option, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -100,17 +101,20 @@ def disable(run: Invocation, email: str) -> None:
 
 
 @users.command("list", help="List e-mail addresses, clients, and whether they can log in.")
+@json_option
 @click.pass_obj
-def list_(run: Invocation) -> None:
+def list_(run: Invocation, as_json: bool) -> None:
     """List users."""
     from orders_svc.store.access.users import NO_PASSWORD, list_users
 
     with run.open_store().read() as tx:
+        rows = []
         for row in list_users(tx):
             state = "invited" if row.password_hash == NO_PASSWORD else "live"
             if row.disabled_at:
                 state = f"disabled {row.disabled_at:%Y-%m-%d}"
-            click.echo(f"{row.email}\t{row.account}\t{state}")
+            rows.append((row.email, row.account, state))
+    print_rows(("email", "account", "state"), rows, as_json)
 
 
 @users.command("hash", help="Ask for a password and print its hash, for a file or `users add`.")

@@ -44,6 +44,13 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
+    reference_tables=(
+        tables.accounts.table,
+        tables.partners,
+        tables.stores,
+        tables.products,
+        tables.outbox.endpoints.table,
+    ),
     servicers=create_servicers,
     personal_tables=personal.TABLES,
     # Nobody needs an account here: the token of the link or exam is the credential.

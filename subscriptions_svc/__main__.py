@@ -7,6 +7,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
+from chassis.cli.tables import json_option, print_json
 
 DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -33,20 +34,30 @@ def report_deliveries(run: Invocation, first: datetime, last: datetime) -> None:
 
 
 @cli.command(help="Exit 0 when every counter matches the rows that it counts.")
+@json_option
 @click.pass_obj
-def check(run: Invocation) -> None:
+def check(run: Invocation, as_json: bool) -> None:
     """Print the counters that do not match, and exit 1 if there are any."""
     from subscriptions_svc.store.box_deliveries import find_wrong_counters
     from subscriptions_svc.store.lists.listing import find_wrong_totals
 
     with run.open_store().stream() as tx:
         counters, totals = find_wrong_counters(tx), find_wrong_totals(tx)
+    if as_json:
+        names = ("item", "year", "counted", "ledger"), ("merchant", "store", "total", "rows")
+        faults = [
+            [dict(zip(keys, row, strict=True)) for row in found]
+            for keys, found in zip(names, (counters, totals), strict=True)
+        ]
+        print_json(dict(zip(("counters", "totals"), faults, strict=True)))
+        sys.exit(1 if counters or totals else 0)
     for item_id, year, counted, delivered in counters:
         click.echo(f"item {item_id}, year {year}: counted {counted}, ledger {delivered}")
     for merchant_id, store_ref, total, real in totals:
         click.echo(f"merchant {merchant_id}, store {store_ref}: total {total}, there are {real}")
     if counters or totals:
         sys.exit(1)
+    click.echo("Every counter of boxes and every total of lists matches its rows.")
 
 
 if __name__ == "__main__":

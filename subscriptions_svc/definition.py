@@ -66,6 +66,13 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     reference=reference.REFERENCE,
     load=reference.load,
+    reference_tables=(
+        tables.accounts.table,
+        tables.merchants,
+        tables.stores,
+        tables.account_merchants,
+        tables.outbox.endpoints.table,
+    ),
     servicers=create_servicers,
     personal_tables=personal.TABLES,
     sealed_folders=["messages"],

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_rows
 from chassis.server.roles import CLIENT, ROLES
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}  # in seconds
@@ -68,16 +69,25 @@ def rotate(run: Invocation, name: str, overlap: timedelta, secret_file: Path | N
 
 
 @accounts.command("list", help="List names, roles, and the days of creation and revocation.")
+@json_option
 @click.pass_obj
-def list_(run: Invocation) -> None:
+def list_(run: Invocation, as_json: bool) -> None:
     """List accounts."""
     with run.open_store().read() as tx:
         overlaps = run.service.accounts.list_overlaps(tx, datetime.now(UTC))
-        for row in run.service.accounts.all(tx):
-            ended = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live"
-            if not row.revoked_at and row.id in overlaps:
-                ended += f"\told secret until {overlaps[row.id]:%Y-%m-%d %H:%M} UTC"
-            click.echo(f"{row.name}\t{row.role}\t{row.created_at:%Y-%m-%d}\t{ended}")
+        rows = [
+            (
+                row.name,
+                row.role,
+                f"{row.created_at:%Y-%m-%d}",
+                f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else "live",
+                f"old secret until {overlaps[row.id]:%Y-%m-%d %H:%M} UTC"
+                if not row.revoked_at and row.id in overlaps
+                else None,
+            )
+            for row in run.service.accounts.all(tx)
+        ]
+    print_rows(("name", "role", "created", "state", "overlap"), rows, as_json)
 
 
 @accounts.command(help="Revoke an account; within a second its calls are refused.")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+COLUMNS = ("at", "account", "actor", "rpc", "outcome", "request_id", "ids")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -58,17 +60,21 @@ def audit() -> None:
 )
 @_filters
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@json_option
 @click.pass_obj
-def list_entries(run: Invocation, /, limit: int, **filters: Any) -> None:
+def list_entries(run: Invocation, /, limit: int, as_json: bool, **filters: Any) -> None:
     """List entries."""
     from chassis.audit.trail import decode_ids
 
     with run.open_store().read() as tx:
-        for row in run.service.audit.find(tx, limit=limit, **filters):
-            at = f"{row.at:%Y-%m-%dT%H:%M:%S}Z"
-            ids = " ".join(decode_ids(row)) or "-"
-            columns = (at, row.account, row.actor, row.rpc, row.outcome, row.request_id, ids)
-            click.echo("\t".join(each or "-" for each in columns))
+        rows = [
+            (
+                *(f"{row.at:%Y-%m-%dT%H:%M:%S}Z", row.account or None, row.actor or None, row.rpc),
+                *(row.outcome, row.request_id or None, " ".join(decode_ids(row)) or None),
+            )
+            for row in run.service.audit.find(tx, limit=limit, **filters)
+        ]
+    print_rows(COLUMNS, rows, as_json)
 
 
 @audit.command(help="Write entries as JSON lines, oldest first.")

@@ -7,7 +7,10 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.processes.serve import private_targets_option
+from chassis.cli.tables import json_option, print_rows
 from chassis.events.states import CANCELLED, DEAD, STATES
+
+EVENT_COLUMNS = ("id", "age", "owner", "stream", "type", "state", "attempts", "last_answer")
 
 
 @click.group(help="Inspect events and endpoints, and deliver events again.")
@@ -25,10 +28,12 @@ def events() -> None:
 @click.option("--type")
 @click.option("--state", type=click.Choice(STATES))
 @click.option("--limit", "--most", "limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
 @click.pass_obj
 def list_events(
     run: Invocation,
     limit: int,
+    as_json: bool,
     owner: str | None,
     stream: str | None,
     type: str | None,
@@ -40,11 +45,14 @@ def list_events(
         rows = run.service.outbox.find(
             tx, limit, owner=owner, stream=stream, type=type, state=state
         )
-        for row in rows:
-            last = row.last_status or row.last_error or "-"
-            age = _format_age(now - row.created_at)
-            columns = (row.id, age, row.owner, row.stream, row.type, row.state, row.attempts, last)
-            click.echo("\t".join(map(str, columns)))
+        found = [
+            (
+                *(row.id, _format_age(now - row.created_at), row.owner, row.stream, row.type),
+                *(row.state, row.attempts, row.last_status or row.last_error or None),
+            )
+            for row in rows
+        ]
+    print_rows(EVENT_COLUMNS, found, as_json)
 
 
 @events.command(
@@ -101,14 +109,20 @@ def test(run: Invocation, owner: str, private: bool) -> None:
 
 
 @events.command(help="List owners, their URLs, and whether they are enabled.")
+@json_option
 @click.pass_obj
-def endpoints(run: Invocation) -> None:
+def endpoints(run: Invocation, as_json: bool) -> None:
     """List endpoints."""
     with run.open_store().read() as tx:
-        for row in run.service.outbox.endpoints.all(tx):
-            url = urlsplit(row.url)._replace(query="").geturl()
-            ended = f"disabled {row.disabled_at:%Y-%m-%d}" if row.disabled_at else "enabled"
-            click.echo(f"{row.owner}\t{url}\t{ended}")
+        rows = [
+            (
+                row.owner,
+                urlsplit(row.url)._replace(query="").geturl(),
+                f"disabled {row.disabled_at:%Y-%m-%d}" if row.disabled_at else "enabled",
+            )
+            for row in run.service.outbox.endpoints.all(tx)
+        ]
+    print_rows(("owner", "url", "state"), rows, as_json)
 
 
 @events.command(help="Enable an endpoint that was disabled because it answered 410.")

@@ -14,6 +14,7 @@ from chassis.cli.invocation import Invocation
 from chassis.cli.keys import keys
 from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
+from chassis.cli.tables import json_option, print_json
 from chassis.cli.upkeep import backup, doctor, restore
 from chassis.settings.variables import read_secret
 
@@ -99,35 +100,51 @@ def _read_url(given: str | None) -> str:
 
 
 @click.command(help="Upgrade the database to this version.")
+@json_option
 @click.pass_obj
-def migrate(run: Invocation) -> None:
-    """Migrate the store."""
+def migrate(run: Invocation, as_json: bool) -> None:
+    """Migrate the store, and say from which revision to which."""
     from chassis.store import migrations, versions
 
     database, folder = run.open_any_version(), run.service.migrations
     before = versions.read_state(database, run.name, folder)
     if before in (versions.NEWER, versions.FOREIGN):
         raise click.ClickException(str(run.describe_unfit(database)))
-    applied = versions.read_applied(database)
+    was = "".join(versions.read_applied(database)) or None
     migrations.migrate(database, folder)
     (head,) = versions.find_heads(folder)
-    if before == versions.CURRENT:
-        click.echo(f"{run.name}: the schema is at {head} already")
+    told = "already" if was == head else f"was {was or 'empty'}"
+    if as_json:
+        print_json({"service": run.name, "revision": head, "before": was})
     else:
-        click.echo(f"{run.name}: the schema is at {head}, was {''.join(applied) or 'empty'}")
+        click.echo(f"{run.name}: the schema is at {head}{' ' if was == head else ', '}{told}")
 
 
-@click.command(help="Load reference data from a TOML file; loading it again changes nothing.")
+@click.command(
+    help="Load reference data from a TOML file, and say how many rows changed; loading it again"
+    " changes nothing."
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
 @click.pass_obj
-def load(run: Invocation, file: Path) -> None:
+def load(run: Invocation, file: Path, as_json: bool) -> None:
     """Check the whole file, then write it."""
-    from chassis.cli.reference_file import read_reference, report_faults
+    from chassis.cli.reference.changes import count_changes, format_counts, take_snapshot
+    from chassis.cli.reference.file import read_reference, report_faults
 
+    tables = run.service.reference_tables
     with report_faults(file):
         reference = read_reference(file, run.service.reference)
         with run.change_reference() as tx:
+            before = take_snapshot(tx, tables)
             run.service.load(tx, reference)
+            counted = count_changes(before, take_snapshot(tx, tables))
+    if as_json:
+        print_json(counted)
+        return
+    for name, counts in counted.items():
+        if any(counts.values()):
+            click.echo(f"{name}: {format_counts(counts)}")
 
 
 def _health_command(listen: str) -> click.Command:

@@ -54,6 +54,8 @@ class Service:
     migrations: Path
     reference: Schema
     load: Callable[[Connection, dict[str, Any]], None]
+    # What `load` writes; it prints how their rows changed.
+    reference_tables: Collection[Table]
     servicers: Callable[[Resources], Iterable[object]]
     authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_json
 
 if TYPE_CHECKING:
     from chassis.store.encryption.keyring import Keyring
@@ -65,12 +66,17 @@ def restore(run: Invocation, file: Path, replace: bool) -> None:
     " certificates and events."
     " The exit code is 0 if there is nothing to report, 1 for warnings, 2 for faults."
 )
+@json_option
 @click.pass_obj
-def doctor(run: Invocation) -> None:
+def doctor(run: Invocation, as_json: bool) -> None:
     """Report what is wrong, a sentence a line."""
     from chassis.upkeep.checkup import FAULT
 
     found = list(_examine(run))
+    if as_json:
+        words = {FAULT: "fault"}
+        print_json([{"level": words.get(n, "warning"), "sentence": told} for n, told in found])
+        sys.exit(max((level for level, _ in found), default=0))
     for level, sentence in found:
         click.echo(f"{'fault' if level == FAULT else 'warning'}: {sentence}")
     if not found:

@@ -136,7 +136,7 @@ def _create(
     target: Target,
 ) -> None:
     """Write the file once it is known to be valid, and load it with its account."""
-    from chassis.cli.reference_file import read_text, report_faults
+    from chassis.cli.reference.file import read_text, report_faults
 
     url = target.database_url or f"sqlite:///{target.data_dir}/{service}.db"
     run = Invocation(service, Path(target.data_dir), url, prepare=True, log_dir=None)

@@ -98,7 +98,7 @@ def test_what_is_invalid_leaves_neither_file_nor_account(
     assert (done.exit_code, done.stdout) == (1, "")
     assert told in done.stderr
     assert [path.name for path in folder.iterdir()] == ["data"]
-    assert run("subscriptions", "accounts", "list").stdout == ""
+    assert run("subscriptions", "accounts", "list", "--json").stdout == "[]\n"
 
 
 def test_an_existing_file_is_kept_and_nothing_is_loaded(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_existing_file_is_kept_and_nothing_is_loaded(folder: Path) -> None:
         "Error: acme.toml exists: use --replace, or --out.\n",
     )
     assert (folder / "acme.toml").read_text() == "mine"
-    assert run("sessions", "accounts", "list").stdout == ""
+    assert run("sessions", "accounts", "list", "--json").stdout == "[]\n"
     assert run("new", "partner", "--account", "acme", "--replace").exit_code == 0
 
 

@@ -58,13 +58,18 @@ def store(url: str) -> Iterator[Database]:
 
 
 def test_list_shows_the_newest_first(url: str, store: Database) -> None:
-    lines = [line.split("\t") for line in run(url, "audit", "list").stdout.splitlines()]
+    header, *lines = [line.split("\t") for line in run(url, "audit", "list").stdout.splitlines()]
+    assert header == ["at", "account", "actor", "rpc", "outcome", "request id", "ids"]
     assert [line[1:] for line in lines] == [
         ["demo-client", "a@example.com", "OrderService/GetOrder", "OK", "r", "ord_11"],
         ["demo-client", "a@example.com", "OrderService/GetOrder", "OK", "r", "ord_1 ord_2"],
         ["old-client", "a@example.com", "OrderService/GetOrder", "OK", "r", "ord_1"],
     ]
-    assert len(run(url, "audit", "list", "--limit", "1").stdout.splitlines()) == 1
+    assert len(run(url, "audit", "list", "--limit", "1").stdout.splitlines()) == 2
+    (newest,) = json.loads(run(url, "audit", "list", "--limit", "1", "--json").stdout)
+    assert dict(zip(header, lines[0], strict=True)) == {
+        name.replace("_", " "): value for name, value in newest.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,8 @@ def test_an_empty_trail_holds(url: str, store: Database) -> None:
     clear(store, audit)
     done = run(url, "audit", "verify")
     assert (done.exit_code, done.stdout) == (0, "0 seals cover 0 entries\n")
-    assert run(url, "audit", "list").stdout == ""
+    assert len(run(url, "audit", "list").stdout.splitlines()) == 1
+    assert run(url, "audit", "list", "--json").stdout == "[]\n"
 
 
 def test_what_an_operator_does_is_recorded(url: str, store: Database) -> None:

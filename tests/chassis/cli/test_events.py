@@ -99,8 +99,8 @@ def test_it_works(url: str, box: Box, unique: str) -> None:
     (first, _) = box.lease(unique)
     box.settle(first, state="dead", last_status=500, last_error="status")
     code, said = run(url, "events", "list", "--owner", unique)
-    lines = [line.split("\t") for line in said.splitlines()]
-    assert code == 0
+    header, *lines = [line.split("\t") for line in said.splitlines()]
+    assert (code, header[0], header[-1]) == (0, "id", "last answer")
     assert [line[:1] + line[2:] for line in lines] == [
         [two, unique, "b", "thing.shown", "pending", "1", "-"],
         [one, unique, "a", "thing.moved", "dead", "1", "500"],
@@ -109,10 +109,10 @@ def test_it_works(url: str, box: Box, unique: str) -> None:
 
     for words in (["--state", "dead"], ["--type", "thing.moved"], ["--stream", "a"]):
         _, said = run(url, "events", "list", "--owner", unique, *words)
-        assert [line.split("\t")[0] for line in said.splitlines()] == [one]
+        assert [line.split("\t")[0] for line in said.splitlines()] == ["id", one]
     _, said = run(url, "events", "list", "--owner", unique, "--most", "1")
-    assert [line.split("\t")[0] for line in said.splitlines()] == [two]
-    assert run(url, "events", "list", "--owner", "nobody") == (0, "")
+    assert [line.split("\t")[0] for line in said.splitlines()] == ["id", two]
+    assert run(url, "events", "list", "--owner", "nobody", "--json") == (0, "[]\n")
 
 
 def test_an_event_is_delivered_again_with_the_same_id(
@@ -148,7 +148,7 @@ def test_endpoints_are_listed_enabled_and_have_a_secret(url: str, box: Box, uniq
     id_ = str(box.add(unique))
     assert run(url, "events", "endpoints") == (
         0,
-        f"{unique}\thttps://partner.example/events\tenabled\n",
+        f"owner\turl\tstate\n{unique}\thttps://partner.example/events\tenabled\n",
     )
     secret = box.endpoint(unique).secret
     assert run(url, "events", "secret", unique) == (0, f"{secret}\n")

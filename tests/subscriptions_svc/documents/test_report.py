@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -150,7 +151,8 @@ def test_check_prints_a_counter_that_differs_from_the_ledger(
         deliver(subscriptions, made, start, 2)
         change_cart(subscriptions, made.id, build_package(build_lens("left")))
     ran = run(subscriptions, "check")
-    assert (ran.exit_code, ran.stdout) == (0, "")
+    told = "Every counter of boxes and every total of lists matches its rows.\n"
+    assert (ran.exit_code, ran.stdout) == (0, told)
     left = list_lenses(made)[0].id
     of = box_counters.c.item_id == left
     with subscriptions.database.write() as tx:
@@ -158,6 +160,10 @@ def test_check_prints_a_counter_that_differs_from_the_ledger(
     ran = run(subscriptions, "check")
     assert ran.exit_code == 1
     assert ran.stdout == f"item {left}, year 1: counted 1, ledger 2\n"
+    ran = run(subscriptions, "check", "--json")
+    assert ran.exit_code == 1
+    fault = {"item": left, "year": 1, "counted": 1, "ledger": 2}
+    assert json.loads(ran.stdout) == {"counters": [fault], "totals": []}
     with subscriptions.database.write() as tx:
         tx.execute(update(box_counters).where(of).values(delivered=2))
 
