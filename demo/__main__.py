@@ -61,8 +61,9 @@ def main(arguments: Sequence[str]) -> int:
         given = read_secret(environment, f"{name.upper()}_DATABASE_URL")
         stores[name] = given or f"sqlite:///{data}/{name}.db"
     for name in (*LISTEN, "gateway"):
-        if listen := environment.get(variable := f"{name.upper()}_METRICS_LISTEN"):
-            addresses[variable] = listen
+        variable = f"{name.upper()}_METRICS_LISTEN"
+        if environment.get(variable):
+            addresses[variable] = environment[variable]
     if arguments == ["reset"]:
         for name, store in stores.items():
             prepare(name, store, reset=True)
