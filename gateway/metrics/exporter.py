@@ -9,6 +9,8 @@ from typing import Any
 
 from chassis.metrics.listener import Listener, parse_address
 
+# In memory: a worker that counts in a mapped file of a full disk is killed.
+MEMORY_FOLDER = "/dev/shm"  # nosec B108  # a folder of our own is made in it
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
@@ -90,7 +92,8 @@ class Exporter:
 def prepare_folder(uid: int, gid: int) -> Path:
     """Return the folder that the environment names, or a new one, emptied, and the workers' own."""
     given = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(given or tempfile.mkdtemp(prefix="optigate-metrics-"))
+    within = MEMORY_FOLDER if os.access(MEMORY_FOLDER, os.W_OK) else None
+    folder = Path(given or tempfile.mkdtemp(prefix="optigate-metrics-", dir=within))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for left in folder.glob("*.db"):
         left.unlink()

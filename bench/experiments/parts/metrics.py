@@ -87,19 +87,21 @@ def _serve_orders(
     values.ValueClass = values.MutexValue
     url = f"sqlite:///{folder}/orders.db"
     prepare_store("orders", url)
-    calls, servers, channels = {}, [], []
-    for name in (OFF, ON):
-        database = Database(url)
-        observers: dict[str, Any] = {}
-        if name == ON:
-            measured = ServiceMetrics(database, SERVICE.outbox, folder, is_server=True)
-            observers["observe_call"] = measured.observe_call
-            observers["observe_lookup"] = measured.observe_lookup
-        started = SERVICE.start(database, "127.0.0.1:0", "http://127.0.0.1:8080", **observers)
-        servers.append(started)
-        channels.append(grpc.insecure_channel(f"127.0.0.1:{started.port}"))
-        calls[name] = _build_call(channels[-1])
+    plain, database = Database(url), Database(url)
+    measured = ServiceMetrics(database, SERVICE.outbox, folder, is_server=True)
+    servers = [
+        SERVICE.start(plain, "127.0.0.1:0", "http://127.0.0.1:8080"),
+        SERVICE.start(
+            database,
+            "127.0.0.1:0",
+            "http://127.0.0.1:8080",
+            observe_call=measured.observe_call,
+            observe_lookup=measured.observe_lookup,
+        ),
+    ]
     measured.watch_server(servers[-1])
+    channels = [grpc.insecure_channel(f"127.0.0.1:{each.port}") for each in servers]
+    calls = dict(zip((OFF, ON), map(_build_call, channels), strict=True))
     try:
         yield calls, measured.build_pages()["/metrics"]
     finally:
@@ -110,7 +112,7 @@ def _serve_orders(
 
 
 def _build_call(channel: grpc.Channel) -> Callable[[], Any]:
-    call = channel.unary_unary(WHO_AM_I, orders_pb2.WhoAmIRequest.SerializeToString)
+    call: Any = channel.unary_unary(WHO_AM_I, orders_pb2.WhoAmIRequest.SerializeToString)
     caller = DEMO_CALLERS["orders"]
     metadata = [("authorization", caller.basic), ("user-email", caller.user_email)]
 

@@ -1,5 +1,6 @@
 """Serves the metrics of a process that runs, where METRICS_LISTEN is set."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ def serve_metrics(
     """Serve metrics and probes until the command ends; None without an address."""
     if not address:
         return None
+    # The gateway's: it would have this process count in the files of the gateway's workers.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     from chassis.metrics.listener import Listener, parse_address
     from chassis.metrics.service import ServiceMetrics
     from chassis.telemetry import log

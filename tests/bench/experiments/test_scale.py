@@ -52,6 +52,17 @@ def test_replicas_compares_one_process_with_several() -> None:
     assert "orders 1" in both  # both processes have worked
 
 
+def test_metrics_are_measured_in_gateway_and_service() -> None:
+    lines = run("metrics", "--share", "0.05")
+    figures = [re.split(r"  +", line) for line in lines]
+    assert [title for title, *_ in figures] == [
+        "gateway, GET /livez",
+        "orders, WhoAmI and its client",
+        "a scrape of orders",
+    ]
+    assert all(" off" in line and " on" in line for line in lines[:2])
+
+
 def test_translate_takes_an_order_through_its_steps() -> None:
     head, *steps = run("translate", "--share", "0.01")
     assert head.startswith("An order of 12")
