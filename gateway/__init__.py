@@ -30,7 +30,7 @@ from gateway import (
     sessions,
     subscriptions,
 )
-from gateway.answers import manners, origins
+from gateway.answers import deprecations, manners, origins
 from gateway.channel import Tls
 from gateway.pages import cart, docs, exam, home, tracking
 from gateway.pages import orders as dashboard
@@ -77,6 +77,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     origins.register(app)
     hooks.register(app)
     manners.register(app)
+    deprecations.register(app)
     problems.register(app, DIALECTS, routes.describe_http_exception)
     routes.register(app)
     apis = (sessions, orders, subscriptions)

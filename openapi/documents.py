@@ -175,6 +175,8 @@ def _build_operation(
         "summary": summary,
         "tags": [_choose_tag(route)],
     }
+    if route.is_deprecated:
+        operation["deprecated"] = True
     if meaning.rstrip(".") != summary:
         operation["description"] = meaning
     if route.name == "create_token":

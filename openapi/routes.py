@@ -13,6 +13,7 @@ from werkzeug.routing import Rule
 
 from chassis.messages.reader import Reader
 from chassis.messages.writer import Writer
+from gateway.answers.deprecations import find_deprecation
 from gateway.backends import SERVICES
 from gateway.problems import Dialect
 from gateway.requests import FHIR_JSON
@@ -37,6 +38,7 @@ class Route:
     steps: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)  # RPCs, among other names
     has_location: bool = False
+    is_deprecated: bool = False
     status: int = 200
     media_type: str = JSON
 
@@ -106,6 +108,7 @@ def _read_view(app: Flask, service: str, dialect: Dialect, rule: Rule, method: s
     rpc = SERVICES[service].methods_by_name[_to_rpc_name(name)]
     path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
     route = Route(service, dialect, method, path, name, rpc)
+    route.is_deprecated = find_deprecation(app.view_functions[rule.endpoint]) is not None
     for function in _walk(view, set()):
         code, names = function.__code__, function.__globals__
         route.calls |= set(code.co_names)

@@ -19,8 +19,8 @@ ALLOWED_HEADERS = (
     "User-Email, X-Request-Id"
 )
 EXPOSED_HEADERS = (
-    "ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, "
-    "WWW-Authenticate, X-Request-Id"
+    "Deprecation, ETag, Idempotent-Replayed, Link, Location, RateLimit, RateLimit-Policy, "
+    "Retry-After, Sunset, WWW-Authenticate, X-Request-Id"
 )
 _ORIGIN = re.compile(r"https?://[a-z0-9.\[\]:_-]+")
 

@@ -27,6 +27,7 @@ from chassis.store.versions import is_current
 from protos import orders_pb2
 from tests import postgres
 from tests.chassis.events.receiver import run_receiver
+from tests.examples.test_commands import ROOT, list_lines, run
 from tests.gateway.front import CALLER, front
 from tests.gateway.pages.dashboard import OPTICIAN, PASSWORD
 from tests.serving import SERVICES, Served, get_definition, serve, to_version
@@ -259,3 +260,32 @@ def deliver(served: Served) -> None:
     )
     while at_work.dispatch_due():
         at_work.wait_until_idle()
+
+
+def test_the_documented_commands_upgrade_a_store_and_bring_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path}/orders.db"
+    database = Database(url)
+    counts = fill(database, "orders")
+    database.close()
+    backup, migration, doctor = list_lines("upgrade.md", "backup")
+    assert "schema 0006" in run(backup, url)
+    run(migration, url)
+    assert "demo" in run(doctor, url, code=2)  # the accounts of the demo
+    restored = run("python -m orders_svc restore orders-before.backup --replace", url)
+    assert "schema 0006" in restored
+    run(migration, url)
+    database = Database(url)
+    with database.read() as tx:
+        found = tx.execute(sa.text("SELECT count(*) FROM orders")).scalar_one()
+    database.close()
+    assert found == counts["orders"]
+
+
+def test_the_document_names_the_revisions_of_then() -> None:
+    text = (ROOT / "docs" / "upgrade.md").read_text()
+    said = dict(re.findall(r"^\| (\w+) \| (\d{4}) \|", text, re.MULTILINE))
+    kept = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in SERVICES}
+    assert said == {name: each["revision"] for name, each in kept.items()}
