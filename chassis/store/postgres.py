@@ -47,10 +47,15 @@ ROLE_SETTINGS = {
 
 
 class Drain:
-    """Ends long waits once a process drains: its loops wait for the database without a caller."""
+    """Ends long waits once a process drains: its loops wait for the database without a caller.
+
+    Each loop that ends may need the database once more, one after the other. So the first connect
+    that runs out of time is the last: the others fail at once.
+    """
 
     def __init__(self) -> None:
         self.begun: float | None = None
+        self.is_unreachable = False
         self.connections: WeakSet[BoundedConnection] = WeakSet()
 
     def begin(self) -> None:
@@ -63,6 +68,17 @@ class Drain:
     def bound(self, seconds: float) -> float:
         """Return how long a wait may take."""
         return seconds if self.begun is None else min(seconds, DRAIN_WAIT_SECONDS)
+
+    @contextmanager
+    def connecting(self) -> Iterator[float]:
+        """Return the seconds that a connect may take; raises OperationalError instead of it."""
+        if self.is_unreachable:
+            raise psycopg.OperationalError("the server cannot be reached")
+        try:
+            yield self.bound(CONNECT_SECONDS)
+        except errors.ConnectionTimeout:
+            self.is_unreachable = self.begun is not None
+            raise
 
     def _cut(self) -> None:
         """End the waits that began before the drain; each finds its connection closed."""
@@ -125,7 +141,8 @@ def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: 
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> BoundedConnection:
-        connection = BoundedConnection.connect(*args, **kwargs)
+        with drain.connecting() as seconds:
+            connection = BoundedConnection.connect(*args, **kwargs | {"connect_timeout": seconds})
         connection.drain = drain
         drain.connections.add(connection)
         if not prepare:

@@ -144,6 +144,20 @@ def test_a_drain_waits_seconds_for_a_server_that_never_answers(url: str) -> None
         database.close()
 
 
+def test_a_drain_tries_once_to_connect_to_a_server_that_never_answers(url: str) -> None:
+    with run_proxy(url) as (proxy, through):
+        database = Database(through)
+        put(database, "before")
+        proxy.is_mute.set()
+        database.drain()
+        for _ in range(4):  # as many loops that want to write what they still have
+            with pytest.raises(Overloaded):
+                put(database, "never")
+        database.close()
+        connects = len(proxy.sockets) // 2
+    assert connects == 2
+
+
 def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
     database = Database(url)
 
