@@ -11,7 +11,7 @@ AUDITED := chassis demo gateway optics orders_svc protos sessions_svc subscripti
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench audit fuzz stubs openapi fmt pins
+.PHONY: help run demo-reset test debian bench audit fuzz chaos stubs openapi fmt pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	$(PY) -m pytest -n 2
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
-# before PostgreSQL, Redis.
+# before PostgreSQL, Redis, faketime for jumps of the clock.
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
@@ -42,6 +42,7 @@ debian:
 	command -v php >/dev/null || missing="$$missing php-cli"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing faketime"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq \
@@ -62,6 +63,10 @@ audit: .venv/dev ## look for weak code, and for known faults of what is pinned
 
 fuzz: .venv/dev ## try the parsers for a minute each; FUZZ="--seconds 600 reader"
 	@exec $(PY) -m tests.fuzz $(FUZZ)
+
+# Ten minutes and more for each engine. It needs root, for a disk that fills up.
+chaos: .venv/dev debian ## kill, freeze, cut and fill under load, and count; CHAOS=100 kills
+	CHAOS_KILLS=$(or $(CHAOS),100) $(PY) -m pytest tests/chaos/test_campaign.py -p no:randomly -q -s
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos
