@@ -12,7 +12,7 @@ AUDITED := chassis demo gateway optics optigate orders_svc protos sessions_svc s
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help run demo-reset test debian bench audit fuzz stubs openapi fmt dist pins
+.PHONY: help run demo-reset test debian bench audit fuzz chaos stubs openapi fmt dist pins
 
 help: ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,8 @@ ENCRYPTED := tests/orders_svc/actions tests/subscriptions_svc/notices \
 		cancel_subscription create_warranty_event erase_person list_subscriptions))
 
 # What the tests use of Debian's: a Chromium for the pages, PHP for the code samples, PgBouncer
-# before PostgreSQL, Redis, promtool for the alerts (19 MB of download, in the package prometheus).
+# before PostgreSQL, Redis, promtool for the alerts (19 MB of download, in the package prometheus),
+# faketime for jumps of the clock.
 debian:
 	@missing=""; \
 	command -v chromium chromium-browser google-chrome >/dev/null || \
@@ -55,6 +56,7 @@ debian:
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v promtool >/dev/null || missing="$$missing prometheus"; \
+	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing faketime"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq \
@@ -76,6 +78,10 @@ audit: .venv/dev ## look for weak code, and for known faults of what is pinned
 # About a quarter of an hour; FUZZ=documents for the APIs alone.
 fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seconds 600 reader"
 	@exec $(PY) -m tests.fuzz $(FUZZ)
+
+# Ten minutes and more for each engine. It needs root, for a disk that fills up.
+chaos: .venv/dev debian ## kill, freeze, cut and fill under load, and count; CHAOS=100 kills
+	CHAOS_KILLS=$(or $(CHAOS),100) $(PY) -m pytest tests/chaos/test_campaign.py -p no:randomly -q -s
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos

@@ -44,7 +44,7 @@ def start(*, durable: bool = False) -> tuple[str, Callable[[], None]]:
         return _build_url(given, drivername="postgresql+psycopg"), lambda: None
     folder = Path(tempfile.mkdtemp(prefix="optigate-postgres-", dir="/tmp"))  # sockets: short path
     try:
-        return launch(_find_binaries(folder), folder, SETTINGS | DURABLE if durable else SETTINGS)
+        return launch(find_binaries(folder), folder, SETTINGS | DURABLE if durable else SETTINGS)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -88,7 +88,7 @@ def find_tools() -> Path:
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
-def _find_binaries(folder: Path) -> Path:
+def find_binaries(folder: Path) -> Path:
     """Find the folder of `initdb`; the wheel's is copied into `folder` where we are root."""
     installed = list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if installed:
@@ -124,7 +124,7 @@ def launch(
     setting: dict[str, Any] = {
         "cwd": folder,
         "env": {"PATH": os.environ["PATH"], "LC_ALL": "C"},
-        **_leave_root(folder),
+        **leave_root(folder),
     }
 
     _run([binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
@@ -145,7 +145,7 @@ def launch(
     return f"postgresql+psycopg://postgres@/postgres?host={folder}&port=5432", stop
 
 
-def _leave_root(folder: Path) -> dict[str, Any]:
+def leave_root(folder: Path) -> dict[str, Any]:
     """Return what `subprocess` needs to leave root, as PostgreSQL demands; `folder` goes along."""
     if os.geteuid() != 0:
         return {}

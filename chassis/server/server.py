@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
-from time import sleep
+from math import inf
+from time import monotonic, sleep
 from typing import Any, Protocol
 
 import grpc
@@ -38,6 +39,7 @@ MAX_CONCURRENT_RPCS = 4 * MAX_CALLS
 READINESS_SECONDS = 3.0
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CLEANUP_SECONDS = 3600
+SIGNAL_SECONDS = 0.5  # between two looks for a signal that another thread has taken
 DRAIN_SECONDS = 1.0  # between NOT_SERVING and the first refused call, for clients to move on
 GRPC_OPTIONS = [
     # The gateway pings every 30 seconds; without these the server closes its connection for it.
@@ -242,9 +244,22 @@ def wait_until_stopped(
         for job in jobs:
             job(datetime.now(UTC))
 
-    if stopped.wait(CLEANUP_SECONDS):
+    if _wait(stopped, CLEANUP_SECONDS):
         database.drain()
         return
     with BackgroundLoop("cleanup", clean, CLEANUP_SECONDS):
-        stopped.wait()
+        _wait(stopped, inf)
         database.drain()
+
+
+def _wait(stopped: threading.Event, seconds: float) -> bool:
+    """Wait for a signal in the main thread; returns whether there was one.
+
+    Only this thread runs the handlers of signals, but the kernel may hand a signal to any thread,
+    which does not end a wait of this one: it looks itself.
+    """
+    end = monotonic() + seconds
+    while not stopped.wait(SIGNAL_SECONDS):
+        if monotonic() >= end:
+            return False
+    return True

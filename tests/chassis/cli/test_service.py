@@ -1,5 +1,6 @@
 """The command line of a service, by real processes: the orders service stands for all."""
 
+import ctypes
 import json
 import os
 import signal
@@ -237,3 +238,12 @@ def test_a_signal_lets_the_call_at_work_finish(
         assert leaving.process.stdout
         said = [json.loads(line)["event"] for line in leaving.process.stdout]
         assert said == ["rpc", "rpc", "stopped"]
+
+
+def test_a_signal_that_another_thread_takes_ends_it_too(url: str) -> None:
+    with serving(url) as leaving:
+        process = leaving.process.pid
+        other = max(int(each.name) for each in Path(f"/proc/{process}/task").iterdir())
+        assert other != process
+        assert ctypes.CDLL(None).tgkill(process, other, signal.SIGTERM) == 0
+        assert leaving.process.wait(60) == 0
