@@ -23,6 +23,7 @@ from tests.openapi.stories import run_story
 from tests.serving import PEOPLE, SERVICES, USERS, load_demo, serve
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = ROOT / "gateway" / "openapi"
 PATIENCE_SECONDS = 60.0
 EXAMPLES = 100  # of the long form, for each call of each API
 RUN_SECONDS = 3600  # a run of schemathesis takes minutes
@@ -138,7 +139,7 @@ def try_document(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", config, "run"),
-            *(ROOT / "gateway" / "openapi" / f"{service}.json", "--url", gateway.url),
+            *(DOCUMENTS / f"{service}.json", "--url", gateway.url),
             *("--max-examples", str(examples), "--seed", str(seed)),
             *("--generation-database", "none", "--no-shrink", "--continue-on-failure"),
             *("--exclude-checks", ",".join(EXCLUDED_CHECKS), "--no-color"),

@@ -19,7 +19,7 @@ def test_it_works(tmp_path: Path) -> None:
         assert tuple(of) == HOPS
         for (sample,) in of.values():
             assert not sample.errors
-            assert sample.throughput
+            assert sample.latencies
             assert {"orders", "gateway"} <= sample.cpu.keys()
 
 
