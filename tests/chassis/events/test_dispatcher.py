@@ -9,6 +9,7 @@ import pytest
 
 from chassis.errors import Busy
 from chassis.events import dispatcher as delivery
+from chassis.events import lanes
 from chassis.events.courier import Courier
 from chassis.events.dispatcher import Dispatcher
 from chassis.store.database import Database
@@ -26,7 +27,7 @@ def test_an_owner_whose_endpoint_hangs_leaves_room_for_others(
         box.add(f"{unique}-slow", f"s{number}")
     partner.at["/events/slow"] = hang
     at_work = box.dispatcher()
-    assert at_work.dispatch_due() == delivery.MAX_DELIVERIES_PER_OWNER
+    assert at_work.dispatch_due() == lanes.MAX_DELIVERIES_PER_OWNER
     assert at_work.dispatch_due() == 0
     box.add(f"{unique}-quick")
     assert at_work.dispatch_due() == 1
