@@ -20,6 +20,7 @@ from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.errors import Refusal
 from chassis.events.addresses import AttemptFailed
+from chassis.messages.texts import find_text_faults
 from chassis.persons import acting
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
@@ -260,6 +261,8 @@ def _apply_line(tx: Connection, lab_id: str, line: StatusLine, now: datetime) ->
     if line.faults:
         return list(line.faults)
     change = dict(line.change)
+    if faults := [f"{each.path}: {each.message}" for each in find_text_faults(change)]:
+        return faults
     time = change.pop("time", now)
     if "order_id" in change:
         order = find_order_of_lab(tx, lab_id, change.pop("order_id"))

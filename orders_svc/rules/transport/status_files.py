@@ -14,8 +14,8 @@ from orders_svc.rules.lab_status import ALLOWED_SOURCES, UPDATABLE_FIELDS
 
 COLUMNS = (
     "order_id",
-    "tray_number",
     "lab_status",
+    "tray_number",
     "invoice_number",
     "tracking_number",
     "lab_word",
@@ -24,7 +24,7 @@ COLUMNS = (
 MAX_FILE_BYTES = 1024 * 1024
 MAX_LINES = 10_000
 MAX_NAME_LENGTH = 150
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class StatusFileError(Exception):

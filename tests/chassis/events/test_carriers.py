@@ -91,7 +91,7 @@ def test_a_carrier_that_raises_is_an_error_that_is_retried(box: Box) -> None:
     box.put("post:a")
     box.add("post:a")
     dispatcher = start(box, post)
-    dispatcher.carrier = Carrier("post:", lambda *_: 1 / 0, post.record)  # type: ignore[arg-type,return-value]
+    dispatcher.carrier = Carrier("post:", lambda *_: 1 / 0, post.record)  # type: ignore[arg-type]
     dispatcher.dispatch_due()
     dispatcher.wait_until_idle()
     assert box.read_last("post:a") == ("pending", 1, None, "error")

@@ -32,7 +32,7 @@ def engine() -> str:
 @pytest.fixture
 def sent(orders: Served) -> Iterator[Any]:
     """Returns the id of a new order whose job is in a state, with this last error."""
-    endpoint = {
+    endpoint: dict[str, Any] = {
         "url": "file:///srv/labs/acme",
         "headers": {},
         "secret": None,
@@ -86,7 +86,7 @@ def test_every_state_is_told(
     page = open_at(windows, site, f"/orders/{order_id}")
     assert page.get_by_text(said, exact=True).is_visible()
     if state != "delivered":
-        role = "alert" if state in ("dead", "declined") else "status"
+        role: Any = "alert" if state in ("dead", "declined") else "status"
         assert page.get_by_role(role).get_by_text(said).is_visible()
     assert_readable(page)
 

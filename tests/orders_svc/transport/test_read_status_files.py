@@ -237,6 +237,18 @@ def test_a_file_with_marks_of_windows(lab: Lab, tmp_path: Path) -> None:
     assert list_kinds(tmp_path) == {"in": 0, "done": 1, "failed": 0}
 
 
+def test_text_that_deceives_is_refused_as_in_update_order(lab: Lab, tmp_path: Path) -> None:
+    order_id = lab.submit()
+    put(tmp_path, HEAD + f"{order_id},in_progress,,,,a\u202eb,\n{order_id},,\u200b,,,,\n")
+    lab.read_status()
+    assert fetch_order(lab.orders, order_id).version == 1
+    assert read_report(tmp_path).splitlines()[1:] == [
+        "line 2: lab_word: Must not have characters that turn the direction of the text, "
+        "such as U+202E.",
+        "line 3: tray_number: Must not consist of invisible characters.",
+    ]
+
+
 def test_a_name_that_comes_again(lab: Lab, tmp_path: Path) -> None:
     order_id = lab.submit()
     for lab_status in ("on_hold", "in_progress", "on_hold"):
@@ -272,7 +284,7 @@ def test_a_process_killed_half_way_is_continued(
     monkeypatch.setattr(module, "BATCH_LINES", 2)
     ids = [lab.submit() for _ in range(5)]
     content = (HEAD + "".join(f"{each},in_progress,,,,,\n" for each in ids) + "x,y\n").encode()
-    database, applied = lab.orders.database, []
+    database, applied = lab.orders.database, list[Any]()
     apply_line = module._apply_line
 
     def die(*arguments: Any) -> Any:
