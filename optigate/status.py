@@ -134,7 +134,7 @@ def _count_events(database: Any, service: Any) -> dict[str, Any]:
 
 
 def _ask_gateway() -> dict[str, Any]:
-    """Return what the gateway says of itself: ready, failing (and of whom), or no answer."""
+    """Return what the gateway says of itself: ready, which services fail, or no answer."""
     import ssl
     import urllib.error
     import urllib.request

@@ -44,12 +44,17 @@ def check(run: Invocation, as_json: bool) -> None:
     with run.open_store().stream() as tx:
         counters, totals = find_wrong_counters(tx), find_wrong_totals(tx)
     if as_json:
-        names = ("item", "year", "counted", "ledger"), ("merchant", "store", "total", "rows")
-        faults = [
-            [dict(zip(keys, row, strict=True)) for row in found]
-            for keys, found in zip(names, (counters, totals), strict=True)
-        ]
-        print_json(dict(zip(("counters", "totals"), faults, strict=True)))
+        found = {
+            "counters": [
+                {"item": item, "year": year, "counted": counted, "ledger": delivered}
+                for item, year, counted, delivered in counters
+            ],
+            "totals": [
+                {"merchant": merchant, "store": store, "total": total, "rows": real}
+                for merchant, store, total, real in totals
+            ],
+        }
+        print_json(found)
         sys.exit(1 if counters or totals else 0)
     for item_id, year, counted, delivered in counters:
         click.echo(f"item {item_id}, year {year}: counted {counted}, ledger {delivered}")

@@ -16,7 +16,7 @@ from chassis.events.states import DEAD, PENDING
 from chassis.server.accounts import Accounts
 from chassis.store.database import Database
 from chassis.store.encryption.registry import UnfitKeyring, check_keyring, list_registered
-from chassis.store.versions import find_heads, read_applied, read_revisions
+from chassis.store.versions import CURRENT, FOREIGN, NEWER, OLDER, read_state
 
 WARNING, FAULT = 1, 2  # the exit codes of `doctor`
 MIN_FREE_BYTES = 200 * 2**20
@@ -61,13 +61,14 @@ class Checkup:
 
     def check_schema(self, database: Database) -> Iterator[Finding]:
         """Compare the store's revision with that of this version."""
-        applied = read_applied(database)
-        if applied == find_heads(self.migrations):
+        state = read_state(database, self.module.removesuffix("_svc"), self.migrations)
+        if state == CURRENT:
             return
-        if applied <= read_revisions(self.migrations).keys():
-            told = f"The schema is older than this version: run `python -m {self.module} migrate`."
-        else:
-            told = f"The schema is newer than this version of {self.module}: update it."
+        told = {
+            OLDER: f"The schema is older than this version: run `python -m {self.module} migrate`.",
+            NEWER: f"The schema is newer than this version of {self.module}: update it.",
+            FOREIGN: f"The store is not one of {self.module}: check DATA_DIR and DATABASE_URL.",
+        }[state]
         yield Finding(FAULT, told)
 
     def check_clock(self, database: Database) -> Iterator[Finding]:

@@ -177,6 +177,7 @@ def probe(
         migrations=folder,
         reference=Schema(),
         load=lambda *_: None,
+        reference_tables=(),
         servicers=lambda _: [servicer],
         authenticate=authenticate,
         open_rpcs=open_rpcs,

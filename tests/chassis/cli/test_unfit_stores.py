@@ -87,3 +87,12 @@ def test_a_newer_schema_is_left_alone(words: list[str], tmp_path: Path) -> None:
         store.commit()
     done = run(orders, "--data-dir", str(tmp_path), *words)
     assert done == (1, "", f"Error: {NEWER} before.\n")
+
+
+def test_doctor_does_not_advise_to_migrate_the_store_of_another_service(tmp_path: Path) -> None:
+    run(sessions, "--data-dir", str(tmp_path), "migrate")
+    url = f"sqlite:///{tmp_path}/sessions.db"
+    code, told, _ = run(orders, "--database-url", url, "--data-dir", str(tmp_path), "doctor")
+    assert code == 2
+    assert f"fault: The store is not one of orders_svc: {ADVICE}\n" in told
+    assert "migrate" not in told
