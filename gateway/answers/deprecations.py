@@ -43,7 +43,7 @@ def find_deprecation(view: Callable[..., Any] | None) -> Deprecation | None:
 
 
 def register(app: Flask) -> None:
-    """Make the application tell of each deprecated route, whatever it answers."""
+    """Make the application announce each deprecated route, whatever it answers."""
 
     @app.after_request
     def add_headers(response: Response) -> Response:
