@@ -106,7 +106,7 @@ class Load:
             "subscriptions": self.shop.trade,
         }
         self.threads = [
-            threading.Thread(target=self._run, args=(service,))
+            threading.Thread(target=self._run, args=(service,), daemon=True)
             for service, count in WRITERS.items()
             for _ in range(count)
         ]
