@@ -38,7 +38,11 @@ def test_a_process_that_ends_waits_for_none() -> None:
         begun.set()
         end.wait(60)
 
-    closing = threading.Thread(target=lambda: (begun.wait(20), calls.close()))
+    def close() -> None:
+        begun.wait(20)
+        calls.close()
+
+    closing = threading.Thread(target=close)
     closing.start()
     with pytest.raises(AttemptFailed, match="stopped"):
         calls.run("lab_1", 60, hang)
