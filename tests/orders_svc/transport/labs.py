@@ -23,6 +23,7 @@ from tests.orders_svc.life import add_lab
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.serving import Served
 
+HEAD = "order_id,lab_status,tray_number,invoice_number,tracking_number,lab_word,time\n"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -135,3 +136,21 @@ def list_files(folder: Path) -> list[str]:
     with suppress(FileNotFoundError):
         return sorted(each.name for each in folder.iterdir())
     return []
+
+
+def put(folder: Path, text: str | bytes, name: str = "status.csv") -> Path:
+    """Put a file into the lab's folder."""
+    path = folder / "in" / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def read_report(folder: Path) -> str:
+    """The report beside the one file that failed."""
+    (name,) = [each for each in list_files(folder / "failed") if each.endswith(".txt")]
+    return (folder / "failed" / name).read_text()
+
+
+def list_kinds(folder: Path) -> dict[str, int]:
+    """How many files are where."""
+    return {each: len(list_files(folder / each)) for each in ("in", "done", "failed")}
