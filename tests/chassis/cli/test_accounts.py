@@ -51,7 +51,7 @@ def test_it_works(orders: Served, run: Run, unique: str) -> None:
     last = run("rotate", unique, "--overlap", "0")[1].strip()
     assert [is_valid(orders, unique, each) for each in (old, new, last)] == [False, False, True]
     (line,) = [each for each in run("list")[1].splitlines() if each.startswith(unique)]
-    assert line.endswith("\tlive")
+    assert line.endswith("\tlive\t-")
 
 
 def test_a_secret_comes_from_a_file_and_is_not_printed(
