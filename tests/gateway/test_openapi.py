@@ -57,8 +57,8 @@ def test_the_index_names_the_schema_of_each_event(alone: FlaskClient) -> None:
         assert (found.status_code, found.content_type) == (200, "application/json")
         assert found.get_json()["title"] == each["type"]
         assert found.get_json()["$id"] == each["schema"]
-    again = alone.get(each["schema"], headers={"If-None-Match": found.headers["ETag"]})
-    assert (again.status_code, again.data) == (304, b"")
+        again = alone.get(each["schema"], headers={"If-None-Match": found.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
 
 
 @pytest.mark.parametrize(
