@@ -80,8 +80,8 @@ fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seco
 	@exec $(PY) -m tests.fuzz $(FUZZ)
 
 # Ten minutes and more for each engine. It needs root, for a disk that fills up.
-chaos: .venv/dev debian ## kill, freeze, cut and fill under load, and count; CHAOS=100 kills
-	CHAOS_KILLS=$(or $(CHAOS),100) $(PY) -m pytest tests/chaos/test_campaign.py -p no:randomly -q -s
+chaos: .venv/dev debian ## kill, freeze, cut and fill under load, and count; CHAOS_KILLS=100
+	CHAOS=long $(PY) -m pytest tests/chaos/test_campaign.py -p no:randomly -q -s
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos

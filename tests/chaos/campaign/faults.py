@@ -17,7 +17,7 @@ from tests.chaos.campaign.stage import Stage
 from tests.chaos.product import WRITES, children, has_ended, wait_for
 
 HOLD_SECONDS = {True: 2.0, False: 0.5}  # how long a fault lasts, in the long and the short form
-SHORT_KILLS, SHORT_FREEZES = 6, 3
+SHORT_FREEZES = 3
 PAIRS = (
     "client-gateway",
     "gateway-redis",
@@ -30,11 +30,12 @@ YEAR_END_SECONDS = 5  # before midnight
 
 @dataclass
 class Campaign:
-    """A run of faults over one stage; without `kills` it is the short form."""
+    """A run of faults over one stage; the long form disturbs everything in every way."""
 
     stage: Stage
     load: Load
     kills: int
+    is_long: bool
     chance: random.Random = field(default_factory=random.Random)
     done: Counter[str] = field(default_factory=Counter)  # what was done, and how often
     failed_in_turn: Counter[str] = field(default_factory=Counter)  # during rolling restarts
@@ -56,12 +57,12 @@ class Campaign:
         self.disturb_pairs()
         self.fill_disk()
         self.jump()
-        if self.kills:
+        if self.is_long:
             self.restart_in_turn()
 
     def kill(self) -> None:
         """Kill processes at random, each once the last one is back at work."""
-        for _ in range(self.kills or SHORT_KILLS):
+        for _ in range(self.kills):
             name, pid = self._choose_victim()
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -86,12 +87,12 @@ class Campaign:
     def freeze(self) -> None:
         """Stop each kind of process for a while by SIGSTOP, or some kinds."""
         victims = dict(list_victims(self.stage)) | {"redis": self.stage.redis.process.pid}
-        names = list(victims) if self.kills else self.chance.sample([*victims], SHORT_FREEZES)
+        names = list(victims) if self.is_long else self.chance.sample([*victims], SHORT_FREEZES)
         for name in names:
             pid = dict(list_victims(self.stage)).get(name, victims[name])
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
-                time.sleep(HOLD_SECONDS[bool(self.kills)])
+                time.sleep(HOLD_SECONDS[self.is_long])
                 os.kill(pid, signal.SIGCONT)
             self.note(f"SIGSTOP {name}")
             self.load.wait_for_more()
@@ -100,9 +101,9 @@ class Campaign:
         """Disturb what goes between two processes: in every way, or in one way for each pair."""
         for number, pair in enumerate(PAIRS):
             proxies = self.stage.list_proxies(pair)
-            if not self.kills:
+            if not self.is_long:
                 proxies = self.chance.sample(proxies, min(1, len(proxies)))
-            for fault in FAULTS if self.kills else [FAULTS[number % len(FAULTS)]]:
+            for fault in FAULTS if self.is_long else [FAULTS[number % len(FAULTS)]]:
                 for proxy in proxies:
                     self._disturb(proxy, fault)
                     self.note(f"{fault}, {pair}")
@@ -110,7 +111,7 @@ class Campaign:
     def _disturb(self, proxy: Proxy, fault: str) -> None:
         before, proxy.fault = proxy.hits, fault
         wait_for(lambda: proxy.hits > before, f"{fault} meets nothing")
-        time.sleep(HOLD_SECONDS[bool(self.kills)])
+        time.sleep(HOLD_SECONDS[self.is_long])
         proxy.fault = None
         self.load.wait_for_more()
 
@@ -156,7 +157,7 @@ class Campaign:
             while True:
                 file.write(bytes(1024))
         wait_for(lambda: self.load.ledger.failures.total() > before, "there is room")
-        time.sleep(HOLD_SECONDS[bool(self.kills)])
+        time.sleep(HOLD_SECONDS[self.is_long])
         filler.unlink()
         if self.stage.postgres is not None:
             self.stage.postgres.restart()  # it ends when it cannot write its log
@@ -174,7 +175,7 @@ class Campaign:
         wait_for(lambda: set(old).isdisjoint(children(gateway)), "the old workers stay")
         self.load.wait_for_more()
         if self.stage.postgres is not None:
-            for service in WRITES if self.kills else self.chance.sample([*WRITES], 1):
+            for service in WRITES if self.is_long else self.chance.sample([*WRITES], 1):
                 self._restart_workers(service)
         self.note("rolling restart")
         failed = self.load.ledger.failures - before

@@ -77,7 +77,11 @@ class Proxy:
             server.settimeout(None)
             return server
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self.target)
+        try:
+            server.connect(self.target)
+        except OSError:
+            server.close()
+            raise
         return server
 
     def _pump(
