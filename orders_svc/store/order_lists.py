@@ -18,6 +18,7 @@ from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
 LISTED_ORDERS = select(*(each for each in orders.c if each.name not in ORDERS.columns))
+_LAB_ORDERS = LISTED_ORDERS.add_columns(orders.c.tracking_number)
 
 
 class Page(NamedTuple):
@@ -40,11 +41,12 @@ def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) ->
 
 def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
     """Return a lab's orders of one status, first submitted first; raises Invalid for a cursor."""
-    listed = LISTED_ORDERS.where(
+    listed = _LAB_ORDERS.where(
         orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None)
     )
     status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
-    return _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
+    page = _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
+    return page._replace(rows=ORDERS.open_all(tx, page.rows))
 
 
 def build_unknown_cursor(name: str) -> Invalid:
