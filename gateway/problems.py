@@ -34,16 +34,19 @@ STATUS: dict[Code | str, int] = {
     Code.UNIMPLEMENTED: 501,
     Code.RESOURCE_EXHAUSTED: 503,
     Code.UNAVAILABLE: 503,
+    Code.CANCELLED: 503,  # by a service that ends: this gateway cancels no call that is waited for
     Code.DEADLINE_EXCEEDED: 504,
     IDEMPOTENCY_MISMATCH: 422,
     VERSION_MISMATCH: 412,
 }
-RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
+RETRYABLE_CODES = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.CANCELLED}
 RETRY_AFTER_SECONDS = "1"
 # For failures without a service's own explanation.
 DETAILS = {
     Code.RESOURCE_EXHAUSTED: "The service is busy; try again.",
     Code.UNAVAILABLE: "The service does not answer; try again.",
+    Code.CANCELLED: "The service ended during the call. Whether a write was made is unknown: "
+    "repeat it with the same Idempotency-Key.",
     Code.DEADLINE_EXCEEDED: "The service took too long. Whether a write was made is unknown: "
     "repeat it with the same Idempotency-Key.",
 }

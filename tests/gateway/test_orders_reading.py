@@ -50,6 +50,8 @@ def test_it_works(alone: FlaskClient, orders: Served, body: Any) -> None:
         "updated": MOMENT_SECONDS,
         "tray_number": None,
         "invoice_number": None,
+        "tracking_number": None,
+        "job_delivery": None,
         "warnings": [],
         "traced": {"right_eye": MEASURED, "left_eye": MEASURED},
         "version": 1,
@@ -106,7 +108,9 @@ def test_absent_fields_are_omitted(alone: FlaskClient, body: Any) -> None:
     assert {name: order[name] for name in least} == least
     assert order.keys() - least.keys() == {
         "id",
+        "job_delivery",
         "lab_status",
+        "tracking_number",
         "url",
         "created",
         "updated",

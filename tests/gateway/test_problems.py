@@ -42,12 +42,13 @@ TABLE: list[tuple[Code, str, int, tuple[int, str], tuple[int, str]]] = [
     (Code.ABORTED, "BUSY", 409, (409, "busy"), (409, "conflict")),
     (Code.UNAVAILABLE, "OVERLOADED", 503, (503, "overloaded"), (503, "overloaded")),
     (Code.UNAVAILABLE, "", 503, (503, "unavailable"), (503, "unavailable")),
+    (Code.CANCELLED, "", 503, (503, "cancelled"), (503, "cancelled")),
     (Code.RESOURCE_EXHAUSTED, "", 503, (503, "resource_exhausted"), (503, "resource_exhausted")),
     (Code.DEADLINE_EXCEEDED, "", 504, (504, "deadline_exceeded"), (504, "deadline_exceeded")),
     (Code.UNIMPLEMENTED, "", 501, (501, "unimplemented"), (501, "unimplemented")),
     *(
         (code, reason, 500, (500, code.name.lower()), (500, code.name.lower()))
-        for code in (Code.INTERNAL, Code.UNKNOWN, Code.CANCELLED, Code.DATA_LOSS, Code.OUT_OF_RANGE)
+        for code in (Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS, Code.OUT_OF_RANGE)
         for reason in ("", "INTERNAL")
     ),
 ]
@@ -85,7 +86,7 @@ def test_a_failed_rpc_has_its_status_and_word_in_each_dialect(
     assert (said == "What the service said.") is (reason != "" and sessions != 500)
     for name, (status, word) in (("orders", orders), ("subscriptions", subscriptions)):
         response, body = answer_in(alone, failure, name)
-        again = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE}
+        again = {Code.ABORTED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.CANCELLED}
         assert (response.status_code, response.content_type) == (status, "application/json")
         assert response.headers.get("Retry-After") == ("1" if code in again else None)
         assert response.headers.get("WWW-Authenticate") == (

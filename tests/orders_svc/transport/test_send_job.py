@@ -19,6 +19,7 @@ from orders_svc.rules.tracing import parse_tracing
 from orders_svc.store import tables
 from protos import orders_pb2 as pb
 from tests.chassis.events.receiver import Receiver, answer_status, hang, run_receiver
+from tests.chassis.logs import capture_log
 from tests.orders_svc.bodies import Body
 from tests.orders_svc.rpcs.test_get_order import create_order, fetch_order
 from tests.orders_svc.rpcs.test_submit_order import submit
@@ -174,21 +175,20 @@ def test_another_file_of_that_name_is_not_overwritten(
     assert not elsewhere.exists() or elsewhere.read_text() == "kept"
 
 
-def test_after_the_last_try_it_is_told_and_can_be_replayed(
-    lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_after_the_last_try_it_is_told_and_can_be_replayed(lab: Lab, out: Path) -> None:
     order_id = lab.submit()
     out.rename(out.with_name("away"))
-    for attempt in range(1, MAX_RETRIES + 2):
-        lab.deliver()
-        last = attempt > MAX_RETRIES
-        assert lab.tell(order_id) == ("failed" if last else "pending", attempt, "missing")
-        lab.move_on(hours=15)
+    with capture_log() as lines:
+        for attempt in range(1, MAX_RETRIES + 2):
+            lab.deliver()
+            last = attempt > MAX_RETRIES
+            assert lab.tell(order_id) == ("failed" if last else "pending", attempt, "missing")
+            lab.move_on(hours=15)
+        said = lines()
     (event,) = lab.list_events()
     assert (event.state, event.last_error) == ("dead", "missing")
-    said = capsys.readouterr().out
-    assert "job not delivered" in said
-    assert "Example" not in said
+    assert "job not delivered" in [line["event"] for line in said]
+    assert "Example" not in str(said)
     out.with_name("away").rename(out)
     with lab.orders.database.write() as tx:
         tables.outbox.replay(tx, event.id, lab.now)
