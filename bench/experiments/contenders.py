@@ -247,6 +247,7 @@ def build_gthread_command(app: str, bind: Address) -> str:
 def build_gateway_command(app: str, bind: Address) -> str:
     """Return the gateway's command line for another application."""
     words = shlex.split(read_procfile(PROCFILE)[GATEWAY])
+    words = ["exec", *words[words.index("python") :]]  # without the variables before it
     words[-1], words[words.index("--bind") + 1] = app, format_address(bind)
     return shlex.join(words)
 

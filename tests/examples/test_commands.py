@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import tomllib
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
@@ -68,6 +69,9 @@ def order_id(orders: Served) -> str:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the lines run in, with what they name."""
+    keys = tmp_path / "orders.keys"
+    keys.touch(0o600)
+    keys.write_text(f"2026-11 {b64encode(bytes(range(32))).decode()}\n")
     (tmp_path / "my-shop").write_text("quiet-orchard-of-lenses-77\n")
     shutil.copy(ROOT / "demo/orders.toml", tmp_path / "labs.toml")
     monkeypatch.chdir(tmp_path)
@@ -81,14 +85,21 @@ def test_the_commands_of_a_service(
     subscriptions: Served,
     order_id: str,
     folder: Path,
+    store_url: Callable[[str, str], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LISTEN", orders.address)
     monkeypatch.setenv("GATEWAY_PUBLIC_URL", "https://optics.example")
     urls = {"orders_svc": read_url(orders), "subscriptions_svc": read_url(subscriptions)}
+    encrypted = store_url("orders", "sqlite")
     for line in list_lines("operate.md", "accounts rotate"):
         module = line.split()[2]
         if re.fullmatch(r"python -m orders_svc +# serve", line):
+            continue
+        if " keys " in line:  # on a store that nobody serves without them
+            with monkeypatch.context() as patch:
+                patch.setenv("ENCRYPTION_KEYS", str(folder / "orders.keys"))
+                run(line, encrypted)
             continue
         if " restore " in line:  # beside the store that is served
             urls[module] = f"sqlite:///{folder}/restored.db"

@@ -65,8 +65,8 @@ def read_answers(folder: Path) -> list[Any]:
     """The answers of the gateway, in the order of their calls."""
     text, answers = (folder / "printed").read_text(), []
     decoder = json.JSONDecoder()
-    while text := text.lstrip():
-        answer, end = decoder.raw_decode(text)
+    while (begin := text.find("{")) >= 0:  # behind what the commands have said
+        answer, end = decoder.raw_decode(text, begin)
         answers.append(answer)
         text = text[end:]
     return answers

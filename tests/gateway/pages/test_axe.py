@@ -141,7 +141,8 @@ def test_pages_of_the_shopper(
     page.goto(f"{site}/s/{made.last_persisted_cart.code}")
     check(page, "cart")
     page.locator("input").evaluate("field => field.required = false")
-    page.get_by_role("button").click()
+    with page.expect_navigation():
+        page.get_by_role("button").click()
     check(page, "cart-missing")
     page.get_by_role("checkbox").check()
     page.get_by_role("button").click()
@@ -184,7 +185,8 @@ def test_pages_of_the_dashboard(
     page.goto(f"{site}/orders/{draft}")
     check(page, "review")
     page.goto(f"{site}/orders/{create_order(orders, faulty)}")
-    page.get_by_role("button", name="Submit to").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Submit to").click()
     check(page, "review-faults")
 
 
@@ -196,5 +198,6 @@ def test_pages_of_staff(
     page = windows.open(**view, http_credentials=typed)
     page.goto(f"{site}/staff/orders/events?owner={unique}")
     check(page, "staff-events")
-    page.get_by_role("button", name="Deliver again").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Deliver again").click()
     check(page, "staff-events-replayed")

@@ -89,6 +89,7 @@ def test_every_field_is_edited(
     before = fetch(orders, order_id)
     page = open_at(windows, site, f"/orders/{order_id}", size=size)
     page.get_by_role("link", name="Edit").click()
+    page.wait_for_url("**?edit")  # and for its styles
     assert_readable(page)
     save_picture(page, f"orders-edit-all-{size['width']}")
     click(page, "Save")
