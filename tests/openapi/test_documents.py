@@ -229,6 +229,14 @@ def test_a_form_at_the_token_route_is_refused_in_its_own_form_by_every_status() 
             assert {"$ref": "#/components/schemas/OAuthError"} in schema["anyOf"], status
 
 
+def test_only_the_token_route_takes_forms() -> None:
+    for path, methods in read_document("orders")["paths"].items():
+        for operation in methods.values():
+            if refused := operation["responses"].get("415"):
+                takes_forms = " or a form" not in refused["description"]
+                assert takes_forms == (path == "/v1/oauth/token"), path
+
+
 @BY_SERVICE
 def test_every_status_of_the_contract_is_described(service: str) -> None:
     document = read_document(service)
