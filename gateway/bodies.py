@@ -37,12 +37,15 @@ def is_form(body: bytes) -> bool:
     return request.mimetype == FORM_TYPE and not body.lstrip().startswith((b"{", b"["))
 
 
-def check_type(body: bytes) -> None:
-    """Raise 415 for multipart, XML and forms; a body of any other type is read as JSON."""
+def check_type(body: bytes, advice: str = NOT_READ) -> None:
+    """Raise 415 for multipart, XML and forms; a body of any other type is read as JSON.
+
+    `advice` says what to send instead.
+    """
     kind = request.mimetype
     is_foreign = kind.startswith("multipart/") or kind.endswith(("/xml", "+xml"))
     if body and (is_foreign or is_form(body)):
-        raise UnsupportedMediaType(NOT_READ)
+        raise UnsupportedMediaType(advice)
 
 
 def _receive_body(limit: int) -> bytes:

@@ -17,7 +17,7 @@ from chassis.messages.writer import Writer
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call
-from gateway.bodies import check_type, is_form
+from gateway.bodies import FORM_TYPE, check_type, is_form
 from gateway.problems import BASIC_CHALLENGE, TOO_MANY_REQUESTS, Dialect, Problem
 from gateway.rates.limiter import limit_request
 from gateway.requests import answer, parse, read_basic
@@ -27,6 +27,7 @@ CLIENT_CREDENTIALS = "client_credentials"
 EXPIRES_IN_SECONDS = 24 * 60 * 60  # the life of a token; a test compares it with the service's
 MAX_FORM_FIELDS = 100
 MAX_JSON_BYTES = 16 * 1024  # of a body in which a grant_type is looked for
+NOT_READ = f"Send JSON, or a form of type {FORM_TYPE}."
 UNSUPPORTED_GRANT_TYPE = "UNSUPPORTED_GRANT_TYPE"
 ERRORS = {
     "UNAUTHENTICATED": "invalid_client",
@@ -64,7 +65,7 @@ def answer_token_request(body: bytes) -> Response:
         g.dialect = DIALECT
         grant = read_form(body)
         return answer_token(create_token(grant), by_grant=True)
-    check_type(body)
+    check_type(body, NOT_READ)
     rest, grant_type = take_grant_type(body)
     if grant_type is None:
         plain = parse(CREATE_TOKEN, body)

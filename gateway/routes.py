@@ -37,7 +37,8 @@ def describe_http_exception(error: HTTPException, is_page: bool) -> str:
     if isinstance(error, MethodNotAllowed) and request.routing_exception is error:
         methods = sorted(set(error.valid_methods or ()) - UNSHOWN_METHODS)
         return f"This method is not allowed; the path takes {_join(methods)}."
-    if isinstance(error, NotFound) and request.routing_exception is error:
+    is_unexplained = request.routing_exception is error or error.description == NotFound.description
+    if isinstance(error, NotFound) and is_unexplained:
         return _describe_page() if is_page else describe_path()
     return error.description or ""
 

@@ -15,6 +15,7 @@ from openapi.fields.schemas import Schemas
 from openapi.fields.words import Constraints
 from openapi.routes import JSON, Route
 
+OK = 200
 NO_CONTENT = 204
 OPERATOR = re.compile(r"_(gt|gte|lt|lte|from|to)\Z")
 FORM = "application/x-www-form-urlencoded"
@@ -59,7 +60,7 @@ def build_answer(
     names = ["X-Request-Id", "RateLimit", "RateLimit-Policy"]
     if route.method == "POST":
         names.append("Idempotent-Replayed")
-    if route.is_single:
+    if _has_etag(route, comments):
         names.append("ETag")
     if route.is_list:
         names.append("Link")
@@ -72,6 +73,17 @@ def build_answer(
     return (
         answer if route.status == NO_CONTENT else {**answer, "content": {route.media_type: content}}
     )
+
+
+def _has_etag(route: Route, comments: Mapping[str, str]) -> bool:
+    """Return whether an answer has an ETag: of one thing, or of what If-Match may name."""
+    versioned = {
+        each.output_type.full_name
+        for each in route.rpc.containing_service.methods
+        if "VERSION_MISMATCH" in comments[each.full_name]
+    }
+    is_change = route.status == OK and route.rpc.output_type.full_name in versioned
+    return route.may_read_one or is_change
 
 
 def _describe_answer(route: Route, comments: Mapping[str, str]) -> str:

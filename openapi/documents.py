@@ -190,7 +190,7 @@ def _build_operation(
         operation["requestBody"] = body
     operation["responses"] = {
         str(route.status): build_answer(route, schemas, comments, mine),
-        **(NOT_MODIFIED if route.is_single else {}),
+        **(NOT_MODIFIED if route.may_read_one else {}),
         **refusals,
     }
     if accepted := [step for step in mine if step.status < 300 and step.form is None]:
@@ -221,7 +221,7 @@ def _parse(value: Any, schema: Constraints) -> Any:
 
 def _list_headers(route: Route, refusals: Constraints) -> list[Constraints]:
     names = ["RequestId"]
-    if route.is_single:
+    if route.may_read_one:
         names.append("IfNoneMatch")
     if "412" in refusals and not route.needs_if_match:
         names.append("IfMatch")

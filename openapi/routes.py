@@ -49,8 +49,14 @@ class Route:
 
     @property
     def is_single(self) -> bool:
-        """Whether it reads one thing, whose answer has an ETag."""
+        """Whether it reads one thing and nothing else."""
         return self.method == "GET" and self.name.startswith(("get_", "who_"))
+
+    @property
+    def may_read_one(self) -> bool:
+        """Whether it reads one thing, if perhaps only when its query names one."""
+        names = [each.name for each in self.rpcs]
+        return self.method == "GET" and any(each.startswith(("Get", "Who")) for each in names)
 
     @property
     def is_list(self) -> bool:

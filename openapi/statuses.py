@@ -40,6 +40,7 @@ SHARED = {
     503: f"{DETAILS[Code.RESOURCE_EXHAUSTED]} Or: {DETAILS[Code.UNAVAILABLE].lower()}",
     504: DETAILS[Code.DEADLINE_EXCEEDED],
 }
+AT_TOKENS = {415: "The body is multipart or XML, or has another Content-Encoding than gzip."}
 ADDED = (400, 409, 422)  # they mean this besides what the RPC says
 OF_CONDITIONS = (412, 428)
 OF_BODIES = (408, 413, 415)
@@ -63,10 +64,11 @@ def list_statuses(route: Route, comments: Mapping[str, str]) -> dict[int, list[s
     applies = [*OF_ALL, *(OF_BODIES if route.has_body else ())]
     applies += OF_KEYS if route.method == "POST" else ()
     applies += OF_CONDITIONS if route.needs_if_match else ()
+    shared = SHARED | (AT_TOKENS if route.name == "create_token" else {})
     for status in applies:
         meanings = found.setdefault(status, [])
-        if SHARED[status] not in meanings and (status in ADDED or not meanings):
-            meanings.append(SHARED[status])
+        if shared[status] not in meanings and (status in ADDED or not meanings):
+            meanings.append(shared[status])
     return {status: found[status] for status in sorted(found)}
 
 

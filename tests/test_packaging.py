@@ -72,11 +72,11 @@ def test_the_tests_run_on_the_pins_that_ship() -> None:
     assert read_pins("run.txt").keys() <= read_pins("dev.txt").keys()
 
 
-def test_the_image_holds_every_package_and_what_the_demo_needs() -> None:
+def test_the_image_holds_every_package_the_version_and_what_the_demo_needs() -> None:
     lines = (ROOT / "Containerfile").read_text().splitlines()
     copied = {line.split()[1].rstrip("/") for line in lines if line.startswith("COPY ")}
     top = {name.rstrip("*") for name in PACKAGING["find"]["include"]}
-    assert copied == {*top, *PROTOS["packages"], "requirements/run.txt"}
+    assert copied == {*top, *PROTOS["packages"], "requirements/run.txt", "pyproject.toml"}
 
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in allowed if line.startswith("!")} == copied

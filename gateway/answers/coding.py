@@ -31,17 +31,22 @@ def code_answer(response: Response) -> None:
         (response.content_length or 0) < MIN_BYTES
         or response.headers.get("Cache-Control") == "no-store"
         or "Content-Encoding" in response.headers
-        or not _is_wanted()
+        or not is_gzip_wanted()
     ):
         return
-    response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
+    response.set_data(pack(response.get_data()))
     response.headers["Content-Encoding"] = "gzip"
     tag, is_weak = response.get_etag()
     if tag is not None and not is_weak:
         response.set_etag(tag + CODED)
 
 
-def _is_wanted() -> bool:
+def pack(text: bytes) -> bytes:
+    """Return a text as gzip, the same bytes each time."""
+    return gzip.compress(text, LEVEL, mtime=0)
+
+
+def is_gzip_wanted() -> bool:
     """Return whether Accept-Encoding names gzip, or anything, with a weight above 0."""
     accepted = request.accept_encodings
     return bool(accepted) and accepted.quality("gzip") > 0

@@ -4,8 +4,11 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
+
+from gateway.answers.coding import MIN_BYTES, is_gzip_wanted, pack
+from gateway.answers.validators import CODED, answer_not_modified
 
 bp = Blueprint("openapi", __name__)
 APIS = ("sessions", "orders", "subscriptions")
@@ -32,20 +35,24 @@ def get_event_schema(api: str, event: str) -> Response:
 
 def answer_document(name: str) -> Response:
     """Return a document, or 304 to those who have it."""
-    text, tag = read_document(name)
+    text, packed, tag = read_document(name)
     response = Response(text, content_type="application/json")
     response.set_etag(tag)
+    response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.make_conditional(request)
+    if not answer_not_modified(response) and len(text) >= MIN_BYTES and is_gzip_wanted():
+        response.set_data(packed)
+        response.set_etag(tag + CODED)
+        response.headers["Content-Encoding"] = "gzip"
     return response
 
 
 @cache
-def read_document(name: str) -> tuple[bytes, str]:
-    """Return a document and its ETag."""
+def read_document(name: str) -> tuple[bytes, bytes, str]:
+    """Return a document, as it is and as gzip, and its ETag."""
     text = (files(__package__) / f"{name}.json").read_bytes()
-    return text, hashlib.sha256(text).hexdigest()[:32]
+    return text, pack(text), hashlib.sha256(text).hexdigest()[:32]
 
 
 @cache

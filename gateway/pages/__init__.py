@@ -23,12 +23,19 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+BEGINNINGS = (
+    ("/", "What runs here"),
+    ("/docs", "Documentation of the APIs"),
+    ("/orders", "Dashboard: the orders of an optician"),
+)
 # Where a page that was not found leads, by the blueprint below which it was looked for.
 LEADS: dict[str | None, tuple[tuple[str, str], ...]] = {
-    None: (
-        ("/", "What runs here"),
-        ("/docs", "Documentation of the APIs"),
-        ("/orders", "Dashboard: the orders of an optician"),
+    None: BEGINNINGS,
+    "pages": BEGINNINGS,
+    "staff": (
+        ("/staff/sessions/events", "Events of sessions"),
+        ("/staff/orders/events", "Events of orders"),
+        ("/staff/subscriptions/events", "Events of subscriptions"),
     ),
     "dashboard": (("/orders", "All orders"),),
     "docs": (("/docs", "Documentation of the APIs"), ("/", "What runs here")),

@@ -11,6 +11,7 @@ from tests.serving import SERVICES
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 FORM = "application/x-www-form-urlencoded"
 NOT_READ = "Send JSON, with Content-Type: application/json; multipart, XML and forms are not read."
+NOT_READ_AT_TOKENS = "Send JSON, or a form of type application/x-www-form-urlencoded."
 MEANT_AS_JSON = [
     "",
     "application/json",
@@ -78,3 +79,5 @@ def test_an_empty_body_has_no_type(alone: FlaskClient, dialect: str, kind: str) 
 def test_the_token_route_reads_forms(alone: FlaskClient, kind: str, status: int) -> None:
     refused = alone.post("/v1/oauth/token", data=b"a=1", content_type=kind)
     assert refused.status_code == status
+    if status == 415:
+        assert read_faults("orders", refused) == [(None, NOT_READ_AT_TOKENS)]

@@ -1,5 +1,6 @@
 """The OpenAPI documents over HTTP."""
 
+import gzip
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,26 @@ def test_a_document_that_the_client_has_is_not_sent_again(alone: FlaskClient, pa
     assert (again.status_code, again.data) == (304, b"")
     assert alone.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
     assert alone.head(path).headers["Content-Length"] == str(len(first.data))
+
+
+def test_a_large_document_is_coded_for_those_who_ask(alone: FlaskClient) -> None:
+    path, asked = "/openapi/orders.json", {"Accept-Encoding": "gzip, br"}
+    plain, coded = alone.get(path), alone.get(path, headers=asked)
+    assert gzip.decompress(coded.data) == plain.data
+    assert (coded.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == (
+        "gzip",
+        False,
+    )
+    assert int(coded.headers["Content-Length"]) == len(coded.data) < len(plain.data) / 5
+    assert "Accept-Encoding" in plain.vary
+    assert "Accept-Encoding" in coded.vary
+    assert coded.headers["ETag"] == plain.headers["ETag"].removesuffix('"') + '-gzip"'
+    for tag in (plain.headers["ETag"], coded.headers["ETag"]):
+        for headers in ({}, asked):
+            assert alone.get(path, headers={**headers, "If-None-Match": tag}).status_code == 304
+    assert alone.head(path, headers=asked).headers["Content-Length"] == str(len(coded.data))
+    small = alone.get("/openapi.json", headers=asked)
+    assert "Content-Encoding" not in small.headers
 
 
 @pytest.mark.parametrize("name", ["index", "x", "..%2F__init__", "orders.json", "%00"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 from google.protobuf.json_format import ParseDict
+from werkzeug.datastructures import Headers
 
 import protos.orders_pb2
 import protos.sessions_pb2
@@ -22,8 +23,8 @@ MODULES = {
 }
 
 
-def run_story(http: FlaskClient, served: Served) -> list[tuple[Step, int, Any]]:
-    """Run a story; returns each call with the status and the answer of this run."""
+def run_story(http: FlaskClient, served: Served) -> list[tuple[Step, int, Headers, Any]]:
+    """Run a story; returns each call with the status, headers and answer of this run."""
     service, ran = served.name, []
     answers: dict[str, Any] = {}
     written = read_story(service)
@@ -49,7 +50,7 @@ def run_story(http: FlaskClient, served: Served) -> list[tuple[Step, int, Any]]:
         answer = json.loads(found.data) if is_json else found.text
         answers[each["name"]] = answer
         each["answer"] = answer
-        ran.append((step, found.status_code, answer))
+        ran.append((step, found.status_code, found.headers, answer))
     if os.environ.get("RECORD_EXAMPLES"):
         text = json.dumps(written, indent=1, ensure_ascii=False)
         (FOLDER / f"{service}.json").write_text(text + "\n")

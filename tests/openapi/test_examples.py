@@ -15,6 +15,8 @@ from tests.serving import SERVICES, Served
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+# Headers of answers that the documents have wherever they are sent.
+DESCRIBED = {"ETag", "Idempotent-Replayed", "Link", "Location", "Retry-After", "WWW-Authenticate"}
 Run = tuple[FlaskClient, dict[str, Served]]
 
 
@@ -66,14 +68,16 @@ def test_every_example_is_answered_as_recorded(run: Run, service: str) -> None:
         return
     document = read_document(service)
     operations = list_operations(document)
-    for step, status, answer in run_story(http, served[service]):
+    for step, status, headers, answer in run_story(http, served[service]):
         assert status == step.status, (step.name, answer)
         assert outline(answer) == outline(step.answer), step.name
         operation = operations[step.operation]
+        described = operation["responses"][str(status)]
+        assert DESCRIBED & {*headers.keys()} <= described["headers"].keys(), step.name
         if status == 204:
             assert answer == ""
             continue
-        (content,) = operation["responses"][str(status)]["content"].values()
+        (content,) = described["content"].values()
         assert check(document, content["schema"], answer) == [], step.name
         if step.form is None:
             assert content["examples"][step.name]["summary"] == step.summary

@@ -6,12 +6,18 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from chassis.context import utc_now
+from orders_svc.store.access.invitations import invite_user
+from orders_svc.store.access.users import NO_PASSWORD, add_user
+from orders_svc.store.tables import accounts
+from protos.orders_pb2 import UpdateOrderRequest
 from sessions_svc.rules.statuses import Status
 from tests.browser import DESK, PHONE, Windows, save_picture
 from tests.event_desk import EventDesk
 from tests.examples.node import install
 from tests.gateway.pages.dashboard import build_order, create_order, open_at
 from tests.gateway.pages.person import make_link, start
+from tests.gateway.pages.test_tracking import read_path
 from tests.serving import Served
 from tests.sessions_svc.desk import ACUITY_ORDER, bring
 from tests.subscriptions_svc.shop import create_activated, pay, propose, set_status, solicit
@@ -184,10 +190,50 @@ def test_pages_of_the_dashboard(
     check(page, "orders")
     page.goto(f"{site}/orders/{draft}")
     check(page, "review")
+    page.goto(f"{site}/orders/{create_order(orders, build_order())}")
+    page.get_by_role("button", name="Link for the patient").click()
+    page.get_by_role("link", name="/t/").wait_for()
+    check(page, "review-submitted")
     page.goto(f"{site}/orders/{create_order(orders, faulty)}")
     with page.expect_navigation():
         page.get_by_role("button", name="Submit to").click()
     check(page, "review-faults")
+
+
+def test_the_page_of_an_invitation(
+    site: str, orders: Served, windows: Windows, view: dict[str, Any], check: Check, unique: str
+) -> None:
+    with orders.database.write() as tx:
+        client = accounts.ids(tx)["demo-client"]
+        user_id = add_user(tx, client, f"{unique}@example.com", NO_PASSWORD)
+        token = invite_user(tx, user_id, utc_now())
+    page = windows.open(**view)
+    page.goto(f"{site}/orders/invitations/{token}")
+    check(page, "invitation")
+    page.get_by_label("New password").fill("password1")
+    page.get_by_label("Once more").fill("password1")
+    page.get_by_role("button", name="Set the password").click()
+    page.get_by_role("alert").wait_for()
+    check(page, "invitation-refused")
+
+
+def test_pages_of_a_patient(
+    site: str, orders: Served, windows: Windows, view: dict[str, Any], check: Check
+) -> None:
+    order_id = create_order(orders, build_order())
+    page = windows.open(**view)
+    page.goto(site + read_path(orders, order_id))
+    check(page, "tracking")
+    orders.call(
+        "UpdateOrder",
+        UpdateOrderRequest(order_id=order_id, lab_status="cancelled"),
+        "staff",
+        desk=True,
+    )
+    page.reload()
+    check(page, "tracking-cancelled")
+    page.goto(f"{site}/t/unknown")
+    check(page, "tracking-unknown")
 
 
 def test_pages_of_staff(

@@ -86,6 +86,11 @@ def test_a_broken_guide_ends_the_process(
         ("/orders/", ["/orders", "/", "/docs", "/orders"]),
         ("/order", ["/orders", "/", "/docs", "/orders"]),
         ("/s/unknown/more", ["/", "/docs", "/orders"]),
+        ("/assets/nothing", ["/", "/docs", "/orders"]),
+        (
+            "/staff/nothing/events",
+            [*(f"/staff/{api}/events" for api in ("sessions", "orders", "subscriptions"))],
+        ),
     ],
 )
 def test_a_page_that_does_not_exist_leads_somewhere(
@@ -100,6 +105,8 @@ def test_a_page_that_does_not_exist_leads_somewhere(
         found = page.locator("main a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
         assert found == links
         said = page.locator("main p").first.inner_text()
+        if links[:2] == ["/", "/docs"]:
+            assert said == "There is no page at this address."
         if len(links) == 4:
             assert said == f"There is no page at this address. Did you mean {links[0]}?"
         page.goto(f"{address}/")
