@@ -215,8 +215,9 @@ def test_an_unreachable_database_is_reported() -> None:
     indirect=["engine"],
 )
 def test_a_signal_lets_the_call_at_work_finish(
-    url: str, engine: str, number: signal.Signals
+    store_url: Callable[[str, str], str], engine: str, number: signal.Signals
 ) -> None:
+    url = store_url("orders", engine)  # of its own: one process serves a file
     metadata = [("authorization", build_basic("demo-client")), OPTICIAN]
     with (
         closing(Database(url)) as database,
@@ -240,8 +241,10 @@ def test_a_signal_lets_the_call_at_work_finish(
         assert said == ["rpc", "rpc", "stopped"]
 
 
-def test_a_signal_that_another_thread_takes_ends_it_too(url: str) -> None:
-    with serving(url) as leaving:
+def test_a_signal_that_another_thread_takes_ends_it_too(
+    store_url: Callable[[str, str], str], engine: str
+) -> None:
+    with serving(store_url("orders", engine)) as leaving:
         process = leaving.process.pid
         other = max(int(each.name) for each in Path(f"/proc/{process}/task").iterdir())
         assert other != process
