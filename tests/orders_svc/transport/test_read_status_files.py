@@ -177,6 +177,18 @@ def test_files_of_other_names_are_left_alone(lab: Lab, tmp_path: Path, name: str
     assert list_kinds(tmp_path) == {"in": 1, "done": 0, "failed": 0}
 
 
+@pytest.mark.parametrize(
+    "name", ["x" * 146 + ".csv", "\u76ee" * 80 + ".CSV"], ids=["narrow", "wide"]
+)
+def test_a_long_name_is_moved_under_a_shorter_one(lab: Lab, tmp_path: Path, name: str) -> None:
+    order_id = lab.submit()
+    put(tmp_path, HEAD + f"{order_id},in_progress,,,,,\n{order_id},gone,,,,,\n", name)
+    lab.read_status()
+    assert fetch_order(lab.orders, order_id).lab_status == "in_progress"
+    assert list_kinds(tmp_path) == {"in": 0, "done": 0, "failed": 2}
+    assert lab.find_poll().last_error is None
+
+
 def test_what_is_no_regular_file_is_left_alone(lab: Lab, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.csv"
     elsewhere.write_text(HEAD)
