@@ -186,7 +186,7 @@ def read_status_files(
         return {}, None
 
     def read(opened: Drop) -> tuple[dict[str, list[int]], str | None]:
-        found = [each for each in opened.list_files(drop["in"]) if is_status_file(each.name)]
+        found = opened.list_files(drop["in"], is_status_file)
         ready = [each for each in found if before.get(each.name) == [each.size, each.modified]]
         failure, done = None, set()
         for each in sorted(ready)[:MAX_FILES]:
@@ -216,8 +216,8 @@ def _read_file(
     stamp = f"{file.name}\0{file.modified}\0{file.size}\0".encode()
     digest = hashlib.sha256(stamp + content).hexdigest()
     refused, lines = apply_status_file(database, lab_id, file.name, content, digest, now)
-    again = {each.name: each for each in opened.list_files(drop["in"])}.get(file.name)
-    if again not in (None, file):
+    again = opened.list_files(drop["in"], lambda name: name == file.name)
+    if again not in ([], [file]):
         return  # another file has taken its name
     report = write_report(refused, lines) if refused else ""
     folder = drop["failed"] if refused else drop["done"]
