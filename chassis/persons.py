@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from chassis.context import Call, begin_call, end_call, generate_request_id
 from chassis.errors import Fault, Invalid, NotFound
+from chassis.store.encryption.keyring import Unopenable
+from chassis.telemetry import describe, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,9 +99,20 @@ def erase_old(database: "Database", persons: Persons, retention: timedelta, now:
             ids = persons.find_old(tx, now - retention, after, ERASE_BATCH)
         if not ids:
             return erased
+        after, erased = ids[-1], erased + _erase_ended(database, persons, ids, now)
+
+
+def _erase_ended(database: "Database", persons: Persons, ids: Sequence[str], now: datetime) -> int:
+    """Erase rows that ended; returns how many. A damaged one is logged, and stays alone."""
+    try:
         with acting(RETENTION_ACTOR, "persons erase"), database.write() as tx:
             persons.erase_ended(tx, ids, now)
-        after, erased = ids[-1], erased + len(ids)
+    except Unopenable as error:
+        if len(ids) == 1:
+            log().error("row not erased", reason=ids[0], **describe(error))
+            return 0
+        return sum(_erase_ended(database, persons, [each], now) for each in ids)
+    return len(ids)
 
 
 @contextmanager

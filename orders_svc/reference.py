@@ -25,7 +25,7 @@ from orders_svc.store import catalogs, tables
 from orders_svc.store.access import users
 from orders_svc.store.access.devices import forget_devices
 from orders_svc.store.access.logins import end_all_sessions
-from orders_svc.store.transport.drops import put_transport
+from orders_svc.store.transport.drops import find_shared_inboxes, put_transport
 
 OWN_PASSWORD = "The user was invited to set an own password: remove this one from the file."
 NO_CHOICE: dict[str, Any] = {"secret": None, "events": None, "format": None}  # of an endpoint
@@ -218,6 +218,11 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
     tables.accounts.load(tx, reference["accounts"])
     for lab in reference["labs"]:
         _put_lab(tx, lab)
+    shared = find_shared_inboxes(tx)
+    for index, lab in enumerate(reference["labs"]):
+        if other := shared.get(lab["id"]):
+            fault = f"Must not be that of {other}: each lab's status files move its own orders."
+            raise ValidationError({"labs": {index: {"drop": {"in": [fault]}}}})
     ids = tables.accounts.ids(tx)
     for index, client in enumerate(reference["clients"]):
         if client["account"] not in ids:

@@ -10,6 +10,7 @@ may work on one PostgreSQL store.
     501 Not Implemented       declined: the endpoint does not want this type
     410 Gone                  cancelled, and the endpoint is disabled
     none, withdrawn           cancelled: the service no longer wants it delivered
+    501, 410 of a carrier     as anything else: nobody declines what the service owes
     anything else, or none    pending: 10 retries over a day and a half, then dead; a
                               Retry-After of the receiver puts the next one off, 12 hours at most
 """
@@ -161,8 +162,10 @@ class Dispatcher:
         now = self.now()
         with self.database.write() as tx:
             current = self.outbox.endpoints.find(tx, event.owner)
-            gone = result.status == 410 and current is not None and current.url == endpoint.url
-            state = CANCELLED if gone else choose_state(result, event.attempts)
+            is_carried = self._is_carried(event.owner)
+            is_same = current is not None and current.url == endpoint.url
+            gone = result.status == 410 and is_same and not is_carried
+            state = CANCELLED if gone else choose_state(result, event.attempts, is_owed=is_carried)
             values: dict[str, Any] = {
                 "state": state,
                 "last_status": result.status,
@@ -177,7 +180,7 @@ class Dispatcher:
             if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
                 self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
             held = self.outbox.settle(tx, event, values)
-            if held and self.carrier and self._is_carried(event.owner):
+            if held and self.carrier and is_carried:
                 self.carrier.record(tx, event, state, result, now)
         if not held:
             return LEASE_LOST
@@ -197,11 +200,11 @@ def address_event(endpoint: Row[Any], event: Row[Any] | Event) -> Delivery:
     )
 
 
-def choose_state(result: AttemptResult, attempts: int) -> str:
-    """The state of an event after its attempt number `attempts`."""
+def choose_state(result: AttemptResult, attempts: int, *, is_owed: bool = False) -> str:
+    """The state of an event after its attempt number `attempts`; what is owed is not declined."""
     if result.error is None:
         return DELIVERED
-    if result.status == 501:
+    if result.status == 501 and not is_owed:
         return DECLINED
     if result.error == WITHDRAWN:
         return CANCELLED

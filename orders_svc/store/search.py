@@ -24,6 +24,8 @@ from sqlalchemy import (
 
 from chassis.context import Account
 from chassis.store.encryption.columns import find_keyring
+from chassis.store.encryption.keyring import Unopenable
+from chassis.telemetry import describe, log
 from orders_svc.rules.names import fold_search
 from orders_svc.store.access.users import list_labs
 from orders_svc.store.order_lists import Page, build_unknown_cursor
@@ -189,8 +191,15 @@ def _read_page(
 
 
 def _read_names(tx: Connection, row: Row[Any]) -> Any:
-    """Return a listed order with the names of its patient, from its sealed document."""
-    patient = ORDERS.open(tx, row).document["patient"]
+    """Return a listed order with the names of its patient, from its sealed document.
+
+    A damaged one is listed without them: it hides no other.
+    """
+    try:
+        patient = ORDERS.open(tx, row).document["patient"]
+    except Unopenable as error:
+        log().error("names not read", reason=row.id, **describe(error))
+        patient = {"first_name": "", "last_name": ""}
     return SimpleNamespace(**row._mapping, **patient)
 
 

@@ -2,21 +2,25 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import select, update
 
 from chassis.context import utc_now
 from chassis.errors import NotFound
-from chassis.persons import find_person
+from chassis.persons import erase_old, find_person
 from chassis.store.database import Database
 from chassis.store.encryption.rotation import count_rows
 from orders_svc.__main__ import cli
+from orders_svc.store import tables as order_tables
 from tests.at_rest.stories import PLANTED, play, serve_with_endpoints
 from tests.at_rest.test_canary import find_planted
+from tests.orders_svc.rpcs.test_get_order import create_order
 from tests.serving import SERVICES, Served, build_keyring, get_definition, serve, write_keys
 
 NAMED = {
@@ -115,3 +119,24 @@ def test_the_commands_read_an_encrypted_store(
     assert exported["orders"][0]["document"]["patient"]["email"] == PLANTED["email"]
     assert run("erase", "--include-open").stdout == "2 erased\n"
     assert run("export").stderr == "Error: Nothing is kept of such a person.\n"
+
+
+def test_a_damaged_row_keeps_no_other_from_being_erased(
+    store_url: Callable[[str, str], str], engine: str, body: Any
+) -> None:
+    served = serve("orders", Database(store_url("orders", engine), keyring=build_keyring("a")))
+    try:
+        ids = sorted(create_order(served, body("order")) for _ in range(3))
+        orders, persons = order_tables.orders, get_definition("orders").persons
+        with served.database.write() as tx:
+            tx.execute(update(orders).values(lab_status="shipped"))
+            change = update(orders).where(orders.c.id == ids[1])
+            tx.execute(change.values(document="\x02a\x02" + "A" * 80))
+        later = utc_now() + timedelta(days=400)
+        for erased in (2, 0):
+            assert erase_old(served.database, persons, timedelta(days=365), later) == erased
+        left = select(orders.c.id).where(orders.c.erased_at.is_(None))
+        with served.database.read() as tx:
+            assert tx.execute(left).scalars().all() == [ids[1]]
+    finally:
+        served.stop()

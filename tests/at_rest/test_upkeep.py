@@ -135,6 +135,8 @@ def test_a_changed_row_is_refused(url: str, tmp_path: Path, column: str, way: st
         done = run(url, write_keys(tmp_path / "ring", "a"), tmp_path, "persons", "export", *address)
         told = f"Error: An encrypted value does not open (orders {column} ord_"
         assert (done.exit_code, done.stderr.startswith(told)) == (1, True), done.stderr
+        listed = served.call("SearchOrders", orders_pb2.SearchOrdersRequest(), kind="Dashboard")
+        assert {first, second} <= {each.id for each in listed.data}
         if way == "swapped":
             assert fetch_order(served, second).patient.email == PLANTED["email"]
     finally:

@@ -7,9 +7,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from chassis.notices.mail import MailServer
+from chassis.notices.messages import build_message
 from protos.sessions_pb2 import GetSessionRecordRequest
+from tests.chassis.notices.test_channels import mail_server
 from tests.gateway.front import CALLER, POST, read_faults
 from tests.serving import SERVICES, Served
+from tests.subscriptions_svc.links import read_messages
+from tests.subscriptions_svc.shop import set_status
 
 FIELD = Path(__file__).parents[1] / "field"
 NAMES = json.loads((FIELD / "names.json").read_text())
@@ -135,10 +140,32 @@ def test_a_phone_is_returned_as_it_was_sent(
 
 
 @pytest.mark.parametrize("address", CONTACTS["email"]["refused_or_really_sent"])
-def test_an_address_that_cannot_be_written_to_is_refused(
-    http: FlaskClient, body: Any, unique: str, address: str
+def test_an_address_that_is_taken_is_really_written_to(
+    http: FlaskClient, subscriptions: Served, body: Any, unique: str, address: str
 ) -> None:
+    sent = body("subscription") | {"reference": unique, "email": address}
+    answer = http.post(POST["subscriptions"], json=sent, headers=CALLER["subscriptions"])
+    assert answer.status_code == 201, answer.get_data()
+    made = answer.get_json()
+    set_status(subscriptions, made["id"], "waiting_for_payment")
+    url = f"{POST['subscriptions']}/{made['id']}/send_email"
+    told = http.post(url, json={}, headers=CALLER["subscriptions"])
+    assert told.status_code == 202, told.get_data()
+    (row,) = read_messages(subscriptions, made["last_persisted_cart"]["id"])
+    with mail_server() as (mailbox, port):
+        server = MailServer("127.0.0.1", "noreply@optics.example", port, "none")
+        server.send(build_message(row))
+    (envelope,) = mailbox.envelopes
+    assert (envelope.rcpt_tos, envelope.smtp_utf8) == ([address], True)
+
+
+@pytest.mark.parametrize("address", ["a@b", ".a@example.com", "a b@example.com", "\u00e9@x"])
+def test_one_that_cannot_be_written_to_is_refused(
+    http: FlaskClient, subscriptions: Served, body: Any, unique: str, address: str
+) -> None:
+    before = subscriptions.rows()
     sent = body("subscription") | {"reference": unique, "email": address}
     answer = http.post(POST["subscriptions"], json=sent, headers=CALLER["subscriptions"])
     assert answer.status_code == 422
     assert [path for path, _ in read_faults("subscriptions", answer)] == ["email"]
+    assert subscriptions.rows() == before

@@ -23,6 +23,7 @@ from chassis.events.addresses import AttemptFailed
 from chassis.messages.texts import find_text_faults
 from chassis.persons import acting
 from chassis.store.database import Database
+from chassis.store.encryption.keyring import Unopenable
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
 from orders_svc.actions.update_order import update_order
@@ -61,6 +62,7 @@ SETTLE_TIME = timedelta(seconds=5)  # for which a file has to stay as it is
 BACKOFF = Backoff(first=INTERVAL, longest=timedelta(minutes=10))
 MAX_DROPS = 8  # read at once
 MAX_FILES = 50  # of one drop in one reading
+MAX_STEM_BYTES = 200  # of the name of a file that was read
 BATCH_LINES = 100  # applied in one transaction
 NO_SUCH_ORDER = "This lab has no such order."
 RPC = "status file"  # in the audit trail
@@ -184,7 +186,7 @@ def read_status_files(
         return {}, None
 
     def read(opened: Drop) -> tuple[dict[str, list[int]], str | None]:
-        found = [each for each in opened.list_files(drop["in"]) if is_status_file(each.name)]
+        found = opened.list_files(drop["in"], is_status_file)
         ready = [each for each in found if before.get(each.name) == [each.size, each.modified]]
         failure, done = None, set()
         for each in sorted(ready)[:MAX_FILES]:
@@ -214,19 +216,24 @@ def _read_file(
     stamp = f"{file.name}\0{file.modified}\0{file.size}\0".encode()
     digest = hashlib.sha256(stamp + content).hexdigest()
     refused, lines = apply_status_file(database, lab_id, file.name, content, digest, now)
-    again = {each.name: each for each in opened.list_files(drop["in"])}.get(file.name)
-    if again not in (None, file):
+    again = opened.list_files(drop["in"], lambda name: name == file.name)
+    if again not in ([], [file]):
         return  # another file has taken its name
     report = write_report(refused, lines) if refused else ""
     folder = drop["failed"] if refused else drop["done"]
-    stem = file.name[: -len(".csv")]
-    put_away(opened, path, folder, f"{stem}.{digest[:12]}.csv", report)
+    put_away(opened, path, folder, name_moved(file.name, digest), report)
     log().info(
         "status file",
         account=LAB_PREFIX + lab_id,
         outcome="refused" if refused else "applied",
         count=len(refused) if refused else lines,
     )
+
+
+def name_moved(name: str, digest: str) -> str:
+    """Return the name of a file that was read: file systems take no longer one than 255 bytes."""
+    stem = name[: -len(".csv")].encode()[:MAX_STEM_BYTES].decode(errors="ignore")
+    return f"{stem}.{digest[:12]}.csv"
 
 
 def apply_status_file(
@@ -274,7 +281,7 @@ def _apply_line(tx: Connection, lab_id: str, line: StatusLine, now: datetime) ->
     if order is None:
         return [NO_SUCH_ORDER]
     # What a lab tells again is no change, and no fault.
-    change = {name: each for name, each in change.items() if getattr(order, name, None) != each}
+    change = {name: each for name, each in change.items() if _is_news(order, name, each)}
     if order.lab_status == LabStatus.READY_FOR_PICKUP and change.get("lab_status") == "shipped":
         del change["lab_status"]
     if "lab_status" not in change:
@@ -287,3 +294,11 @@ def _apply_line(tx: Connection, lab_id: str, line: StatusLine, now: datetime) ->
     except Refusal as refusal:
         return [refusal.message]
     return []
+
+
+def _is_news(order: Row[Any], name: str, value: Any) -> bool:
+    """Return whether an order has another value; a damaged one is replaced."""
+    try:
+        return bool(getattr(order, name, None) != value)
+    except Unopenable:
+        return True

@@ -1,6 +1,6 @@
 """What is done with the files of a drop, wherever it is: each step may be repeated."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from chassis.events.addresses import AttemptFailed
@@ -20,8 +20,8 @@ class FoundFile(NamedTuple):
 class Drop(Protocol):
     """A drop that is open; every method raises AttemptFailed with a reason."""
 
-    def list_files(self, folder: str) -> list[FoundFile]:
-        """Return the regular files of a folder, at most MAX_LISTED_FILES."""
+    def list_files(self, folder: str, is_wanted: Callable[[str], bool]) -> list[FoundFile]:
+        """Return the regular files of a folder with wanted names, at most MAX_LISTED_FILES."""
 
     def read(self, path: str, limit: int) -> bytes | None:
         """Return at most `limit` bytes of a file; None if there is none."""

@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -39,12 +39,12 @@ class Folder:
     """A drop on this machine. Links are not followed: whoever fills the folder may make them."""
 
     @translate_errors()
-    def list_files(self, folder: str) -> list[FoundFile]:
-        """Return the regular files of a folder."""
+    def list_files(self, folder: str, is_wanted: Callable[[str], bool]) -> list[FoundFile]:
+        """Return the regular files of a folder with wanted names."""
         found = []
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.is_file(follow_symlinks=False):
+                if is_wanted(entry.name) and entry.is_file(follow_symlinks=False):
                     about = entry.stat(follow_symlinks=False)
                     found.append(FoundFile(entry.name, about.st_size, int(about.st_mtime)))
                 if len(found) >= MAX_LISTED_FILES:

@@ -6,7 +6,7 @@ loop of its own in the thread that uses it. Neither the user's files in ~/.ssh n
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
@@ -124,18 +124,17 @@ class Sftp:
         if self._sock is not None:
             self._sock.close()
 
-    def list_files(self, folder: str) -> list[FoundFile]:
-        """Return the regular files of a folder."""
+    def list_files(self, folder: str, is_wanted: Callable[[str], bool]) -> list[FoundFile]:
+        """Return the regular files of a folder with wanted names."""
         with translate_errors():
-            return self._wait(self._list_files(folder))
+            return self._wait(self._list_files(folder, is_wanted))
 
-    async def _list_files(self, folder: str) -> list[FoundFile]:
+    async def _list_files(self, folder: str, is_wanted: Callable[[str], bool]) -> list[FoundFile]:
         found: list[FoundFile] = []
         async for entry in self._client.scandir(folder):
-            about = entry.attrs
-            if about.type == asyncssh.FILEXFER_TYPE_REGULAR:
-                name = entry.filename
-                text = name if isinstance(name, str) else name.decode("utf-8", "replace")
+            about, name = entry.attrs, entry.filename
+            text = name if isinstance(name, str) else name.decode("utf-8", "replace")
+            if about.type == asyncssh.FILEXFER_TYPE_REGULAR and is_wanted(text):
                 found.append(FoundFile(text, int(about.size or 0), int(about.mtime or 0)))
             if len(found) >= MAX_LISTED_FILES:
                 break

@@ -16,6 +16,7 @@ from orders_svc.store.tables import labs, outbox, status_polls
 LAB_PREFIX = "lab:"  # accounts have no colon in their names: HTTP Basic ends them there
 POLL_LEASE = timedelta(seconds=120)  # far longer than reading a drop takes
 _FIND_DROP = select(labs.c.job_drop).where(labs.c.id == bindparam("lab_id"))
+_LIST_DROPS = select(labs.c.id, labs.c.job_drop).where(labs.c.job_drop.is_not(None))
 _HAS_DUE = select(exists().where(status_polls.c.due_at <= bindparam("now", type_=Instant())))
 _polls = Leases(status_polls.c.lab_id, status_polls.c.attempts)
 
@@ -60,6 +61,20 @@ def find_drop(tx: Connection, lab_id: str) -> dict[str, Any] | None:
     """Return a lab's drop, if it has one."""
     found: dict[str, Any] | None = tx.execute(_FIND_DROP, {"lab_id": lab_id}).scalar()
     return found
+
+
+def find_shared_inboxes(tx: Connection) -> dict[str, str]:
+    """Return labs whose status files come in where those of another lab do, which is told, too."""
+    first: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    for lab_id, drop in tx.execute(_LIST_DROPS):
+        if drop["status_files"]:
+            server = drop["sftp"] or {}
+            place = ":".join(str(server.get(name)) for name in ("host", "port", "user"))
+            other = first.setdefault(f"{place}:{drop['in']}", lab_id)
+            if other != lab_id:
+                shared |= {lab_id: other, other: lab_id}
+    return shared
 
 
 def has_due_poll(tx: Connection, now: datetime) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 from chassis.store.database import add_if_absent
 from orders_svc.rules.lab_status import FINAL_STATUSES
 from orders_svc.store.orders import IS_SUBMITTED
+from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders, status_files
 
 RETENTION = timedelta(days=90)
@@ -56,7 +57,8 @@ def delete_old_files(tx: Connection, lab_id: str, now: datetime) -> None:
 
 def find_order_of_lab(tx: Connection, lab_id: str, order_id: str) -> Row[Any] | None:
     """Return an order that was submitted to this lab."""
-    return tx.execute(_BY_ID, {"lab_id": lab_id, "order_id": order_id}).first()
+    found = tx.execute(_BY_ID, {"lab_id": lab_id, "order_id": order_id}).first()
+    return ORDERS.open_first(tx, found)
 
 
 def find_orders_in_tray(tx: Connection, lab_id: str, tray_number: str) -> Sequence[Row[Any]]:
@@ -64,5 +66,6 @@ def find_orders_in_tray(tx: Connection, lab_id: str, tray_number: str) -> Sequen
 
     Trays are used again.
     """
-    rows = tx.execute(_BY_TRAY, {"lab_id": lab_id, "tray_number": tray_number}).all()
+    found = tx.execute(_BY_TRAY, {"lab_id": lab_id, "tray_number": tray_number}).all()
+    rows = ORDERS.open_all(tx, found)
     return [row for row in rows if row.lab_status not in FINAL_STATUSES] or rows[:1]

@@ -126,6 +126,23 @@ def test_faults_are_named_by_path(
     assert orders.rows() == before
 
 
+def test_two_labs_do_not_share_their_status_files(
+    orders: Served, run: Callable[..., Result], unique: str, tmp_path: Path
+) -> None:
+    drop = f'[labs.drop]\nfolder = "{tmp_path}"\n'
+    first, second = (LAB.format(unique=unique + each) for each in "ab")
+    assert run(text=first + drop).exit_code == 0
+    before = orders.rows()
+    done = run(text=second + drop)
+    assert done.exit_code == 1
+    assert f"labs.0.drop.in: Must not be that of lab_{unique}a" in done.stderr
+    assert orders.rows() == before
+    elsewhere = SFTP.replace('"."', f'"{tmp_path}"') + 'key_file = "/k"\n'
+    assert run(text=second + elsewhere).exit_code == 0
+    assert run(text=second + drop + 'in = "theirs"\n').exit_code == 0
+    assert run(text=second + drop + "status_files = false\n").exit_code == 0
+
+
 def test_events_test_tries_a_folder(
     run: Callable[..., Result], unique: str, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from orders_svc.actions.transport.read_status_files import (
     apply_status_file,
     read_status_files,
 )
+from orders_svc.notices.transport import folder as folder_module
 from orders_svc.notices.transport.bounded import BoundedCalls
 from orders_svc.rules.transport.status_files import MAX_FILE_BYTES
 from orders_svc.store import tables
@@ -176,6 +177,29 @@ def test_files_of_other_names_are_left_alone(lab: Lab, tmp_path: Path, name: str
     put(tmp_path, HEAD + f"{order_id},in_progress,,,,,\n", name)
     lab.read_status()
     assert list_kinds(tmp_path) == {"in": 1, "done": 0, "failed": 0}
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 146 + ".csv", "\u76ee" * 80 + ".CSV"], ids=["narrow", "wide"]
+)
+def test_a_long_name_is_moved_under_a_shorter_one(lab: Lab, tmp_path: Path, name: str) -> None:
+    order_id = lab.submit()
+    put(tmp_path, HEAD + f"{order_id},in_progress,,,,,\n{order_id},gone,,,,,\n", name)
+    lab.read_status()
+    assert fetch_order(lab.orders, order_id).lab_status == "in_progress"
+    assert list_kinds(tmp_path) == {"in": 0, "done": 0, "failed": 2}
+    assert lab.find_poll().last_error is None
+
+
+def test_other_files_hide_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "MAX_LISTED_FILES", 3)
+    for number in range(20):
+        put(tmp_path, "note", f"{number}.txt")
+    order_id = lab.submit()
+    put(tmp_path, HEAD + f"{order_id},in_progress,,,,,\n")
+    lab.read_status()
+    assert fetch_order(lab.orders, order_id).lab_status == "in_progress"
+    assert list_kinds(tmp_path) == {"in": 20, "done": 1, "failed": 0}
 
 
 def test_what_is_no_regular_file_is_left_alone(lab: Lab, tmp_path: Path) -> None:

@@ -239,6 +239,21 @@ def test_over_http_it_is_signed_and_has_a_key(lab: Lab, desk: Receiver) -> None:
     assert head["webhook-signature"] == signed
 
 
+@pytest.mark.parametrize("status", [410, 501])
+def test_no_answer_declines_a_job_or_ends_the_next_ones(
+    lab: Lab, desk: Receiver, status: int
+) -> None:
+    order_id = lab.submit()
+    desk.answers = [answer_status(status), answer_status(204), answer_status(204)]
+    lab.deliver()
+    assert lab.tell(order_id) == ("pending", 1, "status")
+    assert fetch_order(lab.orders, order_id).job_delivery.status == status
+    other_id = lab.submit()
+    lab.move_on(seconds=11)
+    lab.deliver()
+    assert {lab.tell(each)[0] for each in (order_id, other_id)} == {"delivered"}
+
+
 def test_a_lab_that_hangs_delays_no_other_and_no_client(
     lab: Lab, desk: Receiver, orders: Served, order: Body, tmp_path: Path
 ) -> None:
