@@ -116,7 +116,8 @@ def build_case(series: dict[str, str], firing: list[str]) -> dict[str, Any]:
 def test_the_files_are_valid() -> None:
     folder = ROOT / "deploy" / "prometheus"
     assert "rules found" in run_promtool(folder, "check", "rules", "alerts.yaml")
-    assert "SUCCESS" in run_promtool(folder, "check", "config", "prometheus.yaml")
+    for name in ("prometheus.yaml", "kubernetes.yaml"):
+        assert "SUCCESS" in run_promtool(folder, "check", "config", name)
 
 
 def test_each_alert_fires_for_its_reason_alone(tmp_path: Path) -> None:

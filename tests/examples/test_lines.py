@@ -33,6 +33,7 @@ RUN_BY = {
     "bench/peers/README.md": "tests/examples/test_lines.py",
     "docs/audit.md": "tests/examples/test_commands.py",
     "docs/events.md": "tests/examples/test_commands.py",
+    "docs/kubernetes.md": "tests/deploy/test_kubernetes_runs.py",
     "docs/operate.md": "tests/examples/test_commands.py",
     "examples/README.md": "tests/examples/test_story.py",
     "protos/README.md": "tests/test_wheels.py",
