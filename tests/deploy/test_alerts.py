@@ -116,8 +116,22 @@ def build_case(series: dict[str, str], firing: list[str]) -> dict[str, Any]:
 def test_the_files_are_valid() -> None:
     folder = ROOT / "deploy" / "prometheus"
     assert "rules found" in run_promtool(folder, "check", "rules", "alerts.yaml")
-    for name in ("prometheus.yaml", "kubernetes.yaml"):
-        assert "SUCCESS" in run_promtool(folder, "check", "config", name)
+    assert "SUCCESS" in run_promtool(folder, "check", "config", "prometheus.yaml")
+
+
+def test_the_file_for_kubernetes_is_valid_but_for_what_debian_leaves_out(tmp_path: Path) -> None:
+    folder = ROOT / "deploy" / "prometheus"
+    text = (folder / "kubernetes.yaml").read_text()
+    (config,) = YAML(typ="safe").load(text)["scrape_configs"]
+    assert config.pop("kubernetes_sd_configs") == [
+        {"role": "pod", "namespaces": {"names": ["optigate"]}}
+    ]
+    with (tmp_path / "kubernetes.yaml").open("w") as file:
+        YAML(typ="safe").dump({"scrape_configs": [config]}, file)
+    assert "SUCCESS" in run_promtool(tmp_path, "check", "config", "kubernetes.yaml")
+    (kept, named, *_) = config["relabel_configs"]
+    assert kept["regex"] == "optigate;metrics"
+    assert named["replacement"] == "optigate-$1"
 
 
 def test_each_alert_fires_for_its_reason_alone(tmp_path: Path) -> None:
