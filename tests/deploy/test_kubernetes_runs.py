@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
+from openapi.configuration.variables import find_variables
 from optigate.command import cli
 from tests import postgres
 from tests.deploy.kustomize import ROOT, Resource, render
@@ -180,6 +181,11 @@ def test_each_line_names_what_is_there(line: str) -> None:
             assert word in names, word
         if word.startswith("--from=cronjob/"):
             assert word.removeprefix("--from=") in names
+    if "configmap" in words:
+        named = {
+            word[15:].partition("=")[0] for word in words if word.startswith("--from-literal=")
+        }
+        assert named - find_variables().keys() == set()
     if "--" in words:
         check_command(words[words.index("--") + 1 :])
 
