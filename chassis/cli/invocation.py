@@ -102,19 +102,20 @@ class Invocation:
         with acting(f"os:{find_user_name()}", " ".join(names)) as call:
             yield call
 
-    def build_jobs(self, database: "Database") -> "list[Callable[[datetime], object]]":
-        """The jobs that retention needs, once an hour."""
+    def build_jobs(self, database: "Database") -> "dict[str, Callable[[datetime], int]]":
+        """The jobs that retention needs, once an hour, by what they count."""
         from functools import partial
 
         from chassis.audit.sealer import delete_old_entries
         from chassis.persons import erase_old
 
         service = self.service
-        jobs: list[Callable[[datetime], object]] = []
+        jobs: dict[str, Callable[[datetime], int]] = {}
         if self.retain is not None:
-            jobs.append(partial(erase_old, database, service.persons, self.retain))
+            jobs["erased"] = partial(erase_old, database, service.persons, self.retain)
         if self.retain_audit is not None:
-            jobs.append(partial(delete_old_entries, database, service.audit, self.retain_audit))
+            old_entries = partial(delete_old_entries, database, service.audit, self.retain_audit)
+            jobs["entries of the audit trail deleted"] = old_entries
         return jobs
 
     def list_sealed_folders(self) -> list[Path]:

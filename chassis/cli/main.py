@@ -15,7 +15,7 @@ from chassis.cli.keys import keys
 from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
 from chassis.cli.tables import json_option, print_json
-from chassis.cli.upkeep import backup, doctor, restore
+from chassis.cli.upkeep import backup, doctor, restore, retain
 from chassis.settings.variables import read_secret
 
 
@@ -83,7 +83,7 @@ def command_line(name: str, listen: str) -> click.Group:
 
     health = _health_command(listen)
     inspected = (accounts, events, audit, persons)
-    upkeep = (backup, restore, doctor, keys)
+    upkeep = (backup, restore, retain, doctor, keys)
     for command in (serve, dispatch, migrate, load, health, *inspected, *upkeep):
         cli.add_command(command)
     return cli

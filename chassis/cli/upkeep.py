@@ -1,4 +1,4 @@
-"""The commands that look after a store: backup, restore, doctor."""
+"""The commands that look after a store: backup, restore, retain, doctor."""
 
 import os
 import sys
@@ -59,6 +59,24 @@ def restore(run: Invocation, file: Path, replace: bool) -> None:
         click.echo(f"It is encrypted: ENCRYPTION_KEYS has to name a file with the keys {names}.")
     if kept.revision not in find_heads(migrations):
         click.echo(f"Its schema is older than this version: run `python -m {run.module} migrate`.")
+
+
+@click.command(
+    help="Erase now what RETAIN_... let expire, as `serve` and `dispatch` do once an hour where"
+    " they are set; without them, nothing."
+)
+@click.pass_obj
+def retain(run: Invocation) -> None:
+    """Run the jobs of retention once, and say how many rows they changed."""
+    from chassis.store.encryption.registry import register_key
+
+    if run.retain is None and run.retain_audit is None:
+        click.echo(f"Nothing expires: neither RETAIN_{run.name.upper()} nor RETAIN_AUDIT is set.")
+        return
+    database = run.open_store()
+    register_key(database, run.service.keys)
+    for name, job in run.build_jobs(database).items():
+        click.echo(f"{name}: {job(datetime.now(UTC))}")
 
 
 @click.command(

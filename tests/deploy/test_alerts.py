@@ -119,6 +119,21 @@ def test_the_files_are_valid() -> None:
     assert "SUCCESS" in run_promtool(folder, "check", "config", "prometheus.yaml")
 
 
+def test_the_file_for_kubernetes_is_valid_but_for_what_debian_leaves_out(tmp_path: Path) -> None:
+    folder = ROOT / "deploy" / "prometheus"
+    text = (folder / "kubernetes.yaml").read_text()
+    (config,) = YAML(typ="safe").load(text)["scrape_configs"]
+    assert config.pop("kubernetes_sd_configs") == [
+        {"role": "pod", "namespaces": {"names": ["optigate"]}}
+    ]
+    with (tmp_path / "kubernetes.yaml").open("w") as file:
+        YAML(typ="safe").dump({"scrape_configs": [config]}, file)
+    assert "SUCCESS" in run_promtool(tmp_path, "check", "config", "kubernetes.yaml")
+    (kept, named, *_) = config["relabel_configs"]
+    assert kept["regex"] == "optigate;metrics"
+    assert named["replacement"] == "optigate-$1"
+
+
 def test_each_alert_fires_for_its_reason_alone(tmp_path: Path) -> None:
     assert FIRING.keys() == {rule["alert"] for rule in list_rules()}
     cases = [build_case(series, [name]) for name, series in FIRING.items()]

@@ -11,8 +11,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.chaos.product import Product, free_address, run_product, wait_for
+from tests.deploy.kustomize import render
 from tests.deploy.rules import ROOT, find_promtool, list_rules
 from tests.serving import SERVICES, build_basic
 
@@ -178,6 +180,23 @@ def test_what_dashboards_and_alerts_name_is_there(scraped: Scraped) -> None:
         ours = {name for name in names if name.startswith("optigate_")}
         bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in ours}
         assert {base for base in bases if not any(base in each for each in shown)} == set()
+
+
+def test_what_the_autoscalers_ask_for_is_there(scraped: Scraped) -> None:
+    texts = scraped.scrape()
+    (rule,) = YAML(typ="safe").load((ROOT / "deploy/prometheus/adapter.yaml").read_text())["rules"]
+    (pattern,) = re.findall(r'__name__=~"([^"]+)"', rule["seriesQuery"])
+    asked = [
+        (each["metadata"]["name"], metric["pods"]["metric"]["name"])
+        for each in render("ha")
+        if each["kind"] == "HorizontalPodAutoscaler"
+        for metric in each["spec"]["metrics"]
+        if metric["type"] == "Pods"
+    ]
+    assert {job for job, _ in asked} == {"gateway", *SERVICES}
+    for job, name in asked:
+        assert re.fullmatch(pattern, name)
+        assert re.search(rf"^{name}(\{{.*\}})? [0-9]", texts[job], re.MULTILINE), (job, name)
 
 
 def test_each_process_counts_what_was_asked_of_it(scraped: Scraped) -> None:

@@ -33,6 +33,7 @@ RUN_BY = {
     "bench/peers/README.md": "tests/examples/test_lines.py",
     "docs/audit.md": "tests/examples/test_commands.py",
     "docs/events.md": "tests/examples/test_commands.py",
+    "docs/kubernetes.md": "tests/deploy/test_kubernetes_runs.py",
     "docs/operate.md": "tests/examples/test_commands.py",
     "docs/upgrade.md": "tests/upgrade/test_from_0_1.py",
     "examples/README.md": "tests/examples/test_story.py",

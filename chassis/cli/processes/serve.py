@@ -143,7 +143,7 @@ def _serve(
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
     with _run_background(run, database, private, metrics) if dispatcher else nullcontext():
-        wait_until_stopped(stopped, database, *cleanups, jobs=run.build_jobs(database))
+        wait_until_stopped(stopped, database, *cleanups, jobs=run.build_jobs(database).values())
         running.stop()
     log().info("stopped")
 
@@ -163,7 +163,7 @@ def dispatch(run: Invocation, private: bool, metrics_listen: str | None) -> None
     stopped = catch_stop_signals()
     with _run_background(run, database, private, metrics):
         log().info("dispatching")
-        jobs = run.build_jobs(database)
+        jobs = run.build_jobs(database).values()
         wait_until_stopped(stopped, database, run.service.outbox.delete_expired, jobs=jobs)
         if metrics:
             metrics.is_stopping = True

@@ -146,6 +146,22 @@ def test_retention_runs_with_the_periodic_job(
         assert (entry.actor, decode_ids(entry)) == ("retention", [old])
 
 
+def test_retention_runs_once_on_command(store_url: Callable[[str, str], str], engine: str) -> None:
+    url = store_url("orders", engine)
+    with closing(Database(url)) as database:
+        old, new = add_orders(database)
+        done = run(url, "retain")
+        assert (done.exit_code, "Nothing expires" in done.stdout) == (0, True)
+        assert read_name(database, old) == CANARY
+        words = ["--retain", "365d", "--retain-audit", "365d"]
+        done = CliRunner().invoke(cli, ["--database-url", url, *words, "retain"])
+        assert done.exit_code == 0, done.output
+        assert done.stdout == "erased: 1\nentries of the audit trail deleted: 0\n"
+        assert [read_name(database, each) for each in (old, new)] == ["", CANARY]
+        (entry,) = read_audit(database, "persons erase")
+        assert (entry.actor, decode_ids(entry)) == ("retention", [old])
+
+
 def add_orders(database: Database) -> list[str]:
     """Two shipped orders: one of two years ago, and one of now."""
     from tests.serving import serve
