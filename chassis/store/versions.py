@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import inspect, text
+from sqlalchemy import column, inspect, select, table
 
 from chassis.store.database import Database
 
@@ -32,7 +32,7 @@ def read_applied(database: Database) -> set[str]:
     with database.read() as tx:
         if not inspect(tx).has_table(TABLE):
             return set()
-        return set(tx.execute(text(f"SELECT version_num FROM {TABLE}")).scalars())
+        return set(tx.execute(select(column("version_num")).select_from(table(TABLE))).scalars())
 
 
 def is_current(database: Database, migrations: Path) -> bool:
