@@ -158,8 +158,10 @@ def test_compose_speaks_tls_and_no_container_has_the_key_of_another() -> None:
         assert paths == {f"/tls/{name}/{file}.pem" for file in ("ca", "certificate", "key")}
         mounted = [volume for volume in service["volumes"] if "/tls" in volume]
         assert mounted == [f"tls-{name}:/tls/{name}:ro"]
-    for name in ("certificates", "renewal"):
-        assert set(compose()[name]["command"][-4:]) == {*SERVICES, "gateway"}
+    once, daily = compose()["certificates"], compose()["renewal"]
+    assert set(once["command"][-4:]) == {*SERVICES, "gateway"}
+    assert [word for word in daily["command"] if word != "--daily"] == once["command"]
+    assert daily["volumes"] == once["volumes"]
 
 
 def test_compose_holds_no_secret() -> None:

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from redis import Redis
 from ruamel.yaml import YAML
 
 from tests import postgres
@@ -68,6 +69,7 @@ class Composition:
     folder: Path
     variables: dict[str, str]
     database_port: int
+    redis_port: int = 0
     ports: dict[str, int] = field(default_factory=lambda: {each: find_ports() for each in PORTS})
     workers: dict[str, int] = field(
         default_factory=lambda: {each: find_ports(2) for each in SERVICES}
@@ -93,6 +95,7 @@ class Composition:
         if name in self.workers:
             value = value.replace(f"0.0.0.0:{WORKER_PORT}", f"0.0.0.0:{self.workers[name]}")
         value = re.sub(r"@(postgres|pgbouncer)/", f"@127.0.0.1:{self.database_port}/", value)
+        value = value.replace("redis:6379", f"127.0.0.1:{self.redis_port}")
         return self.image.map(value)
 
     def describe(self, name: str) -> tuple[list[str], dict[str, Any]]:
@@ -260,11 +263,10 @@ def test_compose_ends_with_calls_that_work(
         port = running.enter_context(run_postgres())
         variables = {"POSTGRES_PASSWORD": PASSWORD, "GATEWAY_PUBLIC_URL": "http://gateway:8080"}
         if profiles:
-            redis_port = running.enter_context(run_redis())
             variables |= {
                 "DATABASE_HOST": "pgbouncer",
                 "DATABASE_PREPARE": "off",
-                "GATEWAY_LIMIT_STORE": f"redis://127.0.0.1:{redis_port}",
+                "GATEWAY_LIMIT_STORE": "redis://redis:6379",
                 "WORKERS": "2",
                 **{
                     f"GATEWAY_{each.upper()}_ADDR": f"{each}:50061,{each}:50062"
@@ -279,6 +281,7 @@ def test_compose_ends_with_calls_that_work(
         assert composed.run_job("prepare").count("is there") == len(SERVICES)
         if profiles:
             composed.database_port = running.enter_context(run_pgbouncer(port))
+            composed.redis_port = running.enter_context(run_redis())
         running.callback(composed.stop)
         for name in (*SERVICES, "gateway"):
             composed.start(name)
@@ -291,6 +294,10 @@ def test_compose_ends_with_calls_that_work(
         assert printed.count("curl -u first-") == len(SERVICES)
         for name in SERVICES:
             check_certificates(composed, name)
+            assert is_open(composed.workers[name] + 1) is bool(profiles)
+        if profiles:
+            with Redis(port=composed.redis_port) as store:
+                assert store.dbsize()
         shutil.rmtree(image.find("/secrets"))
         image.find("/secrets").mkdir(mode=0o700)
         if os.geteuid() == 0:

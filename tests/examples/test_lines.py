@@ -34,6 +34,7 @@ RUN_BY = {
     "docs/audit.md": "tests/examples/test_commands.py",
     "docs/events.md": "tests/examples/test_commands.py",
     "docs/operate.md": "tests/examples/test_commands.py",
+    "docs/upgrade.md": "tests/upgrade/test_from_0_1.py",
     "examples/README.md": "tests/examples/test_story.py",
     "protos/README.md": "tests/test_wheels.py",
     "sessions_svc/EXAM.md": "tests/examples/test_commands.py",
