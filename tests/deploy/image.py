@@ -23,7 +23,7 @@ PLACES = re.compile(r"(?<![\w./])/(?=(?:opt/optigate|build|data|secrets|tls|whee
 KEPT = re.compile(r"HOME|TMPDIR|PIP_\w+|SSL_CERT_\w+|\w+_proxy|\w+_PROXY")
 LEFT_OUT = shutil.ignore_patterns(
     *("site-packages", "dist-packages", "test", "tests", "ensurepip", "idlelib", "tkinter"),
-    *("lib2to3", "turtledemo", "config-*"),
+    *("lib2to3", "turtledemo", "config-*", "EXTERNALLY-MANAGED"),
 )
 STEP_SECONDS = 240
 

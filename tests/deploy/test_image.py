@@ -121,18 +121,25 @@ class Composition:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, name: str) -> None:
-        """Start a container, and wait until it is healthy by its own check."""
-        words, environment = self.describe(name)
-        with (self.folder / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                words, **self.image.options(environment), stdout=log, stderr=subprocess.STDOUT
-            )
+    def start(self, *names: str) -> None:
+        """Start containers, and wait until each is healthy by its own check."""
+        described = {name: self.describe(name) for name in names}
+        for name, (words, environment) in described.items():
+            with (self.folder / f"{name}.log").open("wb") as log:
+                self.processes[name] = subprocess.Popen(
+                    words, **self.image.options(environment), stdout=log, stderr=subprocess.STDOUT
+                )
+        for name, (_, environment) in described.items():
+            self._wait_for(name, environment)
+
+    def _wait_for(self, name: str, environment: dict[str, str]) -> None:
         check = read_services()[name]["healthcheck"]["test"]
         assert check[:2] == ["CMD", "optigate"]
 
         def is_healthy() -> bool:
             assert self.processes[name].poll() is None, self.read_log(name)
+            if not is_open(self.ports[name]):
+                return False
             return self.image.run(check[1:], **environment).returncode == 0
 
         wait_for(is_healthy, f"{name}: {self.read_log(name)}")
@@ -234,7 +241,7 @@ def test_the_image_has_nothing_that_its_user_may_change(image: Image) -> None:
     assert {stat.S_IMODE(each.stat().st_mode) for each in expected} == {0o700}
     assert image.user == OWNER
     assert {path.name for path in image.root.iterdir()} == {"data", "opt", "secrets", "tls", "usr"}
-    packages = image.find("/opt/optigate/lib/python3.11/site-packages")
+    (packages,) = image.find("/opt/optigate/lib").glob("python*/site-packages")
     assert not list(packages.glob("pip*")) + list(packages.glob("setuptools*"))
     assert image.run(["optigate", "--version"]).stdout.startswith("optigate ")
     where = image.run(["python", "-c", "import protos, redis, gateway; print(gateway.__file__)"])
@@ -274,17 +281,17 @@ def test_compose_ends_with_calls_that_work(
                 },
             }
         composed = Composition(image, folder, variables, port)
-        made = composed.run_job("certificates")
-        assert "authority" in made or "all are valid" in made
-        assert "all are valid" in composed.run_job("certificates")
+        composed.run_job("certificates")
         composed.run_job("prepare")
-        assert composed.run_job("prepare").count("is there") == len(SERVICES)
+        if not profiles:  # as a second `up` does
+            assert "all are valid" in composed.run_job("certificates")
+            assert composed.run_job("prepare").count("is there") == len(SERVICES)
         if profiles:
             composed.database_port = running.enter_context(run_pgbouncer(port))
             composed.redis_port = running.enter_context(run_redis())
         running.callback(composed.stop)
-        for name in (*SERVICES, "gateway"):
-            composed.start(name)
+        composed.start(*SERVICES)
+        composed.start("gateway")
         printed = composed.run_job("welcome")
         for call in (line for line in printed.splitlines() if "curl" in line):
             done = subprocess.run(["sh", "-c", call.replace("curl", "curl -sSf")],

@@ -187,8 +187,9 @@ def test_a_folder_that_is_a_file_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_daily_it_goes_on_until_it_is_stopped(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "optigate", "certificates", "--daily", "--folder", tmp_path]
-    process = subprocess.Popen([*words, "orders"], stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "optigate", "certificates", "--daily", "--folder"]
+    words += [str(tmp_path), "orders"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     try:
         wait_for((tmp_path / "orders" / "certificate.pem").exists, "a certificate")
         assert process.poll() is None
