@@ -101,13 +101,18 @@ dist: .venv/dev ## build the wheels, and an archive of the proto files
 	@tar -czf dist/optigate-proto-files.tar.gz protos/*.proto protos/optigate.binpb protos/README.md
 	@ls dist
 
-# Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt. optigate-protos
-# is not pinned: it is in protos/, from where it is imported.
+# Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt, and all that the
+# image needs: image.txt to run, build.txt to build the wheels. optigate-protos is not pinned: it is
+# in protos/, from where it is imported.
 pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 	$(PY) -m pip install -qq 'uv>=0.9'
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --upgrade --extra dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra redis --constraint requirements/dev.txt \
+		--output-file requirements/image.txt pyproject.toml
+	echo 'setuptools>=80' | $(COMPILE) --constraint requirements/dev.txt \
+		--output-file requirements/build.txt -
 
 .venv/run: requirements/run.txt | .venv/bin/python
 	@echo "Installing into .venv what requirements/run.txt pins."

@@ -6,16 +6,22 @@ import click
 
 # Each command: its module, its name there, and a sentence for the list of commands.
 COMMANDS = {
+    "certificates": (
+        *("optigate.certificates", "certificates"),
+        "Make and renew certificates for gRPC between processes.",
+    ),
     "demo": ("optigate.processes", "demo", "Start everything with demo data, until Ctrl-C."),
     "gateway": ("optigate.processes", "gateway", "Serve HTTP in front of the three services."),
     "new": ("optigate.new.commands", "new", "Write the file of a partner, lab or merchant."),
     "orders": ("orders_svc.__main__", "cli", "The orders service: serve, migrate, load, ..."),
+    "seed": ("optigate.seed", "seed", "Add a first account of each API to empty stores."),
     "sessions": ("sessions_svc.__main__", "cli", "The sessions service, by the same commands."),
     "status": ("optigate.status", "status", "Health, schemas and backlog of all four."),
     "subscriptions": (
         *("subscriptions_svc.__main__", "cli"),
         "The subscriptions service, by the same commands.",
     ),
+    "welcome": ("optigate.welcome", "welcome", "Try a call of each API, and print it for curl."),
 }
 
 

@@ -19,13 +19,17 @@ def demo(action: str) -> None:
 
 @click.command(
     help="Serve HTTP in front of the three services, until SIGTERM. Further words are options of"
-    " gunicorn, such as --workers 4.",
+    " gunicorn, such as --workers 4. `optigate gateway health` exits 0 if the gateway at --bind and"
+    " the services behind it are ready.",
     context_settings={"ignore_unknown_options": True},
 )
 @click.option("--bind", envvar="GATEWAY_BIND", default=DEFAULT_BIND, show_default=True)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def gateway(bind: str, words: tuple[str, ...]) -> None:
-    """Become gunicorn."""
+    """Become gunicorn, or ask the gateway that runs."""
+    if words == ("health",):
+        _check_health(bind)
+        return
     from demo.procfile import find_busy_address
 
     host, _, port = bind.rpartition(":")
@@ -37,3 +41,10 @@ def gateway(bind: str, words: tuple[str, ...]) -> None:
     program = [sys.executable, "-m", "gunicorn", "--bind", bind]
     config = ["--config", "python:gateway.gunicorn_conf", *words, "gateway:create_app()"]
     os.execv(program[0], [*program, *config])  # nosec B606
+
+
+def _check_health(bind: str) -> None:
+    from optigate.status import READY, ask_gateway
+
+    if (said := ask_gateway(bind)) != READY:
+        raise click.ClickException(f"{bind}: {said}")

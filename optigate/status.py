@@ -16,7 +16,10 @@ ADDRESSES = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
-GOOD = {"health": ("serving", "ready"), "schema": ("current", "-")}
+# What is asked of a gateway that listens on all addresses; compared with.
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104
+READY = "ready"
+GOOD = {"health": ("serving", READY), "schema": ("current", "-")}
 TIMEOUT_SECONDS = 3
 
 
@@ -32,7 +35,7 @@ def status(as_json: bool, data_dir: str) -> None:
 
     with ThreadPoolExecutor(len(ADDRESSES) + 1) as pool:
         asked = [pool.submit(_ask_service, name, data_dir) for name in ADDRESSES]
-        gateway = pool.submit(_ask_gateway)
+        gateway = pool.submit(_report_gateway)
         found = [each.result() for each in (*asked, gateway)]
     if as_json:
         report = {each.pop("process"): each for each in found}
@@ -133,26 +136,32 @@ def _count_events(database: Any, service: Any) -> dict[str, Any]:
     return {"waiting": count, "oldest_seconds": age, "given_up": dead}
 
 
-def _ask_gateway() -> dict[str, Any]:
+def _report_gateway() -> dict[str, Any]:
+    bind = os.environ.get("GATEWAY_BIND", "127.0.0.1:8080")
+    said = dict.fromkeys(HEADERS) | {"process": "gateway", "address": bind, "schema": "-"}
+    return {**said, "health": ask_gateway(bind)}
+
+
+def ask_gateway(bind: str) -> str:
     """Return what the gateway says of itself: ready, which services fail, or no answer."""
+    import http.client
     import ssl
     import urllib.error
     import urllib.request
 
-    bind = os.environ.get("GATEWAY_BIND", "127.0.0.1:8080")
-    said = dict.fromkeys(HEADERS) | {"process": "gateway", "address": bind, "schema": "-"}
+    host, _, port = bind.rpartition(":")
     scheme = "https" if os.environ.get("GATEWAY_TLS_CERT") else "http"
     # Whatever name its certificate is for: this machine is asked.
     context = ssl._create_unverified_context()  # nosec B323
     try:
-        url = f"{scheme}://{bind.replace('0.0.0.0', '127.0.0.1')}/readyz"  # nosec B104
+        url = f"{scheme}://{EVERY_ADDRESS.get(host, host)}:{port}/readyz"
         urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS, context=context).close()  # nosec B310
     except urllib.error.HTTPError as error:
         with error:
-            return {**said, "health": _list_failing(error.read())}
-    except OSError:
-        return {**said, "health": "no answer"}
-    return {**said, "health": "ready"}
+            return _list_failing(error.read())
+    except (OSError, ValueError, http.client.HTTPException):
+        return "no answer"
+    return READY
 
 
 def _list_failing(body: bytes) -> str:

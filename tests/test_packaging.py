@@ -6,24 +6,21 @@ import shutil
 import tempfile
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from ruamel.yaml import YAML
+from click.testing import CliRunner
 
+from optigate.command import cli
 from tests import postgres
+from tests.deploy.composition import read_services as compose
+from tests.deploy.image import list_steps
 
 ROOT = Path(__file__).parent.parent
 PACKAGING = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 PROTOS = tomllib.loads((ROOT / "protos" / "pyproject.toml").read_text())["tool"]["setuptools"]
+PINS = ["run.txt", "dev.txt", "image.txt", "build.txt"]
 SERVICES = ["sessions", "orders", "subscriptions"]
-
-
-def compose() -> dict[str, Any]:
-    """The compose file, read as YAML 1.2 with its merges done."""
-    services: dict[str, Any] = YAML(typ="safe").load(ROOT / "compose.yaml")["services"]
-    return services
 
 
 def read_procfile() -> dict[str, list[str]]:
@@ -40,6 +37,11 @@ def read_pins(name: str) -> dict[str, str]:
     return {block.split(" ")[0]: block for block in blocks}
 
 
+def list_hashes(block: str) -> set[str]:
+    """The hashes of a pin."""
+    return set(re.findall(r"sha256:\w+", block))
+
+
 def test_every_package_is_installed() -> None:
     held = {
         path.relative_to(ROOT).parts[0]
@@ -54,7 +56,7 @@ def test_every_package_is_installed() -> None:
         assert all("migrations" in folder.parts for folder in bare)
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("name", PINS)
 def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
     loose = {
         pin for pin, block in read_pins(name).items() if "==" not in pin or "sha256:" not in block
@@ -62,34 +64,40 @@ def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
     assert not loose
 
 
-@pytest.mark.parametrize("name", ["run.txt", "dev.txt"])
+@pytest.mark.parametrize("name", PINS)
 def test_the_pins_name_no_host_and_no_path(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text()
     assert not re.findall(r"\w+://\S*|^-\S+|(?<![\w.])/\w\S*", text, flags=re.MULTILINE)
 
 
 def test_the_tests_run_on_the_pins_that_ship() -> None:
-    assert read_pins("run.txt").keys() <= read_pins("dev.txt").keys()
+    tested = {name: list_hashes(block) for name, block in read_pins("dev.txt").items()}
+    for name in ("image.txt", "build.txt"):
+        shipped = {each: list_hashes(block) for each, block in read_pins(name).items()}
+        assert shipped.items() <= tested.items()
+    assert read_pins("run.txt").keys() <= read_pins("image.txt").keys()
 
 
-def test_the_image_holds_every_package_the_version_and_what_the_demo_needs() -> None:
-    lines = (ROOT / "Containerfile").read_text().splitlines()
-    copied = {line.split()[1].rstrip("/") for line in lines if line.startswith("COPY ")}
+def test_the_image_holds_every_package_and_what_the_demo_needs() -> None:
+    steps = list_steps((ROOT / "Containerfile").read_text())
+    copies = [words.split() for name, words in steps if name == "COPY" and "--from" not in words]
+    copied = {source.rstrip("/") for *sources, _target in copies for source in sources}
     top = {name.rstrip("*") for name in PACKAGING["find"]["include"]}
-    assert copied == {*top, *PROTOS["packages"], "requirements/run.txt", "pyproject.toml"}
+    pins = {"requirements/build.txt", "requirements/image.txt"}
+    assert copied == {*top, *PROTOS["packages"], *pins, "pyproject.toml", "README.md"}
 
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
     assert {line[1:] for line in allowed if line.startswith("!")} == copied
 
 
-def test_the_image_runs_the_gateway_as_the_procfile_does() -> None:
-    image = (ROOT / "Containerfile").read_text()
-    command = image[image.index("CMD [") :].replace("\\\n", "")
-    words = re.findall(r'"([^"]*)"', command)
-
+def test_the_image_runs_the_gateway_as_the_procfile_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    programs: list[list[str]] = []
+    monkeypatch.setattr("os.execv", lambda _path, words: programs.append(words))
+    assert CliRunner().invoke(cli, ["gateway", "--bind", "127.0.0.1:0"]).exit_code == 0
     local = read_procfile()["gateway"]
-    assert words[0] == "gunicorn"
-    assert words[3:] == local[local.index("--bind") + 2 :]
+    ((_python, *words),) = programs
+    assert words[:3] == local[local.index("-m") :][:3]
+    assert words[4:] == local[local.index("--bind") + 2 :]
 
 
 def test_the_procfile_starts_the_four_processes() -> None:
@@ -100,13 +108,16 @@ def test_the_procfile_starts_the_four_processes() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_compose_migrates_starts_and_watches_each_service(name: str) -> None:
+def test_compose_starts_and_watches_each_service(name: str) -> None:
     service = compose()[name]
-    start = f"python -m {name}_svc migrate && exec python -m {name}_svc"
-    assert service["command"] == ["sh", "-c", start]
-    assert service["healthcheck"]["test"] == ["CMD", "python", "-m", f"{name}_svc", "health"]
-    assert service["environment"]["DATABASE_URL"].endswith(f"@postgres/{name}")
-    assert service["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert service["command"] == [name]
+    assert service["healthcheck"]["test"] == ["CMD", "optigate", name, "health"]
+    host = "${DATABASE_HOST:-postgres}"
+    assert service["environment"]["DATABASE_URL"].endswith(f"@{host}/{name}")
+    assert service["environment"]["WORKERS"] == "${WORKERS:-1}"
+    jobs = {"certificates", "prepare"}
+    ended = {"condition": "service_completed_successfully"}
+    assert {job: service["depends_on"][job] for job in jobs} == dict.fromkeys(jobs, ended)
 
 
 def test_the_composed_gateway_knows_where_each_service_listens() -> None:
@@ -117,25 +128,50 @@ def test_the_composed_gateway_knows_where_each_service_listens() -> None:
         for key, value in services["gateway"]["environment"].items()
         if key.endswith("_ADDR")
     }
-    assert addresses == {f"GATEWAY_{name.upper()}_ADDR": f"{name}:{ports[name]}" for name in ports}
-    assert services["gateway"]["depends_on"].keys() == set(SERVICES)
+    variables = {name: f"GATEWAY_{name.upper()}_ADDR" for name in ports}
+    assert addresses == {
+        variable: f"${{{variable}:-{name}:{ports[name]}}}" for name, variable in variables.items()
+    }
+    assert services["gateway"]["depends_on"].keys() == {*SERVICES, "redis"}
+
+
+def test_what_compose_needs_of_a_profile_is_not_required_without_it() -> None:
+    services = compose()
+    for service in services.values():
+        waits = service.get("depends_on", {})
+        for name in waits:
+            if "profiles" in services[name] and "profiles" not in service:
+                assert waits[name]["required"] is False
 
 
 def test_compose_wants_to_know_where_people_come_from() -> None:
-    for name in (*SERVICES, "gateway"):
+    for name in (*SERVICES, "gateway", "welcome"):
         environment = compose()[name]["environment"]
         assert environment["GATEWAY_PUBLIC_URL"].startswith("${GATEWAY_PUBLIC_URL:?")
-        assert environment["GRPC_PLAINTEXT"] == "${GRPC_PLAINTEXT-allow}"
+
+
+def test_compose_speaks_tls_and_no_container_has_the_key_of_another() -> None:
+    for name in (*SERVICES, "gateway"):
+        service = compose()[name]
+        assert "GRPC_PLAINTEXT" not in service["environment"]
+        paths = {v for k, v in service["environment"].items() if k.startswith("GRPC_TLS_")}
+        assert paths == {f"/tls/{name}/{file}.pem" for file in ("ca", "certificate", "key")}
+        mounted = [volume for volume in service["volumes"] if "/tls" in volume]
+        assert mounted == [f"tls-{name}:/tls/{name}:ro"]
+    once, daily = compose()["certificates"], compose()["renewal"]
+    assert set(once["command"][-4:]) == {*SERVICES, "gateway"}
+    assert [word for word in daily["command"] if word != "--daily"] == once["command"]
+    assert daily["volumes"] == once["volumes"]
 
 
 def test_compose_holds_no_secret() -> None:
     secrets = [
         value
         for service in compose().values()
-        for key, value in service["environment"].items()
-        if key in {"PGPASSWORD", "POSTGRES_PASSWORD", "SECRET_KEY"}
+        for key, value in service.get("environment", {}).items()
+        if key in {"DB_PASSWORD", "PGPASSWORD", "POSTGRES_PASSWORD", "SECRET_KEY"}
     ]
-    assert len(secrets) == 4
+    assert len(secrets) == 6
     assert all(value.startswith("${") and ":?" in value for value in secrets)
 
 
