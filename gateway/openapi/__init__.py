@@ -1,14 +1,12 @@
 """The OpenAPI documents: files that `python -m openapi` writes, served as they are."""
 
-import hashlib
 from functools import cache
 from importlib.resources import files
 
 from flask import Blueprint, Response
 from werkzeug.exceptions import NotFound
 
-from gateway.answers.coding import MIN_BYTES, is_gzip_wanted, pack
-from gateway.answers.validators import CODED, answer_not_modified
+from gateway.answers.packed_files import PackedFile, answer_file, pack_file
 
 bp = Blueprint("openapi", __name__)
 APIS = ("sessions", "orders", "subscriptions")
@@ -35,24 +33,13 @@ def get_event_schema(api: str, event: str) -> Response:
 
 def answer_document(name: str) -> Response:
     """Return a document, or 304 to those who have it."""
-    text, packed, tag = read_document(name)
-    response = Response(text, content_type="application/json")
-    response.set_etag(tag)
-    response.vary.add("Accept-Encoding")
-    response.headers["Cache-Control"] = "no-cache"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    if not answer_not_modified(response) and len(text) >= MIN_BYTES and is_gzip_wanted():
-        response.set_data(packed)
-        response.set_etag(tag + CODED)
-        response.headers["Content-Encoding"] = "gzip"
-    return response
+    return answer_file(read_document(name), "application/json")
 
 
 @cache
-def read_document(name: str) -> tuple[bytes, bytes, str]:
-    """Return a document, as it is and as gzip, and its ETag."""
-    text = (files(__package__) / f"{name}.json").read_bytes()
-    return text, pack(text), hashlib.sha256(text).hexdigest()[:32]
+def read_document(name: str) -> PackedFile:
+    """Return a document."""
+    return pack_file((files(__package__) / f"{name}.json").read_bytes())
 
 
 @cache

@@ -8,10 +8,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, redirect, send_from_directory, url_for
+from flask import Blueprint, Response, current_app, redirect, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
+from gateway.answers.packed_files import PackedFile, answer_file, pack_file
 from gateway.openapi import APIS
 from gateway.pages import render_page
 
@@ -21,7 +22,10 @@ TITLES = {
     "orders": "Eyeglass lab orders",
     "subscriptions": "Contact-lens subscriptions",
 }
-READER_FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
+READER_FILES = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+}
 # The reader draws its icons from data: URLs in its style sheet.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -48,15 +52,13 @@ def get_reader_file(name: str) -> Response:
     """Return a file of the reader; browsers revalidate it on each use."""
     if name not in READER_FILES:
         raise NotFound("There is no such file.")
-    response = send_from_directory(find_reader(), name)
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return answer_file(read_reader_file(name), READER_FILES[name])
 
 
 @cache
-def find_reader() -> Path:
-    """Return the folder of the reader's files, without importing the package that has them."""
+def read_reader_file(name: str) -> PackedFile:
+    """Return a file of the reader, without importing the package that has it."""
     spec = find_spec("flask_swagger_ui")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    return Path(spec.submodule_search_locations[0]) / "dist"
+    return pack_file((Path(spec.submodule_search_locations[0]) / "dist" / name).read_bytes())

@@ -1,5 +1,6 @@
 """The documentation in Chromium: it is complete, calls this gateway alone, and is tried."""
 
+import gzip
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -127,6 +128,11 @@ def assert_policy(client: FlaskClient) -> None:
     for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
         file = client.get(f"/assets/reader/{name}", buffered=True)
         assert (file.status_code, file.headers["Cache-Control"]) == (200, "no-cache")
+        coded = client.get(f"/assets/reader/{name}", headers={"Accept-Encoding": "gzip"})
+        assert coded.headers["Content-Encoding"] == "gzip"
+        assert gzip.decompress(coded.data) == file.data
+        again = client.get(coded.request.path, headers={"If-None-Match": coded.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
     for name in ("index.css", "VERSION", "..%2f__init__.py", "x"):
         assert client.get(f"/assets/reader/{name}").status_code == 404
     assert client.get("/docs/labs").status_code == 404
