@@ -8,6 +8,7 @@ import time
 
 from tests.chaos.conftest import Launch
 from tests.chaos.product import Answer, Caller, Load, Product, wait_for
+from tests.chaos.test_killed import is_ready
 
 CALLERS = 64
 RPC_SECONDS = 3
@@ -83,7 +84,7 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         assert sorted(each.seconds for each in refused)[len(refused) // 2] < RPC_SECONDS / 2
 
         os.kill(product.pid("orders"), signal.SIGCONT)
-        wait_for(lambda: product.readiness()[0] == 200, "it does not come back")
+        wait_for(lambda: is_ready(product), "it does not come back")
         load.wait_for_more(50)
         found = wait_for(
             lambda: (answer := product.write("orders")).status == 201 and answer, "no order"

@@ -14,6 +14,7 @@ import pytest
 from tests import postgres
 from tests.chaos.conftest import Launch
 from tests.chaos.product import ROOT, WRITES, Answer, Load, Product, free_address, wait_for
+from tests.chaos.test_killed import is_ready
 from tests.chassis.store.proxy import run_proxy
 
 RPC_SECONDS = 3
@@ -50,7 +51,7 @@ def test_a_database_that_freezes_again_and_again(launch: Launch, database: str) 
             )
             load.wait_for_more()
             proxy.is_mute.clear()
-            wait_for(lambda: product.readiness()[0] == 200, "it does not come back")
+            wait_for(lambda: is_ready(product), "it does not come back")
         load.stop()
         assert load.failures == []
         proxy.is_mute.set()
@@ -108,7 +109,7 @@ def test_a_full_disk_is_503_until_there_is_room(launch: Launch, small_disk: Path
         assert "orders: error: not ready" in product.lines()
         load.wait_for_more()
         (small_disk / "filler").unlink()
-        wait_for(lambda: product.readiness()[0] == 200, "it does not come back")
+        wait_for(lambda: is_ready(product), "it does not come back")
         assert is_written(product)
         load.stop()
         assert load.failures == []
