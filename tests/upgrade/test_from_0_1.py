@@ -99,10 +99,9 @@ def create_store(engine: str, folder: Path) -> Iterator[str]:
     postgres.drop_database(server, name)
 
 
-@pytest.fixture(scope="module")
-def upgraded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+@contextmanager
+def upgrade(engine: str, folder: Path) -> Iterator[Upgraded]:
     """Each service on a store that was filled by 0.1.0 and migrated; and the rows of then."""
-    folder = tmp_path_factory.mktemp("upgrade")
     with ExitStack() as stack:
         found = {}
         for service in SERVICES:
@@ -114,6 +113,20 @@ def upgraded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             stack.callback(database.close)
             stack.callback(served.stop)
             found[service] = (served, counts)
+        yield found
+
+
+@pytest.fixture(scope="module")
+def upgraded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+    """The services after the upgrade, which the tests leave as they are."""
+    with upgrade(engine, tmp_path_factory.mktemp("upgrade")) as found:
+        yield found
+
+
+@pytest.fixture
+def apart(engine: str, tmp_path: Path) -> Iterator[Upgraded]:
+    """The same for one test, which goes on with them."""
+    with upgrade(engine, tmp_path) as found:
         yield found
 
 
@@ -204,9 +217,9 @@ def test_people_log_in(upgraded: Upgraded) -> None:
     assert [each.id for each in found.data] == [ANSWERS["orders"]["in_progress"]]
 
 
-def test_events_of_then_arrive_before_those_of_now(upgraded: Upgraded) -> None:
+def test_events_of_then_arrive_before_those_of_now(apart: Upgraded) -> None:
     ids = ANSWERS["orders"]
-    sessions, orders, subscriptions = (upgraded[name][0] for name in SERVICES)
+    sessions, orders, subscriptions = (apart[name][0] for name in SERVICES)
     for served in (sessions, orders, subscriptions):
         served.clock.set = LATER
     with run_receiver() as receiver:
