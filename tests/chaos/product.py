@@ -135,6 +135,7 @@ class Product:
     token: str = ""
     number: int = 0
     counting: threading.Lock = field(default_factory=threading.Lock)
+    ending: threading.Event = field(default_factory=threading.Event)  # ends its callers, too
 
     @classmethod
     def prepare(
@@ -251,7 +252,8 @@ def keep_running(product: Product) -> Iterator[Product]:
 
 
 def stop(product: Product) -> None:
-    """End everything, what was stopped by SIGSTOP included."""
+    """End everything, what was stopped by SIGSTOP and callers of a failed test included."""
+    product.ending.set()
     for pid in product.pids():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
@@ -281,7 +283,7 @@ class Load:
 
     def _run(self, service: str) -> None:
         caller = Caller(self.product.front)
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or self.product.ending.is_set()):
             try:
                 found = self.product.write(service, caller)
             except (OSError, http.client.HTTPException) as error:

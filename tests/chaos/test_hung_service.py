@@ -31,7 +31,7 @@ class Crowd:
 
     def _run(self) -> None:
         caller = Caller(self.product.front)
-        while not self._stopped.is_set():
+        while not (self._stopped.is_set() or self.product.ending.is_set()):
             try:
                 found = caller.ask("GET", self.path, **self.product.credentials("orders"))
             except (OSError, http.client.HTTPException) as error:
