@@ -162,6 +162,13 @@ def test_pages_of_the_shopper(
     check(page, "cart-ended")
     page.goto(f"{site}/s/unknown")
     check(page, "cart-unknown")
+    late = solicit(subscriptions, body)
+    page.goto(f"{site}/s/{late.last_persisted_cart.code}")
+    page.get_by_role("checkbox").check()
+    set_status(subscriptions, late.id)
+    with page.expect_navigation():
+        page.get_by_role("button").click()
+    check(page, "cart-refused")
 
 
 def test_pages_of_a_change(
