@@ -227,7 +227,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         atexit.register(logging.config.dictConfig, {"version": 1})
         for handler in self.log.error_log.handlers + self.log.access_log.handlers:
             if type(handler) is logging.StreamHandler:
-                handler.setStream(outputs[1])
+                handler.stream = outputs[1]  # setStream would flush the old one: it may be closed
 
     def init_process(self) -> None:
         """Begin, in the new process."""
