@@ -92,7 +92,7 @@ def test_the_commands_of_a_service(
     monkeypatch.setenv("GATEWAY_PUBLIC_URL", "https://optics.example")
     urls = {"orders_svc": read_url(orders), "subscriptions_svc": read_url(subscriptions)}
     encrypted = store_url("orders", "sqlite")
-    for line in list_lines("operate.md", "accounts rotate"):
+    for line in list_lines("operate.md", "orders_svc accounts rotate"):
         module = line.split()[2]
         if re.fullmatch(r"python -m orders_svc +# serve", line):
             continue
