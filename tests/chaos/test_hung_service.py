@@ -99,4 +99,5 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         assert crowd.failures == []
         assert crowd.statuses() <= {200, 503, 504}
         for service in OTHERS:
-            assert load.p99(service, before[service]) < 10 * max(calm[service], 0.05), calm
+            # Far below RPC_SECONDS, which whoever is held up by the hung one waits.
+            assert load.p99(service, before[service]) < max(10 * calm[service], 2), calm
