@@ -76,7 +76,7 @@ class Box:
     def rows(self, owner: str) -> list[Any]:
         """An owner's events, oldest first."""
         with self.database.read() as tx:
-            return list(reversed(self.outbox.find(tx, 1000, owner=owner)))
+            return list(reversed(self.outbox.find(tx, 1_000_000, owner=owner)))
 
     def states(self, owner: str) -> list[str]:
         """The states of an owner's events, oldest first."""
