@@ -65,6 +65,14 @@ def list_events(
     return {**found, "data": [describe_event(row) for row in rows]}
 
 
+def replay_event(tx: Connection, outbox: Outbox, event_id: str, now: datetime) -> Row[Any]:
+    """Make an event due, and return its row; raises NotFound, or WrongState without an endpoint."""
+    outbox.replay(tx, event_id, now)
+    row = outbox.get(tx, event_id)
+    note_ids(row.stream)
+    return row
+
+
 def describe_event(row: Row[Any]) -> dict[str, Any]:
     """Return an event as fields of a message."""
     return {

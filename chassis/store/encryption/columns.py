@@ -1,7 +1,7 @@
 """Personal columns: sealed where a row is written, opened where it is read.
 
-A table declares them once, `PATIENTS = Personal(table, ["id"], ["name", "document"])`. Statements
-stay as they are: `PATIENTS.seal(tx, row)` returns the values to write, `PATIENTS.open(tx, row)` a
+A table declares them once, `PEOPLE = Personal(table, ["id"], ["name", "document"])`. Statements
+stay as they are: `PEOPLE.seal(tx, row)` returns the values to write, `PEOPLE.open(tx, row)` a
 row whose personal columns are plain. A value is sealed with the place that it stands in: table,
 column and the columns that identify its row, which may never change. Each value has an envelope
 of its own, so that one column can be written without reading the others.

@@ -5,13 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chassis.context import note_ids
+from chassis.events import desk
 from orders_svc.store.tables import outbox
 
 
 def replay_event(tx: Connection, event_id: str, now: datetime) -> Row[Any]:
     """Make an event due, and return its row; raises NotFound, or WrongState without an endpoint."""
-    outbox.replay(tx, event_id, now)
-    row = outbox.get(tx, event_id)
-    note_ids(row.stream)
-    return row
+    return desk.replay_event(tx, outbox, event_id, now)
