@@ -16,11 +16,13 @@ from pathlib import Path
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # random: a key is good for 2**32 envelopes
-MARK = "\x02"  # starts an envelope: no text of a client may contain it, no message begins with it
+MARK = "\x02"  # starts an envelope in text: no text of a client may contain it
+BYTES_MARK = b"\x02sealed\x02"  # starts one in bytes, where a plain value may be any, as a hash is
+MAX_NAME_LENGTH = 32
 WORD_HASH_BYTES = 16
 PRIVATE_MODE = 0o077  # the bits that nobody else may have
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
+_NAME = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_NAME_LENGTH}}}")
 
 
 class Unopenable(Exception):
@@ -35,6 +37,7 @@ class Key:
 
         self.name = name
         self.head = f"{MARK}{name}{MARK}"
+        self.bytes_head = BYTES_MARK + name.encode() + MARK.encode()
         self.cipher = AESGCM(_derive(secret, "values"))
         self.word_secret = _derive(secret, "words")
         self.proof = _derive(secret, "proof")[:16].hex()  # tells keys of one name apart
@@ -55,9 +58,7 @@ class Keyring:
     def seal(self, content: bytes, place: bytes) -> bytes:
         """Return the envelope of a content in its place, under the current key."""
         nonce = os.urandom(NONCE_BYTES)
-        return (
-            self.current.head.encode() + nonce + self.current.cipher.encrypt(nonce, content, place)
-        )
+        return self.current.bytes_head + nonce + self.current.cipher.encrypt(nonce, content, place)
 
     def seal_text(self, content: bytes, place: bytes) -> str:
         """Return the envelope as text."""
@@ -67,7 +68,7 @@ class Keyring:
 
     def open(self, envelope: bytes, place: bytes) -> bytes:
         """Return the content of an envelope; raises Unopenable."""
-        name, _, packed = envelope[1:].partition(MARK.encode())
+        name, _, packed = envelope.removeprefix(BYTES_MARK).partition(MARK.encode())
         return self._open(name.decode("ascii", "replace"), packed, place)
 
     def open_text(self, envelope: str, place: bytes) -> bytes:
@@ -106,14 +107,15 @@ def is_sealed(value: object) -> bool:
     """Whether a value of a column, or the content of a file, is an envelope."""
     if isinstance(value, str):
         return value.startswith(MARK)
-    return isinstance(value, bytes) and value.startswith(MARK.encode())
+    return isinstance(value, bytes) and value.startswith(BYTES_MARK)
 
 
 def find_key_name(envelope: str | bytes) -> str:
     """Return the name of the key of an envelope."""
-    head = (
-        envelope[1:40] if isinstance(envelope, str) else envelope[1:40].decode("ascii", "replace")
-    )
+    if isinstance(envelope, bytes):
+        head = envelope.removeprefix(BYTES_MARK)[: MAX_NAME_LENGTH + 1].decode("ascii", "replace")
+    else:
+        head = envelope.removeprefix(MARK)[: MAX_NAME_LENGTH + 1]
     return head.partition(MARK)[0]
 
 

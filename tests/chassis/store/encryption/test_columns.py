@@ -23,6 +23,7 @@ from sqlalchemy import (
 from chassis.store.database import Database
 from chassis.store.encryption.columns import Day, Personal, personal_text
 from chassis.store.encryption.keyring import Unopenable, is_sealed
+from chassis.store.encryption.rotation import count_rows, rotate_table
 
 metadata = MetaData()
 patients = Table(
@@ -85,6 +86,18 @@ def test_without_a_ring_values_are_what_they_were(store: Store) -> None:
 def test_plain_values_of_before_are_read_with_a_ring(store: Store) -> None:
     add(store())
     assert read(store("k")) == ADA
+
+
+@pytest.mark.parametrize("first", [b"\x02", b"\x02k\x02"])
+def test_plain_bytes_may_begin_as_a_text_envelope_does(store: Store, first: bytes) -> None:
+    photo = first.ljust(32, b"\xd5")  # a hash begins with any byte
+    add(store(), photo=photo)
+    database = store("k")
+    assert read(database) == ADA | {"photo": photo}
+    assert database.keyring is not None
+    assert rotate_table(database, PERSONAL, database.keyring) == 1
+    assert count_rows(database, [PERSONAL]).keys() == {"k"}
+    assert read(database) == ADA | {"photo": photo}
 
 
 def test_no_value_stays_none(store: Store) -> None:
