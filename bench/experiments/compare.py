@@ -12,7 +12,7 @@ import click
 
 from bench.experiments import contenders
 from bench.experiments.contenders import PRODUCTS, Stores, find_subscription, open_stores
-from bench.experiments.floors import CORE, DRIVER, NULL_RPC
+from bench.experiments.floors import CORE, DRIVER, NULL_RPC, STACK_ROUTES
 from bench.experiments.launcher import Contender, run_command, run_contender
 from bench.load.sockets import Address
 from bench.report.measure import Sample, describe_machine, take_sample
@@ -27,6 +27,9 @@ from bench.report.outcome import (
     NULL_ROUTE,
     OPTIGATE,
     POST_ORDER,
+    STACK_HOP,
+    STACK_INSERT,
+    STACK_READ,
     Memory,
     Outcome,
 )
@@ -168,7 +171,8 @@ class Comparison:
         self.jobs.append(Job(work, name, share, self._load(name, scenario)))
 
     def _add_floors(self) -> None:
-        rpc = contenders.null_rpc(self.engine)
+        store = self.make_store.service_store("orders")
+        rpc = contenders.null_rpc(self.engine, store)
         self._start(rpc)
         rpc_address: Address = rpc.grpc["null"]
         route, hop = contenders.null_route(), contenders.null_hop(rpc_address)
@@ -178,7 +182,12 @@ class Comparison:
             self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
         self.roots[hop.name] |= self.roots[rpc.name]
         self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
-        store = self.make_store.service_store("orders")
+        stack = contenders.bare_stack(rpc_address)
+        self._start(stack)
+        self.roots[stack.name] |= self.roots[rpc.name]
+        for work, path in zip((STACK_HOP, STACK_READ, STACK_INSERT), STACK_ROUTES, strict=True):
+            scenario = ReadOverHttp(stack.http_address, build_http_request("GET", path))
+            self._add(work, stack.name, scenario, SHORT_SHARE)
         for way, work in ((DRIVER, DRIVER_INSERT), (CORE, CORE_INSERT)):
             self.jobs.append(Job(work, work, SHORT_SHARE, self._insert(store, way)))
 

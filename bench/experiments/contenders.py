@@ -267,11 +267,19 @@ def null_hop(rpc: Address) -> Contender:
     return Contender("null hop", "", (process,), http, "/hop")
 
 
-def null_rpc(engine: str) -> Contender:
-    """Return a null RPC on the server of the services."""
+def bare_stack(rpc: Address) -> Contender:
+    """Return routes that call the RPCs at `rpc` over our channel, under the gateway's command."""
+    http = find_free_address()
+    command = build_gateway_command("bench.experiments.floors:create_app()", http)
+    process = run_in_shell("stack", command, {"BENCH_RPC": format_address(rpc)})
+    return Contender("stack", "", (process,), http, "/stack/null")
+
+
+def null_rpc(engine: str, store: str) -> Contender:
+    """Return a null RPC, and those that read and insert a row, on the server of the services."""
     address = find_free_address()
     module = "bench.experiments.floors"
-    argv = (sys.executable, "-m", module, "rpc", format_address(address), engine)
+    argv = (sys.executable, "-m", module, "rpc", format_address(address), engine, store)
     return Contender("null rpc", engine, (Process("null rpc", argv),), grpc={"null": address})
 
 

@@ -1,6 +1,7 @@
 """Floors: what the pieces cost when they do nothing, under the same servers.
 
-`python -m bench.experiments.floors rpc ADDRESS ENGINE` serves a null RPC;
+`python -m bench.experiments.floors rpc ADDRESS ENGINE STORE` serves a null RPC, and two that read
+and insert one order without a rule, an account or a log;
 `python -m bench.experiments.floors insert URL SECONDS WAY` inserts and commits in a loop.
 """
 
@@ -12,25 +13,30 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import grpc
 import psycopg
 from flask import Flask, Response
+from google.protobuf.empty_pb2 import Empty
 from sqlalchemy import make_url
 
 from bench.experiments.service_code import OrderStore
 from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
 from chassis.store.database import Database
+from gateway.channel.channel import Channel
 
 ANSWER = b'{"id":"ord_000000000000000000000000"}'
-NULL_RPC = "/bench.Floor/Null"
+NULL_RPC, READ_RPC, INSERT_RPC = "/bench.Floor/Null", "/bench.Floor/Read", "/bench.Floor/Insert"
+# Routes that call an RPC over the gateway's channel.
+STACK_ROUTES = {"/stack/null": NULL_RPC, "/stack/read": READ_RPC, "/stack/insert": INSERT_RPC}
+RPC_SECONDS = 10.0
 DRIVER, CORE = "driver", "core"  # the ways to insert: the driver alone, or SQLAlchemy Core
 
 
 def create_app() -> Flask:
-    """Return an application with two null routes: one answers, one calls the null RPC first."""
+    """Return an application with null routes: one answers, the others make a call first."""
     app = Flask(__name__, static_folder=None)
 
     @cache
@@ -44,26 +50,50 @@ def create_app() -> Flask:
 
     @app.get("/hop")
     def hop() -> Response:
-        return Response(open_call()(b"", timeout=10), 200, content_type="application/json")
+        answer = open_call()(b"", timeout=RPC_SECONDS)
+        return Response(answer, 200, content_type="application/json")
 
+    @cache
+    def open_channel() -> Channel:
+        return Channel(os.environ["BENCH_RPC"])
+
+    def call(method: str) -> Response:
+        open_channel().unary(method, b"", Empty, timeout=RPC_SECONDS)
+        return Response(ANSWER, 200, content_type="application/json")
+
+    for path, method in STACK_ROUTES.items():
+        app.add_url_rule(path, path, partial(call, method))
     return app
 
 
-def serve(address: str, engine: str) -> None:
-    """Serve a null RPC as a service's server does, without accounts and without a store."""
+def serve(address: str, engine: str, url: str) -> None:
+    """Serve the RPCs as a service's server does, without accounts."""
+    store = OrderStore(Database(url))
+    store.insert()
+    works: dict[str, Callable[[], object]] = {
+        NULL_RPC: lambda: None,
+        READ_RPC: store.read,
+        INSERT_RPC: store.insert,
+    }
     server = grpc.server(
         ThreadPoolExecutor(THREADS[engine == "sqlite"]),
         options=GRPC_OPTIONS,
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )
-    handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: ANSWER)
-    service, method = NULL_RPC[1:].split("/")
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(service, {method: handler}),)
-    )
+    handlers: dict[str, Any] = {
+        name.rpartition("/")[2]: grpc.unary_unary_rpc_method_handler(partial(_answer, work))
+        for name, work in works.items()
+    }
+    service = NULL_RPC[1:].partition("/")[0]
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_insecure_port(address)
     server.start()
     server.wait_for_termination()
+
+
+def _answer(work: Callable[[], object], _request: bytes, _context: grpc.ServicerContext) -> bytes:
+    work()
+    return b""
 
 
 def insert(url: str, seconds: float, way: str) -> dict[str, float]:

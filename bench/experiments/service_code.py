@@ -8,7 +8,7 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 
 from bench.scenarios.bodies import DEMO_CALLERS, vary_demo_order
 from chassis.context import Account
@@ -20,6 +20,7 @@ from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs
 from orders_svc.store.access import users
 from orders_svc.store.orders import Submission
+from orders_svc.store.tables import orders
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS
 from subscriptions_svc.rules.words import find_words
@@ -59,14 +60,24 @@ class OrderStore:
             user_id = users.find_user_id(tx, self.account, caller.user_email)
         assert user_id is not None
         self.user_id = user_id
-        self._orders = itertools.cycle(variation.body for variation in vary_demo_order())
+        self._orders = itertools.cycle([variation.body for variation in vary_demo_order()])
+        self.last_id = ""  # of the orders inserted here
 
     def insert(self) -> None:
         """Insert and commit an order as CreateOrder does where nothing else is written."""
         with self.database.write(single=True) as tx:
             order, review, now = next(self._orders), Review([], {}), datetime.now(UTC)
             submission = Submission(now, None)
-            create_order(tx, self.account, self.user_id, order, review, submission, notify=False)
+            row = create_order(
+                tx, self.account, self.user_id, order, review, submission, notify=False
+            )
+        self.last_id = row["id"]
+
+    def read(self) -> object:
+        """Read the order that was inserted last."""
+        query = select(orders).where(orders.c.id == self.last_id)
+        with self.database.read(single=True) as tx:
+            return tx.execute(query).one()
 
     def read_offer(self, order: dict[str, Any]) -> None:
         """Read what the lab offers for an order."""

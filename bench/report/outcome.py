@@ -11,7 +11,18 @@ DIRECT = "CreateOrder by gRPC directly"
 NULL_ROUTE, HOP, NULL_CALL = "null Flask route", "null Flask route + null RPC", "null RPC"
 DRIVER_INSERT = "insert + commit, driver alone"
 CORE_INSERT = "insert + commit, SQLAlchemy Core"
-FLOORS = (NULL_ROUTE, HOP, NULL_CALL, DRIVER_INSERT, CORE_INSERT)
+STACK_HOP = "stack: route + null RPC"
+STACK_READ, STACK_INSERT = "stack: + a row read", "stack: + a row inserted"
+FLOORS = (
+    NULL_ROUTE,
+    HOP,
+    NULL_CALL,
+    DRIVER_INSERT,
+    CORE_INSERT,
+    STACK_HOP,
+    STACK_READ,
+    STACK_INSERT,
+)
 OPTIGATE = "optigate"
 GATEWAY = "gateway"  # the process of that name, in Optigate and in the peer of its shape
 Megabytes = dict[str, float]  # by process
