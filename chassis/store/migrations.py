@@ -14,6 +14,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
 from chassis.store.postgres import settle_role, unhurried
+from chassis.store.versions import REVISIONS, note_revisions
 
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
@@ -63,6 +64,7 @@ def _upgrade(database: Database, folder: Path, revision: str) -> None:
         configuration = build_alembic_config(folder)
         configuration.attributes["connection"] = tx
         command.upgrade(configuration, revision)
+        note_revisions(tx, folder)
 
 
 @contextmanager
@@ -99,4 +101,9 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
 def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
-        return list(compare_metadata(MigrationContext.configure(tx), metadata))
+        compared = MigrationContext.configure(tx, opts={"include_name": _is_of_services})
+        return list(compare_metadata(compared, metadata))
+
+
+def _is_of_services(name: str | None, kind: str, _parents: object) -> bool:
+    return (kind, name) != ("table", REVISIONS.name)
