@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 3
 @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
 def status(as_json: bool, data_dir: str) -> None:
     """Ask each process and each store."""
-    from chassis.version import find_version
+    from chassis.settings.version import find_version
 
     with ThreadPoolExecutor(len(ADDRESSES) + 1) as pool:
         asked = [pool.submit(_ask_service, name, data_dir) for name in ADDRESSES]

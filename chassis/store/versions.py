@@ -22,8 +22,8 @@ from sqlalchemy import (
     table,
 )
 
+from chassis.settings.version import find_version
 from chassis.store.database import Database
-from chassis.version import find_version
 
 CURRENT, OLDER, NEWER, FOREIGN = "current", "older", "newer", "foreign"
 AHEAD = "ahead"  # newer, and it serves this code

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import select, text
 
+from chassis.settings.version import find_version
 from chassis.store import versions
 from chassis.store.database import Database
 from chassis.store.migrations import find_schema_differences, migrate
-from chassis.version import find_version
 from orders_svc.__main__ import cli
 from orders_svc.definition import SERVICE
 
