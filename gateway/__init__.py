@@ -32,6 +32,7 @@ from gateway import (
 )
 from gateway.answers import deprecations, manners, origins
 from gateway.channel import Tls
+from gateway.metrics import spans
 from gateway.pages import cart, docs, exam, home, tracking
 from gateway.pages import orders as dashboard
 from gateway.pages.staff import events as staff_events
@@ -73,6 +74,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         from gateway.metrics import instruments
 
         instruments.register(app)
+    spans.register(app)
     requests.register(app)
     origins.register(app)
     hooks.register(app)

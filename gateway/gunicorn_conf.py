@@ -58,5 +58,11 @@ def on_exit(server: Any) -> None:
 
 
 def worker_exit(_server: object, _worker: object) -> None:
-    """Drop the lock of logging: gevent is gone before the interpreter ends its handlers."""
+    """Send the spans that wait.
+
+    Drop the lock of logging: gevent is gone before the interpreter ends its handlers.
+    """
+    from chassis.spans.start import stop
+
+    stop()
     logging._lock = None  # type: ignore[attr-defined]

@@ -132,6 +132,8 @@ def register(app: Flask) -> None:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         route, seconds = rule.rule if rule else None, monotonic() - g.started
         optional = {name: g.get(name) for name in ("reason", "replayed")}
+        if (span := g.get("span")) is not None:
+            optional["trace_id"] = span.trace_id
         log().info(
             "request",
             request_id=request_id,

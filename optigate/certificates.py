@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from chassis.cli.tables import json_option, print_result
+
 HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 RESERVED = "authority"
@@ -28,8 +30,9 @@ LOCK_SECONDS = 30.0
     show_default=True,
 )
 @click.option("--daily", is_flag=True, help="Go on until SIGTERM, and look once a day.")
+@json_option
 @click.argument("processes", metavar="PROCESS...", nargs=-1, required=True)
-def certificates(folder: Path, daily: bool, processes: tuple[str, ...]) -> None:
+def certificates(folder: Path, daily: bool, processes: tuple[str, ...], as_json: bool) -> None:
     """Make what is missing or about to expire, and say what was made."""
     hosts = dict(_parse(each) for each in processes)
     stopped = threading.Event()
@@ -41,7 +44,8 @@ def certificates(folder: Path, daily: bool, processes: tuple[str, ...]) -> None:
             made = renew(folder, hosts)
         except OSError as error:
             raise click.ClickException(f"{error.filename or folder}: {error.strerror}") from None
-        click.echo(f"{folder}: {'made ' + ', '.join(made) if made else 'all are valid'}")
+        told = f"{folder}: {'made ' + ', '.join(made) if made else 'all are valid'}"
+        print_result({"folder": folder, "made": made}, as_json, told)
         if not daily or stopped.wait(DAY_SECONDS):
             return
 

@@ -48,7 +48,7 @@ class Commands(click.Group):
 
 def _print_version(context: click.Context, _option: click.Parameter, is_given: bool) -> None:
     if is_given:
-        from optigate.version import find_version
+        from chassis.settings.version import find_version
 
         click.echo(f"optigate {find_version()}")
         context.exit()

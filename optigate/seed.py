@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_json
 
 SECRET_BYTES = 32
 
@@ -81,16 +82,22 @@ secrets_option = click.option(
 )
 @secrets_option
 @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
+@json_option
 @click.pass_context
-def seed(context: click.Context, folder: Path, data_dir: str) -> None:
+def seed(context: click.Context, folder: Path, data_dir: str, as_json: bool) -> None:
     """Add what is missing, service by service."""
+    done = {}
     for first in FIRST:
         run = Invocation(
             first.service, Path(data_dir), _find_url(first.service, data_dir), True, None
         )
         for each in (context, context.find_root()):
             each.obj = run  # whose audit trail names the command
-        click.echo(f"{first.service}: {_add(run, first, folder)}")
+        done[first.service] = _add(run, first, folder)
+        if not as_json:
+            click.echo(f"{first.service}: {done[first.service]}")
+    if as_json:
+        print_json(done)
 
 
 def _find_url(service: str, data_dir: str) -> str:

@@ -19,7 +19,7 @@ ADDRESSES = {
 # What is asked of a gateway that listens on all addresses; compared with.
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104
 READY = "ready"
-GOOD = {"health": ("serving", READY), "schema": ("current", "-")}
+GOOD = {"health": ("serving", READY), "schema": ("current", "ahead", "-")}
 TIMEOUT_SECONDS = 3
 
 
@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 3
 @click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True)
 def status(as_json: bool, data_dir: str) -> None:
     """Ask each process and each store."""
-    from optigate.version import find_version
+    from chassis.settings.version import find_version
 
     with ThreadPoolExecutor(len(ADDRESSES) + 1) as pool:
         asked = [pool.submit(_ask_service, name, data_dir) for name in ADDRESSES]
@@ -101,7 +101,7 @@ def _ask_store(name: str, data_dir: str) -> dict[str, Any]:
     from chassis.errors import Refusal
     from chassis.settings.variables import read_secret
     from chassis.store.database import Database
-    from chassis.store.versions import CURRENT, read_state
+    from chassis.store.versions import USABLE, read_state
 
     try:
         url = read_secret(os.environ, f"{name.upper()}_DATABASE_URL")
@@ -114,7 +114,7 @@ def _ask_store(name: str, data_dir: str) -> dict[str, Any]:
     service = import_module(f"{name}_svc.definition").SERVICE
     try:
         state = read_state(database, name, service.migrations)
-        return {"schema": state, **(_count_events(database, service) if state == CURRENT else {})}
+        return {"schema": state, **(_count_events(database, service) if state in USABLE else {})}
     except (Refusal, DBAPIError):
         return {"schema": "cannot be read"}
     finally:

@@ -10,7 +10,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
-from chassis.cli.tables import json_option, print_rows
+from chassis.cli.tables import json_option, print_result, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -42,6 +42,7 @@ def users() -> None:
     help="A file with the hash of their password, as `users hash` prints it, instead of a link.",
 )
 @click.option("--public-url", envvar="GATEWAY_PUBLIC_URL", help="The beginning of the link.")
+@json_option
 @click.pass_obj
 def add_user(
     run: Invocation,
@@ -50,6 +51,7 @@ def add_user(
     labs: tuple[str, ...],
     hash_file: Path | None,
     public_url: str | None,
+    as_json: bool,
 ) -> None:
     """Add a user."""
     from chassis.errors import AlreadyExists
@@ -71,7 +73,8 @@ def add_user(
             raise AlreadyExists("A user has this e-mail address.")
         reference.load(tx, reference.REFERENCE.load({"users": [user]}))
         link = None if hash_file else _invite(tx, email, str(public_url))
-    click.echo(link or f"{email} added")
+    told = {"email": email, "account": account, "link": link}
+    print_result(told, as_json, link or f"{email} added")
 
 
 @users.command(
@@ -80,24 +83,27 @@ def add_user(
 )
 @click.argument("email")
 @public_url_option
+@json_option
 @click.pass_obj
-def reset(run: Invocation, email: str, public_url: str) -> None:
+def reset(run: Invocation, email: str, public_url: str, as_json: bool) -> None:
     """Invite a user again."""
     with _report_faults(), run.change_reference() as tx:
         link = _invite(tx, email, public_url)
-    click.echo(link)
+    print_result({"email": email, "link": link}, as_json, link)
 
 
 @users.command(help="Disable a user: sessions end, and nobody can log in or order in their name.")
 @click.argument("email")
+@json_option
 @click.pass_obj
-def disable(run: Invocation, email: str) -> None:
+def disable(run: Invocation, email: str, as_json: bool) -> None:
     """Disable a user."""
     from orders_svc.store.access.invitations import disable_user
     from orders_svc.store.access.users import get_user
 
     with run.change_reference() as tx:
         disable_user(tx, get_user(tx, email).id, datetime.now(UTC))
+    print_result({"email": email, "state": "disabled"}, as_json)
 
 
 @users.command("list", help="List e-mail addresses, clients, and whether they can log in.")

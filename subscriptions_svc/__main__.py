@@ -7,6 +7,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
+from chassis.cli.progress import show_progress
 from chassis.cli.tables import json_option, print_json
 
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -41,8 +42,12 @@ def check(run: Invocation, as_json: bool) -> None:
     from subscriptions_svc.store.box_deliveries import find_wrong_counters
     from subscriptions_svc.store.lists.listing import find_wrong_totals
 
-    with run.open_store().stream() as tx:
-        counters, totals = find_wrong_counters(tx), find_wrong_totals(tx)
+    with run.open_store().stream() as tx, show_progress("check", 2) as report:
+        report(0, "counters of boxes")
+        counters = find_wrong_counters(tx)
+        report(1, "totals of lists")
+        totals = find_wrong_totals(tx)
+        report(2, "")
     if as_json:
         found = {
             "counters": [

@@ -130,6 +130,11 @@ class Trail:
         query = select(self.entries).where(*self._match(tx, since, account, id_))
         return tx.execute(query.order_by(columns.number.desc()).limit(limit)).all()
 
+    def count_seals(self, tx: Connection) -> int:
+        """Return how many seals there are."""
+        count: int = tx.execute(select(func.count()).select_from(self.seals)).scalar_one()
+        return count
+
     def stream(
         self,
         tx: Connection,

@@ -1,6 +1,6 @@
 """Verifies the audit trail: every seal against the entries that it covers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,10 +35,16 @@ class Verification:
             self.breaks.append(text)
 
 
-def verify(tx: Connection, trail: Trail, digest: str | None = None) -> Verification:
+def verify(
+    tx: Connection,
+    trail: Trail,
+    digest: str | None = None,
+    report: Callable[[int, str], None] = lambda *_: None,
+) -> Verification:
     """Check every seal, and find the entries after the newest one; `tx` is of one snapshot.
 
-    `digest` was noted before, outside of this store: it must be that of a seal.
+    `digest` was noted before, outside of this store: it must be that of a seal. `report` is told
+    the number of seals so far.
     """
     found = Verification(has_digest=digest is None)
     entries = _Entries(trail.read_span(tx, 0, None))
@@ -50,6 +56,7 @@ def verify(tx: Connection, trail: Trail, digest: str | None = None) -> Verificat
         found.has_digest |= seal.digest == digest
         found.seals += 1
         found.head = seal
+        report(found.seals, "")
         before, after, number = seal.digest, seal.last_number, seal.number
     _describe_tail(found, entries)
     return found

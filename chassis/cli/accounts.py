@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_rows
+from chassis.cli.tables import json_option, print_result, print_rows
 from chassis.server.roles import CLIENT, ROLES
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}  # in seconds
@@ -37,13 +37,16 @@ def accounts() -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default=CLIENT, show_default=True)
 @secret_file_option
+@json_option
 @click.pass_obj
-def add(run: Invocation, name: str, role: str, secret_file: Path | None) -> None:
+def add(run: Invocation, name: str, role: str, secret_file: Path | None, as_json: bool) -> None:
     """Add an account."""
     given = _read_secret(secret_file)
     with run.change_reference() as tx:
         secret = run.service.accounts.add(tx, name, role, given)
-    click.echo(secret if given is None else f"{name} added")
+    told = secret if given is None else f"{name} added"
+    shown = {} if given else {"secret": secret}
+    print_result({"account": name, "role": role, **shown}, as_json, told)
 
 
 @accounts.command(
@@ -59,13 +62,19 @@ def add(run: Invocation, name: str, role: str, secret_file: Path | None) -> None
     help="Such as 30m, 24h or 7d; 0 when the old secret has leaked.",
 )
 @secret_file_option
+@json_option
 @click.pass_obj
-def rotate(run: Invocation, name: str, overlap: timedelta, secret_file: Path | None) -> None:
+def rotate(
+    run: Invocation, name: str, overlap: timedelta, secret_file: Path | None, as_json: bool
+) -> None:
     """Replace a secret."""
     given = _read_secret(secret_file)
     with run.change_reference() as tx:
         secret = run.service.accounts.rotate(tx, name, overlap, datetime.now(UTC), given)
-    click.echo(secret if given is None else f"{name} has a new secret")
+    told = secret if given is None else f"{name} has a new secret"
+    shown = {} if given else {"secret": secret}
+    overlapping = {"overlap_seconds": int(overlap.total_seconds())}
+    print_result({"account": name, **overlapping, **shown}, as_json, told)
 
 
 @accounts.command("list", help="List names, roles, and the days of creation and revocation.")
@@ -92,11 +101,13 @@ def list_(run: Invocation, as_json: bool) -> None:
 
 @accounts.command(help="Revoke an account; within a second its calls are refused.")
 @click.argument("name")
+@json_option
 @click.pass_obj
-def revoke(run: Invocation, name: str) -> None:
+def revoke(run: Invocation, name: str, as_json: bool) -> None:
     """Revoke an account."""
     with run.change_reference() as tx:
         run.service.accounts.revoke(tx, name, datetime.now(UTC))
+    print_result({"account": name, "state": "revoked"}, as_json)
 
 
 def _read_secret(file: Path | None) -> str | None:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_rows
+from chassis.cli.progress import show_progress
+from chassis.cli.tables import json_option, print_json, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
+
+    from chassis.audit.verification import Verification
 
 MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
 COLUMNS = ("at", "account", "actor", "rpc", "outcome", "request_id", "ids")
@@ -100,13 +103,40 @@ def _format_json(row: "Row[Any]") -> str:
     " Prints the newest digest, and the entries that are not sealed yet."
 )
 @click.option("--digest", help="A digest noted earlier, elsewhere: it must be one of the chain.")
+@json_option
 @click.pass_obj
-def verify(run: Invocation, digest: str | None) -> None:
+def verify(run: Invocation, digest: str | None, as_json: bool) -> None:
     """Verify the chain of seals."""
     from chassis.audit.verification import verify
 
-    with run.open_store().stream() as tx:
-        found = verify(tx, run.service.audit, digest)
+    trail = run.service.audit
+    with run.open_store().stream() as tx, show_progress("seals", trail.count_seals(tx)) as report:
+        found = verify(tx, trail, digest, report)
+    if as_json:
+        print_json(_describe(found))
+    else:
+        _print_found(found)
+    if found.breaks or not found.has_digest:
+        sys.exit(1)
+
+
+def _describe(found: "Verification") -> dict[str, object]:
+    head = found.head
+    return {
+        "is_whole": not found.breaks and found.has_digest,
+        "seals": found.seals,
+        "entries": found.entries,
+        "deleted_seals": found.deleted_seals,
+        "newest": None if head is None else {"seal": head.number, "digest": head.digest},
+        "unsealed_entries": found.tail_entries,
+        "unsealed_since": found.tail_since and f"{found.tail_since:%Y-%m-%dT%H:%M:%S}Z",
+        "breaks": found.breaks,
+        "break_count": found.break_count,
+        "has_digest": found.has_digest,
+    }
+
+
+def _print_found(found: "Verification") -> None:
     click.echo(f"{found.seals} seals cover {found.entries} entries")
     if found.deleted_seals:
         click.echo(
@@ -126,5 +156,3 @@ def verify(run: Invocation, digest: str | None) -> None:
         click.echo(f"BREAK: {found.break_count - len(found.breaks)} more")
     if not found.has_digest:
         click.echo("BREAK: no seal has the digest that you noted: the chain was cut or rewritten")
-    if found.breaks or not found.has_digest:
-        sys.exit(1)

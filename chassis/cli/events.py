@@ -7,7 +7,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.processes.serve import private_targets_option
-from chassis.cli.tables import json_option, print_rows
+from chassis.cli.tables import json_option, print_result, print_rows
 from chassis.events.states import CANCELLED, DEAD, STATES
 
 EVENT_COLUMNS = ("id", "age", "owner", "stream", "type", "state", "attempts", "last_answer")
@@ -69,8 +69,11 @@ def list_events(
     show_default=True,
     help="With --owner; may be repeated.",
 )
+@json_option
 @click.pass_obj
-def replay(run: Invocation, id: str | None, owner: str | None, states: tuple[str, ...]) -> None:
+def replay(
+    run: Invocation, id: str | None, owner: str | None, states: tuple[str, ...], as_json: bool
+) -> None:
     """Have events delivered again."""
     if (id is None) is (owner is None):
         raise click.UsageError("Pass the id of an event, or --owner.")
@@ -81,14 +84,15 @@ def replay(run: Invocation, id: str | None, owner: str | None, states: tuple[str
             count = 1
         else:
             count = run.service.outbox.replay_all(tx, str(owner), states, now)
-    click.echo(f"{count} to be delivered")
+    print_result({"to_be_delivered": count}, as_json, f"{count} to be delivered")
 
 
 @events.command(help="Send a signed sample to an owner's endpoint now, and print its answer.")
 @click.argument("owner")
 @private_targets_option
+@json_option
 @click.pass_obj
-def test(run: Invocation, owner: str, private: bool) -> None:
+def test(run: Invocation, owner: str, private: bool, as_json: bool) -> None:
     """Send a sample; exits with 1 unless it is acknowledged."""
     from chassis.events.courier import Courier
     from chassis.events.dispatcher import address_event
@@ -103,7 +107,9 @@ def test(run: Invocation, owner: str, private: bool) -> None:
         result = carrier.deliver(endpoint, event, now)
     else:
         result = courier.deliver(address_event(endpoint, event), now)
-    click.echo(f"{event.id}\t{result.status or result.error or 'delivered'}")
+    answer = result.status or result.error or "delivered"
+    told = {"id": event.id, "answer": answer, "is_delivered": not result.error}
+    print_result(told, as_json, f"{event.id}\t{answer}")
     if result.error:
         raise click.exceptions.Exit(1)
 
@@ -127,20 +133,24 @@ def endpoints(run: Invocation, as_json: bool) -> None:
 
 @events.command(help="Enable an endpoint that was disabled because it answered 410.")
 @click.argument("owner")
+@json_option
 @click.pass_obj
-def enable(run: Invocation, owner: str) -> None:
+def enable(run: Invocation, owner: str, as_json: bool) -> None:
     """Enable an endpoint."""
     with run.open_store().write() as tx:
         run.service.outbox.endpoints.enable(tx, owner)
+    print_result({"owner": owner, "state": "enabled"}, as_json)
 
 
 @events.command(help="Print the secret with which an owner verifies signatures.")
 @click.argument("owner")
+@json_option
 @click.pass_obj
-def secret(run: Invocation, owner: str) -> None:
+def secret(run: Invocation, owner: str, as_json: bool) -> None:
     """Print a secret."""
     with run.open_store().read() as tx:
-        click.echo(run.service.outbox.endpoints.get(tx, owner).secret)
+        found = run.service.outbox.endpoints.get(tx, owner).secret
+    print_result({"owner": owner, "secret": found}, as_json, found)
 
 
 def _format_age(age: timedelta) -> str:

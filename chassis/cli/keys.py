@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.progress import show_progress
+from chassis.cli.tables import json_option, print_json, print_rows
 
 if TYPE_CHECKING:
     from chassis.store.database import Database
@@ -21,8 +23,9 @@ def keys() -> None:
 
 
 @keys.command("list", help="List the keys, and how many rows and files are under each.")
+@json_option
 @click.pass_obj
-def list_(run: Invocation) -> None:
+def list_(run: Invocation, as_json: bool) -> None:
     """List keys, and what is plain."""
     from chassis.store.encryption.registry import list_registered
     from chassis.store.encryption.rotation import PLAIN
@@ -30,18 +33,20 @@ def list_(run: Invocation) -> None:
     database = run.open_store()
     counted, ring = _count(run, database), database.keyring
     names = [*(ring.keys if ring else ()), *list_registered(database, run.service.keys)]
+    rows: list[tuple[str | None, int, str]] = []
     for name in dict.fromkeys(names):
         state = "current" if ring and name == ring.current.name else "former"
-        click.echo(f"{name}\t{counted[name]}\t{state}")
-    click.echo(f"-\t{counted[PLAIN]}\tplain")
+        rows.append((name, counted[name], state))
+    print_rows(("key", "rows", "state"), [*rows, (None, counted[PLAIN], "plain")], as_json)
 
 
 @keys.command(
     help="Encrypt with the current key what is plain or under another one, beside the servers;"
     " interrupted, it continues when it is run again. Restart the servers with the new ring first."
 )
+@json_option
 @click.pass_obj
-def rotate(run: Invocation) -> None:
+def rotate(run: Invocation, as_json: bool) -> None:
     """Seal every row and file anew, and forget the keys that nothing is left under."""
     from chassis.store.encryption.files import rotate_files
     from chassis.store.encryption.registry import forget_key, list_registered, register_key
@@ -50,11 +55,15 @@ def rotate(run: Invocation) -> None:
     with run.act(), database.write() as tx:  # one entry; what follows takes longer than a call may
         run.service.audit.record_change(tx)
     register_key(database, run.service.keys)
+    counts, failed = {}, 0
     for personal in run.service.personal:
-        _rotate_table(database, personal, ring)
+        counts[personal.table.name] = _rotate_table(database, personal, ring, as_json)
     for folder in run.list_sealed_folders():
         sealed, unopened = rotate_files(folder, ring)
-        click.echo(f"{folder.name}/\t{sealed}")
+        counts[f"{folder.name}/"] = sealed
+        failed += unopened
+        if not as_json:
+            click.echo(f"{folder.name}/\t{sealed}")
         if unopened:
             told = f"{unopened} files of {folder} do not open with this ring, and stay as they are:"
             click.echo(f"{told} another service wrote them, or they are damaged.", err=True)
@@ -63,6 +72,8 @@ def rotate(run: Invocation) -> None:
     for name in list_registered(database, run.service.keys):
         if name != ring.current.name and not left[name]:
             forget_key(database, run.service.keys, name)
+    if as_json:
+        print_json({"sealed": counts, "unopened_files": failed})
 
 
 @keys.command("open", help="Print the content of a sealed file.")
@@ -90,13 +101,27 @@ def _open_encrypted(run: Invocation) -> "tuple[Database, Keyring]":
     return database, database.keyring
 
 
-def _rotate_table(database: "Database", personal: "Personal", ring: "Keyring") -> None:
-    """Rotate a table; each batch prints the rows so far, the last line is the total."""
-    from chassis.store.encryption.rotation import rotate_table
+def _rotate_table(
+    database: "Database", personal: "Personal", ring: "Keyring", as_json: bool
+) -> int:
+    """Rotate a table, and return how many rows were sealed.
+
+    On a terminal there is a bar, else each batch prints the rows so far. The last line has all.
+    """
+    from chassis.store.encryption.rotation import count_rows, rotate_table
 
     name = personal.table.name
-    total = rotate_table(database, personal, ring, lambda n: click.echo(f"{name}\t{n} ..."))
-    click.echo(f"{name}\t{total}")
+    if sys.stderr.isatty():
+        counted = count_rows(database, [personal])
+        with show_progress(name, counted.total() - counted[ring.current.name]) as report:
+            total = rotate_table(database, personal, ring, lambda n: report(n, ""))
+    else:
+        total = rotate_table(
+            database, personal, ring, lambda n: click.echo(f"{name}\t{n} ...", err=as_json)
+        )
+    if not as_json:
+        click.echo(f"{name}\t{total}")
+    return total
 
 
 def _count(run: Invocation, database: "Database") -> Counter[str]:

@@ -14,9 +14,12 @@ from chassis.cli.invocation import Invocation
 from chassis.cli.keys import keys
 from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
-from chassis.cli.tables import json_option, print_json
+from chassis.cli.progress import show_progress
+from chassis.cli.tables import json_option, print_json, print_result
 from chassis.cli.upkeep import backup, doctor, restore, retain
 from chassis.settings.variables import read_secret
+
+LOAD_STEPS = 4
 
 
 def command_line(name: str, listen: str) -> click.Group:
@@ -111,8 +114,11 @@ def migrate(run: Invocation, as_json: bool) -> None:
     if before in (versions.NEWER, versions.FOREIGN):
         raise click.ClickException(str(run.describe_unfit(database)))
     was = "".join(versions.read_applied(database)) or None
-    migrations.migrate(database, folder)
-    (head,) = versions.find_heads(folder)
+    if before != versions.AHEAD:  # of which nothing is left to do
+        pending = len(migrations.list_pending(database, folder))
+        with show_progress(run.name, pending) as report:
+            migrations.migrate(database, folder, report)
+    head = "".join(versions.read_applied(database))
     told = "already" if was == head else f"was {was or 'empty'}"
     if as_json:
         print_json({"service": run.name, "revision": head, "before": was})
@@ -133,12 +139,17 @@ def load(run: Invocation, file: Path, as_json: bool) -> None:
     from chassis.cli.reference.file import read_reference, report_faults
 
     tables = run.service.reference_tables
-    with report_faults(file):
+    with report_faults(file), show_progress(file.name, LOAD_STEPS) as report:
+        report(0, "reading the file")
         reference = read_reference(file, run.service.reference)
+        report(1, "reading the store")
         with run.change_reference() as tx:
             before = take_snapshot(tx, tables)
+            report(2, "writing")
             run.service.load(tx, reference)
+            report(3, "comparing")
             counted = count_changes(before, take_snapshot(tx, tables))
+        report(LOAD_STEPS, "")
     if as_json:
         print_json(counted)
         return
@@ -150,7 +161,8 @@ def load(run: Invocation, file: Path, as_json: bool) -> None:
 def _health_command(listen: str) -> click.Command:
     @click.command(help="Exit 0 if the service at LISTEN is serving.")
     @click.option("--listen", envvar="LISTEN", default=listen, show_default=True)
-    def health(listen: str) -> None:
+    @json_option
+    def health(listen: str, as_json: bool) -> None:
         import grpc
         from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -164,5 +176,6 @@ def _health_command(listen: str) -> click.Command:
                 raise click.ClickException(f"{listen}: {error.code().name}") from None
         if response.status != health_pb2.HealthCheckResponse.SERVING:
             raise click.ClickException(f"{listen}: not serving")
+        print_result({"address": listen, "health": "serving"}, as_json)
 
     return health

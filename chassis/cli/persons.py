@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_result
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -47,8 +48,11 @@ def export(run: Invocation, /, owner: str | None, **named: str | None) -> None:
 @persons.command(help="Blank the personal fields of all that is kept of a person.")
 @_options
 @click.option("--include-open", is_flag=True, help="Also of what has not ended yet.")
+@json_option
 @click.pass_obj
-def erase(run: Invocation, /, owner: str | None, include_open: bool, **named: str | None) -> None:
+def erase(
+    run: Invocation, /, owner: str | None, include_open: bool, as_json: bool, **named: str | None
+) -> None:
     """Erase a person."""
     from chassis.store.encryption.registry import register_key
 
@@ -58,7 +62,7 @@ def erase(run: Invocation, /, owner: str | None, include_open: bool, **named: st
     with run.act(), database.write(shred=True) as tx:
         run.service.persons.erase(tx, ids, datetime.now(UTC), include_open)
     database.shrink_log()
-    click.echo(f"{len(ids)} erased")
+    print_result({"erased": len(ids)}, as_json, f"{len(ids)} erased")
 
 
 def _find(run: Invocation, owner: str | None, named: dict[str, Any]) -> list[str]:

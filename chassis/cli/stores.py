@@ -73,11 +73,13 @@ def describe_unfit(database: "Database", name: str, module: str, migrations: Pat
     from chassis.store import versions
 
     state = versions.read_state(database, name, migrations)
+    if state == versions.NEWER:
+        told = versions.describe_newer(database, module, migrations)
+        return f"{told}, or restore a backup of before."
     return {
         versions.CURRENT: None,
+        versions.AHEAD: None,
         versions.OLDER: f"The database is not at this version: run `python -m {module} migrate`.",
-        versions.NEWER: f"The schema is newer than this version of {module}: update it, or restore"
-        " a backup of before.",
         versions.FOREIGN: f"{_name_store(database)} is no store of {name}: {CHECK}.",
     }[state]
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,6 +15,15 @@ json_option: Callable[[Any], Any] = click.option(
 def print_json(value: object) -> None:
     """Print a value as indented JSON; moments are ISO 8601."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_result(result: Mapping[str, object], as_json: bool, *lines: str) -> None:
+    """Print what a command did: an object of JSON, or its lines for people."""
+    if as_json:
+        print_json(dict(result))
+        return
+    for line in lines:
+        click.echo(line)
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool) -> None:

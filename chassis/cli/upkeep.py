@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_json
+from chassis.cli.tables import json_option, print_json, print_result
 
 if TYPE_CHECKING:
     from chassis.store.encryption.keyring import Keyring
+    from chassis.upkeep.backups import Kept
     from chassis.upkeep.checkup import Checkup, Finding
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -22,27 +23,30 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(help="Copy the SQLite store to a new file, while the service runs.")
 @click.argument("file", type=FILE)
+@json_option
 @click.pass_obj
-def backup(run: Invocation, file: Path) -> None:
+def backup(run: Invocation, file: Path, as_json: bool) -> None:
     """Back up a store; the exit code is 1 if there is no good copy."""
     from chassis.upkeep.backups import back_up
 
     with _report(run):
         kept = back_up(find_store(run), file, run.name)
-    click.echo(f"{file}: schema {kept.revision}, {kept.size} bytes, checked")
+    lines = [f"{file}: schema {kept.revision}, {kept.size} bytes, checked"]
     if kept.key_names:
         names = ", ".join(kept.key_names)
-        click.echo(
+        lines.append(
             f"It is encrypted, and opens with the keys {names} only: keep the file of"
             " ENCRYPTION_KEYS apart from it."
         )
+    print_result({"file": file, **_describe_kept(kept)}, as_json, *lines)
 
 
 @click.command(help="Put a backup in the place of the SQLite store of a service that is stopped.")
 @click.argument("file", type=FILE)
 @click.option("--replace", is_flag=True, help="Set an existing store aside, under a new name.")
+@json_option
 @click.pass_obj
-def restore(run: Invocation, file: Path, replace: bool) -> None:
+def restore(run: Invocation, file: Path, replace: bool, as_json: bool) -> None:
     """Restore a store; the exit code is 1 if it stays as it was."""
     from chassis.store.versions import find_heads, read_revisions
     from chassis.upkeep.backups import restore as put_back
@@ -51,32 +55,42 @@ def restore(run: Invocation, file: Path, replace: bool) -> None:
     with _report(run):
         known, now = read_revisions(migrations), datetime.now(UTC)
         kept, aside = put_back(file, store, run.name, known, now, replace=replace)
-    if aside:
-        click.echo(f"{aside}: the store until now")
-    click.echo(f"{store}: schema {kept.revision}, {kept.size} bytes, checked")
+    lines = [f"{aside}: the store until now"] if aside else []
+    lines.append(f"{store}: schema {kept.revision}, {kept.size} bytes, checked")
     if kept.key_names:
         names = ", ".join(kept.key_names)
-        click.echo(f"It is encrypted: ENCRYPTION_KEYS has to name a file with the keys {names}.")
-    if kept.revision not in find_heads(migrations):
-        click.echo(f"Its schema is older than this version: run `python -m {run.module} migrate`.")
+        lines.append(f"It is encrypted: ENCRYPTION_KEYS has to name a file with the keys {names}.")
+    if needs_migration := kept.revision not in find_heads(migrations):
+        lines.append(
+            f"Its schema is older than this version: run `python -m {run.module} migrate`."
+        )
+    told = {"file": store, "aside": aside, "needs_migration": needs_migration}
+    print_result({**told, **_describe_kept(kept)}, as_json, *lines)
+
+
+def _describe_kept(kept: "Kept") -> dict[str, object]:
+    return {"revision": kept.revision, "bytes": kept.size, "keys": kept.key_names}
 
 
 @click.command(
     help="Erase now what RETAIN_... let expire, as `serve` and `dispatch` do once an hour where"
     " they are set; without them, nothing."
 )
+@json_option
 @click.pass_obj
-def retain(run: Invocation) -> None:
+def retain(run: Invocation, as_json: bool) -> None:
     """Run the jobs of retention once, and say how many rows they changed."""
     from chassis.store.encryption.registry import register_key
 
     if run.retain is None and run.retain_audit is None:
-        click.echo(f"Nothing expires: neither RETAIN_{run.name.upper()} nor RETAIN_AUDIT is set.")
+        told = f"Nothing expires: neither RETAIN_{run.name.upper()} nor RETAIN_AUDIT is set."
+        print_result({}, as_json, told)
         return
     database = run.open_store()
     register_key(database, run.service.keys)
-    for name, job in run.build_jobs(database).items():
-        click.echo(f"{name}: {job(datetime.now(UTC))}")
+    jobs = run.build_jobs(database)
+    counts = {name: job(datetime.now(UTC)) for name, job in jobs.items()}
+    print_result(counts, as_json, *(f"{name}: {count}" for name, count in counts.items()))
 
 
 @click.command(

@@ -34,6 +34,7 @@ from marshmallow import ValidationError
 
 from chassis.events.addresses import Address, AttemptFailed, resolve
 from chassis.events.endpoints import check_url, decode_secret
+from chassis.spans.recording import inject
 
 ATTEMPT_SECONDS = 5.0
 MAX_REDIRECTS = 4
@@ -90,7 +91,7 @@ class Courier:
 
         deadline = monotonic() + self.timeout
         try:
-            answer = self._follow(delivery, sign(delivery, now), deadline)
+            answer = self._follow(delivery, {**sign(delivery, now), **inject()}, deadline)
         except AttemptFailed as failure:
             return AttemptResult(None, failure.reason)
         except (OSError, *HTTP_ERRORS) as error:

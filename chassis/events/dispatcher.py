@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from random import Random
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
@@ -33,9 +33,13 @@ from chassis.events.formats import format_body
 from chassis.events.lanes import Lane
 from chassis.events.outbox import Event, Outbox
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
+from chassis.spans.recording import CLIENT, begin
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
+
+if TYPE_CHECKING:
+    from chassis.spans.recorder import Span
 
 POLL_SECONDS = 1.0  # for events of other processes, expired leases and retries
 LEASE_TIME = timedelta(seconds=60)  # far longer than an attempt takes
@@ -135,6 +139,7 @@ class Dispatcher:
             "account": event.owner,
             "attempt": event.attempts,
         }
+        span = _begin_span(event)
         try:
             result = self._attempt(endpoint, event)
             line |= {"status": result.status, "reason": result.error}
@@ -143,6 +148,9 @@ class Dispatcher:
             line |= {"outcome": NOT_RECORDED, "reason": refusal.reason}
         except Exception as error:  # noqa: BLE001 - it is delivered again when the lease expires
             line |= {"outcome": NOT_RECORDED, **describe(error)}
+        if span is not None:
+            line["trace_id"] = span.trace_id
+            _end_span(span, line)
         seconds = monotonic() - began
         log().info("delivery", ms=round(seconds * 1000, 1), **line)
         if self.observe is not None:
@@ -185,6 +193,27 @@ class Dispatcher:
         if not held:
             return LEASE_LOST
         return RETRY if state == PENDING else state
+
+
+def _begin_span(event: Row[Any]) -> "Span | None":
+    """Begin the span of a delivery in the trace of the request that caused the event."""
+    attributes = {
+        "optigate.event_id": event.id,
+        "optigate.event_type": event.type,
+        "optigate.account": event.owner,
+        "optigate.attempt": event.attempts,
+        "http.request.method": "POST",
+    }
+    return begin(f"deliver {event.type}", CLIENT, attributes, {"traceparent": event.traceparent})
+
+
+def _end_span(span: "Span", line: dict[str, Any]) -> None:
+    outcome = line["outcome"]
+    status = {"http.response.status_code": line.get("status")}
+    span.note({"optigate.outcome": outcome, "optigate.reason": line.get("reason"), **status})
+    if outcome not in (DELIVERED, DECLINED):
+        span.fail(outcome)
+    span.end()
 
 
 def address_event(endpoint: Row[Any], event: Row[Any] | Event) -> Delivery:

@@ -52,6 +52,7 @@ from sqlalchemy import (
 from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, build_endpoints_table
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
+from chassis.spans.recording import get_traceparent
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
@@ -90,6 +91,7 @@ def build_outbox_table(metadata: MetaData) -> Table:
         Column("ended_at", Instant(), index=True),  # when it ceased to be pending
         Column("last_status", Integer),
         Column("last_error", String(32)),  # a reason of chassis.events.courier
+        Column("traceparent", String(64)),  # of the request that caused it, where it is traced
         Index("ix_outbox_due", "owner", "due_at", **where),
         Index("ix_outbox_stream", "owner", "stream", "sequence", **where),
     )
@@ -159,6 +161,7 @@ class Outbox:
             **{name: bindparam(name, type_=self.table.c[name].type) for name in names},
             "state": case((live, PENDING), else_=CANCELLED),
             "attempts": bindparam("attempts", 0, type_=Integer()),
+            "traceparent": bindparam("traceparent", type_=String()),
             "created_at": now,
             "due_at": now,
             "ended_at": case((live, null()), else_=now),
@@ -182,6 +185,7 @@ class Outbox:
         """
         name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
         row = {**asdict(event), "now": now, "type_pattern": f"% {name} %"}
+        row["traceparent"] = get_traceparent()
         if tx.execute(self._add, self.personal.seal(tx, row)).rowcount != 1:
             return None
         wake_on_commit()

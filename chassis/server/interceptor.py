@@ -29,6 +29,7 @@ from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.server.roles import CLIENT, STAFF
+from chassis.server.spans import begin_span, end_span
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log
@@ -134,6 +135,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         request_id = given if REQUEST_ID_PATTERN.fullmatch(given) else generate_request_id()
         call = Call(rpc, request_id, metadata, context)
         begin_call(call)
+        span = begin_span(rpc, metadata)
         reason: str | None = None
         line: dict[str, Any] = {"rpc": call.rpc, "request_id": request_id, "code": "OK"}
         try:
@@ -157,6 +159,9 @@ class CallInterceptor(grpc.ServerInterceptor):
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
             line["account"] = call.account.name if call.account else None
+            if span is not None:
+                line["trace_id"] = span.trace_id
+                end_span(span, line)
             seconds = monotonic() - call.started
             log().info("rpc", ms=round(seconds * 1000, 1), **line)
             if self.observe_call is not None:

@@ -31,6 +31,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.context import get_current_call
 from chassis.errors import Busy, Overloaded, Refusal
+from chassis.spans.recording import get_recorder, record
 from chassis.store.group_commit import GroupCommit, get_driver_connection
 from chassis.store.limits import LOCK_WAIT_SECONDS
 from chassis.store.sqlite import (
@@ -123,6 +124,10 @@ class Database:
             self.engine = postgres.create_postgres_engine(
                 self.url, drain, prepare=prepare, **options
             )
+        if get_recorder() is not None:
+            from chassis.store.spans import watch_statements
+
+            watch_statements(self.engine)
         self._commits = GroupCommit(self.engine)
         # Runs at the end of each transaction that is not a `single` statement, as a part of it.
         self.before_commit: Callable[[Connection], None] = ignore
@@ -162,7 +167,7 @@ class Database:
         """
         call = get_current_call()
         _commit.wakes = False
-        with translate_errors():
+        with translate_errors(), record("transaction"):
             if self.is_sqlite:
                 wait = min(LOCK_WAIT_SECONDS, call.get_seconds_left())
                 with self._commits.member(wait, call.ensure_awaited, single=single) as tx:

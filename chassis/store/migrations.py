@@ -8,12 +8,13 @@ from typing import Literal
 from alembic import command, context
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
+from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.store.database import Database, Instant
 from chassis.store.postgres import settle_role, unhurried
+from chassis.store.versions import REVISIONS, note_revisions
 
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
@@ -26,22 +27,34 @@ def build_alembic_config(folder: Path) -> Config:
     return configuration
 
 
-def migrate(database: Database, folder: Path) -> None:
+def migrate(
+    database: Database, folder: Path, report: Callable[[int, str], None] = lambda *_: None
+) -> None:
     """Upgrade the store to the newest version; concurrent runs are safe.
 
     A migration that changes many rows may have `prepare(tx)`, which changes one batch and returns
     whether there are more. Each call is a transaction; after an interruption the next `migrate`
-    continues, since the store knows how far the migration has come.
+    continues, since the store knows how far the migration has come. `report` is told how many of
+    the pending migrations are done, and what is being done.
     """
-    for script in _list_pending(database, folder):
+    pending = list_pending(database, folder)
+    names = [script.revision for script in pending]
+
+    def report_applied(revision: str) -> None:
+        if revision in names:
+            report(names.index(revision) + 1, revision)
+
+    for done, script in enumerate(pending):
         if prepare := getattr(script.module, "prepare", None):
-            _upgrade(database, folder, str(script.down_revision))
+            _upgrade(database, folder, str(script.down_revision), report_applied)
+            batches = 0
             while _prepare_batch(database, script, prepare):
-                pass
-    _upgrade(database, folder, "head")
+                batches += 1
+                report(done, f"{script.revision}, batch {batches}")
+    _upgrade(database, folder, "head", report_applied)
 
 
-def _list_pending(database: Database, folder: Path) -> list[Script]:
+def list_pending(database: Database, folder: Path) -> list[Script]:
     """Return the migrations that the store lacks, oldest first."""
     scripts = ScriptDirectory.from_config(build_alembic_config(folder))
     with database.read() as tx:
@@ -58,11 +71,15 @@ def _prepare_batch(
         return current == script.down_revision and prepare(tx)
 
 
-def _upgrade(database: Database, folder: Path, revision: str) -> None:
+def _upgrade(
+    database: Database, folder: Path, revision: str, report: Callable[[str], None]
+) -> None:
     with _exclusive_write(database) as tx:
         configuration = build_alembic_config(folder)
         configuration.attributes["connection"] = tx
+        configuration.attributes["report"] = report
         command.upgrade(configuration, revision)
+        note_revisions(tx, folder)
 
 
 @contextmanager
@@ -86,8 +103,15 @@ def run_migrations(metadata: MetaData) -> None:
         target_metadata=metadata,
         render_as_batch=True,
         render_item=_render_type,
+        on_version_apply=_report_applied,
     )
     context.run_migrations()
+
+
+def _report_applied(ctx: object, step: MigrationInfo, heads: object, run_args: object) -> None:
+    report = context.config.attributes.get("report")
+    if report and step.up_revision_id:
+        report(step.up_revision_id)
 
 
 def _render_type(kind: str, item: object, _context: object) -> str | Literal[False]:
@@ -99,4 +123,9 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
 def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
-        return list(compare_metadata(MigrationContext.configure(tx), metadata))
+        compared = MigrationContext.configure(tx, opts={"include_name": _is_of_services})
+        return list(compare_metadata(compared, metadata))
+
+
+def _is_of_services(name: str | None, kind: str, _parents: object) -> bool:
+    return (kind, name) != ("table", REVISIONS.name)

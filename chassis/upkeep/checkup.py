@@ -16,7 +16,15 @@ from chassis.events.states import DEAD, PENDING
 from chassis.server.accounts import Accounts
 from chassis.store.database import Database
 from chassis.store.encryption.registry import UnfitKeyring, check_keyring, list_registered
-from chassis.store.versions import CURRENT, FOREIGN, NEWER, OLDER, read_state
+from chassis.store.versions import (
+    AHEAD,
+    CURRENT,
+    FOREIGN,
+    NEWER,
+    OLDER,
+    describe_newer,
+    read_state,
+)
 
 WARNING, FAULT = 1, 2  # the exit codes of `doctor`
 MIN_FREE_BYTES = 200 * 2**20
@@ -52,7 +60,7 @@ class Checkup:
         """Yield what is wrong with a store that can be read."""
         schema = list(self.check_schema(database))
         yield from schema
-        if not schema:
+        if all(finding.level == WARNING for finding in schema):
             yield from self.check_clock(database)
             yield from self.check_keys(database)
             with database.read() as tx:
@@ -64,9 +72,16 @@ class Checkup:
         state = read_state(database, self.module.removesuffix("_svc"), self.migrations)
         if state == CURRENT:
             return
+        if state == AHEAD:
+            told = f"The schema is newer than this version of {self.module}, and serves it still:"
+            yield Finding(WARNING, f"{told} update it.")
+            return
+        if state == NEWER:
+            told = describe_newer(database, self.module, self.migrations)
+            yield Finding(FAULT, f"{told}.")
+            return
         told = {
             OLDER: f"The schema is older than this version: run `python -m {self.module} migrate`.",
-            NEWER: f"The schema is newer than this version of {self.module}: update it.",
             FOREIGN: f"The store is not one of {self.module}: check DATA_DIR and DATABASE_URL.",
         }[state]
         yield Finding(FAULT, told)

@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 
+from chassis.spans.recording import CLIENT, get_recorder
 from chassis.status import Code
 from gateway.channel.addresses import Address, Options
 from gateway.channel.headers import Metadata, request_metadata
@@ -322,7 +323,23 @@ class Channel:
 def _call_with(
     channel: Channel, method: str, response_type: type[Message], request: Message, **options: Any
 ) -> Answer[Message]:
-    return channel.unary(method, request, response_type, **options)
+    recorder = get_recorder()
+    if recorder is None:
+        return channel.unary(method, request, response_type, **options)
+    service, _, name = method[1:].partition("/")
+    attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+    span = recorder.begin(method[1:], CLIENT, attributes)
+    options["metadata"] = [*options.get("metadata", ()), *recorder.inject().items()]
+    try:
+        answer = channel.unary(method, request, response_type, **options)
+        span.note({"rpc.grpc.status_code": Code.OK.value, "server.address": answer.address})
+        return answer
+    except RpcError as error:
+        span.note({"rpc.grpc.status_code": error.code.value})
+        span.fail(error.code.name)
+        raise
+    finally:
+        span.end()
 
 
 def _read_reason(details: bytes | None) -> str:

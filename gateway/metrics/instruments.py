@@ -12,9 +12,8 @@ from chassis.telemetry import count_lost_lines
 from gateway.backends import Backends
 from gateway.channel import Channel
 from gateway.channel.addresses import STATES
+from gateway.metrics.methods import METHODS, OTHER
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-OTHER = "other"
 NO_ROUTE = "none"
 PUBLISH_SECONDS = 1.0
 

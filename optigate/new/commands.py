@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.tables import json_option, print_result
 from optigate.new import texts
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Target:
     loads: bool
     data_dir: str
     database_url: str | None
+    as_json: bool
 
 
 def _target_options(service: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -39,6 +41,7 @@ def _target_options(service: str) -> Callable[[Callable[..., None]], Callable[..
         click.option("--data-dir", envvar="DATA_DIR", default="data", show_default=True),
         click.option("--database-url", envvar=variable,
                      help=f"Also {variable}.  [default: SQLite in the data folder]"),
+        json_option,
     )  # fmt: skip
 
     def add(command: Callable[..., None]) -> Callable[..., None]:
@@ -153,11 +156,12 @@ def _create(
                 secret = _load(run, tx, reference, account)
             # The last step, which undoes the others if it fails.
             _write(file, text, target.replaces)
-    click.echo(
-        f"{file}: written, and loaded into {service}" if target.loads else f"{file}: written"
-    )
+    done = ", and loaded into " + service if target.loads else ""
+    lines = [f"{file}: written{done}"]
     if secret:
-        click.echo(f"{account}: its secret, which is not shown again: {secret}")
+        lines.append(f"{account}: its secret, which is not shown again: {secret}")
+    shown = {"account": account, "secret": secret} if secret else {}
+    print_result({"file": file, "is_loaded": target.loads, **shown}, target.as_json, *lines)
 
 
 def _write(file: Path, text: str, replaces: bool) -> None:

@@ -22,7 +22,7 @@ PLAIN_EVERYWHERE = {
     "endpoints": "owner url headers secret events format",
     "idempotency_keys": "rpc key",
     "old_secrets": "secret_hash",
-    "outbox": "id owner stream type content_type state last_error",
+    "outbox": "id owner stream type content_type state last_error traceparent",
 }
 PLAIN = {
     "sessions": {

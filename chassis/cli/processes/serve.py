@@ -11,6 +11,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.processes.metrics import metrics_option, serve_metrics
+from chassis.cli.processes.traces import start_traces
 from chassis.settings.variables import DEFAULT_PUBLIC_URL
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _serve(
     from chassis.telemetry import log
 
     addresses = [address for address in (listen, own_address) if address]
+    start_traces(run.name)
     database, service = run.open_store(), run.service
     settings = read_settings(
         addresses, public_url, reflection, lambda: find_demo_data(database, service)
@@ -157,6 +159,7 @@ def dispatch(run: Invocation, private: bool, metrics_listen: str | None) -> None
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
+    start_traces(run.name)
     database = run.open_store()
     _prepare(run, database)
     metrics = serve_metrics(run, database, metrics_listen, is_server=False)

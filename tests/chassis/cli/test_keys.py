@@ -49,7 +49,9 @@ def run(url: str, ring: Path | None, *words: str) -> Result:
 def list_keys(url: str, ring: Path | None) -> list[list[str]]:
     done = run(url, ring, "keys", "list")
     assert done.exit_code == 0, done.output
-    return [line.split("\t") for line in done.output.splitlines()]
+    headers, *rows = [line.split("\t") for line in done.output.splitlines()]
+    assert headers == ["key", "rows", "state"]
+    return rows
 
 
 def find_orders(url: str, ring: str, text: str) -> list[str]:
@@ -194,9 +196,10 @@ def test_a_sealed_file_is_printed(
         )
         return done.exit_code, done.output
 
-    assert call("list") == (0, "a\t0\tcurrent\n-\t1\tplain\n")
+    headers = "key\trows\tstate\n"
+    assert call("list") == (0, f"{headers}a\t0\tcurrent\n-\t1\tplain\n")
     assert call("rotate")[0] == 0
-    assert call("list") == (0, "a\t1\tcurrent\n-\t0\tplain\n")
+    assert call("list") == (0, f"{headers}a\t1\tcurrent\n-\t0\tplain\n")
     path = tmp_path / "messages" / "1.eml.sealed"
     assert call("open", str(path)) == (0, "To: Ada\n")
     renamed = path.rename(path.with_name("2.eml.sealed"))

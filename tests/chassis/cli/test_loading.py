@@ -17,6 +17,7 @@ RARE = {
     "cryptography",
     "grpc_reflection.v1alpha",
     "mako",
+    "opentelemetry",
     "phonenumbers",
     "prometheus_client",
     "psycopg",

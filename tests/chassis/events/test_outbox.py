@@ -39,6 +39,7 @@ def test_it_works(box: Box, unique: str) -> None:
         "ended_at": None,
         "last_status": None,
         "last_error": None,
+        "traceparent": None,
     }
 
 

@@ -7,7 +7,7 @@ def find_version() -> str:
     """Return the version."""
     from importlib.metadata import PackageNotFoundError, version
 
-    source = Path(__file__).parent.parent / "pyproject.toml"
+    source = Path(__file__).parents[2] / "pyproject.toml"
     if source.exists():
         import tomllib
 

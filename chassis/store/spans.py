@@ -1,0 +1,52 @@
+"""Spans of SQL statements: their text without its parameters, inside of spans that are recorded."""
+
+import re
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from chassis.spans.recording import get_recorder
+
+MAX_TEXT_LENGTH = 2000
+_TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)', re.IGNORECASE)
+_SYSTEMS = {"sqlite": "sqlite", "postgresql": "postgresql"}
+
+
+def watch_statements(engine: Engine) -> None:
+    """Record the statements of an engine; it is called where traces are on."""
+    system = _SYSTEMS[engine.dialect.name]
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin(
+        _tx: Any, _cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        recorder = get_recorder()
+        if recorder is None:
+            return
+        verb, table = _describe(statement)
+        attributes = {"db.system.name": system, "db.operation.name": verb}
+        attributes["db.query.text"] = statement[:MAX_TEXT_LENGTH]
+        if table:
+            attributes["db.collection.name"] = table
+        context.optigate_span = recorder.begin_leaf(f"{verb} {table}".rstrip(), attributes)
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def end(
+        _tx: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        if span := getattr(context, "optigate_span", None):
+            span.end()
+
+    @event.listens_for(engine, "handle_error")
+    def fail(failed: ExceptionContext) -> None:
+        if span := getattr(failed.execution_context, "optigate_span", None):
+            span.fail(type(failed.original_exception).__name__)
+            span.end()
+
+
+def _describe(statement: str) -> tuple[str, str]:
+    """Return the verb of a statement and its first table, or ""."""
+    words = statement.split(None, 1)
+    found = _TABLE.search(statement)
+    return (words[0].upper() if words else "", found[1] if found else "")
