@@ -75,7 +75,7 @@ CREATE_WARRANTY_EVENT = Reader(
     CreateWarrantyEventRequest, path=("subscription_id",), reason="INVALID"
 )
 CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
-CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
+CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest, raw=("discounts",))
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
 READ_CART_ITEMS = Reader(ReadCartItemsRequest, raw=("document",))
 SEND_EMAIL = Reader(SendEmailRequest, path=("subscription_id",))

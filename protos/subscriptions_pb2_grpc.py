@@ -179,7 +179,8 @@ class SubscriptionServiceServicer:
         exchange at once, and one more for each exchange_cycle that has elapsed; 0
         allows none at all, and where the merchant allows none in the first year, the
         first window opens after it. An exchange counts once it is confirmed, and
-        everything is checked again then. The length, total_months, does not change.
+        everything is checked again then. A change after the first 12 months extends
+        total_months by 12, once in a subscription year.
         Boxes handed over this year for an eye count against its new lens, or against
         a remaining one where no new lens was added, so that an exchange yields no
         additional boxes. Boxes of a lens for both eyes count against each eye, those

@@ -14,6 +14,7 @@ from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from subscriptions_svc.documents.events import EVENT_TYPES
+from subscriptions_svc.rules.agreements.terms import DEFAULT_RENEWAL_MONTHS, MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.settling.withdrawals import (
     DEFAULT_WITHDRAWAL_DAYS,
     MAX_WITHDRAWAL_DAYS,
@@ -75,6 +76,12 @@ class MerchantSchema(Schema):
         strict=True,
         load_default=DEFAULT_WITHDRAWAL_DAYS,
         validate=validate.Range(0, MAX_WITHDRAWAL_DAYS),
+    )
+    # Months that new subscriptions are renewed for at most, one by one, after those agreed on.
+    renewal_months = fields.Integer(
+        strict=True,
+        load_default=DEFAULT_RENEWAL_MONTHS,
+        validate=validate.Range(0, MAX_RENEWAL_MONTHS),
     )
     store_refs = _list_of_ids(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, validate=(ID_LENGTH, _check_one_line))

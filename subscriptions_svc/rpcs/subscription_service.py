@@ -54,7 +54,9 @@ UPDATE_PRODUCTS = Rules(changes.UPDATE_PRODUCTS, reason=MALFORMED)
 CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
 CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT, paragraphs=("description",))
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
-CREATE_PRICE_SIMULATION = Rules(estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED)
+CREATE_PRICE_SIMULATION = Rules(
+    estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED, raw=("discounts",)
+)
 
 CART_ITEMS = Rules(READ_CART_ITEMS, raw=("document",))
 

@@ -20,6 +20,7 @@ from subscriptions_svc.rules.shapes import (
     COUNT_RANGE,
     FILLED_LIST,
     FILLED_TEXT,
+    MAX_DISCOUNTS_LENGTH,
     SHORT_TEXT,
     CommaSeparated,
     check_day,
@@ -28,7 +29,6 @@ from subscriptions_svc.rules.shapes import (
 )
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
-MAX_DISCOUNTS_LENGTH = 20_000
 MAX_PAGE = 100  # rows of a page
 
 

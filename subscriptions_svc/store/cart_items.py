@@ -25,6 +25,8 @@ from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly
 from subscriptions_svc.store.subscriptions import UUID_PATTERN
 from subscriptions_svc.store.tables import box_counters, cart_items, subscriptions
 
+# What a discount leaves in the row of an item: see rules.agreements.discounts.apply_discounts.
+DISCOUNT_COLUMNS = ("discount_type", "original_price_with_tax", "original_subscription_price")
 _ADD = insert(cart_items)
 _IS_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("where_subscription_id")
 # One row per item and year with counted boxes; an item without any has one row. With the cart and
@@ -133,6 +135,7 @@ def make_rows(
                 "quantity": item["quantity"],
                 "price_with_tax": item["price_with_tax"],
                 "subscription_price": compute_monthly_price(item),
+                **{name: item.get(name) for name in DISCOUNT_COLUMNS},
                 "subscription_vat_rate": item.get("subscription_vat_rate"),
                 "eye": item.get("product_data", {}).get("eye"),
                 "box_count": item.get("box_count"),

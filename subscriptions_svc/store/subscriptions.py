@@ -226,7 +226,9 @@ _FINISH_REFERENCE = (
 _COUNT = upsert(subscription_totals, lambda new: {"total": subscription_totals.c.total + new.total})
 
 
-def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -> str | None:
+def add_subscription(
+    tx: Connection, values: Mapping[str, Any], renewal_months: int, now: datetime
+) -> str | None:
     """Add a solicitation; returns its id, or None when a live one has its reference."""
     merchant = values["merchant"]
     key = {"where_merchant_id": merchant["id"], "where_reference": values["reference"]}
@@ -246,6 +248,7 @@ def add_subscription(tx: Connection, values: Mapping[str, Any], now: datetime) -
         "cart_id": str(uuid.uuid4()),
         "cart_code": generate_code(),
         "total_months": TOTAL_MONTHS,
+        "renewal_months": renewal_months,
         "created_at": now,
     }
     sealed = personal.SUBSCRIPTIONS.seal(tx, row)

@@ -59,6 +59,8 @@ merchants = Table(
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
     # Days from the first delivery in which returned items cost nothing: see rules.withdrawals.
     Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
+    # The most months that its subscriptions are renewed for: see rules.agreements.terms.
+    Column("renewal_months", Integer, nullable=False, server_default=text("0")),
 )
 stores = Table(
     "stores",
@@ -97,11 +99,14 @@ subscriptions = Table(
     Column("contract_number", String(16)),
     Column("cart_id", String(36), nullable=False),
     Column("cart_code", String(32), nullable=False, unique=True),
-    Column("total_months", Integer, nullable=False),
+    Column("total_months", Integer, nullable=False),  # agreed on, renewed ones not included
+    Column("renewal_months", Integer, nullable=False, server_default=text("0")),
+    # The subscription year whose change has extended it: see rules.agreements.terms.
+    Column("extended_year", Integer),
     Column("created_at", Instant(), nullable=False),
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
-    Column("renewal_at", Instant()),
+    Column("renewal_at", Instant()),  # when it ends: the last renewal that there can be
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -174,6 +179,10 @@ cart_items = Table(
     Column("quantity", Integer, nullable=False),
     Column("price_with_tax", BigInteger, nullable=False),
     Column("subscription_price", BigInteger, nullable=False),
+    # Of a discounted item, and of a package with one: see rules.agreements.discounts.
+    Column("discount_type", String(16)),
+    Column("original_price_with_tax", BigInteger),
+    Column("original_subscription_price", BigInteger),
     Column("subscription_vat_rate", Integer),
     Column("eye", String(8)),
     Column("box_count", Integer),

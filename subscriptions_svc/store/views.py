@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
 from chassis.store.database import Database
+from subscriptions_svc.rules.agreements.terms import Term
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
@@ -53,7 +54,26 @@ class View:
         self.tz = ZoneInfo(row.time_zone)
         self.status = derive_status(row.status, row.renewal_at, now)
         self.year = compute_year(row.activated_at, now, self.tz)
-        self.month = compute_month(row.activated_at, now, self.tz, row.total_months)
+        # A cancelled one is not renewed.
+        renewal_months = 0 if self.status == Status.CANCELLED else row.renewal_months
+        self.term = Term(row.total_months, renewal_months)
+        self.total_months = self.term.count_months_begun(row.activated_at, now, self.tz)
+        self.month = compute_month(row.activated_at, now, self.tz, self.total_months)
+
+    @cached_property
+    def renewal_at(self) -> datetime | None:
+        """When the months are over that have begun: it is renewed then, or it ends."""
+        return self.term.compute_renewal(self.row.activated_at, self.now, self.tz)
+
+    @property
+    def monthly_price(self) -> int:
+        """What the cart in force costs a month; its packages cost the sum over their items."""
+        outer = (item for item in self.items if item.parent_id is None)
+        return sum(item.subscription_price * item.quantity for item in outer)
+
+    def find_extended_term(self) -> Term:
+        """Return the term once a change of today is in force."""
+        return self.term.extend(self.total_months, self.year, self.row.extended_year)
 
     @cached_property
     def progress(self) -> Progress:
@@ -116,7 +136,7 @@ class View:
         package = self.by_id.get(item.parent_id)
         pieces = item.quantity * (package.quantity if package else 1)
         monthly = item.subscription_price * pieces
-        costs = compute_costs(monthly, self.month, self.year, self.row.total_months)
+        costs = compute_costs(monthly, self.month, self.year, self.total_months)
         if self.is_refundable and item.type not in HYGIENE_GOODS:
             return costs._replace(returned=0)
         return costs

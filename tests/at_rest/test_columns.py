@@ -67,7 +67,7 @@ PLAIN = {
         "cancellations": "subscription_id request_id",
         "cancelled_items": "item_id",
         "cart_items": "id reference_uuid subscription_id parent_id type reference name eye added_in"
-        " removed_in",
+        " removed_in discount_type",
         "merchants": "id locale currency country time_zone name terms_url phone email",
         "messages": "id channel outcome cart_id",
         "pending_carts": "subscription_id id code cart_items",

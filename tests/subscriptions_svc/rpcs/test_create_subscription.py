@@ -16,6 +16,7 @@ from tests.serving import Failure, Served, decode
 from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     OTHER_STORE,
+    WITHOUT_DISCOUNT,
     build_solicitation,
     create_activated,
     get,
@@ -60,6 +61,7 @@ def build_lens_answer(eye: str) -> dict[str, Any]:
         "remaining_boxes": 4,
         "cancellation_cost_kept": NOTHING,
         "cancellation_cost_returned": NOTHING,
+        **WITHOUT_DISCOUNT,
     }
 
 
@@ -108,6 +110,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
                     "items": [build_lens_answer("left"), build_lens_answer("right")],
                     "cancellation_cost_kept": NOTHING,
                     "cancellation_cost_returned": NOTHING,
+                    **WITHOUT_DISCOUNT,
                 }
             ],
         },
