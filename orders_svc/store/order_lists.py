@@ -1,8 +1,8 @@
 """Lists of orders, one page at a time.
 
 A page begins at an order, not at a number, so that orders added in the meantime neither repeat
-nor hide others. The indexes `ix_orders_listing` and `ix_orders_queue` hold the two lists in
-their order.
+nor hide others; one of newer orders ends at a horizon (`orders_svc.store.horizon`). The indexes
+`ix_orders_listing` and `ix_orders_queue` hold the two lists in their order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, select, tuple_
 from chassis.context import Account
 from chassis.errors import Fault, Invalid
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.store.horizon import build_horizon_conditions
 from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
@@ -36,6 +37,8 @@ def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) ->
         orders.c.account_number == filters["account_number"],
     )
     created = [*_build_created_conditions(filters)]
+    if "ending_before" in filters:
+        created += build_horizon_conditions(tx)
     return _read_page(tx, listed, orders.c.created_at, created, filters, ascending=False)
 
 

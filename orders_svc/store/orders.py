@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    Boolean,
     Connection,
     Row,
     and_,
@@ -24,11 +25,12 @@ from sqlalchemy import (
 )
 
 from chassis.audit.trail import build_parameters
-from chassis.context import Account, note_ids
+from chassis.context import Account, note_ids, utc_now
 from chassis.errors import NotFound
 from chassis.server.preconditions import has_version
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
+from orders_svc.store.horizon import WRITTEN_AT, is_live
 from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import audit, orders, user_labs, users
 from orders_svc.store.transport.jobs import join_job
@@ -54,6 +56,15 @@ IS_HELD = and_(
 )
 _ADD = insert(orders)
 _ADD_AUDITED = audit.combine(_ADD)
+# At the moment of the write, by PostgreSQL's clock.
+_MOMENTS = (orders.c.created_at, orders.c.updated_at, orders.c.submitted_at)
+_ADD_NOW = _ADD.values(
+    created_at=WRITTEN_AT,
+    updated_at=WRITTEN_AT,
+    submitted_at=case((bindparam("is_submitted", type_=Boolean), WRITTEN_AT)),
+)
+_ADD_NOW_AUDITED = audit.combine(_ADD_NOW).returning(*_MOMENTS)
+_ADD_NOW = _ADD_NOW.returning(*_MOMENTS)
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
@@ -130,12 +141,27 @@ def add_order(
     if original_id is not None:
         row["original_id"] = original_id
     note_ids(row["id"])
-    if single:
-        tx.execute(_ADD_AUDITED, row | build_parameters())
-        return row
-    tx.execute(_ADD, ORDERS.seal(tx, row))
-    add_words(tx, account.id, row["id"], order["patient"])
+    _insert(tx, row, single=single)
+    if not single:
+        add_words(tx, account.id, row["id"], order["patient"])
     return row
+
+
+def _insert(tx: Connection, row: dict[str, Any], *, single: bool) -> None:
+    """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`."""
+    live = is_live(row["created_at"])
+    if live and tx.dialect.name == "sqlite":
+        now = utc_now()
+        row |= {each.name: now for each in _MOMENTS if row[each.name] is not None}
+    values = row | build_parameters() if single else ORDERS.seal(tx, row)
+    if not live or tx.dialect.name == "sqlite":
+        tx.execute(_ADD_AUDITED if single else _ADD, values)
+        return
+    moments = {each.name for each in _MOMENTS}
+    values = {name: value for name, value in values.items() if name not in moments}
+    values["is_submitted"] = row["submitted_at"] is not None
+    written = tx.execute(_ADD_NOW_AUDITED if single else _ADD_NOW, values).one()
+    row |= written._mapping
 
 
 def _build_columns(

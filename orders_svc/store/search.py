@@ -28,6 +28,7 @@ from chassis.store.encryption.keyring import Unopenable
 from chassis.telemetry import describe, log
 from orders_svc.rules.names import fold_search
 from orders_svc.store.access.users import list_labs
+from orders_svc.store.horizon import build_horizon_conditions
 from orders_svc.store.order_lists import Page, build_unknown_cursor
 from orders_svc.store.orders import VISIBLE, bind_visible
 from orders_svc.store.personal import ORDERS
@@ -140,7 +141,9 @@ def _build_cursor_conditions(
             if cursor is None:
                 raise build_unknown_cursor(name)
             position, at = tuple_(*_POSITION), tuple(cursor)
-            return [position > at if name == "ending_before" else position < at]
+            if name == "starting_after":
+                return [position < at]
+            return [position > at, *build_horizon_conditions(tx)]
     return []
 
 
