@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from chassis.cli.tables import json_option, print_result
+from chassis.cli.output.tables import json_option, print_result
 
 HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*", re.ASCII)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_json
+from chassis.cli.output.tables import json_option, print_json
 
 SECRET_BYTES = 32
 

@@ -10,7 +10,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
-from chassis.cli.tables import json_option, print_result, print_rows
+from chassis.cli.output.tables import json_option, print_result, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_result, print_rows
+from chassis.cli.output.tables import json_option, print_result, print_rows
 from chassis.server.roles import CLIENT, ROLES
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}  # in seconds

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.progress import show_progress
-from chassis.cli.tables import json_option, print_json, print_rows
+from chassis.cli.output.progress import show_progress
+from chassis.cli.output.tables import json_option, print_json, print_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.output.tables import json_option, print_result, print_rows
 from chassis.cli.processes.serve import private_targets_option
-from chassis.cli.tables import json_option, print_result, print_rows
 from chassis.events.states import CANCELLED, DEAD, STATES
 
 EVENT_COLUMNS = ("id", "age", "owner", "stream", "type", "state", "attempts", "last_answer")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_result
+from chassis.cli.output.tables import json_option, print_result
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:

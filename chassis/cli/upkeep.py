@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_json, print_result
+from chassis.cli.output.tables import json_option, print_json, print_result
 
 if TYPE_CHECKING:
     from chassis.store.encryption.keyring import Keyring

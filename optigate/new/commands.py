@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.tables import json_option, print_result
+from chassis.cli.output.tables import json_option, print_result
 from optigate.new import texts
 
 if TYPE_CHECKING:

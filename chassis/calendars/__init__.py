@@ -1,0 +1,1 @@
+"""Calendars: hours and holidays of the people who work."""
