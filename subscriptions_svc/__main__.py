@@ -7,7 +7,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.main import command_line
-from chassis.cli.progress import show_progress
+from chassis.cli.output.progress import show_progress
 from chassis.cli.tables import json_option, print_json
 
 DAY = click.DateTime(["%Y-%m-%d"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chassis.cli.invocation import Invocation
-from chassis.cli.progress import show_progress
+from chassis.cli.output.progress import show_progress
 from chassis.cli.tables import json_option, print_json, print_rows
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from chassis.cli.days import Days
 from chassis.cli.events import events
 from chassis.cli.invocation import Invocation
 from chassis.cli.keys import keys
+from chassis.cli.output.progress import show_progress
 from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
-from chassis.cli.progress import show_progress
 from chassis.cli.tables import json_option, print_json, print_result
 from chassis.cli.upkeep import backup, doctor, restore, retain
 from chassis.settings.variables import read_secret

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.cli import progress
+from chassis.cli.output import progress
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = [["migrate"], ["load", "demo/orders.toml"], ["audit", "verify"], ["keys", "rotate"]]
