@@ -109,7 +109,7 @@ pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
 	$(COMPILE) --upgrade --extra dev --constraint requirements/run.txt \
 		--output-file requirements/dev.txt pyproject.toml
-	$(COMPILE) --extra redis --constraint requirements/dev.txt \
+	$(COMPILE) --extra otel --extra redis --constraint requirements/dev.txt \
 		--output-file requirements/image.txt pyproject.toml
 	echo 'setuptools>=80' | $(COMPILE) --constraint requirements/dev.txt \
 		--output-file requirements/build.txt -

@@ -21,7 +21,7 @@ from bench.experiments import (
     tls,
 )
 from bench.experiments.compare import Plan, compare
-from bench.experiments.parts import channel, metrics, null_rpc, translate
+from bench.experiments.parts import channel, metrics, null_rpc, traces, translate
 from bench.report.page import build_page
 from bench.report.tables import build_table
 
@@ -93,6 +93,7 @@ PARTS: tuple[list[str], ...] = (
     ["translate"],
     ["null-rpc"],
     ["metrics"],
+    ["traces"],
     ["channel"],
     ["tls"],
 )
@@ -129,6 +130,7 @@ for module in (
     translate,
     null_rpc,
     metrics,
+    traces,
     channel,
     tls,
 ):

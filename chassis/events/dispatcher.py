@@ -33,7 +33,7 @@ from chassis.events.formats import format_body
 from chassis.events.lanes import Lane
 from chassis.events.outbox import Event, Outbox
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
-from chassis.spans.recording import CLIENT, begin
+from chassis.spans.recording import CLIENT, get_recorder
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
@@ -197,6 +197,9 @@ class Dispatcher:
 
 def _begin_span(event: Row[Any]) -> "Span | None":
     """Begin the span of a delivery in the trace of the request that caused the event."""
+    recorder = get_recorder()
+    if recorder is None:
+        return None
     attributes = {
         "optigate.event_id": event.id,
         "optigate.event_type": event.type,
@@ -204,7 +207,8 @@ def _begin_span(event: Row[Any]) -> "Span | None":
         "optigate.attempt": event.attempts,
         "http.request.method": "POST",
     }
-    return begin(f"deliver {event.type}", CLIENT, attributes, {"traceparent": event.traceparent})
+    carrier = {"traceparent": event.traceparent}
+    return recorder.begin(f"deliver {event.type}", CLIENT, attributes, carrier)
 
 
 def _end_span(span: "Span", line: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chassis.spans.recording import SERVER, begin
+from chassis.spans.recording import SERVER, get_recorder
 from chassis.status import Code
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ FAULTS = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILA
 
 def begin_span(rpc: str, metadata: Mapping[str, str]) -> "Span | None":
     """Begin the span of a call, below the caller's; None where traces are off."""
+    recorder = get_recorder()
+    if recorder is None:
+        return None
     service, _, method = rpc[1:].partition("/")
     attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method}
-    return begin(rpc[1:], SERVER, attributes, metadata)
+    return recorder.begin(rpc[1:], SERVER, attributes, metadata)
 
 
 def end_span(span: "Span", line: Mapping[str, Any]) -> None:

@@ -70,7 +70,10 @@ class Recorder:
         attributes: Mapping[str, str | int],
         carrier: Mapping[str, str] | None = None,
     ) -> Span:
-        """Begin a span: see `chassis.spans.recording.begin`."""
+        """Begin a span below the current one, or below that of a `carrier`.
+
+        It is the current one of this thread until it ends.
+        """
         context = None if carrier is None else self._extract(carrier)
         span = self._tracer.start_span(name, context, KINDS[kind], attributes)
         return Span(span, attach(set_span_in_context(span)))

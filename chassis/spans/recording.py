@@ -1,11 +1,10 @@
 """Recording spans where traces are on; where they are off, each function costs one comparison."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chassis.spans.recorder import Recorder, Span
+    from chassis.spans.recorder import Recorder
 
 INTERNAL, SERVER, CLIENT = "internal", "server", "client"
 
@@ -22,19 +21,6 @@ def set_recorder(recorder: "Recorder | None") -> None:
     """Turn traces on or off."""
     global _recorder
     _recorder = recorder
-
-
-def begin(
-    name: str,
-    kind: str,
-    attributes: Mapping[str, str | int],
-    carrier: Mapping[str, str] | None = None,
-) -> "Span | None":
-    """Begin a span below the current one, or below that of a `carrier`; None where traces are off.
-
-    It is the current one of this thread until it ends.
-    """
-    return None if _recorder is None else _recorder.begin(name, kind, attributes, carrier)
 
 
 def record(name: str) -> AbstractContextManager[None]:

@@ -4,7 +4,7 @@ import os
 
 from flask import Flask, Response, g, request
 
-from chassis.spans.recording import SERVER, begin, get_recorder
+from chassis.spans.recording import SERVER, get_recorder
 from chassis.spans.start import start
 from gateway.metrics.methods import METHODS, OTHER
 
@@ -15,7 +15,7 @@ def register(app: Flask) -> None:
         start("gateway", os.environ)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    if get_recorder() is None:
+    if (recorder := get_recorder()) is None:
         return
 
     @app.before_request
@@ -26,7 +26,7 @@ def register(app: Flask) -> None:
             attributes["http.route"] = request.url_rule.rule
         name = f"{method} {attributes.get('http.route', '')}".rstrip()
         carrier = {each: request.headers.get(each, "") for each in ("traceparent", "tracestate")}
-        g.span = begin(name, SERVER, attributes, carrier)
+        g.span = recorder.begin(name, SERVER, attributes, carrier)
 
     @app.after_request
     def note_answer(response: Response) -> Response:

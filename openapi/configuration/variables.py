@@ -19,7 +19,7 @@ SERVICES = ("sessions", "orders", "subscriptions")
 ENVIRONMENTS = {"environ", "environment"}  # what the code calls a mapping of variables
 READERS = {"get", "setdefault"}
 # A text that looks like this, in a call or a tuple, is a variable even where none is read at once.
-VARIABLE = re.compile(r"(?:GATEWAY|GRPC|SMTP|SMS)_[A-Z_]+[A-Z]")
+VARIABLE = re.compile(r"(?:GATEWAY|GRPC|OTEL|SMTP|SMS)_[A-Z_]+[A-Z]")
 OF_THE_SYSTEM = {"PATH"}
 NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 ROW = re.compile(r"^\| (`[A-Z][^|]*)\|([^|]*)\|(.*)\|$", re.MULTILINE)
