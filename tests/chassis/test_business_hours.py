@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chassis.business_hours import add_business_hours, is_calendar, is_time_zone
+from chassis.calendars.business_hours import add_business_hours, is_calendar, is_time_zone
 
 CHICAGO, TORONTO, MADRID = "America/Chicago", "America/Toronto", "Europe/Madrid"
 

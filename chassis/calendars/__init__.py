@@ -1,0 +1,1 @@
+"""When a place is open for business."""
