@@ -118,7 +118,7 @@ class Courier:
 
         host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
         addresses = resolve(host, port, private=self.private)
-        with connect(addresses, deadline) as sock, _cut_at(sock, deadline):
+        with connect(addresses, deadline) as sock, cut_at(sock, deadline):
             left = max(deadline - monotonic(), 0.001)
             connection: Plain | Secure
             if parts.scheme == "https":
@@ -209,7 +209,7 @@ def connect(addresses: list[Address], deadline: float) -> socket.socket:
 
 
 @contextmanager
-def _cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
+def cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
     """Shut the connection at the deadline: one byte a second would pass every read timeout."""
     twin = sock.dup()  # TLS takes over the socket itself
 
