@@ -1,5 +1,6 @@
 """Vision-test sessions: /api/v2/partners."""
 
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from protos.sessions_pb2 import (
     CheckQualificationRequest,
     CheckQualificationResponse,
     CreateAuthenticationRequest,
+    CreateKioskLinkRequest,
     CreateSessionRequest,
     GetPrescriptionFhirRequest,
     GetSessionRequest,
@@ -40,6 +42,11 @@ OPTIONAL_FIELDS = (
     "data",
     "dispensed_prescriptions",
     "visual_acuity",
+    "eye_health",
+    "chosen_product",
+    "store_id",
+    "store_name",
+    "mode",
     "distance",
     "smallest_logmar",
 )
@@ -51,13 +58,20 @@ GET_SESSION = Reader(GetSessionRequest)
 GET_PRESCRIPTION_FHIR = Reader(GetPrescriptionFhirRequest, path=("prescription_id",))
 REPLACE_SESSION = Reader(ReplaceSessionRequest, raw=("partner_info",))
 CANCEL_SESSION = Reader(CancelSessionRequest)
+CREATE_KIOSK_LINK = Reader(CreateKioskLinkRequest)
 CREATE_AUTHENTICATION = Reader(CreateAuthenticationRequest)
 CALLER = Writer(WhoAmIResponse)
 QUALIFICATION = Writer(CheckQualificationResponse)
 SESSION = Writer(
     Session, nulls=True, optional=OPTIONAL_FIELDS, foreign=find_foreign_fields(Session)
 )
-SESSIONS = Writer(ListSessionsResponse)
+SESSIONS = Writer(
+    ListSessionsResponse,
+    nulls=True,
+    optional=(*OPTIONAL_FIELDS, "assets"),
+    kept=("data",),
+    foreign=find_foreign_fields(ListSessionsResponse),
+)
 AUTHENTICATION = Writer(Authentication)
 
 
@@ -132,6 +146,24 @@ def create_authentication() -> Response:
     response = answer(201, AUTHENTICATION, link)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@bp.get("/authentications/qr")
+def create_kiosk_link() -> Response:
+    request = read_query(CREATE_KIOSK_LINK, ahead=identify_caller)
+    link = call(backends.sessions().CreateKioskLink, request)
+    response = Response(draw_code(link.link), content_type="image/svg+xml", headers=FILE_HEADERS)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def draw_code(text: str) -> bytes:
+    """Return a text as a QR code, in SVG."""
+    from segno import make_qr
+
+    drawn = BytesIO()
+    make_qr(text, error="m").save(drawn, kind="svg", scale=8, border=4, light="#fff")
+    return drawn.getvalue()
 
 
 @bp.get("/prescriptions/<prescription_id>/fhir")

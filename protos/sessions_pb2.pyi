@@ -367,6 +367,54 @@ class Prescription(_message.Message):
 Global___Prescription: _TypeAlias = Prescription  # noqa: Y015
 
 @_typing.final
+class Verification(_message.Message):
+    """What is known of the verification of a prior prescription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    DEADLINE_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """"contacts" or "glasses"."""
+    verification: _builtins.str
+    """"verified" or "unverified", at the time of the answer."""
+    by: _builtins.str
+    """Source: "partner" (as the session was sent), "staff" (RecordVerification) or
+    "passive" (no answer within eight business hours).
+    """
+    reason: _builtins.str
+    """Why it is not verified, as in RecordVerificationRequest; else empty."""
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When the prescriber was asked; absent when nobody did."""
+
+    @_builtins.property
+    def deadline(self) -> _timestamp_pb2.Timestamp:
+        """When it counts as verified without an answer; absent as requested_at."""
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        verification: _builtins.str = ...,
+        by: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        deadline: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline", b"deadline", "requested_at", b"requested_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "deadline", b"deadline", "reason", b"reason", "requested_at", b"requested_at", "type", b"type", "verification", b"verification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Verification: _TypeAlias = Verification  # noqa: Y015
+
+@_typing.final
 class Eye(_message.Message):
     """One eye of a prescription."""
 
@@ -460,6 +508,10 @@ class Session(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    CHOSEN_PRODUCT_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    STORE_NAME_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -468,14 +520,25 @@ class Session(_message.Message):
     """created, started, awaiting_checkout, awaiting_confirmation, awaiting_review,
     retake_requested, approved, referred, cancelled or completed.
     """
+    chosen_product: _builtins.str
+    """The product that the person chose, as the order named none: "glasses" or
+    "contacts". This field and those below are only in the answer of GetSession.
+    """
+    store_id: _builtins.str
+    """The store that the session names; absent without one, as the two fields below."""
+    store_name: _builtins.str
+    """Name of the store; absent when it has none."""
+    mode: _builtins.str
+    """"in_store": the exam takes place in the store."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the session was created, in whole seconds."""
 
     @_builtins.property
     def data(self) -> Global___SessionData:
-        """The outcome; only in the answer of GetSession, and only when approved or
-        completed.
+        """The outcome; only when approved, completed, or referred with answers about the
+        health of the eyes. GetSession returns all of it, ListSessions the dispensed
+        prescriptions without their assets, other RPCs nothing.
         """
 
     def __init__(
@@ -486,12 +549,31 @@ class Session(_message.Message):
         status: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         data: Global___SessionData | None = ...,
+        chosen_product: _builtins.str | None = ...,
+        store_id: _builtins.str | None = ...,
+        store_name: _builtins.str | None = ...,
+        mode: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "data", b"data", "session_key", b"session_key", "status", b"status", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
+    _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
+    _WhichOneofReturnType__mode: _TypeAlias = _typing.Literal["mode"]  # noqa: Y015
+    _WhichOneofArgType__mode: _TypeAlias = _typing.Literal["_mode", b"_mode"]  # noqa: Y015
+    _WhichOneofReturnType__store_id: _TypeAlias = _typing.Literal["store_id"]  # noqa: Y015
+    _WhichOneofArgType__store_id: _TypeAlias = _typing.Literal["_store_id", b"_store_id"]  # noqa: Y015
+    _WhichOneofReturnType__store_name: _TypeAlias = _typing.Literal["store_name"]  # noqa: Y015
+    _WhichOneofArgType__store_name: _TypeAlias = _typing.Literal["_store_name", b"_store_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chosen_product) -> _WhichOneofReturnType__chosen_product | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mode) -> _WhichOneofReturnType__mode | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__store_id) -> _WhichOneofReturnType__store_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__store_name) -> _WhichOneofReturnType__store_name | None: ...
 
 Global___Session: _TypeAlias = Session  # noqa: Y015
 
@@ -546,7 +628,9 @@ class ListSessionsResponse(_message.Message):
 
     @_builtins.property
     def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
-        """The sessions, newest first, without `data`."""
+        """The sessions, newest first. Those that are approved have their dispensed
+        prescriptions, without assets.
+        """
 
     def __init__(
         self,
@@ -752,6 +836,7 @@ class SessionData(_message.Message):
 
     DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    EYE_HEALTH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
         """For an approved session: the dispensed prescriptions, in the doctor's order."""
@@ -760,19 +845,95 @@ class SessionData(_message.Message):
     def visual_acuity(self) -> Global___VisualAcuity:
         """For a completed session of the acuity service: the results of the exam."""
 
+    @_builtins.property
+    def eye_health(self) -> Global___EyeHealth:
+        """For a session of the acuity service: what the person answered before the exam."""
+
     def __init__(
         self,
         *,
         dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
         visual_acuity: Global___VisualAcuity | None = ...,
+        eye_health: Global___EyeHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["eye_health", b"eye_health", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispensed_prescriptions", b"dispensed_prescriptions", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dispensed_prescriptions", b"dispensed_prescriptions", "eye_health", b"eye_health", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionData: _TypeAlias = SessionData  # noqa: Y015
+
+@_typing.final
+class EyeHealth(_message.Message):
+    """A person's answers about warning signs of their eyes: true is yes. A session with
+    a yes is referred. The signs are those for which guidelines demand a prompt
+    examination: American Academy of Ophthalmology, Posterior Vitreous Detachment,
+    Retinal Breaks, and Lattice Degeneration Preferred Practice Pattern (2019),
+    Ophthalmology 2020;127:P146, for the first three; and Comprehensive Adult Medical
+    Eye Evaluation Preferred Practice Pattern (2020), Ophthalmology 2021;128:P1.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VISION_LOSS_FIELD_NUMBER: _builtins.int
+    FLASHES_OR_FLOATERS_FIELD_NUMBER: _builtins.int
+    CURTAIN_FIELD_NUMBER: _builtins.int
+    DOUBLE_VISION_FIELD_NUMBER: _builtins.int
+    PAIN_OR_REDNESS_FIELD_NUMBER: _builtins.int
+    INJURY_OR_SURGERY_FIELD_NUMBER: _builtins.int
+    vision_loss: _builtins.bool
+    """Sudden loss of vision, in one eye or both."""
+    flashes_or_floaters: _builtins.bool
+    """New flashes of light, or many new floaters."""
+    curtain: _builtins.bool
+    """A shadow or curtain across the field of view."""
+    double_vision: _builtins.bool
+    """New double vision."""
+    pain_or_redness: _builtins.bool
+    """Pain in an eye, or a red eye that is sensitive to light."""
+    injury_or_surgery: _builtins.bool
+    """An injury or an operation of an eye in the last three months."""
+    def __init__(
+        self,
+        *,
+        vision_loss: _builtins.bool | None = ...,
+        flashes_or_floaters: _builtins.bool | None = ...,
+        curtain: _builtins.bool | None = ...,
+        double_vision: _builtins.bool | None = ...,
+        pain_or_redness: _builtins.bool | None = ...,
+        injury_or_surgery: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_curtain", b"_curtain", "_double_vision", b"_double_vision", "_flashes_or_floaters", b"_flashes_or_floaters", "_injury_or_surgery", b"_injury_or_surgery", "_pain_or_redness", b"_pain_or_redness", "_vision_loss", b"_vision_loss", "curtain", b"curtain", "double_vision", b"double_vision", "flashes_or_floaters", b"flashes_or_floaters", "injury_or_surgery", b"injury_or_surgery", "pain_or_redness", b"pain_or_redness", "vision_loss", b"vision_loss"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_curtain", b"_curtain", "_double_vision", b"_double_vision", "_flashes_or_floaters", b"_flashes_or_floaters", "_injury_or_surgery", b"_injury_or_surgery", "_pain_or_redness", b"_pain_or_redness", "_vision_loss", b"_vision_loss", "curtain", b"curtain", "double_vision", b"double_vision", "flashes_or_floaters", b"flashes_or_floaters", "injury_or_surgery", b"injury_or_surgery", "pain_or_redness", b"pain_or_redness", "vision_loss", b"vision_loss"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__curtain: _TypeAlias = _typing.Literal["curtain"]  # noqa: Y015
+    _WhichOneofArgType__curtain: _TypeAlias = _typing.Literal["_curtain", b"_curtain"]  # noqa: Y015
+    _WhichOneofReturnType__double_vision: _TypeAlias = _typing.Literal["double_vision"]  # noqa: Y015
+    _WhichOneofArgType__double_vision: _TypeAlias = _typing.Literal["_double_vision", b"_double_vision"]  # noqa: Y015
+    _WhichOneofReturnType__flashes_or_floaters: _TypeAlias = _typing.Literal["flashes_or_floaters"]  # noqa: Y015
+    _WhichOneofArgType__flashes_or_floaters: _TypeAlias = _typing.Literal["_flashes_or_floaters", b"_flashes_or_floaters"]  # noqa: Y015
+    _WhichOneofReturnType__injury_or_surgery: _TypeAlias = _typing.Literal["injury_or_surgery"]  # noqa: Y015
+    _WhichOneofArgType__injury_or_surgery: _TypeAlias = _typing.Literal["_injury_or_surgery", b"_injury_or_surgery"]  # noqa: Y015
+    _WhichOneofReturnType__pain_or_redness: _TypeAlias = _typing.Literal["pain_or_redness"]  # noqa: Y015
+    _WhichOneofArgType__pain_or_redness: _TypeAlias = _typing.Literal["_pain_or_redness", b"_pain_or_redness"]  # noqa: Y015
+    _WhichOneofReturnType__vision_loss: _TypeAlias = _typing.Literal["vision_loss"]  # noqa: Y015
+    _WhichOneofArgType__vision_loss: _TypeAlias = _typing.Literal["_vision_loss", b"_vision_loss"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__curtain) -> _WhichOneofReturnType__curtain | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__double_vision) -> _WhichOneofReturnType__double_vision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__flashes_or_floaters) -> _WhichOneofReturnType__flashes_or_floaters | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__injury_or_surgery) -> _WhichOneofReturnType__injury_or_surgery | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pain_or_redness) -> _WhichOneofReturnType__pain_or_redness | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__vision_loss) -> _WhichOneofReturnType__vision_loss | None: ...
+
+Global___EyeHealth: _TypeAlias = EyeHealth  # noqa: Y015
 
 @_typing.final
 class DispensedPrescription(_message.Message):
@@ -1072,6 +1233,36 @@ class StartExamRequest(_message.Message):
 Global___StartExamRequest: _TypeAlias = StartExamRequest  # noqa: Y015
 
 @_typing.final
+class ChooseProductRequest(_message.Message):
+    """Records a choice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    product: _builtins.str
+    """"glasses" or "contacts"."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        product: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "product", b"product", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChooseProductRequest: _TypeAlias = ChooseProductRequest  # noqa: Y015
+
+@_typing.final
 class SubmitExamRequest(_message.Message):
     """Submits an exam, or what was missing after it."""
 
@@ -1186,7 +1377,8 @@ class ApproveRequest(_message.Message):
     """The partner's key of the session."""
     @_builtins.property
     def dispensed_prescriptions(self) -> _containers.RepeatedCompositeFieldContainer[Global___DispensedPrescription]:
-        """1-20, of either type, and possibly several of one type; without `id`. Each has at
+        """1-20, of the types that the order names or the person chose (of either type when
+        neither did), possibly several of one type; without `id`. Each has at
         most 20 assets; all assets together are at most 5 MiB.
         """
 
@@ -1240,13 +1432,20 @@ class CompleteAcuityRequest(_message.Message):
     PARTNER_FIELD_NUMBER: _builtins.int
     SESSION_KEY_FIELD_NUMBER: _builtins.int
     VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    EYE_HEALTH_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
     """Name of the partner's account."""
     session_key: _builtins.str
     """The partner's key of the session."""
     @_builtins.property
     def visual_acuity(self) -> Global___VisualAcuity:
-        """The results for each eye; without `snellen`, which follows from logmar."""
+        """The results for each eye; without `snellen`, which follows from logmar. May be
+        absent when an answer in eye_health is yes.
+        """
+
+    @_builtins.property
+    def eye_health(self) -> Global___EyeHealth:
+        """The answers about the health of the eyes; with all its fields, or absent."""
 
     def __init__(
         self,
@@ -1254,14 +1453,95 @@ class CompleteAcuityRequest(_message.Message):
         partner: _builtins.str = ...,
         session_key: _builtins.str = ...,
         visual_acuity: Global___VisualAcuity | None = ...,
+        eye_health: Global___EyeHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["eye_health", b"eye_health", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "session_key", b"session_key", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eye_health", b"eye_health", "partner", b"partner", "session_key", b"session_key", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompleteAcuityRequest: _TypeAlias = CompleteAcuityRequest  # noqa: Y015
+
+@_typing.final
+class RequestVerificationRequest(_message.Message):
+    """Records that a prescriber was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    CALENDAR_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    type: _builtins.str
+    """Which prior prescription: "contacts" or "glasses"."""
+    time_zone: _builtins.str
+    """The prescriber's time zone, such as "America/Chicago"."""
+    calendar: _builtins.str
+    """Whose public holidays the prescriber keeps: an ISO 3166-1 country, such as "US",
+    which is the default, or an ISO 3166-2 subdivision, such as "CA-ON".
+    """
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        type: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+        calendar: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "partner", b"partner", "session_key", b"session_key", "time_zone", b"time_zone", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestVerificationRequest: _TypeAlias = RequestVerificationRequest  # noqa: Y015
+
+@_typing.final
+class RecordVerificationRequest(_message.Message):
+    """Records the answer of a prescriber."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    type: _builtins.str
+    """Which prior prescription: "contacts" or "glasses"."""
+    verification: _builtins.str
+    """"verified" or "unverified"."""
+    reason: _builtins.str
+    """Why it is not verified: "expired", "wrong", "unknown_patient" or "unusable";
+    required with unverified, and allowed only there.
+    """
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        type: _builtins.str = ...,
+        verification: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "reason", b"reason", "session_key", b"session_key", "type", b"type", "verification", b"verification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordVerificationRequest: _TypeAlias = RecordVerificationRequest  # noqa: Y015
 
 @_typing.final
 class GetSessionRecordRequest(_message.Message):
@@ -1302,6 +1582,7 @@ class SessionRecord(_message.Message):
     PARTNER_INFO_FIELD_NUMBER: _builtins.int
     PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    VERIFICATIONS_FIELD_NUMBER: _builtins.int
     store_id: _builtins.str
     """The store of which the person is a customer; empty for none."""
     partner_info: _builtins.str
@@ -1328,6 +1609,10 @@ class SessionRecord(_message.Message):
     def missing_requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the person must still provide; only in awaiting_confirmation."""
 
+    @_builtins.property
+    def verifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verification]:
+        """The verification of each of the prescriptions."""
+
     def __init__(
         self,
         *,
@@ -1338,10 +1623,11 @@ class SessionRecord(_message.Message):
         partner_info: _builtins.str = ...,
         prescriptions: _abc.Iterable[Global___Prescription] | None = ...,
         missing_requirements: _abc.Iterable[_builtins.str] | None = ...,
+        verifications: _abc.Iterable[Global___Verification] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "session", b"session", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "session", b"session", "store_id", b"store_id", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "session", b"session", "store_id", b"store_id", "user", b"user", "verifications", b"verifications"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1358,8 +1644,24 @@ class ConfigurePartnerRequest(_message.Message):
     STORES_FIELD_NUMBER: _builtins.int
     PRODUCTS_FIELD_NUMBER: _builtins.int
     ENDPOINT_FIELD_NUMBER: _builtins.int
+    REDIRECT_URL_FIELD_NUMBER: _builtins.int
+    LINK_HOST_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_PDF_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
     """Name of the partner's account."""
+    redirect_url: _builtins.str
+    """The redirect_url of links that are created without one; empty for none."""
+    link_host: _builtins.str
+    """Host name of links, with a port where it is not the usual one; it must lead to
+    the gateway. Empty for that of the gateway's public URL.
+    """
+    language: _builtins.str
+    """Language of the pages for a person whose browser asks for none of theirs: de, en,
+    es, fr, it or pt; en when empty.
+    """
+    prescription_pdf: _builtins.bool
+    """Whether each dispensed prescription gets a PDF among its assets."""
     @_builtins.property
     def limits(self) -> Global___Limits:
         """Its eligibility limits that differ from the default."""
@@ -1384,10 +1686,14 @@ class ConfigurePartnerRequest(_message.Message):
         stores: _abc.Iterable[Global___Store] | None = ...,
         products: _abc.Iterable[_builtins.str] | None = ...,
         endpoint: Global___Endpoint | None = ...,
+        redirect_url: _builtins.str = ...,
+        link_host: _builtins.str = ...,
+        language: _builtins.str = ...,
+        prescription_pdf: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits", "partner", b"partner", "products", b"products", "stores", b"stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "language", b"language", "limits", b"limits", "link_host", b"link_host", "partner", b"partner", "prescription_pdf", b"prescription_pdf", "products", b"products", "redirect_url", b"redirect_url", "stores", b"stores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1476,19 +1782,23 @@ class Store(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ENABLED_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The partner's id of the store, 1-64 characters."""
     enabled: _builtins.bool
     """Whether sessions may name the store; default true."""
+    name: _builtins.str
+    """Its name, as persons know it, 1-100 characters; empty when it has none."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
         enabled: _builtins.bool | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "id", b"id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = _typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = _typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
@@ -1596,6 +1906,9 @@ class SessionEvent(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    CHOSEN_PRODUCT_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    STORE_NAME_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -1604,6 +1917,12 @@ class SessionEvent(_message.Message):
     """"session_completed" for approved, referred and completed, else "session_updated"."""
     status: _builtins.str
     """The new status; absent for the acuity service's completed."""
+    chosen_product: _builtins.str
+    """The product that the person chose, as the order named none; else absent."""
+    store_id: _builtins.str
+    """The store that the session names; else absent."""
+    store_name: _builtins.str
+    """Name of the store; absent when it has none."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the status changed, in whole seconds."""
@@ -1614,7 +1933,9 @@ class SessionEvent(_message.Message):
 
     @_builtins.property
     def data(self) -> Global___SessionData:
-        """Only for a completed acuity session."""
+        """Only for a completed acuity session, and for one that is referred with answers
+        about the health of the eyes.
+        """
 
     def __init__(
         self,
@@ -1626,14 +1947,30 @@ class SessionEvent(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
         data: Global___SessionData | None = ...,
+        chosen_product: _builtins.str | None = ...,
+        store_id: _builtins.str | None = ...,
+        store_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "status", b"status", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "session_key", b"session_key", "status", b"status", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
+    _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    _WhichOneofReturnType__store_id: _TypeAlias = _typing.Literal["store_id"]  # noqa: Y015
+    _WhichOneofArgType__store_id: _TypeAlias = _typing.Literal["_store_id", b"_store_id"]  # noqa: Y015
+    _WhichOneofReturnType__store_name: _TypeAlias = _typing.Literal["store_name"]  # noqa: Y015
+    _WhichOneofArgType__store_name: _TypeAlias = _typing.Literal["_store_name", b"_store_name"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chosen_product) -> _WhichOneofReturnType__chosen_product | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__store_id) -> _WhichOneofReturnType__store_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__store_name) -> _WhichOneofReturnType__store_name | None: ...
 
 Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015
 
@@ -1698,6 +2035,32 @@ class Authentication(_message.Message):
 Global___Authentication: _TypeAlias = Authentication  # noqa: Y015
 
 @_typing.final
+class CreateKioskLinkRequest(_message.Message):
+    """Requests a link for a screen in a store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_KEY_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    user_key: _builtins.str
+    """The partner's key of the user."""
+    session_key: _builtins.str
+    """The partner's key of a session of this user."""
+    def __init__(
+        self,
+        *,
+        user_key: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "user_key", b"user_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateKioskLinkRequest: _TypeAlias = CreateKioskLinkRequest  # noqa: Y015
+
+@_typing.final
 class GetDoorRequest(_message.Message):
     """Names a link by the three fields of its query."""
 
@@ -1737,15 +2100,28 @@ class Door(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     PRODUCTS_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    CHOICES_FIELD_NUMBER: _builtins.int
+    STORE_NAME_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     first_name: _builtins.str
     """The person's first name."""
     last_name: _builtins.str
     """The person's last name."""
     status: _builtins.str
     """The session's status, which is not final."""
+    store_name: _builtins.str
+    """Name of the store in which the person is, or its id when it has no name; empty
+    for none.
+    """
+    language: _builtins.str
+    """Language of the partner: de, en, es, fr, it or pt; empty when it has set none."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What was ordered; when empty, the person chooses in the exam."""
+        """What was ordered, or chosen before."""
+
+    @_builtins.property
+    def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
+        """Among what the person chooses now; empty when there is nothing to choose."""
 
     def __init__(
         self,
@@ -1754,10 +2130,13 @@ class Door(_message.Message):
         last_name: _builtins.str = ...,
         products: _abc.Iterable[Global___Product] | None = ...,
         status: _builtins.str = ...,
+        choices: _abc.Iterable[Global___Product] | None = ...,
+        store_name: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_name", b"first_name", "last_name", b"last_name", "products", b"products", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "first_name", b"first_name", "language", b"language", "last_name", b"last_name", "products", b"products", "status", b"status", "store_name", b"store_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1773,6 +2152,7 @@ class EnterExamRequest(_message.Message):
     SESSION_KEY_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     VISIT_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The link's user_key."""
     session_key: _builtins.str
@@ -1784,6 +2164,11 @@ class EnterExamRequest(_message.Message):
     page. A double click repeats it; a stranger who finds the used link does not have
     it.
     """
+    product: _builtins.str
+    """The product that the person chose at the door: one of its `choices`, and required
+    there when it is present. Absent when the door was not asked for the choice; the
+    operator's exam then asks for it (ChooseProduct).
+    """
     def __init__(
         self,
         *,
@@ -1791,12 +2176,15 @@ class EnterExamRequest(_message.Message):
         session_key: _builtins.str = ...,
         token: _builtins.str = ...,
         visit: _builtins.str = ...,
+        product: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_product", b"_product", "product", b"product"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["session_key", b"session_key", "token", b"token", "user_key", b"user_key", "visit", b"visit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_product", b"_product", "product", b"product", "session_key", b"session_key", "token", b"token", "user_key", b"user_key", "visit", b"visit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__product: _TypeAlias = _typing.Literal["product"]  # noqa: Y015
+    _WhichOneofArgType__product: _TypeAlias = _typing.Literal["_product", b"_product"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__product) -> _WhichOneofReturnType__product | None: ...
 
 Global___EnterExamRequest: _TypeAlias = EnterExamRequest  # noqa: Y015
 
@@ -1865,6 +2253,9 @@ class Exam(_message.Message):
     RETURN_URL_FIELD_NUMBER: _builtins.int
     RIGHT_EYE_FIELD_NUMBER: _builtins.int
     LEFT_EYE_FIELD_NUMBER: _builtins.int
+    STORE_NAME_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
     """The account of the session's partner, as the staff RPCs expect it."""
     user_key: _builtins.str
@@ -1884,9 +2275,15 @@ class Exam(_message.Message):
     missing_requirements[] added to its query, in the present state of the session.
     Empty when the link had no redirect_url.
     """
+    store_name: _builtins.str
+    """As in Door."""
+    mode: _builtins.str
+    """"in_store" when the session names a store; else empty."""
+    language: _builtins.str
+    """As in Door."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
-        """What was ordered; when empty, the person chooses in the exam."""
+        """What was ordered, or chosen; when empty, the person chooses in the exam."""
 
     @_builtins.property
     def right_eye(self) -> Global___EyeResult:
@@ -1908,10 +2305,13 @@ class Exam(_message.Message):
         return_url: _builtins.str = ...,
         right_eye: Global___EyeResult | None = ...,
         left_eye: Global___EyeResult | None = ...,
+        store_name: _builtins.str = ...,
+        mode: _builtins.str = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "next", b"next", "partner", b"partner", "products", b"products", "return_url", b"return_url", "right_eye", b"right_eye", "session_key", b"session_key", "status", b"status", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "left_eye", b"left_eye", "mode", b"mode", "next", b"next", "partner", b"partner", "products", b"products", "return_url", b"return_url", "right_eye", b"right_eye", "session_key", b"session_key", "status", b"status", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1957,21 +2357,27 @@ class CompleteExamRequest(_message.Message):
 
     EXAM_TOKEN_FIELD_NUMBER: _builtins.int
     VISUAL_ACUITY_FIELD_NUMBER: _builtins.int
+    EYE_HEALTH_FIELD_NUMBER: _builtins.int
     exam_token: _builtins.str
     """From EnterExam."""
     @_builtins.property
     def visual_acuity(self) -> Global___VisualAcuity:
         """The results of the page; the rules are those of CompleteAcuityRequest."""
 
+    @_builtins.property
+    def eye_health(self) -> Global___EyeHealth:
+        """The answers about the health of the eyes; the rules are the same."""
+
     def __init__(
         self,
         *,
         exam_token: _builtins.str = ...,
         visual_acuity: Global___VisualAcuity | None = ...,
+        eye_health: Global___EyeHealth | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["eye_health", b"eye_health", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_token", b"exam_token", "visual_acuity", b"visual_acuity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam_token", b"exam_token", "eye_health", b"eye_health", "visual_acuity", b"visual_acuity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -70,6 +70,11 @@ class SessionServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Authentication.FromString,
                 _registered_method=True)
+        self.CreateKioskLink = channel.unary_unary(
+                '/optigate.sessions.v1.SessionService/CreateKioskLink',
+                request_serializer=protos_dot_sessions__pb2.CreateKioskLinkRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Authentication.FromString,
+                _registered_method=True)
         self.GetPrescriptionFhir = channel.unary_unary(
                 '/optigate.sessions.v1.SessionService/GetPrescriptionFhir',
                 request_serializer=protos_dot_sessions__pb2.GetPrescriptionFhirRequest.SerializeToString,
@@ -157,6 +162,17 @@ class SessionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateKioskLink(self, request, context):
+        """Creates a link, as CreateAuthentication does without a redirect_url, to be shown
+        in a store as a QR code. Within one minute, every call for a session returns the
+        same link, so that a screen may ask again and again.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION when the session has ended, and
+        with reason NOT_IN_STORE when it names no store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetPrescriptionFhir(self, request, context):
         """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
         NOT_FOUND for the id of no prescription of this partner's.
@@ -209,6 +225,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
             'CreateAuthentication': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateAuthentication,
                     request_deserializer=protos_dot_sessions__pb2.CreateAuthenticationRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Authentication.SerializeToString,
+            ),
+            'CreateKioskLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateKioskLink,
+                    request_deserializer=protos_dot_sessions__pb2.CreateKioskLinkRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Authentication.SerializeToString,
             ),
             'GetPrescriptionFhir': grpc.unary_unary_rpc_method_handler(
@@ -423,6 +444,33 @@ class SessionService:
             _registered_method=True)
 
     @staticmethod
+    def CreateKioskLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionService/CreateKioskLink',
+            protos_dot_sessions__pb2.CreateKioskLinkRequest.SerializeToString,
+            protos_dot_sessions__pb2.Authentication.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetPrescriptionFhir(request,
             target,
             options=(),
@@ -490,7 +538,7 @@ class SessionDeskServiceStub:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed
+    started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -507,6 +555,11 @@ class SessionDeskServiceStub:
         self.StartExam = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/StartExam',
                 request_serializer=protos_dot_sessions__pb2.StartExamRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.ChooseProduct = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/ChooseProduct',
+                request_serializer=protos_dot_sessions__pb2.ChooseProductRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
         self.SubmitExam = channel.unary_unary(
@@ -538,6 +591,16 @@ class SessionDeskServiceStub:
                 '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
                 request_serializer=protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.RequestVerification = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RequestVerification',
+                request_serializer=protos_dot_sessions__pb2.RequestVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.SessionRecord.FromString,
+                _registered_method=True)
+        self.RecordVerification = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RecordVerification',
+                request_serializer=protos_dot_sessions__pb2.RecordVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.SessionRecord.FromString,
                 _registered_method=True)
         self.GetSessionRecord = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/GetSessionRecord',
@@ -584,7 +647,7 @@ class SessionDeskServiceServicer:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed
+    started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -594,6 +657,15 @@ class SessionDeskServiceServicer:
 
     def StartExam(self, request, context):
         """Starts the exam, or starts it again; created or retake_requested becomes started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChooseProduct(self, request, context):
+        """Records the product that the person has chosen, where the order names none; until
+        the session has ended, a later choice replaces it. Sends no event.
+        FAILED_PRECONDITION for an order that names products, and for one that has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -624,7 +696,9 @@ class SessionDeskServiceServicer:
 
     def Approve(self, request, context):
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
-        final.
+        final. INVALID_ARGUMENT also for a type that the order does not name and the
+        person has not chosen, for a product that the partner has not mapped, and for a
+        prescription whose last day is over (UTC).
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -640,7 +714,29 @@ class SessionDeskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompleteAcuity(self, request, context):
-        """Completes an acuity exam; started becomes completed, which is final.
+        """Completes an acuity exam; started becomes completed, or referred when an answer
+        about the health of the eyes is yes. Both are final.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestVerification(self, request, context):
+        """Records that the prescriber was asked to verify a prescription that the person
+        already holds; moves nothing. Without an answer, it counts as verified after eight
+        business hours: 9 to 17 o'clock on weekdays that are no public holiday, in the
+        prescriber's time zone and calendar (16 CFR 315.2 and 315.5).
+        FAILED_PRECONDITION when the session has no prior prescription of the type, when
+        it is verified, or when the session has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordVerification(self, request, context):
+        """Records what the prescriber answered, or what staff found out otherwise; it
+        replaces any former state. FAILED_PRECONDITION when the session has no prior
+        prescription of the type, or has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -710,6 +806,11 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_sessions__pb2.StartExamRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
             ),
+            'ChooseProduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChooseProduct,
+                    request_deserializer=protos_dot_sessions__pb2.ChooseProductRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
             'SubmitExam': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitExam,
                     request_deserializer=protos_dot_sessions__pb2.SubmitExamRequest.FromString,
@@ -739,6 +840,16 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.CompleteAcuity,
                     request_deserializer=protos_dot_sessions__pb2.CompleteAcuityRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'RequestVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestVerification,
+                    request_deserializer=protos_dot_sessions__pb2.RequestVerificationRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.SessionRecord.SerializeToString,
+            ),
+            'RecordVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordVerification,
+                    request_deserializer=protos_dot_sessions__pb2.RecordVerificationRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.SessionRecord.SerializeToString,
             ),
             'GetSessionRecord': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSessionRecord,
@@ -791,7 +902,7 @@ class SessionDeskService:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed
+    started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -815,6 +926,33 @@ class SessionDeskService:
             target,
             '/optigate.sessions.v1.SessionDeskService/StartExam',
             protos_dot_sessions__pb2.StartExamRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChooseProduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/ChooseProduct',
+            protos_dot_sessions__pb2.ChooseProductRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
             options,
             channel_credentials,
@@ -978,6 +1116,60 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
             protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RequestVerification',
+            protos_dot_sessions__pb2.RequestVerificationRequest.SerializeToString,
+            protos_dot_sessions__pb2.SessionRecord.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RecordVerification',
+            protos_dot_sessions__pb2.RecordVerificationRequest.SerializeToString,
+            protos_dot_sessions__pb2.SessionRecord.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1221,7 +1413,8 @@ class DoorServiceServicer:
 
     def CompleteExam(self, request, context):
         """Completes the exam of a "started" session that ordered "acuity-service" with
-        its results; the session becomes "completed". A repeat then changes nothing and
+        its results; the session becomes "completed", or "referred" when an answer about
+        the health of the eyes is yes. A repeat then changes nothing and
         returns the exam in its present state. INVALID_ARGUMENT when a result is out of
         range; FAILED_PRECONDITION for any other session.
         What a browser reports about itself and about the person's answers cannot be

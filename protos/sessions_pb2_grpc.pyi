@@ -90,6 +90,13 @@ class SessionServiceStub:
     INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
     """
+    CreateKioskLink: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateKioskLinkRequest, _sessions_pb2.Authentication]
+    """Creates a link, as CreateAuthentication does without a redirect_url, to be shown
+    in a store as a QR code. Within one minute, every call for a session returns the
+    same link, so that a screen may ask again and again.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION when the session has ended, and
+    with reason NOT_IN_STORE when it names no store.
+    """
     GetPrescriptionFhir: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetPrescriptionFhirRequest, _sessions_pb2.FhirDocument]
     """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
     NOT_FOUND for the id of no prescription of this partner's.
@@ -146,6 +153,13 @@ class SessionServiceAsyncStub(SessionServiceStub):
     key, the secret is derived from the key and the account's own secret.
     INVALID_ARGUMENT when a field is invalid; NOT_FOUND when the partner has no
     such session; FAILED_PRECONDITION when the session has ended.
+    """
+    CreateKioskLink: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateKioskLinkRequest, _sessions_pb2.Authentication]  # type: ignore[assignment]
+    """Creates a link, as CreateAuthentication does without a redirect_url, to be shown
+    in a store as a QR code. Within one minute, every call for a session returns the
+    same link, so that a screen may ask again and again.
+    INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION when the session has ended, and
+    with reason NOT_IN_STORE when it names no store.
     """
     GetPrescriptionFhir: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetPrescriptionFhirRequest, _sessions_pb2.FhirDocument]  # type: ignore[assignment]
     """Returns a dispensed prescription of the partner's as a FHIR VisionPrescription.
@@ -245,6 +259,19 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def CreateKioskLink(
+        self,
+        request: _sessions_pb2.CreateKioskLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Authentication, _abc.Awaitable[_sessions_pb2.Authentication]]:
+        """Creates a link, as CreateAuthentication does without a redirect_url, to be shown
+        in a store as a QR code. Within one minute, every call for a session returns the
+        same link, so that a screen may ask again and again.
+        INVALID_ARGUMENT; NOT_FOUND; FAILED_PRECONDITION when the session has ended, and
+        with reason NOT_IN_STORE when it names no store.
+        """
+
+    @_abc_1.abstractmethod
     def GetPrescriptionFhir(
         self,
         request: _sessions_pb2.GetPrescriptionFhirRequest,
@@ -279,7 +306,7 @@ class SessionDeskServiceStub:
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed
+      started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -293,6 +320,11 @@ class SessionDeskServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SessionDeskServiceAsyncStub: ...
     StartExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]
     """Starts the exam, or starts it again; created or retake_requested becomes started."""
+    ChooseProduct: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ChooseProductRequest, _sessions_pb2.Session]
+    """Records the product that the person has chosen, where the order names none; until
+    the session has ended, a later choice replaces it. Sends no event.
+    FAILED_PRECONDITION for an order that names products, and for one that has ended.
+    """
     SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status.
@@ -305,7 +337,9 @@ class SessionDeskServiceStub:
     """Requests a second exam; the session becomes retake_requested."""
     Approve: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
-    final.
+    final. INVALID_ARGUMENT also for a type that the order does not name and the
+    person has not chosen, for a product that the partner has not mapped, and for a
+    prescription whose last day is over (UTC).
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]
@@ -313,7 +347,22 @@ class SessionDeskServiceStub:
     which is final.
     """
     CompleteAcuity: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]
-    """Completes an acuity exam; started becomes completed, which is final."""
+    """Completes an acuity exam; started becomes completed, or referred when an answer
+    about the health of the eyes is yes. Both are final.
+    """
+    RequestVerification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]
+    """Records that the prescriber was asked to verify a prescription that the person
+    already holds; moves nothing. Without an answer, it counts as verified after eight
+    business hours: 9 to 17 o'clock on weekdays that are no public holiday, in the
+    prescriber's time zone and calendar (16 CFR 315.2 and 315.5).
+    FAILED_PRECONDITION when the session has no prior prescription of the type, when
+    it is verified, or when the session has ended.
+    """
+    RecordVerification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RecordVerificationRequest, _sessions_pb2.SessionRecord]
+    """Records what the prescriber answered, or what staff found out otherwise; it
+    replaces any former state. FAILED_PRECONDITION when the session has no prior
+    prescription of the type, or has ended.
+    """
     GetSessionRecord: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]
     """Returns everything that is stored of a session, for examining the person,
     reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
@@ -361,7 +410,7 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed
+      started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -372,6 +421,11 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.StartExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Starts the exam, or starts it again; created or retake_requested becomes started."""
+    ChooseProduct: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ChooseProductRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Records the product that the person has chosen, where the order names none; until
+    the session has ended, a later choice replaces it. Sends no event.
+    FAILED_PRECONDITION for an order that names products, and for one that has ended.
+    """
     SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status.
@@ -384,7 +438,9 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """Requests a second exam; the session becomes retake_requested."""
     Approve: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ApproveRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
-    final.
+    final. INVALID_ARGUMENT also for a type that the order does not name and the
+    person has not chosen, for a product that the partner has not mapped, and for a
+    prescription whose last day is over (UTC).
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]  # type: ignore[assignment]
@@ -392,7 +448,22 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     which is final.
     """
     CompleteAcuity: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]  # type: ignore[assignment]
-    """Completes an acuity exam; started becomes completed, which is final."""
+    """Completes an acuity exam; started becomes completed, or referred when an answer
+    about the health of the eyes is yes. Both are final.
+    """
+    RequestVerification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
+    """Records that the prescriber was asked to verify a prescription that the person
+    already holds; moves nothing. Without an answer, it counts as verified after eight
+    business hours: 9 to 17 o'clock on weekdays that are no public holiday, in the
+    prescriber's time zone and calendar (16 CFR 315.2 and 315.5).
+    FAILED_PRECONDITION when the session has no prior prescription of the type, when
+    it is verified, or when the session has ended.
+    """
+    RecordVerification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RecordVerificationRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
+    """Records what the prescriber answered, or what staff found out otherwise; it
+    replaces any former state. FAILED_PRECONDITION when the session has no prior
+    prescription of the type, or has ended.
+    """
     GetSessionRecord: _aio.UnaryUnaryMultiCallable[_sessions_pb2.GetSessionRecordRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
     """Returns everything that is stored of a session, for examining the person,
     reviewing the exam or finding an error; moves nothing. INVALID_ARGUMENT;
@@ -439,7 +510,7 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed
+      started -> completed | referred
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -454,6 +525,17 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Starts the exam, or starts it again; created or retake_requested becomes started."""
+
+    @_abc_1.abstractmethod
+    def ChooseProduct(
+        self,
+        request: _sessions_pb2.ChooseProductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Records the product that the person has chosen, where the order names none; until
+        the session has ended, a later choice replaces it. Sends no event.
+        FAILED_PRECONDITION for an order that names products, and for one that has ended.
+        """
 
     @_abc_1.abstractmethod
     def SubmitExam(
@@ -490,7 +572,9 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
-        final.
+        final. INVALID_ARGUMENT also for a type that the order does not name and the
+        person has not chosen, for a product that the partner has not mapped, and for a
+        prescription whose last day is over (UTC).
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
 
@@ -510,7 +594,34 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sessions_pb2.CompleteAcuityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
-        """Completes an acuity exam; started becomes completed, which is final."""
+        """Completes an acuity exam; started becomes completed, or referred when an answer
+        about the health of the eyes is yes. Both are final.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestVerification(
+        self,
+        request: _sessions_pb2.RequestVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
+        """Records that the prescriber was asked to verify a prescription that the person
+        already holds; moves nothing. Without an answer, it counts as verified after eight
+        business hours: 9 to 17 o'clock on weekdays that are no public holiday, in the
+        prescriber's time zone and calendar (16 CFR 315.2 and 315.5).
+        FAILED_PRECONDITION when the session has no prior prescription of the type, when
+        it is verified, or when the session has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordVerification(
+        self,
+        request: _sessions_pb2.RecordVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
+        """Records what the prescriber answered, or what staff found out otherwise; it
+        replaces any former state. FAILED_PRECONDITION when the session has no prior
+        prescription of the type, or has ended.
+        """
 
     @_abc_1.abstractmethod
     def GetSessionRecord(
@@ -609,7 +720,8 @@ class DoorServiceStub:
     """
     CompleteExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]
     """Completes the exam of a "started" session that ordered "acuity-service" with
-    its results; the session becomes "completed". A repeat then changes nothing and
+    its results; the session becomes "completed", or "referred" when an answer about
+    the health of the eyes is yes. A repeat then changes nothing and
     returns the exam in its present state. INVALID_ARGUMENT when a result is out of
     range; FAILED_PRECONDITION for any other session.
     What a browser reports about itself and about the person's answers cannot be
@@ -642,7 +754,8 @@ class DoorServiceAsyncStub(DoorServiceStub):
     """
     CompleteExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteExamRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
     """Completes the exam of a "started" session that ordered "acuity-service" with
-    its results; the session becomes "completed". A repeat then changes nothing and
+    its results; the session becomes "completed", or "referred" when an answer about
+    the health of the eyes is yes. A repeat then changes nothing and
     returns the exam in its present state. INVALID_ARGUMENT when a result is out of
     range; FAILED_PRECONDITION for any other session.
     What a browser reports about itself and about the person's answers cannot be
@@ -696,7 +809,8 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
         """Completes the exam of a "started" session that ordered "acuity-service" with
-        its results; the session becomes "completed". A repeat then changes nothing and
+        its results; the session becomes "completed", or "referred" when an answer about
+        the health of the eyes is yes. A repeat then changes nothing and
         returns the exam in its present state. INVALID_ARGUMENT when a result is out of
         range; FAILED_PRECONDITION for any other session.
         What a browser reports about itself and about the person's answers cannot be

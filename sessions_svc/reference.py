@@ -13,8 +13,11 @@ from sqlalchemy import Connection
 
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
+from chassis.languages import LANGUAGES
 from chassis.server.accounts import AccountSchema
+from optics.fields import filled, one_of
 from sessions_svc.rules.codes import REGION, expand_region
+from sessions_svc.rules.links import check_link_host, check_redirect_url
 from sessions_svc.rules.qualification import Limits
 from sessions_svc.rules.statuses import EVENT_TYPES
 from sessions_svc.store.partners import replace_configuration
@@ -56,6 +59,7 @@ class StoreSchema(Schema):
 
     id = fields.String(required=True, validate=STORE_ID_LENGTH)
     enabled = fields.Boolean(load_default=True)
+    name = fields.String(validate=filled(100), load_default=None)
 
 
 class ConfigurationSchema(Schema):
@@ -65,6 +69,10 @@ class ConfigurationSchema(Schema):
     stores = fields.List(fields.Nested(StoreSchema), load_default=list)
     products = fields.List(fields.String(validate=PRODUCT_KEY_LENGTH), load_default=list)
     endpoint = endpoint_field(EVENT_TYPES)
+    redirect_url = fields.String(validate=check_redirect_url, load_default=None)
+    link_host = fields.String(validate=check_link_host, load_default=None)
+    language = fields.String(validate=one_of(*LANGUAGES), load_default=None)
+    prescription_pdf = fields.Boolean(load_default=False)
 
     @validates_schema
     def refuse_duplicates(self, data: dict[str, Any], **_: Any) -> None:

@@ -1,1 +1,1 @@
-"""Calendars: hours and holidays of the people who work."""
+"""When a place is open for business."""

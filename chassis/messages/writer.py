@@ -18,7 +18,8 @@ class Writer:
 
     A field that is not set is omitted, or written as null with `nulls`; the
     fields in `optional` are omitted either way. Texts and lists are always
-    written, except empty ones in `optional`. `raw` names fields that hold JSON
+    written, except empty ones in `optional`; of those, lists of the message itself that
+    are in `kept` are written. `raw` names fields that hold JSON
     text. `foreign` maps a message's `type` to the fields that the messages in it
     do not have and therefore omit.
     """
@@ -29,6 +30,7 @@ class Writer:
         *,
         nulls: bool = False,
         optional: Collection[str] = (),
+        kept: Collection[str] = (),
         raw: Collection[str] = (),
         foreign: Mapping[str, Collection[str]] | None = None,
     ) -> None:
@@ -38,7 +40,12 @@ class Writer:
         self.raw = frozenset(raw)
         self.plans: dict[str, list[Plan]] = {}
         self._add_plan(message.DESCRIPTOR)
-        self.root = self.plans[message.DESCRIPTOR.full_name]
+        self.root = [
+            (name, repeats, has_presence, omits_empty and name not in kept, convert)
+            for name, repeats, has_presence, omits_empty, convert in self.plans[
+                message.DESCRIPTOR.full_name
+            ]
+        ]
 
     def write(self, message: Message) -> bytes:
         """Write a message as a JSON object."""

@@ -15,11 +15,12 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, current_app, g, request, url_for
 from werkzeug.datastructures import Headers
 
+from chassis.errors import Failure
 from chassis.languages import ENGLISH
 from chassis.messages.reader import Reader
 from chassis.status import Code
 from gateway import backends
-from gateway.backends import call, decode_error
+from gateway.backends import attempt, call, decode_error
 from gateway.channel import RpcError
 from gateway.pages.localized import read_language, render_localized
 from gateway.problems import answer_failure
@@ -46,13 +47,19 @@ CLOSED_STATUS = {Code.NOT_FOUND: 404, Code.INVALID_ARGUMENT: 404, Code.FAILED_PR
 
 @bp.get("/login")
 def get_door() -> Response:
-    link: dict[str, Any] = {name: request.args.get(name, "") for name in LINK_FIELDS}
+    return render_door({name: request.args.get(name, "") for name in LINK_FIELDS})
+
+
+def render_door(link: dict[str, Any], status: int = 200) -> Response:
+    """Return the page of a link; status 422 marks that nothing was chosen."""
     door = call(backends.door().GetDoor, GetDoorRequest(**link))
     fields = {**link, "visit": secrets.token_urlsafe(24)}
     return render_localized(
         "door.html",
-        ENGLISH,
+        door.language or ENGLISH,
+        status,
         door=door,
+        missing=status == 422,
         fields=fields,
         action=url_for("exam.enter_exam", lang=read_language()),
         link_to=lambda language: url_for("exam.get_door", **link, lang=language),
@@ -61,8 +68,14 @@ def get_door() -> Response:
 
 @bp.post("/login")
 def enter_exam() -> Response:
-    fields = {name: request.form.get(name, "") for name in (*LINK_FIELDS, "visit")}
-    entered = call(backends.door().EnterExam, EnterExamRequest(**fields))
+    link: dict[str, Any] = {name: request.form.get(name, "") for name in LINK_FIELDS}
+    message = EnterExamRequest(**link, visit=request.form.get("visit", ""), product=read_choice())
+    entered = attempt(backends.door().EnterExam, message, Code.INVALID_ARGUMENT)
+    if isinstance(entered, Failure):
+        g.reason = entered.reason
+        if {fault.path for fault in entered.faults} == {"product"}:
+            return render_door(link, 422)
+        return render_closed(404)
     path = url_for("exam.get_exam", exam=name_exam(entered.exam_token))
     response = SeeOther(
         url_for("exam.get_exam", exam=name_exam(entered.exam_token), lang=read_language())
@@ -99,10 +112,16 @@ def complete_exam(exam: str) -> tuple[str, int]:
     return "", 204
 
 
+def read_choice() -> str | None:
+    """Return the product that the door's form names last; '' is what it names without a choice."""
+    named = request.form.getlist("product")
+    return named[-1] if named else None
+
+
 def render_acuity(found: Exam, exam: str) -> Response:
     """Return the page that is itself the exam."""
     path = url_for("results.complete_exam", exam=exam)
-    return render_localized("exam.html", ENGLISH, results=path)
+    return render_localized("exam.html", choose_locale(found), results=path)
 
 
 def render_front_end(found: Exam, exam: str) -> Response:
@@ -116,7 +135,7 @@ def render_front_end(found: Exam, exam: str) -> Response:
         g.reason = "EXAM_URL_NOT_SET"  # for the operator; the shopper cannot help it
     return render_localized(
         "front_end.html",
-        ENGLISH,
+        choose_locale(found),
         url=url and f"{url}#{token}",
         host=urlsplit(url).netloc,
     )
@@ -125,7 +144,17 @@ def render_front_end(found: Exam, exam: str) -> Response:
 def render_end(found: Exam, exam: str) -> Response:
     """Return the page of the outcome, with the way back."""
     host = urlsplit(found.return_url).netloc
-    return render_localized("exam_end.html", ENGLISH, exam=found, host=host)
+    return render_localized("exam_end.html", choose_locale(found), exam=found, host=host)
+
+
+def choose_locale(found: Exam) -> str:
+    """Return the last resort of the pages of an exam: the partner's language."""
+    return found.language or ENGLISH
+
+
+def render_closed(status: int) -> Response:
+    """Return the page of a link that opens nothing."""
+    return render_localized("closed.html", ENGLISH, status)
 
 
 RENDERERS = {"acuity": render_acuity, "front_end": render_front_end, "return": render_end}
@@ -173,7 +202,7 @@ def answer_rpc_error(error: RpcError) -> Response:
     if failure.code not in CLOSED_STATUS:
         return answer_failure(failure)
     g.reason = failure.reason
-    return render_localized("closed.html", ENGLISH, CLOSED_STATUS[failure.code])
+    return render_closed(CLOSED_STATUS[failure.code])
 
 
 @bp.after_request

@@ -13,6 +13,12 @@ MEANINGS = {
     "partners.stores": "Stores that sessions may name.",
     "stores.id": "The partner's id of the store.",
     "stores.enabled": "Whether sessions may name it.",
+    "stores.name": "What persons and events call it.",
+    "partners.redirect_url": "Where persons go after the exam, unless the link says otherwise.",
+    "partners.link_host": "Host name of links, instead of that of `GATEWAY_PUBLIC_URL`; it must "
+    "lead to the gateway.",
+    "partners.language": "Of the exam's pages, for browsers that ask for none of the languages.",
+    "partners.prescription_pdf": "Whether each dispensed prescription gets a PDF.",
     "partners.limits": "Who is eligible; bounds are inclusive.",
     "limits.min_age": "Whole years.",
     "limits.max_age": "Whole years.",

@@ -13,7 +13,7 @@ from chassis.validation import Rules
 from openapi.fields.words import Constraints
 from orders_svc.rules.order import MAX_TRACING_BYTES
 from sessions_svc.rules.fields import MAX_ITEMS, limit_items
-from sessions_svc.rules.links import MAX_REDIRECT_URL_CHARACTERS
+from sessions_svc.rules.links import MAX_HOST_CHARACTERS, MAX_REDIRECT_URL_CHARACTERS
 from sessions_svc.rules.sessions import MAX_NAME_CHARACTERS
 from subscriptions_svc.rules.changes import KeptItemSchema, KeptOrNew
 from subscriptions_svc.rules.shapes import MAX_ITEMS as MAX_ENTRIES
@@ -35,7 +35,8 @@ FUNCTIONS: dict[str, Constraints] = {
     "check_partner_info": {"type": "object"},
     "check_json_array": {"type": "array"},
     "_check_name": {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": NOT_BLANK},
-    "_check_redirect_url": {"format": "uri", "maxLength": MAX_REDIRECT_URL_CHARACTERS},
+    "check_link_host": {"maxLength": MAX_HOST_CHARACTERS},
+    "check_redirect_url": {"format": "uri", "maxLength": MAX_REDIRECT_URL_CHARACTERS},
 }
 
 

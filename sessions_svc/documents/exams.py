@@ -8,7 +8,8 @@ from sqlalchemy import Row
 
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.acuity import to_snellen, to_snellen_metres
-from sessions_svc.rules.links import build_return_url
+from sessions_svc.rules.links import build_return_url, choose_mode
+from sessions_svc.rules.products import PRESCRIPTION_PRODUCTS, list_products
 from sessions_svc.rules.statuses import choose_next_step
 
 
@@ -25,6 +26,9 @@ def compose_door(link: Row[Any]) -> pb.Door:
         last_name=link.last_name,
         products=_compose_products(link),
         status=link.status,
+        choices=_compose_choices(link),
+        store_name=_name_store(link),
+        language=link.language,
     )
 
 
@@ -37,6 +41,9 @@ def compose_exam(exam: Row[Any]) -> pb.Exam:
         status=exam.status,
         products=_compose_products(exam),
         next=choose_next_step(exam.status, exam.is_acuity),
+        store_name=_name_store(exam),
+        mode=choose_mode(exam.store_id) or "",
+        language=exam.language,
     )
     if exam.redirect_url:
         message.return_url = build_return_url(
@@ -53,7 +60,19 @@ def compose_exam(exam: Row[Any]) -> pb.Exam:
 
 
 def _compose_products(session: Row[Any]) -> list[pb.Product]:
-    return [pb.Product(type=each) for each in session.products]
+    products = list_products(session.products, session.chosen_product)
+    return [pb.Product(type=each) for each in products]
+
+
+def _compose_choices(session: Row[Any]) -> list[pb.Product]:
+    if list_products(session.products, session.chosen_product):
+        return []
+    return [pb.Product(type=each) for each in PRESCRIPTION_PRODUCTS]
+
+
+def _name_store(session: Row[Any]) -> str:
+    name: str = session.store_name or session.store_id or ""
+    return name
 
 
 def _compose_eye_result(logmar: float | None = None) -> pb.EyeResult:

@@ -9,7 +9,7 @@ from chassis.events.outbox import Event
 from chassis.messages.options import find_foreign_fields
 from chassis.messages.writer import Writer
 from protos import sessions_pb2 as pb
-from sessions_svc.documents.sessions import compose_session_data
+from sessions_svc.documents.sessions import compose_session_data, describe_choices
 from sessions_svc.rules.statuses import Status, choose_event_type
 from sessions_svc.store.tables import accounts, outbox
 
@@ -22,6 +22,11 @@ SESSION_EVENT_WRITER = Writer(
         "data",
         "dispensed_prescriptions",
         "visual_acuity",
+        "eye_health",
+        "chosen_product",
+        "store_id",
+        "store_name",
+        "mode",
         "distance",
         "smallest_logmar",
     ),
@@ -42,11 +47,12 @@ def queue_session_event(tx: Connection, session: Row[Any], now: datetime) -> Non
         session_key=session.session_key,
         type=event_type,
         status=None if session.status == Status.COMPLETED else session.status,
+        **describe_choices(tx, session),
     )
     event.created_at.FromDatetime(now.replace(microsecond=0))
     if data := compose_session_data(tx, session):
         event.dispensed_prescriptions.extend(data.dispensed_prescriptions)
-        if data.HasField("visual_acuity"):
+        if data.HasField("visual_acuity") or data.HasField("eye_health"):
             event.data.CopyFrom(data)
     partner = accounts.name(tx, session.account_id)
     body = SESSION_EVENT_WRITER.write(event).decode()

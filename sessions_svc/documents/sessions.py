@@ -1,14 +1,21 @@
 """Sessions as messages: as a partner sees them, and in full for the staff."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.acuity import to_snellen
-from sessions_svc.rules.statuses import Status
-from sessions_svc.store.dispensed_prescriptions import list_dispensed_prescriptions
+from sessions_svc.rules.links import choose_mode
+from sessions_svc.rules.statuses import Status, has_ended
+from sessions_svc.rules.verification import find_verification
+from sessions_svc.store.dispensed_prescriptions import (
+    list_dispensed_prescriptions,
+    list_prescriptions_of_sessions,
+)
+from sessions_svc.store.partners import find_store_name
 
 
 def compose_session(row: Row[Any]) -> pb.Session:
@@ -21,36 +28,66 @@ def compose_session(row: Row[Any]) -> pb.Session:
     )
 
 
-def compose_session_with_data(tx: Connection, row: Row[Any]) -> pb.Session:
-    """Return a session with its `data`, if it has any, from its `SINGLE_COLUMNS`."""
+def compose_session_in_full(tx: Connection, row: Row[Any]) -> pb.Session:
+    """Return a session with all that it has, from its `SINGLE_COLUMNS`."""
     session = compose_session(row)
+    session.MergeFrom(pb.Session(**describe_choices(tx, row), mode=choose_mode(row.store_id)))
     if data := compose_session_data(tx, row):
         session.data.CopyFrom(data)
     return session
 
 
-def compose_session_record(tx: Connection, row: Row[Any]) -> pb.SessionRecord:
+def describe_choices(tx: Connection, row: Row[Any]) -> dict[str, Any]:
+    """Return what the person chose and where they are, as fields of a session and its events."""
+    return {
+        "chosen_product": None if row.products else row.chosen_product,
+        "store_id": row.store_id,
+        "store_name": find_store_name(tx, row.account_id, row.store_id),
+    }
+
+
+def compose_listed_sessions(tx: Connection, rows: Sequence[Row[Any]]) -> list[pb.Session]:
+    """Return sessions of a page; the approved ones with their prescriptions, without files."""
+    approved = [row.id for row in rows if row.status == Status.APPROVED]
+    dispensed = list_prescriptions_of_sessions(tx, approved)
+    sessions = []
+    for row in rows:
+        session = compose_session(row)
+        if row.status == Status.APPROVED:
+            each = [_compose_dispensed(found, ()) for found in dispensed[row.id]]
+            session.data.CopyFrom(pb.SessionData(dispensed_prescriptions=each))
+        sessions.append(session)
+    return sessions
+
+
+def compose_session_record(tx: Connection, row: Row[Any], now: datetime) -> pb.SessionRecord:
     """Return everything that is stored of a session, from a row of `get_session_record`."""
     return pb.SessionRecord(
-        session=compose_session_with_data(tx, row),
+        session=compose_session_in_full(tx, row),
         user=_compose_user(row),
         order=_compose_order(row),
         store_id=row.store_id,
         partner_info=row.partner_info,
         prescriptions=[pb.Prescription(**each) for each in row.prescriptions],
         missing_requirements=row.missing_requirements,
+        verifications=[_compose_verification(row, each, now) for each in row.prescriptions],
     )
 
 
 def compose_session_data(tx: Connection, row: Row[Any]) -> pb.SessionData | None:
-    """Return the outcome of an approved or completed session; None for any other."""
+    """Return the outcome of an approved or ended acuity session; None for any other."""
     if row.status == Status.APPROVED:
         prescriptions, files = list_dispensed_prescriptions(tx, row.id)
         each = [_compose_dispensed(found, files[found.id]) for found in prescriptions]
         return pb.SessionData(dispensed_prescriptions=each)
-    if row.status == Status.COMPLETED:
-        return pb.SessionData(visual_acuity=_compose_visual_acuity(row.visual_acuity))
-    return None
+    if not has_ended(row.status) or not (row.visual_acuity or row.eye_health):
+        return None
+    data = pb.SessionData()
+    if row.visual_acuity:
+        data.visual_acuity.CopyFrom(_compose_visual_acuity(row.visual_acuity))
+    if row.eye_health:
+        data.eye_health.CopyFrom(pb.EyeHealth(**row.eye_health))
+    return data
 
 
 def _compose_user(row: Row[Any]) -> pb.User:
@@ -69,6 +106,13 @@ def _compose_order(row: Row[Any]) -> pb.Order:
         charged_amount=row.charged_amount,
         products=[pb.Product(type=each) for each in row.products],
     )
+
+
+def _compose_verification(
+    row: Row[Any], prescription: Mapping[str, Any], now: datetime
+) -> pb.Verification:
+    kept = (row.verifications or {}).get(prescription["type"])
+    return pb.Verification(type=prescription["type"], **find_verification(prescription, kept, now))
 
 
 def _compose_visual_acuity(results: Mapping[str, Any]) -> pb.VisualAcuity:

@@ -35,11 +35,11 @@ class DoorService(rpc.DoorServiceServicer):
     def EnterExam(
         self, request: pb.EnterExamRequest, context: grpc.ServicerContext
     ) -> pb.EnterExamResponse:
-        ENTER_EXAM.check(request)
+        product = ENTER_EXAM.check(request).get("product")
         keys = (request.user_key, request.session_key)
         exam_token = links.derive_exam_token(request.token, request.visit)
         with self.database.write() as tx:
-            exam = enter_exam(tx, *keys, request.token, exam_token, self.now())
+            exam = enter_exam(tx, *keys, request.token, exam_token, self.now(), product)
             return pb.EnterExamResponse(exam_token=exam_token, expires_at=exam.exam_expires_at)
 
     def GetExam(self, request: pb.GetExamRequest, context: grpc.ServicerContext) -> pb.Exam:
@@ -49,7 +49,6 @@ class DoorService(rpc.DoorServiceServicer):
     def CompleteExam(
         self, request: pb.CompleteExamRequest, context: grpc.ServicerContext
     ) -> pb.Exam:
-        values = COMPLETE_EXAM.check(request)
+        values = {**COMPLETE_EXAM.check(request), "exam_token": request.exam_token}
         with self.database.write() as tx:
-            results = values["visual_acuity"]
-            return compose_exam(complete_exam(tx, request.exam_token, results, self.now()))
+            return compose_exam(complete_exam(tx, **values, now=self.now()))

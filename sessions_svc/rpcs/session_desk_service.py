@@ -13,13 +13,14 @@ from chassis.context import utc_now
 from chassis.events.desk import LIST_EVENTS, REPLAY_EVENT, describe_event, list_events
 from chassis.persons import find_rows
 from chassis.store.database import Database
-from chassis.validation import Rules
+from chassis.validation import Rules, refuse
 from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
 from sessions_svc import reference
-from sessions_svc.actions.approve import approve
+from sessions_svc.actions.approve import add_pdfs, approve
 from sessions_svc.actions.configure_partner import configure_partner
 from sessions_svc.actions.events.replay_event import replay_event
+from sessions_svc.actions.exam.choose_product import choose_product
 from sessions_svc.actions.exam.complete_acuity import complete_acuity
 from sessions_svc.actions.exam.start_exam import start_exam
 from sessions_svc.actions.exam.submit_exam import submit_exam
@@ -27,9 +28,14 @@ from sessions_svc.actions.persons.erase_person import erase_person
 from sessions_svc.actions.refer import refer
 from sessions_svc.actions.request_confirmation import request_confirmation
 from sessions_svc.actions.request_retake import request_retake
+from sessions_svc.actions.verification.record_verification import record_verification
+from sessions_svc.actions.verification.request_verification import (
+    find_place_faults,
+    request_verification,
+)
 from sessions_svc.documents.persons import export_person
 from sessions_svc.documents.sessions import compose_session, compose_session_record
-from sessions_svc.rules import session_moves
+from sessions_svc.rules import session_moves, verification
 from sessions_svc.rules.persons import PERSON_REQUEST
 from sessions_svc.store.persons import find_sessions_of_person
 from sessions_svc.store.sessions import get_session_record
@@ -37,6 +43,9 @@ from sessions_svc.store.tables import idempotency_keys, outbox
 
 SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
 SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
+CHOOSE_PRODUCT = Rules(session_moves.CHOOSE_PRODUCT)
+REQUEST_VERIFICATION = Rules(verification.REQUEST_VERIFICATION)
+RECORD_VERIFICATION = Rules(verification.RECORD_VERIFICATION)
 REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
 APPROVE = Rules(session_moves.APPROVE)
 COMPLETE_ACUITY = Rules(session_moves.COMPLETE_ACUITY)
@@ -54,6 +63,11 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
     def StartExam(self, request: pb.StartExamRequest, context: grpc.ServicerContext) -> pb.Session:
         return self._move(SESSION_MOVE, request, start_exam)
 
+    def ChooseProduct(
+        self, request: pb.ChooseProductRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(CHOOSE_PRODUCT, request, choose_product)
+
     def SubmitExam(
         self, request: pb.SubmitExamRequest, context: grpc.ServicerContext
     ) -> pb.Session:
@@ -70,7 +84,11 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         return self._move(SESSION_MOVE, request, request_retake)
 
     def Approve(self, request: pb.ApproveRequest, context: grpc.ServicerContext) -> pb.Session:
-        return self._move(APPROVE, request, approve)
+        values, now = APPROVE.check(request), self.now()
+        with self.database.read() as tx:
+            add_pdfs(tx, values, now)
+        with self.database.write() as tx:
+            return idempotency_keys.save(tx, compose_session(approve(tx, **values, now=now)))
 
     def Refer(self, request: pb.ReferRequest, context: grpc.ServicerContext) -> pb.Session:
         return self._move(SESSION_MOVE, request, refer)
@@ -80,12 +98,24 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
     ) -> pb.Session:
         return self._move(COMPLETE_ACUITY, request, complete_acuity)
 
+    def RequestVerification(
+        self, request: pb.RequestVerificationRequest, context: grpc.ServicerContext
+    ) -> pb.SessionRecord:
+        values, faults = REQUEST_VERIFICATION.examine(request)
+        refuse(faults, find_place_faults(values))
+        return self._verify(values, request_verification)
+
+    def RecordVerification(
+        self, request: pb.RecordVerificationRequest, context: grpc.ServicerContext
+    ) -> pb.SessionRecord:
+        return self._verify(RECORD_VERIFICATION.check(request), record_verification)
+
     def GetSessionRecord(
         self, request: pb.GetSessionRecordRequest, context: grpc.ServicerContext
     ) -> pb.SessionRecord:
         keys = SESSION_MOVE.check(request)
         with self.database.read() as tx:
-            return compose_session_record(tx, get_session_record(tx, **keys))
+            return compose_session_record(tx, get_session_record(tx, **keys), self.now())
 
     def ConfigurePartner(
         self, request: pb.ConfigurePartnerRequest, context: grpc.ServicerContext
@@ -100,6 +130,13 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         values, now = rules.check(request), self.now()
         with self.database.write() as tx:
             return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))
+
+    def _verify(self, values: dict[str, Any], action: Callable[..., Row[Any]]) -> pb.SessionRecord:
+        """Run the action that verifies a prescription, and return the record of its session."""
+        now = self.now()
+        with self.database.write() as tx:
+            record = action(tx, **values, now=now)
+            return idempotency_keys.save(tx, compose_session_record(tx, record, now))
 
     def ListEvents(
         self, request: pb.ListEventsRequest, context: grpc.ServicerContext

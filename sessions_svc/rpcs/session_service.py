@@ -18,11 +18,16 @@ from protos import sessions_pb2 as pb
 from protos import sessions_pb2_grpc as rpc
 from sessions_svc.actions.cancel_session import cancel_session
 from sessions_svc.actions.create_authentication import create_authentication
+from sessions_svc.actions.create_kiosk_link import create_kiosk_link
 from sessions_svc.actions.create_session import create_session, refuse_disqualified
 from sessions_svc.actions.replace_session import replace_session
 from sessions_svc.documents.exams import compose_authentication
 from sessions_svc.documents.fhir import compose_fhir
-from sessions_svc.documents.sessions import compose_session, compose_session_with_data
+from sessions_svc.documents.sessions import (
+    compose_listed_sessions,
+    compose_session,
+    compose_session_in_full,
+)
 from sessions_svc.rules import links as link_rules
 from sessions_svc.rules import sessions as session_rules
 from sessions_svc.rules.qualification import collect_product_keys, find_disqualifications
@@ -82,8 +87,9 @@ class SessionService(rpc.SessionServiceServicer):
         values = LIST_SESSIONS.check(request)
         with self.database.read() as tx:
             rows, total = list_sessions(tx, get_caller().id, **values)
+            listed = compose_listed_sessions(tx, rows)
         meta = pb.PageMeta(**build_page_meta(values["page"], values["per_page"], total))
-        return pb.ListSessionsResponse(meta=meta, data=map(compose_session, rows))
+        return pb.ListSessionsResponse(meta=meta, data=listed)
 
     def GetSession(
         self, request: pb.GetSessionRequest, context: grpc.ServicerContext
@@ -92,7 +98,7 @@ class SessionService(rpc.SessionServiceServicer):
         with self.database.read() as tx:
             session = get_session(tx, get_caller().id, **keys)
             report_version(session.version)
-            return compose_session_with_data(tx, session)
+            return compose_session_in_full(tx, session)
 
     def ReplaceSession(
         self, request: pb.ReplaceSessionRequest, context: grpc.ServicerContext
@@ -119,12 +125,33 @@ class SessionService(rpc.SessionServiceServicer):
     ) -> pb.Authentication:
         values, now, call = CREATE_AUTHENTICATION.check(request), self.now(), get_current_call()
         token = derive_secret(get_account_secret(call), call.idempotency_key)
+        settings = self._find_settings()
+        values.setdefault("redirect_url", settings.redirect_url)
         with self.database.write() as tx:
             expires_at = create_authentication(
                 tx, get_caller().id, **values, call=call, token=token, now=now
             )
         keys = (values["user_key"], values["session_key"])
-        link = link_rules.build_link(self.public_url, *keys, token)
+        link = link_rules.build_link(self.public_url, settings.link_host, *keys, token)
+        return compose_authentication(link, expires_at)
+
+    def CreateKioskLink(
+        self, request: pb.CreateKioskLinkRequest, context: grpc.ServicerContext
+    ) -> pb.Authentication:
+        keys, now, call = SESSION_KEYS.check(request), self.now(), get_current_call()
+        name = link_rules.name_kiosk_link(**keys, now=now)
+        token = derive_secret(get_account_secret(call), name)
+        settings = self._find_settings()
+        with self.database.write() as tx:
+            expires_at = create_kiosk_link(
+                tx,
+                get_caller().id,
+                **keys,
+                redirect_url=settings.redirect_url,
+                token=token,
+                now=now,
+            )
+        link = link_rules.build_link(self.public_url, settings.link_host, **keys, token=token)
         return compose_authentication(link, expires_at)
 
     def GetPrescriptionFhir(
@@ -159,6 +186,12 @@ class SessionService(rpc.SessionServiceServicer):
             session_rules.find_store_faults(values, enabled),
         )
         return values
+
+    def _find_settings(self) -> partners.Settings:
+        account_id = get_caller().id
+        return self.cache.get(
+            ("settings", account_id), lambda tx: partners.find_settings(tx, account_id)
+        )
 
     def _find_disqualifications(self, values: dict[str, Any], today: date) -> list[str]:
         """Return why the person of a valid request does not qualify with this partner."""

@@ -6,8 +6,11 @@ principles for visual acuity letter charts", Am J Optom Physiol Opt 1976;53:740.
 Letter sizes are the preferred numbers of ISO 8596.
 """
 
-from marshmallow import Schema
-from marshmallow.fields import Float, Integer, Nested, String
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+from marshmallow.fields import Boolean, Float, Integer, Nested, String
 from marshmallow.validate import Range
 
 from optics.fields import one_of
@@ -42,6 +45,42 @@ class VisualAcuitySchema(Schema):
         strict=True, validate=Range(300, 10_000, error="Must be from {min} to {max} mm.")
     )
     smallest_logmar = _logmar()
+
+
+# Warning signs that demand a prompt examination: of a retinal break or detachment, American
+# Academy of Ophthalmology, Posterior Vitreous Detachment, Retinal Breaks, and Lattice Degeneration
+# Preferred Practice Pattern (2019), Ophthalmology 2020;127:P146; and Comprehensive Adult Medical
+# Eye Evaluation Preferred Practice Pattern (2020), Ophthalmology 2021;128:P1.
+WARNING_SIGNS = (
+    "vision_loss",
+    "flashes_or_floaters",
+    "curtain",
+    "double_vision",
+    "pain_or_redness",
+    "injury_or_surgery",
+)
+
+
+class EyeHealthSchema(Schema):
+    """A person's answers about warning signs; every question is answered."""
+
+    vision_loss = Boolean(required=True)
+    flashes_or_floaters = Boolean(required=True)
+    curtain = Boolean(required=True)
+    double_vision = Boolean(required=True)
+    pain_or_redness = Boolean(required=True)
+    injury_or_surgery = Boolean(required=True)
+
+
+def has_warning_sign(eye_health: Mapping[str, bool] | None) -> bool:
+    """Return whether an answer is yes, so that the person is referred."""
+    return any((eye_health or {}).values())
+
+
+def require_results(sent: Mapping[str, Any]) -> None:
+    """Raise ValidationError without results, unless an answer about the eyes' health is yes."""
+    if "visual_acuity" not in sent and not has_warning_sign(sent.get("eye_health")):
+        raise ValidationError("Missing data for required field.", "visual_acuity")
 
 
 def to_snellen(logmar: float) -> str:

@@ -3,31 +3,48 @@
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from marshmallow import Schema, ValidationError
+from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Nested, Raw, String
 from marshmallow.validate import Regexp
 
-from sessions_svc.rules.acuity import VisualAcuitySchema
+from optics.fields import one_of
+from sessions_svc.rules.acuity import EyeHealthSchema, VisualAcuitySchema, require_results
+from sessions_svc.rules.products import PRESCRIPTION_PRODUCTS
 from sessions_svc.rules.sessions import KeysSchema
 from sessions_svc.rules.statuses import Status
 
 MAX_REDIRECT_URL_CHARACTERS = 2000
+MAX_HOST_CHARACTERS = 259  # of a name of 253 with a port
 LINK_LIFETIME = timedelta(minutes=5)
 EXAM_LIFETIME = timedelta(hours=4)
+IN_STORE = "in_store"
+KIOSK_SECONDS = 60  # for which a kiosk shows one link
 # The characters of RFC 3986; browsers differ in how they read any other character.
 _URL_PATTERN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
+_HOST_PATTERN = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z"
+)
 _VISIT = Regexp(
     re.compile(r"[A-Za-z0-9_-]{22,128}\Z"),
     error="Must be 22 to 128 of the characters A-Z a-z 0-9 _ -",
 )
 
 
-def _check_redirect_url(value: str) -> None:
+def check_link_host(value: str) -> None:
+    """Raise ValidationError unless the text is a host name in lower case, or one with a port."""
+    name, _, port = value.partition(":")
+    is_port = ":" not in value or (port.isascii() and port.isdigit() and 0 < int(port) < 2**16)
+    if len(name) > 253 or len(port) > 5 or not is_port or not _HOST_PATTERN.match(name):
+        raise ValidationError("Must be a host name in lower case, such as eyes.partner.example.")
+
+
+def check_redirect_url(value: str) -> None:
     if len(value) > MAX_REDIRECT_URL_CHARACTERS:
         raise ValidationError("Must be at most 2,000 characters.")
     if not _URL_PATTERN.match(value):
@@ -53,7 +70,7 @@ def _is_loopback(host: str) -> bool:
 class CreateAuthenticationSchema(KeysSchema):
     """A CreateAuthenticationRequest."""
 
-    redirect_url = String(validate=_check_redirect_url)
+    redirect_url = String(validate=check_redirect_url)
 
 
 class EnterExamSchema(Schema):
@@ -63,13 +80,20 @@ class EnterExamSchema(Schema):
     session_key = Raw()
     token = Raw()
     visit = String(required=True, validate=_VISIT)
+    product = String(validate=one_of(*PRESCRIPTION_PRODUCTS))
 
 
 class CompleteExamSchema(Schema):
     """A CompleteExamRequest."""
 
     exam_token = Raw()
-    visual_acuity = Nested(VisualAcuitySchema, required=True)
+    visual_acuity = Nested(VisualAcuitySchema)
+    eye_health = Nested(EyeHealthSchema)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_results(self, _: dict[str, Any], sent: Mapping[str, Any], **__: Any) -> None:
+        """Require results, unless the person is referred."""
+        require_results(sent)
 
 
 CREATE_AUTHENTICATION = CreateAuthenticationSchema()
@@ -87,6 +111,11 @@ def compute_exam_expiry(now: datetime) -> datetime:
     return now.replace(microsecond=0) + EXAM_LIFETIME
 
 
+def choose_mode(store_id: str | None) -> str | None:
+    """Return how an exam is taken: in_store where the session names a store."""
+    return IN_STORE if store_id else None
+
+
 def derive_exam_token(token: str, visit: str) -> str:
     """Return the token of the exam that this visit opens with this link.
 
@@ -97,8 +126,17 @@ def derive_exam_token(token: str, visit: str) -> str:
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
-def build_link(public_url: str, user_key: str, session_key: str, token: str) -> str:
-    """Return the link with this secret token."""
+def name_kiosk_link(user_key: str, session_key: str, now: datetime) -> str:
+    """Return what the token of a kiosk's link is derived from: the same within a minute."""
+    return f"kiosk {user_key} {session_key} {int(now.timestamp()) // KIOSK_SECONDS}"
+
+
+def build_link(
+    public_url: str, host: str | None, user_key: str, session_key: str, token: str
+) -> str:
+    """Return the link with this secret token; at the partner's host, if it has one."""
+    if host:
+        public_url = f"{urlsplit(public_url).scheme}://{host}"
     query = {"session_key": session_key, "user_key": user_key, "token": token}
     return f"{public_url}/login?{urlencode(query)}"
 

@@ -1,14 +1,16 @@
 """Schemas of the desk's requests about one session."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import List, Nested, String
 
 from optics.fields import one_of
-from sessions_svc.rules.acuity import VisualAcuitySchema
+from sessions_svc.rules.acuity import EyeHealthSchema, VisualAcuitySchema, require_results
 from sessions_svc.rules.fields import KEY, limit_items, refuse_duplicates
 from sessions_svc.rules.prescriptions import DispensedPrescriptionSchema, check_assets_size
+from sessions_svc.rules.products import PRESCRIPTION_PRODUCTS
 from sessions_svc.rules.statuses import SUBMIT_EXAM_STATUSES, Status
 
 REQUIREMENTS = ("glasses_prior", "contacts_prior", "pupillary_distance", "id_verification")
@@ -30,6 +32,12 @@ class RequestConfirmationSchema(SessionMoveSchema):
         pre_load=limit_items,
         validate=refuse_duplicates,
     )
+
+
+class ChooseProductSchema(SessionMoveSchema):
+    """A ChooseProductRequest."""
+
+    product = String(required=True, validate=one_of(*PRESCRIPTION_PRODUCTS))
 
 
 class SubmitExamSchema(SessionMoveSchema):
@@ -67,10 +75,17 @@ class ApproveSchema(SessionMoveSchema):
 class CompleteAcuitySchema(SessionMoveSchema):
     """A CompleteAcuityRequest."""
 
-    visual_acuity = Nested(VisualAcuitySchema, required=True)
+    visual_acuity = Nested(VisualAcuitySchema)
+    eye_health = Nested(EyeHealthSchema)
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_results(self, _: dict[str, Any], sent: Mapping[str, Any], **__: Any) -> None:
+        """Require results, unless the person is referred."""
+        require_results(sent)
 
 
 SESSION_MOVE = SessionMoveSchema()
+CHOOSE_PRODUCT = ChooseProductSchema()
 REQUEST_CONFIRMATION = RequestConfirmationSchema()
 SUBMIT_EXAM = SubmitExamSchema()
 APPROVE = ApproveSchema()

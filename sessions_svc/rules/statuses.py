@@ -47,7 +47,7 @@ ALLOWED_MOVES: Mapping[Status, frozenset[Status]] = {
 # The moves of a session that ordered the acuity service.
 ALLOWED_ACUITY_MOVES: Mapping[Status, frozenset[Status]] = {
     Status.CREATED: frozenset({Status.STARTED, Status.CANCELLED}),
-    Status.STARTED: frozenset({Status.COMPLETED}),
+    Status.STARTED: frozenset({Status.COMPLETED, Status.REFERRED}),
 }
 # The statuses that SubmitExam may name.
 SUBMIT_EXAM_STATUSES = (

@@ -27,6 +27,11 @@ _LIST = (
     .where(dispensed_prescriptions.c.session_id == bindparam("session_id"))
     .order_by(dispensed_prescriptions.c.id)
 )
+_LIST_OF_SESSIONS = (
+    select(dispensed_prescriptions)
+    .where(dispensed_prescriptions.c.session_id.in_(bindparam("session_ids", expanding=True)))
+    .order_by(dispensed_prescriptions.c.id)
+)
 _FIND = (
     select(dispensed_prescriptions, users.c.user_key, users.c.first_name, users.c.last_name)
     .join(sessions, sessions.c.id == dispensed_prescriptions.c.session_id)
@@ -93,6 +98,18 @@ def list_dispensed_prescriptions(
     for asset in tx.execute(_LIST_ASSETS, {"session_id": session_id}):
         files[asset.prescription_id].append(ASSETS.open(tx, asset))
     return prescriptions, files
+
+
+def list_prescriptions_of_sessions(
+    tx: Connection, session_ids: Sequence[int]
+) -> dict[int, list[Row[Any]]]:
+    """Return the prescriptions of each of the sessions, without their files."""
+    found: dict[int, list[Row[Any]]] = {each: [] for each in session_ids}
+    if found:
+        rows = tx.execute(_LIST_OF_SESSIONS, {"session_ids": list(found)}).all()
+        for row in DISPENSED.open_all(tx, rows):
+            found[row.session_id].append(row)
+    return found
 
 
 def get_dispensed_prescription(tx: Connection, account_id: int, text: str) -> Row[Any]:

@@ -17,7 +17,7 @@ from sessions_svc.rules.links import compute_exam_expiry, compute_link_expiry
 from sessions_svc.rules.statuses import has_ended
 from sessions_svc.store.personal import LINKS, SESSIONS, USERS
 from sessions_svc.store.sessions import LISTED_COLUMNS
-from sessions_svc.store.tables import accounts, links, sessions, users
+from sessions_svc.store.tables import accounts, links, partners, sessions, stores, users
 
 # How long after its end a link is distinguishable from an unknown one.
 RETENTION_TIME = timedelta(days=1)
@@ -37,13 +37,24 @@ _COMMON_COLUMNS: tuple[Any, ...] = (
     sessions.c.account_id,
     sessions.c.is_acuity,
     sessions.c.products,
+    sessions.c.chosen_product,
+    sessions.c.store_id,
+    stores.c.name.label("store_name"),
+    partners.c.language,
     links.c.exam_hash,
     links.c.exam_expires_at,
 )
+_STORE = (
+    stores,
+    (stores.c.account_id == sessions.c.account_id) & (stores.c.id == sessions.c.store_id),
+)
+_PARTNER = (partners, partners.c.account_id == sessions.c.account_id)
 _LINK: Select[Any] = (
     select(*_COMMON_COLUMNS, users.c.first_name, users.c.last_name, links.c.expires_at)
     .join_from(links, sessions)
     .join(users)
+    .outerjoin(*_STORE)
+    .outerjoin(*_PARTNER)
     .where(links.c.token_hash == bindparam("token_hash"))
 )
 _EXAM: Select[Any] = (
@@ -57,6 +68,8 @@ _EXAM: Select[Any] = (
     )
     .join_from(links, sessions)
     .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
+    .outerjoin(*_STORE)
+    .outerjoin(*_PARTNER)
     .where(links.c.exam_hash == bindparam("exam_hash"))
 )
 _LOCKED_LINK, _LOCKED_EXAM = (each.with_for_update(of=[links, sessions]) for each in (_LINK, _EXAM))
@@ -77,7 +90,7 @@ def add_link(
     session_id: int,
     redirect_url: str | None,
     token: str,
-    fingerprint: bytes,
+    fingerprint: bytes | None,
     now: datetime,
 ) -> Row[Any, Any] | None:
     """Store a link with its secret token; return the existing link of this token, if any.

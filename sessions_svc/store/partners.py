@@ -1,6 +1,7 @@
 """Queries on partners: their eligibility limits, stores and lens products."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,28 @@ from chassis.store.database import add_if_absent
 from sessions_svc.rules.qualification import Limits
 from sessions_svc.store.tables import accounts, outbox, partners, products, stores
 
+
+@dataclass(frozen=True)
+class Settings:
+    """What a partner has set for its links and prescriptions."""
+
+    redirect_url: str | None = None
+    link_host: str | None = None
+    language: str | None = None
+    prescription_pdf: bool = False
+
+
+SETTINGS = tuple(each.name for each in fields(Settings))
 _PARTNER_ID = select(accounts.table.c.id).where(
     accounts.table.c.name == bindparam("name"), accounts.table.c.role == CLIENT
 )
 _LIMITS = select(partners.c.limits).where(partners.c.account_id == bindparam("account_id"))
+_SETTINGS = select(*(partners.c[name] for name in SETTINGS)).where(
+    partners.c.account_id == bindparam("account_id")
+)
+_STORE_NAME = select(stores.c.name).where(
+    stores.c.account_id == bindparam("account_id"), stores.c.id == bindparam("id")
+)
 _ENABLED_STORES = select(stores.c.id).where(
     stores.c.account_id == bindparam("account_id"), stores.c.enabled
 )
@@ -36,6 +55,20 @@ def find_limits(tx: Connection, account_id: int) -> Limits:
     if "regions" in limits:
         limits = {**limits, "regions": frozenset(limits["regions"])}
     return Limits(**limits)
+
+
+def find_settings(tx: Connection, account_id: int) -> Settings:
+    """Return what a partner has set for its links and prescriptions."""
+    row = tx.execute(_SETTINGS, {"account_id": account_id}).first()
+    return Settings(**row._mapping) if row else Settings()
+
+
+def find_store_name(tx: Connection, account_id: int, store_id: str | None) -> str | None:
+    """Return the name of a store; None when it has none, or there is no such store."""
+    if store_id is None:
+        return None
+    name: str | None = tx.execute(_STORE_NAME, {"account_id": account_id, "id": store_id}).scalar()
+    return name
 
 
 def find_enabled_stores(tx: Connection, account_id: int, store_id: str | None) -> set[str]:
@@ -68,12 +101,12 @@ def list_products(tx: Connection, account_id: int) -> list[str]:
 def replace_configuration(
     tx: Connection, account_id: int, name: str, configuration: Mapping[str, Any], now: datetime
 ) -> None:
-    """Replace the limits, stores, products and endpoint of the partner with this account."""
-    limits = configuration["limits"]
+    """Replace the configuration of the partner with this account."""
+    row = {"limits": configuration["limits"], **{each: configuration[each] for each in SETTINGS}}
     # The partner's row comes first: concurrent replacements wait for each other there.
-    if not add_if_absent(tx, partners, {"account_id": account_id, "limits": limits}):
+    if not add_if_absent(tx, partners, {"account_id": account_id, **row}):
         is_partner = partners.c.account_id == account_id
-        tx.execute(update(partners).where(is_partner).values(limits=limits))
+        tx.execute(update(partners).where(is_partner).values(row))
     _replace_rows(tx, stores, account_id, configuration["stores"])
     product_rows = [{"product_key": each} for each in configuration["products"]]
     _replace_rows(tx, products, account_id, product_rows)

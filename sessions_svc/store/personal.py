@@ -15,7 +15,14 @@ USERS = Personal(
 SESSIONS = Personal(
     sessions,
     ["account_id", "session_key"],
-    ["partner_info", "prescriptions", "missing_requirements", "visual_acuity"],
+    [
+        "partner_info",
+        "prescriptions",
+        "verifications",
+        "missing_requirements",
+        "visual_acuity",
+        "eye_health",
+    ],
 )
 DISPENSED = Personal(dispensed_prescriptions, ["id"], ["issue_date", "expiration_date", "eyes"])
 ASSETS = Personal(assets, ["id"], ["source"], batch=4)  # of up to some MB each

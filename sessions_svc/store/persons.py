@@ -47,6 +47,8 @@ BLANK_SESSION: dict[str, Any] = {
     "partner_info": None,
     "prescriptions": [],
     "missing_requirements": None,
+    "verifications": None,
+    "eye_health": None,
 }
 _PARTNER = accounts.table.c.name
 _USER_KEYS = (users.c.account_id, users.c.user_key)

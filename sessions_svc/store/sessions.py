@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from chassis.context import note_ids
-from chassis.errors import NotFound, WrongState
+from chassis.errors import Busy, NotFound, WrongState
 from chassis.pages import compute_page_offset
 from chassis.server.preconditions import check_version, has_version
 from chassis.store.database import insert_if_absent
@@ -36,6 +36,7 @@ from sessions_svc.store.personal import SESSIONS, USERS
 from sessions_svc.store.tables import accounts, sessions, users
 from sessions_svc.store.users import DETAIL_NAMES, upsert_user
 
+WRONG_MOVE = "The session's status does not let it become {to}."
 # The columns of a session in a list.
 LISTED_COLUMNS: tuple[Column[Any], ...] = (
     sessions.c.id,
@@ -50,6 +51,11 @@ SINGLE_COLUMNS: tuple[Column[Any], ...] = (
     *LISTED_COLUMNS,
     sessions.c.account_id,
     sessions.c.visual_acuity,
+    sessions.c.eye_health,
+    sessions.c.is_acuity,
+    sessions.c.products,
+    sessions.c.chosen_product,
+    sessions.c.store_id,
 )
 # The columns that a partner may replace before the exam.
 _REPLACEABLE_NAMES = (
@@ -60,6 +66,7 @@ _REPLACEABLE_NAMES = (
     "store_id",
     "partner_info",
     "prescriptions",
+    "verifications",
 )
 
 _HAS_USER = and_(
@@ -114,6 +121,7 @@ def _build_move(to: Status) -> Update:
         "status": to.value,
         "missing_requirements": bindparam("missing_requirements"),
         "visual_acuity": bindparam("visual_acuity"),
+        "eye_health": bindparam("eye_health"),
         "updated_at": bindparam("updated_at"),
     }
     statement = update(sessions).where(_HAS_ID, is_allowed).values(**values)
@@ -192,26 +200,50 @@ def move_session(
     *,
     missing_requirements: list[str] | None = None,
     visual_acuity: Mapping[str, Any] | None = None,
+    eye_health: Mapping[str, bool] | None = None,
     versions: Collection[int] | None = None,
 ) -> Row[Any]:
     """Move a session to a status and return its `SINGLE_COLUMNS`; raise WrongState.
 
-    `missing_requirements` belong to awaiting_confirmation, `visual_acuity` to
-    completed; every move clears what it does not set. Only a row of one of the
+    `missing_requirements` belong to awaiting_confirmation, `visual_acuity` and `eye_health` to
+    the end of an acuity session; every move clears what it does not set. Only a row of one of the
     `versions` is moved.
     """
+    if to is Status.REFERRED and session.is_acuity and not eye_health:
+        raise WrongState(WRONG_MOVE.format(to=to))  # its answers alone refer it
     changes = {
         "where_id": session.id,
         "missing_requirements": missing_requirements,
         "visual_acuity": visual_acuity,
+        "eye_health": eye_health,
         "updated_at": now.replace(microsecond=0),
     }
     statement = _MOVES[to].where(has_version(sessions.c.version, versions))
     moved = tx.execute(statement, SESSIONS.seal(tx, changes, session._mapping)).first()
     if moved is None:
         _refuse_other_version(tx, session.id, versions)
-        raise WrongState(f"The session's status does not let it become {to}.")
+        raise WrongState(WRONG_MOVE.format(to=to))
     return SESSIONS.open(tx, moved)
+
+
+def write_columns(
+    tx: Connection, session: Row[Any], now: datetime, values: Mapping[str, Any]
+) -> Row[Any]:
+    """Write columns of a session and return its `SINGLE_COLUMNS`.
+
+    Raises Busy for a session that has changed since it was read.
+    """
+    changes = {**values, "updated_at": now.replace(microsecond=0)}
+    statement = (
+        update(sessions)
+        .where(sessions.c.id == session.id, sessions.c.version == session.version)
+        .values(SESSIONS.seal(tx, changes, session._mapping))
+        .returning(*SINGLE_COLUMNS)
+    )
+    written = tx.execute(statement).first()
+    if written is None:
+        raise Busy("The session is being changed: repeat the request.")
+    return SESSIONS.open(tx, written)
 
 
 def replace_details(
@@ -267,4 +299,5 @@ def _to_columns(values: Mapping[str, Any]) -> dict[str, Any]:
         "store_id": values.get("store_id"),
         "partner_info": values.get("partner_info"),
         "prescriptions": values.get("prescriptions", []),
+        "verifications": None,
     }

@@ -33,7 +33,7 @@ from chassis.store.database import NAMING_CONVENTION, Instant
 from chassis.store.encryption.columns import Day, personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
-from sessions_svc.rules.links import MAX_REDIRECT_URL_CHARACTERS
+from sessions_svc.rules.links import MAX_HOST_CHARACTERS, MAX_REDIRECT_URL_CHARACTERS
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
@@ -48,6 +48,10 @@ partners = Table(
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("limits", JSON, nullable=False),  # only those that differ from the default
+    Column("redirect_url", String(MAX_REDIRECT_URL_CHARACTERS)),  # of links that name none
+    Column("link_host", String(MAX_HOST_CHARACTERS)),  # NULL: that of the public URL
+    Column("language", String(2)),
+    Column("prescription_pdf", Boolean, nullable=False, server_default=false()),
 )
 stores = Table(
     "stores",
@@ -55,6 +59,7 @@ stores = Table(
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("id", String(64), primary_key=True),
     Column("enabled", Boolean, nullable=False),
+    Column("name", String(100)),
 )
 products = Table(
     "products",
@@ -86,13 +91,16 @@ sessions = Table(
     Column("charged_currency", String(3)),
     Column("charged_amount", BigInteger),  # NULL: we collect the payment; otherwise the partner has
     Column("products", JSON, nullable=False),  # types of the ordered products
+    Column("chosen_product", String(16)),  # by the person, where the order names none
     Column("store_id", String(64)),
     Column("partner_info", Text),
     Column("prescriptions", JSON, nullable=False),
+    Column("verifications", JSON(none_as_null=True)),  # of the prescriptions, by their type
     Column(
         "is_acuity", Boolean, nullable=False, server_default=false()
     ),  # whether it ordered the acuity service
     Column("erased_at", Instant()),  # when its personal fields were blanked
+    Column("eye_health", JSON(none_as_null=True)),  # answers given in an acuity exam
     Column("missing_requirements", JSON(none_as_null=True)),  # while awaiting_confirmation
     Column("visual_acuity", JSON(none_as_null=True)),  # when completed
     Column("created_at", Instant(), nullable=False),

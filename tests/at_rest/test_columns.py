@@ -29,10 +29,10 @@ PLAIN = {
         "assets": "content_type",
         "dispensed_prescriptions": "type",
         "links": "token_hash exam_hash",
-        "partners": "limits",
+        "partners": "limits redirect_url link_host language",
         "products": "product_key",
-        "sessions": "user_key session_key status charged_currency products store_id",
-        "stores": "id",
+        "sessions": "user_key session_key status charged_currency products chosen_product store_id",
+        "stores": "id name",
         "users": "user_key",
     },
     "orders": {

@@ -57,7 +57,7 @@ def test_it_works(
 ) -> None:
     headers = {"X-Partner-Key": "k", "Authorization": "Bearer b"}
     configuration = {
-        "products": ["example1"],
+        "products": ["example1", "example2"],
         "stores": [{"id": "store_1234"}],
         "endpoint": {"url": partner.url, "headers": headers, "secret": "whsec_" + "A" * 32},
     }
@@ -73,6 +73,7 @@ def test_it_works(
     bodies = wait_for(partner, 3)
     single = http.get(SESSIONS, query_string=keys, headers=caller).get_json()
     assert [each.pop("created_at")[-1] for each in bodies] == ["Z"] * 3
+    keys["store_id"] = "store_1234"
     assert bodies == [
         {**keys, "type": "session_updated", "status": "started"},
         {**keys, "type": "session_updated", "status": "awaiting_review"},
@@ -89,7 +90,9 @@ def test_a_file_of_two_megabytes_arrives(
     http: FlaskClient, sessions: Served, body: Any, unique: str, partner: Receiver
 ) -> None:
     caller = {
-        "Authorization": create_partner(sessions, unique, endpoint={"url": partner.url}),
+        "Authorization": create_partner(
+            sessions, unique, endpoint={"url": partner.url}, products=["example1", "example2"]
+        ),
     }
     sent = {**body("session"), "session_key": unique, "store_id": None, "prescriptions": None}
     assert post(http, sent, headers=caller).status_code == 201

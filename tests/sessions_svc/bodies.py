@@ -19,6 +19,8 @@ REQUIRED = "Missing data for required field."
 DIOPTRES = "Must be from -30 to 30 dioptres."
 TODAY = date(2026, 6, 15)
 ABSENT = object()
+# The columns of a session that its exam and the desk set.
+UNSET_COLUMNS: Values = {"chosen_product": None, "verifications": None, "eye_health": None}
 
 
 def build_contacts(**fields: Any) -> Values:

@@ -114,7 +114,9 @@ class Journeys(RuleBasedStateMachine):
     def begin(self) -> None:
         self.name = f"j-{uuid.uuid4().hex[:20]}"
         endpoint = {"url": "https://partner.example/"}
-        self.authorization = create_partner(self.served, self.name, endpoint=endpoint)
+        self.authorization = create_partner(
+            self.served, self.name, endpoint=endpoint, products=["example1", "example2"]
+        )
         self.models: list[Model] = []
         self.moved: Model | None = None
 

@@ -6,16 +6,37 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from chassis.errors import WrongState
 from sessions_svc.documents.session_events import queue_session_event
+from sessions_svc.rules.acuity import has_warning_sign
 from sessions_svc.rules.statuses import Status
-from sessions_svc.store.sessions import get_partner_session, move_session
+from sessions_svc.store.sessions import WRONG_MOVE, get_partner_session, move_session
 
 
 def complete_acuity(
-    tx: Connection, partner: str, session_key: str, visual_acuity: Mapping[str, Any], now: datetime
+    tx: Connection,
+    partner: str,
+    session_key: str,
+    now: datetime,
+    visual_acuity: Mapping[str, Any] | None = None,
+    eye_health: Mapping[str, bool] | None = None,
 ) -> Row[Any]:
-    """Move an acuity session to completed; raise NotFound or WrongState."""
+    """Move an acuity session to completed or referred; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    session = move_session(tx, session, Status.COMPLETED, now, visual_acuity=visual_acuity)
+    return end_acuity_exam(tx, session, now, visual_acuity, eye_health)
+
+
+def end_acuity_exam(
+    tx: Connection,
+    session: Row[Any],
+    now: datetime,
+    visual_acuity: Mapping[str, Any] | None,
+    eye_health: Mapping[str, bool] | None,
+) -> Row[Any]:
+    """End an exam with its results: referred with a warning sign, else completed."""
+    to = Status.REFERRED if has_warning_sign(eye_health) else Status.COMPLETED
+    if not session.is_acuity:
+        raise WrongState(WRONG_MOVE.format(to=to))
+    session = move_session(tx, session, to, now, visual_acuity=visual_acuity, eye_health=eye_health)
     queue_session_event(tx, session, now)
     return session

@@ -6,19 +6,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from sessions_svc.documents.session_events import queue_session_event
-from sessions_svc.rules.statuses import Status
+from sessions_svc.actions.exam.complete_acuity import end_acuity_exam
+from sessions_svc.rules.statuses import has_ended
 from sessions_svc.store.links import get_open_exam
-from sessions_svc.store.sessions import move_session
 
 
 def complete_exam(
-    tx: Connection, exam_token: str, visual_acuity: Mapping[str, Any], now: datetime
+    tx: Connection,
+    exam_token: str,
+    now: datetime,
+    visual_acuity: Mapping[str, Any] | None = None,
+    eye_health: Mapping[str, bool] | None = None,
 ) -> Row[Any]:
     """Store the results, once, and return the exam; raise NotFound or WrongState."""
     exam = get_open_exam(tx, exam_token, now, lock=True)
-    if exam.status == Status.COMPLETED:
+    if exam.is_acuity and has_ended(exam.status):
         return exam
-    session = move_session(tx, exam, Status.COMPLETED, now, visual_acuity=visual_acuity)
-    queue_session_event(tx, session, now)
+    end_acuity_exam(tx, exam, now, visual_acuity, eye_health)
     return get_open_exam(tx, exam_token, now)

@@ -54,6 +54,7 @@ def prepare(
 ) -> None:
     """Take the steps up to the first eye, on a screen of this many CSS pixels per millimetre."""
     page.get_by_label(correction).check()
+    page.get_by_label("None of these").check()
     page.get_by_role("button", name="Next: measure the screen").click()
     side = CARD[page.locator("#card-way").inner_text()]
     page.get_by_label("Width of the frame").fill(str(round(side * css_per_mm * 2) / 2))

@@ -43,7 +43,7 @@ def test_the_button_says_what_it_does(
     bring(sessions, unique, status)
     said = http.get(f"/login?{urlencode(create_link(sessions, unique))}").text
     assert re.findall(r"<button[^>]*>(.*?)</button>", said) == [button]
-    assert "You choose during the test" in said
+    assert re.findall(r'type="radio" name="product" value="(.*?)"', said) == ["glasses", "contacts"]
     assert ("take the test again" in said) == (status == Status.RETAKE_REQUESTED)
 
 

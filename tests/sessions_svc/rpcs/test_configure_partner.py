@@ -29,9 +29,16 @@ LIMITS = {
     "max_add": 0.0,
     "regions": ["CA-ON", "IL"],
 }
+LINKS = {
+    "redirect_url": "https://partner.example/back?a=1",
+    "link_host": "eyes.partner.example:8443",
+    "language": "fr",
+}
 WHOLE: Values = {
     "limits": LIMITS,
-    "stores": [{"id": "s1"}, {"id": "s2", "enabled": False}],
+    "stores": [{"id": "s1", "name": "Main Street"}, {"id": "s2", "enabled": False}],
+    **LINKS,
+    "prescription_pdf": True,
     "products": ["p1", "p2"],
     "endpoint": {
         "url": "https://partner.example/events",
@@ -69,8 +76,8 @@ def test_it_works(sessions: Served, unique: str) -> None:
     authorization = create_partner(sessions, unique)
     assert configure(sessions, unique, **WHOLE).endpoint_secret == SECRET
     assert read_configuration(sessions, unique) == {
-        "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]},)],
-        "stores": [("s1", True), ("s2", False)],
+        "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]}, *LINKS.values(), True)],
+        "stores": [("s1", True, "Main Street"), ("s2", False, None)],
         "products": [("p1",), ("p2",)],
         "endpoints": [
             (
@@ -106,7 +113,7 @@ def test_absent_configuration_is_removed(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique, **WHOLE)
     assert configure(sessions, unique).endpoint_secret == ""
     assert read_configuration(sessions, unique) == {
-        "partners": [({},)],
+        "partners": [({}, None, None, None, False)],
         "stores": [],
         "products": [],
         "endpoints": [],
@@ -177,6 +184,23 @@ def test_only_a_partner_is_configured(sessions: Served, name: str) -> None:
         ({"limits": {"max_cylinder": -1.0}}, "limits.max_cylinder"),
         ({"limits": {"regions": ["IL", "Illinois"]}}, "limits.regions.1"),
         ({"stores": [{}]}, "stores.0.id"),
+        ({"stores": [{"id": "s", "name": " "}]}, "stores.0.name"),
+        ({"stores": [{"id": "s", "name": "x" * 101}]}, "stores.0.name"),
+        ({"redirect_url": "http://partner.example/"}, "redirect_url"),
+        ({"redirect_url": "javascript:alert(1)"}, "redirect_url"),
+        ({"link_host": "https://eyes.partner.example"}, "link_host"),
+        ({"link_host": "eyes.partner.example/a"}, "link_host"),
+        ({"link_host": "Eyes.partner.example"}, "link_host"),
+        ({"link_host": "a@b.example"}, "link_host"),
+        ({"link_host": "a.example:0"}, "link_host"),
+        ({"link_host": "a.example:65536"}, "link_host"),
+        ({"link_host": "a.example:"}, "link_host"),
+        ({"link_host": "-a.example"}, "link_host"),
+        ({"link_host": "a..example"}, "link_host"),
+        ({"link_host": "é.example"}, "link_host"),
+        ({"link_host": "a" * 64 + ".example"}, "link_host"),
+        ({"language": "nl"}, "language"),
+        ({"language": "FR"}, "language"),
         ({"stores": [{"id": "s"}, {"id": "s"}]}, "stores"),
         ({"products": ["p", "p"]}, "products"),
         ({"products": ["p", ""]}, "products.1"),

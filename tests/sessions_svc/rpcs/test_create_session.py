@@ -15,6 +15,7 @@ from sessions_svc.store.personal import SESSIONS
 from tests.serving import PEOPLE, Failure, Served, build_basic
 from tests.sessions_svc.bodies import (
     ABSENT,
+    UNSET_COLUMNS,
     Values,
     build_contacts,
     build_glasses,
@@ -77,6 +78,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
             "store_id": "store_1234",
             "partner_info": body["partner_info"],
             "prescriptions": body["prescriptions"],
+            **UNSET_COLUMNS,
             "is_acuity": False,
             "missing_requirements": None,
             "visual_acuity": None,
@@ -102,6 +104,7 @@ def test_absent_fields_are_stored_as_absent(sessions: Served, unique: str) -> No
             "store_id": None,
             "partner_info": None,
             "prescriptions": [],
+            **UNSET_COLUMNS,
             "is_acuity": False,
             "missing_requirements": None,
             "visual_acuity": None,

@@ -44,12 +44,19 @@ def test_it_works(sessions: Served, unique: str) -> None:
             "session_key": unique,
             "status": "created",
             "created_at": "2026-06-15T12:00:00Z",
+            "store_id": "store_1234",
+            "store_name": "Main Street",
+            "mode": "in_store",
         },
         "user": {**body["user"], "region": "US-IL"},
         "order": {**body["order"], "charged_amount": "6000"},
         "store_id": "store_1234",
         "partner_info": INFO,
         "prescriptions": body["prescriptions"],
+        "verifications": [
+            {"type": "contacts", "verification": "verified", "by": "partner"},
+            {"type": "glasses", "verification": "unverified", "by": "partner"},
+        ],
     }
     assert sessions.rows() == before
 

@@ -5,8 +5,16 @@ from typing import Any
 import pytest
 
 from protos import sessions_pb2 as pb
+from sessions_svc.rules.statuses import Status
 from tests.serving import Served
 from tests.sessions_svc.bodies import create
+from tests.sessions_svc.desk import (
+    bring,
+    build_dispensed_contacts,
+    build_dispensed_glasses,
+    get_session,
+    move,
+)
 
 
 def test_it_works(sessions: Served, unique: str) -> None:
@@ -58,3 +66,21 @@ def test_another_partner_sees_none_of_them(sessions: Served, unique: str) -> Non
 def test_a_fault_is_named_by_its_path(sessions: Served, fields: dict[str, Any], path: str) -> None:
     failure = sessions.refusal("ListSessions", pb.ListSessionsRequest(**fields))
     assert [fault.path for fault in failure.faults] == [path]
+
+
+def test_approved_sessions_have_their_prescriptions(sessions: Served, unique: str) -> None:
+    bring(sessions, unique, Status.AWAITING_REVIEW)
+    asset = {"content_type": "text/plain", "source": "YQ=="}
+    dispensed = [build_dispensed_contacts(assets=[asset]), build_dispensed_glasses()]
+    move(sessions, "Approve", unique, dispensed_prescriptions=dispensed)
+    sessions.call("CreateSession", create(user_key=unique, session_key="x" + unique))
+    page = sessions.call("ListSessions", pb.ListSessionsRequest(user_key=unique))
+    whole = get_session(sessions, unique).data
+    assert [len(each.assets) for each in whole.dispensed_prescriptions] == [1, 0]
+    for each in whole.dispensed_prescriptions:
+        del each.assets[:]
+    assert [each.session_key for each in page.data] == ["x" + unique, unique]
+    assert not page.data[0].HasField("data")
+    assert page.data[1].data == whole
+    other = sessions.call("ListSessions", pb.ListSessionsRequest(user_key=unique), "other")
+    assert not other.data

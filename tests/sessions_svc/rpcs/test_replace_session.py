@@ -14,6 +14,7 @@ from sessions_svc.rules.statuses import Status
 from sessions_svc.store.personal import SESSIONS, USERS
 from tests.serving import Served
 from tests.sessions_svc.bodies import (
+    UNSET_COLUMNS,
     Values,
     build_contacts,
     build_session,
@@ -70,6 +71,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
         "store_id": "store_1234",
         "partner_info": body["partner_info"],
         "prescriptions": body["prescriptions"],
+        **UNSET_COLUMNS,
         "is_acuity": False,
         "missing_requirements": None,
         "visual_acuity": None,

@@ -15,7 +15,7 @@ const at = (id) => document.getElementById(id);
 const words = JSON.parse(at("exam").dataset.words);
 const say = (name, places = {}) => words[name].replace(/%\((\w+)\)s/g, (_, place) => places[place]);
 const nameEye = (side) => say(`${side}Eye`);
-const exam = { correction: null, cssPerMm: 0, ratio: 0, distance: 0, lines: [], eyes: {} };
+const exam = { correction: null, signs: {}, cssPerMm: 0, ratio: 0, distance: 0, lines: [], eyes: {} };
 let turn = 0, test = null, way = null, waiting = false, step = "intro";
 
 function show(name) {
@@ -31,7 +31,7 @@ function note(id, text) {
   at(id).hidden = text === "";
 }
 
-// Step 1: the correction worn.
+// Step 1: the correction worn, and the warning signs of the eyes.
 
 at("no-script").hidden = true;
 at("intro-next").hidden = false;
@@ -40,7 +40,20 @@ at("intro-next").addEventListener("click", () => {
   at("intro-fault").textContent = chosen ? "" : say("choose");
   if (!chosen) return document.querySelector("input[name=correction]").focus();
   exam.correction = chosen.value;
-  measure("");
+  const signs = [...document.querySelectorAll("input[name=sign]")];
+  const marked = signs.some((each) => each.checked);
+  at("intro-fault").textContent = marked || at("no-sign").checked ? "" : say("mark");
+  if (at("intro-fault").textContent) return signs[0].focus();
+  exam.signs = Object.fromEntries(signs.map((each) => [each.value, each.checked]));
+  if (marked) show("health");
+  else measure("");
+});
+at("health-next").addEventListener("click", () => save());
+at("signs").addEventListener("change", ({ target }) => {
+  if (!target.checked) return;
+  for (const each of at("signs").querySelectorAll("input")) {
+    if ((each === at("no-sign")) !== (target === at("no-sign"))) each.checked = false;
+  }
 });
 
 // Step 2: a bank card calibrates pixels per millimetre.
@@ -243,6 +256,7 @@ window.addEventListener("resize", () => {
 // Back: what was measured and chosen stays; from the second eye it leads to the first one, which starts over.
 
 const BACK = {
+  health: () => show("intro"),
   card: () => show("intro"),
   distance: () => measure(""),
   cover: () => {
@@ -258,8 +272,10 @@ for (const button of document.querySelectorAll(".back")) {
 // The end: a lost connection loses no results.
 
 function results() {
+  if (Object.values(exam.signs).includes(true)) return { eye_health: exam.signs };
   const eye = (best) => (best === null ? {} : { logmar: exam.lines[best] });
   return {
+    eye_health: exam.signs,
     visual_acuity: {
       right_eye: eye(exam.eyes.right),
       left_eye: eye(exam.eyes.left),

@@ -1,0 +1,1 @@
+"""What staff records of the verification of prior prescriptions."""

@@ -1,0 +1,59 @@
+"""The products of a session: what was ordered or chosen, and what may therefore be dispensed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from sessions_svc.rules.prescriptions import CONTACTS, EYES, GLASSES
+
+# What a person may choose among where the order names nothing, in the order in which it is shown.
+PRESCRIPTION_PRODUCTS = (GLASSES, CONTACTS)
+
+
+def list_products(ordered: Sequence[str], chosen: str | None) -> list[str]:
+    """Return what a session is for; empty while the person has not chosen."""
+    return list(dict.fromkeys(ordered)) or ([chosen] if chosen else [])
+
+
+def find_choice_fault(
+    ordered: Sequence[str], chosen: str | None, product: str | None
+) -> list[tuple[str, str]]:
+    """Return the fault of a product chosen at the door, as (path, message)."""
+    products = list_products(ordered, chosen)
+    if product is None or not products or product in products:
+        return []
+    return [("product", f"Must be absent: the session is for {' and '.join(products)}.")]
+
+
+def collect_dispensed_keys(prescriptions: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the lens products that valid prescriptions to dispense name."""
+    eyes = (each[name] for each in prescriptions for name in EYES if name in each)
+    return {key for eye in eyes for key in eye.get("product_keys", ())}
+
+
+def find_dispensing_faults(
+    prescriptions: Sequence[Mapping[str, Any]],
+    products: Sequence[str],
+    mapped: Collection[str],
+    today: date,
+) -> list[tuple[str, str]]:
+    """Return what forbids dispensing to this session, as (path, message).
+
+    `products` are those of the session; when there are none, either type may be dispensed.
+    `mapped` are the lens products that the partner has mapped.
+    """
+    faults = []
+    for number, each in enumerate(prescriptions):
+        path = f"dispensed_prescriptions.{number}"
+        if products and each["type"] not in products:
+            faults.append((f"{path}.type", f"Must be what was ordered: {' or '.join(products)}."))
+        if each["expiration_date"] < today.isoformat():
+            faults.append((f"{path}.expiration_date", "Must not be in the past."))
+        for name in EYES:
+            keys = each.get(name, {}).get("product_keys", ())
+            faults += [
+                (f"{path}.{name}.product_keys.{index}", "Must be a product of this partner.")
+                for index, key in enumerate(keys)
+                if key not in mapped
+            ]
+    return faults
