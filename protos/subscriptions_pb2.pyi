@@ -11,6 +11,8 @@ Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
+Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres for
+base_curve and diameter. Days are "YYYY-MM-DD".
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -242,6 +244,7 @@ class NewCartItem(_message.Message):
     PRODUCT_DATA_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_PERIOD_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
@@ -277,6 +280,10 @@ class NewCartItem(_message.Message):
     def product_data(self) -> Global___ProductData:
         """Which eye; contact lens only."""
 
+    @_builtins.property
+    def prescription(self) -> Global___NewPrescription:
+        """What was prescribed for the eye of product_data; contact lens only."""
+
     def __init__(
         self,
         *,
@@ -293,10 +300,11 @@ class NewCartItem(_message.Message):
         product_data: Global___ProductData | None = ...,
         id: _builtins.str = ...,
         subscription_period: _builtins.str = ...,
+        prescription: Global___NewPrescription | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_period", b"subscription_period", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_period", b"subscription_period", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -324,6 +332,264 @@ class NewCartItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__subscription_vat_rate) -> _WhichOneofReturnType__subscription_vat_rate | None: ...
 
 Global___NewCartItem: _TypeAlias = NewCartItem  # noqa: Y015
+
+@_typing.final
+class NewPrescription(_message.Message):
+    """A prescription of a contact lens. Its eye is that of the lens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    BASE_CURVE_FIELD_NUMBER: _builtins.int
+    DIAMETER_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    PRESCRIBER_FIELD_NUMBER: _builtins.int
+    EYE_FIELD_NUMBER: _builtins.int
+    sphere: _builtins.float
+    """Dioptres, -30 to 30; required."""
+    cylinder: _builtins.float
+    """Dioptres, -30 to 30; with an axis. 0 is none."""
+    axis: _builtins.int
+    """Degrees, 1 to 180; with a cylinder."""
+    add: _builtins.float
+    """Dioptres, 0.25 to 5."""
+    base_curve: _builtins.float
+    """Millimetres, 5 to 12."""
+    diameter: _builtins.float
+    """Millimetres, 8 to 20."""
+    issue_date: _builtins.str
+    """Day of issue, "YYYY-MM-DD", not in the future; required."""
+    expiration_date: _builtins.str
+    """Last day on which it is valid, in the prescriber's time zone; by default so many
+    months after the issue as the merchant's country has it.
+    """
+    eye: _builtins.str
+    """left, right or both: if present, that of the lens."""
+    @_builtins.property
+    def prescriber(self) -> Global___Prescriber:
+        """Who has prescribed it; by default somebody in the merchant's country and time zone."""
+
+    def __init__(
+        self,
+        *,
+        sphere: _builtins.float | None = ...,
+        cylinder: _builtins.float | None = ...,
+        axis: _builtins.int | None = ...,
+        add: _builtins.float | None = ...,
+        base_curve: _builtins.float | None = ...,
+        diameter: _builtins.float | None = ...,
+        issue_date: _builtins.str = ...,
+        expiration_date: _builtins.str = ...,
+        prescriber: Global___Prescriber | None = ...,
+        eye: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "prescriber", b"prescriber", "sphere", b"sphere"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "expiration_date", b"expiration_date", "eye", b"eye", "issue_date", b"issue_date", "prescriber", b"prescriber", "sphere", b"sphere"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
+    _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
+    _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
+    _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__base_curve: _TypeAlias = _typing.Literal["base_curve"]  # noqa: Y015
+    _WhichOneofArgType__base_curve: _TypeAlias = _typing.Literal["_base_curve", b"_base_curve"]  # noqa: Y015
+    _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
+    _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__diameter: _TypeAlias = _typing.Literal["diameter"]  # noqa: Y015
+    _WhichOneofArgType__diameter: _TypeAlias = _typing.Literal["_diameter", b"_diameter"]  # noqa: Y015
+    _WhichOneofReturnType__sphere: _TypeAlias = _typing.Literal["sphere"]  # noqa: Y015
+    _WhichOneofArgType__sphere: _TypeAlias = _typing.Literal["_sphere", b"_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_curve) -> _WhichOneofReturnType__base_curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diameter) -> _WhichOneofReturnType__diameter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sphere) -> _WhichOneofReturnType__sphere | None: ...
+
+Global___NewPrescription: _TypeAlias = NewPrescription  # noqa: Y015
+
+@_typing.final
+class Prescriber(_message.Message):
+    """A prescriber: their working hours are those of their country and time zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """For display."""
+    country: _builtins.str
+    """ISO 3166, "US": whose public holidays apply."""
+    time_zone: _builtins.str
+    """Of the IANA database, "America/New_York"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+        country: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "country", b"country", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___Prescriber: _TypeAlias = Prescriber  # noqa: Y015
+
+@_typing.final
+class Prescription(_message.Message):
+    """The prescription on file of a contact lens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    BASE_CURVE_FIELD_NUMBER: _builtins.int
+    DIAMETER_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_IS_DERIVED_FIELD_NUMBER: _builtins.int
+    IS_EXPIRED_FIELD_NUMBER: _builtins.int
+    PRESCRIBER_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    sphere: _builtins.float
+    """Dioptres."""
+    cylinder: _builtins.float
+    """Dioptres."""
+    axis: _builtins.int
+    """Degrees."""
+    add: _builtins.float
+    """Dioptres."""
+    base_curve: _builtins.float
+    """Millimetres."""
+    diameter: _builtins.float
+    """Millimetres."""
+    issue_date: _builtins.str
+    """Day of issue."""
+    expiration_date: _builtins.str
+    """Last day on which it is valid, as stated or derived."""
+    expiration_is_derived: _builtins.bool
+    """Whether expiration_date was derived from the issue."""
+    is_expired: _builtins.bool
+    """Whether the prescriber's day is past expiration_date."""
+    @_builtins.property
+    def prescriber(self) -> Global___Prescriber:
+        """Who has prescribed it."""
+
+    @_builtins.property
+    def verification(self) -> Global___Verification:
+        """Whether it is known to be valid."""
+
+    def __init__(
+        self,
+        *,
+        sphere: _builtins.float | None = ...,
+        cylinder: _builtins.float | None = ...,
+        axis: _builtins.int | None = ...,
+        add: _builtins.float | None = ...,
+        base_curve: _builtins.float | None = ...,
+        diameter: _builtins.float | None = ...,
+        issue_date: _builtins.str = ...,
+        expiration_date: _builtins.str = ...,
+        expiration_is_derived: _builtins.bool = ...,
+        is_expired: _builtins.bool = ...,
+        prescriber: Global___Prescriber | None = ...,
+        verification: Global___Verification | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "prescriber", b"prescriber", "sphere", b"sphere", "verification", b"verification"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "expiration_date", b"expiration_date", "expiration_is_derived", b"expiration_is_derived", "is_expired", b"is_expired", "issue_date", b"issue_date", "prescriber", b"prescriber", "sphere", b"sphere", "verification", b"verification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
+    _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
+    _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
+    _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__base_curve: _TypeAlias = _typing.Literal["base_curve"]  # noqa: Y015
+    _WhichOneofArgType__base_curve: _TypeAlias = _typing.Literal["_base_curve", b"_base_curve"]  # noqa: Y015
+    _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
+    _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__diameter: _TypeAlias = _typing.Literal["diameter"]  # noqa: Y015
+    _WhichOneofArgType__diameter: _TypeAlias = _typing.Literal["_diameter", b"_diameter"]  # noqa: Y015
+    _WhichOneofReturnType__sphere: _TypeAlias = _typing.Literal["sphere"]  # noqa: Y015
+    _WhichOneofArgType__sphere: _TypeAlias = _typing.Literal["_sphere", b"_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_curve) -> _WhichOneofReturnType__base_curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diameter) -> _WhichOneofReturnType__diameter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sphere) -> _WhichOneofReturnType__sphere | None: ...
+
+Global___Prescription: _TypeAlias = Prescription  # noqa: Y015
+
+@_typing.final
+class Verification(_message.Message):
+    """What is known of a prescription's validity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    VERIFY_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """unverified, requested, verified, denied or rejected."""
+    reason: _builtins.str
+    """verified: confirmed, or passive (the prescriber did not answer in time). denied:
+    expired, wrong or unknown_patient. rejected: unusable.
+    """
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When the prescriber was asked."""
+
+    @_builtins.property
+    def verify_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when the prescriber may answer: 8 business hours later."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was verified, denied or rejected."""
+
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        verify_by: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "decided_at", b"decided_at", "reason", b"reason", "requested_at", b"requested_at", "verify_by", b"verify_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "decided_at", b"decided_at", "reason", b"reason", "requested_at", b"requested_at", "state", b"state", "verify_by", b"verify_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___Verification: _TypeAlias = Verification  # noqa: Y015
 
 @_typing.final
 class ReadCartItemsRequest(_message.Message):
@@ -908,6 +1174,7 @@ class CartItem(_message.Message):
     CANCELLATION_COST_RETURNED_FIELD_NUMBER: _builtins.int
     WARRANTY_BREAKAGE_COST_FIELD_NUMBER: _builtins.int
     WARRANTY_LOST_COST_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of this version of the item."""
     type: _builtins.str
@@ -983,6 +1250,10 @@ class CartItem(_message.Message):
     def warranty_lost_cost(self) -> Global___Money:
         """Suggested charge for a replacement: six monthly prices; absent likewise."""
 
+    @_builtins.property
+    def prescription(self) -> Global___Prescription:
+        """Contact lens: what was prescribed, if it is on file."""
+
     def __init__(
         self,
         *,
@@ -1008,10 +1279,11 @@ class CartItem(_message.Message):
         cancellation_cost_returned: Global___Money | None = ...,
         warranty_breakage_cost: Global___Money | None = ...,
         warranty_lost_cost: Global___Money | None = ...,
+        prescription: Global___Prescription | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -1102,19 +1374,25 @@ class NewDelivery(_message.Message):
 
     CART_ITEM_REFERENCE_UUID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     cart_item_reference_uuid: _builtins.str
     """A contact-lens item's reference_uuid."""
     quantity: _builtins.int
     """1 or more."""
+    outcome: _builtins.str
+    """delivered, by default; or unknown: handed to a carrier. Such boxes count until
+    RecordBoxOutcome has them returned.
+    """
     def __init__(
         self,
         *,
         cart_item_reference_uuid: _builtins.str = ...,
         quantity: _builtins.int | None = ...,
+        outcome: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "cart_item_reference_uuid", b"cart_item_reference_uuid", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "cart_item_reference_uuid", b"cart_item_reference_uuid", "outcome", b"outcome", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
     _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
@@ -1129,22 +1407,191 @@ class CreateBoxDeliveriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERIES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredItem]:
         """Each item once, in the order of the request."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrescriptionFault]:
+        """What the merchant's policy of prescriptions warns of; absent if nothing."""
 
     def __init__(
         self,
         *,
         deliveries: _abc.Iterable[Global___DeliveredItem] | None = ...,
+        warnings: _abc.Iterable[Global___PrescriptionFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateBoxDeliveriesResponse: _TypeAlias = CreateBoxDeliveriesResponse  # noqa: Y015
+
+@_typing.final
+class PrescriptionRefusal(_message.Message):
+    """Detail of an error with reason PRESCRIPTION."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrescriptionFault]:
+        """One entry per offending item, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___PrescriptionFault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrescriptionRefusal: _TypeAlias = PrescriptionRefusal  # noqa: Y015
+
+@_typing.final
+class PrescriptionFault(_message.Message):
+    """What keeps boxes of a lens from being handed over, or is warned of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CART_ITEM_REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    VERIFY_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    cart_item_reference_uuid: _builtins.str
+    """The item."""
+    code: _builtins.str
+    """prescription_missing, prescription_expired, prescription_unverified or
+    prescription_denied.
+    """
+    title: _builtins.str
+    """For display."""
+    expiration_date: _builtins.str
+    """Last day on which the prescription was valid, if it has expired."""
+    reason: _builtins.str
+    """Why it was denied or rejected."""
+    @_builtins.property
+    def verify_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when the prescriber may answer, if they were asked."""
+
+    def __init__(
+        self,
+        *,
+        cart_item_reference_uuid: _builtins.str = ...,
+        code: _builtins.str = ...,
+        title: _builtins.str = ...,
+        expiration_date: _builtins.str | None = ...,
+        verify_by: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date", "_reason", b"_reason", "expiration_date", b"expiration_date", "reason", b"reason", "verify_by", b"verify_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date", "_reason", b"_reason", "cart_item_reference_uuid", b"cart_item_reference_uuid", "code", b"code", "expiration_date", b"expiration_date", "reason", b"reason", "title", b"title", "verify_by", b"verify_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expiration_date: _TypeAlias = _typing.Literal["expiration_date"]  # noqa: Y015
+    _WhichOneofArgType__expiration_date: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expiration_date) -> _WhichOneofReturnType__expiration_date | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___PrescriptionFault: _TypeAlias = PrescriptionFault  # noqa: Y015
+
+@_typing.final
+class RequestVerificationRequest(_message.Message):
+    """The lens whose prescriber was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """A contact-lens item's reference_uuid."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestVerificationRequest: _TypeAlias = RequestVerificationRequest  # noqa: Y015
+
+@_typing.final
+class RecordVerificationRequest(_message.Message):
+    """What a verification has come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """A contact-lens item's reference_uuid."""
+    outcome: _builtins.str
+    """confirmed, expired, wrong, unknown_patient or unusable."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordVerificationRequest: _TypeAlias = RecordVerificationRequest  # noqa: Y015
+
+@_typing.final
+class RecordBoxOutcomeRequest(_message.Message):
+    """What became of boxes that were handed to a carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    delivery_id: _builtins.str
+    """Delivery.id."""
+    outcome: _builtins.str
+    """delivered or returned."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        delivery_id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "outcome", b"outcome", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordBoxOutcomeRequest: _TypeAlias = RecordBoxOutcomeRequest  # noqa: Y015
 
 @_typing.final
 class DeliveredItem(_message.Message):
@@ -1910,6 +2357,9 @@ class Delivery(_message.Message):
     SUBSCRIPTION_YEAR_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OUTCOME_AT_FIELD_NUMBER: _builtins.int
     cart_item_reference_uuid: _builtins.str
     """The contact lens; it may have been taken out of the cart since."""
     reference: _builtins.str
@@ -1924,6 +2374,10 @@ class Delivery(_message.Message):
     """Name of the account that registered them."""
     request_id: _builtins.str
     """X-Request-Id of that call."""
+    id: _builtins.str
+    """Names these boxes in RecordBoxOutcome."""
+    outcome: _builtins.str
+    """delivered, unknown (handed to a carrier) or returned."""
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
         """When they were handed over."""
@@ -1931,6 +2385,10 @@ class Delivery(_message.Message):
     @_builtins.property
     def product_data(self) -> Global___ProductData:
         """Which eye."""
+
+    @_builtins.property
+    def outcome_at(self) -> _timestamp_pb2.Timestamp:
+        """When the outcome was recorded, if it was unknown before."""
 
     def __init__(
         self,
@@ -1944,10 +2402,13 @@ class Delivery(_message.Message):
         subscription_year: _builtins.int = ...,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        outcome_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "product_data", b"product_data"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "outcome_at", b"outcome_at", "product_data", b"product_data"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cart_item_reference_uuid", b"cart_item_reference_uuid", "delivered_at", b"delivered_at", "name", b"name", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "subscription_year", b"subscription_year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cart_item_reference_uuid", b"cart_item_reference_uuid", "delivered_at", b"delivered_at", "id", b"id", "name", b"name", "outcome", b"outcome", "outcome_at", b"outcome_at", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "subscription_year", b"subscription_year"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

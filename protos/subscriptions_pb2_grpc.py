@@ -90,6 +90,11 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
                 _registered_method=True)
+        self.RecordBoxOutcome = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/RecordBoxOutcome',
+                request_serializer=protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Delivery.FromString,
+                _registered_method=True)
         self.SendEmail = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionService/SendEmail',
                 request_serializer=protos_dot_subscriptions__pb2.SendEmailRequest.SerializeToString,
@@ -145,7 +150,9 @@ class SubscriptionServiceServicer:
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
         (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-        OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+        OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+        merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+        reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
         have the same idempotency key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -236,6 +243,17 @@ class SubscriptionServiceServicer:
     def ListDeliveries(self, request, context):
         """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
         UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordBoxOutcome(self, request, context):
+        """Records what became of boxes that were handed to a carrier: delivered, or returned,
+        which takes them off the count of their year. Repeating it changes nothing.
+        NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+        unknown, or is known to be the other one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -332,6 +350,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'RecordBoxOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordBoxOutcome,
+                    request_deserializer=protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Delivery.SerializeToString,
             ),
             'SendEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.SendEmail,
@@ -663,6 +686,33 @@ class SubscriptionService:
             _registered_method=True)
 
     @staticmethod
+    def RecordBoxOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/RecordBoxOutcome',
+            protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Delivery.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SendEmail(request,
             target,
             options=(),
@@ -791,6 +841,16 @@ class SubscriptionDeskServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
                 _registered_method=True)
+        self.RequestVerification = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RequestVerification',
+                request_serializer=protos_dot_subscriptions__pb2.RequestVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Verification.FromString,
+                _registered_method=True)
+        self.RecordVerification = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RecordVerification',
+                request_serializer=protos_dot_subscriptions__pb2.RecordVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Verification.FromString,
+                _registered_method=True)
         self.ExportPerson = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionDeskService/ExportPerson',
                 request_serializer=protos_dot_subscriptions__pb2.ExportPersonRequest.SerializeToString,
@@ -832,6 +892,25 @@ class SubscriptionDeskServiceServicer:
         """Records the outcome of the payment: paid or failed. A subscription that was
         waiting for it is confirmed and becomes activating. Repeating the call changes
         nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestVerification(self, request, context):
+        """Records that the prescriber was asked to verify the prescription of a contact lens,
+        and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+        INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+        file, and after the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordVerification(self, request, context):
+        """Records what a verification has come to, even after it counted as passed by silence:
+        it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -885,6 +964,16 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'RequestVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestVerification,
+                    request_deserializer=protos_dot_subscriptions__pb2.RequestVerificationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Verification.SerializeToString,
+            ),
+            'RecordVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordVerification,
+                    request_deserializer=protos_dot_subscriptions__pb2.RecordVerificationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Verification.SerializeToString,
             ),
             'ExportPerson': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportPerson,
@@ -962,6 +1051,60 @@ class SubscriptionDeskService:
             '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
             protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RequestVerification',
+            protos_dot_subscriptions__pb2.RequestVerificationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Verification.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RecordVerification',
+            protos_dot_subscriptions__pb2.RecordVerificationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Verification.FromString,
             options,
             channel_credentials,
             insecure,

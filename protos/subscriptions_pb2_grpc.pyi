@@ -11,6 +11,8 @@ Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
+Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres for
+base_curve and diameter. Days are "YYYY-MM-DD".
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -66,7 +68,9 @@ class SubscriptionServiceStub:
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
     (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-    OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+    OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+    merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+    reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
     have the same idempotency key.
     """
     ActivateCartItem: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]
@@ -130,6 +134,13 @@ class SubscriptionServiceStub:
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
     """
+    RecordBoxOutcome: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordBoxOutcomeRequest, _subscriptions_pb2.Delivery]
+    """Records what became of boxes that were handed to a carrier: delivered, or returned,
+    which takes them off the count of their year. Repeating it changes nothing.
+    NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+    unknown, or is known to be the other one.
+    """
     SendEmail: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]
     """Sends the link of the waiting cart to the shopper by e-mail: of the pending
     cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
@@ -169,7 +180,9 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
     (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-    OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+    OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+    merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+    reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
     have the same idempotency key.
     """
     ActivateCartItem: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]  # type: ignore[assignment]
@@ -233,6 +246,13 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
     """
+    RecordBoxOutcome: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordBoxOutcomeRequest, _subscriptions_pb2.Delivery]  # type: ignore[assignment]
+    """Records what became of boxes that were handed to a carrier: delivered, or returned,
+    which takes them off the count of their year. Repeating it changes nothing.
+    NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+    unknown, or is known to be the other one.
+    """
     SendEmail: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]  # type: ignore[assignment]
     """Sends the link of the waiting cart to the shopper by e-mail: of the pending
     cart, else of a first cart that is not confirmed. INVALID_ARGUMENT (INVALID)
@@ -293,7 +313,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
         (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-        OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+        OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+        merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+        reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
         have the same idempotency key.
         """
 
@@ -401,6 +423,19 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RecordBoxOutcome(
+        self,
+        request: _subscriptions_pb2.RecordBoxOutcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Delivery, _abc.Awaitable[_subscriptions_pb2.Delivery]]:
+        """Records what became of boxes that were handed to a carrier: delivered, or returned,
+        which takes them off the count of their year. Repeating it changes nothing.
+        NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+        unknown, or is known to be the other one.
+        """
+
+    @_abc_1.abstractmethod
     def SendEmail(
         self,
         request: _subscriptions_pb2.SendEmailRequest,
@@ -462,6 +497,17 @@ class SubscriptionDeskServiceStub:
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
     """
+    RequestVerification: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestVerificationRequest, _subscriptions_pb2.Verification]
+    """Records that the prescriber was asked to verify the prescription of a contact lens,
+    and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+    INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+    file, and after the end.
+    """
+    RecordVerification: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]
+    """Records what a verification has come to, even after it counted as passed by silence:
+    it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
+    """
     ExportPerson: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]
     """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
     INVALID_ARGUMENT. It compares every row: in a large store use
@@ -499,6 +545,17 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     """Records the outcome of the payment: paid or failed. A subscription that was
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+    """
+    RequestVerification: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestVerificationRequest, _subscriptions_pb2.Verification]  # type: ignore[assignment]
+    """Records that the prescriber was asked to verify the prescription of a contact lens,
+    and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+    INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+    file, and after the end.
+    """
+    RecordVerification: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]  # type: ignore[assignment]
+    """Records what a verification has come to, even after it counted as passed by silence:
+    it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
     """
     ExportPerson: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
@@ -546,6 +603,29 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records the outcome of the payment: paid or failed. A subscription that was
         waiting for it is confirmed and becomes activating. Repeating the call changes
         nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestVerification(
+        self,
+        request: _subscriptions_pb2.RequestVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Verification, _abc.Awaitable[_subscriptions_pb2.Verification]]:
+        """Records that the prescriber was asked to verify the prescription of a contact lens,
+        and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+        INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+        file, and after the end.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordVerification(
+        self,
+        request: _subscriptions_pb2.RecordVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Verification, _abc.Awaitable[_subscriptions_pb2.Verification]]:
+        """Records what a verification has come to, even after it counted as passed by silence:
+        it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
         """
 
     @_abc_1.abstractmethod

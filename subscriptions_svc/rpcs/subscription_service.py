@@ -23,6 +23,7 @@ from subscriptions_svc.actions.create_subscription import (
     find_solicitation_faults,
 )
 from subscriptions_svc.actions.create_warranty_event import create_warranty_event
+from subscriptions_svc.actions.lenses.record_box_outcome import record_box_outcome
 from subscriptions_svc.actions.send_email import send_email
 from subscriptions_svc.actions.send_sms import send_sms
 from subscriptions_svc.actions.update_products import update_products
@@ -35,6 +36,7 @@ from subscriptions_svc.documents.subscriptions import (
 )
 from subscriptions_svc.rules import changes, subscriptions, warranty_events
 from subscriptions_svc.rules.fhir import READ_CART_ITEMS
+from subscriptions_svc.rules.prescriptions import outcomes
 from subscriptions_svc.rules.settling import estimates, settlements
 from subscriptions_svc.store import box_deliveries
 from subscriptions_svc.store.lists import listing
@@ -52,6 +54,7 @@ CREATE_BOX_DELIVERIES = Rules(subscriptions.CREATE_BOX_DELIVERIES, reason=MALFOR
 LIST_DELIVERIES = Rules(subscriptions.LIST_DELIVERIES, reason=MALFORMED)
 UPDATE_PRODUCTS = Rules(changes.UPDATE_PRODUCTS, reason=MALFORMED)
 CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
+RECORD_BOX_OUTCOME = Rules(outcomes.RECORD_BOX_OUTCOME, reason=MALFORMED)
 CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT, paragraphs=("description",))
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
 CREATE_PRICE_SIMULATION = Rules(estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED)
@@ -175,6 +178,16 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             rows, total = box_deliveries.read_page(tx, subscription.id, page, per_page)
         meta = pb.PageMeta(**build_page_meta(page, per_page, total))
         return pb.ListDeliveriesResponse(meta=meta, data=map(build_delivery, rows))
+
+    def RecordBoxOutcome(
+        self, request: pb.RecordBoxOutcomeRequest, context: grpc.ServicerContext
+    ) -> pb.Delivery:
+        values, faults = RECORD_BOX_OUTCOME.examine(request)
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = record_box_outcome(tx, subscription, values, self.now())
+            return idempotency_keys.save(tx, answer)
 
     def SendEmail(
         self, request: pb.SendEmailRequest, context: grpc.ServicerContext

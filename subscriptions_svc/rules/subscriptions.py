@@ -13,8 +13,9 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import ContainsOnly
 
-from optics.fields import at_most, between
+from optics.fields import at_most, between, one_of
 from subscriptions_svc.rules.carts import CartItemSchema
+from subscriptions_svc.rules.prescriptions.outcomes import DELIVERED, UNKNOWN
 from subscriptions_svc.rules.shapes import (
     ANY_OF_MESSAGE,
     COUNT_RANGE,
@@ -86,6 +87,7 @@ class NewDeliverySchema(Schema):
 
     cart_item_reference_uuid = String(required=True, validate=FILLED_TEXT)
     quantity = Integer(strict=True, required=True, validate=COUNT_RANGE)
+    outcome = String(load_default=DELIVERED, validate=one_of(DELIVERED, UNKNOWN))
 
 
 class CreateBoxDeliveriesSchema(Schema):

@@ -13,6 +13,14 @@ from chassis.store.database import Database
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
+from subscriptions_svc.rules.prescriptions.policies import (
+    CountryPolicy,
+    Hindrance,
+    OnFile,
+    Policy,
+    find_country_policy,
+    find_hindrance,
+)
 from subscriptions_svc.rules.settling.settlements import Costs, SettlementItem, compute_costs
 from subscriptions_svc.rules.settling.withdrawals import (
     HYGIENE_GOODS,
@@ -26,6 +34,7 @@ from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_statu
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import Tally
 from subscriptions_svc.store.cart_items import read_items
+from subscriptions_svc.store.lenses.prescriptions import get_verification
 
 T = TypeVar("T")
 NOT_ALLOWED = "NOT_ALLOWED"
@@ -78,6 +87,22 @@ class View:
     def find_tally(self, item: Any) -> Tally:
         """Return the boxes of an item."""
         return self.tallies.get(item.id, Tally())
+
+    @cached_property
+    def country_policy(self) -> CountryPolicy:
+        """What the law of the merchant's country wants of prescriptions."""
+        return find_country_policy(self.row.country)
+
+    def find_on_file(self, item: Any) -> OnFile | None:
+        """Return what decides about the prescription of an item, if it has one."""
+        if getattr(item, "version", None) is None:
+            return None
+        return OnFile(item.expires_on, item.time_zone, get_verification(item))
+
+    def find_hindrance(self, item: Any) -> Hindrance | None:
+        """Return why boxes of a lens are refused, or warned of, by the merchant's policy."""
+        policy = Policy(self.row.prescription_policy)
+        return find_hindrance(self.find_on_file(item), policy, self.country_policy, self.now)
 
     @cached_property
     def by_id(self) -> dict[str, Row[Any]]:
@@ -138,6 +163,7 @@ class View:
         """Return whether each action is allowed now."""
         row = self.row
         lenses = [item for item in self.items if item.type == CONTACT_LENS]
+        lenses = [each for each in lenses if not is_refused(self.find_hindrance(each))]
         state = State(
             status=self.status,
             progress=self.progress,
@@ -159,6 +185,11 @@ class View:
             ),
         )
         return find_available_actions(state, self.now)
+
+
+def is_refused(hindrance: Hindrance | None) -> bool:
+    """Whether what was found about a lens keeps its boxes from being handed over."""
+    return hindrance is not None and hindrance.refuses
 
 
 def ensure_active(view: View) -> None:

@@ -16,6 +16,7 @@ RARE = {
     "babel",
     "cryptography",
     "grpc_reflection.v1alpha",
+    "holidays",
     "mako",
     "phonenumbers",
     "prometheus_client",

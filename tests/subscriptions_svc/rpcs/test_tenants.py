@@ -47,7 +47,9 @@ SUBSCRIPTION_RPCS = [name for name in CLIENT if name not in MERCHANT_RPCS + CALL
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> pb.Subscription:
     """A confirmed subscription of another account's merchant."""
-    return create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
+    cart = body("subscription")["cart_items"]
+    cart[0]["items"][0]["prescription"] = {"sphere": -2, "issue_date": "2026-01-10"}
+    return create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE, cart_items=cart)
 
 
 def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
@@ -76,6 +78,15 @@ def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
             merchant_id=OTHER_STORE["id"], cart_items=cart
         ),
         "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
+        "RecordBoxOutcome": pb.RecordBoxOutcomeRequest(
+            subscription_id=of.id, delivery_id="1", outcome="returned"
+        ),
+        "RequestVerification": pb.RequestVerificationRequest(
+            subscription_id=of.id, reference_uuid=left
+        ),
+        "RecordVerification": pb.RecordVerificationRequest(
+            subscription_id=of.id, reference_uuid=left, outcome="confirmed"
+        ),
         "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
         "SendSms": pb.SendSmsRequest(subscription_id=of.id),
         "ReadCartItems": pb.ReadCartItemsRequest(document=json.dumps(document(contact()))),
