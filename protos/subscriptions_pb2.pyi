@@ -832,6 +832,12 @@ class AvailableActions(_message.Message):
     ACTIVATE_PRODUCT_FIELD_NUMBER: _builtins.int
     USE_WARRANTY_FIELD_NUMBER: _builtins.int
     DELIVER_BOXES_FIELD_NUMBER: _builtins.int
+    UPDATE_CUSTOMER_INFO_FIELD_NUMBER: _builtins.int
+    UPDATE_PAYMENT_INFO_FIELD_NUMBER: _builtins.int
+    CHANGE_GRADUATION_FIELD_NUMBER: _builtins.int
+    RESET_SMS_COUNT_FIELD_NUMBER: _builtins.int
+    RECEIVE_GIFT_KIT_FIELD_NUMBER: _builtins.int
+    EXTEND_PERIOD_FIELD_NUMBER: _builtins.int
     cancel: _builtins.bool
     """End it by a full cancellation, with its summary: CancelSubscription needs one."""
     withdraw: _builtins.bool
@@ -852,6 +858,18 @@ class AvailableActions(_message.Message):
     """Register a warranty event."""
     deliver_boxes: _builtins.bool
     """Register box deliveries."""
+    update_customer_info: _builtins.bool
+    """Change what is kept of the customer."""
+    update_payment_info: _builtins.bool
+    """Always false: no card or account is kept here."""
+    change_graduation: _builtins.bool
+    """Change the parameters of a contact lens."""
+    reset_sms_count: _builtins.bool
+    """Let the waiting cart have its SMS once more."""
+    receive_gift_kit: _builtins.bool
+    """Always false: there are no gift kits here."""
+    extend_period: _builtins.bool
+    """Let it be renewed for more months."""
     def __init__(
         self,
         *,
@@ -865,10 +883,16 @@ class AvailableActions(_message.Message):
         activate_product: _builtins.bool = ...,
         use_warranty: _builtins.bool = ...,
         deliver_boxes: _builtins.bool = ...,
+        update_customer_info: _builtins.bool = ...,
+        update_payment_info: _builtins.bool = ...,
+        change_graduation: _builtins.bool = ...,
+        reset_sms_count: _builtins.bool = ...,
+        receive_gift_kit: _builtins.bool = ...,
+        extend_period: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "resend_sms", b"resend_sms", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_graduation", b"change_graduation", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "extend_period", b"extend_period", "receive_gift_kit", b"receive_gift_kit", "resend_sms", b"resend_sms", "reset_sms_count", b"reset_sms_count", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "update_customer_info", b"update_customer_info", "update_payment_info", b"update_payment_info", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1578,6 +1602,152 @@ class CancelSubscriptionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelSubscriptionResponse: _TypeAlias = CancelSubscriptionResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCustomerInfoRequest(_message.Message):
+    """What changes of the customer: the fields that are sent, as in CreateSubscription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAMES_FIELD_NUMBER: _builtins.int
+    SURNAMES_FIELD_NUMBER: _builtins.int
+    MOBILE_PHONE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
+    NIN_FIELD_NUMBER: _builtins.int
+    NIN_CONTROL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    POSTAL_CODE_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    given_names: _builtins.str
+    """Given names."""
+    surnames: _builtins.str
+    """Surnames."""
+    mobile_phone: _builtins.str
+    """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
+    email: _builtins.str
+    """E-mail address."""
+    date_of_birth: _builtins.str
+    """Day of birth, "YYYY-MM-DD", not in the future."""
+    nin: _builtins.str
+    """National identity number; for Spanish merchants a valid DNI or NIE."""
+    nin_control: _builtins.str
+    """YYMMDD of birth, ICAO 9303 check digit, M or F, as in CreateSubscription."""
+    address: _builtins.str
+    """Street and number."""
+    postal_code: _builtins.str
+    """Postal code."""
+    city: _builtins.str
+    """City."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        given_names: _builtins.str = ...,
+        surnames: _builtins.str = ...,
+        mobile_phone: _builtins.str = ...,
+        email: _builtins.str = ...,
+        date_of_birth: _builtins.str = ...,
+        nin: _builtins.str = ...,
+        nin_control: _builtins.str = ...,
+        address: _builtins.str = ...,
+        postal_code: _builtins.str = ...,
+        city: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "city", b"city", "date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "postal_code", b"postal_code", "subscription_id", b"subscription_id", "surnames", b"surnames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCustomerInfoRequest: _TypeAlias = UpdateCustomerInfoRequest  # noqa: Y015
+
+@_typing.final
+class ChangeGraduationRequest(_message.Message):
+    """What changes of a contact lens: the fields that are sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """UUID of the item."""
+    reference: _builtins.str
+    """The merchant's own reference of the new parameters."""
+    name: _builtins.str
+    """Name for display, powers included."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reference", b"reference", "reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeGraduationRequest: _TypeAlias = ChangeGraduationRequest  # noqa: Y015
+
+@_typing.final
+class ResetSmsCountRequest(_message.Message):
+    """The subscription whose waiting cart may have its SMS once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetSmsCountRequest: _TypeAlias = ResetSmsCountRequest  # noqa: Y015
+
+@_typing.final
+class ExtendPeriodRequest(_message.Message):
+    """Months to be added to those that a subscription is renewed for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    months: _builtins.int
+    """1-24."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        months: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__months: _TypeAlias = _typing.Literal["months"]  # noqa: Y015
+    _WhichOneofArgType__months: _TypeAlias = _typing.Literal["_months", b"_months"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__months) -> _WhichOneofReturnType__months | None: ...
+
+Global___ExtendPeriodRequest: _TypeAlias = ExtendPeriodRequest  # noqa: Y015
 
 @_typing.final
 class CreateWarrantyEventRequest(_message.Message):

@@ -107,6 +107,8 @@ subscriptions = Table(
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
     Column("renewal_at", Instant()),  # when it ends: the last renewal that there can be
+    # How often the count of a waiting cart's SMS was reset.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -233,6 +235,20 @@ box_deliveries = Table(
     Column("request_id", String(128), nullable=False),
     Column("delivered_at", Instant(), nullable=False, index=True),
 )
+# Parameters of lenses as they were before a change: rows are added and never changed.
+graduation_changes = Table(
+    "graduation_changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("reference", String(255)),
+    Column("name", String(255), nullable=False),
+    # The item's newest ledger entry at that time, 0 for none.
+    Column("last_delivery_id", BigInteger, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("changed_at", Instant(), nullable=False),
+)
 # How a subscription was cancelled, and the settlement of its items.
 cancellations = Table(
     "cancellations",
@@ -270,5 +286,7 @@ warranty_events = Table(
 messages = build_messages_table(
     metadata,
     Column("cart_id", String(36), nullable=False),
+    # How often its subscription's SMS had been reset: those of earlier resets do not count.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
 )

@@ -167,6 +167,9 @@ class View:
             has_phone=bool(row.mobile_phone),
             email_count=row.email_count,
             sms_count=row.sms_count,
+            sms_resets=row.sms_resets,
+            renewal_months=row.renewal_months,
+            has_lenses=bool(lenses),
             has_pending_cart=row.pending_id is not None,
             has_room=sum(item.parent_id is None for item in self.items) < MAX_ITEMS,
             exchangeable_items=sum(self.is_exchangeable(item) for item in self.items),
@@ -179,6 +182,15 @@ class View:
             ),
         )
         return find_available_actions(state, self.now)
+
+
+def ensure_allowed(view: View, action: str) -> None:
+    """Raise WrongState unless an action is available."""
+    if not view.find_available_actions()[action]:
+        message = (
+            f"available_actions.{action} is false: the subscription's state does not allow it."
+        )
+        raise WrongState(message, reason=NOT_ALLOWED)
 
 
 def ensure_active(view: View) -> None:
