@@ -20,6 +20,7 @@ from protos.subscriptions_pb2 import (
     CancelSubscriptionRequest,
     CancelSubscriptionResponse,
     CartItem,
+    ChangeGraduationRequest,
     CreateBoxDeliveriesRequest,
     CreateBoxDeliveriesResponse,
     CreatePreApprovalRequest,
@@ -28,6 +29,7 @@ from protos.subscriptions_pb2 import (
     CreateWarrantyEventRequest,
     CreateWarrantyEventResponse,
     Delivery,
+    ExtendPeriodRequest,
     GetSubscriptionRequest,
     ListDeliveriesRequest,
     ListDeliveriesResponse,
@@ -40,11 +42,13 @@ from protos.subscriptions_pb2 import (
     ReadCartItemsRequest,
     ReadCartItemsResponse,
     RecordBoxOutcomeRequest,
+    ResetSmsCountRequest,
     SendEmailRequest,
     SendEmailResponse,
     SendSmsRequest,
     SendSmsResponse,
     Subscription,
+    UpdateCustomerInfoRequest,
     UpdateProductsRequest,
     UpdateProductsResponse,
     WhoAmIRequest,
@@ -78,8 +82,12 @@ CANCEL_SUBSCRIPTION = Reader(CancelSubscriptionRequest, path=("subscription_id",
 CREATE_WARRANTY_EVENT = Reader(
     CreateWarrantyEventRequest, path=("subscription_id",), reason="INVALID"
 )
+UPDATE_CUSTOMER_INFO = Reader(UpdateCustomerInfoRequest, path=("subscription_id",))
+CHANGE_GRADUATION = Reader(ChangeGraduationRequest, path=("subscription_id", "reference_uuid"))
+RESET_SMS_COUNT = Reader(ResetSmsCountRequest, path=("subscription_id",))
+EXTEND_PERIOD = Reader(ExtendPeriodRequest, path=("subscription_id",))
 CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
-CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest)
+CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest, raw=("discounts",))
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
 RECORD_BOX_OUTCOME = Reader(RecordBoxOutcomeRequest, path=("subscription_id", "delivery_id"))
 READ_CART_ITEMS = Reader(ReadCartItemsRequest, raw=("document",))
@@ -287,6 +295,47 @@ def record_box_outcome(subscription_id: str, delivery_id: str) -> Response:
         delivery_id=delivery_id,
     )
     return answer(200, DELIVERY, call(backends.subscriptions().RecordBoxOutcome, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/update_customer_info")
+def update_customer_info(subscription_id: str) -> Response:
+    request = read(
+        UPDATE_CUSTOMER_INFO,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().UpdateCustomerInfo, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/cart_items/<reference_uuid>/change_graduation")
+def change_graduation(subscription_id: str, reference_uuid: str) -> Response:
+    request = read(
+        CHANGE_GRADUATION,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+        reference_uuid=reference_uuid,
+    )
+    return answer(200, CART_ITEM, call(backends.subscriptions().ChangeGraduation, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/reset_sms_count")
+def reset_sms_count(subscription_id: str) -> Response:
+    request = read(
+        RESET_SMS_COUNT,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().ResetSmsCount, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/extend_period")
+def extend_period(subscription_id: str) -> Response:
+    request = read(
+        EXTEND_PERIOD,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().ExtendPeriod, request))
 
 
 @bp.post("/pre_approvals")

@@ -31,16 +31,23 @@ MEANINGS = {
     subscription_events.CREATED: "A subscription was confirmed.",
     subscription_events.ACTIVATED: "The first year of a subscription has begun.",
     subscription_events.CANCELLED: "A subscription was cancelled.",
-    subscription_events.UPDATED: "A changed cart has come into force.",
+    subscription_events.UPDATED: "A changed cart has come into force, or a lens has changed.",
     subscription_events.PAYMENT_STATUS_CHANGED: "A payment was made, or has failed.",
+    subscription_events.CUSTOMER_UPDATED: "Something else is kept of a customer.",
+    subscription_events.ACCOUNT_IN_DEBT: "A payment of a confirmed subscription has failed.",
+    subscription_events.ACCOUNT_UP_TO_DATE: "A payment was made after one had failed.",
+    subscription_events.RENTING_PLAN_CHANGED: "The monthly price or the number of months has "
+    "changed. Sent only to those who ask.",
     subscription_events.BOXES_DELIVERED: "Boxes were handed over. Sent only to those who ask.",
 }
 FIELDS = {
     "charset": "Always UTF-8.",
+    "utf": "Always √, to try the charset by.",
     "event": "The type of the event.",
     "event_id": "The id of the event, as in webhook-id.",
     "order_ref": "UUID of the subscription.",
     "order_ref_1": "The merchant's own reference.",
+    "order_ref_2": "Always empty: a subscription has one reference.",
     "contract_number": "Assigned at confirmation.",
     "activated_at": "When it became active, in the merchant's time zone.",
     "updated_at": "When it happened, in the merchant's time zone.",
@@ -165,6 +172,10 @@ def _list_forms() -> dict[str, str]:
         subscription_events.build_cancelled(subscription, NOW),
         subscription_events.build_updated(subscription, NOW),
         subscription_events.build_payment_status_changed(subscription, NOW, successful=True),
+        subscription_events.build_customer_updated(subscription, NOW),
+        subscription_events.build_account_in_debt(subscription, NOW),
+        subscription_events.build_account_up_to_date(subscription, NOW),
+        subscription_events.build_renting_plan_changed(subscription, NOW),
         subscription_events.build_boxes_delivered(subscription, {UUID: 1}, NOW),
     )
     return {each.type: each.body.replace(each.id, EVENT_ID) for each in made}
@@ -180,7 +191,7 @@ def _describe_json(kind: str, text: str) -> Constraints:
 
 def _describe_form(kind: str, body: str) -> Constraints:
     """Return a form, and the JSON that an endpoint may ask for in its place."""
-    content = {FORM: dict(parse_qsl(body)), JSON: parse_form(body)}
+    content = {FORM: dict(parse_qsl(body, keep_blank_values=True)), JSON: parse_form(body)}
     described = {}
     for media_type, fields in content.items():
         schema = _describe_object(fields)

@@ -163,7 +163,13 @@ class CreateSubscriptionRequest(_message.Message):
     city: _builtins.str
     """City."""
     discounts: _builtins.str
-    """A JSON array as text, at most 20,000 characters; stored and returned as it is."""
+    """A JSON array as text, at most 20,000 characters; stored and returned as it is.
+    Ours: an entry with a discount_type lowers prices of items, a percentage by
+    discount_rate (hundredths of a percent), an amount by discount_amount (minor units
+    off price_with_tax of one piece; the monthly price in proportion). `reference` names
+    items that are not packages; without it a percentage is of all. One discount per
+    item. Entries without a discount_type have no effect.
+    """
     @_builtins.property
     def merchant(self) -> Global___Merchant:
         """The shop."""
@@ -889,17 +895,21 @@ class Subscription(_message.Message):
     AVAILABLE_ACTIONS_FIELD_NUMBER: _builtins.int
     LAST_PERSISTED_CART_FIELD_NUMBER: _builtins.int
     PENDING_CART_FIELD_NUMBER: _builtins.int
+    GIFT_KITS_REMAINING_FIELD_NUMBER: _builtins.int
+    GIFT_KITS_DELIVERED_FIELD_NUMBER: _builtins.int
+    CREDIT_CARD_FIELD_NUMBER: _builtins.int
+    CREDIT_CARD_TYPE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     current_month: _builtins.int
     """0 before activation, then from 1."""
     total_months: _builtins.int
-    """Length of the subscription."""
+    """Months agreed on and, once those are over, the renewed ones that have begun."""
     status: _builtins.str
     """draft, sent, in_progress, waiting_for_payment, activating, active,
     cancelled or finished. An activating subscription becomes active when its last
     item is handed over, or 30 days after the confirmation; an active one becomes
-    finished at renewal_at.
+    finished at the last renewal_at.
     """
     payment_status: _builtins.str
     """pending, paid or failed."""
@@ -916,6 +926,14 @@ class Subscription(_message.Message):
     the next anniversary once none remain; absent before the first delivery, and
     when that day lies after the end.
     """
+    gift_kits_remaining: _builtins.int
+    """Gift kits that the shopper may still have. Ours: 0, there are none here."""
+    gift_kits_delivered: _builtins.int
+    """Gift kits handed over. Ours: 0, there are none here."""
+    credit_card: _builtins.str
+    """Always absent: no card is kept here."""
+    credit_card_type: _builtins.str
+    """Always absent: no card is kept here."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was solicited."""
@@ -926,7 +944,9 @@ class Subscription(_message.Message):
 
     @_builtins.property
     def renewal_at(self) -> _timestamp_pb2.Timestamp:
-        """When its months are over."""
+        """When the months that have begun are over: it is renewed for a month then, where the
+        merchant's terms renew it, or it ends.
+        """
 
     @_builtins.property
     def confirmed_at(self) -> _timestamp_pb2.Timestamp:
@@ -969,13 +989,21 @@ class Subscription(_message.Message):
         available_actions: Global___AvailableActions | None = ...,
         last_persisted_cart: Global___Cart | None = ...,
         pending_cart: Global___Cart | None = ...,
+        gift_kits_remaining: _builtins.int = ...,
+        gift_kits_delivered: _builtins.int = ...,
+        credit_card: _builtins.str | None = ...,
+        credit_card_type: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "customer", b"customer", "discounts", b"discounts", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "pending_cart", b"pending_cart", "renewal_at", b"renewal_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_credit_card", b"_credit_card", "_credit_card_type", b"_credit_card_type", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "credit_card", b"credit_card", "credit_card_type", b"credit_card_type", "customer", b"customer", "discounts", b"discounts", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "pending_cart", b"pending_cart", "renewal_at", b"renewal_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "current_month", b"current_month", "customer", b"customer", "discounts", b"discounts", "id", b"id", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "payment_status", b"payment_status", "pending_cart", b"pending_cart", "reference", b"reference", "renewal_at", b"renewal_at", "status", b"status", "total_months", b"total_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number", "_credit_card", b"_credit_card", "_credit_card_type", b"_credit_card_type", "_discounts", b"_discounts", "_last_delivery_date", b"_last_delivery_date", "_next_delivery_date", b"_next_delivery_date", "activated_at", b"activated_at", "available_actions", b"available_actions", "confirmed_at", b"confirmed_at", "contract_number", b"contract_number", "created_at", b"created_at", "credit_card", b"credit_card", "credit_card_type", b"credit_card_type", "current_month", b"current_month", "customer", b"customer", "discounts", b"discounts", "gift_kits_delivered", b"gift_kits_delivered", "gift_kits_remaining", b"gift_kits_remaining", "id", b"id", "last_delivery_date", b"last_delivery_date", "last_persisted_cart", b"last_persisted_cart", "next_delivery_date", b"next_delivery_date", "payment_status", b"payment_status", "pending_cart", b"pending_cart", "reference", b"reference", "renewal_at", b"renewal_at", "status", b"status", "total_months", b"total_months"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contract_number: _TypeAlias = _typing.Literal["contract_number"]  # noqa: Y015
     _WhichOneofArgType__contract_number: _TypeAlias = _typing.Literal["_contract_number", b"_contract_number"]  # noqa: Y015
+    _WhichOneofReturnType__credit_card: _TypeAlias = _typing.Literal["credit_card"]  # noqa: Y015
+    _WhichOneofArgType__credit_card: _TypeAlias = _typing.Literal["_credit_card", b"_credit_card"]  # noqa: Y015
+    _WhichOneofReturnType__credit_card_type: _TypeAlias = _typing.Literal["credit_card_type"]  # noqa: Y015
+    _WhichOneofArgType__credit_card_type: _TypeAlias = _typing.Literal["_credit_card_type", b"_credit_card_type"]  # noqa: Y015
     _WhichOneofReturnType__discounts: _TypeAlias = _typing.Literal["discounts"]  # noqa: Y015
     _WhichOneofArgType__discounts: _TypeAlias = _typing.Literal["_discounts", b"_discounts"]  # noqa: Y015
     _WhichOneofReturnType__last_delivery_date: _TypeAlias = _typing.Literal["last_delivery_date"]  # noqa: Y015
@@ -984,6 +1012,10 @@ class Subscription(_message.Message):
     _WhichOneofArgType__next_delivery_date: _TypeAlias = _typing.Literal["_next_delivery_date", b"_next_delivery_date"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contract_number) -> _WhichOneofReturnType__contract_number | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credit_card) -> _WhichOneofReturnType__credit_card | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__credit_card_type) -> _WhichOneofReturnType__credit_card_type | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__discounts) -> _WhichOneofReturnType__discounts | None: ...
     @_typing.overload
@@ -1066,6 +1098,12 @@ class AvailableActions(_message.Message):
     ACTIVATE_PRODUCT_FIELD_NUMBER: _builtins.int
     USE_WARRANTY_FIELD_NUMBER: _builtins.int
     DELIVER_BOXES_FIELD_NUMBER: _builtins.int
+    UPDATE_CUSTOMER_INFO_FIELD_NUMBER: _builtins.int
+    UPDATE_PAYMENT_INFO_FIELD_NUMBER: _builtins.int
+    CHANGE_GRADUATION_FIELD_NUMBER: _builtins.int
+    RESET_SMS_COUNT_FIELD_NUMBER: _builtins.int
+    RECEIVE_GIFT_KIT_FIELD_NUMBER: _builtins.int
+    EXTEND_PERIOD_FIELD_NUMBER: _builtins.int
     cancel: _builtins.bool
     """End it by a full cancellation, with its summary: CancelSubscription needs one."""
     withdraw: _builtins.bool
@@ -1086,6 +1124,18 @@ class AvailableActions(_message.Message):
     """Register a warranty event."""
     deliver_boxes: _builtins.bool
     """Register box deliveries."""
+    update_customer_info: _builtins.bool
+    """Change what is kept of the customer."""
+    update_payment_info: _builtins.bool
+    """Always false: no card or account is kept here."""
+    change_graduation: _builtins.bool
+    """Change the parameters of a contact lens."""
+    reset_sms_count: _builtins.bool
+    """Let the waiting cart have its SMS once more."""
+    receive_gift_kit: _builtins.bool
+    """Always false: there are no gift kits here."""
+    extend_period: _builtins.bool
+    """Let it be renewed for more months."""
     def __init__(
         self,
         *,
@@ -1099,10 +1149,16 @@ class AvailableActions(_message.Message):
         activate_product: _builtins.bool = ...,
         use_warranty: _builtins.bool = ...,
         deliver_boxes: _builtins.bool = ...,
+        update_customer_info: _builtins.bool = ...,
+        update_payment_info: _builtins.bool = ...,
+        change_graduation: _builtins.bool = ...,
+        reset_sms_count: _builtins.bool = ...,
+        receive_gift_kit: _builtins.bool = ...,
+        extend_period: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "resend_sms", b"resend_sms", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_graduation", b"change_graduation", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "extend_period", b"extend_period", "receive_gift_kit", b"receive_gift_kit", "resend_sms", b"resend_sms", "reset_sms_count", b"reset_sms_count", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "update_customer_info", b"update_customer_info", "update_payment_info", b"update_payment_info", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1175,6 +1231,14 @@ class CartItem(_message.Message):
     WARRANTY_BREAKAGE_COST_FIELD_NUMBER: _builtins.int
     WARRANTY_LOST_COST_FIELD_NUMBER: _builtins.int
     PRESCRIPTION_FIELD_NUMBER: _builtins.int
+    DISCOUNT_TYPE_FIELD_NUMBER: _builtins.int
+    DISCOUNT_AMOUNT_FIELD_NUMBER: _builtins.int
+    ORIGINAL_PRICE_WITH_TAX_FIELD_NUMBER: _builtins.int
+    ORIGINAL_SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
+    CATALOGUE_PRICE_WITH_TAX_FIELD_NUMBER: _builtins.int
+    CATALOGUE_SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
+    LINE_PRICE_WITH_TAX_FIELD_NUMBER: _builtins.int
+    LINE_SUBSCRIPTION_PRICE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID of this version of the item."""
     type: _builtins.str
@@ -1201,9 +1265,11 @@ class CartItem(_message.Message):
     """Contact lens: box_count less delivered_boxes, at least 0."""
     subscription_vat_rate: _builtins.int
     """Hundredths of a percent, as it was sent."""
+    discount_type: _builtins.str
+    """percentage or amount, of an item with a discount."""
     @_builtins.property
     def price_with_tax(self) -> Global___Money:
-        """Of one piece."""
+        """Of one piece, less its discount."""
 
     @_builtins.property
     def total_with_tax(self) -> Global___Money:
@@ -1211,7 +1277,7 @@ class CartItem(_message.Message):
 
     @_builtins.property
     def subscription_price(self) -> Global___Money:
-        """A month."""
+        """A month, less its discount."""
 
     @_builtins.property
     def activated_at(self) -> _timestamp_pb2.Timestamp:
@@ -1254,6 +1320,36 @@ class CartItem(_message.Message):
     def prescription(self) -> Global___Prescription:
         """Contact lens: what was prescribed, if it is on file."""
 
+    @_builtins.property
+    def discount_amount(self) -> Global___Money:
+        """What the discount takes off price_with_tax; absent without one."""
+
+    @_builtins.property
+    def original_price_with_tax(self) -> Global___Money:
+        """Of one piece, before the discount. This and the five fields after it are 0 without
+        a discount, and a package has them if one of its items has.
+        """
+
+    @_builtins.property
+    def original_subscription_price(self) -> Global___Money:
+        """A month, before the discount."""
+
+    @_builtins.property
+    def catalogue_price_with_tax(self) -> Global___Money:
+        """Ours: as original_price_with_tax, since there is no catalogue."""
+
+    @_builtins.property
+    def catalogue_subscription_price(self) -> Global___Money:
+        """Ours: as original_subscription_price."""
+
+    @_builtins.property
+    def line_price_with_tax(self) -> Global___Money:
+        """Of all pieces, with the discount."""
+
+    @_builtins.property
+    def line_subscription_price(self) -> Global___Money:
+        """A month, of all pieces, with the discount."""
+
     def __init__(
         self,
         *,
@@ -1280,15 +1376,27 @@ class CartItem(_message.Message):
         warranty_breakage_cost: Global___Money | None = ...,
         warranty_lost_cost: Global___Money | None = ...,
         prescription: Global___Prescription | None = ...,
+        discount_type: _builtins.str | None = ...,
+        discount_amount: Global___Money | None = ...,
+        original_price_with_tax: Global___Money | None = ...,
+        original_subscription_price: Global___Money | None = ...,
+        catalogue_price_with_tax: Global___Money | None = ...,
+        catalogue_subscription_price: Global___Money | None = ...,
+        line_price_with_tax: Global___Money | None = ...,
+        line_subscription_price: Global___Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "delivered_boxes", b"delivered_boxes", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "name", b"name", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
     _WhichOneofReturnType__delivered_boxes: _TypeAlias = _typing.Literal["delivered_boxes"]  # noqa: Y015
     _WhichOneofArgType__delivered_boxes: _TypeAlias = _typing.Literal["_delivered_boxes", b"_delivered_boxes"]  # noqa: Y015
+    _WhichOneofReturnType__discount_amount: _TypeAlias = _typing.Literal["discount_amount"]  # noqa: Y015
+    _WhichOneofArgType__discount_amount: _TypeAlias = _typing.Literal["_discount_amount", b"_discount_amount"]  # noqa: Y015
+    _WhichOneofReturnType__discount_type: _TypeAlias = _typing.Literal["discount_type"]  # noqa: Y015
+    _WhichOneofArgType__discount_type: _TypeAlias = _typing.Literal["_discount_type", b"_discount_type"]  # noqa: Y015
     _WhichOneofReturnType__exchange_cycle: _TypeAlias = _typing.Literal["exchange_cycle"]  # noqa: Y015
     _WhichOneofArgType__exchange_cycle: _TypeAlias = _typing.Literal["_exchange_cycle", b"_exchange_cycle"]  # noqa: Y015
     _WhichOneofReturnType__reference: _TypeAlias = _typing.Literal["reference"]  # noqa: Y015
@@ -1301,6 +1409,10 @@ class CartItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__box_count) -> _WhichOneofReturnType__box_count | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__delivered_boxes) -> _WhichOneofReturnType__delivered_boxes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__discount_amount) -> _WhichOneofReturnType__discount_amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__discount_type) -> _WhichOneofReturnType__discount_type | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__exchange_cycle) -> _WhichOneofReturnType__exchange_cycle | None: ...
     @_typing.overload
@@ -1939,6 +2051,160 @@ class CancelSubscriptionResponse(_message.Message):
 Global___CancelSubscriptionResponse: _TypeAlias = CancelSubscriptionResponse  # noqa: Y015
 
 @_typing.final
+class UpdateCustomerInfoRequest(_message.Message):
+    """What changes of the customer: the fields that are sent, as in CreateSubscription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAMES_FIELD_NUMBER: _builtins.int
+    SURNAMES_FIELD_NUMBER: _builtins.int
+    MOBILE_PHONE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
+    NIN_FIELD_NUMBER: _builtins.int
+    NIN_CONTROL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    POSTAL_CODE_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    given_names: _builtins.str
+    """Given names."""
+    surnames: _builtins.str
+    """Surnames."""
+    mobile_phone: _builtins.str
+    """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
+    email: _builtins.str
+    """E-mail address."""
+    date_of_birth: _builtins.str
+    """Day of birth, "YYYY-MM-DD", not in the future."""
+    nin: _builtins.str
+    """National identity number; for Spanish merchants a valid DNI or NIE."""
+    nin_control: _builtins.str
+    """YYMMDD of birth, ICAO 9303 check digit, M or F, as in CreateSubscription."""
+    address: _builtins.str
+    """Street and number."""
+    postal_code: _builtins.str
+    """Postal code."""
+    city: _builtins.str
+    """City."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        given_names: _builtins.str = ...,
+        surnames: _builtins.str = ...,
+        mobile_phone: _builtins.str = ...,
+        email: _builtins.str = ...,
+        date_of_birth: _builtins.str = ...,
+        nin: _builtins.str = ...,
+        nin_control: _builtins.str = ...,
+        address: _builtins.str = ...,
+        postal_code: _builtins.str = ...,
+        city: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "city", b"city", "date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "postal_code", b"postal_code", "subscription_id", b"subscription_id", "surnames", b"surnames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCustomerInfoRequest: _TypeAlias = UpdateCustomerInfoRequest  # noqa: Y015
+
+@_typing.final
+class ChangeGraduationRequest(_message.Message):
+    """What changes of a contact lens: the fields that are sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """UUID of the item."""
+    reference: _builtins.str
+    """The merchant's own reference of the new parameters."""
+    name: _builtins.str
+    """Name for display, powers included."""
+    @_builtins.property
+    def prescription(self) -> Global___NewPrescription:
+        """What is prescribed from now on: it replaces the prescription on file, and its
+        verification begins anew unless it is the same.
+        """
+
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        name: _builtins.str = ...,
+        prescription: Global___NewPrescription | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prescription", b"prescription"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "prescription", b"prescription", "reference", b"reference", "reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeGraduationRequest: _TypeAlias = ChangeGraduationRequest  # noqa: Y015
+
+@_typing.final
+class ResetSmsCountRequest(_message.Message):
+    """The subscription whose waiting cart may have its SMS once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetSmsCountRequest: _TypeAlias = ResetSmsCountRequest  # noqa: Y015
+
+@_typing.final
+class ExtendPeriodRequest(_message.Message):
+    """Months to be added to those that a subscription is renewed for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    months: _builtins.int
+    """1-24."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        months: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__months: _TypeAlias = _typing.Literal["months"]  # noqa: Y015
+    _WhichOneofArgType__months: _TypeAlias = _typing.Literal["_months", b"_months"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__months) -> _WhichOneofReturnType__months | None: ...
+
+Global___ExtendPeriodRequest: _TypeAlias = ExtendPeriodRequest  # noqa: Y015
+
+@_typing.final
 class CreateWarrantyEventRequest(_message.Message):
     """A repair or a replacement."""
 
@@ -2147,10 +2413,13 @@ class CreatePriceSimulationRequest(_message.Message):
 
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     CART_ITEMS_FIELD_NUMBER: _builtins.int
+    DISCOUNTS_FIELD_NUMBER: _builtins.int
     merchant_id: _builtins.str
     """The merchant whose locale and currency apply; required only of an account that
     acts for several merchants.
     """
+    discounts: _builtins.str
+    """As in CreateSubscription."""
     @_builtins.property
     def cart_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewCartItem]:
         """As in CreateSubscription."""
@@ -2160,10 +2429,11 @@ class CreatePriceSimulationRequest(_message.Message):
         *,
         merchant_id: _builtins.str = ...,
         cart_items: _abc.Iterable[Global___NewCartItem] | None = ...,
+        discounts: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "merchant_id", b"merchant_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cart_items", b"cart_items", "discounts", b"discounts", "merchant_id", b"merchant_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2622,6 +2892,8 @@ class ShopperCart(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
+    EXTENSION_MONTHS_FIELD_NUMBER: _builtins.int
+    RENEWAL_MONTHS_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """open: the solicited cart waits for the shopper. change: a proposed change does.
     waiting_for_payment and confirmed: it is confirmed. ended: the subscription is
@@ -2636,7 +2908,7 @@ class ShopperCart(_message.Message):
     given_names: _builtins.str
     """The shopper's given names."""
     total_months: _builtins.int
-    """Length of the subscription."""
+    """Months agreed on; change: once it is in force."""
     confirmed_on: _builtins.str
     """Day of the confirmation in the merchant's time zone, "YYYY-MM-DD"."""
     contract_number: _builtins.str
@@ -2649,6 +2921,10 @@ class ShopperCart(_message.Message):
     """The shop's, for questions of shoppers, as the operator has written it."""
     email: _builtins.str
     """The shop's, for questions of shoppers."""
+    extension_months: _builtins.int
+    """Change: the months by which it extends the subscription."""
+    renewal_months: _builtins.int
+    """Months that it is renewed for at most, one by one, after total_months."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
         """In order."""
@@ -2684,10 +2960,12 @@ class ShopperCart(_message.Message):
         currency: _builtins.str = ...,
         phone: _builtins.str | None = ...,
         email: _builtins.str | None = ...,
+        extension_months: _builtins.int = ...,
+        renewal_months: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "terms_url", b"terms_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "currency", b"currency", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "currency", b"currency", "email", b"email", "ends_on", b"ends_on", "extension_months", b"extension_months", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "renewal_months", b"renewal_months", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirmed_on: _TypeAlias = _typing.Literal["confirmed_on"]  # noqa: Y015
     _WhichOneofArgType__confirmed_on: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on"]  # noqa: Y015

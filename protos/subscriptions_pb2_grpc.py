@@ -75,6 +75,26 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.FromString,
                 _registered_method=True)
+        self.UpdateCustomerInfo = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/UpdateCustomerInfo',
+                request_serializer=protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
+        self.ChangeGraduation = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ChangeGraduation',
+                request_serializer=protos_dot_subscriptions__pb2.ChangeGraduationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.CartItem.FromString,
+                _registered_method=True)
+        self.ResetSmsCount = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ResetSmsCount',
+                request_serializer=protos_dot_subscriptions__pb2.ResetSmsCountRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
+        self.ExtendPeriod = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ExtendPeriod',
+                request_serializer=protos_dot_subscriptions__pb2.ExtendPeriodRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
         self.CreatePreApproval = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionService/CreatePreApproval',
                 request_serializer=protos_dot_subscriptions__pb2.CreatePreApprovalRequest.SerializeToString,
@@ -186,7 +206,8 @@ class SubscriptionServiceServicer:
         exchange at once, and one more for each exchange_cycle that has elapsed; 0
         allows none at all, and where the merchant allows none in the first year, the
         first window opens after it. An exchange counts once it is confirmed, and
-        everything is checked again then. The length, total_months, does not change.
+        everything is checked again then. A change after the first 12 months extends
+        total_months by 12, once in a subscription year.
         Boxes handed over this year for an eye count against its new lens, or against
         a remaining one where no new lens was added, so that an exchange yields no
         additional boxes. Boxes of a lens for both eyes count against each eye, those
@@ -218,6 +239,46 @@ class SubscriptionServiceServicer:
         UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
         FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
         the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateCustomerInfo(self, request, context):
+        """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeGraduation(self, request, context):
+        """Changes parameters of a contact lens of the cart: it stays the same item, at the
+        same price, with the same boxes and exchanges, and the ledger shows the lens as it
+        was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+        INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) before the confirmation and after the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSmsCount(self, request, context):
+        """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+        subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+        NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendPeriod(self, request, context):
+        """Lets an active subscription be renewed for more months, one by one, after those
+        agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+        need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+        24; INVALID_ARGUMENT (INVALID) for more than are left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -335,6 +396,26 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.CreateWarrantyEvent,
                     request_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.SerializeToString,
+            ),
+            'UpdateCustomerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCustomerInfo,
+                    request_deserializer=protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'ChangeGraduation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeGraduation,
+                    request_deserializer=protos_dot_subscriptions__pb2.ChangeGraduationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.CartItem.SerializeToString,
+            ),
+            'ResetSmsCount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSmsCount,
+                    request_deserializer=protos_dot_subscriptions__pb2.ResetSmsCountRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'ExtendPeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendPeriod,
+                    request_deserializer=protos_dot_subscriptions__pb2.ExtendPeriodRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
             ),
             'CreatePreApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreApproval,
@@ -594,6 +675,114 @@ class SubscriptionService:
             '/optigate.subscriptions.v1.SubscriptionService/CreateWarrantyEvent',
             protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.SerializeToString,
             protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateCustomerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/UpdateCustomerInfo',
+            protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeGraduation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ChangeGraduation',
+            protos_dot_subscriptions__pb2.ChangeGraduationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.CartItem.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSmsCount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ResetSmsCount',
+            protos_dot_subscriptions__pb2.ResetSmsCountRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendPeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ExtendPeriod',
+            protos_dot_subscriptions__pb2.ExtendPeriodRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
             options,
             channel_credentials,
             insecure,

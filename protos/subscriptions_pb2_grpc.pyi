@@ -96,7 +96,8 @@ class SubscriptionServiceStub:
     exchange at once, and one more for each exchange_cycle that has elapsed; 0
     allows none at all, and where the merchant allows none in the first year, the
     first window opens after it. An exchange counts once it is confirmed, and
-    everything is checked again then. The length, total_months, does not change.
+    everything is checked again then. A change after the first 12 months extends
+    total_months by 12, once in a subscription year.
     Boxes handed over this year for an eye count against its new lens, or against
     a remaining one where no new lens was added, so that an exchange yields no
     additional boxes. Boxes of a lens for both eyes count against each eye, those
@@ -120,6 +121,30 @@ class SubscriptionServiceStub:
     UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
+    """
+    UpdateCustomerInfo: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateCustomerInfoRequest, _subscriptions_pb2.Subscription]
+    """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+    """
+    ChangeGraduation: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ChangeGraduationRequest, _subscriptions_pb2.CartItem]
+    """Changes parameters of a contact lens of the cart: it stays the same item, at the
+    same price, with the same boxes and exchanges, and the ledger shows the lens as it
+    was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+    INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) before the confirmation and after the end.
+    """
+    ResetSmsCount: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ResetSmsCountRequest, _subscriptions_pb2.Subscription]
+    """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+    subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+    NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+    """
+    ExtendPeriod: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExtendPeriodRequest, _subscriptions_pb2.Subscription]
+    """Lets an active subscription be renewed for more months, one by one, after those
+    agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+    need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+    24; INVALID_ARGUMENT (INVALID) for more than are left.
     """
     CreatePreApproval: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]
     """Estimates whether a shopper would be accepted, and up to which price.
@@ -208,7 +233,8 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     exchange at once, and one more for each exchange_cycle that has elapsed; 0
     allows none at all, and where the merchant allows none in the first year, the
     first window opens after it. An exchange counts once it is confirmed, and
-    everything is checked again then. The length, total_months, does not change.
+    everything is checked again then. A change after the first 12 months extends
+    total_months by 12, once in a subscription year.
     Boxes handed over this year for an eye count against its new lens, or against
     a remaining one where no new lens was added, so that an exchange yields no
     additional boxes. Boxes of a lens for both eyes count against each eye, those
@@ -232,6 +258,30 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
+    """
+    UpdateCustomerInfo: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateCustomerInfoRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+    """
+    ChangeGraduation: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ChangeGraduationRequest, _subscriptions_pb2.CartItem]  # type: ignore[assignment]
+    """Changes parameters of a contact lens of the cart: it stays the same item, at the
+    same price, with the same boxes and exchanges, and the ledger shows the lens as it
+    was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+    INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) before the confirmation and after the end.
+    """
+    ResetSmsCount: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ResetSmsCountRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+    subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+    NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+    """
+    ExtendPeriod: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExtendPeriodRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Lets an active subscription be renewed for more months, one by one, after those
+    agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+    need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+    24; INVALID_ARGUMENT (INVALID) for more than are left.
     """
     CreatePreApproval: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]  # type: ignore[assignment]
     """Estimates whether a shopper would be accepted, and up to which price.
@@ -353,7 +403,8 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         exchange at once, and one more for each exchange_cycle that has elapsed; 0
         allows none at all, and where the merchant allows none in the first year, the
         first window opens after it. An exchange counts once it is confirmed, and
-        everything is checked again then. The length, total_months, does not change.
+        everything is checked again then. A change after the first 12 months extends
+        total_months by 12, once in a subscription year.
         Boxes handed over this year for an eye count against its new lens, or against
         a remaining one where no new lens was added, so that an exchange yields no
         additional boxes. Boxes of a lens for both eyes count against each eye, those
@@ -389,6 +440,54 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         UNAUTHENTICATED; INVALID_ARGUMENT (INVALID, also for shape);
         FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
         the end.
+        """
+
+    @_abc_1.abstractmethod
+    def UpdateCustomerInfo(
+        self,
+        request: _subscriptions_pb2.UpdateCustomerInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeGraduation(
+        self,
+        request: _subscriptions_pb2.ChangeGraduationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.CartItem, _abc.Awaitable[_subscriptions_pb2.CartItem]]:
+        """Changes parameters of a contact lens of the cart: it stays the same item, at the
+        same price, with the same boxes and exchanges, and the ledger shows the lens as it
+        was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+        INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) before the confirmation and after the end.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetSmsCount(
+        self,
+        request: _subscriptions_pb2.ResetSmsCountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+        subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+        NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtendPeriod(
+        self,
+        request: _subscriptions_pb2.ExtendPeriodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Lets an active subscription be renewed for more months, one by one, after those
+        agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+        need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+        24; INVALID_ARGUMENT (INVALID) for more than are left.
         """
 
     @_abc_1.abstractmethod

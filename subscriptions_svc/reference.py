@@ -15,6 +15,7 @@ from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
 from optics.fields import one_of
 from subscriptions_svc.documents.events import EVENT_TYPES
+from subscriptions_svc.rules.agreements.terms import DEFAULT_RENEWAL_MONTHS, MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.prescriptions.policies import DEFAULT_POLICY, Policy
 from subscriptions_svc.rules.settling.withdrawals import (
     DEFAULT_WITHDRAWAL_DAYS,
@@ -80,6 +81,12 @@ class MerchantSchema(Schema):
     )
     # Whether boxes go out without a prescription, or past its expiry.
     prescription_policy = fields.String(load_default=DEFAULT_POLICY, validate=one_of(*Policy))
+    # Months that new subscriptions are renewed for at most, one by one, after those agreed on.
+    renewal_months = fields.Integer(
+        strict=True,
+        load_default=DEFAULT_RENEWAL_MONTHS,
+        validate=validate.Range(0, MAX_RENEWAL_MONTHS),
+    )
     store_refs = _list_of_ids(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, validate=(ID_LENGTH, _check_one_line))
     terms_url = fields.Url(

@@ -104,6 +104,8 @@ MEANINGS = {
     "prescription on file: `none`, `warn` or `require`.",
     "merchants.withdrawal_days": "Days from the first delivery in which returned items cost "
     "nothing; 14 in the consumer law of the EU.",
+    "merchants.renewal_months": "The most months that a new subscription is renewed for, one by "
+    "one, after its 24; 24 in the vendor's terms.",
     "merchants.store_refs": "Ids of its stores.",
     "merchants.name": "Name that shoppers see.",
     "merchants.terms_url": "Full terms, linked from the page of a cart.",

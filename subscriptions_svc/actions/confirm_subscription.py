@@ -6,16 +6,25 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc.documents.events import build_created, build_updated
+from subscriptions_svc.documents.events import (
+    build_created,
+    build_renting_plan_changed,
+    build_updated,
+)
 from subscriptions_svc.documents.subscriptions import read_subscription
 from subscriptions_svc.rules.statuses import UNCONFIRMED, PaymentStatus, Status
 from subscriptions_svc.store.box_deliveries import carry_over
 from subscriptions_svc.store.cart_items import complete_packages, replace_items
 from subscriptions_svc.store.pending_carts import PendingCart, claim_cart
-from subscriptions_svc.store.subscriptions import ensure_live
+from subscriptions_svc.store.subscriptions import NOBODY, ensure_live, find_subscription
 from subscriptions_svc.store.tables import outbox
-from subscriptions_svc.store.transitions import begin_contract, move_forward, set_cart
-from subscriptions_svc.store.views import ensure_active, ensure_exchangeable, read_view
+from subscriptions_svc.store.transitions import begin_contract, move_forward, set_cart, set_term
+from subscriptions_svc.store.views import (
+    View,
+    ensure_active,
+    ensure_exchangeable,
+    read_view,
+)
 
 
 def confirm_subscription(tx: Connection, subscription: Row[Any], now: datetime) -> pb.Subscription:
@@ -55,6 +64,12 @@ def confirm_solicitation(tx: Connection, subscription: Row[Any], now: datetime) 
     return True
 
 
+def extend_term(tx: Connection, view: View, now: datetime) -> bool:
+    """Extend the agreed months for a change after the first year; returns whether they are."""
+    term = view.find_extended_term()
+    return term != view.term and set_term(tx, view.row, term, view.year, now)
+
+
 def _put_into_force(
     tx: Connection, subscription: Row[Any], cart: PendingCart, now: datetime
 ) -> bool:
@@ -64,7 +79,11 @@ def _put_into_force(
     if not set_cart(tx, subscription.id, cart.id, cart.code, now):
         return False
     replace_items(tx, subscription.id, cart.id, cart.rows, now)
+    extends = extend_term(tx, view, now)
     complete_packages(tx, subscription.id, now)
     carry_over(tx, subscription.id, cart.id, view.year)
+    after = read_view(tx, find_subscription(tx, subscription.id, NOBODY), now)
+    if extends or after.monthly_price != view.monthly_price:
+        outbox.add(tx, build_renting_plan_changed(subscription, now), now)
     outbox.add(tx, build_updated(subscription, now), now)
     return True

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from chassis.errors import AlreadyExists
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.subscriptions import read_subscription
+from subscriptions_svc.rules.agreements.discounts import apply_discounts, find_discount_faults
 from subscriptions_svc.rules.carts import find_eye_faults, find_lens_faults, find_price_faults
 from subscriptions_svc.rules.shoppers import (
     find_identity_faults,
@@ -26,13 +27,17 @@ from subscriptions_svc.store.subscriptions import add_subscription, count_subscr
 def create_subscription(
     tx: Connection, values: Mapping[str, Any], now: datetime
 ) -> pb.Subscription:
-    """Add a solicitation without faults; raises AlreadyExists for the reference of a live one."""
-    id_ = add_subscription(tx, values, now)
+    """Add a solicitation without faults; raises AlreadyExists for the reference of a live one.
+
+    The merchant's terms of today apply to it for good: they are what its shopper confirms.
+    """
+    merchant = find_own_merchant(tx, values["merchant"]["id"])
+    id_ = add_subscription(tx, values, merchant.renewal_months, now)
     if id_ is None:
         raise AlreadyExists("A live subscription of this merchant has this reference.")
     add_words(tx, id_, values)
     merchant = find_own_merchant(tx, values["merchant"]["id"])
-    add_items(tx, id_, values["cart_items"], merchant, now)
+    add_items(tx, id_, apply_discounts(values), merchant, now)
     answer = read_subscription(tx, id_, now)
     count_subscription(tx, values["merchant"])
     return answer
@@ -50,3 +55,4 @@ def find_solicitation_faults(
     yield from find_price_faults(values)
     yield from find_eye_faults(values)
     yield from find_lens_faults(values, today)
+    yield from find_discount_faults(values)

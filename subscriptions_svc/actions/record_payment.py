@@ -7,7 +7,11 @@ from sqlalchemy import Connection, Row
 
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.actions.confirm_subscription import confirm_solicitation
-from subscriptions_svc.documents.events import build_payment_status_changed
+from subscriptions_svc.documents.events import (
+    build_account_in_debt,
+    build_account_up_to_date,
+    build_payment_status_changed,
+)
 from subscriptions_svc.documents.subscriptions import read_subscription
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
 from subscriptions_svc.store.subscriptions import ensure_live
@@ -27,6 +31,19 @@ def record_payment(
     if set_payment_status(tx, subscription.id, status):
         event = build_payment_status_changed(subscription, now, successful=successful)
         outbox.add(tx, event, now)
+        _report_debt(tx, subscription, now, successful=successful)
     if successful and subscription.status == Status.WAITING_FOR_PAYMENT:
         confirm_solicitation(tx, subscription, now)
     return read_subscription(tx, subscription.id, now)
+
+
+def _report_debt(
+    tx: Connection, subscription: Row[Any], now: datetime, *, successful: bool
+) -> None:
+    """Report a debt, or its end: before the confirmation nothing is owed yet."""
+    if subscription.confirmed_at is None:
+        return
+    if not successful:
+        outbox.add(tx, build_account_in_debt(subscription, now), now)
+    elif subscription.payment_status == PaymentStatus.FAILED:
+        outbox.add(tx, build_account_up_to_date(subscription, now), now)

@@ -8,7 +8,17 @@ from subscriptions_svc.documents.money import build_money, to_timestamp
 from subscriptions_svc.documents.prescriptions import build_prescription
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
 from subscriptions_svc.rules.settling.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
+from subscriptions_svc.store.cart_items import DISCOUNT_COLUMNS
 from subscriptions_svc.store.views import View
+
+_UNDISCOUNTED = (
+    "original_price_with_tax",
+    "original_subscription_price",
+    "catalogue_price_with_tax",
+    "catalogue_subscription_price",
+    "line_price_with_tax",
+    "line_subscription_price",
+)
 
 
 def build_cart(view: View) -> pb.Cart:
@@ -40,7 +50,9 @@ def list_pending_items(view: View) -> list[Any]:
     items: list[Any] = []
     for row in view.row.pending_items:
         if "type" in row:
-            items.append(SimpleNamespace(**row, activated_at=None))
+            # A cart that was proposed before there were discounts has none of their columns.
+            columns = {**dict.fromkeys(DISCOUNT_COLUMNS), **row, "activated_at": None}
+            items.append(SimpleNamespace(**columns))
         elif row["id"] in view.by_id:
             kept = view.by_id[row["id"]]
             items.append(SimpleNamespace(**{**kept._mapping, "parent_id": row["parent_id"]}))
@@ -87,7 +99,11 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         status="active" if row.activated_at else "pending",
         activated_at=to_timestamp(row.activated_at),
         subscription_vat_rate=row.subscription_vat_rate,
-        **build_money(view.row, list_prices(row) | _list_costs(view, row, leaves)),
+        discount_type=row.discount_type,
+        **build_money(
+            view.row,
+            list_prices(row) | list_undiscounted_prices(row) | _list_costs(view, row, leaves),
+        ),
     )
     if row.type == CONTACT_LENS:
         delivered = view.find_tally(row).delivered
@@ -108,6 +124,27 @@ def list_prices(item: Any) -> dict[str, int]:
         "total_with_tax": item.price_with_tax * item.quantity,
         "subscription_price": item.subscription_price,
     }
+
+
+def list_undiscounted_prices(item: Any) -> dict[str, int]:
+    """Return the prices before a discount, the amount of the discount, and what all pieces cost.
+
+    As in the source's example, all but the amount are 0 without a discount. There is no catalogue:
+    the catalogue's prices are the original ones (ours).
+    """
+    if item.original_price_with_tax is None:
+        return dict.fromkeys(_UNDISCOUNTED, 0)
+    amounts = {
+        "original_price_with_tax": item.original_price_with_tax,
+        "original_subscription_price": item.original_subscription_price,
+        "catalogue_price_with_tax": item.original_price_with_tax,
+        "catalogue_subscription_price": item.original_subscription_price,
+        "line_price_with_tax": item.price_with_tax * item.quantity,
+        "line_subscription_price": item.subscription_price * item.quantity,
+    }
+    if item.discount_type is not None:
+        amounts["discount_amount"] = item.original_price_with_tax - item.price_with_tax
+    return amounts
 
 
 def _list_costs(view: View, row: Any, leaves: list[Any]) -> dict[str, int]:

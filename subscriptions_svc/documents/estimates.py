@@ -1,6 +1,6 @@
 """Estimates as shops see them: pre-approvals and price simulations."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from chassis.context import get_caller
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.money import build_money
+from subscriptions_svc.rules.agreements.discounts import apply_discounts, find_discount_faults
 from subscriptions_svc.rules.carts import TOTAL_MONTHS, find_eye_faults, find_price_faults
 from subscriptions_svc.rules.settling.estimates import (
     compute_approved_amount,
@@ -49,8 +50,8 @@ def estimate_pre_approval(
 def simulate_price(tx: Connection, values: Mapping[str, Any]) -> pb.PriceSimulation:
     """Return what a cart would cost; raises Unauthenticated, or Invalid."""
     merchant = _find_merchant(tx, values)
-    refuse(find_price_faults(values), find_eye_faults(values))
-    return build_price_simulation(merchant, values["cart_items"])
+    refuse(find_price_faults(values), find_eye_faults(values), find_discount_faults(values))
+    return build_price_simulation(merchant, apply_discounts(values))
 
 
 def _find_merchant(tx: Connection, values: Mapping[str, Any]) -> Row[Any]:
@@ -68,7 +69,9 @@ def build_pre_approval(merchant: Row[Any], approved_amount: int) -> pb.PreApprov
     return pb.PreApproval(approved=approved_amount > 0, **limit)
 
 
-def build_price_simulation(merchant: Row[Any], cart: list[Mapping[str, Any]]) -> pb.PriceSimulation:
+def build_price_simulation(
+    merchant: Row[Any], cart: Sequence[Mapping[str, Any]]
+) -> pb.PriceSimulation:
     """Return what a cart would cost in the merchant's currency."""
     return pb.PriceSimulation(
         cart_items=[_build_item(merchant, item) for item in cart],

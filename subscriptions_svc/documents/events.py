@@ -1,8 +1,9 @@
 """Events for a merchant's endpoint: forms, in the vendor's fields.
 
 Each function builds one event, which the action adds to the outbox in its transaction; a merchant
-without an endpoint receives none. `subscriptions/boxes_delivered` is sent only to endpoints that
-ask for it. Moments are formatted as the vendor does, in the merchant's time zone:
+without an endpoint receives none. `subscriptions/boxes_delivered` and
+`subscriptions/renting_plan_changed` are sent only to endpoints that ask for them. Moments are
+formatted as the vendor does, in the merchant's time zone:
 `2026-03-01 13:00:00.651999000 CET +01:00`.
 """
 
@@ -23,7 +24,22 @@ CANCELLED = "subscriptions/cancelled"
 UPDATED = "subscriptions/updated"
 PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
 BOXES_DELIVERED = "subscriptions/boxes_delivered"
-EVENT_TYPES = (CREATED, ACTIVATED, CANCELLED, UPDATED, PAYMENT_STATUS_CHANGED, BOXES_DELIVERED)
+RENTING_PLAN_CHANGED = "subscriptions/renting_plan_changed"
+CUSTOMER_UPDATED = "subscriptions/customer_updated"
+ACCOUNT_IN_DEBT = "order/account_in_debt"
+ACCOUNT_UP_TO_DATE = "order/account_up_to_date"
+EVENT_TYPES = (
+    CREATED,
+    ACTIVATED,
+    CANCELLED,
+    UPDATED,
+    PAYMENT_STATUS_CHANGED,
+    CUSTOMER_UPDATED,
+    ACCOUNT_IN_DEBT,
+    ACCOUNT_UP_TO_DATE,
+    BOXES_DELIVERED,
+    RENTING_PLAN_CHANGED,
+)
 
 
 def build_test_event(merchant_id: str, _now: datetime) -> Event:
@@ -50,7 +66,7 @@ def build_cancelled(subscription: Row[Any], now: datetime) -> Event:
 
 
 def build_updated(subscription: Row[Any], now: datetime) -> Event:
-    """Return the event of a changed cart that has come into force."""
+    """Return the event of a changed cart that has come into force, or of a changed lens."""
     return _build_event(subscription, UPDATED, [_build_updated_at(subscription, now)])
 
 
@@ -63,6 +79,27 @@ def build_payment_status_changed(
         ("successful", "true" if successful else "false"),
     ]
     return _build_event(subscription, PAYMENT_STATUS_CHANGED, fields)
+
+
+def build_customer_updated(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a change in what is kept of a customer; it does not say what."""
+    return _build_event(subscription, CUSTOMER_UPDATED, [_build_updated_at(subscription, now)])
+
+
+def build_account_in_debt(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a payment that has failed in a confirmed subscription."""
+    return _build_event(subscription, ACCOUNT_IN_DEBT, [_build_updated_at(subscription, now)])
+
+
+def build_account_up_to_date(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a debt that was paid."""
+    return _build_event(subscription, ACCOUNT_UP_TO_DATE, [_build_updated_at(subscription, now)])
+
+
+def build_renting_plan_changed(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a monthly price or a number of months that has changed."""
+    fields = [_build_updated_at(subscription, now)]
+    return _build_event(subscription, RENTING_PLAN_CHANGED, fields, on_request=True)
 
 
 def build_boxes_delivered(
@@ -97,10 +134,12 @@ def _build_event(
     event_id = generate_event_id()
     fields = [
         ("charset", "UTF-8"),
+        ("utf", "√"),
         ("event", type_),
         ("event_id", event_id),
         ("order_ref", subscription.id),
         ("order_ref_1", subscription.reference),
+        ("order_ref_2", ""),
         *more_fields,
     ]
     return Event(

@@ -36,10 +36,11 @@ def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
         phone=row.shop_phone,
         email=row.shop_email,
         given_names=row.given_names,
-        total_months=row.total_months,
+        total_months=view.total_months,
+        renewal_months=view.term.renewal_months,
         confirmed_on=_format_day(view, row.confirmed_at),
         contract_number=row.contract_number,
-        ends_on=_format_day(view, row.renewal_at),
+        ends_on=_format_day(view, view.renewal_at),
     )
     if cart.state == "change":
         after = list_pending_items(view)
@@ -47,6 +48,8 @@ def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
         cart.items_before.extend(_build_items(row, view.items, {item.id for item in after}))
         cart.monthly_before.CopyFrom(_build_monthly_price(row, view.items))
         cart.monthly.CopyFrom(_build_monthly_price(row, after))
+        cart.total_months = view.find_extended_term().total_months
+        cart.extension_months = cart.total_months - view.total_months
     else:
         cart.items.extend(_build_items(row, view.items, view.by_id))
         cart.monthly.CopyFrom(_build_monthly_price(row, view.items))

@@ -14,6 +14,8 @@ from subscriptions_svc.rules.years import Boxes, compute_next_delivery_date, to_
 from subscriptions_svc.store.subscriptions import find_subscription
 from subscriptions_svc.store.views import View, read_view
 
+NO_GIFT_KITS = 0  # ours: no gift kit is stored or handed out here
+
 
 def read_subscription(tx: Connection, subscription_id: str, now: datetime) -> pb.Subscription:
     """Return a subscription as it stands now."""
@@ -28,16 +30,18 @@ def build_subscription(view: View) -> pb.Subscription:
         id=row.id,
         created_at=to_timestamp(row.created_at),
         activated_at=to_timestamp(row.activated_at),
-        renewal_at=to_timestamp(row.renewal_at),
+        renewal_at=to_timestamp(view.renewal_at),
         confirmed_at=to_timestamp(row.confirmed_at),
         current_month=view.month,
-        total_months=row.total_months,
+        total_months=view.total_months,
         customer=_build_customer(row),
         status=view.status,
         payment_status=row.payment_status,
         reference=row.reference,
         contract_number=row.contract_number,
         discounts=row.discounts,
+        gift_kits_remaining=NO_GIFT_KITS,
+        gift_kits_delivered=NO_GIFT_KITS,
         last_delivery_date=_format_day(last),
         next_delivery_date=_format_day(following),
         available_actions=pb.AvailableActions(**view.find_available_actions()),
@@ -71,7 +75,7 @@ def _find_delivery_days(view: View) -> tuple[date | None, date | None]:
         view.row.activated_at,
         view.now,
         view.tz,
-        view.row.total_months,
+        sum(view.term),
         ended=view.status not in LIVE,
     )
     return newest and to_local_day(newest, view.tz), following

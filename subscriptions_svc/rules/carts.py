@@ -179,9 +179,9 @@ def find_eye_faults(values: Values) -> Faults:
 def find_lens_faults(values: Values, today: date) -> Faults:
     """Yield faults of the prescriptions of lenses, for another eye or issued later."""
     for path, item in enumerate_entries(values, "cart_items"):
-        yield from find_prescription_faults(path, item, today)
-        for inner_path, inner in enumerate_entries(item, "items", f"{path}."):
-            yield from find_prescription_faults(inner_path, inner, today)
+        for lens_path, lens in [(path, item), *enumerate_entries(item, "items", f"{path}.")]:
+            eye = lens.get("product_data", {}).get("eye")
+            yield from find_prescription_faults(lens, eye, today, f"{lens_path}.")
 
 
 def compute_subscription_price(price_with_tax: int, months: int) -> int:

@@ -20,6 +20,7 @@ MAX_MONEY = 10**12
 MAX_COUNT = 10**6
 MAX_ITEMS = 100
 MAX_TEXT_LENGTH = 255
+MAX_DISCOUNTS_LENGTH = 20_000
 
 
 def check_day(text: str) -> None:

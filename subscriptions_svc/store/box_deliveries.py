@@ -16,6 +16,7 @@ from chassis.store.database import upsert
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.changes import carry_boxes
 from subscriptions_svc.rules.prescriptions.outcomes import RETURNED
+from subscriptions_svc.store.graduation.changes import select_then
 from subscriptions_svc.store.tables import (
     accounts,
     box_counters,
@@ -115,8 +116,8 @@ _ENTRIES = (
         box_deliveries.c.request_id,
         accounts.table.c.name.label("account"),
         cart_items.c.reference_uuid,
-        cart_items.c.reference,
-        cart_items.c.name,
+        select_then("reference").label("reference"),
+        select_then("name").label("name"),
         cart_items.c.eye,
         _OUTCOME,
         box_outcomes.c.recorded_at,
@@ -146,9 +147,9 @@ _REPORT = (
         subscriptions.c.id.label("subscription_id"),
         subscriptions.c.reference.label("subscription_reference"),
         subscriptions.c.contract_number,
-        cart_items.c.reference.label("item_reference"),
+        select_then("reference").label("item_reference"),
         cart_items.c.reference_uuid,
-        cart_items.c.name.label("item_name"),
+        select_then("name").label("item_name"),
         cart_items.c.eye,
         _OUTCOME,
     )

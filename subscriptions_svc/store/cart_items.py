@@ -33,6 +33,8 @@ from subscriptions_svc.store.personal import PRESCRIPTIONS
 from subscriptions_svc.store.subscriptions import UUID_PATTERN
 from subscriptions_svc.store.tables import box_counters, cart_items, prescriptions, subscriptions
 
+# What a discount leaves in the row of an item: see rules.agreements.discounts.apply_discounts.
+DISCOUNT_COLUMNS = ("discount_type", "original_price_with_tax", "original_subscription_price")
 _ADD = insert(cart_items)
 # Of the prescription in force; the version is null where an item has none.
 PRESCRIPTION_COLUMNS = (
@@ -164,6 +166,7 @@ def make_rows(
                 "quantity": item["quantity"],
                 "price_with_tax": item["price_with_tax"],
                 "subscription_price": compute_monthly_price(item),
+                **{name: item.get(name) for name in DISCOUNT_COLUMNS},
                 "subscription_vat_rate": item.get("subscription_vat_rate"),
                 "eye": item.get("product_data", {}).get("eye"),
                 "box_count": item.get("box_count"),

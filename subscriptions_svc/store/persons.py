@@ -38,6 +38,7 @@ from subscriptions_svc.store.tables import (
     cancellations,
     cancelled_items,
     cart_items,
+    graduation_changes,
     messages,
     pending_carts,
     prescriptions,
@@ -103,6 +104,9 @@ _READS = {
     "cancellations": select(cancellations).where(cancellations.c.subscription_id.in_(_IDS)),
     "cancelled_items": select(cancelled_items).where(cancelled_items.c.item_id.in_(_OF_ITEMS)),
     "warranty_events": select(warranty_events).where(warranty_events.c.item_id.in_(_OF_ITEMS)),
+    "graduation_changes": select(graduation_changes).where(
+        graduation_changes.c.item_id.in_(_OF_ITEMS)
+    ),
     "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
 }
 _PERSONAL = {each.table.name: each for each in TABLES}

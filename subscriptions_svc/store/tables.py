@@ -62,6 +62,8 @@ merchants = Table(
     Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
     # none, warn or require: see rules.prescriptions.policies.
     Column("prescription_policy", String(8), nullable=False, server_default=text("'none'")),
+    # The most months that its subscriptions are renewed for: see rules.agreements.terms.
+    Column("renewal_months", Integer, nullable=False, server_default=text("0")),
 )
 stores = Table(
     "stores",
@@ -100,11 +102,16 @@ subscriptions = Table(
     Column("contract_number", String(16)),
     Column("cart_id", String(36), nullable=False),
     Column("cart_code", String(32), nullable=False, unique=True),
-    Column("total_months", Integer, nullable=False),
+    Column("total_months", Integer, nullable=False),  # agreed on, renewed ones not included
+    Column("renewal_months", Integer, nullable=False, server_default=text("0")),
+    # The subscription year whose change has extended it: see rules.agreements.terms.
+    Column("extended_year", Integer),
     Column("created_at", Instant(), nullable=False),
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
-    Column("renewal_at", Instant()),
+    Column("renewal_at", Instant()),  # when it ends: the last renewal that there can be
+    # How often the count of a waiting cart's SMS was reset.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -177,6 +184,10 @@ cart_items = Table(
     Column("quantity", Integer, nullable=False),
     Column("price_with_tax", BigInteger, nullable=False),
     Column("subscription_price", BigInteger, nullable=False),
+    # Of a discounted item, and of a package with one: see rules.agreements.discounts.
+    Column("discount_type", String(16)),
+    Column("original_price_with_tax", BigInteger),
+    Column("original_subscription_price", BigInteger),
     Column("subscription_vat_rate", Integer),
     Column("eye", String(8)),
     Column("box_count", Integer),
@@ -269,6 +280,20 @@ box_outcomes = Table(
     Column("request_id", String(128), nullable=False),
     Column("recorded_at", Instant(), nullable=False),
 )
+# Parameters of lenses as they were before a change: rows are added and never changed.
+graduation_changes = Table(
+    "graduation_changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("reference", String(255)),
+    Column("name", String(255), nullable=False),
+    # The item's newest ledger entry at that time, 0 for none.
+    Column("last_delivery_id", BigInteger, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("changed_at", Instant(), nullable=False),
+)
 # How a subscription was cancelled, and the settlement of its items.
 cancellations = Table(
     "cancellations",
@@ -306,5 +331,7 @@ warranty_events = Table(
 messages = build_messages_table(
     metadata,
     Column("cart_id", String(36), nullable=False),
+    # How often its subscription's SMS had been reset: those of earlier resets do not count.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
 )

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Integer, Row, Update, bindparam, null, or_, select, text, update
 
+from subscriptions_svc.rules.agreements.terms import Term
+from subscriptions_svc.rules.available_actions import MAX_SMS_RESETS
 from subscriptions_svc.rules.statuses import (
     ACTIVATION_PERIOD,
     LIVE,
@@ -19,7 +21,6 @@ from subscriptions_svc.rules.statuses import (
     PaymentStatus,
     Status,
 )
-from subscriptions_svc.rules.years import compute_renewal
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import merchants, subscriptions
 
@@ -73,6 +74,23 @@ _PUT_INTO_FORCE = (
     .values(cart_id=bindparam("cart_id"), cart_code=bindparam("cart_code"))
     .execution_options(preserve_rowcount=True)
 )
+_SET_TERM = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.status == Status.ACTIVE.value, ~IS_OVER)
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("total_months", "renewal_months", "renewal_at", "extended_year")
+        }
+    )
+    .execution_options(preserve_rowcount=True)
+)
+_COUNT_SMS_RESET = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.sms_resets < MAX_SMS_RESETS)
+    .values(sms_resets=subscriptions.c.sms_resets + 1)
+    .execution_options(preserve_rowcount=True)
+)
 DUE_SUBSCRIPTIONS = (
     select(subscriptions, merchants.c.time_zone)
     .join(merchants)
@@ -108,9 +126,9 @@ def begin_contract(tx: Connection, subscription_id: str, now: datetime) -> str |
 
 def activate(tx: Connection, subscription: Row[Any], activated_at: datetime) -> bool:
     """Begin the first year of an activating subscription."""
-    zone = ZoneInfo(subscription.time_zone)
-    renewal = compute_renewal(activated_at, subscription.total_months, zone)
-    return _apply(tx, _ACTIVATE, subscription.id, activated_at=activated_at, renewal_at=renewal)
+    term = Term(subscription.total_months, subscription.renewal_months)
+    end = term.compute_end(activated_at, ZoneInfo(subscription.time_zone))
+    return _apply(tx, _ACTIVATE, subscription.id, activated_at=activated_at, renewal_at=end)
 
 
 def finish(tx: Connection, subscription_id: str, now: datetime) -> bool:
@@ -137,6 +155,20 @@ def record_first_delivery(tx: Connection, subscription: Row[Any], now: datetime)
 def set_cart(tx: Connection, subscription_id: str, cart_id: str, code: str, now: datetime) -> bool:
     """Set the cart in force of an active subscription."""
     return _apply(tx, _PUT_INTO_FORCE, subscription_id, cart_id=cart_id, cart_code=code, now=now)
+
+
+def set_term(
+    tx: Connection, subscription: Row[Any], term: Term, extended_year: int | None, now: datetime
+) -> bool:
+    """Set the term of an active subscription, and the subscription year that has extended it."""
+    end = term.compute_end(subscription.activated_at, ZoneInfo(subscription.time_zone))
+    changes = {**term._asdict(), "renewal_at": end, "extended_year": extended_year}
+    return _apply(tx, _SET_TERM, subscription.id, **changes, now=now)
+
+
+def count_sms_reset(tx: Connection, subscription_id: str) -> bool:
+    """Count a reset of a waiting cart's SMS, from which on earlier ones do not count."""
+    return _apply(tx, _COUNT_SMS_RESET, subscription_id)
 
 
 def find_due(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:

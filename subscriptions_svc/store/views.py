@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
 from chassis.store.database import Database
+from subscriptions_svc.rules.agreements.terms import Term
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
@@ -62,7 +63,26 @@ class View:
         self.tz = ZoneInfo(row.time_zone)
         self.status = derive_status(row.status, row.renewal_at, now)
         self.year = compute_year(row.activated_at, now, self.tz)
-        self.month = compute_month(row.activated_at, now, self.tz, row.total_months)
+        # A cancelled one is not renewed.
+        renewal_months = 0 if self.status == Status.CANCELLED else row.renewal_months
+        self.term = Term(row.total_months, renewal_months)
+        self.total_months = self.term.count_months_begun(row.activated_at, now, self.tz)
+        self.month = compute_month(row.activated_at, now, self.tz, self.total_months)
+
+    @cached_property
+    def renewal_at(self) -> datetime | None:
+        """When the months are over that have begun: it is renewed then, or it ends."""
+        return self.term.compute_renewal(self.row.activated_at, self.now, self.tz)
+
+    @property
+    def monthly_price(self) -> int:
+        """What the cart in force costs a month; its packages cost the sum over their items."""
+        outer = (item for item in self.items if item.parent_id is None)
+        return sum(item.subscription_price * item.quantity for item in outer)
+
+    def find_extended_term(self) -> Term:
+        """Return the term once a change of today is in force."""
+        return self.term.extend(self.total_months, self.year, self.row.extended_year)
 
     @cached_property
     def progress(self) -> Progress:
@@ -141,7 +161,7 @@ class View:
         package = self.by_id.get(item.parent_id)
         pieces = item.quantity * (package.quantity if package else 1)
         monthly = item.subscription_price * pieces
-        costs = compute_costs(monthly, self.month, self.year, self.row.total_months)
+        costs = compute_costs(monthly, self.month, self.year, self.total_months)
         if self.is_refundable and item.type not in HYGIENE_GOODS:
             return costs._replace(returned=0)
         return costs
@@ -163,7 +183,6 @@ class View:
         """Return whether each action is allowed now."""
         row = self.row
         lenses = [item for item in self.items if item.type == CONTACT_LENS]
-        lenses = [each for each in lenses if not is_refused(self.find_hindrance(each))]
         state = State(
             status=self.status,
             progress=self.progress,
@@ -173,6 +192,9 @@ class View:
             has_phone=bool(row.mobile_phone),
             email_count=row.email_count,
             sms_count=row.sms_count,
+            sms_resets=row.sms_resets,
+            renewal_months=row.renewal_months,
+            has_lenses=bool(lenses),
             has_pending_cart=row.pending_id is not None,
             has_room=sum(item.parent_id is None for item in self.items) < MAX_ITEMS,
             exchangeable_items=sum(self.is_exchangeable(item) for item in self.items),
@@ -181,7 +203,9 @@ class View:
                 item.type == MATERIAL and item.activated_at is not None for item in self.items
             ),
             remaining_boxes=sum(
-                max(0, item.box_count - self.find_tally(item).delivered) for item in lenses
+                max(0, item.box_count - self.find_tally(item).delivered)
+                for item in lenses
+                if not is_refused(self.find_hindrance(item))
             ),
         )
         return find_available_actions(state, self.now)
@@ -190,6 +214,15 @@ class View:
 def is_refused(hindrance: Hindrance | None) -> bool:
     """Whether what was found about a lens keeps its boxes from being handed over."""
     return hindrance is not None and hindrance.refuses
+
+
+def ensure_allowed(view: View, action: str) -> None:
+    """Raise WrongState unless an action is available."""
+    if not view.find_available_actions()[action]:
+        message = (
+            f"available_actions.{action} is false: the subscription's state does not allow it."
+        )
+        raise WrongState(message, reason=NOT_ALLOWED)
 
 
 def ensure_active(view: View) -> None:

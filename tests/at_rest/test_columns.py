@@ -68,7 +68,8 @@ PLAIN = {
         "cancellations": "subscription_id request_id",
         "cancelled_items": "item_id",
         "cart_items": "id reference_uuid subscription_id parent_id type reference name eye added_in"
-        " removed_in",
+        " removed_in discount_type",
+        "graduation_changes": "item_id reference name request_id",
         "merchants": "id locale currency country time_zone name terms_url phone email"
         " prescription_policy",
         "messages": "id channel outcome cart_id",

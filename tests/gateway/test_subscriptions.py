@@ -18,7 +18,7 @@ from tests.gateway.subscription_calls import (
 )
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_material
-from tests.subscriptions_svc.shop import UNKNOWN, confirm
+from tests.subscriptions_svc.shop import UNKNOWN, WITHOUT_DISCOUNT, confirm
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)
 TOLD = "2026-03-01T12:00:00.651Z"
@@ -34,6 +34,12 @@ NO_ACTION = dict.fromkeys(
         "activate_product",
         "use_warranty",
         "deliver_boxes",
+        "update_customer_info",
+        "update_payment_info",
+        "change_graduation",
+        "reset_sms_count",
+        "receive_gift_kit",
+        "extend_period",
     ),
     False,
 )
@@ -48,6 +54,13 @@ def demo(body: Any, unique: str) -> dict[str, Any]:
 
 def build_money(value: int, string: str) -> dict[str, Any]:
     return {"value": value, "string": string}
+
+
+NO_DISCOUNT = {
+    "discount_type": None,
+    "discount_amount": None,
+    **{name: build_money(0, "0,00 €") for name in WITHOUT_DISCOUNT},
+}
 
 
 def build_costs(kept: tuple[int, str], returned: tuple[int, str]) -> dict[str, Any]:
@@ -73,6 +86,7 @@ def build_lens_answer(made: Any, eye: str, **changes: Any) -> dict[str, Any]:
         "activated_at": None,
         "cancellation_cost_kept": build_money(0, "0,00 €"),
         "cancellation_cost_returned": build_money(0, "0,00 €"),
+        **NO_DISCOUNT,
         "product_data": {"eye": eye},
         "box_count": 4,
         "exchange_cycle": 12,
@@ -99,6 +113,7 @@ def build_package_answer(made: Any, **changes: Any) -> dict[str, Any]:
         "activated_at": None,
         "cancellation_cost_kept": build_money(0, "0,00 €"),
         "cancellation_cost_returned": build_money(0, "0,00 €"),
+        **NO_DISCOUNT,
         "items": [build_lens_answer(left, "left"), build_lens_answer(right, "right")],
         **changes,
     }
@@ -127,9 +142,16 @@ def build_subscription_answer(made: Any, reference: str) -> dict[str, Any]:
         "reference": reference,
         "contract_number": None,
         "discounts": None,
+        "gift_kits_remaining": 0,
+        "gift_kits_delivered": 0,
+        "credit_card": None,
+        "credit_card_type": None,
         "last_delivery_date": None,
         "next_delivery_date": None,
-        "available_actions": {**NO_ACTION, "withdraw": True, "send_sms": True},
+        "available_actions": {
+            **NO_ACTION,
+            **dict.fromkeys(("withdraw", "send_sms", "update_customer_info"), True),
+        },
         "last_persisted_cart": {
             "id": cart["id"],
             "reference": reference,
@@ -172,6 +194,7 @@ def test_absent_fields_are_null(http: FlaskClient, demo: Any) -> None:
         "activated_at": None,
         "cancellation_cost_kept": build_money(0, "0,00 €"),
         "cancellation_cost_returned": build_money(0, "0,00 €"),
+        **NO_DISCOUNT,
         "warranty_breakage_cost": build_money(4374, "43,74 €"),
         "warranty_lost_cost": build_money(8748, "87,48 €"),
         "subscription_vat_rate": 2100,
@@ -183,6 +206,52 @@ def test_discounts_come_back_as_they_were_sent(http: FlaskClient, demo: Any) -> 
     made = send(http, {**demo, "discounts": discounts}).get_json()
     assert made["discounts"] == discounts
     assert get(http, f"{URL}/{made['id']}")["discounts"] == discounts
+
+
+def test_discounts_lower_prices(http: FlaskClient, demo: Any) -> None:
+    discounts = [
+        {"discount_type": "percentage", "discount_rate": 1000, "reference": "CL-LEFT-001"},
+        {"discount_type": "amount", "discount_amount": 5000, "reference": "CL-RIGHT-001"},
+    ]
+    made = send(http, {**demo, "discounts": discounts}).get_json()
+    (package,) = made["last_persisted_cart"]["cart_items"]
+    left, right = package["items"]
+    assert left["subscription_price"] == build_money(900, "9,00 €")
+    original = build_money(25000, "250,00 €"), build_money(1000, "10,00 €")
+    assert right == build_lens_answer(
+        right,
+        "right",
+        price_with_tax=build_money(20000, "200,00 €"),
+        total_with_tax=build_money(20000, "200,00 €"),
+        subscription_price=build_money(800, "8,00 €"),
+        discount_type="amount",
+        discount_amount=build_money(5000, "50,00 €"),
+        original_price_with_tax=original[0],
+        catalogue_price_with_tax=original[0],
+        line_price_with_tax=build_money(20000, "200,00 €"),
+        original_subscription_price=original[1],
+        catalogue_subscription_price=original[1],
+        line_subscription_price=build_money(800, "8,00 €"),
+    )
+    assert package["price_with_tax"] == build_money(42500, "425,00 €")
+    assert package["original_price_with_tax"] == build_money(50000, "500,00 €")
+    assert package["subscription_price"] == build_money(1700, "17,00 €")
+    assert (package["discount_type"], package["discount_amount"]) == (None, None)
+    cart = {"cart_items": demo["cart_items"], "discounts": discounts}
+    simulated = send(http, cart, "/api/public/v1/price_simulations").get_json()
+    assert simulated["total_with_tax"] == package["total_with_tax"]
+    assert simulated["total_subscription_price"] == package["subscription_price"]
+
+
+def test_a_wrong_discount_is_refused(http: FlaskClient, demo: Any) -> None:
+    wrong = [{"code": "kept"}, {"discount_type": "amount", "discount_amount": 1, "reference": "x"}]
+    for url in (URL, "/api/public/v1/price_simulations"):
+        sent = {**demo, "discounts": wrong}
+        if url != URL:
+            sent = {"cart_items": demo["cart_items"], "discounts": wrong}
+        assert read_violations(send(http, sent, url), 422, "invalid") == [
+            ("discounts.1.reference", "Must be the reference of an item that is not a package.")
+        ]
 
 
 def test_boxes_are_handed_over_in_two_calls(
@@ -205,6 +274,7 @@ def test_boxes_are_handed_over_in_two_calls(
             "exchange_cycle",
             "cancellation_cost_kept",
             "cancellation_cost_returned",
+            *NO_DISCOUNT,
         ):
             del whole[name]
         return whole
@@ -279,7 +349,10 @@ def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo:
         package = build_package_answer(whole, **active, **both, items=[left, right])
         assert answers == [first, right, package]
         expected = build_subscription_answer(made, demo["reference"])
-        actions = dict.fromkeys(("cancel", "withdraw", "add_product", "deliver_boxes"), True)
+        adjusting = ("update_customer_info", "change_graduation", "extend_period")
+        actions = dict.fromkeys(
+            ("cancel", "withdraw", "add_product", "deliver_boxes", *adjusting), True
+        )
         assert get(http, f"{URL}/{made['id']}") == {
             **expected,
             "activated_at": TOLD,

@@ -53,7 +53,10 @@ def test_every_status_that_events_report_is_in_one_schema() -> None:
 
 
 def test_another_event_is_not_valid() -> None:
-    body = "charset=UTF-8&event=subscriptions%2Fcreated&event_id=e&order_ref=o&order_ref_1=r"
+    body = (
+        "charset=UTF-8&utf=x&event=subscriptions%2Fcreated&event_id=e&order_ref=o&order_ref_1=r"
+        "&order_ref_2="
+    )
     check_event("subscriptions", "subscriptions/created", FORM_TYPE, f"{body}&contract_number=1")
     for wrong in (body, f"{body}&contract_number=1&sphere=1"):
         with pytest.raises(ValidationError):

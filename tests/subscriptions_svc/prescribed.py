@@ -52,7 +52,7 @@ def deliver(
 def find_refused(
     served: Served, made: pb.Subscription, at: datetime = NOON, which: int = 0
 ) -> dict[str, Any]:
-    """What is told of the one lens whose boxes are refused; nothing is written."""
+    """What the refusal says of the one lens at fault; nothing is written."""
     request = build_delivery(made.id, (list_lenses(made)[which].reference_uuid, 1))
     before = served.rows()
     with served.clock.at(at):

@@ -24,6 +24,12 @@ from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_material
 
+# What an item without a discount says of discounts.
+WITHOUT_DISCOUNT = {
+    f"{of}_{price}": {"string": "0,00 €"}
+    for of in ("original", "catalogue", "line")
+    for price in ("price_with_tax", "subscription_price")
+}
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 OTHER_STORE = {"id": "otra_tienda", "store_ref": "otra_tienda"}
 

@@ -6,7 +6,7 @@ from alembic import op
 from chassis.store.database import Instant
 
 revision = "0021"
-down_revision = "0016"
+down_revision = "0018"
 
 
 def upgrade() -> None:

@@ -95,13 +95,12 @@ REQUEST_VERIFICATION = RequestVerificationSchema()
 RECORD_VERIFICATION = RecordVerificationSchema()
 
 
-def find_prescription_faults(path: str, item: Values, today: date) -> Faults:
-    """Yield faults of the prescription of a cart item, if it has one: other eyes, later days."""
+def find_prescription_faults(item: Values, eye: str | None, today: date, prefix: str) -> Faults:
+    """Yield faults of the prescription of a lens, if it has one: another eye, a later day."""
     prescription = item.get("prescription")
     if prescription is None:
         return
-    eye = item.get("product_data", {}).get("eye")
     if prescription.get("eye", eye) != eye:
-        yield f"{path}.prescription.eye", "Must be the eye of product_data."
+        yield f"{prefix}prescription.eye", "Must be the eye of the lens."
     if prescription["issue_date"] > today.isoformat():
-        yield f"{path}.prescription.issue_date", "Must not be in the future."
+        yield f"{prefix}prescription.issue_date", "Must not be in the future."

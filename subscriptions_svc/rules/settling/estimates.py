@@ -7,9 +7,16 @@ from typing import NamedTuple
 from marshmallow import Schema
 from marshmallow.fields import List, Nested, String
 
-from optics.fields import parse_day
+from optics.fields import at_most, parse_day
 from subscriptions_svc.rules.carts import CartItemSchema, compute_monthly_price
-from subscriptions_svc.rules.shapes import FILLED_LIST, FILLED_TEXT, SHORT_TEXT, Values
+from subscriptions_svc.rules.shapes import (
+    FILLED_LIST,
+    FILLED_TEXT,
+    MAX_DISCOUNTS_LENGTH,
+    SHORT_TEXT,
+    Values,
+    check_json_array,
+)
 from subscriptions_svc.rules.shoppers import is_adult
 
 
@@ -43,6 +50,7 @@ class CreatePriceSimulationSchema(Schema):
 
     merchant_id = String(validate=FILLED_TEXT)
     cart_items = List(Nested(CartItemSchema), required=True, validate=FILLED_LIST)
+    discounts = String(validate=(at_most(MAX_DISCOUNTS_LENGTH), check_json_array))
 
 
 CREATE_PRE_APPROVAL = CreatePreApprovalSchema()

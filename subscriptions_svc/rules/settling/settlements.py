@@ -75,7 +75,10 @@ FREE_SETTLEMENT = Settlement({}, {})
 
 
 def compute_costs(monthly: int, current_month: int, year: int, total_months: int) -> Costs:
-    """Return the costs of an item whose pieces together cost `monthly`."""
+    """Return the costs of an item whose pieces together cost `monthly`; a renewed month has none.
+
+    `total_months` are those that were agreed on, or that have begun since.
+    """
     of_year = min(MONTHS_PER_YEAR * year, total_months)
     return Costs(
         monthly * (total_months - current_month), monthly * max(0, of_year - current_month)

@@ -60,6 +60,20 @@ def add_prescriptions(
         tx.execute(insert(prescriptions), PRESCRIPTIONS.seal(tx, row))
 
 
+def replace_prescription(
+    tx: Connection, subscription: Any, item: Any, values: Mapping[str, Any], now: datetime
+) -> bool:
+    """Put another prescription of an item in force; returns whether it differs from that on file.
+
+    `subscription` has its merchant's country and time zone.
+    """
+    row = _make_row(values, subscription)
+    if item.version is not None and all(getattr(item, name) == row[name] for name in row):
+        return False
+    add_prescriptions(tx, subscription.id, subscription, [(item.id, values)], now)
+    return True
+
+
 def _make_row(values: Mapping[str, Any], merchant: Any) -> dict[str, Any]:
     prescriber = values.get("prescriber", NOBODY)
     issued_on = date.fromisoformat(values["issue_date"])

@@ -14,24 +14,27 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from chassis.events.courier import Courier
-from chassis.events.dispatcher import Dispatcher
-from chassis.store.database import Database
 from protos.subscriptions_pb2 import (
     CancelSubscriptionRequest,
     ConfirmCartByCodeRequest,
     ConfirmSubscriptionRequest,
     RecordPaymentRequest,
-    Subscription,
 )
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
-from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from subscriptions_svc.documents import events
 from subscriptions_svc.store import tables as store
-from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect, run_receiver
+from tests.chassis.events.receiver import Receiver, answer_status, hang, redirect
 from tests.event_schemas import read_form
 from tests.serving import Served
+from tests.subscriptions_svc.endpoint import (
+    NOON,
+    WRITTEN,
+    deliver,
+    list_names,
+    listen,
+    load_form,
+)
 from tests.subscriptions_svc.shop import (
     activate,
     build_delivery,
@@ -45,64 +48,6 @@ from tests.subscriptions_svc.shop import (
     set_status,
     solicit,
 )
-
-NOON = datetime(2026, 3, 1, 12, 0, 0, 651_999, tzinfo=UTC)
-WRITTEN = "2026-03-01 13:00:00.651999000 CET +01:00"
-MERCHANT = {"id": "tienda_moderna", "name": "Tienda Moderna", "store_refs": ["tienda_moderna"]}
-
-
-@pytest.fixture
-def partner() -> Iterator[Receiver]:
-    """A merchant's endpoint."""
-    with run_receiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def mail(subscriptions: Served, partner: Receiver) -> Iterator[Callable[[], list[Any]]]:
-    """Deliver what is due to the endpoint, and return the forms that it has received."""
-    listen(subscriptions, partner)
-
-    def forms() -> list[Any]:
-        deliver(subscriptions)
-        return [read_form(each.body) for each in partner.received]
-
-    yield forms
-    load(subscriptions.database, MERCHANT)
-
-
-def load(database: Database, merchant: dict[str, Any]) -> None:
-    with database.write() as tx:
-        reference.load(tx, reference.REFERENCE.load({"merchants": [merchant]}))
-
-
-def listen(served: Served, partner: Receiver, **more: Any) -> None:
-    load(served.database, {**MERCHANT, "endpoint": {"url": partner.url, **more}})
-
-
-def deliver(served: Served, now: datetime | None = None) -> None:
-    """Deliver everything that is due."""
-    courier = Courier(private=True)
-    at_work = Dispatcher(
-        served.database, store.outbox, courier, now=lambda: now or datetime.now(UTC)
-    )
-    while at_work.dispatch_due():
-        at_work.wait_until_idle()
-
-
-def load_form(made: Subscription, name: str, event_id: str, *more: tuple[str, str]) -> Any:
-    return [
-        ("charset", "UTF-8"),
-        ("event", name),
-        ("event_id", event_id),
-        ("order_ref", made.id),
-        ("order_ref_1", made.reference),
-        *more,
-    ]
-
-
-def list_names(forms: list[Any]) -> list[str]:
-    return [dict(each)["event"] for each in forms]
 
 
 def pay(served: Served, subscription_id: str, *, successful: bool = True) -> None:

@@ -16,6 +16,7 @@ from tests.serving import Failure, Served, decode
 from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.shop import (
     OTHER_STORE,
+    WITHOUT_DISCOUNT,
     build_solicitation,
     create_activated,
     get,
@@ -60,6 +61,7 @@ def build_lens_answer(eye: str) -> dict[str, Any]:
         "remaining_boxes": 4,
         "cancellation_cost_kept": NOTHING,
         "cancellation_cost_returned": NOTHING,
+        **WITHOUT_DISCOUNT,
     }
 
 
@@ -88,7 +90,11 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
         "payment_status": "pending",
         "reference": "ref001-5",
         "discounts": '[{"a": 1}]',
-        "available_actions": {"withdraw": True, "send_sms": True},
+        "available_actions": {
+            "withdraw": True,
+            "send_sms": True,
+            "update_customer_info": True,
+        },
         "last_persisted_cart": {
             "id": UUID,
             "reference": "ref001-5",
@@ -108,6 +114,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
                     "items": [build_lens_answer("left"), build_lens_answer("right")],
                     "cancellation_cost_kept": NOTHING,
                     "cancellation_cost_returned": NOTHING,
+                    **WITHOUT_DISCOUNT,
                 }
             ],
         },

@@ -1,4 +1,4 @@
-"""RecordVerification: what a prescriber has said, and whom it concerns, on both engines."""
+"""RecordVerification: what a prescriber has said, and its refusals, on both engines."""
 
 from typing import Any
 

@@ -73,6 +73,12 @@ def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "CreateWarrantyEvent": pb.CreateWarrantyEventRequest(
             subscription_id=of.id, type="repair", charged_amount=1, product_id=left
         ),
+        "UpdateCustomerInfo": pb.UpdateCustomerInfoRequest(subscription_id=of.id, city="Girona"),
+        "ChangeGraduation": pb.ChangeGraduationRequest(
+            subscription_id=of.id, reference_uuid=left, name="-2.25"
+        ),
+        "ResetSmsCount": pb.ResetSmsCountRequest(subscription_id=of.id),
+        "ExtendPeriod": pb.ExtendPeriodRequest(subscription_id=of.id, months=1),
         "CreatePreApproval": pb.CreatePreApprovalRequest(merchant=merchant, shopper=shopper),
         "CreatePriceSimulation": pb.CreatePriceSimulationRequest(
             merchant_id=OTHER_STORE["id"], cart_items=cart
@@ -150,6 +156,8 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
     """Proves that the refusals above are about ownership."""
     walk = build_requests(body, others)
     for name in ("GetSubscription", "ListDeliveries", "CreateBoxDeliveries", "ActivateCartItem"):
+        subscriptions.call(name, walk[name], "other")
+    for name in ("UpdateCustomerInfo", "ChangeGraduation"):
         subscriptions.call(name, walk[name], "other")
     for name in ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation"):
         subscriptions.call(name, walk[name], "other")

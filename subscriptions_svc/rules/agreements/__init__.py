@@ -1,0 +1,1 @@
+"""What was agreed on: the term of a subscription, and its discounts."""
