@@ -20,6 +20,7 @@ from protos.subscriptions_pb2 import (
     CancelSubscriptionRequest,
     CancelSubscriptionResponse,
     CartItem,
+    ChangeGraduationRequest,
     CreateBoxDeliveriesRequest,
     CreateBoxDeliveriesResponse,
     CreatePreApprovalRequest,
@@ -27,6 +28,8 @@ from protos.subscriptions_pb2 import (
     CreateSubscriptionRequest,
     CreateWarrantyEventRequest,
     CreateWarrantyEventResponse,
+    Delivery,
+    ExtendPeriodRequest,
     GetSubscriptionRequest,
     ListDeliveriesRequest,
     ListDeliveriesResponse,
@@ -34,14 +37,18 @@ from protos.subscriptions_pb2 import (
     ListSubscriptionsResponse,
     OverDelivery,
     PreApproval,
+    PrescriptionRefusal,
     PriceSimulation,
     ReadCartItemsRequest,
     ReadCartItemsResponse,
+    RecordBoxOutcomeRequest,
+    ResetSmsCountRequest,
     SendEmailRequest,
     SendEmailResponse,
     SendSmsRequest,
     SendSmsResponse,
     Subscription,
+    UpdateCustomerInfoRequest,
     UpdateProductsRequest,
     UpdateProductsResponse,
     WhoAmIRequest,
@@ -56,6 +63,7 @@ ONE_TYPE_ONLY = (
     "product_data",
     "box_count",
     "exchange_cycle",
+    "prescription",
     "delivered_boxes",
     "remaining_boxes",
     "subscription_vat_rate",
@@ -74,9 +82,14 @@ CANCEL_SUBSCRIPTION = Reader(CancelSubscriptionRequest, path=("subscription_id",
 CREATE_WARRANTY_EVENT = Reader(
     CreateWarrantyEventRequest, path=("subscription_id",), reason="INVALID"
 )
+UPDATE_CUSTOMER_INFO = Reader(UpdateCustomerInfoRequest, path=("subscription_id",))
+CHANGE_GRADUATION = Reader(ChangeGraduationRequest, path=("subscription_id", "reference_uuid"))
+RESET_SMS_COUNT = Reader(ResetSmsCountRequest, path=("subscription_id",))
+EXTEND_PERIOD = Reader(ExtendPeriodRequest, path=("subscription_id",))
 CREATE_PRE_APPROVAL = Reader(CreatePreApprovalRequest)
 CREATE_PRICE_SIMULATION = Reader(CreatePriceSimulationRequest, raw=("discounts",))
 LIST_DELIVERIES = Reader(ListDeliveriesRequest, path=("subscription_id",))
+RECORD_BOX_OUTCOME = Reader(RecordBoxOutcomeRequest, path=("subscription_id", "delivery_id"))
 READ_CART_ITEMS = Reader(ReadCartItemsRequest, raw=("document",))
 SEND_EMAIL = Reader(SendEmailRequest, path=("subscription_id",))
 SEND_SMS = Reader(SendSmsRequest, path=("subscription_id",))
@@ -88,7 +101,7 @@ SUBSCRIPTIONS = Writer(
     ListSubscriptionsResponse, nulls=True, optional=ONE_TYPE_ONLY, raw=("discounts",)
 )
 CART_ITEM = Writer(CartItem, nulls=True, optional=ONE_TYPE_ONLY)
-BOX_DELIVERIES = Writer(CreateBoxDeliveriesResponse)
+BOX_DELIVERIES = Writer(CreateBoxDeliveriesResponse, optional=("warnings",))
 PRODUCTS_UPDATED = Writer(UpdateProductsResponse)
 SUBSCRIPTION_CANCELLED = Writer(CancelSubscriptionResponse)
 WARRANTY_EVENT_CREATED = Writer(CreateWarrantyEventResponse)
@@ -96,9 +109,11 @@ PRE_APPROVAL = Writer(PreApproval)
 PRICE_SIMULATION = Writer(PriceSimulation, nulls=True, optional=("items",))
 # Of a new item only what was read.
 NEW_CART_ITEMS = Writer(
-    ReadCartItemsResponse, optional=("reference", "items", "id", "subscription_period")
+    ReadCartItemsResponse,
+    optional=("reference", "items", "id", "subscription_period", "expiration_date", "eye"),
 )
 DELIVERIES = Writer(ListDeliveriesResponse)
+DELIVERY = Writer(Delivery)
 
 # Code and title of an error, by reason; by default its lower-case name and the service's text.
 ERROR_CODES = {
@@ -119,6 +134,8 @@ def write_errors(problem: Problem) -> dict[str, Any]:
     """
     if problem.reason == "OVER_DELIVERY":
         return {"errors": _write_over_deliveries(problem), "request_id": g.request_id}
+    if problem.reason == "PRESCRIPTION":
+        return {"errors": _write_prescription_faults(problem), "request_id": g.request_id}
     code, title = ERROR_CODES.get(problem.reason, (problem.reason.lower(), None))
     errors: list[dict[str, Any]] = []
     for fault in problem.faults:
@@ -144,10 +161,32 @@ def _write_over_deliveries(problem: Problem) -> list[dict[str, Any]]:
     ]
 
 
+def _write_prescription_faults(problem: Problem) -> list[dict[str, Any]]:
+    refusal = PrescriptionRefusal()
+    next(iter(problem.details)).Unpack(refusal)
+    return [
+        {
+            "code": each.code,
+            "title": each.title,
+            "cart_item_reference_uuid": each.cart_item_reference_uuid,
+            **({"expiration_date": each.expiration_date} if each.expiration_date else {}),
+            **({"verify_by": each.verify_by.ToJsonString()} if each.HasField("verify_by") else {}),
+            **({"reason": each.reason} if each.reason else {}),
+        }
+        for each in refusal.items
+    ]
+
+
 DIALECT = Dialect(
     "/api/public/v1",
     write_errors,
-    status={"INVALID": 422, "OVER_DELIVERY": 422, "NOT_ALLOWED": 422, Code.PERMISSION_DENIED: 401},
+    status={
+        "INVALID": 422,
+        "OVER_DELIVERY": 422,
+        "PRESCRIPTION": 422,
+        "NOT_ALLOWED": 422,
+        Code.PERMISSION_DENIED: 401,
+    },
 )
 
 
@@ -245,6 +284,58 @@ def list_deliveries(subscription_id: str) -> Response:
     )
     page = call(backends.subscriptions().ListDeliveries, request)
     return link_pages(answer(200, DELIVERIES, page), page.meta)
+
+
+@bp.post("/subscriptions/<subscription_id>/deliveries/<delivery_id>/outcome")
+def record_box_outcome(subscription_id: str, delivery_id: str) -> Response:
+    request = read(
+        RECORD_BOX_OUTCOME,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+        delivery_id=delivery_id,
+    )
+    return answer(200, DELIVERY, call(backends.subscriptions().RecordBoxOutcome, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/update_customer_info")
+def update_customer_info(subscription_id: str) -> Response:
+    request = read(
+        UPDATE_CUSTOMER_INFO,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().UpdateCustomerInfo, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/cart_items/<reference_uuid>/change_graduation")
+def change_graduation(subscription_id: str, reference_uuid: str) -> Response:
+    request = read(
+        CHANGE_GRADUATION,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+        reference_uuid=reference_uuid,
+    )
+    return answer(200, CART_ITEM, call(backends.subscriptions().ChangeGraduation, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/reset_sms_count")
+def reset_sms_count(subscription_id: str) -> Response:
+    request = read(
+        RESET_SMS_COUNT,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().ResetSmsCount, request))
+
+
+@bp.post("/subscriptions/<subscription_id>/extend_period")
+def extend_period(subscription_id: str) -> Response:
+    request = read(
+        EXTEND_PERIOD,
+        ahead=partial(_require_subscription, subscription_id),
+        subscription_id=subscription_id,
+    )
+    return answer(200, SUBSCRIPTION, call(backends.subscriptions().ExtendPeriod, request))
 
 
 @bp.post("/pre_approvals")

@@ -220,14 +220,15 @@ ERRORS = record(
             ["code", "title"],
             code=text(
                 "A stable word for programs: malformed, unauthorized, not_found, "
-                "no_confirmed_cart, conflict, invalid, over_delivery and others.",
+                "no_confirmed_cart, conflict, invalid, over_delivery, prescription_expired and "
+                "others.",
                 "invalid",
             ),
             title=text("What to do.", "Must be 1 for a contact lens."),
             detail=text("Explains a title that the contract fixes."),
             source=text("Dotted path of the field at fault.", "cart_items.0.items.0.quantity"),
             cart_item_reference_uuid=text(
-                "Of over_delivery: the item.",
+                "Of over_delivery and of a prescription: the item.",
                 "a41e7c1c-8f2b-4f6e-9d0a-2b1c3d4e5f60",
                 format="uuid",
             ),
@@ -238,6 +239,17 @@ ERRORS = record(
                 "description": "Of over_delivery: boxes that are left this year.",
                 "examples": [1],
             },
+            expiration_date=text(
+                "Of prescription_expired: the last day on which it was valid.",
+                "2026-02-01",
+                format="date",
+            ),
+            verify_by=text(
+                "Of prescription_unverified: until when the prescriber may answer.",
+                "2026-03-02T22:00:00Z",
+                format="date-time",
+            ),
+            reason=text("Of prescription_denied: why.", "wrong"),
         ),
     },
     request_id=REQUEST_ID,

@@ -31,8 +31,9 @@ MEANINGS = {
     subscription_events.CREATED: "A subscription was confirmed.",
     subscription_events.ACTIVATED: "The first year of a subscription has begun.",
     subscription_events.CANCELLED: "A subscription was cancelled.",
-    subscription_events.UPDATED: "A changed cart has come into force.",
+    subscription_events.UPDATED: "A changed cart has come into force, or a lens has changed.",
     subscription_events.PAYMENT_STATUS_CHANGED: "A payment was made, or has failed.",
+    subscription_events.CUSTOMER_UPDATED: "Something else is kept of a customer.",
     subscription_events.ACCOUNT_IN_DEBT: "A payment of a confirmed subscription has failed.",
     subscription_events.ACCOUNT_UP_TO_DATE: "A payment was made after one had failed.",
     subscription_events.RENTING_PLAN_CHANGED: "The monthly price or the number of months has "
@@ -171,6 +172,7 @@ def _list_forms() -> dict[str, str]:
         subscription_events.build_cancelled(subscription, NOW),
         subscription_events.build_updated(subscription, NOW),
         subscription_events.build_payment_status_changed(subscription, NOW, successful=True),
+        subscription_events.build_customer_updated(subscription, NOW),
         subscription_events.build_account_in_debt(subscription, NOW),
         subscription_events.build_account_up_to_date(subscription, NOW),
         subscription_events.build_renting_plan_changed(subscription, NOW),

@@ -64,6 +64,12 @@ CART_ITEMS = Target(
     frozenset({"eye", "product", "extension", "note", "brand"}),
     frozenset(),
 )
+# The same of a document that says when it was written: its items have a prescription.
+PRESCRIBED_ITEMS = CART_ITEMS._replace(
+    root=CART_ITEMS.root | {"dateWritten"},
+    root_extensions=frozenset({"expiration-date"}),
+    lens=CONTACTS.lens,
+)
 # What a cart item has no field for, yet says in its name.
 _IN_NAME = frozenset({"power", "sphere", "cylinder", "axis", "add", "backCurve", "diameter"})
 
@@ -108,7 +114,7 @@ def _find_in_lens(
     for name, value in lens.items():
         if target is CART_ITEMS and name in _IN_NAME:
             yield Remark(f"{path}.{name}", "Stands in the item's name alone.")
-        elif target is CONTACTS and name == "sphere":
+        elif target in (CONTACTS, PRESCRIBED_ITEMS) and name == "sphere":
             if "power" not in lens:
                 yield Remark(f"{path}.{name}", "Was read as the power of a contact lens.")
         elif name not in target.lens and not _is_absent(value):

@@ -16,6 +16,7 @@ from optics.fhir_losses import (
     CONTACTS,
     GLASSES,
     ORDER_RX,
+    PRESCRIBED_ITEMS,
     Target,
     find_not_carried,
     is_our_identifier,
@@ -24,6 +25,7 @@ from optics.fhir_losses import (
 from optics.fhir_shapes import VISION_PRESCRIPTION
 
 CONTACT_LENS = "contact_lens_subscription"
+DAY_LENGTH = len("YYYY-MM-DD")
 _AXES = (("horizontal_prism", "in", "out"), ("vertical_prism", "up", "down"))
 
 
@@ -85,10 +87,14 @@ def read_prescription(document: Mapping[str, Any]) -> Reading:
 def read_cart_items(document: Mapping[str, Any]) -> Reading:
     """Return items of a cart, one for each eye that has a contact lens.
 
-    The caller adds price and boxes. The powers stand in the name, which is for people.
+    The caller adds price and boxes. The powers stand in the name, which is for people, and, where
+    the document says when it was written, in the item's prescription.
     """
     loaded = _load(document, CART_ITEMS)
-    remarks = list(find_not_carried(document, loaded, CART_ITEMS))
+    is_dated = len(loaded.get("dateWritten", "")) >= DAY_LENGTH
+    target = PRESCRIBED_ITEMS if is_dated else CART_ITEMS
+    remarks = list(find_not_carried(document, loaded, target))
+    days = _read_root({}, loaded, remarks) if is_dated else {}
     items = []
     for path, lens in loaded["lenses"]:
         item: dict[str, Any] = {"type": CONTACT_LENS, "name": _compose_name(lens), "quantity": 1}
@@ -97,8 +103,27 @@ def read_cart_items(document: Mapping[str, Any]) -> Reading:
             item["reference"] = keys[0]
         elif keys:
             remarks.append(Remark(f"{path}.product", "Names several products; none is chosen."))
-        items.append(item | {"product_data": {"eye": lens["eye"]}})
+        item["product_data"] = {"eye": lens["eye"]}
+        if is_dated:
+            prescription = _read_item_prescription(lens, days)
+            if "sphere" in prescription:
+                item["prescription"] = prescription
+            else:
+                message = "Is absent, so that the item has no prescription."
+                remarks.append(Remark(f"{path}.power", message))
+        items.append(item)
     return Reading(items, limit_remarks(remarks))
+
+
+def _read_item_prescription(lens: Mapping[str, Any], days: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the prescription of a cart item: powers, measures and days."""
+    kept = {name: days[name] for name in ("issue_date", "expiration_date") if name in days}
+    powers = _read_powers(lens)
+    if not powers.get("cylinder"):
+        powers.pop("cylinder", None)
+    contact = _read_contact(lens)
+    measures = {name: contact[name] for name in ("base_curve", "diameter") if name in contact}
+    return powers | measures | kept
 
 
 def _load(document: Mapping[str, Any], target: Target) -> dict[str, Any]:
@@ -206,10 +231,11 @@ def _read_root(
         if is_our_identifier(each):
             root["id"] = int(value or 0)
     written = loaded.get("dateWritten", "")
-    if len(written) >= 10:
-        root["issue_date"] = written[:10]
-    if written and len(written) != 10:
-        message = "Only the day is kept." if len(written) > 10 else "Is no day, and left out."
+    if len(written) >= DAY_LENGTH:
+        root["issue_date"] = written[:DAY_LENGTH]
+    if written and len(written) != DAY_LENGTH:
+        is_longer = len(written) > DAY_LENGTH
+        message = "Only the day is kept." if is_longer else "Is no day, and left out."
         remarks.append(Remark("dateWritten", message))
     for name in ("expiration-date", "verification"):
         if name in loaded["extension"]:

@@ -11,6 +11,8 @@ Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
+Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres for
+base_curve and diameter. Days are "YYYY-MM-DD".
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -248,6 +250,7 @@ class NewCartItem(_message.Message):
     PRODUCT_DATA_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     SUBSCRIPTION_PERIOD_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """material_subscription, subscription_package or contact_lens_subscription."""
     reference: _builtins.str
@@ -283,6 +286,10 @@ class NewCartItem(_message.Message):
     def product_data(self) -> Global___ProductData:
         """Which eye; contact lens only."""
 
+    @_builtins.property
+    def prescription(self) -> Global___NewPrescription:
+        """What was prescribed for the eye of product_data; contact lens only."""
+
     def __init__(
         self,
         *,
@@ -299,10 +306,11 @@ class NewCartItem(_message.Message):
         product_data: Global___ProductData | None = ...,
         id: _builtins.str = ...,
         subscription_period: _builtins.str = ...,
+        prescription: Global___NewPrescription | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_period", b"subscription_period", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_exchange_cycle", b"_exchange_cycle", "_price_with_tax", b"_price_with_tax", "_quantity", b"_quantity", "_subscription_price", b"_subscription_price", "_subscription_vat_rate", b"_subscription_vat_rate", "box_count", b"box_count", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "name", b"name", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "subscription_period", b"subscription_period", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -330,6 +338,264 @@ class NewCartItem(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__subscription_vat_rate) -> _WhichOneofReturnType__subscription_vat_rate | None: ...
 
 Global___NewCartItem: _TypeAlias = NewCartItem  # noqa: Y015
+
+@_typing.final
+class NewPrescription(_message.Message):
+    """A prescription of a contact lens. Its eye is that of the lens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    BASE_CURVE_FIELD_NUMBER: _builtins.int
+    DIAMETER_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    PRESCRIBER_FIELD_NUMBER: _builtins.int
+    EYE_FIELD_NUMBER: _builtins.int
+    sphere: _builtins.float
+    """Dioptres, -30 to 30; required."""
+    cylinder: _builtins.float
+    """Dioptres, -30 to 30; with an axis. 0 is none."""
+    axis: _builtins.int
+    """Degrees, 1 to 180; with a cylinder."""
+    add: _builtins.float
+    """Dioptres, 0.25 to 5."""
+    base_curve: _builtins.float
+    """Millimetres, 5 to 12."""
+    diameter: _builtins.float
+    """Millimetres, 8 to 20."""
+    issue_date: _builtins.str
+    """Day of issue, "YYYY-MM-DD", not in the future; required."""
+    expiration_date: _builtins.str
+    """Last day on which it is valid, in the prescriber's time zone; by default so many
+    months after the issue as the merchant's country has it.
+    """
+    eye: _builtins.str
+    """left, right or both: if present, that of the lens."""
+    @_builtins.property
+    def prescriber(self) -> Global___Prescriber:
+        """Who has prescribed it; by default somebody in the merchant's country and time zone."""
+
+    def __init__(
+        self,
+        *,
+        sphere: _builtins.float | None = ...,
+        cylinder: _builtins.float | None = ...,
+        axis: _builtins.int | None = ...,
+        add: _builtins.float | None = ...,
+        base_curve: _builtins.float | None = ...,
+        diameter: _builtins.float | None = ...,
+        issue_date: _builtins.str = ...,
+        expiration_date: _builtins.str = ...,
+        prescriber: Global___Prescriber | None = ...,
+        eye: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "prescriber", b"prescriber", "sphere", b"sphere"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "expiration_date", b"expiration_date", "eye", b"eye", "issue_date", b"issue_date", "prescriber", b"prescriber", "sphere", b"sphere"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
+    _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
+    _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
+    _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__base_curve: _TypeAlias = _typing.Literal["base_curve"]  # noqa: Y015
+    _WhichOneofArgType__base_curve: _TypeAlias = _typing.Literal["_base_curve", b"_base_curve"]  # noqa: Y015
+    _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
+    _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__diameter: _TypeAlias = _typing.Literal["diameter"]  # noqa: Y015
+    _WhichOneofArgType__diameter: _TypeAlias = _typing.Literal["_diameter", b"_diameter"]  # noqa: Y015
+    _WhichOneofReturnType__sphere: _TypeAlias = _typing.Literal["sphere"]  # noqa: Y015
+    _WhichOneofArgType__sphere: _TypeAlias = _typing.Literal["_sphere", b"_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_curve) -> _WhichOneofReturnType__base_curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diameter) -> _WhichOneofReturnType__diameter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sphere) -> _WhichOneofReturnType__sphere | None: ...
+
+Global___NewPrescription: _TypeAlias = NewPrescription  # noqa: Y015
+
+@_typing.final
+class Prescriber(_message.Message):
+    """A prescriber: their working hours are those of their country and time zone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    COUNTRY_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """For display."""
+    country: _builtins.str
+    """ISO 3166, "US": whose public holidays apply."""
+    time_zone: _builtins.str
+    """Of the IANA database, "America/New_York"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str | None = ...,
+        country: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_name", b"_name", "country", b"country", "name", b"name", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__name: _TypeAlias = _typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = _typing.Literal["_name", b"_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+Global___Prescriber: _TypeAlias = Prescriber  # noqa: Y015
+
+@_typing.final
+class Prescription(_message.Message):
+    """The prescription on file of a contact lens."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPHERE_FIELD_NUMBER: _builtins.int
+    CYLINDER_FIELD_NUMBER: _builtins.int
+    AXIS_FIELD_NUMBER: _builtins.int
+    ADD_FIELD_NUMBER: _builtins.int
+    BASE_CURVE_FIELD_NUMBER: _builtins.int
+    DIAMETER_FIELD_NUMBER: _builtins.int
+    ISSUE_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_IS_DERIVED_FIELD_NUMBER: _builtins.int
+    IS_EXPIRED_FIELD_NUMBER: _builtins.int
+    PRESCRIBER_FIELD_NUMBER: _builtins.int
+    VERIFICATION_FIELD_NUMBER: _builtins.int
+    sphere: _builtins.float
+    """Dioptres."""
+    cylinder: _builtins.float
+    """Dioptres."""
+    axis: _builtins.int
+    """Degrees."""
+    add: _builtins.float
+    """Dioptres."""
+    base_curve: _builtins.float
+    """Millimetres."""
+    diameter: _builtins.float
+    """Millimetres."""
+    issue_date: _builtins.str
+    """Day of issue."""
+    expiration_date: _builtins.str
+    """Last day on which it is valid, as stated or derived."""
+    expiration_is_derived: _builtins.bool
+    """Whether expiration_date was derived from the issue."""
+    is_expired: _builtins.bool
+    """Whether the prescriber's day is past expiration_date."""
+    @_builtins.property
+    def prescriber(self) -> Global___Prescriber:
+        """Who has prescribed it."""
+
+    @_builtins.property
+    def verification(self) -> Global___Verification:
+        """Whether it is known to be valid."""
+
+    def __init__(
+        self,
+        *,
+        sphere: _builtins.float | None = ...,
+        cylinder: _builtins.float | None = ...,
+        axis: _builtins.int | None = ...,
+        add: _builtins.float | None = ...,
+        base_curve: _builtins.float | None = ...,
+        diameter: _builtins.float | None = ...,
+        issue_date: _builtins.str = ...,
+        expiration_date: _builtins.str = ...,
+        expiration_is_derived: _builtins.bool = ...,
+        is_expired: _builtins.bool = ...,
+        prescriber: Global___Prescriber | None = ...,
+        verification: Global___Verification | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "prescriber", b"prescriber", "sphere", b"sphere", "verification", b"verification"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_add", b"_add", "_axis", b"_axis", "_base_curve", b"_base_curve", "_cylinder", b"_cylinder", "_diameter", b"_diameter", "_sphere", b"_sphere", "add", b"add", "axis", b"axis", "base_curve", b"base_curve", "cylinder", b"cylinder", "diameter", b"diameter", "expiration_date", b"expiration_date", "expiration_is_derived", b"expiration_is_derived", "is_expired", b"is_expired", "issue_date", b"issue_date", "prescriber", b"prescriber", "sphere", b"sphere", "verification", b"verification"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__add: _TypeAlias = _typing.Literal["add"]  # noqa: Y015
+    _WhichOneofArgType__add: _TypeAlias = _typing.Literal["_add", b"_add"]  # noqa: Y015
+    _WhichOneofReturnType__axis: _TypeAlias = _typing.Literal["axis"]  # noqa: Y015
+    _WhichOneofArgType__axis: _TypeAlias = _typing.Literal["_axis", b"_axis"]  # noqa: Y015
+    _WhichOneofReturnType__base_curve: _TypeAlias = _typing.Literal["base_curve"]  # noqa: Y015
+    _WhichOneofArgType__base_curve: _TypeAlias = _typing.Literal["_base_curve", b"_base_curve"]  # noqa: Y015
+    _WhichOneofReturnType__cylinder: _TypeAlias = _typing.Literal["cylinder"]  # noqa: Y015
+    _WhichOneofArgType__cylinder: _TypeAlias = _typing.Literal["_cylinder", b"_cylinder"]  # noqa: Y015
+    _WhichOneofReturnType__diameter: _TypeAlias = _typing.Literal["diameter"]  # noqa: Y015
+    _WhichOneofArgType__diameter: _TypeAlias = _typing.Literal["_diameter", b"_diameter"]  # noqa: Y015
+    _WhichOneofReturnType__sphere: _TypeAlias = _typing.Literal["sphere"]  # noqa: Y015
+    _WhichOneofArgType__sphere: _TypeAlias = _typing.Literal["_sphere", b"_sphere"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__add) -> _WhichOneofReturnType__add | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__axis) -> _WhichOneofReturnType__axis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__base_curve) -> _WhichOneofReturnType__base_curve | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cylinder) -> _WhichOneofReturnType__cylinder | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__diameter) -> _WhichOneofReturnType__diameter | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sphere) -> _WhichOneofReturnType__sphere | None: ...
+
+Global___Prescription: _TypeAlias = Prescription  # noqa: Y015
+
+@_typing.final
+class Verification(_message.Message):
+    """What is known of a prescription's validity."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUESTED_AT_FIELD_NUMBER: _builtins.int
+    VERIFY_BY_FIELD_NUMBER: _builtins.int
+    DECIDED_AT_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """unverified, requested, verified, denied or rejected."""
+    reason: _builtins.str
+    """verified: confirmed, or passive (the prescriber did not answer in time). denied:
+    expired, wrong or unknown_patient. rejected: unusable.
+    """
+    @_builtins.property
+    def requested_at(self) -> _timestamp_pb2.Timestamp:
+        """When the prescriber was asked."""
+
+    @_builtins.property
+    def verify_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when the prescriber may answer: 8 business hours later."""
+
+    @_builtins.property
+    def decided_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was verified, denied or rejected."""
+
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        reason: _builtins.str | None = ...,
+        requested_at: _timestamp_pb2.Timestamp | None = ...,
+        verify_by: _timestamp_pb2.Timestamp | None = ...,
+        decided_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "decided_at", b"decided_at", "reason", b"reason", "requested_at", b"requested_at", "verify_by", b"verify_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reason", b"_reason", "decided_at", b"decided_at", "reason", b"reason", "requested_at", b"requested_at", "state", b"state", "verify_by", b"verify_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___Verification: _TypeAlias = Verification  # noqa: Y015
 
 @_typing.final
 class ReadCartItemsRequest(_message.Message):
@@ -832,6 +1098,12 @@ class AvailableActions(_message.Message):
     ACTIVATE_PRODUCT_FIELD_NUMBER: _builtins.int
     USE_WARRANTY_FIELD_NUMBER: _builtins.int
     DELIVER_BOXES_FIELD_NUMBER: _builtins.int
+    UPDATE_CUSTOMER_INFO_FIELD_NUMBER: _builtins.int
+    UPDATE_PAYMENT_INFO_FIELD_NUMBER: _builtins.int
+    CHANGE_GRADUATION_FIELD_NUMBER: _builtins.int
+    RESET_SMS_COUNT_FIELD_NUMBER: _builtins.int
+    RECEIVE_GIFT_KIT_FIELD_NUMBER: _builtins.int
+    EXTEND_PERIOD_FIELD_NUMBER: _builtins.int
     cancel: _builtins.bool
     """End it by a full cancellation, with its summary: CancelSubscription needs one."""
     withdraw: _builtins.bool
@@ -852,6 +1124,18 @@ class AvailableActions(_message.Message):
     """Register a warranty event."""
     deliver_boxes: _builtins.bool
     """Register box deliveries."""
+    update_customer_info: _builtins.bool
+    """Change what is kept of the customer."""
+    update_payment_info: _builtins.bool
+    """Always false: no card or account is kept here."""
+    change_graduation: _builtins.bool
+    """Change the parameters of a contact lens."""
+    reset_sms_count: _builtins.bool
+    """Let the waiting cart have its SMS once more."""
+    receive_gift_kit: _builtins.bool
+    """Always false: there are no gift kits here."""
+    extend_period: _builtins.bool
+    """Let it be renewed for more months."""
     def __init__(
         self,
         *,
@@ -865,10 +1149,16 @@ class AvailableActions(_message.Message):
         activate_product: _builtins.bool = ...,
         use_warranty: _builtins.bool = ...,
         deliver_boxes: _builtins.bool = ...,
+        update_customer_info: _builtins.bool = ...,
+        update_payment_info: _builtins.bool = ...,
+        change_graduation: _builtins.bool = ...,
+        reset_sms_count: _builtins.bool = ...,
+        receive_gift_kit: _builtins.bool = ...,
+        extend_period: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "resend_sms", b"resend_sms", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_product", b"activate_product", "add_product", b"add_product", "cancel", b"cancel", "change_graduation", b"change_graduation", "change_item", b"change_item", "deliver_boxes", b"deliver_boxes", "extend_period", b"extend_period", "receive_gift_kit", b"receive_gift_kit", "resend_sms", b"resend_sms", "reset_sms_count", b"reset_sms_count", "send_cart_link_email", b"send_cart_link_email", "send_sms", b"send_sms", "update_customer_info", b"update_customer_info", "update_payment_info", b"update_payment_info", "use_warranty", b"use_warranty", "withdraw", b"withdraw"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -940,6 +1230,7 @@ class CartItem(_message.Message):
     CANCELLATION_COST_RETURNED_FIELD_NUMBER: _builtins.int
     WARRANTY_BREAKAGE_COST_FIELD_NUMBER: _builtins.int
     WARRANTY_LOST_COST_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
     DISCOUNT_TYPE_FIELD_NUMBER: _builtins.int
     DISCOUNT_AMOUNT_FIELD_NUMBER: _builtins.int
     ORIGINAL_PRICE_WITH_TAX_FIELD_NUMBER: _builtins.int
@@ -1026,6 +1317,10 @@ class CartItem(_message.Message):
         """Suggested charge for a replacement: six monthly prices; absent likewise."""
 
     @_builtins.property
+    def prescription(self) -> Global___Prescription:
+        """Contact lens: what was prescribed, if it is on file."""
+
+    @_builtins.property
     def discount_amount(self) -> Global___Money:
         """What the discount takes off price_with_tax; absent without one."""
 
@@ -1080,6 +1375,7 @@ class CartItem(_message.Message):
         cancellation_cost_returned: Global___Money | None = ...,
         warranty_breakage_cost: Global___Money | None = ...,
         warranty_lost_cost: Global___Money | None = ...,
+        prescription: Global___Prescription | None = ...,
         discount_type: _builtins.str | None = ...,
         discount_amount: Global___Money | None = ...,
         original_price_with_tax: Global___Money | None = ...,
@@ -1089,9 +1385,9 @@ class CartItem(_message.Message):
         line_price_with_tax: Global___Money | None = ...,
         line_subscription_price: Global___Money | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "reference", b"reference", "remaining_boxes", b"remaining_boxes", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "name", b"name", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_box_count", b"_box_count", "_delivered_boxes", b"_delivered_boxes", "_discount_amount", b"_discount_amount", "_discount_type", b"_discount_type", "_exchange_cycle", b"_exchange_cycle", "_reference", b"_reference", "_remaining_boxes", b"_remaining_boxes", "_subscription_vat_rate", b"_subscription_vat_rate", "activated_at", b"activated_at", "box_count", b"box_count", "cancellation_cost_kept", b"cancellation_cost_kept", "cancellation_cost_returned", b"cancellation_cost_returned", "catalogue_price_with_tax", b"catalogue_price_with_tax", "catalogue_subscription_price", b"catalogue_subscription_price", "delivered_boxes", b"delivered_boxes", "discount_amount", b"discount_amount", "discount_type", b"discount_type", "exchange_cycle", b"exchange_cycle", "id", b"id", "items", b"items", "line_price_with_tax", b"line_price_with_tax", "line_subscription_price", b"line_subscription_price", "name", b"name", "original_price_with_tax", b"original_price_with_tax", "original_subscription_price", b"original_subscription_price", "prescription", b"prescription", "price_with_tax", b"price_with_tax", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "reference_uuid", b"reference_uuid", "remaining_boxes", b"remaining_boxes", "status", b"status", "subscription_price", b"subscription_price", "subscription_vat_rate", b"subscription_vat_rate", "total_with_tax", b"total_with_tax", "type", b"type", "warranty_breakage_cost", b"warranty_breakage_cost", "warranty_lost_cost", b"warranty_lost_cost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__box_count: _TypeAlias = _typing.Literal["box_count"]  # noqa: Y015
     _WhichOneofArgType__box_count: _TypeAlias = _typing.Literal["_box_count", b"_box_count"]  # noqa: Y015
@@ -1190,19 +1486,25 @@ class NewDelivery(_message.Message):
 
     CART_ITEM_REFERENCE_UUID_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
     cart_item_reference_uuid: _builtins.str
     """A contact-lens item's reference_uuid."""
     quantity: _builtins.int
     """1 or more."""
+    outcome: _builtins.str
+    """delivered, by default; or unknown: handed to a carrier. Such boxes count until
+    RecordBoxOutcome has them returned.
+    """
     def __init__(
         self,
         *,
         cart_item_reference_uuid: _builtins.str = ...,
         quantity: _builtins.int | None = ...,
+        outcome: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "cart_item_reference_uuid", b"cart_item_reference_uuid", "quantity", b"quantity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quantity", b"_quantity", "cart_item_reference_uuid", b"cart_item_reference_uuid", "outcome", b"outcome", "quantity", b"quantity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
     _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
@@ -1217,22 +1519,191 @@ class CreateBoxDeliveriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERIES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredItem]:
         """Each item once, in the order of the request."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrescriptionFault]:
+        """What the merchant's policy of prescriptions warns of; absent if nothing."""
 
     def __init__(
         self,
         *,
         deliveries: _abc.Iterable[Global___DeliveredItem] | None = ...,
+        warnings: _abc.Iterable[Global___PrescriptionFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deliveries", b"deliveries", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateBoxDeliveriesResponse: _TypeAlias = CreateBoxDeliveriesResponse  # noqa: Y015
+
+@_typing.final
+class PrescriptionRefusal(_message.Message):
+    """Detail of an error with reason PRESCRIPTION."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrescriptionFault]:
+        """One entry per offending item, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___PrescriptionFault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrescriptionRefusal: _TypeAlias = PrescriptionRefusal  # noqa: Y015
+
+@_typing.final
+class PrescriptionFault(_message.Message):
+    """What keeps boxes of a lens from being handed over, or is warned of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CART_ITEM_REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    EXPIRATION_DATE_FIELD_NUMBER: _builtins.int
+    VERIFY_BY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    cart_item_reference_uuid: _builtins.str
+    """The item."""
+    code: _builtins.str
+    """prescription_missing, prescription_expired, prescription_unverified or
+    prescription_denied.
+    """
+    title: _builtins.str
+    """For display."""
+    expiration_date: _builtins.str
+    """Last day on which the prescription was valid, if it has expired."""
+    reason: _builtins.str
+    """Why it was denied or rejected."""
+    @_builtins.property
+    def verify_by(self) -> _timestamp_pb2.Timestamp:
+        """Until when the prescriber may answer, if they were asked."""
+
+    def __init__(
+        self,
+        *,
+        cart_item_reference_uuid: _builtins.str = ...,
+        code: _builtins.str = ...,
+        title: _builtins.str = ...,
+        expiration_date: _builtins.str | None = ...,
+        verify_by: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date", "_reason", b"_reason", "expiration_date", b"expiration_date", "reason", b"reason", "verify_by", b"verify_by"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date", "_reason", b"_reason", "cart_item_reference_uuid", b"cart_item_reference_uuid", "code", b"code", "expiration_date", b"expiration_date", "reason", b"reason", "title", b"title", "verify_by", b"verify_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expiration_date: _TypeAlias = _typing.Literal["expiration_date"]  # noqa: Y015
+    _WhichOneofArgType__expiration_date: _TypeAlias = _typing.Literal["_expiration_date", b"_expiration_date"]  # noqa: Y015
+    _WhichOneofReturnType__reason: _TypeAlias = _typing.Literal["reason"]  # noqa: Y015
+    _WhichOneofArgType__reason: _TypeAlias = _typing.Literal["_reason", b"_reason"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expiration_date) -> _WhichOneofReturnType__expiration_date | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reason) -> _WhichOneofReturnType__reason | None: ...
+
+Global___PrescriptionFault: _TypeAlias = PrescriptionFault  # noqa: Y015
+
+@_typing.final
+class RequestVerificationRequest(_message.Message):
+    """The lens whose prescriber was asked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """A contact-lens item's reference_uuid."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestVerificationRequest: _TypeAlias = RequestVerificationRequest  # noqa: Y015
+
+@_typing.final
+class RecordVerificationRequest(_message.Message):
+    """What a verification has come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """A contact-lens item's reference_uuid."""
+    outcome: _builtins.str
+    """confirmed, expired, wrong, unknown_patient or unusable."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome", "reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordVerificationRequest: _TypeAlias = RecordVerificationRequest  # noqa: Y015
+
+@_typing.final
+class RecordBoxOutcomeRequest(_message.Message):
+    """What became of boxes that were handed to a carrier."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    delivery_id: _builtins.str
+    """Delivery.id."""
+    outcome: _builtins.str
+    """delivered or returned."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        delivery_id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "outcome", b"outcome", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordBoxOutcomeRequest: _TypeAlias = RecordBoxOutcomeRequest  # noqa: Y015
 
 @_typing.final
 class DeliveredItem(_message.Message):
@@ -1578,6 +2049,160 @@ class CancelSubscriptionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelSubscriptionResponse: _TypeAlias = CancelSubscriptionResponse  # noqa: Y015
+
+@_typing.final
+class UpdateCustomerInfoRequest(_message.Message):
+    """What changes of the customer: the fields that are sent, as in CreateSubscription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAMES_FIELD_NUMBER: _builtins.int
+    SURNAMES_FIELD_NUMBER: _builtins.int
+    MOBILE_PHONE_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    DATE_OF_BIRTH_FIELD_NUMBER: _builtins.int
+    NIN_FIELD_NUMBER: _builtins.int
+    NIN_CONTROL_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    POSTAL_CODE_FIELD_NUMBER: _builtins.int
+    CITY_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    given_names: _builtins.str
+    """Given names."""
+    surnames: _builtins.str
+    """Surnames."""
+    mobile_phone: _builtins.str
+    """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
+    email: _builtins.str
+    """E-mail address."""
+    date_of_birth: _builtins.str
+    """Day of birth, "YYYY-MM-DD", not in the future."""
+    nin: _builtins.str
+    """National identity number; for Spanish merchants a valid DNI or NIE."""
+    nin_control: _builtins.str
+    """YYMMDD of birth, ICAO 9303 check digit, M or F, as in CreateSubscription."""
+    address: _builtins.str
+    """Street and number."""
+    postal_code: _builtins.str
+    """Postal code."""
+    city: _builtins.str
+    """City."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        given_names: _builtins.str = ...,
+        surnames: _builtins.str = ...,
+        mobile_phone: _builtins.str = ...,
+        email: _builtins.str = ...,
+        date_of_birth: _builtins.str = ...,
+        nin: _builtins.str = ...,
+        nin_control: _builtins.str = ...,
+        address: _builtins.str = ...,
+        postal_code: _builtins.str = ...,
+        city: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "city", b"city", "date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "postal_code", b"postal_code", "subscription_id", b"subscription_id", "surnames", b"surnames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateCustomerInfoRequest: _TypeAlias = UpdateCustomerInfoRequest  # noqa: Y015
+
+@_typing.final
+class ChangeGraduationRequest(_message.Message):
+    """What changes of a contact lens: the fields that are sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_UUID_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    PRESCRIPTION_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    reference_uuid: _builtins.str
+    """UUID of the item."""
+    reference: _builtins.str
+    """The merchant's own reference of the new parameters."""
+    name: _builtins.str
+    """Name for display, powers included."""
+    @_builtins.property
+    def prescription(self) -> Global___NewPrescription:
+        """What is prescribed from now on: it replaces the prescription on file, and its
+        verification begins anew unless it is the same.
+        """
+
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        reference_uuid: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        name: _builtins.str = ...,
+        prescription: Global___NewPrescription | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["prescription", b"prescription"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "prescription", b"prescription", "reference", b"reference", "reference_uuid", b"reference_uuid", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeGraduationRequest: _TypeAlias = ChangeGraduationRequest  # noqa: Y015
+
+@_typing.final
+class ResetSmsCountRequest(_message.Message):
+    """The subscription whose waiting cart may have its SMS once more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetSmsCountRequest: _TypeAlias = ResetSmsCountRequest  # noqa: Y015
+
+@_typing.final
+class ExtendPeriodRequest(_message.Message):
+    """Months to be added to those that a subscription is renewed for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MONTHS_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID."""
+    months: _builtins.int
+    """1-24."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        months: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_months", b"_months", "months", b"months", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__months: _TypeAlias = _typing.Literal["months"]  # noqa: Y015
+    _WhichOneofArgType__months: _TypeAlias = _typing.Literal["_months", b"_months"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__months) -> _WhichOneofReturnType__months | None: ...
+
+Global___ExtendPeriodRequest: _TypeAlias = ExtendPeriodRequest  # noqa: Y015
 
 @_typing.final
 class CreateWarrantyEventRequest(_message.Message):
@@ -2002,6 +2627,9 @@ class Delivery(_message.Message):
     SUBSCRIPTION_YEAR_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    OUTCOME_AT_FIELD_NUMBER: _builtins.int
     cart_item_reference_uuid: _builtins.str
     """The contact lens; it may have been taken out of the cart since."""
     reference: _builtins.str
@@ -2016,6 +2644,10 @@ class Delivery(_message.Message):
     """Name of the account that registered them."""
     request_id: _builtins.str
     """X-Request-Id of that call."""
+    id: _builtins.str
+    """Names these boxes in RecordBoxOutcome."""
+    outcome: _builtins.str
+    """delivered, unknown (handed to a carrier) or returned."""
     @_builtins.property
     def delivered_at(self) -> _timestamp_pb2.Timestamp:
         """When they were handed over."""
@@ -2023,6 +2655,10 @@ class Delivery(_message.Message):
     @_builtins.property
     def product_data(self) -> Global___ProductData:
         """Which eye."""
+
+    @_builtins.property
+    def outcome_at(self) -> _timestamp_pb2.Timestamp:
+        """When the outcome was recorded, if it was unknown before."""
 
     def __init__(
         self,
@@ -2036,10 +2672,13 @@ class Delivery(_message.Message):
         subscription_year: _builtins.int = ...,
         account: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        id: _builtins.str = ...,
+        outcome: _builtins.str = ...,
+        outcome_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "product_data", b"product_data"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delivered_at", b"delivered_at", "outcome_at", b"outcome_at", "product_data", b"product_data"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cart_item_reference_uuid", b"cart_item_reference_uuid", "delivered_at", b"delivered_at", "name", b"name", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "subscription_year", b"subscription_year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "cart_item_reference_uuid", b"cart_item_reference_uuid", "delivered_at", b"delivered_at", "id", b"id", "name", b"name", "outcome", b"outcome", "outcome_at", b"outcome_at", "product_data", b"product_data", "quantity", b"quantity", "reference", b"reference", "request_id", b"request_id", "subscription_year", b"subscription_year"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,26 @@ class SubscriptionServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.FromString,
                 _registered_method=True)
+        self.UpdateCustomerInfo = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/UpdateCustomerInfo',
+                request_serializer=protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
+        self.ChangeGraduation = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ChangeGraduation',
+                request_serializer=protos_dot_subscriptions__pb2.ChangeGraduationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.CartItem.FromString,
+                _registered_method=True)
+        self.ResetSmsCount = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ResetSmsCount',
+                request_serializer=protos_dot_subscriptions__pb2.ResetSmsCountRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
+        self.ExtendPeriod = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/ExtendPeriod',
+                request_serializer=protos_dot_subscriptions__pb2.ExtendPeriodRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
+                _registered_method=True)
         self.CreatePreApproval = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionService/CreatePreApproval',
                 request_serializer=protos_dot_subscriptions__pb2.CreatePreApprovalRequest.SerializeToString,
@@ -89,6 +109,11 @@ class SubscriptionServiceStub:
                 '/optigate.subscriptions.v1.SubscriptionService/ListDeliveries',
                 request_serializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
+                _registered_method=True)
+        self.RecordBoxOutcome = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionService/RecordBoxOutcome',
+                request_serializer=protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Delivery.FromString,
                 _registered_method=True)
         self.SendEmail = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionService/SendEmail',
@@ -145,7 +170,9 @@ class SubscriptionServiceServicer:
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
         (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-        OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+        OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+        merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+        reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
         have the same idempotency key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -217,6 +244,46 @@ class SubscriptionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateCustomerInfo(self, request, context):
+        """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeGraduation(self, request, context):
+        """Changes parameters of a contact lens of the cart: it stays the same item, at the
+        same price, with the same boxes and exchanges, and the ledger shows the lens as it
+        was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+        INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) before the confirmation and after the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSmsCount(self, request, context):
+        """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+        subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+        NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExtendPeriod(self, request, context):
+        """Lets an active subscription be renewed for more months, one by one, after those
+        agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+        need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+        24; INVALID_ARGUMENT (INVALID) for more than are left.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePreApproval(self, request, context):
         """Estimates whether a shopper would be accepted, and up to which price.
         No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
@@ -237,6 +304,17 @@ class SubscriptionServiceServicer:
     def ListDeliveries(self, request, context):
         """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
         UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordBoxOutcome(self, request, context):
+        """Records what became of boxes that were handed to a carrier: delivered, or returned,
+        which takes them off the count of their year. Repeating it changes nothing.
+        NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+        unknown, or is known to be the other one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -319,6 +397,26 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_subscriptions__pb2.CreateWarrantyEventRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.CreateWarrantyEventResponse.SerializeToString,
             ),
+            'UpdateCustomerInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateCustomerInfo,
+                    request_deserializer=protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'ChangeGraduation': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeGraduation,
+                    request_deserializer=protos_dot_subscriptions__pb2.ChangeGraduationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.CartItem.SerializeToString,
+            ),
+            'ResetSmsCount': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSmsCount,
+                    request_deserializer=protos_dot_subscriptions__pb2.ResetSmsCountRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'ExtendPeriod': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendPeriod,
+                    request_deserializer=protos_dot_subscriptions__pb2.ExtendPeriodRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
             'CreatePreApproval': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreApproval,
                     request_deserializer=protos_dot_subscriptions__pb2.CreatePreApprovalRequest.FromString,
@@ -333,6 +431,11 @@ def add_SubscriptionServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveries,
                     request_deserializer=protos_dot_subscriptions__pb2.ListDeliveriesRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.ListDeliveriesResponse.SerializeToString,
+            ),
+            'RecordBoxOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordBoxOutcome,
+                    request_deserializer=protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Delivery.SerializeToString,
             ),
             'SendEmail': grpc.unary_unary_rpc_method_handler(
                     servicer.SendEmail,
@@ -583,6 +686,114 @@ class SubscriptionService:
             _registered_method=True)
 
     @staticmethod
+    def UpdateCustomerInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/UpdateCustomerInfo',
+            protos_dot_subscriptions__pb2.UpdateCustomerInfoRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeGraduation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ChangeGraduation',
+            protos_dot_subscriptions__pb2.ChangeGraduationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.CartItem.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSmsCount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ResetSmsCount',
+            protos_dot_subscriptions__pb2.ResetSmsCountRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendPeriod(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/ExtendPeriod',
+            protos_dot_subscriptions__pb2.ExtendPeriodRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreatePreApproval(request,
             target,
             options=(),
@@ -653,6 +864,33 @@ class SubscriptionService:
             '/optigate.subscriptions.v1.SubscriptionService/ListDeliveries',
             protos_dot_subscriptions__pb2.ListDeliveriesRequest.SerializeToString,
             protos_dot_subscriptions__pb2.ListDeliveriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordBoxOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionService/RecordBoxOutcome',
+            protos_dot_subscriptions__pb2.RecordBoxOutcomeRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Delivery.FromString,
             options,
             channel_credentials,
             insecure,
@@ -792,6 +1030,16 @@ class SubscriptionDeskServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.Subscription.FromString,
                 _registered_method=True)
+        self.RequestVerification = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RequestVerification',
+                request_serializer=protos_dot_subscriptions__pb2.RequestVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Verification.FromString,
+                _registered_method=True)
+        self.RecordVerification = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RecordVerification',
+                request_serializer=protos_dot_subscriptions__pb2.RecordVerificationRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Verification.FromString,
+                _registered_method=True)
         self.ExportPerson = channel.unary_unary(
                 '/optigate.subscriptions.v1.SubscriptionDeskService/ExportPerson',
                 request_serializer=protos_dot_subscriptions__pb2.ExportPersonRequest.SerializeToString,
@@ -833,6 +1081,25 @@ class SubscriptionDeskServiceServicer:
         """Records the outcome of the payment: paid or failed. A subscription that was
         waiting for it is confirmed and becomes activating. Repeating the call changes
         nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestVerification(self, request, context):
+        """Records that the prescriber was asked to verify the prescription of a contact lens,
+        and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+        INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+        file, and after the end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordVerification(self, request, context):
+        """Records what a verification has come to, even after it counted as passed by silence:
+        it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -886,6 +1153,16 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=protos_dot_subscriptions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.Subscription.SerializeToString,
+            ),
+            'RequestVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestVerification,
+                    request_deserializer=protos_dot_subscriptions__pb2.RequestVerificationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Verification.SerializeToString,
+            ),
+            'RecordVerification': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordVerification,
+                    request_deserializer=protos_dot_subscriptions__pb2.RecordVerificationRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Verification.SerializeToString,
             ),
             'ExportPerson': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportPerson,
@@ -963,6 +1240,60 @@ class SubscriptionDeskService:
             '/optigate.subscriptions.v1.SubscriptionDeskService/RecordPayment',
             protos_dot_subscriptions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Subscription.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RequestVerification',
+            protos_dot_subscriptions__pb2.RequestVerificationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Verification.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordVerification(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RecordVerification',
+            protos_dot_subscriptions__pb2.RecordVerificationRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Verification.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,8 @@ Requests state money as integers in minor units, answers as Money. Ours, where
 the source is silent: texts of at most 255 characters, lists of at most 100
 entries, counts up to 10^6, price times quantity up to 10^12, once and a month,
 so that every sum is below 2^53 and exact as a JSON number.
+Units: dioptres for sphere, cylinder and add; degrees for axis; millimetres for
+base_curve and diameter. Days are "YYYY-MM-DD".
 Source: the subscriptions API v1 pages named in the README.
 
 Every RPC may answer UNAUTHENTICATED (no account, a wrong secret, or an
@@ -66,7 +68,9 @@ class SubscriptionServiceStub:
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
     (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-    OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+    OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+    merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+    reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
     have the same idempotency key.
     """
     ActivateCartItem: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]
@@ -118,6 +122,30 @@ class SubscriptionServiceStub:
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
     """
+    UpdateCustomerInfo: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateCustomerInfoRequest, _subscriptions_pb2.Subscription]
+    """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+    """
+    ChangeGraduation: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ChangeGraduationRequest, _subscriptions_pb2.CartItem]
+    """Changes parameters of a contact lens of the cart: it stays the same item, at the
+    same price, with the same boxes and exchanges, and the ledger shows the lens as it
+    was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+    INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) before the confirmation and after the end.
+    """
+    ResetSmsCount: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ResetSmsCountRequest, _subscriptions_pb2.Subscription]
+    """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+    subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+    NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+    """
+    ExtendPeriod: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExtendPeriodRequest, _subscriptions_pb2.Subscription]
+    """Lets an active subscription be renewed for more months, one by one, after those
+    agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+    need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+    24; INVALID_ARGUMENT (INVALID) for more than are left.
+    """
     CreatePreApproval: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]
     """Estimates whether a shopper would be accepted, and up to which price.
     No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
@@ -130,6 +158,13 @@ class SubscriptionServiceStub:
     ListDeliveries: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
+    """
+    RecordBoxOutcome: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordBoxOutcomeRequest, _subscriptions_pb2.Delivery]
+    """Records what became of boxes that were handed to a carrier: delivered, or returned,
+    which takes them off the count of their year. Repeating it changes nothing.
+    NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+    unknown, or is known to be the other one.
     """
     SendEmail: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]
     """Sends the link of the waiting cart to the shopper by e-mail: of the pending
@@ -170,7 +205,9 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
     FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
     (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-    OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+    OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+    merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+    reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
     have the same idempotency key.
     """
     ActivateCartItem: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ActivateCartItemRequest, _subscriptions_pb2.CartItem]  # type: ignore[assignment]
@@ -222,6 +259,30 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     FAILED_PRECONDITION (reason NOT_ALLOWED) before the confirmation and after
     the end.
     """
+    UpdateCustomerInfo: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.UpdateCustomerInfoRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+    UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+    """
+    ChangeGraduation: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ChangeGraduationRequest, _subscriptions_pb2.CartItem]  # type: ignore[assignment]
+    """Changes parameters of a contact lens of the cart: it stays the same item, at the
+    same price, with the same boxes and exchanges, and the ledger shows the lens as it
+    was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+    INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+    NOT_ALLOWED) before the confirmation and after the end.
+    """
+    ResetSmsCount: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ResetSmsCountRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+    subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+    NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+    """
+    ExtendPeriod: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExtendPeriodRequest, _subscriptions_pb2.Subscription]  # type: ignore[assignment]
+    """Lets an active subscription be renewed for more months, one by one, after those
+    agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+    need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+    FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+    24; INVALID_ARGUMENT (INVALID) for more than are left.
+    """
     CreatePreApproval: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.CreatePreApprovalRequest, _subscriptions_pb2.PreApproval]  # type: ignore[assignment]
     """Estimates whether a shopper would be accepted, and up to which price.
     No data about the shopper is stored. INVALID_ARGUMENT; UNAUTHENTICATED for a
@@ -234,6 +295,13 @@ class SubscriptionServiceAsyncStub(SubscriptionServiceStub):
     ListDeliveries: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListDeliveriesRequest, _subscriptions_pb2.ListDeliveriesResponse]  # type: ignore[assignment]
     """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
     UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
+    """
+    RecordBoxOutcome: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordBoxOutcomeRequest, _subscriptions_pb2.Delivery]  # type: ignore[assignment]
+    """Records what became of boxes that were handed to a carrier: delivered, or returned,
+    which takes them off the count of their year. Repeating it changes nothing.
+    NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+    (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+    unknown, or is known to be the other one.
     """
     SendEmail: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SendEmailRequest, _subscriptions_pb2.SendEmailResponse]  # type: ignore[assignment]
     """Sends the link of the waiting cart to the shopper by e-mail: of the pending
@@ -295,7 +363,9 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         subscription year. NOT_FOUND, UNAUTHENTICATED, INVALID_ARGUMENT (MALFORMED),
         FAILED_PRECONDITION (no confirmed cart, or ended), INVALID_ARGUMENT
         (INVALID), in this order. Too many boxes: INVALID_ARGUMENT with reason
-        OVER_DELIVERY and a detail OverDelivery. Equal calls accumulate unless they
+        OVER_DELIVERY and a detail OverDelivery. Boxes of a lens whose prescription the
+        merchant's policy requires, and which has none that is valid: INVALID_ARGUMENT with
+        reason PRESCRIPTION and a detail PrescriptionRefusal (ours). Equal calls accumulate unless they
         have the same idempotency key.
         """
 
@@ -373,6 +443,54 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def UpdateCustomerInfo(
+        self,
+        request: _subscriptions_pb2.UpdateCustomerInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Changes what is kept of the customer; fields that are not sent stay. NOT_FOUND;
+        UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) after the end; INVALID_ARGUMENT (INVALID), in this order.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeGraduation(
+        self,
+        request: _subscriptions_pb2.ChangeGraduationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.CartItem, _abc.Awaitable[_subscriptions_pb2.CartItem]]:
+        """Changes parameters of a contact lens of the cart: it stays the same item, at the
+        same price, with the same boxes and exchanges, and the ledger shows the lens as it
+        was handed over. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED;
+        INVALID for an item that is not a contact lens); FAILED_PRECONDITION (reason
+        NOT_ALLOWED) before the confirmation and after the end.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetSmsCount(
+        self,
+        request: _subscriptions_pb2.ResetSmsCountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Lets the waiting cart have its SMS once more, at most 3 times in the life of a
+        subscription. NOT_FOUND; UNAUTHENTICATED; FAILED_PRECONDITION (reason
+        NOT_ALLOWED) unless an SMS was sent for the waiting cart.
+        """
+
+    @_abc_1.abstractmethod
+    def ExtendPeriod(
+        self,
+        request: _subscriptions_pb2.ExtendPeriodRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Subscription, _abc.Awaitable[_subscriptions_pb2.Subscription]]:
+        """Lets an active subscription be renewed for more months, one by one, after those
+        agreed on; at most 24 in all. Such a month binds the shopper to nothing, so they
+        need not confirm it. NOT_FOUND; UNAUTHENTICATED; INVALID_ARGUMENT (MALFORMED);
+        FAILED_PRECONDITION (reason NOT_ALLOWED) unless it is active and has less than
+        24; INVALID_ARGUMENT (INVALID) for more than are left.
+        """
+
+    @_abc_1.abstractmethod
     def CreatePreApproval(
         self,
         request: _subscriptions_pb2.CreatePreApprovalRequest,
@@ -401,6 +519,19 @@ class SubscriptionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subscriptions_pb2.ListDeliveriesResponse, _abc.Awaitable[_subscriptions_pb2.ListDeliveriesResponse]]:
         """Lists the ledger of boxes handed over, newest first. NOT_FOUND;
         UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT (MALFORMED).
+        """
+
+    @_abc_1.abstractmethod
+    def RecordBoxOutcome(
+        self,
+        request: _subscriptions_pb2.RecordBoxOutcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Delivery, _abc.Awaitable[_subscriptions_pb2.Delivery]]:
+        """Records what became of boxes that were handed to a carrier: delivered, or returned,
+        which takes them off the count of their year. Repeating it changes nothing.
+        NOT_FOUND; UNAUTHENTICATED for a merchant of another account; INVALID_ARGUMENT
+        (MALFORMED); FAILED_PRECONDITION (reason NOT_ALLOWED) when the outcome was not
+        unknown, or is known to be the other one.
         """
 
     @_abc_1.abstractmethod
@@ -465,6 +596,17 @@ class SubscriptionDeskServiceStub:
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
     """
+    RequestVerification: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestVerificationRequest, _subscriptions_pb2.Verification]
+    """Records that the prescriber was asked to verify the prescription of a contact lens,
+    and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+    INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+    file, and after the end.
+    """
+    RecordVerification: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]
+    """Records what a verification has come to, even after it counted as passed by silence:
+    it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
+    """
     ExportPerson: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]
     """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
     INVALID_ARGUMENT. It compares every row: in a large store use
@@ -502,6 +644,17 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     """Records the outcome of the payment: paid or failed. A subscription that was
     waiting for it is confirmed and becomes activating. Repeating the call changes
     nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+    """
+    RequestVerification: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestVerificationRequest, _subscriptions_pb2.Verification]  # type: ignore[assignment]
+    """Records that the prescriber was asked to verify the prescription of a contact lens,
+    and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+    INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+    file, and after the end.
+    """
+    RecordVerification: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]  # type: ignore[assignment]
+    """Records what a verification has come to, even after it counted as passed by silence:
+    it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
     """
     ExportPerson: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportPersonRequest, _subscriptions_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """Returns all that is kept of a person as JSON. NOT_FOUND when nothing is;
@@ -549,6 +702,29 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records the outcome of the payment: paid or failed. A subscription that was
         waiting for it is confirmed and becomes activating. Repeating the call changes
         nothing. NOT_FOUND; FAILED_PRECONDITION when the subscription has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestVerification(
+        self,
+        request: _subscriptions_pb2.RequestVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Verification, _abc.Awaitable[_subscriptions_pb2.Verification]]:
+        """Records that the prescriber was asked to verify the prescription of a contact lens,
+        and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
+        INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
+        file, and after the end.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordVerification(
+        self,
+        request: _subscriptions_pb2.RecordVerificationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Verification, _abc.Awaitable[_subscriptions_pb2.Verification]]:
+        """Records what a verification has come to, even after it counted as passed by silence:
+        it is looked at again before every box. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on file.
         """
 
     @_abc_1.abstractmethod

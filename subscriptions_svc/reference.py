@@ -13,8 +13,10 @@ from sqlalchemy import Connection
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.server.accounts import AccountSchema
+from optics.fields import one_of
 from subscriptions_svc.documents.events import EVENT_TYPES
 from subscriptions_svc.rules.agreements.terms import DEFAULT_RENEWAL_MONTHS, MAX_RENEWAL_MONTHS
+from subscriptions_svc.rules.prescriptions.policies import DEFAULT_POLICY, Policy
 from subscriptions_svc.rules.settling.withdrawals import (
     DEFAULT_WITHDRAWAL_DAYS,
     MAX_WITHDRAWAL_DAYS,
@@ -77,6 +79,8 @@ class MerchantSchema(Schema):
         load_default=DEFAULT_WITHDRAWAL_DAYS,
         validate=validate.Range(0, MAX_WITHDRAWAL_DAYS),
     )
+    # Whether boxes go out without a prescription, or past its expiry.
+    prescription_policy = fields.String(load_default=DEFAULT_POLICY, validate=one_of(*Policy))
     # Months that new subscriptions are renewed for at most, one by one, after those agreed on.
     renewal_months = fields.Integer(
         strict=True,

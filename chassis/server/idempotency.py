@@ -183,11 +183,16 @@ def _is_about(answer: Message, id_: str) -> bool:
 
 
 def _clear_fields(answer: Message, names: Collection[str]) -> bool:
-    """Clear the fields that an answer has of these; returns whether there was one."""
-    found = [field.name for field, _ in answer.ListFields() if field.name in names]
-    for name in found:
-        answer.ClearField(name)
-    return bool(found)
+    """Clear the fields of these names, at any depth; returns whether there was one."""
+    found = False
+    for field, value in answer.ListFields():
+        if field.name in names:
+            answer.ClearField(field.name)
+            found = True
+        elif field.message_type is not None:
+            for each in [value] if isinstance(value, Message) else value:
+                found |= _clear_fields(each, names)
+    return found
 
 
 def derive_secret(callers_secret: str, key: str) -> str:

@@ -106,6 +106,8 @@ MEANINGS = {
     "merchants.time_zone": "Zone in which days and years begin.",
     "merchants.first_year_exchanges": "Whether exchanges are allowed before the first anniversary.",
     "merchants.amount_limit": "The most that a shopper may owe, in minor units, for pre-approvals.",
+    "merchants.prescription_policy": "Whether boxes of contact lenses go out without a valid "
+    "prescription on file: `none`, `warn` or `require`.",
     "merchants.withdrawal_days": "Days from the first delivery in which returned items cost "
     "nothing; 14 in the consumer law of the EU.",
     "merchants.renewal_months": "The most months that a new subscription is renewed for, one by "

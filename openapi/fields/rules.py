@@ -28,6 +28,7 @@ FUNCTIONS: dict[str, Constraints] = {
     "check_email": EMAIL,
     "check_date": DATE,
     "check_day": DATE,
+    "check_time_zone": {"minLength": 1},
     "check_period": {
         "anyOf": [{"format": "date"}, {"enum": ["current_month", "current_year"]}],
     },

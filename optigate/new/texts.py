@@ -76,6 +76,8 @@ time_zone = {time_zone}
 amount_limit = 150000
 # Days of consumer law in which returned items cost nothing; 0 for none:
 withdrawal_days = 14
+# Whether boxes go out without a valid prescription on file: none, warn or require.
+prescription_policy = "none"
 # Whether exchanges are allowed before the first anniversary:
 first_year_exchanges = true
 {endpoint}

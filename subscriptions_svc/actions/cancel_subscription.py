@@ -13,7 +13,7 @@ from subscriptions_svc.documents.events import build_cancelled
 from subscriptions_svc.notices.phrases import describe_cancellation
 from subscriptions_svc.rules.settling.settlements import settle_ending
 from subscriptions_svc.store.cancellations import add_cancellation
-from subscriptions_svc.store.pending_carts import claim_cart
+from subscriptions_svc.store.pending_carts import discard_cart
 from subscriptions_svc.store.subscriptions import ENDED, ensure_live
 from subscriptions_svc.store.tables import outbox
 from subscriptions_svc.store.transitions import cancel
@@ -34,7 +34,7 @@ def cancel_subscription(
     items = view.list_settlement_items()
     settlement, faults = settle_ending(values.get("summary"), items, free=view.is_free)
     refuse(faults)
-    claim_cart(tx, subscription.id)
+    discard_cart(tx, subscription.id)
     if not cancel(tx, subscription.id, now):
         raise WrongState(ENDED, reason=CONFLICT)
     outbox.add(tx, build_cancelled(subscription, now), now)

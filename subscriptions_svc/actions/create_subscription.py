@@ -11,7 +11,7 @@ from chassis.errors import AlreadyExists
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.subscriptions import read_subscription
 from subscriptions_svc.rules.agreements.discounts import apply_discounts, find_discount_faults
-from subscriptions_svc.rules.carts import find_eye_faults, find_price_faults
+from subscriptions_svc.rules.carts import find_eye_faults, find_lens_faults, find_price_faults
 from subscriptions_svc.rules.shoppers import (
     find_identity_faults,
     find_shopper_faults,
@@ -36,7 +36,8 @@ def create_subscription(
     if id_ is None:
         raise AlreadyExists("A live subscription of this merchant has this reference.")
     add_words(tx, id_, values)
-    add_items(tx, id_, apply_discounts(values))
+    merchant = find_own_merchant(tx, values["merchant"]["id"])
+    add_items(tx, id_, apply_discounts(values), merchant, now)
     answer = read_subscription(tx, id_, now)
     count_subscription(tx, values["merchant"])
     return answer
@@ -53,4 +54,5 @@ def find_solicitation_faults(
     yield from find_identity_faults(values, merchant.country)
     yield from find_price_faults(values)
     yield from find_eye_faults(values)
+    yield from find_lens_faults(values, today)
     yield from find_discount_faults(values)

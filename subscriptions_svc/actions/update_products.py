@@ -9,8 +9,14 @@ from sqlalchemy import Connection, Row
 from chassis.validation import refuse
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.notices.phrases import describe_update
-from subscriptions_svc.rules.carts import PACKAGE, find_eye_faults, find_price_faults
+from subscriptions_svc.rules.carts import (
+    PACKAGE,
+    find_eye_faults,
+    find_lens_faults,
+    find_price_faults,
+)
 from subscriptions_svc.rules.changes import find_change_faults, find_kept_item_faults, merge_cart
+from subscriptions_svc.rules.years import to_local_day
 from subscriptions_svc.store.pending_carts import propose_cart
 from subscriptions_svc.store.views import View, ensure_active, ensure_exchangeable, read_view
 
@@ -44,10 +50,13 @@ def update_products(
     kept = set(_list_kept_ids(cart))
     whole = {"cart_items": cart}
     refuse(
-        find_price_faults(whole), find_eye_faults(whole), find_change_faults(proposed, kept, items)
+        find_price_faults(whole),
+        find_eye_faults(whole),
+        find_lens_faults({"cart_items": proposed}, to_local_day(now, view.tz)),
+        find_change_faults(proposed, kept, items),
     )
     ensure_exchangeable(view, kept)
-    propose_cart(tx, subscription.id, cart, now)
+    propose_cart(tx, subscription, cart, now)
     message = describe_update(subscription.locale)
     return pb.UpdateProductsResponse(success=True, message=message)
 

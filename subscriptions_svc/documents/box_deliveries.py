@@ -51,4 +51,7 @@ def build_delivery(row: Row[Any]) -> pb.Delivery:
         subscription_year=row.year,
         account=row.account,
         request_id=row.request_id,
+        id=str(row.id),
+        outcome=row.outcome,
+        outcome_at=to_timestamp(row.recorded_at),
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.money import build_money, to_timestamp
+from subscriptions_svc.documents.prescriptions import build_prescription
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
 from subscriptions_svc.rules.settling.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
 from subscriptions_svc.store.cart_items import DISCOUNT_COLUMNS
@@ -59,9 +60,15 @@ def list_pending_items(view: View) -> list[Any]:
 
 
 def build_cart_item(view: View, item_id: str) -> pb.CartItem:
-    """Return one item of the cart in force, with what is inside it."""
+    """Return one item of the cart in force, with what is inside it, without prescriptions.
+
+    As an answer it is kept for its idempotency key, where no erasure finds it.
+    """
     rows = [item for item in view.items if item_id in (item.id, item.parent_id)]
-    return build_items(view, rows)[0]
+    found = build_items(view, rows)[0]
+    for each in (found, *found.items):
+        each.ClearField("prescription")
+    return found
 
 
 def build_items(view: View, rows: list[Any]) -> list[pb.CartItem]:
@@ -105,6 +112,8 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         item.exchange_cycle = row.exchange_cycle
         item.delivered_boxes = delivered
         item.remaining_boxes = max(0, row.box_count - delivered)
+        if on_file := view.find_on_file(row):
+            item.prescription.CopyFrom(build_prescription(view, row, on_file))
     return item
 
 

@@ -25,6 +25,7 @@ UPDATED = "subscriptions/updated"
 PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
 BOXES_DELIVERED = "subscriptions/boxes_delivered"
 RENTING_PLAN_CHANGED = "subscriptions/renting_plan_changed"
+CUSTOMER_UPDATED = "subscriptions/customer_updated"
 ACCOUNT_IN_DEBT = "order/account_in_debt"
 ACCOUNT_UP_TO_DATE = "order/account_up_to_date"
 EVENT_TYPES = (
@@ -33,6 +34,7 @@ EVENT_TYPES = (
     CANCELLED,
     UPDATED,
     PAYMENT_STATUS_CHANGED,
+    CUSTOMER_UPDATED,
     ACCOUNT_IN_DEBT,
     ACCOUNT_UP_TO_DATE,
     BOXES_DELIVERED,
@@ -64,7 +66,7 @@ def build_cancelled(subscription: Row[Any], now: datetime) -> Event:
 
 
 def build_updated(subscription: Row[Any], now: datetime) -> Event:
-    """Return the event of a changed cart that has come into force."""
+    """Return the event of a changed cart that has come into force, or of a changed lens."""
     return _build_event(subscription, UPDATED, [_build_updated_at(subscription, now)])
 
 
@@ -77,6 +79,11 @@ def build_payment_status_changed(
         ("successful", "true" if successful else "false"),
     ]
     return _build_event(subscription, PAYMENT_STATUS_CHANGED, fields)
+
+
+def build_customer_updated(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a change in what is kept of a customer; it does not say what."""
+    return _build_event(subscription, CUSTOMER_UPDATED, [_build_updated_at(subscription, now)])
 
 
 def build_account_in_debt(subscription: Row[Any], now: datetime) -> Event:

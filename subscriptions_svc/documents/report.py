@@ -3,7 +3,8 @@
 It has one line for each entry of the ledger, oldest first, under the header
 
     delivered_at,day,merchant_id,store_ref,subscription_id,subscription_reference,contract_number,
-    item_reference,item_reference_uuid,item_name,eye,quantity,subscription_year,account,request_id
+    item_reference,item_reference_uuid,item_name,eye,quantity,subscription_year,account,request_id,
+    outcome
 
 (in one line). `delivered_at` is UTC, `day` is local to the merchant. A text that a spreadsheet
 would take for a formula is prefixed with an apostrophe.
@@ -36,6 +37,7 @@ HEADER = (
     "subscription_year",
     "account",
     "request_id",
+    "outcome",
 )
 # Bounds of all days: beyond them, a day has no instant in some zones.
 FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(9000, 1, 1)
@@ -84,6 +86,7 @@ def _build_line(row: Any, day: date) -> list[str]:
         str(row.year),
         escape_formula(row.account),
         escape_formula(row.request_id),
+        row.outcome,
     ]
 
 

@@ -47,7 +47,7 @@ def queue_cart_link(
     to = find_recipient(channel, given, row.country)
     if to is None:
         raise Invalid(f"{name} not possible: {CANNOT_BE_REACHED[channel]}")
-    if count_messages(tx, cart_id, channel) >= limit:
+    if count_messages(tx, cart_id, channel, row.sms_resets) >= limit:
         raise used_up
     actions = read_view(tx, row, now).find_available_actions()
     if not any(actions[action] for action in CHANNEL_ACTIONS[channel]):
@@ -61,7 +61,7 @@ def queue_cart_link(
         link=f"{public_url}/s/{code}",
     )
     content = build_content(to, subject, text, find_language(row.locale), row.shop)
-    if not add_message(tx, cart_id, channel, content, limit, now):
+    if not add_message(tx, cart_id, channel, content, limit, now, sms_resets=row.sms_resets):
         raise used_up
     move_forward(tx, row.id, Status.SENT)
     return describe_cart_link(row.locale, channel)

@@ -16,14 +16,19 @@ from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_subscription import confirm_subscription
 from subscriptions_svc.actions.events.replay_event import replay_event
+from subscriptions_svc.actions.lenses.record_verification import record_verification
+from subscriptions_svc.actions.lenses.request_verification import request_verification
 from subscriptions_svc.actions.persons.erase_person import erase_person
 from subscriptions_svc.actions.record_payment import record_payment
 from subscriptions_svc.documents.persons import export_person
 from subscriptions_svc.rules import subscriptions
+from subscriptions_svc.rules.prescriptions import schemas
 from subscriptions_svc.store.persons import find_subscriptions_of_person
 from subscriptions_svc.store.subscriptions import find_subscription
 from subscriptions_svc.store.tables import idempotency_keys, outbox
 
+REQUEST_VERIFICATION = Rules(schemas.REQUEST_VERIFICATION, reason=MALFORMED)
+RECORD_VERIFICATION = Rules(schemas.RECORD_VERIFICATION, reason=MALFORMED)
 RECORD_PAYMENT = Rules(subscriptions.RECORD_PAYMENT, reason=MALFORMED)
 PERSON = Rules(subscriptions.PERSON_REQUEST)
 
@@ -51,6 +56,27 @@ class SubscriptionDeskService(rpc.SubscriptionDeskServiceServicer):
             refuse(faults, reason=MALFORMED)
             successful = values["successful"]
             answer = record_payment(tx, subscription, self.now(), successful=successful)
+            return idempotency_keys.save(tx, answer)
+
+    def RequestVerification(
+        self, request: pb.RequestVerificationRequest, context: grpc.ServicerContext
+    ) -> pb.Verification:
+        values, faults = REQUEST_VERIFICATION.examine(request)
+        with self.database.write() as tx:
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            uuid = values["reference_uuid"]
+            answer = request_verification(tx, subscription, uuid, self.now())
+            return idempotency_keys.save(tx, answer)
+
+    def RecordVerification(
+        self, request: pb.RecordVerificationRequest, context: grpc.ServicerContext
+    ) -> pb.Verification:
+        values, faults = RECORD_VERIFICATION.examine(request)
+        with self.database.write() as tx:
+            subscription = find_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = record_verification(tx, subscription, values, self.now())
             return idempotency_keys.save(tx, answer)
 
     def ListEvents(

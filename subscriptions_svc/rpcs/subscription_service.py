@@ -17,12 +17,17 @@ from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.activate_cart_item import activate_cart_item
 from subscriptions_svc.actions.cancel_subscription import cancel_subscription
+from subscriptions_svc.actions.changing.change_graduation import change_graduation
+from subscriptions_svc.actions.changing.extend_period import extend_period
+from subscriptions_svc.actions.changing.reset_sms_count import reset_sms_count
+from subscriptions_svc.actions.changing.update_customer_info import update_customer_info
 from subscriptions_svc.actions.create_box_deliveries import create_box_deliveries
 from subscriptions_svc.actions.create_subscription import (
     create_subscription,
     find_solicitation_faults,
 )
 from subscriptions_svc.actions.create_warranty_event import create_warranty_event
+from subscriptions_svc.actions.lenses.record_box_outcome import record_box_outcome
 from subscriptions_svc.actions.send_email import send_email
 from subscriptions_svc.actions.send_sms import send_sms
 from subscriptions_svc.actions.update_products import update_products
@@ -35,6 +40,7 @@ from subscriptions_svc.documents.subscriptions import (
 )
 from subscriptions_svc.rules import changes, subscriptions, warranty_events
 from subscriptions_svc.rules.fhir import READ_CART_ITEMS
+from subscriptions_svc.rules.prescriptions import outcomes
 from subscriptions_svc.rules.settling import estimates, settlements
 from subscriptions_svc.store import box_deliveries
 from subscriptions_svc.store.lists import listing
@@ -52,7 +58,11 @@ CREATE_BOX_DELIVERIES = Rules(subscriptions.CREATE_BOX_DELIVERIES, reason=MALFOR
 LIST_DELIVERIES = Rules(subscriptions.LIST_DELIVERIES, reason=MALFORMED)
 UPDATE_PRODUCTS = Rules(changes.UPDATE_PRODUCTS, reason=MALFORMED)
 CANCEL_SUBSCRIPTION = Rules(settlements.CANCEL_SUBSCRIPTION, reason=MALFORMED)
+RECORD_BOX_OUTCOME = Rules(outcomes.RECORD_BOX_OUTCOME, reason=MALFORMED)
 CREATE_WARRANTY_EVENT = Rules(warranty_events.CREATE_WARRANTY_EVENT, paragraphs=("description",))
+UPDATE_CUSTOMER_INFO = Rules(subscriptions.UPDATE_CUSTOMER_INFO, reason=MALFORMED)
+CHANGE_GRADUATION = Rules(subscriptions.CHANGE_GRADUATION, reason=MALFORMED)
+EXTEND_PERIOD = Rules(subscriptions.EXTEND_PERIOD, reason=MALFORMED)
 CREATE_PRE_APPROVAL = Rules(estimates.CREATE_PRE_APPROVAL, reason=MALFORMED)
 CREATE_PRICE_SIMULATION = Rules(
     estimates.CREATE_PRICE_SIMULATION, reason=MALFORMED, raw=("discounts",)
@@ -150,6 +160,43 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             answer = create_warranty_event(tx, subscription, values, faults, self.now())
             return idempotency_keys.save(tx, answer)
 
+    def UpdateCustomerInfo(
+        self, request: pb.UpdateCustomerInfoRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        values, faults = UPDATE_CUSTOMER_INFO.examine(request)
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = update_customer_info(tx, subscription, values, self.now())
+            return idempotency_keys.save(tx, answer)
+
+    def ChangeGraduation(
+        self, request: pb.ChangeGraduationRequest, context: grpc.ServicerContext
+    ) -> pb.CartItem:
+        values, faults = CHANGE_GRADUATION.examine(request)
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = change_graduation(tx, subscription, values, self.now())
+            return idempotency_keys.save(tx, answer)
+
+    def ResetSmsCount(
+        self, request: pb.ResetSmsCountRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            return idempotency_keys.save(tx, reset_sms_count(tx, subscription, self.now()))
+
+    def ExtendPeriod(
+        self, request: pb.ExtendPeriodRequest, context: grpc.ServicerContext
+    ) -> pb.Subscription:
+        values, faults = EXTEND_PERIOD.examine(request)
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = extend_period(tx, subscription, values["months"], self.now())
+            return idempotency_keys.save(tx, answer)
+
     def CreatePreApproval(
         self, request: pb.CreatePreApprovalRequest, context: grpc.ServicerContext
     ) -> pb.PreApproval:
@@ -177,6 +224,16 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
             rows, total = box_deliveries.read_page(tx, subscription.id, page, per_page)
         meta = pb.PageMeta(**build_page_meta(page, per_page, total))
         return pb.ListDeliveriesResponse(meta=meta, data=map(build_delivery, rows))
+
+    def RecordBoxOutcome(
+        self, request: pb.RecordBoxOutcomeRequest, context: grpc.ServicerContext
+    ) -> pb.Delivery:
+        values, faults = RECORD_BOX_OUTCOME.examine(request)
+        with self.database.write() as tx:
+            subscription = find_own_subscription(tx, request.subscription_id, lock=True)
+            refuse(faults, reason=MALFORMED)
+            answer = record_box_outcome(tx, subscription, values, self.now())
+            return idempotency_keys.save(tx, answer)
 
     def SendEmail(
         self, request: pb.SendEmailRequest, context: grpc.ServicerContext

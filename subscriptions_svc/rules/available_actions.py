@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from subscriptions_svc.rules.agreements.terms import MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.settling.withdrawals import Progress, is_free
 from subscriptions_svc.rules.statuses import (
     CONFIRMED,
@@ -13,6 +14,7 @@ from subscriptions_svc.rules.statuses import (
 )
 
 MAX_LINK_MESSAGES = {"email": 5, "sms": 3}  # messages with the link of one cart
+MAX_SMS_RESETS = 3  # of one subscription: a shopper gets no SMS without end
 
 
 class State(NamedTuple):
@@ -20,7 +22,8 @@ class State(NamedTuple):
 
     Counted are messages with the link of the waiting cart, items whose exchange is due, items not
     handed over, items handed over that are not contact lenses, and boxes left in the current
-    subscription year. `has_room` is true while the cart may take one more item.
+    subscription year. `has_room` is true while the cart may take one more item. `renewal_months`
+    are those that it is renewed for at most.
     """
 
     status: Status
@@ -31,8 +34,11 @@ class State(NamedTuple):
     has_phone: bool
     email_count: int
     sms_count: int
+    sms_resets: int
+    renewal_months: int
     has_pending_cart: bool
     has_room: bool
+    has_lenses: bool
     exchangeable_items: int
     pending_items: int
     active_materials: int
@@ -55,6 +61,11 @@ def find_available_actions(state: State, now: datetime) -> dict[str, bool]:
         "activate_product": confirmed and state.pending_items > 0,
         "use_warranty": confirmed and state.active_materials > 0,  # never for a contact lens
         "deliver_boxes": confirmed and state.remaining_boxes > 0,  # even before the activation
+        "update_customer_info": live,
+        "update_payment_info": False,  # no card or account is kept here
+        "change_graduation": confirmed and state.has_lenses,
+        "receive_gift_kit": False,  # there are none here
+        "extend_period": active and state.renewal_months < MAX_RENEWAL_MONTHS,
     }
 
 
@@ -70,5 +81,6 @@ def _find_message_actions(state: State, *, unconfirmed: bool, active: bool) -> d
     return {
         "send_sms": may_text and state.sms_count == 0,
         "resend_sms": may_text and 0 < state.sms_count < max_sms,
+        "reset_sms_count": (may_text and state.sms_count > 0 and state.sms_resets < MAX_SMS_RESETS),
         "send_cart_link_email": may_mail and state.has_email and state.email_count < max_emails,
     }

@@ -1,6 +1,7 @@
 """Carts: schemas of their items, and rules of packages, eyes and prices."""
 
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load, pre_load, validates_schema
@@ -8,6 +9,10 @@ from marshmallow.fields import Field, Integer, List, Nested, Raw, String
 from marshmallow.validate import OneOf
 
 from optics.fields import ONE_OF, between, one_of
+from subscriptions_svc.rules.prescriptions.schemas import (
+    NewPrescriptionSchema,
+    find_prescription_faults,
+)
 from subscriptions_svc.rules.shapes import (
     COUNT_RANGE,
     FILLED_LIST,
@@ -38,6 +43,7 @@ FIELDS_BY_TYPE = {
     "box_count": (CONTACT_LENS, True),
     "exchange_cycle": (CONTACT_LENS, False),
     "product_data": (CONTACT_LENS, True),
+    "prescription": (CONTACT_LENS, False),
 }
 
 _INSIDE_MESSAGE = ONE_OF + " A package must not contain a package."
@@ -72,6 +78,7 @@ class ItemSchema(Schema):
     box_count = Integer(strict=True, validate=COUNT_RANGE)
     exchange_cycle = Integer(strict=True, validate=between(0, MAX_MONTHS))
     product_data = Nested(ProductDataSchema)
+    prescription = Nested(NewPrescriptionSchema)
 
     # A field of another type is refused as a whole, without the faults inside it.
     @pre_load
@@ -167,6 +174,14 @@ def find_eye_faults(values: Values) -> Faults:
             elif eye == BOTH_EYES and not alone:
                 yield f"{each_path}.product_data.eye", "Must not be both beside left or right."
             eyes.append(eye)
+
+
+def find_lens_faults(values: Values, today: date) -> Faults:
+    """Yield faults of the prescriptions of lenses, for another eye or issued later."""
+    for path, item in enumerate_entries(values, "cart_items"):
+        for lens_path, lens in [(path, item), *enumerate_entries(item, "items", f"{path}.")]:
+            eye = lens.get("product_data", {}).get("eye")
+            yield from find_prescription_faults(lens, eye, today, f"{lens_path}.")
 
 
 def compute_subscription_price(price_with_tax: int, months: int) -> int:

@@ -12,6 +12,7 @@ from optics.fields import parse_day
 from subscriptions_svc.rules.shapes import Faults, Values
 
 ADULT_YEARS = 18
+IDENTITY_FIELDS = ("nin", "nin_control", "date_of_birth")  # each of which must fit the others
 
 _NIN_CONTROL = re.compile(r"[0-9]{7}[MF]")
 _SEPARATORS = re.compile(r"[\s.-]")

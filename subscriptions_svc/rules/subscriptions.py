@@ -13,8 +13,11 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import ContainsOnly
 
-from optics.fields import at_most, between
+from optics.fields import at_most, between, one_of
+from subscriptions_svc.rules.agreements.terms import MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.carts import CartItemSchema
+from subscriptions_svc.rules.prescriptions.outcomes import DELIVERED, UNKNOWN
+from subscriptions_svc.rules.prescriptions.schemas import NewPrescriptionSchema
 from subscriptions_svc.rules.shapes import (
     ANY_OF_MESSAGE,
     COUNT_RANGE,
@@ -86,6 +89,7 @@ class NewDeliverySchema(Schema):
 
     cart_item_reference_uuid = String(required=True, validate=FILLED_TEXT)
     quantity = Integer(strict=True, required=True, validate=COUNT_RANGE)
+    outcome = String(load_default=DELIVERED, validate=one_of(DELIVERED, UNKNOWN))
 
 
 class CreateBoxDeliveriesSchema(Schema):
@@ -110,6 +114,51 @@ class RecordPaymentSchema(Schema):
     successful = Boolean(required=True)
 
 
+class UpdateCustomerInfoSchema(Schema):
+    """Fields of the customer that change; others stay."""
+
+    subscription_id = String(required=True)
+    given_names = String(validate=SHORT_TEXT)
+    surnames = String(validate=SHORT_TEXT)
+    mobile_phone = String(validate=SHORT_TEXT)
+    email = String(validate=SHORT_TEXT)
+    date_of_birth = String(validate=SHORT_TEXT)
+    nin = String(validate=SHORT_TEXT)
+    nin_control = String(validate=SHORT_TEXT)
+    address = String(validate=SHORT_TEXT)
+    postal_code = String(validate=SHORT_TEXT)
+    city = String(validate=SHORT_TEXT)
+
+    @validates_schema
+    def check_any(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Require a field that changes."""
+        if data.keys() <= {"subscription_id"}:
+            raise ValidationError("Send at least one field of the customer.", "given_names")
+
+
+class ChangeGraduationSchema(Schema):
+    """Parameters of a lens that change; others stay."""
+
+    subscription_id = String(required=True)
+    reference_uuid = String(required=True)
+    reference = String(validate=FILLED_TEXT)
+    name = String(validate=FILLED_TEXT)
+    prescription = Nested(NewPrescriptionSchema)
+
+    @validates_schema
+    def check_any(self, data: Mapping[str, Any], **_: Any) -> None:
+        """Require a parameter that changes."""
+        if data.keys() <= {"subscription_id", "reference_uuid"}:
+            raise ValidationError("Send at least one parameter of the lens.", "reference")
+
+
+class ExtendPeriodSchema(Schema):
+    """Months to be added."""
+
+    subscription_id = String(required=True)
+    months = Integer(strict=True, required=True, validate=between(1, MAX_RENEWAL_MONTHS))
+
+
 class PersonRequestSchema(Schema):
     """A person, named by one of what this service knows of shoppers."""
 
@@ -132,3 +181,6 @@ LIST_SUBSCRIPTIONS = ListSubscriptionsSchema()
 CREATE_BOX_DELIVERIES = CreateBoxDeliveriesSchema()
 LIST_DELIVERIES = ListDeliveriesSchema()
 RECORD_PAYMENT = RecordPaymentSchema()
+UPDATE_CUSTOMER_INFO = UpdateCustomerInfoSchema()
+CHANGE_GRADUATION = ChangeGraduationSchema()
+EXTEND_PERIOD = ExtendPeriodSchema()

@@ -5,25 +5,34 @@ cannot exceed it, on either engine. A counter is the sum of its item's and year'
 plus the boxes carried over from lenses taken out: `find_wrong_counters` finds any that is not.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Row, and_, bindparam, func, insert, select
+from sqlalchemy import Connection, Integer, Row, and_, bindparam, case, func, insert, select
 
 from chassis.pages import compute_page_offset
 from chassis.store.database import upsert
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.changes import carry_boxes
+from subscriptions_svc.rules.prescriptions.outcomes import RETURNED
+from subscriptions_svc.store.graduation.changes import select_then
 from subscriptions_svc.store.tables import (
     accounts,
     box_counters,
     box_deliveries,
+    box_outcomes,
     cart_items,
     merchants,
     subscriptions,
 )
 
+_IS_OUTCOME = box_outcomes.c.delivery_id == box_deliveries.c.id
+# Boxes that came back do not count.
+_CAME_BACK = box_outcomes.c.outcome == RETURNED
+_COUNTED = case((_CAME_BACK, 0), else_=box_deliveries.c.quantity)
+# What is known of boxes now.
+_OUTCOME = func.coalesce(box_outcomes.c.outcome, box_deliveries.c.outcome).label("outcome")
 REPORT_BATCH = 1000  # rows of a report in memory at a time
 
 _COUNTERS = (
@@ -48,8 +57,10 @@ _OF_YEAR = (
         cart_items.c.box_count,
         cart_items.c.added_in,
         cart_items.c.removed_in,
-        func.coalesce(func.sum(box_deliveries.c.quantity), 0).label("delivered"),
-        func.max(box_deliveries.c.delivered_at).label("last_delivered_at"),
+        func.coalesce(func.sum(_COUNTED), 0).label("delivered"),
+        func.max(case((_CAME_BACK, None), else_=box_deliveries.c.delivered_at)).label(
+            "last_delivered_at"
+        ),
     )
     .outerjoin(
         box_deliveries,
@@ -57,6 +68,7 @@ _OF_YEAR = (
             box_deliveries.c.item_id == cart_items.c.id, box_deliveries.c.year == bindparam("year")
         ),
     )
+    .outerjoin(box_outcomes, _IS_OUTCOME)
     .where(
         cart_items.c.subscription_id == bindparam("subscription_id"),
         cart_items.c.type == CONTACT_LENS,
@@ -68,8 +80,10 @@ _LEDGER = (
     select(
         box_deliveries.c.item_id,
         box_deliveries.c.year,
-        func.sum(box_deliveries.c.quantity).label("delivered"),
+        func.sum(_COUNTED).label("delivered"),
     )
+    .select_from(box_deliveries)
+    .outerjoin(box_outcomes, _IS_OUTCOME)
     .group_by(box_deliveries.c.item_id, box_deliveries.c.year)
     .subquery()
 )
@@ -92,22 +106,31 @@ _WRONG_COUNTERS = (
 )
 _IS_OF_SUBSCRIPTION = box_deliveries.c.subscription_id == bindparam("subscription_id")
 _TOTAL = select(func.count()).select_from(box_deliveries).where(_IS_OF_SUBSCRIPTION)
-_PAGE = (
+_ENTRIES = (
     select(
+        box_deliveries.c.id,
+        box_deliveries.c.item_id,
         box_deliveries.c.delivered_at,
         box_deliveries.c.quantity,
         box_deliveries.c.year,
         box_deliveries.c.request_id,
         accounts.table.c.name.label("account"),
         cart_items.c.reference_uuid,
-        cart_items.c.reference,
-        cart_items.c.name,
+        select_then("reference").label("reference"),
+        select_then("name").label("name"),
         cart_items.c.eye,
+        _OUTCOME,
+        box_outcomes.c.recorded_at,
     )
+    .select_from(box_deliveries)
     .join(cart_items, cart_items.c.id == box_deliveries.c.item_id)
-    .join(accounts.table)
+    .join(accounts.table, accounts.table.c.id == box_deliveries.c.account_id)
+    .outerjoin(box_outcomes, _IS_OUTCOME)
     .where(_IS_OF_SUBSCRIPTION)
-    .order_by(box_deliveries.c.id.desc())
+)
+_ENTRY = _ENTRIES.where(box_deliveries.c.id == bindparam("id"))
+_PAGE = (
+    _ENTRIES.order_by(box_deliveries.c.id.desc())
     .limit(bindparam("per_page", type_=Integer()))
     .offset(bindparam("offset", type_=Integer()))
 )
@@ -124,16 +147,18 @@ _REPORT = (
         subscriptions.c.id.label("subscription_id"),
         subscriptions.c.reference.label("subscription_reference"),
         subscriptions.c.contract_number,
-        cart_items.c.reference.label("item_reference"),
+        select_then("reference").label("item_reference"),
         cart_items.c.reference_uuid,
-        cart_items.c.name.label("item_name"),
+        select_then("name").label("item_name"),
         cart_items.c.eye,
+        _OUTCOME,
     )
     .select_from(box_deliveries)
     .join(accounts.table, accounts.table.c.id == box_deliveries.c.account_id)
     .join(cart_items, cart_items.c.id == box_deliveries.c.item_id)
     .join(subscriptions, subscriptions.c.id == box_deliveries.c.subscription_id)
     .join(merchants, merchants.c.id == subscriptions.c.merchant_id)
+    .outerjoin(box_outcomes, _IS_OUTCOME)
     .where(
         box_deliveries.c.delivered_at >= bindparam("since"),
         box_deliveries.c.delivered_at < bindparam("until"),
@@ -178,16 +203,19 @@ def read_tallies(tx: Connection, subscription_id: str, year: int) -> dict[str, T
 
 
 def add_deliveries(
-    tx: Connection, deliveries: Iterable[tuple[Row[Any], int]], context: DeliveryContext
+    tx: Connection,
+    deliveries: Iterable[tuple[Row[Any], Mapping[str, int]]],
+    context: DeliveryContext,
 ) -> tuple[dict[str, int], list[Row[Any]]]:
-    """Count and record boxes of items; returns delivered boxes by item id, and items without room.
+    """Count and record boxes by outcome; returns boxes by item id, and items without room.
 
     If any item is without room the caller raises, which rolls back all of it.
     """
     delivered: dict[str, int] = {}
     without_room: list[Row[Any]] = []
     entries: list[dict[str, Any]] = []
-    for item, quantity in deliveries:
+    for item, quantities in deliveries:
+        quantity = sum(quantities.values())
         counter = {
             "item_id": item.id,
             "year": context.year,
@@ -202,7 +230,10 @@ def add_deliveries(
             without_room.append(item)
         else:
             delivered[item.id] = after
-        entries.append({"item_id": item.id, "quantity": quantity, **context._asdict()})
+        entries += [
+            {"item_id": item.id, "outcome": outcome, "quantity": each, **context._asdict()}
+            for outcome, each in quantities.items()
+        ]
     if not without_room:
         tx.execute(_ADD, entries)
     return delivered, without_room
@@ -252,6 +283,11 @@ def read_page(
     window = {"per_page": per_page, "offset": compute_page_offset(page, per_page)}
     total: int = tx.execute(_TOTAL, key).scalar_one()
     return tx.execute(_PAGE, {**key, **window}).all(), total
+
+
+def find_entry(tx: Connection, subscription_id: str, delivery_id: int) -> Any:
+    """Return an entry of a subscription's ledger; None if it has none of this id."""
+    return tx.execute(_ENTRY, {"subscription_id": subscription_id, "id": delivery_id}).first()
 
 
 def stream_ledger(tx: Connection, since: datetime, until: datetime) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
+    and_,
     bindparam,
     exists,
     func,
@@ -22,12 +23,30 @@ from sqlalchemy import (
 )
 
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly_price
+from subscriptions_svc.rules.prescriptions.verification import Verification
+from subscriptions_svc.store.lenses.prescriptions import (
+    IS_IN_FORCE,
+    add_prescriptions,
+    list_prescribed,
+)
+from subscriptions_svc.store.personal import PRESCRIPTIONS
 from subscriptions_svc.store.subscriptions import UUID_PATTERN
-from subscriptions_svc.store.tables import box_counters, cart_items, subscriptions
+from subscriptions_svc.store.tables import box_counters, cart_items, prescriptions, subscriptions
 
 # What a discount leaves in the row of an item: see rules.agreements.discounts.apply_discounts.
 DISCOUNT_COLUMNS = ("discount_type", "original_price_with_tax", "original_subscription_price")
 _ADD = insert(cart_items)
+# Of the prescription in force; the version is null where an item has none.
+PRESCRIPTION_COLUMNS = (
+    "version",
+    "details",
+    "issued_on",
+    "expires_on",
+    "is_derived",
+    "country",
+    "time_zone",
+    *Verification._fields,
+)
 _IS_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("where_subscription_id")
 # One row per item and year with counted boxes; an item without any has one row. With the cart and
 # status of its subscription at that moment: see views.TornRead.
@@ -39,8 +58,11 @@ _ITEMS = (
         box_counters.c.last_delivered_at,
         subscriptions.c.cart_id.label("subscription_cart_id"),
         subscriptions.c.status.label("subscription_status"),
+        *(prescriptions.c[name] for name in PRESCRIPTION_COLUMNS),
     )
-    .join(subscriptions)
+    .select_from(cart_items)
+    .join(subscriptions, subscriptions.c.id == cart_items.c.subscription_id)
+    .outerjoin(prescriptions, and_(prescriptions.c.item_id == cart_items.c.id, IS_IN_FORCE))
     .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
     .order_by(cart_items.c.subscription_id, cart_items.c.position)
 )
@@ -106,15 +128,24 @@ _KEEP = (
 )
 
 
-def add_items(tx: Connection, subscription_id: str, cart: Sequence[Mapping[str, Any]]) -> None:
-    """Add the items of a first cart, each package before its own."""
+def add_items(
+    tx: Connection,
+    subscription_id: str,
+    cart: Sequence[Mapping[str, Any]],
+    merchant: Any,
+    now: datetime,
+) -> None:
+    """Add the items of a first cart with their prescriptions, each package before its own."""
+    rows = list(make_rows(cart))
     tx.execute(
         _ADD,
         [
             {**row, "subscription_id": subscription_id, "position": position}
-            for position, row in enumerate(make_rows(cart))
+            for position, row in enumerate(rows)
         ],
     )
+    prescribed = list_prescribed(rows, cart)
+    add_prescriptions(tx, subscription_id, merchant, prescribed, now)
 
 
 def make_rows(
@@ -151,8 +182,16 @@ def read_items(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[
     An item with delivered boxes has a row for each year of them.
     """
     if len(subscription_ids) == 1:
-        return tx.execute(_ITEMS_OF_ONE, _build_key(subscription_ids[0])).all()
-    return tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
+        rows = tx.execute(_ITEMS_OF_ONE, _build_key(subscription_ids[0])).all()
+    else:
+        rows = tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
+    return [_open(tx, row) for row in rows]
+
+
+def _open(tx: Connection, row: Row[Any]) -> Row[Any]:
+    if row.version is None:
+        return row
+    return PRESCRIPTIONS.open(tx, row, {"item_id": row.id, "version": row.version})
 
 
 def find_item(tx: Connection, subscription_id: str, reference_uuid: str) -> Row[Any, Any] | None:

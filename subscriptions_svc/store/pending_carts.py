@@ -6,14 +6,19 @@ one, whose link stops working.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func
+from sqlalchemy import Connection, Row, bindparam, delete, func
 
 from chassis.store.database import upsert
 from subscriptions_svc.store.cart_items import make_rows
+from subscriptions_svc.store.lenses.prescriptions import (
+    add_prescriptions,
+    discard_prescriptions,
+    list_prescribed,
+)
 from subscriptions_svc.store.subscriptions import generate_code
 from subscriptions_svc.store.tables import pending_carts
 
@@ -38,17 +43,30 @@ class PendingCart(NamedTuple):
 
 
 def propose_cart(
-    tx: Connection, subscription_id: str, cart: Iterable[Mapping[str, Any]], now: datetime
+    tx: Connection, subscription: Row[Any], cart: Sequence[Mapping[str, Any]], now: datetime
 ) -> None:
-    """Let a new cart wait for the shopper; the caller holds the subscription's lock."""
+    """Let a new cart wait for the shopper; the caller holds the subscription's lock.
+
+    Prescriptions of its new items are kept at once: they are sealed, and a cart is not.
+    """
+    subscription_id = subscription.id
+    discard_cart(tx, subscription_id)
+    rows = list(make_rows(cart))
     row = {
         "subscription_id": subscription_id,
         "id": str(uuid.uuid4()),
         "code": generate_code(),
-        "cart_items": list(make_rows(cart)),
+        "cart_items": rows,
         "proposed_at": now,
     }
     tx.execute(_PROPOSE, row)
+    add_prescriptions(tx, subscription_id, subscription, list_prescribed(rows, cart), now)
+
+
+def discard_cart(tx: Connection, subscription_id: str) -> None:
+    """Remove the pending cart of a subscription, if it has one, with what belongs to it."""
+    if cart := claim_cart(tx, subscription_id):
+        discard_prescriptions(tx, (row["id"] for row in cart.rows if "type" in row))
 
 
 def claim_cart(tx: Connection, subscription_id: str, code: str | None = None) -> PendingCart | None:

@@ -6,7 +6,12 @@ The shop's own `reference` stays plain: it is unique among the live subscription
 from chassis.store.encryption.columns import Personal
 from subscriptions_svc.store.lists.words import replace_words
 from subscriptions_svc.store.messages import QUEUE
-from subscriptions_svc.store.tables import cancellations, subscriptions, warranty_events
+from subscriptions_svc.store.tables import (
+    cancellations,
+    prescriptions,
+    subscriptions,
+    warranty_events,
+)
 
 SHOPPER_COLUMNS = (
     "given_names",
@@ -26,4 +31,6 @@ SUBSCRIPTIONS = Personal(
 # The id is the database's own, so what identifies an event is its item and who has written it.
 WARRANTY_EVENTS = Personal(warranty_events, ["item_id", "request_id"], ["name", "description"])
 CANCELLATIONS = Personal(cancellations, ["subscription_id"], ["reason"])
-TABLES = [SUBSCRIPTIONS, WARRANTY_EVENTS, CANCELLATIONS, QUEUE.personal]
+# Its days stay plain: lists and reminders look for them, and they name neither person nor power.
+PRESCRIPTIONS = Personal(prescriptions, ["item_id", "version"], ["details"])
+TABLES = [SUBSCRIPTIONS, WARRANTY_EVENTS, CANCELLATIONS, PRESCRIPTIONS, QUEUE.personal]

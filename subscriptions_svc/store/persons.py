@@ -1,8 +1,8 @@
 """What is kept of a shopper: found by e-mail address, phone or identity number, read, and blanked.
 
 Blanking keeps subscriptions with their references, statuses, items, prices, ledger and settlements;
-it removes the shopper's details, search words, messages, and the words of warranty events, and
-discounts: they are free JSON, in which a name may stand.
+it removes the shopper's details, search words, messages, the powers of prescriptions, the words of
+warranty events, and discounts: they are free JSON, in which a name may stand.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
     or_,
     select,
     union_all,
@@ -33,11 +34,14 @@ from subscriptions_svc.store.personal import SHOPPER_COLUMNS, SUBSCRIPTIONS, TAB
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
     box_deliveries,
+    box_outcomes,
     cancellations,
     cancelled_items,
     cart_items,
+    graduation_changes,
     messages,
     pending_carts,
+    prescriptions,
     subscription_words,
     subscriptions,
     warranty_events,
@@ -93,9 +97,16 @@ _READS = {
         pending_carts.c.subscription_id, pending_carts.c.cart_items, pending_carts.c.proposed_at
     ).where(pending_carts.c.subscription_id.in_(_IDS)),
     "box_deliveries": select(box_deliveries).where(box_deliveries.c.subscription_id.in_(_IDS)),
+    "prescriptions": select(prescriptions).where(prescriptions.c.subscription_id.in_(_IDS)),
+    "box_outcomes": select(box_outcomes)
+    .join(box_deliveries)
+    .where(box_deliveries.c.subscription_id.in_(_IDS)),
     "cancellations": select(cancellations).where(cancellations.c.subscription_id.in_(_IDS)),
     "cancelled_items": select(cancelled_items).where(cancelled_items.c.item_id.in_(_OF_ITEMS)),
     "warranty_events": select(warranty_events).where(warranty_events.c.item_id.in_(_OF_ITEMS)),
+    "graduation_changes": select(graduation_changes).where(
+        graduation_changes.c.item_id.in_(_OF_ITEMS)
+    ),
     "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
 }
 _PERSONAL = {each.table.name: each for each in TABLES}
@@ -147,6 +158,8 @@ def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> No
     tx.execute(blanked, key)
     _index_references(tx, ids)
     erase_messages(tx, messages, messages.c.cart_id.in_(_CARTS), key, now)
+    prescribed = prescriptions.c.subscription_id.in_(_IDS)
+    tx.execute(update(prescriptions).where(prescribed).values(details=null()), key)
     of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
     tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
 

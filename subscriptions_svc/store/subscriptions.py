@@ -38,7 +38,8 @@ from subscriptions_svc.rules.statuses import (
     derive_status,
 )
 from subscriptions_svc.store import personal
-from subscriptions_svc.store.lists.words import HAS_HASHED_NIN, HAS_NIN, hash_nin
+from subscriptions_svc.store.lists.words import HAS_HASHED_NIN, HAS_NIN, hash_nin, replace_words
+from subscriptions_svc.store.messages import is_counted
 from subscriptions_svc.store.tables import (
     account_merchants,
     cart_items,
@@ -84,7 +85,11 @@ _IS_OWN = exists().where(
 def _count_messages(channel: str) -> ColumnElement[int]:
     """How many messages of a channel the waiting cart has had."""
     waiting = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
-    of_cart = (messages.c.cart_id == waiting, messages.c.channel == channel)
+    of_cart = (
+        messages.c.cart_id == waiting,
+        messages.c.channel == channel,
+        is_counted(subscriptions.c.sms_resets),
+    )
     return select(func.count()).where(*of_cart).scalar_subquery().label(f"{channel}_count")
 
 
@@ -100,6 +105,7 @@ SUBSCRIPTIONS = (
         merchants.c.email.label("shop_email"),
         merchants.c.first_year_exchanges,
         merchants.c.withdrawal_days,
+        merchants.c.prescription_policy,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),
@@ -253,6 +259,26 @@ def add_subscription(
     }
     sealed = personal.SUBSCRIPTIONS.seal(tx, row)
     return id_ if add_if_absent(tx, subscriptions, sealed) else None
+
+
+def update_customer(tx: Connection, subscription: Row[Any], values: Mapping[str, Any]) -> bool:
+    """Change fields of a subscription's customer; returns whether any differs.
+
+    The caller holds the subscription's lock.
+    """
+    fields = {name: values[name] for name in personal.SHOPPER_COLUMNS if name in values}
+    if "nin" in fields:
+        fields["nin"] = normalize_nin(fields["nin"])
+    if "date_of_birth" in fields:
+        fields["date_of_birth"] = parse_day(fields["date_of_birth"])
+    if all(getattr(subscription, name) == each for name, each in fields.items()):
+        return False
+    sealed = personal.SUBSCRIPTIONS.seal(tx, fields, subscription._mapping)
+    changed = update(subscriptions).where(subscriptions.c.id == subscription.id)
+    # There is something to erase again, should it have been erased.
+    tx.execute(changed.values(**sealed, erased_at=None))
+    replace_words(tx, find_subscription(tx, subscription.id, NOBODY))
+    return True
 
 
 def count_subscription(tx: Connection, merchant: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -59,6 +60,8 @@ merchants = Table(
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
     # Days from the first delivery in which returned items cost nothing: see rules.withdrawals.
     Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
+    # none, warn or require: see rules.prescriptions.policies.
+    Column("prescription_policy", String(8), nullable=False, server_default=text("'none'")),
     # The most months that its subscriptions are renewed for: see rules.agreements.terms.
     Column("renewal_months", Integer, nullable=False, server_default=text("0")),
 )
@@ -107,6 +110,8 @@ subscriptions = Table(
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
     Column("renewal_at", Instant()),  # when it ends: the last renewal that there can be
+    # How often the count of a waiting cart's SMS was reset.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -194,6 +199,35 @@ cart_items = Table(
     Column("removed_at", Instant()),
     UniqueConstraint("subscription_id", "position"),
 )
+# Prescriptions of contact lenses. A change adds a version; the one that is not replaced counts.
+prescriptions = Table(
+    "prescriptions",
+    metadata,
+    # No foreign key: the item of a pending cart has an id, and no row yet.
+    Column("item_id", String(36), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False, index=True),
+    Column("details", JSON),  # powers, measures, and the prescriber's name; null once erased
+    Column("issued_on", Date, nullable=False),
+    Column("expires_on", Date, nullable=False, index=True),  # as stated, or derived
+    Column("is_derived", Boolean, nullable=False),
+    Column("country", String(2), nullable=False),  # of the prescriber, as is the time zone
+    Column("time_zone", String(64), nullable=False),
+    Column("state", String(16), nullable=False),  # see rules.prescriptions.verification
+    Column("reason", String(16)),
+    Column("requested_at", Instant()),
+    Column("verify_by", Instant()),
+    Column("decided_at", Instant()),
+    Column("created_at", Instant(), nullable=False),
+    Column("replaced_at", Instant()),
+    Index(
+        "uq_prescriptions_in_force",
+        "item_id",
+        unique=True,
+        sqlite_where=text("replaced_at IS NULL"),
+        postgresql_where=text("replaced_at IS NULL"),
+    ),
+)
 # Proposed carts that wait for the shopper: at most one per subscription.
 pending_carts = Table(
     "pending_carts",
@@ -232,6 +266,33 @@ box_deliveries = Table(
     Column("account_id", ForeignKey("accounts.id"), nullable=False),
     Column("request_id", String(128), nullable=False),
     Column("delivered_at", Instant(), nullable=False, index=True),
+    # delivered, or unknown: handed to a carrier.
+    Column("outcome", String(16), nullable=False, server_default=text("'delivered'")),
+)
+# What became of boxes that were handed to a carrier: rows are added and never changed. Those of
+# returned boxes take them off the count of their year.
+box_outcomes = Table(
+    "box_outcomes",
+    metadata,
+    Column("delivery_id", ForeignKey("box_deliveries.id"), primary_key=True),
+    Column("outcome", String(16), nullable=False),  # delivered or returned
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("recorded_at", Instant(), nullable=False),
+)
+# Parameters of lenses as they were before a change: rows are added and never changed.
+graduation_changes = Table(
+    "graduation_changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
+    Column("reference", String(255)),
+    Column("name", String(255), nullable=False),
+    # The item's newest ledger entry at that time, 0 for none.
+    Column("last_delivery_id", BigInteger, nullable=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("changed_at", Instant(), nullable=False),
 )
 # How a subscription was cancelled, and the settlement of its items.
 cancellations = Table(
@@ -270,5 +331,7 @@ warranty_events = Table(
 messages = build_messages_table(
     metadata,
     Column("cart_id", String(36), nullable=False),
+    # How often its subscription's SMS had been reset: those of earlier resets do not count.
+    Column("sms_resets", Integer, nullable=False, server_default=text("0")),
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
 )

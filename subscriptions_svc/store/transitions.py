@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Integer, Row, Update, bindparam, null, or_, select, text, update
 
 from subscriptions_svc.rules.agreements.terms import Term
+from subscriptions_svc.rules.available_actions import MAX_SMS_RESETS
 from subscriptions_svc.rules.statuses import (
     ACTIVATION_PERIOD,
     LIVE,
@@ -82,6 +83,12 @@ _SET_TERM = (
             for name in ("total_months", "renewal_months", "renewal_at", "extended_year")
         }
     )
+    .execution_options(preserve_rowcount=True)
+)
+_COUNT_SMS_RESET = (
+    update(subscriptions)
+    .where(_IS_IT, subscriptions.c.sms_resets < MAX_SMS_RESETS)
+    .values(sms_resets=subscriptions.c.sms_resets + 1)
     .execution_options(preserve_rowcount=True)
 )
 DUE_SUBSCRIPTIONS = (
@@ -157,6 +164,11 @@ def set_term(
     end = term.compute_end(subscription.activated_at, ZoneInfo(subscription.time_zone))
     changes = {**term._asdict(), "renewal_at": end, "extended_year": extended_year}
     return _apply(tx, _SET_TERM, subscription.id, **changes, now=now)
+
+
+def count_sms_reset(tx: Connection, subscription_id: str) -> bool:
+    """Count a reset of a waiting cart's SMS, from which on earlier ones do not count."""
+    return _apply(tx, _COUNT_SMS_RESET, subscription_id)
 
 
 def find_due(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]]:

@@ -14,6 +14,14 @@ from subscriptions_svc.rules.agreements.terms import Term
 from subscriptions_svc.rules.available_actions import State, find_available_actions
 from subscriptions_svc.rules.carts import CONTACT_LENS, MATERIAL, PACKAGE
 from subscriptions_svc.rules.changes import COVERED_EYES, Exchanges
+from subscriptions_svc.rules.prescriptions.policies import (
+    CountryPolicy,
+    Hindrance,
+    OnFile,
+    Policy,
+    find_country_policy,
+    find_hindrance,
+)
 from subscriptions_svc.rules.settling.settlements import Costs, SettlementItem, compute_costs
 from subscriptions_svc.rules.settling.withdrawals import (
     HYGIENE_GOODS,
@@ -27,6 +35,7 @@ from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_statu
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import Tally
 from subscriptions_svc.store.cart_items import read_items
+from subscriptions_svc.store.lenses.prescriptions import get_verification
 
 T = TypeVar("T")
 NOT_ALLOWED = "NOT_ALLOWED"
@@ -100,6 +109,22 @@ class View:
         return self.tallies.get(item.id, Tally())
 
     @cached_property
+    def country_policy(self) -> CountryPolicy:
+        """What the law of the merchant's country wants of prescriptions."""
+        return find_country_policy(self.row.country)
+
+    def find_on_file(self, item: Any) -> OnFile | None:
+        """Return what decides about the prescription of an item, if it has one."""
+        if getattr(item, "version", None) is None:
+            return None
+        return OnFile(item.expires_on, item.time_zone, get_verification(item))
+
+    def find_hindrance(self, item: Any) -> Hindrance | None:
+        """Return why boxes of a lens are refused, or warned of, by the merchant's policy."""
+        policy = Policy(self.row.prescription_policy)
+        return find_hindrance(self.find_on_file(item), policy, self.country_policy, self.now)
+
+    @cached_property
     def by_id(self) -> dict[str, Row[Any]]:
         """The items of the cart in force."""
         return {item.id: item for item in self.items}
@@ -167,6 +192,9 @@ class View:
             has_phone=bool(row.mobile_phone),
             email_count=row.email_count,
             sms_count=row.sms_count,
+            sms_resets=row.sms_resets,
+            renewal_months=row.renewal_months,
+            has_lenses=bool(lenses),
             has_pending_cart=row.pending_id is not None,
             has_room=sum(item.parent_id is None for item in self.items) < MAX_ITEMS,
             exchangeable_items=sum(self.is_exchangeable(item) for item in self.items),
@@ -175,10 +203,26 @@ class View:
                 item.type == MATERIAL and item.activated_at is not None for item in self.items
             ),
             remaining_boxes=sum(
-                max(0, item.box_count - self.find_tally(item).delivered) for item in lenses
+                max(0, item.box_count - self.find_tally(item).delivered)
+                for item in lenses
+                if not is_refused(self.find_hindrance(item))
             ),
         )
         return find_available_actions(state, self.now)
+
+
+def is_refused(hindrance: Hindrance | None) -> bool:
+    """Whether what was found about a lens keeps its boxes from being handed over."""
+    return hindrance is not None and hindrance.refuses
+
+
+def ensure_allowed(view: View, action: str) -> None:
+    """Raise WrongState unless an action is available."""
+    if not view.find_available_actions()[action]:
+        message = (
+            f"available_actions.{action} is false: the subscription's state does not allow it."
+        )
+        raise WrongState(message, reason=NOT_ALLOWED)
 
 
 def ensure_active(view: View) -> None:

@@ -63,14 +63,20 @@ PLAIN = {
     "subscriptions": {
         "account_merchants": "merchant_id",
         "box_counters": "item_id",
-        "box_deliveries": "subscription_id item_id request_id",
+        "box_deliveries": "subscription_id item_id request_id outcome",
+        "box_outcomes": "outcome request_id",
         "cancellations": "subscription_id request_id",
         "cancelled_items": "item_id",
         "cart_items": "id reference_uuid subscription_id parent_id type reference name eye added_in"
         " removed_in discount_type",
-        "merchants": "id locale currency country time_zone name terms_url phone email",
+        "graduation_changes": "item_id reference name request_id",
+        "merchants": "id locale currency country time_zone name terms_url phone email"
+        " prescription_policy",
         "messages": "id channel outcome cart_id",
         "pending_carts": "subscription_id id code cart_items",
+        # Days, which lists and reminders look for, and states; powers and names are sealed.
+        "prescriptions": "item_id subscription_id issued_on expires_on country time_zone state"
+        " reason",
         "stores": "merchant_id store_ref",
         "subscription_totals": "merchant_id store_ref",
         "subscription_words": "merchant_id word subscription_id",  # hashed, but for references

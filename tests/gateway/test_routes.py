@@ -30,6 +30,7 @@ PATHS = {
     "/api/public/v1/subscriptions/:subscription_id/cancel, "
     "/api/public/v1/subscriptions/:subscription_id/cart_items/:reference_uuid/activate, "
     "/api/public/v1/subscriptions/:subscription_id/deliveries, "
+    "/api/public/v1/subscriptions/:subscription_id/deliveries/:delivery_id/outcome, "
     "/api/public/v1/subscriptions/:subscription_id/send_email, "
     "/api/public/v1/subscriptions/:subscription_id/send_sms, "
     "/api/public/v1/subscriptions/:subscription_id/update_products and "

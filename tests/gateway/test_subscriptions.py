@@ -34,6 +34,12 @@ NO_ACTION = dict.fromkeys(
         "activate_product",
         "use_warranty",
         "deliver_boxes",
+        "update_customer_info",
+        "update_payment_info",
+        "change_graduation",
+        "reset_sms_count",
+        "receive_gift_kit",
+        "extend_period",
     ),
     False,
 )
@@ -142,7 +148,10 @@ def build_subscription_answer(made: Any, reference: str) -> dict[str, Any]:
         "credit_card_type": None,
         "last_delivery_date": None,
         "next_delivery_date": None,
-        "available_actions": {**NO_ACTION, "withdraw": True, "send_sms": True},
+        "available_actions": {
+            **NO_ACTION,
+            **dict.fromkeys(("withdraw", "send_sms", "update_customer_info"), True),
+        },
         "last_persisted_cart": {
             "id": cart["id"],
             "reference": reference,
@@ -340,7 +349,10 @@ def test_the_last_item_activates(http: FlaskClient, subscriptions: Served, demo:
         package = build_package_answer(whole, **active, **both, items=[left, right])
         assert answers == [first, right, package]
         expected = build_subscription_answer(made, demo["reference"])
-        actions = dict.fromkeys(("cancel", "withdraw", "add_product", "deliver_boxes"), True)
+        adjusting = ("update_customer_info", "change_graduation", "extend_period")
+        actions = dict.fromkeys(
+            ("cancel", "withdraw", "add_product", "deliver_boxes", *adjusting), True
+        )
         assert get(http, f"{URL}/{made['id']}") == {
             **expected,
             "activated_at": TOLD,

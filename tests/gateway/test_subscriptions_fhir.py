@@ -29,6 +29,15 @@ def test_a_dispensed_prescription_becomes_a_cart(http: FlaskClient, body: Any) -
             "name": "Example Brand, -1.00 -0.25 x 90, BC 8.7, DIA 14.1",
             "quantity": 1,
             "product_data": {"eye": eye},
+            "prescription": {
+                "sphere": -1.0,
+                "cylinder": -0.25,
+                "axis": 90,
+                "base_curve": 8.7,
+                "diameter": 14.1,
+                "issue_date": "2026-06-15",
+                "expiration_date": "2027-06-15",
+            },
         }
         for eye in ("right", "left")
     ]

@@ -38,6 +38,10 @@ SUBSCRIPTION_ROUTES = {
     "cancel_subscription",
     "create_warranty_event",
     "list_deliveries",
+    "update_customer_info",
+    "change_graduation",
+    "reset_sms_count",
+    "extend_period",
     *MESSAGES,
 }
 

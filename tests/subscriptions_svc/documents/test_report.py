@@ -74,6 +74,7 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
             "subscription_year": "1",
             "account": "demo-merchant",
             "request_id": "till-7",
+            "outcome": "delivered",
         }
     ]
 

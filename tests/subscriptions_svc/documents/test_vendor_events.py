@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qsl
 
+from protos.subscriptions_pb2 import UpdateCustomerInfoRequest
 from tests.chassis.events.receiver import Receiver
 from tests.serving import Served
 from tests.subscriptions_svc.endpoint import NOON, WRITTEN, list_names, listen, load_form
@@ -14,6 +15,7 @@ from tests.subscriptions_svc.shop import (
     get,
     pay,
     propose,
+    solicit,
 )
 
 
@@ -36,6 +38,19 @@ def test_a_debt_sends_an_event_and_so_does_its_end(
     event_id = dict(forms[3])["event_id"]
     told = load_form(made, "order/account_in_debt", event_id, ("updated_at", WRITTEN))
     assert forms[3] == told
+
+
+def test_a_changed_customer_sends_an_event_that_says_nothing_of_them(
+    subscriptions: Served, body: Any, mail: Any
+) -> None:
+    made = solicit(subscriptions, body)
+    request = UpdateCustomerInfoRequest(subscription_id=made.id, surnames="Gil")
+    with subscriptions.clock.at(NOON):
+        for _ in range(2):  # the second changes nothing
+            subscriptions.call("UpdateCustomerInfo", request)
+    (got,) = mail()
+    name, event_id = "subscriptions/customer_updated", dict(got)["event_id"]
+    assert got == load_form(made, name, event_id, ("updated_at", WRITTEN))
 
 
 def test_another_plan_sends_an_event_on_request_only(

@@ -14,10 +14,14 @@ from google.protobuf.message import Message
 from grpc import RpcError
 
 from protos.subscriptions_pb2 import (
+    ChangeGraduationRequest,
     CreateWarrantyEventRequest,
+    ExtendPeriodRequest,
+    ResetSmsCountRequest,
     SendEmailRequest,
     SendSmsRequest,
     Subscription,
+    UpdateCustomerInfoRequest,
 )
 from subscriptions_svc.actions.advance_by_time import advance_by_time
 from tests.serving import Served, decode
@@ -218,6 +222,29 @@ def send_email(found: Subscription) -> Call:
     return "SendEmail", SendEmailRequest(subscription_id=found.id)
 
 
+def update_customer_info(found: Subscription) -> Call:
+    request = UpdateCustomerInfoRequest(subscription_id=found.id, city="Girona")
+    return "UpdateCustomerInfo", request
+
+
+def change_graduation(found: Subscription) -> Call:
+    lenses = list_lenses(found)
+    if not lenses:
+        return None
+    request = ChangeGraduationRequest(
+        subscription_id=found.id, reference_uuid=lenses[0].reference_uuid, name="-2.25"
+    )
+    return "ChangeGraduation", request
+
+
+def reset_sms_count(found: Subscription) -> Call:
+    return "ResetSmsCount", ResetSmsCountRequest(subscription_id=found.id)
+
+
+def extend_period(found: Subscription) -> Call:
+    return "ExtendPeriod", ExtendPeriodRequest(subscription_id=found.id, months=1)
+
+
 CALLS: dict[str, Callable[[Subscription], Call]] = {
     "cancel": cancel,
     "withdraw": withdraw,
@@ -226,6 +253,10 @@ CALLS: dict[str, Callable[[Subscription], Call]] = {
     "use_warranty": use_warranty,
     "deliver_boxes": deliver_boxes,
     "send_cart_link_email": send_email,
+    "update_customer_info": update_customer_info,
+    "change_graduation": change_graduation,
+    "reset_sms_count": reset_sms_count,
+    "extend_period": extend_period,
 }
 
 

@@ -49,7 +49,7 @@ def read_remaining(failure: Failure) -> list[tuple[str, int]]:
 def read_ledger(served: Served, subscription_id: str) -> list[tuple[Any, ...]]:
     """Year, quantity, account, request and moment of each delivery, in their order."""
     rows = served.rows()["box_deliveries"]
-    return [row[3:] for row in sorted(rows) if row[1] == subscription_id]
+    return [row[3:8] for row in sorted(rows) if row[1] == subscription_id]
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:

@@ -90,7 +90,11 @@ def test_it_works(subscriptions: Served, body: Any) -> None:
         "payment_status": "pending",
         "reference": "ref001-5",
         "discounts": '[{"a": 1}]',
-        "available_actions": {"withdraw": True, "send_sms": True},
+        "available_actions": {
+            "withdraw": True,
+            "send_sms": True,
+            "update_customer_info": True,
+        },
         "last_persisted_cart": {
             "id": UUID,
             "reference": "ref001-5",

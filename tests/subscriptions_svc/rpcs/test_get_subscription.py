@@ -34,6 +34,12 @@ ACTIONS = {
     "activate_product": False,
     "use_warranty": False,
     "deliver_boxes": False,
+    "update_customer_info": True,
+    "update_payment_info": False,
+    "change_graduation": False,
+    "reset_sms_count": False,
+    "receive_gift_kit": False,
+    "extend_period": False,
 }
 
 
@@ -160,6 +166,7 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
         "withdraw": True,
         "activate_product": True,
         "deliver_boxes": True,
+        "change_graduation": True,
     }
     made = create_activated(subscriptions, body, now, cart_items=cart)
     with subscriptions.clock.at(utc("2026-03-02T12:00")):
@@ -171,6 +178,8 @@ def test_the_actions_follow_the_state(subscriptions: Served, body: Any) -> None:
         "add_product": True,
         "use_warranty": True,
         "deliver_boxes": True,
+        "change_graduation": True,
+        "extend_period": True,
     }
 
 

@@ -47,7 +47,9 @@ SUBSCRIPTION_RPCS = [name for name in CLIENT if name not in MERCHANT_RPCS + CALL
 @pytest.fixture
 def others(subscriptions: Served, body: Any) -> pb.Subscription:
     """A confirmed subscription of another account's merchant."""
-    return create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE)
+    cart = body("subscription")["cart_items"]
+    cart[0]["items"][0]["prescription"] = {"sphere": -2, "issue_date": "2026-01-10"}
+    return create_confirmed(subscriptions, body, "other", merchant=OTHER_STORE, cart_items=cart)
 
 
 def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
@@ -71,11 +73,26 @@ def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "CreateWarrantyEvent": pb.CreateWarrantyEventRequest(
             subscription_id=of.id, type="repair", charged_amount=1, product_id=left
         ),
+        "UpdateCustomerInfo": pb.UpdateCustomerInfoRequest(subscription_id=of.id, city="Girona"),
+        "ChangeGraduation": pb.ChangeGraduationRequest(
+            subscription_id=of.id, reference_uuid=left, name="-2.25"
+        ),
+        "ResetSmsCount": pb.ResetSmsCountRequest(subscription_id=of.id),
+        "ExtendPeriod": pb.ExtendPeriodRequest(subscription_id=of.id, months=1),
         "CreatePreApproval": pb.CreatePreApprovalRequest(merchant=merchant, shopper=shopper),
         "CreatePriceSimulation": pb.CreatePriceSimulationRequest(
             merchant_id=OTHER_STORE["id"], cart_items=cart
         ),
         "ListDeliveries": pb.ListDeliveriesRequest(subscription_id=of.id),
+        "RecordBoxOutcome": pb.RecordBoxOutcomeRequest(
+            subscription_id=of.id, delivery_id="1", outcome="returned"
+        ),
+        "RequestVerification": pb.RequestVerificationRequest(
+            subscription_id=of.id, reference_uuid=left
+        ),
+        "RecordVerification": pb.RecordVerificationRequest(
+            subscription_id=of.id, reference_uuid=left, outcome="confirmed"
+        ),
         "SendEmail": pb.SendEmailRequest(subscription_id=of.id),
         "SendSms": pb.SendSmsRequest(subscription_id=of.id),
         "ReadCartItems": pb.ReadCartItemsRequest(document=json.dumps(document(contact()))),
@@ -139,6 +156,8 @@ def test_the_owner_may_and_so_may_staff_at_the_desk(
     """Proves that the refusals above are about ownership."""
     walk = build_requests(body, others)
     for name in ("GetSubscription", "ListDeliveries", "CreateBoxDeliveries", "ActivateCartItem"):
+        subscriptions.call(name, walk[name], "other")
+    for name in ("UpdateCustomerInfo", "ChangeGraduation"):
         subscriptions.call(name, walk[name], "other")
     for name in ("CreateSubscription", "CreatePreApproval", "CreatePriceSimulation"):
         subscriptions.call(name, walk[name], "other")

@@ -1,0 +1,1 @@
+"""What a shop changes of a subscription that lives, without its shopper."""

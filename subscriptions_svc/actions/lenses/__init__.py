@@ -1,0 +1,1 @@
+"""Writes about contact lenses, one file per action."""

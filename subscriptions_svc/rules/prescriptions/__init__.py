@@ -1,0 +1,1 @@
+"""Prescriptions of contact lenses: their schema, their verification, and what they hinder."""

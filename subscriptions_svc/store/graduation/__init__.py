@@ -1,0 +1,1 @@
+"""Parameters of lenses: changed, and as they were when boxes were handed over."""

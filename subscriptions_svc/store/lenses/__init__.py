@@ -1,0 +1,1 @@
+"""What is kept of contact lenses: their prescriptions, and what became of boxes sent."""
