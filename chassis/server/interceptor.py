@@ -30,6 +30,7 @@ from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.server.roles import CLIENT, STAFF
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.store.conflicts import repeat_on_conflict
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log
 
@@ -156,6 +157,8 @@ class CallInterceptor(grpc.ServerInterceptor):
             reason = Refusal.reason
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
+            if call.repeats:
+                line["repeats"] = call.repeats
             line["account"] = call.account.name if call.account else None
             seconds = monotonic() - call.started
             log().info("rpc", ms=round(seconds * 1000, 1), **line)
@@ -173,16 +176,16 @@ class CallInterceptor(grpc.ServerInterceptor):
             if call.account:
                 require_role(call.account, self.roles[call.rpc])
         if "idempotency-key" not in call.metadata:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         check_idempotency_key(call.metadata["idempotency-key"])
         call.idempotency_key = call.metadata["idempotency-key"]
         call.fingerprint = fingerprint(call, request)
         if call.account is None:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         if kept := self._find_kept(call):
             return kept
         try:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         except Refusal as refusal:
             # A concurrent twin may have succeeded meanwhile: then return its response.
             if kept := self._find_kept(call):
