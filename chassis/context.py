@@ -50,6 +50,8 @@ class Call:
     ids: list[str] = field(default_factory=list)  # of what it reads or changes, for the audit trail
     is_audited: bool = False  # whether its entry was written with its change
     version: int | None = None  # of the row that is returned, if the RPC reports it
+    commits: int = 0  # transactions that it has committed
+    repeats: int = 0  # because of conflicts with others
     started: float = field(default_factory=time.monotonic)
 
     def get_seconds_left(self) -> float:

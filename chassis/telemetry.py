@@ -21,7 +21,7 @@ from chassis.log_writer import FolderSink, LogWriter, Sink, StreamSink
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 LOG_FIELDS = frozenset(
     "event level timestamp service address request_id account "  # noqa: SIM905 - a line for each
-    "rpc method route status code reason replayed ms error where database_error count "
+    "rpc method route status code reason replayed repeats ms error where database_error count "
     "event_id type attempt outcome trace_id".split()
 )
 # Shown in words on the terminal, besides warnings and errors, when lines go into files.

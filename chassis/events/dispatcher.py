@@ -15,14 +15,15 @@ may work on one PostgreSQL store.
                               Retry-After of the receiver puts the next one off, 12 hours at most
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from chassis.background import BackgroundLoop
 from chassis.context import utc_now
@@ -34,6 +35,7 @@ from chassis.events.lanes import Lane
 from chassis.events.outbox import Event, Outbox
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.spans.recording import CLIENT, get_recorder
+from chassis.store.conflicts import perform
 from chassis.store.database import Database
 from chassis.store.leases import Backoff
 from chassis.telemetry import describe, log
@@ -99,15 +101,20 @@ class Dispatcher:
             slots = self._choose_lane(owner).count_free_slots(owner)
             if slots <= 0:
                 continue
-            with self.database.write() as tx:
-                endpoint = self.outbox.endpoints.find(tx, owner)
-                if endpoint is None or endpoint.disabled_at:
-                    continue
-                leased = self.outbox.lease(tx, owner, slots, now, LEASE_TIME)
+            lease = partial(self._lease, owner=owner, slots=slots, now=now)
+            endpoint, leased = perform(self.database, lease)
             for event in leased:
                 self._submit(endpoint, event)
             started += len(leased)
         return started
+
+    def _lease(
+        self, tx: Connection, owner: str, slots: int, now: datetime
+    ) -> tuple[Any, Sequence[Row[Any]]]:
+        endpoint = self.outbox.endpoints.find(tx, owner)
+        if endpoint is None or endpoint.disabled_at:
+            return None, ()
+        return endpoint, self.outbox.lease(tx, owner, slots, now, LEASE_TIME)
 
     def count_running(self) -> int:
         """Return how many deliveries run."""
@@ -143,7 +150,9 @@ class Dispatcher:
         try:
             result = self._attempt(endpoint, event)
             line |= {"status": result.status, "reason": result.error}
-            line["outcome"] = self._record(endpoint, event, result)
+            line["outcome"] = perform(
+                self.database, lambda tx: self._record(tx, endpoint, event, result)
+            )
         except Refusal as refusal:
             line |= {"outcome": NOT_RECORDED, "reason": refusal.reason}
         except Exception as error:  # noqa: BLE001 - it is delivered again when the lease expires
@@ -165,31 +174,32 @@ class Dispatcher:
             log().error("delivery", event_id=event.id, **describe(error))
             return AttemptResult(None, "error")
 
-    def _record(self, endpoint: Row[Any], event: Row[Any], result: AttemptResult) -> str:
+    def _record(
+        self, tx: Connection, endpoint: Row[Any], event: Row[Any], result: AttemptResult
+    ) -> str:
         """Record the result of an attempt; returns the outcome for the log."""
         now = self.now()
-        with self.database.write() as tx:
-            current = self.outbox.endpoints.find(tx, event.owner)
-            is_carried = self._is_carried(event.owner)
-            is_same = current is not None and current.url == endpoint.url
-            gone = result.status == 410 and is_same and not is_carried
-            state = CANCELLED if gone else choose_state(result, event.attempts, is_owed=is_carried)
-            values: dict[str, Any] = {
-                "state": state,
-                "last_status": result.status,
-                "last_error": result.error,
-            }
-            if state == PENDING:
-                delay = BACKOFF.compute_delay(event.attempts, self.chance())
-                asked = min(result.retry_after or timedelta(0), BACKOFF.longest)
-                values["due_at"] = now + max(delay, asked)
-            else:
-                values["ended_at"] = now
-            if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
-                self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
-            held = self.outbox.settle(tx, event, values)
-            if held and self.carrier and is_carried:
-                self.carrier.record(tx, event, state, result, now)
+        current = self.outbox.endpoints.find(tx, event.owner)
+        is_carried = self._is_carried(event.owner)
+        is_same = current is not None and current.url == endpoint.url
+        gone = result.status == 410 and is_same and not is_carried
+        state = CANCELLED if gone else choose_state(result, event.attempts, is_owed=is_carried)
+        values: dict[str, Any] = {
+            "state": state,
+            "last_status": result.status,
+            "last_error": result.error,
+        }
+        if state == PENDING:
+            delay = BACKOFF.compute_delay(event.attempts, self.chance())
+            asked = min(result.retry_after or timedelta(0), BACKOFF.longest)
+            values["due_at"] = now + max(delay, asked)
+        else:
+            values["ended_at"] = now
+        if gone:  # the endpoint first: of two dispatchers that get 410, one waits here
+            self.outbox.endpoints.disable(tx, event.owner, endpoint.url, now)
+        held = self.outbox.settle(tx, event, values)
+        if held and self.carrier and is_carried:
+            self.carrier.record(tx, event, state, result, now)
         if not held:
             return LEASE_LOST
         return RETRY if state == PENDING else state

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row
 
 from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.notices.channels import Channel
 from chassis.notices.messages import Undeliverable, build_message
 from chassis.notices.queue import MessageQueue
+from chassis.store.conflicts import perform
 from chassis.store.database import Database
 from chassis.telemetry import describe, log
 
@@ -38,8 +43,7 @@ class Postman:
         with self.database.read() as tx:
             if not self.queue.has_due(tx, self.now()):
                 return False
-        with self.database.write() as tx:
-            leased = self.queue.lease(tx, self.now())
+        leased = perform(self.database, lambda tx: self.queue.lease(tx, self.now()))
         if leased is None:
             return False
         try:
@@ -47,10 +51,11 @@ class Postman:
         except Exception as error:  # noqa: BLE001 - whatever it was, the message was not sent
             lasting = isinstance(error, Undeliverable)
             log().warning("message not sent", method=leased.channel, **describe(error))
-            with self.database.write() as tx:
-                self.queue.record_failure(tx, leased, self.now(), lasting=lasting)
+            self._record(partial(self.queue.record_failure, lasting=lasting), leased)
         else:
             log().info("message sent", method=leased.channel)
-            with self.database.write() as tx:
-                self.queue.record_sent(tx, leased, self.now())
+            self._record(self.queue.record_sent, leased)
         return True
+
+    def _record(self, record: Callable[..., object], leased: Row[Any]) -> None:
+        perform(self.database, lambda tx: record(tx, leased, self.now()))

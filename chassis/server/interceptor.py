@@ -31,6 +31,7 @@ from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.server.roles import CLIENT, STAFF
 from chassis.server.spans import begin_span, end_span
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.store.conflicts import repeat_on_conflict
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log
 
@@ -158,6 +159,8 @@ class CallInterceptor(grpc.ServerInterceptor):
             reason = Refusal.reason
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))
         finally:
+            if call.repeats:
+                line["repeats"] = call.repeats
             line["account"] = call.account.name if call.account else None
             if span is not None:
                 line["trace_id"] = span.trace_id
@@ -178,16 +181,16 @@ class CallInterceptor(grpc.ServerInterceptor):
             if call.account:
                 require_role(call.account, self.roles[call.rpc])
         if "idempotency-key" not in call.metadata:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         check_idempotency_key(call.metadata["idempotency-key"])
         call.idempotency_key = call.metadata["idempotency-key"]
         call.fingerprint = fingerprint(call, request)
         if call.account is None:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         if kept := self._find_kept(call):
             return kept
         try:
-            return method(request, context)
+            return repeat_on_conflict(lambda: method(request, context))
         except Refusal as refusal:
             # A concurrent twin may have succeeded meanwhile: then return its response.
             if kept := self._find_kept(call):

@@ -58,6 +58,10 @@ NAMING_CONVENTION = {
 }
 
 
+class Conflict(Busy):
+    """The database rolled a transaction back in favour of another; nothing of it was done."""
+
+
 def ignore(_tx: Connection) -> None:
     """Do nothing before a commit."""
 
@@ -159,7 +163,8 @@ class Database:
     def write(self, *, single: bool = False, shred: bool = False) -> Iterator[Connection]:
         """A transaction that is durable once the block has ended without an error.
 
-        Nothing is committed for a caller who has given up (TooLate). A block with one `single`
+        Nothing is committed for a caller who has given up (TooLate). Raises Conflict where the
+        same again may succeed (`chassis.store.conflicts`). A block with one `single`
         statement, and nothing after it that may fail, relies on that statement's own
         transaction: it saves PostgreSQL two round trips, and SQLite a savepoint. Its caller's
         deadline is checked before the statement.
@@ -190,6 +195,7 @@ class Database:
                     else:
                         call.ensure_awaited()
                         yield tx
+        call.commits += 1
         if _commit.wakes:
             self.wakeup.set()
 
@@ -297,7 +303,9 @@ def _find_refusal(error: DBAPIError) -> Refusal | None:
     if isinstance(error.orig, sqlite3.Error):
         return _find_sqlite_refusal(error.orig)
     state = getattr(error.orig, "sqlstate", None) or ""
-    if state in ("55P03", "40001", "40P01"):
+    if state in ("40001", "40P01"):
+        return Conflict("Another request holds this; try again.")
+    if state == "55P03":
         return Busy("Another request holds this; try again.")
     unreachable = isinstance(error, OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):

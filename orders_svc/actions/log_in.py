@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import Connection
+
 from chassis.context import get_current_call, note_ids
 from chassis.errors import Unauthenticated
+from chassis.store.conflicts import perform
 from chassis.store.database import Database
 from orders_svc.store.access import devices, logins
 from orders_svc.store.access.users import NO_PASSWORD
@@ -38,8 +41,7 @@ def log_in(
     with database.read() as tx:
         trusted = devices.find_trusted(tx, email, device, replaces, now)
     attempt = logins.Attempt(email, login["address"], trusted)
-    with database.write() as tx:
-        is_allowed = logins.count_attempt(tx, attempt, now)
+    is_allowed = perform(database, lambda tx: logins.count_attempt(tx, attempt, now))
     if not is_allowed:
         raise Unauthenticated(TOO_MANY_ATTEMPTS_TEXT, reason=TOO_MANY_ATTEMPTS)
     with database.read() as tx:
@@ -51,9 +53,12 @@ def log_in(
     call = get_current_call()
     call.actor, call.is_actor_known = email, True
     note_ids(f"user_{user.id}")
-    with database.write() as tx:
+
+    def begin(tx: Connection) -> LoggedIn:
         token = logins.begin_session(tx, user.id, attempt, replaces, now)
         return LoggedIn(token, devices.remember_device(tx, user.id, device, now))
+
+    return perform(database, begin)
 
 
 def generate_dummy_hash() -> str:

@@ -1,8 +1,8 @@
 """How far a list may be polled for newer orders, so that none that commits late is missed.
 
 Whoever polls `ending_before` their newest order asks for what has a later `created_at`. An order
-that was written earlier and commits later would then be missed. So such a page ends at a
-horizon: no order that is invisible to the page, or is still to come, has an earlier `created_at`.
+that was written earlier and commits later would then never be shown to them. So such a page ends
+at a horizon: no order that is invisible to the page, or is still to come, was created before it.
 
 On PostgreSQL an order's `created_at` is read from the database's clock, the same for every
 process, after its transaction has its id (`WRITTEN_AT`). A poll reads that clock, T, and then the
