@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "0018"
 down_revision = "0017"
+oldest_code = "0.1.0"
 
 
 def upgrade() -> None:

@@ -5,8 +5,9 @@ from alembic import op
 
 from chassis.store.database import Instant
 
-revision = "0021"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
+oldest_code = "0.1.0"
 
 
 def upgrade() -> None:
