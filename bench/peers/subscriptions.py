@@ -141,8 +141,11 @@ def _build_state(
         has_phone=bool(subscription.mobile_phone),
         email_count=0,
         sms_count=0,
+        sms_resets=0,
+        renewal_months=0,
         has_pending_cart=False,
         has_room=True,
+        has_lenses=bool(items),
         exchangeable_items=0,
         pending_items=sum(each.activated_at is None for each in items),
         active_materials=sum(

@@ -21,12 +21,16 @@ CALENDAR = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 MAX_DAYS = 400  # to look for business days; no calendar closes for a year
 
 
-def add_business_hours(start: datetime, hours: float, time_zone: str, calendar: str) -> datetime:
+def add_business_hours(
+    start: datetime, hours: float, time_zone: str, calendar: str | None
+) -> datetime:
     """Return the moment at which so many business hours have passed since `start`, in UTC.
 
-    Raises ValueError for a time zone or calendar that `is_time_zone` or `is_calendar` refuses.
+    Without a calendar no day is a holiday. Raises ValueError for a time zone or calendar that
+    `is_time_zone` or `is_calendar` refuses.
     """
-    zone, closed_days = _find_zone(time_zone), _find_calendar(calendar)
+    zone = _find_zone(time_zone)
+    closed_days = {} if calendar is None else _find_calendar(calendar)
     left, first = timedelta(hours=hours), start.astimezone(zone).date()
     for day in (first + timedelta(days=each) for each in range(MAX_DAYS)):
         if day.weekday() >= SATURDAY or day in closed_days:

@@ -45,7 +45,7 @@ def record_box_outcome(
 
 def _find(tx: Connection, subscription: Row[Any], delivery_id: str) -> Row[Any]:
     is_id = delivery_id.isascii() and delivery_id.isdigit() and len(delivery_id) <= MAX_ID_DIGITS
-    found = find_entry(tx, subscription.id, int(delivery_id)) if is_id else None
+    found: Row[Any] | None = find_entry(tx, subscription.id, int(delivery_id)) if is_id else None
     if found is None:
         raise NotFound("There is no such delivery of the subscription.")
     return found

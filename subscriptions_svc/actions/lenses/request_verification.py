@@ -5,13 +5,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from chassis.calendars.business_hours import add_business_hours, is_calendar
 from chassis.errors import NotFound, WrongState
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.prescriptions import build_verification
 from subscriptions_svc.rules.prescriptions.verification import (
+    VERIFICATION_HOURS,
     State,
     Verification,
-    compute_deadline,
 )
 from subscriptions_svc.store.lenses.prescriptions import set_verification
 from subscriptions_svc.store.subscriptions import ensure_live
@@ -43,3 +44,9 @@ def find_prescribed_item(view: View, reference_uuid: str) -> Any:
                 raise WrongState(message, reason=NOT_ALLOWED)
             return item
     raise NotFound("There is no such item in the cart.")
+
+
+def compute_deadline(asked_at: datetime, country: str, time_zone: str) -> datetime:
+    """Return until when a prescriber may answer; holidays are those all over the country."""
+    calendar = country if is_calendar(country) else None
+    return add_business_hours(asked_at, VERIFICATION_HOURS, time_zone, calendar)

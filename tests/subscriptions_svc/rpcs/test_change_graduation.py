@@ -29,12 +29,12 @@ from tests.subscriptions_svc.shop import (
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def change(served: Served, made: Subscription, item: CartItem, **fields: str) -> CartItem:
+def change(served: Served, made: Subscription, item: CartItem, **fields: Any) -> CartItem:
     answer: CartItem = served.call("ChangeGraduation", build_change(made, item, **fields))
     return answer
 
 
-def build_change(made: Subscription, item: CartItem, **fields: str) -> ChangeGraduationRequest:
+def build_change(made: Subscription, item: CartItem, **fields: Any) -> ChangeGraduationRequest:
     return ChangeGraduationRequest(
         subscription_id=made.id, reference_uuid=item.reference_uuid, **fields
     )

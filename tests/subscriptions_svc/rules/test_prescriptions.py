@@ -22,8 +22,6 @@ from subscriptions_svc.rules.prescriptions.verification import (
     OUTCOMES,
     State,
     Verification,
-    add_business_hours,
-    compute_deadline,
 )
 from tests.subscriptions_svc.bodies import find_shape_faults
 
@@ -34,47 +32,6 @@ ES = COUNTRY_POLICIES["ES"]
 
 def at(text: str, zone: str = "America/New_York") -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-
-
-@pytest.mark.parametrize(
-    ("asked", "until"),
-    [
-        ("2026-03-02T09:00", "2026-03-02T17:00"),  # a Monday
-        ("2026-03-02T08:59", "2026-03-02T17:00"),
-        ("2026-03-02T15:00", "2026-03-03T15:00"),
-        ("2026-03-02T17:00", "2026-03-03T17:00"),
-        ("2026-03-06T16:30", "2026-03-09T16:30"),  # over a weekend, and the clocks change in it
-        ("2026-03-07T12:00", "2026-03-09T17:00"),  # a Saturday
-        ("2026-07-02T16:00", "2026-07-06T16:00"),  # 3 July: Independence Day, observed
-        ("2026-11-25T12:00", "2026-11-27T12:00"),  # Thanksgiving
-        ("2026-12-24T10:00", "2026-12-28T10:00"),
-    ],
-)
-def test_the_deadline_is_8_business_hours_later(asked: str, until: str) -> None:
-    assert compute_deadline(at(asked), "US", "America/New_York") == at(until)
-
-
-def test_the_calendar_is_the_prescribers() -> None:
-    friday = at("2026-07-03T10:00", "Europe/London")
-    assert compute_deadline(friday, "GB", "Europe/London") == at(
-        "2026-07-06T10:00", "Europe/London"
-    )
-    # A country without a known calendar has weekends.
-    assert compute_deadline(friday, "ZZ", "Europe/London") == at(
-        "2026-07-06T10:00", "Europe/London"
-    )
-
-
-def test_seconds_and_clock_changes_are_kept() -> None:
-    asked = at("2026-03-06T16:59:59.5")
-    until = add_business_hours(asked, ZoneInfo("America/New_York"), lambda day: False)
-    assert until == at("2026-03-09T16:59:59.5")
-    assert until - asked == timedelta(days=3, hours=-1)
-
-
-def test_a_calendar_of_holidays_alone_ends() -> None:
-    with pytest.raises(ValueError, match="working days"):
-        add_business_hours(NOON, ZoneInfo("UTC"), lambda day: True)
 
 
 def test_silence_verifies_at_the_deadline_where_the_law_says_so() -> None:
