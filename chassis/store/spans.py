@@ -1,12 +1,15 @@
 """Spans of SQL statements: their text without its parameters, inside of spans that are recorded."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
 from chassis.spans.recording import get_recorder
+
+if TYPE_CHECKING:
+    from chassis.spans.recorder import Span
 
 MAX_TEXT_LENGTH = 2000
 _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)', re.IGNORECASE)
@@ -35,14 +38,22 @@ def watch_statements(engine: Engine) -> None:
     def end(
         _tx: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
-        if span := getattr(context, "optigate_span", None):
+        if span := _take_span(context):
             span.end()
 
     @event.listens_for(engine, "handle_error")
     def fail(failed: ExceptionContext) -> None:
-        if span := getattr(failed.execution_context, "optigate_span", None):
+        if span := _take_span(failed.execution_context):
             span.fail(type(failed.original_exception).__name__)
             span.end()
+
+
+def _take_span(context: Any) -> "Span | None":
+    """Return the span of an execution that has not ended yet: one may fail after its statement."""
+    span: Span | None = getattr(context, "optigate_span", None)
+    if span is not None:
+        context.optigate_span = None
+    return span
 
 
 def _describe(statement: str) -> tuple[str, str]:

@@ -16,10 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any
+from urllib.parse import urlencode
 
 import pytest
 
 from chassis.events.courier import Delivery, sign
+from chassis.events.formats import FORM_TYPE
+from tests.event_schemas import check_event
 from tests.examples.node import NODE, install
 from tests.journeys.test_make_run import Copy, find_free_address
 
@@ -43,6 +46,20 @@ def find_block(holding: str) -> str:
     found = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     (block,) = (each for each in found if holding in each)
     return str(block)
+
+
+def check_fields(fields: dict[str, Any]) -> None:
+    """Fail unless an event is as the schema of its type says."""
+    type_: str = fields.get("event") or fields["type"]
+    api = type_.partition("/")[0] if "/" in type_ else f"{re.split('[_.]', type_)[0]}s"
+    if api != "subscriptions":
+        check_event(api, type_, "application/json", json.dumps(fields))
+        return
+    listed = {name: each for name, each in fields.items() if "[]" in name}
+    form = [(name, each) for name, each in fields.items() if name not in listed]
+    items = zip(*listed.values(), strict=True)
+    form += [pair for item in items for pair in zip(listed, item, strict=True)]
+    check_event(api, type_, FORM_TYPE, urlencode(form))
 
 
 @dataclass
@@ -154,6 +171,8 @@ def test_the_story_runs(stage: Stage, desks: dict[str, str], language: str) -> N
     assert re.match(rf"{stage.environment['OPTIGATE_URL']}/login\?session_key={language}&", link)
     assert rest == f"approved\nshipped\nshipped\nactivating\n{LENSES}"
     events = stage.read_events(9)
+    for event in events:
+        check_fields(event)
     kinds = [each.get("event") or each["type"] for each in events]
     assert [kind for kind in kinds if kind.startswith("session_")] == SESSION_EVENTS
     assert [kind for kind in kinds if kind.startswith("order.")] == ORDER_EVENTS
