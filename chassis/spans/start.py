@@ -19,7 +19,7 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 PROTOCOL = "http/protobuf"
 EXPORTERS = ("otlp", "none")
 BATCH_VARIABLE, BATCH_SPANS = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 128
-FLUSH_SECONDS = 2.0  # at a stop
+FLUSH_SECONDS = 5.0  # at a stop
 NOT_INSTALLED = (
     "OTEL_... variables ask for traces, and OpenTelemetry is not installed: run"
     " `pip install 'optigate[otel]'`, or set OTEL_SDK_DISABLED=true."
@@ -75,7 +75,7 @@ def start(
 
 
 def stop() -> None:
-    """Turn traces off, and send the spans that wait, for at most two seconds."""
+    """Turn traces off, and send the spans that wait, for at most five seconds."""
     global _provider
     provider, _provider = _provider, None
     set_recorder(None)

@@ -7,6 +7,7 @@ that code which does not know a revision can tell whether it may run on it.
 
 import ast
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ CURRENT, OLDER, NEWER, FOREIGN = "current", "older", "newer", "foreign"
 AHEAD = "ahead"  # newer, and it serves this code
 USABLE = (CURRENT, AHEAD)
 TABLE = "alembic_version"
+# Python 3.11 counts the depth of all threads' trees in one place, and fails where two are built.
+_PARSING = threading.Lock()
 REVISIONS = Table(
     "schema_revisions",
     MetaData(),
@@ -131,7 +134,9 @@ def _read_modules(migrations: Path) -> list[dict[str, Any]]:
 def _read_names(file: Path) -> dict[str, Any]:
     """Return the constants of a module, which is not run."""
     names = {}
-    for statement in ast.parse(file.read_bytes()).body:
+    with _PARSING:
+        tree = ast.parse(file.read_bytes())
+    for statement in tree.body:
         if isinstance(statement, ast.Assign):
             for target, value in _pair(statement.targets[0], statement.value):
                 if isinstance(target, ast.Name) and isinstance(value, ast.Constant):

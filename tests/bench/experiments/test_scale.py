@@ -52,6 +52,13 @@ def test_replicas_compares_one_process_with_several() -> None:
     assert "orders 1" in both  # both processes have worked
 
 
+def test_traces_are_measured_without_hooks_off_and_on() -> None:
+    title, *lines = run("traces", "--share", "0.01")
+    assert title.startswith("GET /v1/me")
+    assert [line[:18].strip() for line in lines[:3]] == ["no hooks", "off", "on"]
+    assert all(line.endswith("off, one call") for line in lines[3:])
+
+
 def test_metrics_are_measured_in_gateway_and_service() -> None:
     lines = run("metrics", "--share", "0.05")
     figures = [re.split(r"  +", line) for line in lines]

@@ -17,6 +17,7 @@ from chassis.events.dispatcher import Dispatcher
 from chassis.spans import recording
 from chassis.spans.start import start, stop
 from orders_svc.definition import SERVICE
+from protos.orders_pb2 import WhoAmIRequest
 from tests.chassis.events.outboxes import Box
 from tests.chassis.events.receiver import Receiver, answer_status, run_receiver
 from tests.gateway.front import CALLER, front
@@ -124,6 +125,8 @@ def test_it_works(traced: Traced, engine: str) -> None:
         (span for span in spans if span.name == RPC), key=lambda span: span.kind.name
     )
     assert (client.kind.name, server.kind.name) == ("CLIENT", "SERVER")
+    assert server.context
+    assert server.context.trace_state.to_header() == "vendor=opaque"
     assert (client.attributes or {})["rpc.grpc.status_code"] == 0
     assert (server.attributes or {})["optigate.account"] == "demo-client"
     assert (insert.attributes or {})["db.system.name"] == engine
@@ -159,6 +162,15 @@ def test_a_request_without_a_parent_begins_a_trace(traced: Traced) -> None:
     roots = [span for span in traced.list_spans() if span.name == "POST /v1/orders"]
     assert [root.parent for root in roots] == [None] * 4
     assert len(get_trace_ids(traced.list_spans()) - {TRACE}) == 4
+
+
+def test_a_direct_caller_continues_its_trace(traced: Traced) -> None:
+    traced.served.call("WhoAmI", WhoAmIRequest(), traceparent=INCOMING)
+    server = find(traced.list_spans(), "optigate.orders.v1.OrderService/WhoAmI")
+    assert server.kind.name == "SERVER"
+    assert server.parent
+    assert f"{server.parent.span_id:016x}" == PARENT
+    assert get_trace_ids([server]) == {TRACE}
 
 
 def test_a_long_tracestate_is_dropped(traced: Traced) -> None:

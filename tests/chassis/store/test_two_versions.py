@@ -14,6 +14,8 @@ from chassis.store.database import Database
 from chassis.store.migrations import find_schema_differences, migrate
 from orders_svc.__main__ import cli
 from orders_svc.definition import SERVICE
+from tests.orders_svc.bodies import example, request
+from tests.serving import open_database, serve
 
 (HEAD,) = versions.find_heads(SERVICE.migrations)
 REVISION = '''
@@ -71,6 +73,9 @@ def test_code_starts_on_a_newer_schema_that_serves_it(
     database.close()
     assert run(url, "accounts", "add", "somebody")[::2] == (0, "")
     assert run(url, "migrate") == (0, "orders: the schema is at 9001 already\n", "")
+    served = serve("orders", open_database(url))
+    assert served.call("CreateOrder", request(example())).id.startswith("ord_")
+    served.stop()
     warned = "warning: The schema is newer than this version of orders_svc, and serves it still:"
     assert f"{warned} update it.\n" in run(url, "doctor")[1]
 
