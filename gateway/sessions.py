@@ -47,6 +47,8 @@ OPTIONAL_FIELDS = (
     "store_id",
     "store_name",
     "mode",
+    "price",
+    "paid_at",
     "distance",
     "smallest_logmar",
 )

@@ -512,6 +512,8 @@ class Session(_message.Message):
     STORE_ID_FIELD_NUMBER: _builtins.int
     STORE_NAME_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    PAID_AT_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -541,6 +543,14 @@ class Session(_message.Message):
         prescriptions without their assets, other RPCs nothing.
         """
 
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """What the operator collects, since the exam began; absent when no price applies."""
+
+    @_builtins.property
+    def paid_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was paid, in whole seconds."""
+
     def __init__(
         self,
         *,
@@ -553,10 +563,12 @@ class Session(_message.Message):
         store_id: _builtins.str | None = ...,
         store_name: _builtins.str | None = ...,
         mode: _builtins.str | None = ...,
+        price: Global___Price | None = ...,
+        paid_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
     _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
@@ -576,6 +588,32 @@ class Session(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__store_name) -> _WhichOneofReturnType__store_name | None: ...
 
 Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class Price(_message.Message):
+    """A price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217 code."""
+    amount: _builtins.int
+    """In the smallest currency unit."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        amount: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "currency", b"currency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Price: _TypeAlias = Price  # noqa: Y015
 
 @_typing.final
 class ListSessionsRequest(_message.Message):
@@ -1263,6 +1301,36 @@ class ChooseProductRequest(_message.Message):
 Global___ChooseProductRequest: _TypeAlias = ChooseProductRequest  # noqa: Y015
 
 @_typing.final
+class RecordPaymentRequest(_message.Message):
+    """Records a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    reference: _builtins.str
+    """The operator's own note, such as the number of a receipt; at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "reference", b"reference", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
+
+@_typing.final
 class SubmitExamRequest(_message.Message):
     """Submits an exam, or what was missing after it."""
 
@@ -1648,6 +1716,8 @@ class ConfigurePartnerRequest(_message.Message):
     LINK_HOST_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     PRESCRIPTION_PDF_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
+    PAYMENT_ACCOUNT_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
     """Name of the partner's account."""
     redirect_url: _builtins.str
@@ -1678,6 +1748,18 @@ class ConfigurePartnerRequest(_message.Message):
     def endpoint(self) -> Global___Endpoint:
         """Where events about its sessions are sent (SessionEvent); absent for no events."""
 
+    @_builtins.property
+    def prices(self) -> Global___Prices:
+        """What the operator collects for sessions that the partner has not charged; absent
+        for nothing.
+        """
+
+    @_builtins.property
+    def payment_account(self) -> Global___PaymentAccount:
+        """The partner's account at a payment provider; absent, payments are recorded with
+        RecordPayment.
+        """
+
     def __init__(
         self,
         *,
@@ -1690,14 +1772,99 @@ class ConfigurePartnerRequest(_message.Message):
         link_host: _builtins.str = ...,
         language: _builtins.str = ...,
         prescription_pdf: _builtins.bool = ...,
+        prices: Global___Prices | None = ...,
+        payment_account: Global___PaymentAccount | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "limits", b"limits", "payment_account", b"payment_account", "prices", b"prices"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "language", b"language", "limits", b"limits", "link_host", b"link_host", "partner", b"partner", "prescription_pdf", b"prescription_pdf", "products", b"products", "redirect_url", b"redirect_url", "stores", b"stores"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "language", b"language", "limits", b"limits", "link_host", b"link_host", "partner", b"partner", "payment_account", b"payment_account", "prescription_pdf", b"prescription_pdf", "prices", b"prices", "products", b"products", "redirect_url", b"redirect_url", "stores", b"stores"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ConfigurePartnerRequest: _TypeAlias = ConfigurePartnerRequest  # noqa: Y015
+
+@_typing.final
+class Prices(_message.Message):
+    """The prices of the products, 0 to 99,999,999 in the smallest currency unit; an absent
+    one is 0. An order of two products has the sum.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    GLASSES_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    ACUITY_SERVICE_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217 code."""
+    glasses: _builtins.int
+    """Of "glasses"."""
+    contacts: _builtins.int
+    """Of "contacts"."""
+    acuity_service: _builtins.int
+    """Of "acuity-service"."""
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        glasses: _builtins.int | None = ...,
+        contacts: _builtins.int | None = ...,
+        acuity_service: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_acuity_service", b"_acuity_service", "_contacts", b"_contacts", "_glasses", b"_glasses", "acuity_service", b"acuity_service", "contacts", b"contacts", "glasses", b"glasses"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acuity_service", b"_acuity_service", "_contacts", b"_contacts", "_glasses", b"_glasses", "acuity_service", b"acuity_service", "contacts", b"contacts", "currency", b"currency", "glasses", b"glasses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__acuity_service: _TypeAlias = _typing.Literal["acuity_service"]  # noqa: Y015
+    _WhichOneofArgType__acuity_service: _TypeAlias = _typing.Literal["_acuity_service", b"_acuity_service"]  # noqa: Y015
+    _WhichOneofReturnType__contacts: _TypeAlias = _typing.Literal["contacts"]  # noqa: Y015
+    _WhichOneofArgType__contacts: _TypeAlias = _typing.Literal["_contacts", b"_contacts"]  # noqa: Y015
+    _WhichOneofReturnType__glasses: _TypeAlias = _typing.Literal["glasses"]  # noqa: Y015
+    _WhichOneofArgType__glasses: _TypeAlias = _typing.Literal["_glasses", b"_glasses"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__acuity_service) -> _WhichOneofReturnType__acuity_service | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contacts) -> _WhichOneofReturnType__contacts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__glasses) -> _WhichOneofReturnType__glasses | None: ...
+
+Global___Prices: _TypeAlias = Prices  # noqa: Y015
+
+@_typing.final
+class PaymentAccount(_message.Message):
+    """An account at a payment provider."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    API_URL_FIELD_NUMBER: _builtins.int
+    SECRET_KEY_FIELD_NUMBER: _builtins.int
+    CALLBACK_SECRETS_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """"stripe"."""
+    api_url: _builtins.str
+    """Where its API is; the provider's own when empty."""
+    secret_key: _builtins.str
+    """Key for calls of its API, 8-255 characters."""
+    @_builtins.property
+    def callback_secrets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Secrets that sign its callbacks, 1-4; several while they are exchanged."""
+
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        api_url: _builtins.str = ...,
+        secret_key: _builtins.str = ...,
+        callback_secrets: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_url", b"api_url", "callback_secrets", b"callback_secrets", "provider", b"provider", "secret_key", b"secret_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PaymentAccount: _TypeAlias = PaymentAccount  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):
@@ -1909,6 +2076,8 @@ class SessionEvent(_message.Message):
     CHOSEN_PRODUCT_FIELD_NUMBER: _builtins.int
     STORE_ID_FIELD_NUMBER: _builtins.int
     STORE_NAME_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    PAID_AT_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -1937,6 +2106,14 @@ class SessionEvent(_message.Message):
         about the health of the eyes.
         """
 
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """What the operator collects; absent when no price applies."""
+
+    @_builtins.property
+    def paid_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was paid, in whole seconds."""
+
     def __init__(
         self,
         *,
@@ -1950,10 +2127,12 @@ class SessionEvent(_message.Message):
         chosen_product: _builtins.str | None = ...,
         store_id: _builtins.str | None = ...,
         store_name: _builtins.str | None = ...,
+        price: Global___Price | None = ...,
+        paid_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "status", b"status", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "paid_at", b"paid_at", "price", b"price", "status", b"status", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "paid_at", b"paid_at", "price", b"price", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
     _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
@@ -2103,6 +2282,8 @@ class Door(_message.Message):
     CHOICES_FIELD_NUMBER: _builtins.int
     STORE_NAME_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    CHOICE_PRICES_FIELD_NUMBER: _builtins.int
     first_name: _builtins.str
     """The person's first name."""
     last_name: _builtins.str
@@ -2123,6 +2304,14 @@ class Door(_message.Message):
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
         """Among what the person chooses now; empty when there is nothing to choose."""
 
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """What is to be paid after the exam; absent when nothing is, or the person chooses."""
+
+    @_builtins.property
+    def choice_prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Price]:
+        """What is to be paid for each of the choices, in their order; empty when nothing is."""
+
     def __init__(
         self,
         *,
@@ -2133,10 +2322,12 @@ class Door(_message.Message):
         choices: _abc.Iterable[Global___Product] | None = ...,
         store_name: _builtins.str = ...,
         language: _builtins.str = ...,
+        price: Global___Price | None = ...,
+        choice_prices: _abc.Iterable[Global___Price] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["choices", b"choices", "first_name", b"first_name", "language", b"language", "last_name", b"last_name", "products", b"products", "status", b"status", "store_name", b"store_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["choice_prices", b"choice_prices", "choices", b"choices", "first_name", b"first_name", "language", b"language", "last_name", b"last_name", "price", b"price", "products", b"products", "status", b"status", "store_name", b"store_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2256,6 +2447,9 @@ class Exam(_message.Message):
     STORE_NAME_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    PAYMENT_FIELD_NUMBER: _builtins.int
+    PAYMENT_URL_FIELD_NUMBER: _builtins.int
     partner: _builtins.str
     """The account of the session's partner, as the staff RPCs expect it."""
     user_key: _builtins.str
@@ -2266,8 +2460,8 @@ class Exam(_message.Message):
     """The session's status."""
     next: _builtins.str
     """What the person does next: "acuity" (take the exam in the gateway's page),
-    "front_end" (continue in the operator's own pages) or "return" (go back to the
-    partner).
+    "front_end" (continue in the operator's own pages), "checkout" (pay) or "return"
+    (go back to the partner).
     """
     return_url: _builtins.str
     """Where the person goes when the exam is over: the link's redirect_url with
@@ -2281,6 +2475,12 @@ class Exam(_message.Message):
     """"in_store" when the session names a store; else empty."""
     language: _builtins.str
     """As in Door."""
+    payment: _builtins.str
+    """How: "page" (CreateCheckout makes one), "preparing" (it is being made), "open" (at
+    payment_url) or "by_hand" (as the operator says); else empty.
+    """
+    payment_url: _builtins.str
+    """The provider's page."""
     @_builtins.property
     def products(self) -> _containers.RepeatedCompositeFieldContainer[Global___Product]:
         """What was ordered, or chosen; when empty, the person chooses in the exam."""
@@ -2292,6 +2492,10 @@ class Exam(_message.Message):
     @_builtins.property
     def left_eye(self) -> Global___EyeResult:
         """The result of the left eye; only when completed."""
+
+    @_builtins.property
+    def price(self) -> Global___Price:
+        """What is to be paid now; only with next "checkout"."""
 
     def __init__(
         self,
@@ -2308,14 +2512,99 @@ class Exam(_message.Message):
         store_name: _builtins.str = ...,
         mode: _builtins.str = ...,
         language: _builtins.str = ...,
+        price: Global___Price | None = ...,
+        payment: _builtins.str = ...,
+        payment_url: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "right_eye", b"right_eye"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_eye", b"left_eye", "price", b"price", "right_eye", b"right_eye"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "left_eye", b"left_eye", "mode", b"mode", "next", b"next", "partner", b"partner", "products", b"products", "return_url", b"return_url", "right_eye", b"right_eye", "session_key", b"session_key", "status", b"status", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "left_eye", b"left_eye", "mode", b"mode", "next", b"next", "partner", b"partner", "payment", b"payment", "payment_url", b"payment_url", "price", b"price", "products", b"products", "return_url", b"return_url", "right_eye", b"right_eye", "session_key", b"session_key", "status", b"status", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Exam: _TypeAlias = Exam  # noqa: Y015
+
+@_typing.final
+class CreateCheckoutRequest(_message.Message):
+    """Requests a page for a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXAM_TOKEN_FIELD_NUMBER: _builtins.int
+    EXAM_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    exam_token: _builtins.str
+    """From EnterExam."""
+    exam: _builtins.str
+    """Name of the exam's page, to which the provider leads back: 16 of 0-9 a-f."""
+    language: _builtins.str
+    """Language of the provider's page, as in Door; empty for the browser's."""
+    def __init__(
+        self,
+        *,
+        exam_token: _builtins.str = ...,
+        exam: _builtins.str = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exam", b"exam", "exam_token", b"exam_token", "language", b"language"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateCheckoutRequest: _TypeAlias = CreateCheckoutRequest  # noqa: Y015
+
+@_typing.final
+class ReceivePaymentCallbackRequest(_message.Message):
+    """What a payment provider reports."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    signature: _builtins.str
+    """The provider's signature header."""
+    body: _builtins.bytes
+    """The callback as it came, at most 256 KiB."""
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        signature: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "partner", b"partner", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceivePaymentCallbackRequest: _TypeAlias = ReceivePaymentCallbackRequest  # noqa: Y015
+
+@_typing.final
+class ReceivePaymentCallbackResponse(_message.Message):
+    """The callback was received."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    received: _builtins.bool
+    """Always true."""
+    def __init__(
+        self,
+        *,
+        received: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceivePaymentCallbackResponse: _TypeAlias = ReceivePaymentCallbackResponse  # noqa: Y015
 
 @_typing.final
 class EyeResult(_message.Message):

@@ -538,7 +538,9 @@ class SessionDeskServiceStub:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed | referred
+    started -> awaiting_checkout | completed | referred
+    awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -590,6 +592,11 @@ class SessionDeskServiceStub:
         self.CompleteAcuity = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
                 request_serializer=protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Session.FromString,
+                _registered_method=True)
+        self.RecordPayment = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RecordPayment',
+                request_serializer=protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
         self.RequestVerification = channel.unary_unary(
@@ -647,7 +654,9 @@ class SessionDeskServiceServicer:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed | referred
+    started -> awaiting_checkout | completed | referred
+    awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -673,7 +682,8 @@ class SessionDeskServiceServicer:
 
     def SubmitExam(self, request, context):
         """Submits the exam, or what was missing after it; the session moves to the
-        requested status.
+        requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
+        awaiting_confirmation and awaiting_review while a price is not paid.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -681,7 +691,8 @@ class SessionDeskServiceServicer:
 
     def RequestConfirmation(self, request, context):
         """Requests something from the user before a review; the session becomes
-        awaiting_confirmation.
+        awaiting_confirmation. FAILED_PRECONDITION with reason PAYMENT_DUE as for
+        SubmitExam.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -716,6 +727,16 @@ class SessionDeskServiceServicer:
     def CompleteAcuity(self, request, context):
         """Completes an acuity exam; started becomes completed, or referred when an answer
         about the health of the eyes is yes. Both are final.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordPayment(self, request, context):
+        """Records a payment that the operator has received for a session with a price; a
+        session that awaits it goes on: to awaiting_review, of the acuity service to
+        completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
+        the session has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -841,6 +862,11 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     request_deserializer=protos_dot_sessions__pb2.CompleteAcuityRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
             ),
+            'RecordPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordPayment,
+                    request_deserializer=protos_dot_sessions__pb2.RecordPaymentRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
             'RequestVerification': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestVerification,
                     request_deserializer=protos_dot_sessions__pb2.RequestVerificationRequest.FromString,
@@ -902,7 +928,9 @@ class SessionDeskService:
     retake_requested -> started
     and a session for the acuity service
     created -> started | cancelled
-    started -> completed | referred
+    started -> awaiting_checkout | completed | referred
+    awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -1115,6 +1143,33 @@ class SessionDeskService:
             target,
             '/optigate.sessions.v1.SessionDeskService/CompleteAcuity',
             protos_dot_sessions__pb2.CompleteAcuityRequest.SerializeToString,
+            protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RecordPayment',
+            protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
             options,
             channel_credentials,
@@ -1376,6 +1431,16 @@ class DoorServiceStub:
                 request_serializer=protos_dot_sessions__pb2.CompleteExamRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Exam.FromString,
                 _registered_method=True)
+        self.CreateCheckout = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/CreateCheckout',
+                request_serializer=protos_dot_sessions__pb2.CreateCheckoutRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.Exam.FromString,
+                _registered_method=True)
+        self.ReceivePaymentCallback = channel.unary_unary(
+                '/optigate.sessions.v1.DoorService/ReceivePaymentCallback',
+                request_serializer=protos_dot_sessions__pb2.ReceivePaymentCallbackRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.ReceivePaymentCallbackResponse.FromString,
+                _registered_method=True)
 
 
 class DoorServiceServicer:
@@ -1425,6 +1490,25 @@ class DoorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateCheckout(self, request, context):
+        """Asks the partner's payment provider for a page on which the price is paid; the
+        exam shows it once it is made. Changes nothing while there is one, for a session
+        that does not await it, and for a partner without a provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReceivePaymentCallback(self, request, context):
+        """Receives what a payment provider reports, which needs no link: it is believed for
+        its signature alone, which one of the secrets of the partner's account at the
+        provider has made. The same callback again changes nothing, and one about nothing
+        of ours is acknowledged. INVALID_ARGUMENT unless it is signed for this partner.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DoorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1447,6 +1531,16 @@ def add_DoorServiceServicer_to_server(servicer, server):
                     servicer.CompleteExam,
                     request_deserializer=protos_dot_sessions__pb2.CompleteExamRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Exam.SerializeToString,
+            ),
+            'CreateCheckout': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCheckout,
+                    request_deserializer=protos_dot_sessions__pb2.CreateCheckoutRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.Exam.SerializeToString,
+            ),
+            'ReceivePaymentCallback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceivePaymentCallback,
+                    request_deserializer=protos_dot_sessions__pb2.ReceivePaymentCallbackRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.ReceivePaymentCallbackResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1561,6 +1655,60 @@ class DoorService:
             '/optigate.sessions.v1.DoorService/CompleteExam',
             protos_dot_sessions__pb2.CompleteExamRequest.SerializeToString,
             protos_dot_sessions__pb2.Exam.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCheckout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/CreateCheckout',
+            protos_dot_sessions__pb2.CreateCheckoutRequest.SerializeToString,
+            protos_dot_sessions__pb2.Exam.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReceivePaymentCallback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.DoorService/ReceivePaymentCallback',
+            protos_dot_sessions__pb2.ReceivePaymentCallbackRequest.SerializeToString,
+            protos_dot_sessions__pb2.ReceivePaymentCallbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -306,7 +306,9 @@ class SessionDeskServiceStub:
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed | referred
+      started -> awaiting_checkout | completed | referred
+      awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -327,11 +329,13 @@ class SessionDeskServiceStub:
     """
     SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
     """Submits the exam, or what was missing after it; the session moves to the
-    requested status.
+    requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
+    awaiting_confirmation and awaiting_review while a price is not paid.
     """
     RequestConfirmation: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]
     """Requests something from the user before a review; the session becomes
-    awaiting_confirmation.
+    awaiting_confirmation. FAILED_PRECONDITION with reason PAYMENT_DUE as for
+    SubmitExam.
     """
     RequestRetake: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]
     """Requests a second exam; the session becomes retake_requested."""
@@ -349,6 +353,12 @@ class SessionDeskServiceStub:
     CompleteAcuity: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]
     """Completes an acuity exam; started becomes completed, or referred when an answer
     about the health of the eyes is yes. Both are final.
+    """
+    RecordPayment: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RecordPaymentRequest, _sessions_pb2.Session]
+    """Records a payment that the operator has received for a session with a price; a
+    session that awaits it goes on: to awaiting_review, of the acuity service to
+    completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
+    the session has ended.
     """
     RequestVerification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]
     """Records that the prescriber was asked to verify a prescription that the person
@@ -410,7 +420,9 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed | referred
+      started -> awaiting_checkout | completed | referred
+      awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -428,11 +440,13 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """
     SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Submits the exam, or what was missing after it; the session moves to the
-    requested status.
+    requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
+    awaiting_confirmation and awaiting_review while a price is not paid.
     """
     RequestConfirmation: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Requests something from the user before a review; the session becomes
-    awaiting_confirmation.
+    awaiting_confirmation. FAILED_PRECONDITION with reason PAYMENT_DUE as for
+    SubmitExam.
     """
     RequestRetake: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestRetakeRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Requests a second exam; the session becomes retake_requested."""
@@ -450,6 +464,12 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     CompleteAcuity: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CompleteAcuityRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Completes an acuity exam; started becomes completed, or referred when an answer
     about the health of the eyes is yes. Both are final.
+    """
+    RecordPayment: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RecordPaymentRequest, _sessions_pb2.Session]  # type: ignore[assignment]
+    """Records a payment that the operator has received for a session with a price; a
+    session that awaits it goes on: to awaiting_review, of the acuity service to
+    completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
+    the session has ended.
     """
     RequestVerification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
     """Records that the prescriber was asked to verify a prescription that the person
@@ -510,7 +530,9 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
       retake_requested -> started
     and a session for the acuity service
       created -> started | cancelled
-      started -> completed | referred
+      started -> awaiting_checkout | completed | referred
+      awaiting_checkout -> completed
+    where awaiting_checkout is for a session with a price that is not paid.
     Each RPC that moves a session returns the session without `data`. It fails with
     INVALID_ARGUMENT, with NOT_FOUND when the partner has no such session, and with
     FAILED_PRECONDITION for any other move, which changes nothing; of two concurrent
@@ -544,7 +566,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Submits the exam, or what was missing after it; the session moves to the
-        requested status.
+        requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
+        awaiting_confirmation and awaiting_review while a price is not paid.
         """
 
     @_abc_1.abstractmethod
@@ -554,7 +577,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Requests something from the user before a review; the session becomes
-        awaiting_confirmation.
+        awaiting_confirmation. FAILED_PRECONDITION with reason PAYMENT_DUE as for
+        SubmitExam.
         """
 
     @_abc_1.abstractmethod
@@ -596,6 +620,18 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Completes an acuity exam; started becomes completed, or referred when an answer
         about the health of the eyes is yes. Both are final.
+        """
+
+    @_abc_1.abstractmethod
+    def RecordPayment(
+        self,
+        request: _sessions_pb2.RecordPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
+        """Records a payment that the operator has received for a session with a price; a
+        session that awaits it goes on: to awaiting_review, of the acuity service to
+        completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
+        the session has ended.
         """
 
     @_abc_1.abstractmethod
@@ -728,6 +764,17 @@ class DoorServiceStub:
     verified: results are a self-administered screening, not a measurement by a
     professional, and no clinical decision should rest on them alone.
     """
+    CreateCheckout: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.CreateCheckoutRequest, _sessions_pb2.Exam]
+    """Asks the partner's payment provider for a page on which the price is paid; the
+    exam shows it once it is made. Changes nothing while there is one, for a session
+    that does not await it, and for a partner without a provider.
+    """
+    ReceivePaymentCallback: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReceivePaymentCallbackRequest, _sessions_pb2.ReceivePaymentCallbackResponse]
+    """Receives what a payment provider reports, which needs no link: it is believed for
+    its signature alone, which one of the secrets of the partner's account at the
+    provider has made. The same callback again changes nothing, and one about nothing
+    of ours is acknowledged. INVALID_ARGUMENT unless it is signed for this partner.
+    """
 
 @_typing.type_check_only
 class DoorServiceAsyncStub(DoorServiceStub):
@@ -761,6 +808,17 @@ class DoorServiceAsyncStub(DoorServiceStub):
     What a browser reports about itself and about the person's answers cannot be
     verified: results are a self-administered screening, not a measurement by a
     professional, and no clinical decision should rest on them alone.
+    """
+    CreateCheckout: _aio.UnaryUnaryMultiCallable[_sessions_pb2.CreateCheckoutRequest, _sessions_pb2.Exam]  # type: ignore[assignment]
+    """Asks the partner's payment provider for a page on which the price is paid; the
+    exam shows it once it is made. Changes nothing while there is one, for a session
+    that does not await it, and for a partner without a provider.
+    """
+    ReceivePaymentCallback: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReceivePaymentCallbackRequest, _sessions_pb2.ReceivePaymentCallbackResponse]  # type: ignore[assignment]
+    """Receives what a payment provider reports, which needs no link: it is believed for
+    its signature alone, which one of the secrets of the partner's account at the
+    provider has made. The same callback again changes nothing, and one about nothing
+    of ours is acknowledged. INVALID_ARGUMENT unless it is signed for this partner.
     """
 
 class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -816,6 +874,29 @@ class DoorServiceServicer(metaclass=_abc_1.ABCMeta):
         What a browser reports about itself and about the person's answers cannot be
         verified: results are a self-administered screening, not a measurement by a
         professional, and no clinical decision should rest on them alone.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateCheckout(
+        self,
+        request: _sessions_pb2.CreateCheckoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.Exam, _abc.Awaitable[_sessions_pb2.Exam]]:
+        """Asks the partner's payment provider for a page on which the price is paid; the
+        exam shows it once it is made. Changes nothing while there is one, for a session
+        that does not await it, and for a partner without a provider.
+        """
+
+    @_abc_1.abstractmethod
+    def ReceivePaymentCallback(
+        self,
+        request: _sessions_pb2.ReceivePaymentCallbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.ReceivePaymentCallbackResponse, _abc.Awaitable[_sessions_pb2.ReceivePaymentCallbackResponse]]:
+        """Receives what a payment provider reports, which needs no link: it is believed for
+        its signature alone, which one of the secrets of the partner's account at the
+        provider has made. The same callback again changes nothing, and one about nothing
+        of ours is acknowledged. INVALID_ARGUMENT unless it is signed for this partner.
         """
 
 def add_DoorServiceServicer_to_server(servicer: DoorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

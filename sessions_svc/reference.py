@@ -14,10 +14,12 @@ from sqlalchemy import Connection
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
 from chassis.languages import LANGUAGES
+from chassis.payments.accounts import account_field
 from chassis.server.accounts import AccountSchema
 from optics.fields import filled, one_of
 from sessions_svc.rules.codes import REGION, expand_region
 from sessions_svc.rules.links import check_link_host, check_redirect_url
+from sessions_svc.rules.products import PricesSchema
 from sessions_svc.rules.qualification import Limits
 from sessions_svc.rules.statuses import EVENT_TYPES
 from sessions_svc.store.partners import replace_configuration
@@ -73,6 +75,8 @@ class ConfigurationSchema(Schema):
     link_host = fields.String(validate=check_link_host, load_default=None)
     language = fields.String(validate=one_of(*LANGUAGES), load_default=None)
     prescription_pdf = fields.Boolean(load_default=False)
+    prices = fields.Nested(PricesSchema, load_default=None)
+    payment_account = account_field()
 
     @validates_schema
     def refuse_duplicates(self, data: dict[str, Any], **_: Any) -> None:

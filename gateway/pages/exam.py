@@ -12,7 +12,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, Response, current_app, g, request, url_for
+from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
 from werkzeug.datastructures import Headers
 
 from chassis.errors import Failure
@@ -21,16 +21,19 @@ from chassis.messages.reader import Reader
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call, decode_error
+from gateway.bodies import receive_body
 from gateway.channel import RpcError
 from gateway.pages.localized import read_language, render_localized
 from gateway.problems import answer_failure
 from gateway.requests import read
 from protos.sessions_pb2 import (
     CompleteExamRequest,
+    CreateCheckoutRequest,
     EnterExamRequest,
     Exam,
     GetDoorRequest,
     GetExamRequest,
+    ReceivePaymentCallbackRequest,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 bp = Blueprint("exam", __name__)
 results = Blueprint("results", __name__)  # the exam's script reads its failures
 COOKIE_NAME = "exam"
+MAX_CALLBACK_BYTES = 256 * 1024
+SIGNATURE_HEADER = "Stripe-Signature"
 LINK_FIELDS = ("user_key", "session_key", "token")
 COMPLETE_EXAM = Reader(CompleteExamRequest, path=("exam_token",))
 # The status of a link that opens nothing: it never did, or no longer does.
@@ -105,6 +110,26 @@ def leave_exam() -> Response:
     return SeeOther(found.return_url) if found.return_url else render_end(found, "")
 
 
+@bp.post("/exam/<exam>/checkout")
+def create_checkout(exam: str) -> Response:
+    message = CreateCheckoutRequest(
+        exam_token=find_token(exam), exam=exam, language=read_language() or ""
+    )
+    call(backends.door().CreateCheckout, message)
+    return SeeOther(url_for("exam.get_exam", exam=exam, lang=read_language()))
+
+
+@results.post("/callbacks/payments/sessions/<path:partner>")
+def receive_payment_callback(partner: str) -> Response:
+    """Hand the bytes of a payment provider on as they are: its signature covers every one."""
+    message = ReceivePaymentCallbackRequest(
+        partner=partner,
+        signature=request.headers.get(SIGNATURE_HEADER, ""),
+        body=receive_body(MAX_CALLBACK_BYTES),
+    )
+    return jsonify(received=call(backends.door().ReceivePaymentCallback, message).received)
+
+
 @results.post("/exam/<exam>/results")
 def complete_exam(exam: str) -> tuple[str, int]:
     message = read(COMPLETE_EXAM, exam_token=find_token(exam))
@@ -147,6 +172,17 @@ def render_end(found: Exam, exam: str) -> Response:
     return render_localized("exam_end.html", choose_locale(found), exam=found, host=host)
 
 
+def render_checkout(found: Exam, exam: str) -> Response:
+    """Return the page on which the exam is paid for; it looks again by itself."""
+    return render_localized(
+        "checkout.html",
+        choose_locale(found),
+        exam=found,
+        host=urlsplit(found.payment_url).netloc,
+        action=url_for("exam.create_checkout", exam=exam, lang=read_language()),
+    )
+
+
 def choose_locale(found: Exam) -> str:
     """Return the last resort of the pages of an exam: the partner's language."""
     return found.language or ENGLISH
@@ -157,7 +193,12 @@ def render_closed(status: int) -> Response:
     return render_localized("closed.html", ENGLISH, status)
 
 
-RENDERERS = {"acuity": render_acuity, "front_end": render_front_end, "return": render_end}
+RENDERERS = {
+    "acuity": render_acuity,
+    "front_end": render_front_end,
+    "checkout": render_checkout,
+    "return": render_end,
+}
 
 
 def name_exam(token: str) -> str:

@@ -18,6 +18,19 @@ MEANINGS = {
     "partners.link_host": "Host name of links, instead of that of `GATEWAY_PUBLIC_URL`; it must "
     "lead to the gateway.",
     "partners.language": "Of the exam's pages, for browsers that ask for none of the languages.",
+    "partners.prices": "What is collected for sessions that the partner has not charged; absent, "
+    "nothing is.",
+    "prices.currency": "ISO 4217.",
+    "prices.glasses": "In the smallest unit.",
+    "prices.contacts": "In the smallest unit.",
+    "prices.acuity_service": "In the smallest unit, of `acuity-service`.",
+    "partners.payment_account": "The partner's account at a payment provider; without one, "
+    "payments are recorded by hand.",
+    "payment_account.provider": "The provider.",
+    "payment_account.api_url": "Where its API is.",
+    "payment_account.secret_key": "Key for calls of its API.",
+    "payment_account.callback_secrets": "Secrets that sign its callbacks; several while "
+    "they are exchanged.",
     "partners.prescription_pdf": "Whether each dispensed prescription gets a PDF.",
     "partners.limits": "Who is eligible; bounds are inclusive.",
     "limits.min_age": "Whole years.",

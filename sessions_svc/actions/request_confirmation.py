@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row
 
 from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.statuses import Status
+from sessions_svc.store.payments import require_payment
 from sessions_svc.store.sessions import get_partner_session, move_session
 
 
@@ -15,6 +16,7 @@ def request_confirmation(
 ) -> Row[Any]:
     """Move a session to awaiting_confirmation; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
+    require_payment(session, Status.AWAITING_CONFIRMATION)
     session = move_session(
         tx,
         session,

@@ -4,13 +4,19 @@ from datetime import datetime
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from protos import sessions_pb2 as pb
 from sessions_svc.rules.acuity import to_snellen, to_snellen_metres
 from sessions_svc.rules.links import build_return_url, choose_mode
-from sessions_svc.rules.products import PRESCRIPTION_PRODUCTS, list_products
-from sessions_svc.rules.statuses import choose_next_step
+from sessions_svc.rules.products import (
+    PRESCRIPTION_PRODUCTS,
+    compute_price,
+    list_products,
+    owes_payment,
+)
+from sessions_svc.rules.statuses import CHECKOUT, Status, choose_next_step
+from sessions_svc.store.tables import charges, payment_accounts
 
 
 def compose_authentication(link: str, expires_at: datetime) -> pb.Authentication:
@@ -21,6 +27,7 @@ def compose_authentication(link: str, expires_at: datetime) -> pb.Authentication
 
 def compose_door(link: Row[Any]) -> pb.Door:
     """Return what a link shows before it is used."""
+    prices = compute_prices(link)
     return pb.Door(
         first_name=link.first_name,
         last_name=link.last_name,
@@ -29,10 +36,26 @@ def compose_door(link: Row[Any]) -> pb.Door:
         choices=_compose_choices(link),
         store_name=_name_store(link),
         language=link.language,
+        price=prices[0] if len(prices) == 1 else None,
+        choice_prices=prices if len(prices) > 1 else (),
     )
 
 
-def compose_exam(exam: Row[Any]) -> pb.Exam:
+def compute_prices(link: Row[Any]) -> list[pb.Price]:
+    """Return what is to be paid: for the session, or for each choice; nothing if nothing is."""
+    if link.charged_amount is not None or link.paid_at is not None:
+        return []
+    if link.price_amount is not None:
+        return [pb.Price(currency=link.price_currency, amount=link.price_amount)]
+    products = list_products(link.products, link.chosen_product)
+    offers = [products] if products else [[each] for each in PRESCRIPTION_PRODUCTS]
+    amounts = [compute_price(link.prices, each) for each in offers]
+    if not any(amounts):
+        return []
+    return [pb.Price(currency=link.prices["currency"], amount=each) for each in amounts]
+
+
+def compose_exam(tx: Connection, exam: Row[Any]) -> pb.Exam:
     """Return an exam in its present state."""
     message = pb.Exam(
         partner=exam.partner,
@@ -40,7 +63,7 @@ def compose_exam(exam: Row[Any]) -> pb.Exam:
         session_key=exam.session_key,
         status=exam.status,
         products=_compose_products(exam),
-        next=choose_next_step(exam.status, exam.is_acuity),
+        next=choose_next_step(exam.status, exam.is_acuity, owes_payment(exam)),
         store_name=_name_store(exam),
         mode=choose_mode(exam.store_id) or "",
         language=exam.language,
@@ -53,10 +76,27 @@ def compose_exam(exam: Row[Any]) -> pb.Exam:
             exam.status,
             exam.missing_requirements or (),
         )
-    if exam.visual_acuity:
+    if message.next == CHECKOUT:
+        _add_payment(tx, message, exam)
+    if exam.visual_acuity and exam.status == Status.COMPLETED:
         message.right_eye.CopyFrom(_compose_eye_result(**exam.visual_acuity["right_eye"]))
         message.left_eye.CopyFrom(_compose_eye_result(**exam.visual_acuity["left_eye"]))
     return message
+
+
+def _add_payment(tx: Connection, message: pb.Exam, exam: Row[Any]) -> None:
+    """Add what is to be paid to an exam, and how."""
+    message.price.CopyFrom(pb.Price(currency=exam.price_currency, amount=exam.price_amount))
+    if payment_accounts.find(tx, exam.partner) is None:
+        message.payment = "by_hand"
+        return
+    page = charges.find_payable(tx, exam.partner, str(exam.id))
+    if page is None:
+        message.payment = "page"
+    elif page.url is None:
+        message.payment = "preparing"
+    else:
+        message.payment, message.payment_url = "open", page.url
 
 
 def _compose_products(session: Row[Any]) -> list[pb.Product]:

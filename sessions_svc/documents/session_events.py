@@ -27,6 +27,8 @@ SESSION_EVENT_WRITER = Writer(
         "store_id",
         "store_name",
         "mode",
+        "price",
+        "paid_at",
         "distance",
         "smallest_logmar",
     ),

@@ -43,7 +43,14 @@ def describe_choices(tx: Connection, row: Row[Any]) -> dict[str, Any]:
         "chosen_product": None if row.products else row.chosen_product,
         "store_id": row.store_id,
         "store_name": find_store_name(tx, row.account_id, row.store_id),
+        "price": compose_price(row.price_currency, row.price_amount),
+        "paid_at": row.paid_at,
     }
+
+
+def compose_price(currency: str | None, amount: int | None) -> pb.Price | None:
+    """Return a price, if there is one."""
+    return None if amount is None else pb.Price(currency=currency or "", amount=amount)
 
 
 def compose_listed_sessions(tx: Connection, rows: Sequence[Row[Any]]) -> list[pb.Session]:

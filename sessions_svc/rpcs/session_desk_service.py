@@ -24,6 +24,7 @@ from sessions_svc.actions.exam.choose_product import choose_product
 from sessions_svc.actions.exam.complete_acuity import complete_acuity
 from sessions_svc.actions.exam.start_exam import start_exam
 from sessions_svc.actions.exam.submit_exam import submit_exam
+from sessions_svc.actions.payments.record_payment import record_payment
 from sessions_svc.actions.persons.erase_person import erase_person
 from sessions_svc.actions.refer import refer
 from sessions_svc.actions.request_confirmation import request_confirmation
@@ -44,6 +45,7 @@ from sessions_svc.store.tables import idempotency_keys, outbox
 SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
 SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
 CHOOSE_PRODUCT = Rules(session_moves.CHOOSE_PRODUCT)
+RECORD_PAYMENT = Rules(session_moves.RECORD_PAYMENT)
 REQUEST_VERIFICATION = Rules(verification.REQUEST_VERIFICATION)
 RECORD_VERIFICATION = Rules(verification.RECORD_VERIFICATION)
 REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
@@ -97,6 +99,11 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         self, request: pb.CompleteAcuityRequest, context: grpc.ServicerContext
     ) -> pb.Session:
         return self._move(COMPLETE_ACUITY, request, complete_acuity)
+
+    def RecordPayment(
+        self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
+    ) -> pb.Session:
+        return self._move(RECORD_PAYMENT, request, record_payment)
 
     def RequestVerification(
         self, request: pb.RequestVerificationRequest, context: grpc.ServicerContext

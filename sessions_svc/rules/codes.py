@@ -2,7 +2,7 @@
 
 import re
 
-from marshmallow.validate import Regexp
+from marshmallow.validate import OneOf, Regexp
 
 _CURRENCY_CODES = """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BOV BRL BSD BTN BWP BYN
@@ -17,6 +17,7 @@ _CURRENCY_CODES = """
 # ISO 4217 as of 2026-01-01, except codes without a smallest unit to charge in: metals,
 # units of account, testing.
 CURRENCIES = frozenset(_CURRENCY_CODES.split())
+CURRENCY = OneOf(CURRENCIES, error="Must be an ISO 4217 code in capitals, such as USD.")
 
 _US_STATE_CODES = """
     AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO

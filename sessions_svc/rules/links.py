@@ -30,6 +30,7 @@ _URL_PATTERN = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+\Z")
 _HOST_PATTERN = re.compile(
     r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\Z"
 )
+_EXAM_NAME = Regexp(re.compile(r"[0-9a-f]{16}\Z"), error="Must be 16 of the characters 0-9 a-f.")
 _VISIT = Regexp(
     re.compile(r"[A-Za-z0-9_-]{22,128}\Z"),
     error="Must be 22 to 128 of the characters A-Z a-z 0-9 _ -",
@@ -83,6 +84,14 @@ class EnterExamSchema(Schema):
     product = String(validate=one_of(*PRESCRIPTION_PRODUCTS))
 
 
+class CreateCheckoutSchema(Schema):
+    """A CreateCheckoutRequest."""
+
+    exam_token = Raw()
+    exam = String(required=True, validate=_EXAM_NAME)
+    language = String()
+
+
 class CompleteExamSchema(Schema):
     """A CompleteExamRequest."""
 
@@ -98,6 +107,7 @@ class CompleteExamSchema(Schema):
 
 CREATE_AUTHENTICATION = CreateAuthenticationSchema()
 ENTER_EXAM = EnterExamSchema()
+CREATE_CHECKOUT = CreateCheckoutSchema()
 COMPLETE_EXAM = CompleteExamSchema()
 
 
@@ -139,6 +149,13 @@ def build_link(
         public_url = f"{urlsplit(public_url).scheme}://{host}"
     query = {"session_key": session_key, "user_key": user_key, "token": token}
     return f"{public_url}/login?{urlencode(query)}"
+
+
+def build_exam_url(public_url: str, host: str | None, exam: str) -> str:
+    """Return the page of an exam of this name, which a payment provider leads back to."""
+    if host:
+        public_url = f"{urlsplit(public_url).scheme}://{host}"
+    return f"{public_url}/exam/{exam}"
 
 
 def build_return_url(

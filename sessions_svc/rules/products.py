@@ -4,8 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from marshmallow import Schema
+from marshmallow.fields import Integer, String
+from marshmallow.validate import Range
+
+from sessions_svc.rules.codes import CURRENCY
 from sessions_svc.rules.prescriptions import CONTACTS, EYES, GLASSES
 
+MAX_PRICE = 99_999_999  # the most that providers take at once, in the smallest currency unit
+MAX_REFERENCE_CHARACTERS = 200
+_PRICE = Range(0, MAX_PRICE, error="Must be from {min} to {max}, in the smallest currency unit.")
 # What a person may choose among where the order names nothing, in the order in which it is shown.
 PRESCRIPTION_PRODUCTS = (GLASSES, CONTACTS)
 
@@ -57,3 +65,22 @@ def find_dispensing_faults(
                 if key not in mapped
             ]
     return faults
+
+
+class PricesSchema(Schema):
+    """The prices of a partner's products, in the smallest currency unit."""
+
+    currency = String(required=True, validate=CURRENCY)
+    glasses = Integer(strict=True, load_default=0, validate=_PRICE)
+    contacts = Integer(strict=True, load_default=0, validate=_PRICE)
+    acuity_service = Integer(strict=True, load_default=0, validate=_PRICE)
+
+
+def compute_price(prices: Mapping[str, Any] | None, products: Sequence[str]) -> int:
+    """Return what these products cost together; 0 without a price list."""
+    return sum((prices or {}).get(each.replace("-", "_"), 0) for each in products)
+
+
+def owes_payment(session: Any) -> bool:
+    """Return whether a session has a price that is not paid."""
+    return session.price_amount is not None and session.paid_at is None

@@ -6,11 +6,11 @@ from typing import Any
 from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import List, Nested, String
 
-from optics.fields import one_of
+from optics.fields import filled, one_of
 from sessions_svc.rules.acuity import EyeHealthSchema, VisualAcuitySchema, require_results
 from sessions_svc.rules.fields import KEY, limit_items, refuse_duplicates
 from sessions_svc.rules.prescriptions import DispensedPrescriptionSchema, check_assets_size
-from sessions_svc.rules.products import PRESCRIPTION_PRODUCTS
+from sessions_svc.rules.products import MAX_REFERENCE_CHARACTERS, PRESCRIPTION_PRODUCTS
 from sessions_svc.rules.statuses import SUBMIT_EXAM_STATUSES, Status
 
 REQUIREMENTS = ("glasses_prior", "contacts_prior", "pupillary_distance", "id_verification")
@@ -38,6 +38,12 @@ class ChooseProductSchema(SessionMoveSchema):
     """A ChooseProductRequest."""
 
     product = String(required=True, validate=one_of(*PRESCRIPTION_PRODUCTS))
+
+
+class RecordPaymentSchema(SessionMoveSchema):
+    """A RecordPaymentRequest."""
+
+    reference = String(validate=filled(MAX_REFERENCE_CHARACTERS))
 
 
 class SubmitExamSchema(SessionMoveSchema):
@@ -86,6 +92,7 @@ class CompleteAcuitySchema(SessionMoveSchema):
 
 SESSION_MOVE = SessionMoveSchema()
 CHOOSE_PRODUCT = ChooseProductSchema()
+RECORD_PAYMENT = RecordPaymentSchema()
 REQUEST_CONFIRMATION = RequestConfirmationSchema()
 SUBMIT_EXAM = SubmitExamSchema()
 APPROVE = ApproveSchema()

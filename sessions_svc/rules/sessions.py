@@ -10,12 +10,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Integer, List, Nested, String
-from marshmallow.validate import OneOf, Range, Regexp
+from marshmallow.validate import Range, Regexp
 
 from optics.addresses import NOT_AN_ADDRESS
 from optics.fields import one_of
 from sessions_svc.rules.acuity import ACUITY_SERVICE
-from sessions_svc.rules.codes import CURRENCIES, REGION, expand_region
+from sessions_svc.rules.codes import CURRENCY, REGION, expand_region
 from sessions_svc.rules.fields import KEY, check_date, limit_items
 from sessions_svc.rules.partner_info import check_partner_info
 from sessions_svc.rules.prescriptions import CONTACTS, GLASSES, PrescriptionSchema
@@ -32,7 +32,6 @@ _EMAIL = Regexp(
     ),
     error=NOT_AN_ADDRESS,
 )
-_CURRENCY = OneOf(CURRENCIES, error="Must be an ISO 4217 code in capitals, such as USD.")
 
 
 def _check_name(value: str) -> None:
@@ -50,7 +49,7 @@ class ProductSchema(Schema):
 class OrderSchema(Schema):
     """What the partner has sold; an absent charged_amount differs from 0."""
 
-    charged_currency = String(validate=_CURRENCY)
+    charged_currency = String(validate=CURRENCY)
     charged_amount = Integer(
         strict=True, validate=Range(0, error="Must be 0 or more, in the smallest currency unit.")
     )

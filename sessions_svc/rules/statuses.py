@@ -47,7 +47,8 @@ ALLOWED_MOVES: Mapping[Status, frozenset[Status]] = {
 # The moves of a session that ordered the acuity service.
 ALLOWED_ACUITY_MOVES: Mapping[Status, frozenset[Status]] = {
     Status.CREATED: frozenset({Status.STARTED, Status.CANCELLED}),
-    Status.STARTED: frozenset({Status.COMPLETED, Status.REFERRED}),
+    Status.STARTED: frozenset({Status.COMPLETED, Status.REFERRED, Status.AWAITING_CHECKOUT}),
+    Status.AWAITING_CHECKOUT: frozenset({Status.COMPLETED}),
 }
 # The statuses that SubmitExam may name.
 SUBMIT_EXAM_STATUSES = (
@@ -56,10 +57,14 @@ SUBMIT_EXAM_STATUSES = (
     Status.AWAITING_REVIEW,
     Status.REFERRED,
 )
+# The statuses to which a session with a price that is not paid does not move.
+PAID_STATUSES = (Status.AWAITING_CONFIRMATION, Status.AWAITING_REVIEW)
 # The statuses from which entering the exam starts it.
 STARTABLE_STATUSES = (Status.CREATED, Status.RETAKE_REQUESTED)
 # The statuses in which the person still has something to do in the exam.
 _EXAM_STATUSES = (Status.STARTED, Status.AWAITING_CHECKOUT, Status.AWAITING_CONFIRMATION)
+
+CHECKOUT = "checkout"  # the next step of a person who has to pay
 
 SESSION_UPDATED, SESSION_COMPLETED = EVENT_TYPES = ("session_updated", "session_completed")
 # The partner makes these moves itself, so no event reports them.
@@ -86,8 +91,10 @@ def list_reported_statuses(event_type: str | None = None) -> list[Status]:
     return [each for each in reported if choose_event_type(each) in types]
 
 
-def choose_next_step(status: str, is_acuity: bool) -> str:
-    """Return what the person does next in an open exam: acuity, front_end or return."""
+def choose_next_step(status: str, is_acuity: bool, owes: bool) -> str:
+    """Return what the person does next in an open exam: acuity, front_end, checkout or return."""
+    if owes and status == Status.AWAITING_CHECKOUT:
+        return CHECKOUT
     if is_acuity:
         return "acuity" if status == Status.STARTED else "return"
     return "front_end" if status in _EXAM_STATUSES else "return"

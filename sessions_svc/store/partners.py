@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 from chassis.server.roles import CLIENT
 from chassis.store.database import add_if_absent
 from sessions_svc.rules.qualification import Limits
-from sessions_svc.store.tables import accounts, outbox, partners, products, stores
+from sessions_svc.store.tables import (
+    accounts,
+    outbox,
+    partners,
+    payment_accounts,
+    products,
+    stores,
+)
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Settings:
     link_host: str | None = None
     language: str | None = None
     prescription_pdf: bool = False
+    prices: Mapping[str, Any] | None = None
 
 
 SETTINGS = tuple(each.name for each in fields(Settings))
@@ -111,6 +119,7 @@ def replace_configuration(
     product_rows = [{"product_key": each} for each in configuration["products"]]
     _replace_rows(tx, products, account_id, product_rows)
     outbox.endpoints.put(tx, name, configuration["endpoint"], now)
+    payment_accounts.put(tx, name, configuration["payment_account"])
 
 
 def _replace_rows(

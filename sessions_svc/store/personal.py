@@ -5,7 +5,15 @@ plain. A redirect_url may hold what the partner likes.
 """
 
 from chassis.store.encryption.columns import Personal
-from sessions_svc.store.tables import assets, dispensed_prescriptions, links, sessions, users
+from sessions_svc.store.tables import (
+    assets,
+    charges,
+    dispensed_prescriptions,
+    links,
+    payment_accounts,
+    sessions,
+    users,
+)
 
 USERS = Personal(
     users,
@@ -22,9 +30,14 @@ SESSIONS = Personal(
         "missing_requirements",
         "visual_acuity",
         "eye_health",
+        "payment_reference",
     ],
 )
 DISPENSED = Personal(dispensed_prescriptions, ["id"], ["issue_date", "expiration_date", "eyes"])
 ASSETS = Personal(assets, ["id"], ["source"], batch=4)  # of up to some MB each
 LINKS = Personal(links, ["token_hash"], ["redirect_url", "fingerprint"])
-TABLES = [USERS, SESSIONS, DISPENSED, ASSETS, LINKS]
+TABLES = [
+    *(USERS, SESSIONS, DISPENSED, ASSETS, LINKS),
+    payment_accounts.personal,
+    charges.personal,
+]

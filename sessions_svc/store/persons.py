@@ -29,6 +29,7 @@ from sessions_svc.store.personal import DISPENSED, SESSIONS, USERS
 from sessions_svc.store.tables import (
     accounts,
     assets,
+    charges,
     dispensed_prescriptions,
     links,
     sessions,
@@ -49,6 +50,7 @@ BLANK_SESSION: dict[str, Any] = {
     "missing_requirements": None,
     "verifications": None,
     "eye_health": None,
+    "payment_reference": None,
 }
 _PARTNER = accounts.table.c.name
 _USER_KEYS = (users.c.account_id, users.c.user_key)
@@ -146,6 +148,7 @@ def blank_sessions(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     of_sessions = select(dispensed_prescriptions.c.id).where(is_dispensed)
     tx.execute(delete(assets).where(assets.c.prescription_id.in_(of_sessions)), key)
     _write_all(tx, DISPENSED, tx.execute(of_sessions, key), {"eyes": {}})
+    charges.erase(tx, ids)
     has_link = links.c.session_id.in_(bindparam("ids", expanding=True))
     tx.execute(delete(links).where(has_link), key)
     kept = exists().where(*_IS_USERS, sessions.c.erased_at.is_(None))

@@ -36,6 +36,8 @@ from sessions_svc.store.personal import SESSIONS, USERS
 from sessions_svc.store.tables import accounts, sessions, users
 from sessions_svc.store.users import DETAIL_NAMES, upsert_user
 
+# Where an acuity session goes by its results alone.
+_BY_RESULTS = (Status.REFERRED, Status.AWAITING_CHECKOUT)
 WRONG_MOVE = "The session's status does not let it become {to}."
 # The columns of a session in a list.
 LISTED_COLUMNS: tuple[Column[Any], ...] = (
@@ -56,6 +58,10 @@ SINGLE_COLUMNS: tuple[Column[Any], ...] = (
     sessions.c.products,
     sessions.c.chosen_product,
     sessions.c.store_id,
+    sessions.c.charged_amount,
+    sessions.c.price_currency,
+    sessions.c.price_amount,
+    sessions.c.paid_at,
 )
 # The columns that a partner may replace before the exam.
 _REPLACEABLE_NAMES = (
@@ -209,8 +215,8 @@ def move_session(
     the end of an acuity session; every move clears what it does not set. Only a row of one of the
     `versions` is moved.
     """
-    if to is Status.REFERRED and session.is_acuity and not eye_health:
-        raise WrongState(WRONG_MOVE.format(to=to))  # its answers alone refer it
+    if session.is_acuity and to in _BY_RESULTS and not (visual_acuity or eye_health):
+        raise WrongState(WRONG_MOVE.format(to=to))
     changes = {
         "where_id": session.id,
         "missing_requirements": missing_requirements,

@@ -27,6 +27,8 @@ from sqlalchemy import (
 
 from chassis.audit.trail import Trail
 from chassis.events.outbox import Outbox
+from chassis.payments.accounts import PaymentAccounts
+from chassis.payments.charges import Charges
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.store.database import NAMING_CONVENTION, Instant
@@ -34,6 +36,7 @@ from chassis.store.encryption.columns import Day, personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
 from sessions_svc.rules.links import MAX_HOST_CHARACTERS, MAX_REDIRECT_URL_CHARACTERS
+from sessions_svc.rules.products import MAX_REFERENCE_CHARACTERS
 
 metadata = MetaData(naming_convention=NAMING_CONVENTION)
 accounts = Accounts(build_accounts_table(metadata))
@@ -42,6 +45,8 @@ changes = build_changes_table(metadata)
 keys = build_keys_table(metadata)
 outbox = Outbox(metadata)
 audit = Trail(metadata)
+payment_accounts = PaymentAccounts(metadata)
+charges = Charges(metadata)
 
 partners = Table(
     "partners",
@@ -52,6 +57,7 @@ partners = Table(
     Column("link_host", String(MAX_HOST_CHARACTERS)),  # NULL: that of the public URL
     Column("language", String(2)),
     Column("prescription_pdf", Boolean, nullable=False, server_default=false()),
+    Column("prices", JSON(none_as_null=True)),  # NULL: we collect nothing
 )
 stores = Table(
     "stores",
@@ -100,6 +106,12 @@ sessions = Table(
         "is_acuity", Boolean, nullable=False, server_default=false()
     ),  # whether it ordered the acuity service
     Column("erased_at", Instant()),  # when its personal fields were blanked
+    # What we collect, fixed when the exam begins; NULL: no price applies.
+    Column("price_currency", String(3)),
+    Column("price_amount", BigInteger),
+    Column("paid_at", Instant()),
+    Column("paid_by", String(16)),  # staff, or a provider
+    Column("payment_reference", personal_text(MAX_REFERENCE_CHARACTERS)),
     Column("eye_health", JSON(none_as_null=True)),  # answers given in an acuity exam
     Column("missing_requirements", JSON(none_as_null=True)),  # while awaiting_confirmation
     Column("visual_acuity", JSON(none_as_null=True)),  # when completed

@@ -27,11 +27,14 @@ PLAIN_EVERYWHERE = {
 PLAIN = {
     "sessions": {
         "assets": "content_type",
+        "charges": "id owner kind subject currency provider state ref payment_ref last_error",
+        "payment_accounts": "owner provider api_url",
         "dispensed_prescriptions": "type",
         "links": "token_hash exam_hash",
-        "partners": "limits redirect_url link_host language",
+        "partners": "limits redirect_url link_host language prices",
         "products": "product_key",
-        "sessions": "user_key session_key status charged_currency products chosen_product store_id",
+        "sessions": "user_key session_key status charged_currency products chosen_product store_id"
+        " price_currency paid_by",
         "stores": "id name",
         "users": "user_key",
     },

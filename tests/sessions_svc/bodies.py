@@ -20,7 +20,12 @@ DIOPTRES = "Must be from -30 to 30 dioptres."
 TODAY = date(2026, 6, 15)
 ABSENT = object()
 # The columns of a session that its exam and the desk set.
-UNSET_COLUMNS: Values = {"chosen_product": None, "verifications": None, "eye_health": None}
+UNSET_COLUMNS: Values = dict.fromkeys(
+    [
+        *("chosen_product", "verifications", "eye_health"),
+        *("price_currency", "price_amount", "paid_at", "paid_by", "payment_reference"),
+    ]
+)
 
 
 def build_contacts(**fields: Any) -> Values:

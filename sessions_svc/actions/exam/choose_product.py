@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
-from sessions_svc.rules.statuses import has_ended
+from sessions_svc.rules.statuses import Status, has_ended
+from sessions_svc.store.payments import fix_price
 from sessions_svc.store.sessions import get_partner_session, write_columns
 
 
@@ -19,4 +20,5 @@ def choose_product(
         raise WrongState("The order names products, so there is nothing to choose.")
     if has_ended(session.status):
         raise WrongState("The session has ended.")
-    return write_columns(tx, session, now, {"chosen_product": product})
+    session = write_columns(tx, session, now, {"chosen_product": product})
+    return session if session.status == Status.CREATED else fix_price(tx, session, now, again=True)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 from chassis.errors import WrongState
 from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.acuity import has_warning_sign
+from sessions_svc.rules.products import owes_payment
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store.sessions import WRONG_MOVE, get_partner_session, move_session
 
@@ -33,9 +34,13 @@ def end_acuity_exam(
     visual_acuity: Mapping[str, Any] | None,
     eye_health: Mapping[str, bool] | None,
 ) -> Row[Any]:
-    """End an exam with its results: referred with a warning sign, else completed."""
-    to = Status.REFERRED if has_warning_sign(eye_health) else Status.COMPLETED
-    if not session.is_acuity:
+    """End an exam with its results: referred with a warning sign, else completed once paid."""
+    to = Status.COMPLETED
+    if has_warning_sign(eye_health):
+        to = Status.REFERRED
+    elif owes_payment(session):
+        to = Status.AWAITING_CHECKOUT
+    if not session.is_acuity or session.status == Status.AWAITING_CHECKOUT:
         raise WrongState(WRONG_MOVE.format(to=to))
     session = move_session(tx, session, to, now, visual_acuity=visual_acuity, eye_health=eye_health)
     queue_session_event(tx, session, now)

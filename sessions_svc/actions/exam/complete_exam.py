@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from sessions_svc.actions.exam.complete_acuity import end_acuity_exam
-from sessions_svc.rules.statuses import has_ended
+from sessions_svc.rules.statuses import Status, has_ended
 from sessions_svc.store.links import get_open_exam
 
 
@@ -20,7 +20,7 @@ def complete_exam(
 ) -> Row[Any]:
     """Store the results, once, and return the exam; raise NotFound or WrongState."""
     exam = get_open_exam(tx, exam_token, now, lock=True)
-    if exam.is_acuity and has_ended(exam.status):
+    if exam.is_acuity and (has_ended(exam.status) or exam.status == Status.AWAITING_CHECKOUT):
         return exam
     end_acuity_exam(tx, exam, now, visual_acuity, eye_health)
     return get_open_exam(tx, exam_token, now)

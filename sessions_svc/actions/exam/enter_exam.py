@@ -11,6 +11,7 @@ from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.products import find_choice_fault, list_products
 from sessions_svc.rules.statuses import STARTABLE_STATUSES, Status, has_ended
 from sessions_svc.store.links import CLOSED_LINK, find_exam, get_link, use_link
+from sessions_svc.store.payments import fix_price
 from sessions_svc.store.sessions import move_session, write_columns
 
 
@@ -38,7 +39,8 @@ def enter_exam(
         if product and not list_products(link.products, link.chosen_product):
             link = write_columns(tx, link, now, {"chosen_product": product})
         if link.status in STARTABLE_STATUSES:
-            queue_session_event(tx, move_session(tx, link, Status.STARTED, now), now)
+            session = fix_price(tx, move_session(tx, link, Status.STARTED, now), now)
+            queue_session_event(tx, session, now)
     exam = find_exam(tx, exam_token)
     if exam is None or exam.exam_expires_at <= now:
         raise WrongState(CLOSED_LINK)

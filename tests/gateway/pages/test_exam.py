@@ -41,6 +41,7 @@ def test_it_works(site: str, sessions: Served, windows: Windows, unique: str, pa
     page.get_by_role("button", name="Start").click()
     save_picture(page, "desk-exam-1")
     page.get_by_label("Glasses").check()
+    page.get_by_label("None of these").check()
     page.get_by_role("button", name="Next: measure the screen").click()
     save_picture(page, "desk-exam-2")
     page.get_by_role("button", name="It fits").click()

@@ -49,6 +49,7 @@ def test_a_person_too_near_the_screen_is_sent_back(
 
 def prepare_until_distance(page: Page) -> None:
     page.get_by_label("Nothing").check()
+    page.get_by_label("None of these").check()
     page.get_by_role("button", name="Next: measure the screen").click()
     page.get_by_label("Width of the frame").fill(str(85.5))
     page.get_by_label("Width of the frame").fill(str(round(85.6 * DESK_MM * 2) / 2))
@@ -63,6 +64,7 @@ def test_on_a_phone_the_card_is_upright_and_a_swipe_answers(
     for step in ("intro", "card", "distance", "cover"):
         if step == "card":
             page.get_by_label("Nothing").check()
+            page.get_by_label("None of these").check()
             page.get_by_role("button", name="Next: measure the screen").click()
         elif step == "distance":
             page.get_by_role("button", name="It fits").click()
@@ -145,6 +147,7 @@ def test_the_frame_is_as_wide_as_the_slider_says(
 ) -> None:
     page = open_exam(windows, site, sessions, unique, DESK)
     page.get_by_label("Contact lenses").check()
+    page.get_by_label("None of these").check()
     page.get_by_role("button", name="Next: measure the screen").click()
     slider, frame = page.get_by_label("Width of the frame"), page.locator("#frame")
 

@@ -29,16 +29,23 @@ LIMITS = {
     "max_add": 0.0,
     "regions": ["CA-ON", "IL"],
 }
+ACCOUNT = {
+    "provider": "stripe",
+    "secret_key": "sk_test_12345678",
+    "callback_secrets": ["whsec_12345678"],
+}
 LINKS = {
     "redirect_url": "https://partner.example/back?a=1",
     "link_host": "eyes.partner.example:8443",
     "language": "fr",
 }
+PRICES = {"currency": "USD", "glasses": 3500, "contacts": 0, "acuity_service": 1500}
 WHOLE: Values = {
     "limits": LIMITS,
     "stores": [{"id": "s1", "name": "Main Street"}, {"id": "s2", "enabled": False}],
     **LINKS,
     "prescription_pdf": True,
+    "prices": PRICES,
     "products": ["p1", "p2"],
     "endpoint": {
         "url": "https://partner.example/events",
@@ -76,7 +83,7 @@ def test_it_works(sessions: Served, unique: str) -> None:
     authorization = create_partner(sessions, unique)
     assert configure(sessions, unique, **WHOLE).endpoint_secret == SECRET
     assert read_configuration(sessions, unique) == {
-        "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]}, *LINKS.values(), True)],
+        "partners": [({**LIMITS, "regions": ["CA-ON", "US-IL"]}, *LINKS.values(), True, PRICES)],
         "stores": [("s1", True, "Main Street"), ("s2", False, None)],
         "products": [("p1",), ("p2",)],
         "endpoints": [
@@ -113,7 +120,7 @@ def test_absent_configuration_is_removed(sessions: Served, unique: str) -> None:
     create_partner(sessions, unique, **WHOLE)
     assert configure(sessions, unique).endpoint_secret == ""
     assert read_configuration(sessions, unique) == {
-        "partners": [({}, None, None, None, False)],
+        "partners": [({}, None, None, None, False, None)],
         "stores": [],
         "products": [],
         "endpoints": [],
@@ -200,6 +207,19 @@ def test_only_a_partner_is_configured(sessions: Served, name: str) -> None:
         ({"link_host": "é.example"}, "link_host"),
         ({"link_host": "a" * 64 + ".example"}, "link_host"),
         ({"language": "nl"}, "language"),
+        ({"prices": {"glasses": 1}}, "prices.currency"),
+        ({"prices": {"currency": "usd"}}, "prices.currency"),
+        ({"prices": {"currency": "USD", "glasses": -1}}, "prices.glasses"),
+        ({"prices": {"currency": "USD", "contacts": 100_000_000}}, "prices.contacts"),
+        ({"payment_account": {"provider": "x"}}, "payment_account.provider"),
+        (
+            {"payment_account": {**ACCOUNT, "api_url": "http://api.example"}},
+            "payment_account.api_url",
+        ),
+        (
+            {"payment_account": {**ACCOUNT, "callback_secrets": []}},
+            "payment_account.callback_secrets",
+        ),
         ({"language": "FR"}, "language"),
         ({"stores": [{"id": "s"}, {"id": "s"}]}, "stores"),
         ({"products": ["p", "p"]}, "products"),

@@ -1,0 +1,1 @@
+"""What is paid for sessions of partners that have a price list."""

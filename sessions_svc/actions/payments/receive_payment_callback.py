@@ -1,0 +1,53 @@
+"""Records what a payment provider reports."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from chassis.errors import MALFORMED, Invalid
+from chassis.payments.charges import PAGE, generate_charge_id
+from chassis.payments.providers import TAKEN, RefundOrder, Report
+from sessions_svc.actions.payments.record_payment import settle
+from sessions_svc.rules.products import owes_payment
+from sessions_svc.rules.statuses import has_ended
+from sessions_svc.store.payments import lock_session
+from sessions_svc.store.tables import charges, payment_accounts
+
+MAX_CALLBACK_BYTES = 256 * 1024
+
+
+def receive_payment_callback(
+    tx: Connection, partner: str, signature: str, body: bytes, now: datetime
+) -> None:
+    """Record a callback that is signed for a partner; raise Invalid for any other."""
+    account = payment_accounts.find(tx, partner) if "\0" not in partner else None
+    if account is None or len(body) > MAX_CALLBACK_BYTES:
+        # As for a wrong signature: who has a provider is nobody's business.
+        raise Invalid("The signature does not match.", reason=MALFORMED)
+    found = charges.read_callback(tx, account, body, signature, now)
+    if found is not None:
+        record_outcome(tx, *found, now, None)
+
+
+def record_outcome(
+    tx: Connection, charge: Row[Any], report: Report, now: datetime, reason: str | None
+) -> None:
+    """Record what became of a charge, once; `reason` says why a call for it was given up.
+
+    Money for what is paid already, or for a session that has ended, goes back.
+    """
+    session = lock_session(tx, int(charge.subject))
+    if not charges.record(tx, charge, report, now, reason):
+        return
+    if charge.kind != PAGE or report.outcome != TAKEN:
+        return
+    if owes_payment(session) and not has_ended(session.status):
+        settle(tx, session, charge.provider, report.payment_ref, now)
+        return
+    account = payment_accounts.find(tx, charge.owner)
+    if account is not None and report.payment_ref:
+        order = RefundOrder(
+            generate_charge_id(), charge.amount, charge.currency, report.payment_ref
+        )
+        charges.ask_for_refund(tx, account, charge.subject, order, now)

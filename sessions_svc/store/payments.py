@@ -1,0 +1,70 @@
+"""Queries on what is to be paid for sessions, and whether it is."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from chassis.errors import WrongState
+from sessions_svc.rules.products import compute_price, list_products, owes_payment
+from sessions_svc.rules.statuses import PAID_STATUSES, Status
+from sessions_svc.store.partners import find_settings
+from sessions_svc.store.personal import SESSIONS
+from sessions_svc.store.sessions import SINGLE_COLUMNS, write_columns
+from sessions_svc.store.tables import sessions
+
+BY_STAFF = "staff"
+_LOCK = select(*SINGLE_COLUMNS).where(sessions.c.id == bindparam("session_id")).with_for_update()
+
+
+def lock_session(tx: Connection, session_id: int) -> Row[Any]:
+    """Return the `SINGLE_COLUMNS` of a session that nobody else changes in the meantime."""
+    return SESSIONS.open(tx, tx.execute(_LOCK, {"session_id": session_id}).one())
+
+
+def fix_price(tx: Connection, session: Row[Any], now: datetime, *, again: bool = False) -> Row[Any]:
+    """Write what a session costs by the partner's prices, once; return its `SINGLE_COLUMNS`.
+
+    A session that the partner has charged, or that costs nothing, has no price. One that is paid
+    keeps its price, even `again`. Raises Busy.
+    """
+    is_fixed = session.price_amount is not None and not again
+    if is_fixed or session.charged_amount is not None or session.paid_at is not None:
+        return session
+    prices = find_settings(tx, session.account_id).prices
+    amount = compute_price(prices, list_products(session.products, session.chosen_product))
+    price = (prices["currency"], amount) if prices and amount else (None, None)
+    if price == (session.price_currency, session.price_amount):
+        return session
+    values = {"price_currency": price[0], "price_amount": price[1]}
+    return write_columns(tx, session, now, values)
+
+
+def mark_paid(
+    tx: Connection, session: Row[Any], by: str, reference: str | None, now: datetime
+) -> bool:
+    """Write that the price of a session is paid; return False if it was."""
+    row = {
+        "paid_at": now.replace(microsecond=0),
+        "paid_by": by,
+        "payment_reference": reference,
+        "updated_at": now.replace(microsecond=0),
+    }
+    statement = (
+        update(sessions)
+        .where(sessions.c.id == session.id, sessions.c.paid_at.is_(None))
+        .values(SESSIONS.seal(tx, row, session._mapping))
+        .returning(sessions.c.id)
+    )
+    return tx.execute(statement).first() is not None
+
+
+def require_payment(session: Row[Any], to: Status) -> None:
+    """Raise WrongState if a session has to be paid before it moves to a status."""
+    if to in PAID_STATUSES and owes_payment(session):
+        price = f"{session.price_amount} {session.price_currency}"
+        raise WrongState(
+            f"Its price, {price} in the smallest unit, is not paid: submit it to awaiting_checkout"
+            " or record the payment.",
+            reason="PAYMENT_DUE",
+        )
