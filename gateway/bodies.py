@@ -26,7 +26,7 @@ def read_body() -> bytes:
     if coding not in PLAIN_ENCODINGS + GZIP_ENCODINGS:
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
     limit = current_app.config["MAX_CONTENT_LENGTH"]
-    body = _receive_body(limit)
+    body = receive_body(limit)
     if coding in GZIP_ENCODINGS and body:
         body = _unpack(body, limit)
     return body.removeprefix(BOM_UTF8)
@@ -48,8 +48,8 @@ def check_type(body: bytes, advice: str = NOT_READ) -> None:
         raise UnsupportedMediaType(advice)
 
 
-def _receive_body(limit: int) -> bytes:
-    """Return the bytes received; a chunked body is counted while it is read."""
+def receive_body(limit: int) -> bytes:
+    """Return the bytes as they were received; a chunked body is counted while it is read."""
     length, stream = request.content_length, request.environ["wsgi.input"]
     if length is None:
         if not request.environ.get("wsgi.input_terminated"):

@@ -31,13 +31,18 @@ written by `python -m openapi`.
 def build_event_schemas(documents: Mapping[str, Constraints]) -> dict[str, Constraints]:
     """Return the schema of each event, by the path of its file without the suffix."""
     return {
-        f"{service}/{kind.removeprefix(f'{service}/')}": _build_schema(
+        f"{service}/{_name_file(service, kind)}": _build_schema(
             service, kind, content, documents[service]["components"]["schemas"]
         )
         for service in documents
         if "webhooks" in documents[service]
         for kind, content in _list_contents(service, documents[service])
     }
+
+
+def _name_file(service: str, kind: str) -> str:
+    """Return the name of the file of an event type, without the suffix."""
+    return kind.removeprefix(f"{service}/").replace("/", "_")
 
 
 def list_events(schemas: Mapping[str, Constraints]) -> list[Constraints]:
@@ -80,7 +85,7 @@ def _build_schema(
     meaning = MEANINGS[kind]
     return {
         "$schema": DIALECT,
-        "$id": f"{SERVED_AT}/{service}/{kind.removeprefix(f'{service}/')}.json",
+        "$id": f"{SERVED_AT}/{service}/{_name_file(service, kind)}.json",
         "title": kind,
         **_move_references(body),
         "description": meaning if len(content) == 1 else f"{meaning} {FORMS}",

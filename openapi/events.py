@@ -33,6 +33,9 @@ MEANINGS = {
     subscription_events.CANCELLED: "A subscription was cancelled.",
     subscription_events.UPDATED: "A changed cart has come into force.",
     subscription_events.PAYMENT_STATUS_CHANGED: "A payment was made, or has failed.",
+    subscription_events.INSTALMENT_DATE_CHANGED: "The payment of a month is due on another day.",
+    subscription_events.ACCOUNT_IN_DEBT: "A payment of a confirmed subscription has failed.",
+    subscription_events.ACCOUNT_UP_TO_DATE: "A debt was paid.",
     subscription_events.BOXES_DELIVERED: "Boxes were handed over. Sent only to those who ask.",
 }
 FIELDS = {
@@ -46,6 +49,8 @@ FIELDS = {
     "updated_at": "When it happened, in the merchant's time zone.",
     "delivered_at": "When the boxes were handed over, in the merchant's time zone.",
     "successful": "Whether the payment was made: true or false.",
+    "month": "The month that is paid for, from the activation, from 1.",
+    "due_on": "The day on which it is due now, in the merchant's time zone.",
     "deliveries[][cart_item_reference_uuid]": "UUID of the item; once for each item.",
     "deliveries[][quantity]": "Boxes of the item before it.",
     "deliveries": "The items of which boxes were handed over.",
@@ -165,6 +170,9 @@ def _list_forms() -> dict[str, str]:
         subscription_events.build_cancelled(subscription, NOW),
         subscription_events.build_updated(subscription, NOW),
         subscription_events.build_payment_status_changed(subscription, NOW, successful=True),
+        subscription_events.build_instalment_date_changed(subscription, 2, NOW.date(), NOW),
+        subscription_events.build_account_in_debt(subscription, NOW),
+        subscription_events.build_account_up_to_date(subscription, NOW),
         subscription_events.build_boxes_delivered(subscription, {UUID: 1}, NOW),
     )
     return {each.type: each.body.replace(each.id, EVENT_ID) for each in made}

@@ -30,7 +30,7 @@ def read_form(body: bytes) -> list[tuple[str, str]]:
 @cache
 def read_validator(api: str, type_: str) -> Validator:
     """The validator of an event type."""
-    path = FOLDER / api / f"{type_.removeprefix(f'{api}/')}.json"
+    path = FOLDER / api / f"{type_.removeprefix(f'{api}/').replace('/', '_')}.json"
     schema = close(json.loads(path.read_text()))
     return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 

@@ -102,6 +102,14 @@ MEANINGS = {
     "merchants.amount_limit": "The most that a shopper may owe, in minor units, for pre-approvals.",
     "merchants.withdrawal_days": "Days from the first delivery in which returned items cost "
     "nothing; 14 in the consumer law of the EU.",
+    "merchants.monthly_payments": "Whether a payment is opened for each month.",
+    "merchants.payment_account": "The merchant's account at a payment provider; without one, "
+    "payments are recorded by hand.",
+    "payment_account.provider": "The provider.",
+    "payment_account.api_url": "Where its API is.",
+    "payment_account.secret_key": "Key for calls of its API.",
+    "payment_account.callback_secrets": "Secrets that sign its callbacks; several while "
+    "they are exchanged.",
     "merchants.store_refs": "Ids of its stores.",
     "merchants.name": "Name that shoppers see.",
     "merchants.terms_url": "Full terms, linked from the page of a cart.",

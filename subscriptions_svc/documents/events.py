@@ -7,7 +7,7 @@ ask for it. Moments are formatted as the vendor does, in the merchant's time zon
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -22,8 +22,21 @@ ACTIVATED = "subscriptions/activated"
 CANCELLED = "subscriptions/cancelled"
 UPDATED = "subscriptions/updated"
 PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
+INSTALMENT_DATE_CHANGED = "subscriptions/instalment_date_changed"
 BOXES_DELIVERED = "subscriptions/boxes_delivered"
-EVENT_TYPES = (CREATED, ACTIVATED, CANCELLED, UPDATED, PAYMENT_STATUS_CHANGED, BOXES_DELIVERED)
+ACCOUNT_IN_DEBT = "order/account_in_debt"
+ACCOUNT_UP_TO_DATE = "order/account_up_to_date"
+EVENT_TYPES = (
+    CREATED,
+    ACTIVATED,
+    CANCELLED,
+    UPDATED,
+    PAYMENT_STATUS_CHANGED,
+    INSTALMENT_DATE_CHANGED,
+    ACCOUNT_IN_DEBT,
+    ACCOUNT_UP_TO_DATE,
+    BOXES_DELIVERED,
+)
 
 
 def build_test_event(merchant_id: str, _now: datetime) -> Event:
@@ -63,6 +76,28 @@ def build_payment_status_changed(
         ("successful", "true" if successful else "false"),
     ]
     return _build_event(subscription, PAYMENT_STATUS_CHANGED, fields)
+
+
+def build_account_in_debt(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a payment that has failed in a confirmed subscription."""
+    return _build_event(subscription, ACCOUNT_IN_DEBT, [_build_updated_at(subscription, now)])
+
+
+def build_account_up_to_date(subscription: Row[Any], now: datetime) -> Event:
+    """Return the event of a debt that was paid."""
+    return _build_event(subscription, ACCOUNT_UP_TO_DATE, [_build_updated_at(subscription, now)])
+
+
+def build_instalment_date_changed(
+    subscription: Row[Any], month: int, due_on: date, now: datetime
+) -> Event:
+    """Return the event of a payment that is due on another day."""
+    fields = [
+        _build_updated_at(subscription, now),
+        ("month", str(month)),
+        ("due_on", due_on.isoformat()),
+    ]
+    return _build_event(subscription, INSTALMENT_DATE_CHANGED, fields)
 
 
 def build_boxes_delivered(

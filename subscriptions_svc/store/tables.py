@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -59,6 +60,8 @@ merchants = Table(
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
     # Days from the first delivery in which returned items cost nothing: see rules.withdrawals.
     Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
+    # Whether a payment is opened for each month: see store.paying.
+    Column("monthly_payments", Boolean, nullable=False, server_default=false()),
 )
 stores = Table(
     "stores",
@@ -72,6 +75,7 @@ account_merchants = Table(
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
 )
+_HAS_MONTHS = text("status = 'active' AND activated_at IS NOT NULL")
 _LIVE = text("status NOT IN ('cancelled', 'finished')")
 subscriptions = Table(
     "subscriptions",
@@ -102,6 +106,7 @@ subscriptions = Table(
     Column("confirmed_at", Instant()),
     Column("activated_at", Instant()),
     Column("renewal_at", Instant()),
+    Column("next_payment_at", Instant()),  # when the next month's payment is opened
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -131,6 +136,13 @@ subscriptions = Table(
         "renewal_at",
         sqlite_where=text("status = 'active'"),
         postgresql_where=text("status = 'active'"),
+    ),
+    Index(
+        "ix_subscriptions_next_payment",
+        "merchant_id",
+        "next_payment_at",
+        sqlite_where=_HAS_MONTHS,
+        postgresql_where=_HAS_MONTHS,
     ),
     Index(
         "uq_subscriptions_live_reference",

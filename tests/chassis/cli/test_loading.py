@@ -15,6 +15,7 @@ RARE = {
     "asyncssh",
     "babel",
     "cryptography",
+    "fpdf",
     "grpc_reflection.v1alpha",
     "mako",
     "phonenumbers",
