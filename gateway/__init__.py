@@ -20,6 +20,7 @@ from chassis.settings.transport import (
 from chassis.settings.variables import DEFAULT_PUBLIC_URL, check_public_url
 from gateway import (
     backends,
+    callbacks,
     health,
     openapi,
     orders,
@@ -85,7 +86,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     apis = (sessions, orders, subscriptions)
     for module in (health, *apis, openapi, pages, home, docs, cart, dashboard, tracking):
         app.register_blueprint(module.bp)
-    for blueprint in (exam.bp, exam.results, staff_events.bp):
+    for blueprint in (exam.bp, exam.results, staff_events.bp, callbacks.bp):
         app.register_blueprint(blueprint)
     return app
 

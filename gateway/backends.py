@@ -30,7 +30,11 @@ if TYPE_CHECKING:  # the generated stubs say which RPC takes and returns what; g
         TrackingServiceStub,
     )
     from protos.sessions_pb2_grpc import DoorServiceStub, SessionServiceStub
-    from protos.subscriptions_pb2_grpc import ShopperServiceStub, SubscriptionServiceStub
+    from protos.subscriptions_pb2_grpc import (
+        ProviderServiceStub,
+        ShopperServiceStub,
+        SubscriptionServiceStub,
+    )
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
@@ -51,6 +55,10 @@ PAGE_SERVICES = {
     "sessions": sessions_pb2.DESCRIPTOR.services_by_name["DoorService"],
     "orders": orders_pb2.DESCRIPTOR.services_by_name["DashboardService"],
     "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["ShopperService"],
+}
+# What payment providers call, through a route of their own; each of these calls may be repeated.
+CALLBACK_SERVICES = {
+    "subscriptions": subscriptions_pb2.DESCRIPTOR.services_by_name["ProviderService"],
 }
 # What staff may call; only their pages do.
 DESK_SERVICES = {
@@ -111,7 +119,10 @@ class Backends:
             name: Stub(self.channels[name], service, is_repeatable=True)
             for name, service in PAGE_SERVICES.items()
         }
-
+        self.callbacks = {
+            name: Stub(self.channels[name], service, is_repeatable=True)
+            for name, service in CALLBACK_SERVICES.items()
+        }
         self.desks = {
             name: Stub(self.channels[name], service, is_repeatable=False)
             for name, service in DESK_SERVICES.items()
@@ -162,6 +173,11 @@ def subscriptions() -> "SubscriptionServiceStub":
 def shopper() -> "ShopperServiceStub":
     """Return the ShopperService of subscriptions."""
     return cast("ShopperServiceStub", backends().page_stubs["subscriptions"])
+
+
+def provider() -> "ProviderServiceStub":
+    """Return the ProviderService of subscriptions."""
+    return cast("ProviderServiceStub", backends().callbacks["subscriptions"])
 
 
 def desk(api: str) -> Any:

@@ -2713,6 +2713,430 @@ class RecordPaymentRequest(_message.Message):
 Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
 
 @_typing.final
+class ListPaymentsRequest(_message.Message):
+    """Which payments to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    PER_PAGE_FIELD_NUMBER: _builtins.int
+    subscription_id: _builtins.str
+    """UUID; those of all subscriptions when empty."""
+    merchant_id: _builtins.str
+    """Those of all merchants when empty. At most 255 characters."""
+    state: _builtins.str
+    """Only payments in this state: due, taken, failed or refunded."""
+    page: _builtins.int
+    """From 1; 1 when absent."""
+    per_page: _builtins.int
+    """1-100; 30 when absent."""
+    def __init__(
+        self,
+        *,
+        subscription_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        state: _builtins.str = ...,
+        page: _builtins.int | None = ...,
+        per_page: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "merchant_id", b"merchant_id", "page", b"page", "per_page", b"per_page", "state", b"state", "subscription_id", b"subscription_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
+    _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
+    _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
+    _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+
+Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ListPaymentsResponse(_message.Message):
+    """A page of payments."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    META_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def data(self) -> _containers.RepeatedCompositeFieldContainer[Global___Payment]:
+        """The oldest due first; of one day by id."""
+
+    @_builtins.property
+    def meta(self) -> Global___PageMeta:
+        """Where the page lies."""
+
+    def __init__(
+        self,
+        *,
+        data: _abc.Iterable[Global___Payment] | None = ...,
+        meta: Global___PageMeta | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["meta", b"meta"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "meta", b"meta"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPaymentsResponse: _TypeAlias = ListPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class Payment(_message.Message):
+    """A month of a subscription, and what was paid for it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    SUBSCRIPTION_ID_FIELD_NUMBER: _builtins.int
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    REFUNDING_FIELD_NUMBER: _builtins.int
+    PAGE_URL_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """UUID."""
+    subscription_id: _builtins.str
+    """UUID."""
+    merchant_id: _builtins.str
+    """Id of the merchant."""
+    month: _builtins.int
+    """From the activation, counted from 1."""
+    amount: _builtins.int
+    """Minor units."""
+    currency: _builtins.str
+    """ISO 4217: "EUR"."""
+    due_on: _builtins.str
+    """Day in the merchant's time zone, "YYYY-MM-DD"."""
+    state: _builtins.str
+    """due; taken: paid; failed: not paid, so far; refunded: all that was taken went
+    back.
+    """
+    taken: _builtins.int
+    """Minor units that were taken."""
+    refunded: _builtins.int
+    """Minor units that went back."""
+    refunding: _builtins.int
+    """Minor units on their way back through the provider."""
+    page_url: _builtins.str
+    """The provider's page on which the shopper can pay now."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        subscription_id: _builtins.str = ...,
+        merchant_id: _builtins.str = ...,
+        month: _builtins.int = ...,
+        amount: _builtins.int = ...,
+        currency: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+        state: _builtins.str = ...,
+        taken: _builtins.int = ...,
+        refunded: _builtins.int = ...,
+        refunding: _builtins.int = ...,
+        page_url: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_url", b"_page_url", "page_url", b"page_url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_url", b"_page_url", "amount", b"amount", "currency", b"currency", "due_on", b"due_on", "id", b"id", "merchant_id", b"merchant_id", "month", b"month", "page_url", b"page_url", "refunded", b"refunded", "refunding", b"refunding", "state", b"state", "subscription_id", b"subscription_id", "taken", b"taken"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__page_url: _TypeAlias = _typing.Literal["page_url"]  # noqa: Y015
+    _WhichOneofArgType__page_url: _TypeAlias = _typing.Literal["_page_url", b"_page_url"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__page_url) -> _WhichOneofReturnType__page_url | None: ...
+
+Global___Payment: _TypeAlias = Payment  # noqa: Y015
+
+@_typing.final
+class SettlePaymentRequest(_message.Message):
+    """What became of a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    SUCCESSFUL_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """UUID."""
+    successful: _builtins.bool
+    """True if it was taken; required."""
+    reference: _builtins.str
+    """The shop's name for it, such as a bank's reference; unique among what the
+    merchant records by hand. At most 255 characters.
+    """
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        successful: _builtins.bool | None = ...,
+        reference: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "_successful", b"_successful", "reference", b"reference", "successful", b"successful"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "_successful", b"_successful", "payment_id", b"payment_id", "reference", b"reference", "successful", b"successful"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reference: _TypeAlias = _typing.Literal["reference"]  # noqa: Y015
+    _WhichOneofArgType__reference: _TypeAlias = _typing.Literal["_reference", b"_reference"]  # noqa: Y015
+    _WhichOneofReturnType__successful: _TypeAlias = _typing.Literal["successful"]  # noqa: Y015
+    _WhichOneofArgType__successful: _TypeAlias = _typing.Literal["_successful", b"_successful"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference) -> _WhichOneofReturnType__reference | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__successful) -> _WhichOneofReturnType__successful | None: ...
+
+Global___SettlePaymentRequest: _TypeAlias = SettlePaymentRequest  # noqa: Y015
+
+@_typing.final
+class RefundPaymentRequest(_message.Message):
+    """What goes back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """UUID."""
+    amount: _builtins.int
+    """Minor units, at least 1; all that is left when absent."""
+    reference: _builtins.str
+    """As in SettlePaymentRequest."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        amount: _builtins.int | None = ...,
+        reference: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_reference", b"_reference", "amount", b"amount", "reference", b"reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount", b"_amount", "_reference", b"_reference", "amount", b"amount", "payment_id", b"payment_id", "reference", b"reference"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount: _TypeAlias = _typing.Literal["amount"]  # noqa: Y015
+    _WhichOneofArgType__amount: _TypeAlias = _typing.Literal["_amount", b"_amount"]  # noqa: Y015
+    _WhichOneofReturnType__reference: _TypeAlias = _typing.Literal["reference"]  # noqa: Y015
+    _WhichOneofArgType__reference: _TypeAlias = _typing.Literal["_reference", b"_reference"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount) -> _WhichOneofReturnType__amount | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference) -> _WhichOneofReturnType__reference | None: ...
+
+Global___RefundPaymentRequest: _TypeAlias = RefundPaymentRequest  # noqa: Y015
+
+@_typing.final
+class MovePaymentRequest(_message.Message):
+    """When a payment is due instead."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """UUID."""
+    due_on: _builtins.str
+    """"YYYY-MM-DD"; required."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_on", b"due_on", "payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovePaymentRequest: _TypeAlias = MovePaymentRequest  # noqa: Y015
+
+@_typing.final
+class RequestPaymentRequest(_message.Message):
+    """The payment to ask a page for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAYMENT_ID_FIELD_NUMBER: _builtins.int
+    payment_id: _builtins.str
+    """UUID."""
+    def __init__(
+        self,
+        *,
+        payment_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["payment_id", b"payment_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestPaymentRequest: _TypeAlias = RequestPaymentRequest  # noqa: Y015
+
+@_typing.final
+class ImportPaymentsRequest(_message.Message):
+    """A file of a provider's results."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.bytes
+    """CSV in UTF-8 with the header merchant_id, subscription_id, month, result,
+    amount, currency, reference, date, in any order: see
+    docs/contracts/payments.md. At most 1 MiB and 10000 lines.
+    """
+    def __init__(
+        self,
+        *,
+        document: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPaymentsRequest: _TypeAlias = ImportPaymentsRequest  # noqa: Y015
+
+@_typing.final
+class ImportPaymentsResponse(_message.Message):
+    """What was imported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORTED_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    imported: _builtins.int
+    """Lines that were recorded."""
+    skipped: _builtins.int
+    """Lines that were imported before."""
+    def __init__(
+        self,
+        *,
+        imported: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["imported", b"imported", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportPaymentsResponse: _TypeAlias = ImportPaymentsResponse  # noqa: Y015
+
+@_typing.final
+class ExportStatementRequest(_message.Message):
+    """Whose statement, and of which month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    MONTH_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    merchant_id: _builtins.str
+    """Id of a merchant."""
+    month: _builtins.str
+    """"YYYY-MM", in the merchant's time zone."""
+    format: _builtins.str
+    """csv or pdf; csv when empty."""
+    def __init__(
+        self,
+        *,
+        merchant_id: _builtins.str = ...,
+        month: _builtins.str = ...,
+        format: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "merchant_id", b"merchant_id", "month", b"month"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportStatementRequest: _TypeAlias = ExportStatementRequest  # noqa: Y015
+
+@_typing.final
+class ExportStatementResponse(_message.Message):
+    """A statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.bytes
+    """The file."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportStatementResponse: _TypeAlias = ExportStatementResponse  # noqa: Y015
+
+@_typing.final
+class ReceiveCallbackRequest(_message.Message):
+    """A callback, as it came."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    merchant_id: _builtins.str
+    """The merchant whose address was called."""
+    signature: _builtins.str
+    """The provider's signature header."""
+    body: _builtins.bytes
+    """At most 256 KiB."""
+    def __init__(
+        self,
+        *,
+        merchant_id: _builtins.str = ...,
+        signature: _builtins.str = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "merchant_id", b"merchant_id", "signature", b"signature"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveCallbackRequest: _TypeAlias = ReceiveCallbackRequest  # noqa: Y015
+
+@_typing.final
+class ReceiveCallbackResponse(_message.Message):
+    """The callback was received."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    received: _builtins.bool
+    """Always true."""
+    def __init__(
+        self,
+        *,
+        received: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["received", b"received"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReceiveCallbackResponse: _TypeAlias = ReceiveCallbackResponse  # noqa: Y015
+
+@_typing.final
 class SendEmailRequest(_message.Message):
     """The subscription whose cart link is sent."""
 
@@ -2894,6 +3318,7 @@ class ShopperCart(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     EXTENSION_MONTHS_FIELD_NUMBER: _builtins.int
     RENEWAL_MONTHS_FIELD_NUMBER: _builtins.int
+    PAYMENT_URL_FIELD_NUMBER: _builtins.int
     state: _builtins.str
     """open: the solicited cart waits for the shopper. change: a proposed change does.
     waiting_for_payment and confirmed: it is confirmed. ended: the subscription is
@@ -2925,6 +3350,10 @@ class ShopperCart(_message.Message):
     """Change: the months by which it extends the subscription."""
     renewal_months: _builtins.int
     """Months that it is renewed for at most, one by one, after total_months."""
+    payment_url: _builtins.str
+    """waiting_for_payment: the provider's page on which the shopper pays, once it is
+    made.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShopperItem]:
         """In order."""
@@ -2962,10 +3391,11 @@ class ShopperCart(_message.Message):
         email: _builtins.str | None = ...,
         extension_months: _builtins.int = ...,
         renewal_months: _builtins.int = ...,
+        payment_url: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "terms_url", b"terms_url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_payment_url", b"_payment_url", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "email", b"email", "ends_on", b"ends_on", "given_names", b"given_names", "monthly", b"monthly", "monthly_before", b"monthly_before", "payment_url", b"payment_url", "phone", b"phone", "terms_url", b"terms_url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "currency", b"currency", "email", b"email", "ends_on", b"ends_on", "extension_months", b"extension_months", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "phone", b"phone", "renewal_months", b"renewal_months", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on", "_contract_number", b"_contract_number", "_email", b"_email", "_ends_on", b"_ends_on", "_given_names", b"_given_names", "_payment_url", b"_payment_url", "_phone", b"_phone", "_terms_url", b"_terms_url", "confirmed_on", b"confirmed_on", "contract_number", b"contract_number", "currency", b"currency", "email", b"email", "ends_on", b"ends_on", "extension_months", b"extension_months", "given_names", b"given_names", "items", b"items", "items_before", b"items_before", "locale", b"locale", "monthly", b"monthly", "monthly_before", b"monthly_before", "payment_url", b"payment_url", "phone", b"phone", "renewal_months", b"renewal_months", "shop", b"shop", "state", b"state", "terms_url", b"terms_url", "total_months", b"total_months"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confirmed_on: _TypeAlias = _typing.Literal["confirmed_on"]  # noqa: Y015
     _WhichOneofArgType__confirmed_on: _TypeAlias = _typing.Literal["_confirmed_on", b"_confirmed_on"]  # noqa: Y015
@@ -2977,6 +3407,8 @@ class ShopperCart(_message.Message):
     _WhichOneofArgType__ends_on: _TypeAlias = _typing.Literal["_ends_on", b"_ends_on"]  # noqa: Y015
     _WhichOneofReturnType__given_names: _TypeAlias = _typing.Literal["given_names"]  # noqa: Y015
     _WhichOneofArgType__given_names: _TypeAlias = _typing.Literal["_given_names", b"_given_names"]  # noqa: Y015
+    _WhichOneofReturnType__payment_url: _TypeAlias = _typing.Literal["payment_url"]  # noqa: Y015
+    _WhichOneofArgType__payment_url: _TypeAlias = _typing.Literal["_payment_url", b"_payment_url"]  # noqa: Y015
     _WhichOneofReturnType__phone: _TypeAlias = _typing.Literal["phone"]  # noqa: Y015
     _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
     _WhichOneofReturnType__terms_url: _TypeAlias = _typing.Literal["terms_url"]  # noqa: Y015
@@ -2991,6 +3423,8 @@ class ShopperCart(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ends_on) -> _WhichOneofReturnType__ends_on | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__given_names) -> _WhichOneofReturnType__given_names | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__payment_url) -> _WhichOneofReturnType__payment_url | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phone) -> _WhichOneofReturnType__phone | None: ...
     @_typing.overload

@@ -1060,6 +1060,41 @@ class SubscriptionDeskServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.ReplayEventRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.Event.FromString,
                 _registered_method=True)
+        self.ListPayments = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/ListPayments',
+                request_serializer=protos_dot_subscriptions__pb2.ListPaymentsRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ListPaymentsResponse.FromString,
+                _registered_method=True)
+        self.SettlePayment = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/SettlePayment',
+                request_serializer=protos_dot_subscriptions__pb2.SettlePaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Payment.FromString,
+                _registered_method=True)
+        self.RefundPayment = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RefundPayment',
+                request_serializer=protos_dot_subscriptions__pb2.RefundPaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Payment.FromString,
+                _registered_method=True)
+        self.MovePayment = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/MovePayment',
+                request_serializer=protos_dot_subscriptions__pb2.MovePaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Payment.FromString,
+                _registered_method=True)
+        self.RequestPayment = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/RequestPayment',
+                request_serializer=protos_dot_subscriptions__pb2.RequestPaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Payment.FromString,
+                _registered_method=True)
+        self.ImportPayments = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/ImportPayments',
+                request_serializer=protos_dot_subscriptions__pb2.ImportPaymentsRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ImportPaymentsResponse.FromString,
+                _registered_method=True)
+        self.ExportStatement = channel.unary_unary(
+                '/optigate.subscriptions.v1.SubscriptionDeskService/ExportStatement',
+                request_serializer=protos_dot_subscriptions__pb2.ExportStatementRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ExportStatementResponse.FromString,
+                _registered_method=True)
 
 
 class SubscriptionDeskServiceServicer:
@@ -1141,6 +1176,69 @@ class SubscriptionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPayments(self, request, context):
+        """Lists monthly payments, the oldest due first. INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettlePayment(self, request, context):
+        """Records what became of a monthly payment: it was taken whole, or it failed.
+        Repeating the call changes nothing. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION when the payment was taken and would fail, and when it was
+        refunded; ALREADY_EXISTS for a reference that names another entry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundPayment(self, request, context):
+        """Refunds a payment that was taken, or a part of it. What a provider took goes
+        back through it, after the call; else the refund is recorded as made by hand.
+        NOT_FOUND; INVALID_ARGUMENT for more than was taken; FAILED_PRECONDITION when
+        nothing was taken; ALREADY_EXISTS as above.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MovePayment(self, request, context):
+        """Moves the day on which a payment is due. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION when it was taken or refunded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestPayment(self, request, context):
+        """Asks the merchant's provider for a page on which the shopper pays; its address
+        is in page_url once it is made, and behind the cart link of the first month.
+        While one can be paid, the call changes nothing. NOT_FOUND;
+        FAILED_PRECONDITION when the payment was taken or refunded, or the merchant
+        has no provider.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportPayments(self, request, context):
+        """Records what a provider reports of many payments, as CSV. All lines or none;
+        a line that was imported before is skipped. INVALID_ARGUMENT names the faults of
+        each line.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportStatement(self, request, context):
+        """Returns what a merchant took and gave back in a month, as CSV or PDF.
+        INVALID_ARGUMENT; NOT_FOUND when there is no such merchant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -1183,6 +1281,41 @@ def add_SubscriptionDeskServiceServicer_to_server(servicer, server):
                     servicer.ReplayEvent,
                     request_deserializer=protos_dot_subscriptions__pb2.ReplayEventRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.Event.SerializeToString,
+            ),
+            'ListPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPayments,
+                    request_deserializer=protos_dot_subscriptions__pb2.ListPaymentsRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ListPaymentsResponse.SerializeToString,
+            ),
+            'SettlePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettlePayment,
+                    request_deserializer=protos_dot_subscriptions__pb2.SettlePaymentRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Payment.SerializeToString,
+            ),
+            'RefundPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundPayment,
+                    request_deserializer=protos_dot_subscriptions__pb2.RefundPaymentRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Payment.SerializeToString,
+            ),
+            'MovePayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.MovePayment,
+                    request_deserializer=protos_dot_subscriptions__pb2.MovePaymentRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Payment.SerializeToString,
+            ),
+            'RequestPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPayment,
+                    request_deserializer=protos_dot_subscriptions__pb2.RequestPaymentRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Payment.SerializeToString,
+            ),
+            'ImportPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportPayments,
+                    request_deserializer=protos_dot_subscriptions__pb2.ImportPaymentsRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ImportPaymentsResponse.SerializeToString,
+            ),
+            'ExportStatement': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportStatement,
+                    request_deserializer=protos_dot_subscriptions__pb2.ExportStatementRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ExportStatementResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1402,6 +1535,279 @@ class SubscriptionDeskService:
             '/optigate.subscriptions.v1.SubscriptionDeskService/ReplayEvent',
             protos_dot_subscriptions__pb2.ReplayEventRequest.SerializeToString,
             protos_dot_subscriptions__pb2.Event.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/ListPayments',
+            protos_dot_subscriptions__pb2.ListPaymentsRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ListPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettlePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/SettlePayment',
+            protos_dot_subscriptions__pb2.SettlePaymentRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RefundPayment',
+            protos_dot_subscriptions__pb2.RefundPaymentRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MovePayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/MovePayment',
+            protos_dot_subscriptions__pb2.MovePaymentRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/RequestPayment',
+            protos_dot_subscriptions__pb2.RequestPaymentRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Payment.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/ImportPayments',
+            protos_dot_subscriptions__pb2.ImportPaymentsRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ImportPaymentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportStatement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.SubscriptionDeskService/ExportStatement',
+            protos_dot_subscriptions__pb2.ExportStatementRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ExportStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ProviderServiceStub:
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ReceiveCallback = channel.unary_unary(
+                '/optigate.subscriptions.v1.ProviderService/ReceiveCallback',
+                request_serializer=protos_dot_subscriptions__pb2.ReceiveCallbackRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.ReceiveCallbackResponse.FromString,
+                _registered_method=True)
+
+
+class ProviderServiceServicer:
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    def ReceiveCallback(self, request, context):
+        """Records what a provider reports of a page or a refund. The same callback again
+        changes nothing, and one about nothing of ours is acknowledged. INVALID_ARGUMENT
+        unless it is signed for this merchant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ProviderServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ReceiveCallback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReceiveCallback,
+                    request_deserializer=protos_dot_subscriptions__pb2.ReceiveCallbackRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.ReceiveCallbackResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'optigate.subscriptions.v1.ProviderService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('optigate.subscriptions.v1.ProviderService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class ProviderService:
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    @staticmethod
+    def ReceiveCallback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ProviderService/ReceiveCallback',
+            protos_dot_subscriptions__pb2.ReceiveCallbackRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.ReceiveCallbackResponse.FromString,
             options,
             channel_credentials,
             insecure,

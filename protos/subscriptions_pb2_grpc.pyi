@@ -627,6 +627,40 @@ class SubscriptionDeskServiceStub:
     NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
     while the endpoint is disabled.
     """
+    ListPayments: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ListPaymentsRequest, _subscriptions_pb2.ListPaymentsResponse]
+    """Lists monthly payments, the oldest due first. INVALID_ARGUMENT."""
+    SettlePayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.SettlePaymentRequest, _subscriptions_pb2.Payment]
+    """Records what became of a monthly payment: it was taken whole, or it failed.
+    Repeating the call changes nothing. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION when the payment was taken and would fail, and when it was
+    refunded; ALREADY_EXISTS for a reference that names another entry.
+    """
+    RefundPayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RefundPaymentRequest, _subscriptions_pb2.Payment]
+    """Refunds a payment that was taken, or a part of it. What a provider took goes
+    back through it, after the call; else the refund is recorded as made by hand.
+    NOT_FOUND; INVALID_ARGUMENT for more than was taken; FAILED_PRECONDITION when
+    nothing was taken; ALREADY_EXISTS as above.
+    """
+    MovePayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.MovePaymentRequest, _subscriptions_pb2.Payment]
+    """Moves the day on which a payment is due. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION when it was taken or refunded.
+    """
+    RequestPayment: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestPaymentRequest, _subscriptions_pb2.Payment]
+    """Asks the merchant's provider for a page on which the shopper pays; its address
+    is in page_url once it is made, and behind the cart link of the first month.
+    While one can be paid, the call changes nothing. NOT_FOUND;
+    FAILED_PRECONDITION when the payment was taken or refunded, or the merchant
+    has no provider.
+    """
+    ImportPayments: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ImportPaymentsRequest, _subscriptions_pb2.ImportPaymentsResponse]
+    """Records what a provider reports of many payments, as CSV. All lines or none;
+    a line that was imported before is skipped. INVALID_ARGUMENT names the faults of
+    each line.
+    """
+    ExportStatement: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportStatementRequest, _subscriptions_pb2.ExportStatementResponse]
+    """Returns what a merchant took and gave back in a month, as CSV or PDF.
+    INVALID_ARGUMENT; NOT_FOUND when there is no such merchant.
+    """
 
 @_typing.type_check_only
 class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
@@ -675,6 +709,40 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     """Has an event delivered again, under the same id and at once. INVALID_ARGUMENT;
     NOT_FOUND when there is none, or its retention is over; FAILED_PRECONDITION
     while the endpoint is disabled.
+    """
+    ListPayments: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ListPaymentsRequest, _subscriptions_pb2.ListPaymentsResponse]  # type: ignore[assignment]
+    """Lists monthly payments, the oldest due first. INVALID_ARGUMENT."""
+    SettlePayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.SettlePaymentRequest, _subscriptions_pb2.Payment]  # type: ignore[assignment]
+    """Records what became of a monthly payment: it was taken whole, or it failed.
+    Repeating the call changes nothing. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION when the payment was taken and would fail, and when it was
+    refunded; ALREADY_EXISTS for a reference that names another entry.
+    """
+    RefundPayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RefundPaymentRequest, _subscriptions_pb2.Payment]  # type: ignore[assignment]
+    """Refunds a payment that was taken, or a part of it. What a provider took goes
+    back through it, after the call; else the refund is recorded as made by hand.
+    NOT_FOUND; INVALID_ARGUMENT for more than was taken; FAILED_PRECONDITION when
+    nothing was taken; ALREADY_EXISTS as above.
+    """
+    MovePayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.MovePaymentRequest, _subscriptions_pb2.Payment]  # type: ignore[assignment]
+    """Moves the day on which a payment is due. NOT_FOUND; INVALID_ARGUMENT;
+    FAILED_PRECONDITION when it was taken or refunded.
+    """
+    RequestPayment: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RequestPaymentRequest, _subscriptions_pb2.Payment]  # type: ignore[assignment]
+    """Asks the merchant's provider for a page on which the shopper pays; its address
+    is in page_url once it is made, and behind the cart link of the first month.
+    While one can be paid, the call changes nothing. NOT_FOUND;
+    FAILED_PRECONDITION when the payment was taken or refunded, or the merchant
+    has no provider.
+    """
+    ImportPayments: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ImportPaymentsRequest, _subscriptions_pb2.ImportPaymentsResponse]  # type: ignore[assignment]
+    """Records what a provider reports of many payments, as CSV. All lines or none;
+    a line that was imported before is skipped. INVALID_ARGUMENT names the faults of
+    each line.
+    """
+    ExportStatement: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ExportStatementRequest, _subscriptions_pb2.ExportStatementResponse]  # type: ignore[assignment]
+    """Returns what a merchant took and gave back in a month, as CSV or PDF.
+    INVALID_ARGUMENT; NOT_FOUND when there is no such merchant.
     """
 
 class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -771,7 +839,132 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         while the endpoint is disabled.
         """
 
+    @_abc_1.abstractmethod
+    def ListPayments(
+        self,
+        request: _subscriptions_pb2.ListPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ListPaymentsResponse, _abc.Awaitable[_subscriptions_pb2.ListPaymentsResponse]]:
+        """Lists monthly payments, the oldest due first. INVALID_ARGUMENT."""
+
+    @_abc_1.abstractmethod
+    def SettlePayment(
+        self,
+        request: _subscriptions_pb2.SettlePaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Payment, _abc.Awaitable[_subscriptions_pb2.Payment]]:
+        """Records what became of a monthly payment: it was taken whole, or it failed.
+        Repeating the call changes nothing. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION when the payment was taken and would fail, and when it was
+        refunded; ALREADY_EXISTS for a reference that names another entry.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundPayment(
+        self,
+        request: _subscriptions_pb2.RefundPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Payment, _abc.Awaitable[_subscriptions_pb2.Payment]]:
+        """Refunds a payment that was taken, or a part of it. What a provider took goes
+        back through it, after the call; else the refund is recorded as made by hand.
+        NOT_FOUND; INVALID_ARGUMENT for more than was taken; FAILED_PRECONDITION when
+        nothing was taken; ALREADY_EXISTS as above.
+        """
+
+    @_abc_1.abstractmethod
+    def MovePayment(
+        self,
+        request: _subscriptions_pb2.MovePaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Payment, _abc.Awaitable[_subscriptions_pb2.Payment]]:
+        """Moves the day on which a payment is due. NOT_FOUND; INVALID_ARGUMENT;
+        FAILED_PRECONDITION when it was taken or refunded.
+        """
+
+    @_abc_1.abstractmethod
+    def RequestPayment(
+        self,
+        request: _subscriptions_pb2.RequestPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Payment, _abc.Awaitable[_subscriptions_pb2.Payment]]:
+        """Asks the merchant's provider for a page on which the shopper pays; its address
+        is in page_url once it is made, and behind the cart link of the first month.
+        While one can be paid, the call changes nothing. NOT_FOUND;
+        FAILED_PRECONDITION when the payment was taken or refunded, or the merchant
+        has no provider.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportPayments(
+        self,
+        request: _subscriptions_pb2.ImportPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ImportPaymentsResponse, _abc.Awaitable[_subscriptions_pb2.ImportPaymentsResponse]]:
+        """Records what a provider reports of many payments, as CSV. All lines or none;
+        a line that was imported before is skipped. INVALID_ARGUMENT names the faults of
+        each line.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportStatement(
+        self,
+        request: _subscriptions_pb2.ExportStatementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ExportStatementResponse, _abc.Awaitable[_subscriptions_pb2.ExportStatementResponse]]:
+        """Returns what a merchant took and gave back in a month, as CSV or PDF.
+        INVALID_ARGUMENT; NOT_FOUND when there is no such merchant.
+        """
+
 def add_SubscriptionDeskServiceServicer_to_server(servicer: SubscriptionDeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ProviderServiceStub:
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ProviderServiceAsyncStub: ...
+    ReceiveCallback: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.ReceiveCallbackRequest, _subscriptions_pb2.ReceiveCallbackResponse]
+    """Records what a provider reports of a page or a refund. The same callback again
+    changes nothing, and one about nothing of ours is acknowledged. INVALID_ARGUMENT
+    unless it is signed for this merchant.
+    """
+
+@_typing.type_check_only
+class ProviderServiceAsyncStub(ProviderServiceStub):
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ReceiveCallback: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.ReceiveCallbackRequest, _subscriptions_pb2.ReceiveCallbackResponse]  # type: ignore[assignment]
+    """Records what a provider reports of a page or a refund. The same callback again
+    changes nothing, and one about nothing of ours is acknowledged. INVALID_ARGUMENT
+    unless it is signed for this merchant.
+    """
+
+class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What payment providers call. It requires no account: a callback is believed for
+    its signature alone, which one of the secrets of the merchant's account at the
+    provider has made.
+    """
+
+    @_abc_1.abstractmethod
+    def ReceiveCallback(
+        self,
+        request: _subscriptions_pb2.ReceiveCallbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.ReceiveCallbackResponse, _abc.Awaitable[_subscriptions_pb2.ReceiveCallbackResponse]]:
+        """Records what a provider reports of a page or a refund. The same callback again
+        changes nothing, and one about nothing of ours is acknowledged. INVALID_ARGUMENT
+        unless it is signed for this merchant.
+        """
+
+def add_ProviderServiceServicer_to_server(servicer: ProviderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class ShopperServiceStub:
     """The RPCs of the shopper's page. They require no account: the code of a cart link

@@ -10,19 +10,24 @@ from chassis.events.courier import Courier
 from chassis.notices.channels import choose_channels
 from chassis.notices.postman import Postman
 from chassis.notices.sweeper import Sweeper
+from chassis.payments.calls import Caller
+from chassis.payments.cashier import Cashier
 from chassis.persons import Persons
 from chassis.server.server import Resources
 from chassis.store.database import Database
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import create_time_loop
+from subscriptions_svc.actions.paying.receive_callback import record_outcome
 from subscriptions_svc.actions.persons.erase_person import erase_ended, erase_person
 from subscriptions_svc.documents.events import build_test_event
 from subscriptions_svc.documents.persons import export_person
+from subscriptions_svc.rpcs.provider_service import ProviderService
 from subscriptions_svc.rpcs.shopper_service import ShopperService
 from subscriptions_svc.rpcs.subscription_desk_service import SubscriptionDeskService
 from subscriptions_svc.rpcs.subscription_service import SubscriptionService
 from subscriptions_svc.store import personal, persons, tables
 from subscriptions_svc.store.messages import QUEUE
+from subscriptions_svc.store.paying import tables as paying
 
 
 def create_servicers(resources: Resources) -> list[object]:
@@ -30,19 +35,28 @@ def create_servicers(resources: Resources) -> list[object]:
     database, now = resources.database, resources.now
     return [
         SubscriptionService(database, now, resources.public_url),
-        SubscriptionDeskService(database, now),
-        ShopperService(database, now),
+        SubscriptionDeskService(database, now, resources.public_url),
+        ShopperService(database, now, resources.public_url),
+        ProviderService(database, now),
     ]
 
 
 def run_in_background(
-    database: Database, data_dir: Path, _courier: Courier
+    database: Database, data_dir: Path, courier: Courier
 ) -> AbstractContextManager[None]:
-    """Send messages to shoppers and advance subscriptions by time, beside the RPCs."""
+    """Send messages, call payment providers and advance subscriptions, beside the RPCs."""
     channels = choose_channels(os.environ, data_dir, database.keyring)
     postman = Postman(database, QUEUE, channels)
     sweeper = Sweeper(database, tables.messages, data_dir / "messages")
-    return run_loops(postman.create_loop(), sweeper.create_loop(), create_time_loop(database))
+    cashier = Cashier(
+        database,
+        paying.accounts,
+        paying.charges,
+        record_outcome,
+        Caller(private=courier.private),
+    )
+    loops = postman.create_loop(), sweeper.create_loop(), create_time_loop(database)
+    return run_loops(*loops, cashier)
 
 
 SERVICE = Service(
@@ -72,11 +86,12 @@ SERVICE = Service(
         tables.stores,
         tables.account_merchants,
         tables.outbox.endpoints.table,
+        paying.accounts.table,
     ),
     servicers=create_servicers,
     personal_tables=personal.TABLES,
     sealed_folders=["messages"],
-    open_rpcs=["ShopperService"],
+    open_rpcs=["ShopperService", "ProviderService"],
     demo_secrets=("demo-merchant-secret", "other-merchant-secret", "demo-staff-secret"),
     background=run_in_background,
 )

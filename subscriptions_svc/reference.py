@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from chassis.context import utc_now
 from chassis.events.endpoints import endpoint_field
+from chassis.payments.accounts import account_field
 from chassis.server.accounts import AccountSchema
 from optics.fields import one_of
 from subscriptions_svc.documents.events import EVENT_TYPES
@@ -24,6 +25,7 @@ from subscriptions_svc.rules.settling.withdrawals import (
 from subscriptions_svc.rules.shapes import MAX_MONEY
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.merchants import list_merchant_ids, put_merchant, put_references
+from subscriptions_svc.store.paying.tables import accounts
 
 ID_LENGTH = validate.Length(1, 255)
 
@@ -87,6 +89,9 @@ class MerchantSchema(Schema):
         load_default=DEFAULT_RENEWAL_MONTHS,
         validate=validate.Range(0, MAX_RENEWAL_MONTHS),
     )
+    # Whether a payment is opened for each month, and who takes it.
+    monthly_payments = fields.Boolean(load_default=False)
+    payment_account = account_field()
     store_refs = _list_of_ids(required=True, validate=validate.Length(min=1))
     name = fields.String(load_default=None, validate=(ID_LENGTH, _check_one_line))
     terms_url = fields.Url(
@@ -122,8 +127,9 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
     """Write the reference data of a file into the store."""
     tables.accounts.load(tx, reference["accounts"])
     for merchant in reference["merchants"]:
-        endpoint = merchant.pop("endpoint")
+        endpoint, account = merchant.pop("endpoint"), merchant.pop("payment_account")
         put_merchant(tx, **merchant)
+        accounts.put(tx, merchant["id"], account)
         tables.outbox.endpoints.put(tx, merchant["id"], endpoint, utc_now())
     ids = tables.accounts.ids(tx)
     merchants = list_merchant_ids(tx)

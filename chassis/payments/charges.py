@@ -13,6 +13,7 @@ state that is, once.
     expired     nobody paid in time
 """
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.errors import Invalid
+from chassis.errors import MALFORMED, Invalid
 from chassis.payments.accounts import choose_provider
 from chassis.payments.calls import Caller
 from chassis.payments.providers import (
@@ -63,6 +64,7 @@ MAX_TRIES = 9
 LEASE_TIME = timedelta(minutes=2)  # far longer than a call takes
 BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=2), factor=4)
 NO_ACCOUNT = "no account"  # of an owner who has ceased to use the provider
+_ID = re.compile(r"[0-9a-f-]{36}")
 _IS_DUE = text("state = 'asked'")
 _IS_PAYABLE = text("kind = 'page' AND state IN ('asked', 'open')")
 _ASKED: Any = literal_column("'asked'")  # a literal, so that a plan can use the partial index
@@ -138,9 +140,11 @@ class Charges:
 
     def ask_for_refund(
         self, tx: Connection, account: Account, subject: str, order: RefundOrder, now: datetime
-    ) -> None:
-        """Ask for money to go back."""
-        self._add(tx, account, REFUND, subject, order, {"payment_ref": order.payment_ref}, now)
+    ) -> bool:
+        """Ask for money to go back; returns True."""
+        return self._add(
+            tx, account, REFUND, subject, order, {"payment_ref": order.payment_ref}, now
+        )
 
     def _add(
         self,
@@ -161,6 +165,7 @@ class Charges:
             "currency": order.currency,
             "details": more,
             "provider": account.provider,
+            "payment_ref": more.get("payment_ref"),
             "state": ASKED,
             "tries": 0,
             "created_at": now,
@@ -169,7 +174,9 @@ class Charges:
         return add_if_absent(tx, self.table, self.personal.seal(tx, row))
 
     def find(self, tx: Connection, owner: str, charge_id: str) -> Row[Any] | None:
-        """Return a charge of an owner."""
+        """Return a charge of an owner; a provider may ask for any text."""
+        if not _ID.fullmatch(charge_id):
+            return None
         found = tx.execute(self._find, {"where_owner": owner, "id": charge_id}).first()
         return self.personal.open_first(tx, found)
 
@@ -252,7 +259,7 @@ class Charges:
         try:
             report = choose_provider(account, Caller()).read_callback(account, body, signature, now)
         except CallbackRefused as refusal:
-            raise Invalid(str(refusal)) from None
+            raise Invalid(str(refusal), reason=MALFORMED) from None
         if report is None:
             return None
         charge = self.find(tx, account.owner, report.charge_id)

@@ -10,7 +10,7 @@ the metadata of what is made, so that a callback names it.
 import hashlib
 import hmac
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -48,14 +48,17 @@ _REFUND_EVENTS = ("refund.created", "refund.updated", "refund.failed", "charge.r
 _REFUND_OUTCOMES = {"succeeded": REFUNDED, "failed": FAILED, "canceled": FAILED}
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=255, pattern=r"^[!-~]*$")]
+
+
 class _Session(msgspec.Struct):
     """What is read of a Checkout Session."""
 
-    id: str
-    url: str | None = None
+    id: _Name
+    url: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
     client_reference_id: str | None = None
     payment_status: str | None = None
-    payment_intent: str | None = None
+    payment_intent: _Name | None = None
     amount_total: int | None = None
     currency: str | None = None
 
@@ -63,7 +66,7 @@ class _Session(msgspec.Struct):
 class _Refund(msgspec.Struct):
     """What is read of a refund."""
 
-    id: str
+    id: _Name
     status: str | None = None
     amount: int | None = None
     currency: str | None = None

@@ -26,11 +26,6 @@ MEANINGS = {
     "prices.acuity_service": "In the smallest unit, of `acuity-service`.",
     "partners.payment_account": "The partner's account at a payment provider; without one, "
     "payments are recorded by hand.",
-    "payment_account.provider": "The provider.",
-    "payment_account.api_url": "Where its API is.",
-    "payment_account.secret_key": "Key for calls of its API.",
-    "payment_account.callback_secrets": "Secrets that sign its callbacks; several while "
-    "they are exchanged.",
     "partners.prescription_pdf": "Whether each dispensed prescription gets a PDF.",
     "partners.limits": "Who is eligible; bounds are inclusive.",
     "limits.min_age": "Whole years.",
@@ -125,6 +120,14 @@ MEANINGS = {
     "nothing; 14 in the consumer law of the EU.",
     "merchants.renewal_months": "The most months that a new subscription is renewed for, one by "
     "one, after its 24; 24 in the vendor's terms.",
+    "merchants.monthly_payments": "Whether a payment is opened for each month.",
+    "merchants.payment_account": "The merchant's account at a payment provider; without one, "
+    "payments are recorded by hand.",
+    "payment_account.provider": "The provider.",
+    "payment_account.api_url": "Where its API is.",
+    "payment_account.secret_key": "Key for calls of its API.",
+    "payment_account.callback_secrets": "Secrets that sign its callbacks; several while "
+    "they are exchanged.",
     "merchants.store_refs": "Ids of its stores.",
     "merchants.name": "Name that shoppers see.",
     "merchants.terms_url": "Full terms, linked from the page of a cart.",

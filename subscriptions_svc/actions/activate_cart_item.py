@@ -10,7 +10,13 @@ from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.carts import build_cart_item
 from subscriptions_svc.documents.events import build_activated
 from subscriptions_svc.store.cart_items import activate_item, find_item, has_pending_items
-from subscriptions_svc.store.subscriptions import ensure_confirmed, find_own_subscription
+from subscriptions_svc.store.paying.schedule import open_payments
+from subscriptions_svc.store.subscriptions import (
+    NOBODY,
+    ensure_confirmed,
+    find_own_subscription,
+    find_subscription,
+)
 from subscriptions_svc.store.tables import outbox
 from subscriptions_svc.store.transitions import activate, record_first_delivery
 from subscriptions_svc.store.views import read_view
@@ -43,4 +49,5 @@ def activate_subscription(
     if not activate(tx, subscription, activated_at):
         return False
     outbox.add(tx, build_activated(subscription, activated_at), now)
+    open_payments(tx, find_subscription(tx, subscription.id, NOBODY), now)
     return True

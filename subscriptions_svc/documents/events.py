@@ -8,7 +8,7 @@ formatted as the vendor does, in the merchant's time zone:
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ ACTIVATED = "subscriptions/activated"
 CANCELLED = "subscriptions/cancelled"
 UPDATED = "subscriptions/updated"
 PAYMENT_STATUS_CHANGED = "subscriptions/payment_status_changed"
+INSTALMENT_DATE_CHANGED = "subscriptions/instalment_date_changed"
 BOXES_DELIVERED = "subscriptions/boxes_delivered"
 RENTING_PLAN_CHANGED = "subscriptions/renting_plan_changed"
 CUSTOMER_UPDATED = "subscriptions/customer_updated"
@@ -35,6 +36,7 @@ EVENT_TYPES = (
     UPDATED,
     PAYMENT_STATUS_CHANGED,
     CUSTOMER_UPDATED,
+    INSTALMENT_DATE_CHANGED,
     ACCOUNT_IN_DEBT,
     ACCOUNT_UP_TO_DATE,
     BOXES_DELIVERED,
@@ -100,6 +102,18 @@ def build_renting_plan_changed(subscription: Row[Any], now: datetime) -> Event:
     """Return the event of a monthly price or a number of months that has changed."""
     fields = [_build_updated_at(subscription, now)]
     return _build_event(subscription, RENTING_PLAN_CHANGED, fields, on_request=True)
+
+
+def build_instalment_date_changed(
+    subscription: Row[Any], month: int, due_on: date, now: datetime
+) -> Event:
+    """Return the event of a payment that is due on another day."""
+    fields = [
+        _build_updated_at(subscription, now),
+        ("month", str(month)),
+        ("due_on", due_on.isoformat()),
+    ]
+    return _build_event(subscription, INSTALMENT_DATE_CHANGED, fields)
 
 
 def build_boxes_delivered(

@@ -24,7 +24,7 @@ def find_state(view: View, code: str) -> str:
     return "open" if view.status in UNCONFIRMED else "confirmed"
 
 
-def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
+def build_shopper_cart(view: View, code: str, payment_url: str | None = None) -> pb.ShopperCart:
     """Return the cart with this code, a proposed change beside the cart in force."""
     row = view.row
     cart = pb.ShopperCart(
@@ -41,6 +41,7 @@ def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
         confirmed_on=_format_day(view, row.confirmed_at),
         contract_number=row.contract_number,
         ends_on=_format_day(view, view.renewal_at),
+        payment_url=payment_url,
     )
     if cart.state == "change":
         after = list_pending_items(view)

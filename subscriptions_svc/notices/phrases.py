@@ -28,3 +28,9 @@ def describe_cart_link(locale: str, channel: str) -> str:
     if channel == EMAIL:
         return _("Cart link email sent successfully")
     return _("Cart link SMS sent successfully")
+
+
+def describe_month(locale: str, shop: str, month: int) -> str:
+    """Name what a shopper pays for on the page of a payment provider."""
+    _ = LANGUAGES.get_texts(locale).gettext
+    return _("%(shop)s: month %(month)d of your subscription") % {"shop": shop, "month": month}

@@ -11,27 +11,30 @@ from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_cart_by_code import confirm_cart_by_code
 from subscriptions_svc.actions.open_cart_by_code import open_cart_by_code
+from subscriptions_svc.documents.paying.payments import find_first_page_url
 from subscriptions_svc.documents.shopper_carts import build_shopper_cart
 from subscriptions_svc.store.subscriptions import find_subscription_by_code
-from subscriptions_svc.store.views import View, read_snapshot, read_view
+from subscriptions_svc.store.views import read_snapshot, read_view
 
 
 class ShopperService(rpc.ShopperServiceServicer):
     """The RPCs of shoppers, who have no account."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime], public_url: str) -> None:
         self.database = database
         self.now = now
+        self.public_url = public_url
 
     def GetCartByCode(
         self, request: pb.GetCartByCodeRequest, context: grpc.ServicerContext
     ) -> pb.ShopperCart:
         now = self.now()
 
-        def read(tx: Connection) -> View:
-            return read_view(tx, find_subscription_by_code(tx, request.code), now)
+        def read(tx: Connection) -> pb.ShopperCart:
+            view = read_view(tx, find_subscription_by_code(tx, request.code), now)
+            return build_shopper_cart(view, request.code, find_first_page_url(tx, view))
 
-        return build_shopper_cart(read_snapshot(self.database, read), request.code)
+        return read_snapshot(self.database, read)
 
     def OpenCartByCode(
         self, request: pb.OpenCartByCodeRequest, context: grpc.ServicerContext
@@ -42,6 +45,11 @@ class ShopperService(rpc.ShopperServiceServicer):
     def ConfirmCartByCode(
         self, request: pb.ConfirmCartByCodeRequest, context: grpc.ServicerContext
     ) -> pb.ShopperCart:
-        terms_accepted = request.terms_accepted
         with self.database.write() as tx:
-            return confirm_cart_by_code(tx, request.code, self.now(), terms_accepted=terms_accepted)
+            return confirm_cart_by_code(
+                tx,
+                request.code,
+                self.public_url,
+                self.now(),
+                terms_accepted=request.terms_accepted,
+            )

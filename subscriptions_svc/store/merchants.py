@@ -35,6 +35,11 @@ def find_own_merchant(tx: Connection, merchant_id: str) -> Row[Any]:
     return found
 
 
+def find_merchant(tx: Connection, merchant_id: str) -> Row[Any] | None:
+    """Return a merchant, whoever asks."""
+    return tx.execute(select(merchants).where(merchants.c.id == merchant_id)).first()
+
+
 def list_merchants(tx: Connection, account: Account) -> Sequence[Row[Any]]:
     """Return the merchants that an account references, by id."""
     return tx.execute(_MERCHANTS, {"account_id": account.id}).all()

@@ -6,6 +6,7 @@ The shop's own `reference` stays plain: it is unique among the live subscription
 from chassis.store.encryption.columns import Personal
 from subscriptions_svc.store.lists.words import replace_words
 from subscriptions_svc.store.messages import QUEUE
+from subscriptions_svc.store.paying.tables import accounts, charges
 from subscriptions_svc.store.tables import (
     cancellations,
     prescriptions,
@@ -33,4 +34,12 @@ WARRANTY_EVENTS = Personal(warranty_events, ["item_id", "request_id"], ["name", 
 CANCELLATIONS = Personal(cancellations, ["subscription_id"], ["reason"])
 # Its days stay plain: lists and reminders look for them, and they name neither person nor power.
 PRESCRIPTIONS = Personal(prescriptions, ["item_id", "version"], ["details"])
-TABLES = [SUBSCRIPTIONS, WARRANTY_EVENTS, CANCELLATIONS, PRESCRIPTIONS, QUEUE.personal]
+TABLES = [
+    SUBSCRIPTIONS,
+    WARRANTY_EVENTS,
+    CANCELLATIONS,
+    PRESCRIPTIONS,
+    QUEUE.personal,
+    accounts.personal,
+    charges.personal,
+]

@@ -30,6 +30,7 @@ from chassis.notices.queue import erase_messages
 from chassis.persons import EMAIL, NIN, PHONE, SCAN_BATCH, build_matcher
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
+from subscriptions_svc.store.paying.tables import charges, payment_entries, payments
 from subscriptions_svc.store.personal import SHOPPER_COLUMNS, SUBSCRIPTIONS, TABLES
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
@@ -60,6 +61,7 @@ _IDS: BindParameter[Any] = bindparam("ids", type_=String(), expanding=True)
 _IS_ONE = subscriptions.c.id.in_(_IDS)
 _ENDED = or_(subscriptions.c.status.in_([Status.CANCELLED.value, Status.FINISHED.value]), IS_OVER)
 _OF_ITEMS = select(cart_items.c.id).where(cart_items.c.subscription_id.in_(_IDS))
+_OF_PAYMENTS = select(payments.c.id).where(payments.c.subscription_id.in_(_IDS))
 # Every cart that these subscriptions have or had.
 _CARTS = union_all(
     select(subscriptions.c.cart_id).where(_IS_ONE),
@@ -108,6 +110,10 @@ _READS = {
         graduation_changes.c.item_id.in_(_OF_ITEMS)
     ),
     "messages": select(messages).where(messages.c.cart_id.in_(_CARTS)),
+    "payments": select(payments).where(payments.c.subscription_id.in_(_IDS)),
+    "payment_entries": select(payment_entries).where(
+        payment_entries.c.payment_id.in_(_OF_PAYMENTS)
+    ),
 }
 _PERSONAL = {each.table.name: each for each in TABLES}
 
@@ -160,6 +166,7 @@ def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> No
     erase_messages(tx, messages, messages.c.cart_id.in_(_CARTS), key, now)
     prescribed = prescriptions.c.subscription_id.in_(_IDS)
     tx.execute(update(prescriptions).where(prescribed).values(details=null()), key)
+    charges.erase(tx, list(tx.execute(_OF_PAYMENTS, key).scalars()))
     of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
     tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
 

@@ -106,6 +106,7 @@ SUBSCRIPTIONS = (
         merchants.c.first_year_exchanges,
         merchants.c.withdrawal_days,
         merchants.c.prescription_policy,
+        merchants.c.monthly_payments,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -64,6 +65,8 @@ merchants = Table(
     Column("prescription_policy", String(8), nullable=False, server_default=text("'none'")),
     # The most months that its subscriptions are renewed for: see rules.agreements.terms.
     Column("renewal_months", Integer, nullable=False, server_default=text("0")),
+    # Whether a payment is opened for each month: see store.paying.
+    Column("monthly_payments", Boolean, nullable=False, server_default=false()),
 )
 stores = Table(
     "stores",
@@ -77,6 +80,7 @@ account_merchants = Table(
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
 )
+_HAS_MONTHS = text("status = 'active' AND activated_at IS NOT NULL")
 _LIVE = text("status NOT IN ('cancelled', 'finished')")
 subscriptions = Table(
     "subscriptions",
@@ -112,6 +116,7 @@ subscriptions = Table(
     Column("renewal_at", Instant()),  # when it ends: the last renewal that there can be
     # How often the count of a waiting cart's SMS was reset.
     Column("sms_resets", Integer, nullable=False, server_default=text("0")),
+    Column("next_payment_at", Instant()),  # when the next month's payment is opened
     Column("erased_at", Instant()),  # when its personal fields were blanked
     Column("first_delivery_at", Instant()),  # of an item or a box
     UniqueConstraint("merchant_id", "contract_number"),
@@ -141,6 +146,13 @@ subscriptions = Table(
         "renewal_at",
         sqlite_where=text("status = 'active'"),
         postgresql_where=text("status = 'active'"),
+    ),
+    Index(
+        "ix_subscriptions_next_payment",
+        "merchant_id",
+        "next_payment_at",
+        sqlite_where=_HAS_MONTHS,
+        postgresql_where=_HAS_MONTHS,
     ),
     Index(
         "uq_subscriptions_live_reference",

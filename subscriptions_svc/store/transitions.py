@@ -1,7 +1,7 @@
-"""Moves of a subscription from status to status, of its payment status and of its cart.
+"""Moves of a subscription from status to status, and of its cart.
 
 Each is one statement with its condition, and returns whether it has changed anything. Whoever
-confirms, cancels or records a payment holds the subscription's row.
+confirms or cancels holds the subscription's row.
 """
 
 import secrets
@@ -14,13 +14,7 @@ from sqlalchemy import Connection, Integer, Row, Update, bindparam, null, or_, s
 
 from subscriptions_svc.rules.agreements.terms import Term
 from subscriptions_svc.rules.available_actions import MAX_SMS_RESETS
-from subscriptions_svc.rules.statuses import (
-    ACTIVATION_PERIOD,
-    LIVE,
-    UNCONFIRMED,
-    PaymentStatus,
-    Status,
-)
+from subscriptions_svc.rules.statuses import ACTIVATION_PERIOD, LIVE, UNCONFIRMED, Status
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import merchants, subscriptions
 
@@ -52,16 +46,6 @@ _ACTIVATE = _move(
 )
 _FINISH = _move(Status.FINISHED, Status.ACTIVE).where(IS_OVER)
 _CANCEL = _move(Status.CANCELLED, *LIVE).where(~IS_OVER)
-_RECORD_PAYMENT = (
-    update(subscriptions)
-    .where(
-        _IS_IT,
-        subscriptions.c.status.in_([status.value for status in LIVE]),
-        subscriptions.c.payment_status != bindparam("payment_status"),
-    )
-    .values(payment_status=bindparam("payment_status"))
-    .execution_options(preserve_rowcount=True)
-)
 _RECORD_FIRST_DELIVERY = (
     update(subscriptions)
     .where(_IS_IT, subscriptions.c.first_delivery_at.is_(null()))
@@ -139,11 +123,6 @@ def finish(tx: Connection, subscription_id: str, now: datetime) -> bool:
 def cancel(tx: Connection, subscription_id: str, now: datetime) -> bool:
     """Move a live subscription to cancelled."""
     return _apply(tx, _CANCEL, subscription_id, now=now)
-
-
-def set_payment_status(tx: Connection, subscription_id: str, status: PaymentStatus) -> bool:
-    """Set the payment status of a live subscription."""
-    return _apply(tx, _RECORD_PAYMENT, subscription_id, payment_status=status.value)
 
 
 def record_first_delivery(tx: Connection, subscription: Row[Any], now: datetime) -> None:

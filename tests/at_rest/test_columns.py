@@ -76,6 +76,10 @@ PLAIN = {
         "merchants": "id locale currency country time_zone name terms_url phone email"
         " prescription_policy",
         "messages": "id channel outcome cart_id",
+        "charges": "id owner kind subject currency provider state ref payment_ref last_error",
+        "payment_accounts": "owner provider api_url",
+        "payment_entries": "payment_id merchant_id kind method reference booked_on request_id",
+        "payments": "id subscription_id merchant_id currency due_on state",
         "pending_carts": "subscription_id id code cart_items",
         # Days, which lists and reminders look for, and states; powers and names are sealed.
         "prescriptions": "item_id subscription_id issued_on expires_on country time_zone state"

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0015"
 down_revision = "0014"
+oldest_code = "0.1.0"
 
 INSTANT = sa.DateTime(timezone=True)
 ASKED = sa.text("state = 'asked'")

@@ -40,7 +40,10 @@ CALLER_RPCS = ("ListSubscriptions", "ReadCartItems", "WhoAmI")
 # These answer every refusal as invalid, even for what is not found.
 MESSAGES = ("SendEmail", "SendSms")
 # These name a person, or an event, and no subscription.
-OTHER_RPCS = ("ExportPerson", "ErasePerson", "ListEvents", "ReplayEvent")
+EVENT_RPCS = ("ExportPerson", "ErasePerson", "ListEvents", "ReplayEvent")
+# These name a payment, a merchant or a file: each RPC's own tests look at what is not found.
+PAYMENT_RPCS = ("ListPayments", "SettlePayment", "RefundPayment", "MovePayment", "RequestPayment")
+OTHER_RPCS = (*EVENT_RPCS, *PAYMENT_RPCS, "ImportPayments", "ExportStatement")
 SUBSCRIPTION_RPCS = [name for name in CLIENT if name not in MERCHANT_RPCS + CALLER_RPCS]
 
 
@@ -103,6 +106,13 @@ def build_requests(body: Any, of: pb.Subscription) -> dict[str, Message]:
         "ErasePerson": pb.ErasePersonRequest(email="nobody@example.com"),
         "ListEvents": pb.ListEventsRequest(),
         "ReplayEvent": pb.ReplayEventRequest(event_id="evt_unknown"),
+        "ListPayments": pb.ListPaymentsRequest(),
+        "SettlePayment": pb.SettlePaymentRequest(payment_id=UNKNOWN, successful=True),
+        "RefundPayment": pb.RefundPaymentRequest(payment_id=UNKNOWN),
+        "MovePayment": pb.MovePaymentRequest(payment_id=UNKNOWN, due_on="2030-01-01"),
+        "RequestPayment": pb.RequestPaymentRequest(payment_id=UNKNOWN),
+        "ImportPayments": pb.ImportPaymentsRequest(),
+        "ExportStatement": pb.ExportStatementRequest(merchant_id="otra_tienda", month="2026-01"),
     }
 
 
@@ -112,7 +122,8 @@ def keep_only_id(request: Message, id_: str) -> Message:
 
 
 def test_the_walk_knows_every_rpc(body: Any, others: pb.Subscription) -> None:
-    assert SERVICES.keys() == {"SubscriptionService", "SubscriptionDeskService", "ShopperService"}
+    served = {"SubscriptionService", "SubscriptionDeskService", "ShopperService"}
+    assert SERVICES.keys() == served | {"ProviderService"}
     assert sorted(build_requests(body, others)) == sorted(CLIENT + DESK)
 
 

@@ -5,8 +5,8 @@ from alembic import op
 
 from chassis.store.database import Instant
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 oldest_code = "0.1.0"
 
 

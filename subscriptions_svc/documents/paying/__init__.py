@@ -1,0 +1,1 @@
+"""Payments as messages, and statements of them."""

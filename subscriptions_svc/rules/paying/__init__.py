@@ -1,0 +1,1 @@
+"""Monthly payments: their states, and files of a provider's results."""

@@ -1,0 +1,1 @@
+"""Monthly payments, their ledger, and what is asked of payment providers."""
