@@ -210,6 +210,7 @@ def test_a_change_in_a_renewed_month_extends_from_there(subscriptions: Served, b
         assert read_time(get(subscriptions, made.id)) == ("active", 31, 31)
         found = change_cart(subscriptions, made.id, kept, build_material())
         assert read_time(found) == ("active", 31, 43)
+        pay(subscriptions, made.id)
         page = look(subscriptions, propose(subscriptions, made))
         assert (page.total_months, page.extension_months, page.renewal_months) == (43, 0, 24)
 
