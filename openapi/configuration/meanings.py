@@ -102,6 +102,7 @@ MEANINGS = {
     "merchants.amount_limit": "The most that a shopper may owe, in minor units, for pre-approvals.",
     "merchants.withdrawal_days": "Days from the first delivery in which returned items cost "
     "nothing; 14 in the consumer law of the EU.",
+    "merchants.reminders": "Reminders that its shoppers get by e-mail, at most one a week.",
     "merchants.monthly_payments": "Whether a payment is opened for each month.",
     "merchants.payment_account": "The merchant's account at a payment provider; without one, "
     "payments are recorded by hand.",

@@ -1,4 +1,4 @@
-"""Messages to shoppers; each counts against the limit of its cart, also once it is sent."""
+"""Messages to shoppers; a cart link counts against the limit of its cart, also once it is sent."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,7 +9,11 @@ from chassis.notices.queue import MessageQueue
 from subscriptions_svc.store.tables import messages
 
 QUEUE = MessageQueue(messages)
-_OF_CART = (messages.c.cart_id == bindparam("cart_id"), messages.c.channel == bindparam("channel"))
+_OF_CART = (
+    messages.c.cart_id == bindparam("cart_id"),
+    messages.c.channel == bindparam("channel"),
+    messages.c.reminder.is_(None),
+)
 _COUNT = select(func.count()).where(*_OF_CART)
 _COLUMNS = ("id", "cart_id", "channel", "content", "created_at", "due_at", "tries")
 _ADD = (
@@ -44,3 +48,16 @@ def add_message(
     """
     row = {**QUEUE.build_row(tx, channel, content, now), "cart_id": cart_id, "limit": limit}
     return tx.execute(_ADD, row).rowcount == 1
+
+
+def add_reminder(
+    tx: Connection,
+    cart_id: str,
+    kind: str,
+    channel: str,
+    content: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Queue a reminder that is due at once; it counts against no limit of the cart."""
+    row = {**QUEUE.build_row(tx, channel, content, now), "cart_id": cart_id, "reminder": kind}
+    tx.execute(insert(messages), row)

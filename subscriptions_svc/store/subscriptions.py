@@ -84,7 +84,11 @@ _IS_OWN = exists().where(
 def _count_messages(channel: str) -> ColumnElement[int]:
     """How many messages of a channel the waiting cart has had."""
     waiting = func.coalesce(pending_carts.c.id, subscriptions.c.cart_id)
-    of_cart = (messages.c.cart_id == waiting, messages.c.channel == channel)
+    of_cart = (
+        messages.c.cart_id == waiting,
+        messages.c.channel == channel,
+        messages.c.reminder.is_(None),
+    )
     return select(func.count()).where(*of_cart).scalar_subquery().label(f"{channel}_count")
 
 
@@ -101,6 +105,7 @@ SUBSCRIPTIONS = (
         merchants.c.first_year_exchanges,
         merchants.c.withdrawal_days,
         merchants.c.monthly_payments,
+        merchants.c.reminders,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),

@@ -60,6 +60,8 @@ merchants = Table(
     Column("amount_limit", BigInteger, nullable=False, server_default=text("0")),
     # Days from the first delivery in which returned items cost nothing: see rules.withdrawals.
     Column("withdrawal_days", Integer, nullable=False, server_default=text("0")),
+    # The kinds of reminders that its shoppers get, "one two": see rules.reminding.
+    Column("reminders", String(255), nullable=False, server_default=text("''")),
     # Whether a payment is opened for each month: see store.paying.
     Column("monthly_payments", Boolean, nullable=False, server_default=false()),
 )
@@ -273,5 +275,6 @@ warranty_events = Table(
 messages = build_messages_table(
     metadata,
     Column("cart_id", String(36), nullable=False),
+    Column("reminder", String(32)),  # its kind; null for a link that the shop has sent
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
 )

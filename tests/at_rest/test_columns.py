@@ -68,8 +68,9 @@ PLAIN = {
         "cancelled_items": "item_id",
         "cart_items": "id reference_uuid subscription_id parent_id type reference name eye added_in"
         " removed_in",
-        "merchants": "id locale currency country time_zone name terms_url phone email",
-        "messages": "id channel outcome cart_id",
+        "merchants": "id locale currency country time_zone name terms_url phone email reminders",
+        "messages": "id channel outcome cart_id reminder",
+        "reminders": "subscription_id code",
         "charges": "id owner kind subject currency provider state ref payment_ref last_error",
         "payment_accounts": "owner provider api_url",
         "payment_entries": "payment_id merchant_id kind method reference booked_on request_id",

@@ -76,7 +76,7 @@ def settle(served: Served, payment: pb.Payment, **values: Any) -> pb.Payment:
 
 
 def refund(served: Served, payment: pb.Payment, **values: Any) -> pb.Payment:
-    """Give a payment back."""
+    """Refund a payment."""
     request = pb.RefundPaymentRequest(payment_id=payment.id, **values)
     answer: pb.Payment = served.call("RefundPayment", request, "staff", desk=True)
     return answer
