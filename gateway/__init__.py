@@ -34,7 +34,7 @@ from gateway import (
 from gateway.answers import deprecations, manners, origins
 from gateway.channel import Tls
 from gateway.metrics import spans
-from gateway.pages import cart, docs, exam, home, tracking
+from gateway.pages import cart, docs, exam, home, reminders, tracking
 from gateway.pages import orders as dashboard
 from gateway.pages.staff import events as staff_events
 from gateway.rates import hooks, policies
@@ -86,7 +86,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     apis = (sessions, orders, subscriptions)
     for module in (health, *apis, openapi, pages, home, docs, cart, dashboard, tracking):
         app.register_blueprint(module.bp)
-    for blueprint in (exam.bp, exam.results, staff_events.bp, callbacks.bp):
+    for blueprint in (exam.bp, exam.results, staff_events.bp, callbacks.bp, reminders.bp):
         app.register_blueprint(blueprint)
     return app
 

@@ -3295,6 +3295,80 @@ class ConfirmCartByCodeRequest(_message.Message):
 Global___ConfirmCartByCodeRequest: _TypeAlias = ConfirmCartByCodeRequest  # noqa: Y015
 
 @_typing.final
+class GetRemindersRequest(_message.Message):
+    """The reminders to show."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """From the link in a reminder."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRemindersRequest: _TypeAlias = GetRemindersRequest  # noqa: Y015
+
+@_typing.final
+class StopRemindersRequest(_message.Message):
+    """The reminders to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """From the link in a reminder."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopRemindersRequest: _TypeAlias = StopRemindersRequest  # noqa: Y015
+
+@_typing.final
+class Reminders(_message.Message):
+    """The reminders of a subscription."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOP_FIELD_NUMBER: _builtins.int
+    LOCALE_FIELD_NUMBER: _builtins.int
+    IS_STOPPED_FIELD_NUMBER: _builtins.int
+    shop: _builtins.str
+    """Name of the merchant."""
+    locale: _builtins.str
+    """The merchant's, "es-ES"."""
+    is_stopped: _builtins.bool
+    """Whether the shopper wants none."""
+    def __init__(
+        self,
+        *,
+        shop: _builtins.str = ...,
+        locale: _builtins.str = ...,
+        is_stopped: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_stopped", b"is_stopped", "locale", b"locale", "shop", b"shop"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reminders: _TypeAlias = Reminders  # noqa: Y015
+
+@_typing.final
 class ShopperCart(_message.Message):
     """A cart as its shopper sees it."""
 

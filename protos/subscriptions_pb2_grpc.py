@@ -1836,6 +1836,16 @@ class ShopperServiceStub:
                 request_serializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
                 response_deserializer=protos_dot_subscriptions__pb2.ShopperCart.FromString,
                 _registered_method=True)
+        self.GetReminders = channel.unary_unary(
+                '/optigate.subscriptions.v1.ShopperService/GetReminders',
+                request_serializer=protos_dot_subscriptions__pb2.GetRemindersRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Reminders.FromString,
+                _registered_method=True)
+        self.StopReminders = channel.unary_unary(
+                '/optigate.subscriptions.v1.ShopperService/StopReminders',
+                request_serializer=protos_dot_subscriptions__pb2.StopRemindersRequest.SerializeToString,
+                response_deserializer=protos_dot_subscriptions__pb2.Reminders.FromString,
+                _registered_method=True)
         self.OpenCartByCode = channel.unary_unary(
                 '/optigate.subscriptions.v1.ShopperService/OpenCartByCode',
                 request_serializer=protos_dot_subscriptions__pb2.OpenCartByCodeRequest.SerializeToString,
@@ -1857,6 +1867,20 @@ class ShopperServiceServicer:
     def GetCartByCode(self, request, context):
         """Returns the cart behind a code, as the shopper sees it. It has no effect: the
         scanners of mail servers follow links, too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReminders(self, request, context):
+        """Returns the reminders that a code is about. It has no effect, as GetCartByCode.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopReminders(self, request, context):
+        """Stops the reminders that a code is about. Repeating it changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1888,6 +1912,16 @@ def add_ShopperServiceServicer_to_server(servicer, server):
                     servicer.GetCartByCode,
                     request_deserializer=protos_dot_subscriptions__pb2.GetCartByCodeRequest.FromString,
                     response_serializer=protos_dot_subscriptions__pb2.ShopperCart.SerializeToString,
+            ),
+            'GetReminders': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReminders,
+                    request_deserializer=protos_dot_subscriptions__pb2.GetRemindersRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Reminders.SerializeToString,
+            ),
+            'StopReminders': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopReminders,
+                    request_deserializer=protos_dot_subscriptions__pb2.StopRemindersRequest.FromString,
+                    response_serializer=protos_dot_subscriptions__pb2.Reminders.SerializeToString,
             ),
             'OpenCartByCode': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenCartByCode,
@@ -1930,6 +1964,60 @@ class ShopperService:
             '/optigate.subscriptions.v1.ShopperService/GetCartByCode',
             protos_dot_subscriptions__pb2.GetCartByCodeRequest.SerializeToString,
             protos_dot_subscriptions__pb2.ShopperCart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReminders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ShopperService/GetReminders',
+            protos_dot_subscriptions__pb2.GetRemindersRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Reminders.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopReminders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.subscriptions.v1.ShopperService/StopReminders',
+            protos_dot_subscriptions__pb2.StopRemindersRequest.SerializeToString,
+            protos_dot_subscriptions__pb2.Reminders.FromString,
             options,
             channel_credentials,
             insecure,

@@ -980,6 +980,10 @@ class ShopperServiceStub:
     """Returns the cart behind a code, as the shopper sees it. It has no effect: the
     scanners of mail servers follow links, too.
     """
+    GetReminders: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.GetRemindersRequest, _subscriptions_pb2.Reminders]
+    """Returns the reminders that a code is about. It has no effect, as GetCartByCode."""
+    StopReminders: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.StopRemindersRequest, _subscriptions_pb2.Reminders]
+    """Stops the reminders that a code is about. Repeating it changes nothing."""
     OpenCartByCode: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.OpenCartByCodeRequest, _subscriptions_pb2.ShopperCart]
     """Records that the shopper looks at the cart behind a code, and returns it: a
     draft or sent subscription moves to in_progress. Repeating it changes nothing.
@@ -1004,6 +1008,10 @@ class ShopperServiceAsyncStub(ShopperServiceStub):
     """Returns the cart behind a code, as the shopper sees it. It has no effect: the
     scanners of mail servers follow links, too.
     """
+    GetReminders: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.GetRemindersRequest, _subscriptions_pb2.Reminders]  # type: ignore[assignment]
+    """Returns the reminders that a code is about. It has no effect, as GetCartByCode."""
+    StopReminders: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.StopRemindersRequest, _subscriptions_pb2.Reminders]  # type: ignore[assignment]
+    """Stops the reminders that a code is about. Repeating it changes nothing."""
     OpenCartByCode: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.OpenCartByCodeRequest, _subscriptions_pb2.ShopperCart]  # type: ignore[assignment]
     """Records that the shopper looks at the cart behind a code, and returns it: a
     draft or sent subscription moves to in_progress. Repeating it changes nothing.
@@ -1031,6 +1039,22 @@ class ShopperServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns the cart behind a code, as the shopper sees it. It has no effect: the
         scanners of mail servers follow links, too.
         """
+
+    @_abc_1.abstractmethod
+    def GetReminders(
+        self,
+        request: _subscriptions_pb2.GetRemindersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Reminders, _abc.Awaitable[_subscriptions_pb2.Reminders]]:
+        """Returns the reminders that a code is about. It has no effect, as GetCartByCode."""
+
+    @_abc_1.abstractmethod
+    def StopReminders(
+        self,
+        request: _subscriptions_pb2.StopRemindersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_subscriptions_pb2.Reminders, _abc.Awaitable[_subscriptions_pb2.Reminders]]:
+        """Stops the reminders that a code is about. Repeating it changes nothing."""
 
     @_abc_1.abstractmethod
     def OpenCartByCode(

@@ -14,9 +14,10 @@ from chassis.payments.calls import Caller
 from chassis.payments.cashier import Cashier
 from chassis.persons import Persons
 from chassis.server.server import Resources
+from chassis.settings.variables import DEFAULT_PUBLIC_URL, check_public_url
 from chassis.store.database import Database
 from subscriptions_svc import reference
-from subscriptions_svc.actions.advance_by_time import create_time_loop
+from subscriptions_svc.actions.advance_by_time import create_reminder_loop, create_time_loop
 from subscriptions_svc.actions.paying.receive_callback import record_outcome
 from subscriptions_svc.actions.persons.erase_person import erase_ended, erase_person
 from subscriptions_svc.documents.events import build_test_event
@@ -55,8 +56,9 @@ def run_in_background(
         record_outcome,
         Caller(private=courier.private),
     )
-    loops = postman.create_loop(), sweeper.create_loop(), create_time_loop(database)
-    return run_loops(*loops, cashier)
+    public_url = check_public_url(os.environ.get("GATEWAY_PUBLIC_URL") or DEFAULT_PUBLIC_URL)
+    by_time = create_time_loop(database), create_reminder_loop(database, public_url)
+    return run_loops(postman.create_loop(), sweeper.create_loop(), *by_time, cashier)
 
 
 SERVICE = Service(

@@ -18,6 +18,7 @@ from optics.fields import one_of
 from subscriptions_svc.documents.events import EVENT_TYPES
 from subscriptions_svc.rules.agreements.terms import DEFAULT_RENEWAL_MONTHS, MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.prescriptions.policies import DEFAULT_POLICY, Policy
+from subscriptions_svc.rules.reminding.reminders import KINDS
 from subscriptions_svc.rules.settling.withdrawals import (
     DEFAULT_WITHDRAWAL_DAYS,
     MAX_WITHDRAWAL_DAYS,
@@ -89,6 +90,12 @@ class MerchantSchema(Schema):
         load_default=DEFAULT_RENEWAL_MONTHS,
         validate=validate.Range(0, MAX_RENEWAL_MONTHS),
     )
+    # The kinds of reminders that its shoppers get.
+    reminders = fields.List(
+        fields.String(validate=validate.OneOf(KINDS)),
+        load_default=list,
+        validate=validate.Length(max=len(KINDS)),
+    )
     # Whether a payment is opened for each month, and who takes it.
     monthly_payments = fields.Boolean(load_default=False)
     payment_account = account_field()
@@ -128,6 +135,7 @@ def load(tx: Connection, reference: dict[str, Any]) -> None:
     tables.accounts.load(tx, reference["accounts"])
     for merchant in reference["merchants"]:
         endpoint, account = merchant.pop("endpoint"), merchant.pop("payment_account")
+        merchant["reminders"] = " ".join(merchant["reminders"])
         put_merchant(tx, **merchant)
         accounts.put(tx, merchant["id"], account)
         tables.outbox.endpoints.put(tx, merchant["id"], endpoint, utc_now())

@@ -10,10 +10,10 @@ from gateway.rates.limiter import build_limiter, limit_address, limit_request, w
 TOKEN_ENDPOINT = "orders.create_token"  # counts in its view, which reads the credentials
 MESSAGES = {"subscriptions.send_email": "emails", "subscriptions.send_sms": "sms"}
 # Pages that anybody may open; assets and health are free.
-OPEN_PAGES = frozenset({"callbacks", "cart", "exam", "results", "tracking"})
+OPEN_PAGES = frozenset({"callbacks", "cart", "exam", "reminders", "results", "tracking"})
 STAFF_PAGES = "staff"  # opened with credentials, as the APIs are called
 # Those whose link has a code that is all one needs: each code has a limit of its own.
-CODED_PAGES = {"cart": "carts", "tracking": "tracking"}
+CODED_PAGES = {"cart": "carts", "reminders": "carts", "tracking": "tracking"}
 
 
 def register(app: Flask) -> None:

@@ -120,6 +120,7 @@ MEANINGS = {
     "nothing; 14 in the consumer law of the EU.",
     "merchants.renewal_months": "The most months that a new subscription is renewed for, one by "
     "one, after its 24; 24 in the vendor's terms.",
+    "merchants.reminders": "Reminders that its shoppers get by e-mail, at most one a week.",
     "merchants.monthly_payments": "Whether a payment is opened for each month.",
     "merchants.payment_account": "The merchant's account at a payment provider; without one, "
     "payments are recorded by hand.",

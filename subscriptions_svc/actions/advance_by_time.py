@@ -15,13 +15,19 @@ from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.store.database import Database
 from subscriptions_svc.actions.activate_cart_item import activate_subscription
+from subscriptions_svc.documents.subscriptions import find_delivery_days
+from subscriptions_svc.notices.reminders import queue_reminder
 from subscriptions_svc.rules.statuses import ACTIVATION_PERIOD, Status
 from subscriptions_svc.store.paying.schedule import find_months_due, open_payments
+from subscriptions_svc.store.reminding.reminders import find_due_subscriptions
 from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from subscriptions_svc.store.transitions import find_due, finish
+from subscriptions_svc.store.views import read_view
 
 POLL_SECONDS = 30.0
+REMIND_SECONDS = 600.0  # each subscription is looked at once a day
 BATCH_ROWS = 200  # subscriptions moved in one transaction
+REMIND_ROWS = 50  # subscriptions looked at in one transaction
 
 
 def advance_by_time(database: Database, now: datetime, batch: int = BATCH_ROWS) -> int:
@@ -55,8 +61,35 @@ def _advance(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     return finish(tx, subscription.id, now)
 
 
+def remind_shoppers(
+    database: Database, public_url: str, now: datetime, batch: int = REMIND_ROWS
+) -> int:
+    """Queue the reminders that are due at `now`, a batch at a time; returns how many."""
+    total, found = 0, [""]
+    while found:
+        with database.write() as tx:
+            found = list(find_due_subscriptions(tx, now, batch))
+            for subscription_id in found:
+                view = read_view(tx, find_subscription(tx, subscription_id, NOBODY), now)
+                _, following = find_delivery_days(view)
+                total += queue_reminder(tx, view, following, public_url)
+    return total
+
+
 def create_time_loop(
     database: Database, now: Callable[[], datetime] = utc_now, seconds: float = POLL_SECONDS
 ) -> BackgroundLoop:
     """Return a loop that advances subscriptions at intervals."""
     return BackgroundLoop("advance by time", lambda: advance_by_time(database, now()), seconds)
+
+
+def create_reminder_loop(
+    database: Database,
+    public_url: str,
+    now: Callable[[], datetime] = utc_now,
+    seconds: float = REMIND_SECONDS,
+) -> BackgroundLoop:
+    """Return a loop that reminds shoppers."""
+    return BackgroundLoop(
+        "remind shoppers", lambda: remind_shoppers(database, public_url, now()) and None, seconds
+    )

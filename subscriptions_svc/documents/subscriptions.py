@@ -25,7 +25,7 @@ def read_subscription(tx: Connection, subscription_id: str, now: datetime) -> pb
 def build_subscription(view: View) -> pb.Subscription:
     """Return a subscription with its carts."""
     row = view.row
-    last, following = _find_delivery_days(view)
+    last, following = find_delivery_days(view)
     return pb.Subscription(
         id=row.id,
         created_at=to_timestamp(row.created_at),
@@ -61,7 +61,7 @@ def _build_customer(row: Row[Any]) -> pb.Customer:
     )
 
 
-def _find_delivery_days(view: View) -> tuple[date | None, date | None]:
+def find_delivery_days(view: View) -> tuple[date | None, date | None]:
     """Return the day of the newest delivery, and that of the next one."""
     lenses = []
     for item in view.items:

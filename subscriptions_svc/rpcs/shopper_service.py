@@ -11,6 +11,7 @@ from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.confirm_cart_by_code import confirm_cart_by_code
 from subscriptions_svc.actions.open_cart_by_code import open_cart_by_code
+from subscriptions_svc.actions.reminding.stop_reminders import read_reminders, stop_reminders
 from subscriptions_svc.documents.paying.payments import find_first_page_url
 from subscriptions_svc.documents.shopper_carts import build_shopper_cart
 from subscriptions_svc.store.subscriptions import find_subscription_by_code
@@ -35,6 +36,18 @@ class ShopperService(rpc.ShopperServiceServicer):
             return build_shopper_cart(view, request.code, find_first_page_url(tx, view))
 
         return read_snapshot(self.database, read)
+
+    def GetReminders(
+        self, request: pb.GetRemindersRequest, context: grpc.ServicerContext
+    ) -> pb.Reminders:
+        with self.database.read() as tx:
+            return read_reminders(tx, request.code)
+
+    def StopReminders(
+        self, request: pb.StopRemindersRequest, context: grpc.ServicerContext
+    ) -> pb.Reminders:
+        with self.database.write() as tx:
+            return stop_reminders(tx, request.code, self.now())
 
     def OpenCartByCode(
         self, request: pb.OpenCartByCodeRequest, context: grpc.ServicerContext

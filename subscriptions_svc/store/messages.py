@@ -1,4 +1,4 @@
-"""Messages to shoppers; each counts against the limit of its cart, also once it is sent."""
+"""Messages to shoppers; a cart link counts against the limit of its cart, also once it is sent."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,6 +29,7 @@ _OF_CART = (
     messages.c.cart_id == bindparam("cart_id"),
     messages.c.channel == bindparam("channel"),
     is_counted(bindparam("sms_resets", type_=messages.c.sms_resets.type)),
+    messages.c.reminder.is_(None),
 )
 _COUNT = select(func.count()).where(*_OF_CART)
 _COLUMNS = ("id", "cart_id", "sms_resets", "channel", "content", "created_at", "due_at", "tries")
@@ -68,3 +69,16 @@ def add_message(
     more = {"cart_id": cart_id, "sms_resets": sms_resets, "limit": limit}
     row = {**QUEUE.build_row(tx, channel, content, now), **more}
     return tx.execute(_ADD, row).rowcount == 1
+
+
+def add_reminder(
+    tx: Connection,
+    cart_id: str,
+    kind: str,
+    channel: str,
+    content: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """Queue a reminder that is due at once; it counts against no limit of the cart."""
+    row = {**QUEUE.build_row(tx, channel, content, now), "cart_id": cart_id, "reminder": kind}
+    tx.execute(insert(messages), row)

@@ -89,6 +89,7 @@ def _count_messages(channel: str) -> ColumnElement[int]:
         messages.c.cart_id == waiting,
         messages.c.channel == channel,
         is_counted(subscriptions.c.sms_resets),
+        messages.c.reminder.is_(None),
     )
     return select(func.count()).where(*of_cart).scalar_subquery().label(f"{channel}_count")
 
@@ -107,6 +108,7 @@ SUBSCRIPTIONS = (
         merchants.c.withdrawal_days,
         merchants.c.prescription_policy,
         merchants.c.monthly_payments,
+        merchants.c.reminders,
         func.coalesce(merchants.c.name, merchants.c.id).label("shop"),
         pending_carts.c.id.label("pending_id"),
         pending_carts.c.code.label("pending_code"),

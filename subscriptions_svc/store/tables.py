@@ -65,6 +65,8 @@ merchants = Table(
     Column("prescription_policy", String(8), nullable=False, server_default=text("'none'")),
     # The most months that its subscriptions are renewed for: see rules.agreements.terms.
     Column("renewal_months", Integer, nullable=False, server_default=text("0")),
+    # The kinds of reminders that its shoppers get, "one two": see rules.reminding.
+    Column("reminders", String(255), nullable=False, server_default=text("''")),
     # Whether a payment is opened for each month: see store.paying.
     Column("monthly_payments", Boolean, nullable=False, server_default=false()),
 )
@@ -345,5 +347,6 @@ messages = build_messages_table(
     Column("cart_id", String(36), nullable=False),
     # How often its subscription's SMS had been reset: those of earlier resets do not count.
     Column("sms_resets", Integer, nullable=False, server_default=text("0")),
+    Column("reminder", String(32)),  # its kind; null for a link that the shop has sent
     Index("ix_messages_cart_id_channel", "cart_id", "channel"),
 )

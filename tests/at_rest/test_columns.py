@@ -74,8 +74,9 @@ PLAIN = {
         " removed_in discount_type",
         "graduation_changes": "item_id reference name request_id",
         "merchants": "id locale currency country time_zone name terms_url phone email"
-        " prescription_policy",
-        "messages": "id channel outcome cart_id",
+        " prescription_policy reminders",
+        "messages": "id channel outcome cart_id reminder",
+        "reminders": "subscription_id code",
         "charges": "id owner kind subject currency provider state ref payment_ref last_error",
         "payment_accounts": "owner provider api_url",
         "payment_entries": "payment_id merchant_id kind method reference booked_on request_id",

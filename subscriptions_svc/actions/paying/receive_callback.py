@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 from chassis.errors import MALFORMED, Invalid
 from chassis.payments.charges import PAGE
 from chassis.payments.providers import FAILED, REFUNDED, TAKEN, Report
+from chassis.telemetry import log
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.actions.record_payment import follow_payments
 from subscriptions_svc.rules.years import to_local_day
@@ -54,6 +55,7 @@ def record_outcome(
     else:
         if before.state != FAILED:  # then it was released
             release(tx, payment, charge.amount)
-        if report.outcome == REFUNDED:
-            refund(tx, payment, charge.amount, booking, now)
+        if report.outcome == REFUNDED and not refund(tx, payment, charge.amount, booking, now):
+            # Refunded by hand after the provider had seemed to fail: people have to settle it.
+            log().error("refund beyond what was taken", type=charge.kind)
     follow_payments(tx, subscription, now)

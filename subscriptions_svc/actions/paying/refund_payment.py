@@ -1,4 +1,4 @@
-"""RefundPayment: returns what was taken for a month, or a part of it."""
+"""RefundPayment: refunds what was taken for a month, or a part of it."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -5,8 +5,8 @@ from alembic import op
 
 from chassis.store.database import Instant
 
-revision = "0021"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 oldest_code = "0.1.0"
 
 

@@ -1,0 +1,72 @@
+"""Reminders to shoppers by e-mail, each with a link that stops them."""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from chassis.languages import find_language
+from chassis.notices.messages import EMAIL, build_content
+from subscriptions_svc.notices.cart_links import find_recipient
+from subscriptions_svc.notices.texts import LANGUAGES
+from subscriptions_svc.rules.reminding.reminders import (
+    BOXES_DUE,
+    LOOK_INTERVAL,
+    REMINDER_INTERVAL,
+    Facts,
+    choose_reminder,
+)
+from subscriptions_svc.rules.years import to_local_day
+from subscriptions_svc.store.messages import add_reminder
+from subscriptions_svc.store.reminding.reminders import prepare_reminders, put_off
+from subscriptions_svc.store.views import View
+
+
+def queue_reminder(
+    tx: Connection, view: View, next_delivery_date: date | None, public_url: str
+) -> bool:
+    """Queue the reminder that is due of a subscription, if any; returns whether one was.
+
+    The caller holds the subscription's lock.
+    """
+    row, now = view.row, view.now
+    state = prepare_reminders(tx, row.id, now)
+    facts = Facts(view.status, row.created_at, next_delivery_date)
+    kind = choose_reminder(row.reminders.split(), facts, now, to_local_day(now, view.tz))
+    to = find_recipient(EMAIL, row.email, row.country) if row.email else None
+    if kind is None or to is None or state.stopped_at is not None:
+        put_off(tx, row.id, now + LOOK_INTERVAL)
+        return False
+    links = {"link": f"{public_url}/s/{row.cart_code}", "stop": f"{public_url}/r/{state.code}"}
+    subject, text = compose_reminder(row, kind, next_delivery_date, links)
+    content = build_content(to, subject, text, find_language(row.locale), row.shop)
+    add_reminder(tx, row.cart_id, kind, EMAIL, content, now)
+    put_off(tx, row.id, now + REMINDER_INTERVAL, sent_at=now)
+    return True
+
+
+def compose_reminder(
+    row: Any, kind: str, due_on: date | None, links: dict[str, str]
+) -> tuple[str, str]:
+    """Return the subject and the text of a reminder, in the merchant's language."""
+    _ = LANGUAGES.get_texts(row.locale).gettext
+    name = row.given_names or ""
+    values = {"shop": row.shop, "name": name, "day": _format_day(due_on, row.locale), **links}
+    greeting = _("Hello %(name)s,") if name else _("Hello,")
+    if kind == BOXES_DUE:
+        subject = _("%(shop)s: your next boxes are due")
+        parts = [_("Your next boxes of contact lenses at %(shop)s have been due since %(day)s.")]
+    else:
+        subject = _("%(shop)s: your subscription still waits for you")
+        parts = [
+            _("%(shop)s has prepared a subscription for you. You can still see and confirm it:"),
+            "%(link)s",
+        ]
+    end = [_("If you want no more reminders, stop them here:"), "%(stop)s", "%(shop)s"]
+    return subject % values, "\n\n".join([greeting, *parts, *end]) % values + "\n"
+
+
+def _format_day(day: date | None, locale: str) -> str:
+    from babel.dates import format_date
+
+    return format_date(day, "long", locale=find_language(locale)) if day else ""

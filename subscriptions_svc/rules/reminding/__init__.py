@@ -1,0 +1,1 @@
+"""Reminders: which of them are due."""

@@ -1,0 +1,1 @@
+"""Reminders: when a subscription was looked at, and who wants none."""
