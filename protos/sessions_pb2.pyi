@@ -231,6 +231,7 @@ class User(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     BIRTHDATE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """E-mail address."""
     first_name: _builtins.str
@@ -241,6 +242,8 @@ class User(_message.Message):
     """Day of birth, not in the future."""
     region: _builtins.str
     """ISO 3166-2 subdivision ("US-IL", "CA-ON"); two bare letters are a US state."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person, 1-64 characters; the same in all APIs."""
     def __init__(
         self,
         *,
@@ -249,10 +252,11 @@ class User(_message.Message):
         last_name: _builtins.str = ...,
         birthdate: _builtins.str = ...,
         region: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birthdate", b"birthdate", "email", b"email", "first_name", b"first_name", "last_name", b"last_name", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birthdate", b"birthdate", "email", b"email", "first_name", b"first_name", "last_name", b"last_name", "person_ref", b"person_ref", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,22 +508,26 @@ class ListSessionsRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
     page: _builtins.int
     """Counted from 1, which is the default."""
     per_page: _builtins.int
     """1-100, default 30."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person, as it was sent: instead of user_key."""
     def __init__(
         self,
         *,
         user_key: _builtins.str = ...,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
@@ -1596,6 +1604,7 @@ class SessionEvent(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     DISPENSED_PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -1604,6 +1613,8 @@ class SessionEvent(_message.Message):
     """"session_completed" for approved, referred and completed, else "session_updated"."""
     status: _builtins.str
     """The new status; absent for the acuity service's completed."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person; omitted if none was sent."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the status changed, in whole seconds."""
@@ -1626,13 +1637,19 @@ class SessionEvent(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         dispensed_prescriptions: _abc.Iterable[Global___DispensedPrescription] | None = ...,
         data: Global___SessionData | None = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref", "_status", b"_status", "created_at", b"created_at", "data", b"data", "person_ref", b"person_ref", "status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "session_key", b"session_key", "status", b"status", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref", "_status", b"_status", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "person_ref", b"person_ref", "session_key", b"session_key", "status", b"status", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
 
 Global___SessionEvent: _TypeAlias = SessionEvent  # noqa: Y015
@@ -1986,22 +2003,26 @@ class ExportPersonRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     USER_KEY_FIELD_NUMBER: _builtins.int
     PARTNER_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     user_key: _builtins.str
     """The key that a partner has for the person."""
     partner: _builtins.str
     """Only what is kept for this partner; for all of them when empty."""
+    person_ref: _builtins.str
+    """The reference that a partner has for the person; of several partners, name one."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         user_key: _builtins.str = ...,
         partner: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "partner", b"partner", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "partner", b"partner", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2039,6 +2060,7 @@ class ErasePersonRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _builtins.int
     PARTNER_FIELD_NUMBER: _builtins.int
     INCLUDE_OPEN_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     user_key: _builtins.str
@@ -2047,6 +2069,8 @@ class ErasePersonRequest(_message.Message):
     """Only what is kept for this partner; for all of them when empty."""
     include_open: _builtins.bool
     """Also erase what has not ended."""
+    person_ref: _builtins.str
+    """The reference that a partner has for the person; of several partners, name one."""
     def __init__(
         self,
         *,
@@ -2054,10 +2078,11 @@ class ErasePersonRequest(_message.Message):
         user_key: _builtins.str = ...,
         partner: _builtins.str = ...,
         include_open: _builtins.bool = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "partner", b"partner", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "partner", b"partner", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,8 +35,10 @@ def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) ->
         orders.c.lab_id == filters["lab"],
         orders.c.account_number == filters["account_number"],
     )
-    created = [*_build_created_conditions(filters)]
-    return _read_page(tx, listed, orders.c.created_at, created, filters, ascending=False)
+    conditions = [*_build_created_conditions(filters)]
+    if "person_ref" in filters:
+        conditions.append(orders.c.person_ref == filters["person_ref"])
+    return _read_page(tx, listed, orders.c.created_at, conditions, filters, ascending=False)
 
 
 def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
