@@ -34,7 +34,7 @@ def change(served: Served, made: Subscription, item: CartItem, **fields: str) ->
     return answer
 
 
-def build_change(made: Subscription, item: CartItem, **fields: str) -> ChangeGraduationRequest:
+def build_change(made: Subscription, item: CartItem, **fields: Any) -> ChangeGraduationRequest:
     return ChangeGraduationRequest(
         subscription_id=made.id, reference_uuid=item.reference_uuid, **fields
     )
