@@ -280,6 +280,14 @@ class Item(BaseModel):
     cancellation_cost_returned: Money
     status: str
     activated_at: datetime | None
+    discount_type: str | None
+    discount_amount: Money | None
+    original_price_with_tax: Money
+    original_subscription_price: Money
+    catalogue_price_with_tax: Money
+    catalogue_subscription_price: Money
+    line_price_with_tax: Money
+    line_subscription_price: Money
 
 
 class ProductData(BaseModel):
@@ -349,6 +357,10 @@ class SubscriptionOut(BaseModel):
     reference: str
     contract_number: str | None
     discounts: str | None
+    gift_kits_remaining: int
+    gift_kits_delivered: int
+    credit_card: str | None
+    credit_card_type: str | None
     last_delivery_date: str | None
     next_delivery_date: str | None
     available_actions: dict[str, bool]

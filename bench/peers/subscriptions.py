@@ -94,6 +94,10 @@ def _build_document(subscription: Subscription, now: datetime) -> dict[str, Any]
         "reference": subscription.reference,
         "contract_number": subscription.contract_number,
         "discounts": None,
+        "gift_kits_remaining": 0,
+        "gift_kits_delivered": 0,
+        "credit_card": None,
+        "credit_card_type": None,
         "last_delivery_date": max(deliveries).isoformat() if deliveries else None,
         "next_delivery_date": due.isoformat() if due else None,
         "available_actions": find_available_actions(_build_state(subscription, status, boxes), now),
@@ -141,6 +145,9 @@ def _build_state(
         has_phone=bool(subscription.mobile_phone),
         email_count=0,
         sms_count=0,
+        sms_resets=0,
+        renewal_months=0,
+        has_lenses=bool(boxes),
         has_pending_cart=False,
         has_room=True,
         exchangeable_items=0,
@@ -157,6 +164,14 @@ def _count_boxes(item: CartItem, year: int, zone: ZoneInfo) -> years.Boxes:
     delivered = sum(each.delivered for each in item.counters if each.year == year)
     last = max((each.last_delivered_at for each in item.counters), default=None)
     return years.Boxes(item.box_count or 0, delivered, last and years.to_local_day(last, zone))
+
+
+# Of an item without a discount they are 0.
+PRICES_OF_DISCOUNTS = tuple(
+    f"{of}_{price}"
+    for of in ("original", "catalogue", "line")
+    for price in ("price_with_tax", "subscription_price")
+)
 
 
 @dataclass
@@ -208,6 +223,9 @@ class _Cart:
             "cancellation_cost_returned": self.build_money(sum(each.returned for each in ending)),
             "status": "pending" if item.activated_at is None else "active",
             "activated_at": item.activated_at,
+            "discount_type": None,
+            "discount_amount": None,
+            **{name: self.build_money(0) for name in PRICES_OF_DISCOUNTS},
         }
         if all(each.type != CONTACT_LENS for each in leaves):
             price = item.subscription_price

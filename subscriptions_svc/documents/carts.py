@@ -100,10 +100,8 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         activated_at=to_timestamp(row.activated_at),
         subscription_vat_rate=row.subscription_vat_rate,
         discount_type=row.discount_type,
-        **build_money(
-            view.row,
-            list_prices(row) | list_undiscounted_prices(row) | _list_costs(view, row, leaves),
-        ),
+        **build_money(view.row, list_prices(row) | _list_costs(view, row, leaves)),
+        **build_money(view.row, list_undiscounted_prices(row, leaves)),
     )
     if row.type == CONTACT_LENS:
         delivered = view.find_tally(row).delivered
@@ -126,25 +124,37 @@ def list_prices(item: Any) -> dict[str, int]:
     }
 
 
-def list_undiscounted_prices(item: Any) -> dict[str, int]:
+def list_undiscounted_prices(item: Any, leaves: list[Any]) -> dict[str, int]:
     """Return the prices before a discount, the amount of the discount, and what all pieces cost.
 
-    As in the source's example, all but the amount are 0 without a discount. There is no catalogue:
-    the catalogue's prices are the original ones (ours).
+    As in the source's example, all but the amount are 0 without a discount; a package has them
+    once any of its items does. There is no catalogue: its prices are the original ones (ours).
     """
-    if item.original_price_with_tax is None:
+    if all(each.discount_type is None for each in leaves):
         return dict.fromkeys(_UNDISCOUNTED, 0)
+    price, monthly = _sum_original_prices(item, leaves)
     amounts = {
-        "original_price_with_tax": item.original_price_with_tax,
-        "original_subscription_price": item.original_subscription_price,
-        "catalogue_price_with_tax": item.original_price_with_tax,
-        "catalogue_subscription_price": item.original_subscription_price,
+        "original_price_with_tax": price,
+        "original_subscription_price": monthly,
+        "catalogue_price_with_tax": price,
+        "catalogue_subscription_price": monthly,
         "line_price_with_tax": item.price_with_tax * item.quantity,
         "line_subscription_price": item.subscription_price * item.quantity,
     }
     if item.discount_type is not None:
-        amounts["discount_amount"] = item.original_price_with_tax - item.price_with_tax
+        amounts["discount_amount"] = price - item.price_with_tax
     return amounts
+
+
+def _sum_original_prices(item: Any, leaves: list[Any]) -> tuple[int, int]:
+    """Return what one piece of an item cost before the discounts of its leaves."""
+    price, monthly = item.price_with_tax, item.subscription_price
+    for leaf in leaves:
+        if leaf.discount_type is not None:
+            pieces = leaf.quantity if leaf is not item else 1
+            price += (leaf.original_price_with_tax - leaf.price_with_tax) * pieces
+            monthly += (leaf.original_subscription_price - leaf.subscription_price) * pieces
+    return price, monthly
 
 
 def _list_costs(view: View, row: Any, leaves: list[Any]) -> dict[str, int]:

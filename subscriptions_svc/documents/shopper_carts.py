@@ -37,7 +37,7 @@ def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
         email=row.shop_email,
         given_names=row.given_names,
         total_months=view.total_months,
-        renewal_months=view.term.renewal_months,
+        renewal_months=sum(view.term) - view.total_months,
         confirmed_on=_format_day(view, row.confirmed_at),
         contract_number=row.contract_number,
         ends_on=_format_day(view, view.renewal_at),
@@ -48,8 +48,9 @@ def build_shopper_cart(view: View, code: str) -> pb.ShopperCart:
         cart.items_before.extend(_build_items(row, view.items, {item.id for item in after}))
         cart.monthly_before.CopyFrom(_build_monthly_price(row, view.items))
         cart.monthly.CopyFrom(_build_monthly_price(row, after))
-        cart.total_months = view.find_extended_term().total_months
-        cart.extension_months = cart.total_months - view.total_months
+        if (term := view.find_extended_term()) != view.term:
+            cart.total_months, cart.renewal_months = term
+            cart.extension_months = term.total_months - view.total_months
     else:
         cart.items.extend(_build_items(row, view.items, view.by_id))
         cart.monthly.CopyFrom(_build_monthly_price(row, view.items))

@@ -192,7 +192,7 @@ cart_items = Table(
     Column("quantity", Integer, nullable=False),
     Column("price_with_tax", BigInteger, nullable=False),
     Column("subscription_price", BigInteger, nullable=False),
-    # Of a discounted item, and of a package with one: see rules.agreements.discounts.
+    # Of a discounted item: see rules.agreements.discounts.
     Column("discount_type", String(16)),
     Column("original_price_with_tax", BigInteger),
     Column("original_subscription_price", BigInteger),

@@ -215,8 +215,14 @@ def play_subscriptions(subscriptions: Served, body: Any, folder: Path) -> None:
 
 
 def play_end(subscriptions: Served, body: Any, person: Any) -> None:
-    """Another subscription of the shopper has a warranty event, and is cancelled."""
-    made = shop.create_activated(subscriptions, body, START, cart_items=CART[:1], **person)
+    """Another one becomes the shopper's, has a warranty event, and is cancelled."""
+    made = shop.create_activated(subscriptions, body, START, cart_items=CART[:1])
+    update = subscriptions_pb2.UpdateCustomerInfoRequest(subscription_id=made.id, **person)
+    with subscriptions.clock.at(START):
+        subscriptions.call("UpdateCustomerInfo", update, idempotency_key="canary-2")
+    listed = subscriptions_pb2.ListSubscriptionsRequest(search=f"zebede 0770 {made.reference}")
+    found = subscriptions.call("ListSubscriptions", listed)
+    assert [each.id for each in found.data] == [made.id]
     with subscriptions.clock.at(START):
         shop.pay(subscriptions, made.id)
         item = shop.get(subscriptions, made.id).last_persisted_cart.cart_items[0]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from optics.fields import ONE_OF
-from subscriptions_svc.rules.carts import compute_monthly_price, compute_package_price
+from subscriptions_svc.rules.carts import compute_monthly_price
 from subscriptions_svc.rules.shapes import MAX_MONEY, Faults, Values
 
 PERCENTAGE, AMOUNT = "percentage", "amount"
@@ -115,7 +115,7 @@ def apply_discounts(values: Values) -> list[dict[str, Any]]:
     """Return the cart without faults, with its prices lowered by its discounts.
 
     A lowered item has the prices before as `original_price_with_tax` and
-    `original_subscription_price`, and its `discount_type` unless it is a package.
+    `original_subscription_price`, and its `discount_type`; a package costs the sum of its items.
     """
     discounts = read_discounts(values)
     return [_lower(item, discounts) for item in values["cart_items"]]
@@ -146,15 +146,8 @@ def _lower(item: Mapping[str, Any], discounts: Iterable[Discount]) -> dict[str, 
 
 
 def _sum_package(package: Mapping[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-    whole = {**package, "items": items}
-    if all("discount_type" not in each for each in items):
-        return whole
-    return {
-        **whole,
-        "price_with_tax": sum(each["price_with_tax"] * each["quantity"] for each in items),
-        "original_price_with_tax": package["price_with_tax"],
-        "original_subscription_price": compute_package_price(package),
-    }
+    price = sum(each["price_with_tax"] * each["quantity"] for each in items)
+    return {**package, "items": items, "price_with_tax": price}
 
 
 def _divide_half_up(dividend: int, divisor: int) -> int:

@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from subscriptions_svc import reference
 from tests.browser import PHONE, Windows, save_picture
 from tests.serving import Served
+from tests.subscriptions_svc.links import load_merchants
 from tests.subscriptions_svc.shop import create_activated, propose, solicit
 from tests.subscriptions_svc.shopper import NOON
 
@@ -63,6 +64,40 @@ def test_a_change_has_no_total_for_its_term_goes_on(
     with subscriptions.clock.at(NOON):
         page = http.get(f"/s/{propose(subscriptions, made)}?lang=en").text
     assert "in total" not in page
+
+
+@pytest.mark.parametrize(
+    ("language", "renewed", "extended"),
+    [
+        ("de", "um höchstens 24 Monate", "verlängert Ihr Abo um 12 Monate"),
+        ("en", "for at most 24 months", "extends your subscription by 12 months"),
+        ("es", "como máximo 24 meses", "prolonga tu suscripción 12 meses"),
+        ("fr", "pendant 24 mois au plus", "prolonge votre abonnement de 12 mois"),
+        ("it", "per al massimo 24 mesi", "prolunga il tuo abbonamento di 12 mesi"),
+        ("pt", "no máximo por 24 meses", "prolonga a sua subscrição por 12 meses"),
+    ],
+)
+def test_renewals_and_extensions_are_told_before_they_are_confirmed(
+    http: FlaskClient,
+    subscriptions: Served,
+    body: Any,
+    language: str,
+    renewed: str,
+    extended: str,
+) -> None:
+    merchant = {"id": "tienda_larga", "store_refs": ["centro"], "renewal_months": 24}
+    load_merchants(subscriptions, merchant)
+    shop = {"id": "tienda_larga", "store_ref": "centro"}
+    made = create_activated(subscriptions, body, NOON, merchant=shop)
+    draft = solicit(subscriptions, body, merchant=shop).last_persisted_cart.code
+    assert renewed in http.get(f"/s/{draft}?lang={language}").text
+    code = made.last_persisted_cart.code
+    with subscriptions.clock.at(NOON):
+        assert renewed in http.get(f"/s/{code}?lang={language}").text
+        code = propose(subscriptions, made)
+        assert extended not in http.get(f"/s/{code}?lang={language}").text
+    with subscriptions.clock.at(NOON.replace(year=2027)):
+        assert extended in http.get(f"/s/{code}?lang={language}").text
 
 
 def test_the_shop_can_be_reached(

@@ -12,6 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from protos.subscriptions_pb2 import ListSubscriptionsRequest, Subscription
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
+from subscriptions_svc.store.tables import subscriptions as subscriptions_table
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_material
 from tests.subscriptions_svc.shop import (
@@ -209,6 +210,22 @@ def test_a_change_in_a_renewed_month_extends_from_there(subscriptions: Served, b
         assert read_time(get(subscriptions, made.id)) == ("active", 31, 31)
         found = change_cart(subscriptions, made.id, kept, build_material())
         assert read_time(found) == ("active", 31, 43)
+        pay(subscriptions, made.id)
+        page = look(subscriptions, propose(subscriptions, made))
+        assert (page.total_months, page.extension_months, page.renewal_months) == (43, 0, 24)
+
+
+def test_a_change_that_extends_nothing_keeps_the_renewed_months(
+    subscriptions: Served, body: Any
+) -> None:
+    with set_terms(subscriptions, renewal_months=24):
+        made = create_activated(subscriptions, body, START)
+    with subscriptions.clock.at(datetime(2028, 9, 1, 12, tzinfo=UTC)):
+        with subscriptions.database.write() as tx:
+            of = subscriptions_table.c.id == made.id
+            tx.execute(subscriptions_table.update().where(of).values(extended_year=3))
+        page = look(subscriptions, propose(subscriptions, made))
+    assert (page.total_months, page.extension_months, page.renewal_months) == (31, 0, 17)
 
 
 def test_the_page_of_a_cart_tells_the_renewals(subscriptions: Served, body: Any) -> None:
