@@ -19,6 +19,7 @@ from subscriptions_svc.store import tables
 from tests.serving import Served, decode
 from tests.subscriptions_svc.links import read_messages, send
 from tests.subscriptions_svc.payments import MERCHANT
+from tests.subscriptions_svc.prescribed import create_prescribed, lens, record
 from tests.subscriptions_svc.shop import (
     build_delivery,
     create_activated,
@@ -110,6 +111,21 @@ def test_boxes_that_are_due(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(NOON + 94 * DAY):
         subscriptions.call("CreateBoxDeliveries", request)
     assert len(remind(subscriptions, made, NOON + 120 * DAY)) == 1
+
+
+def test_a_prescription_about_to_expire(subscriptions: Served) -> None:
+    lenses = lens(expiration_date="2026-07-01"), lens("right", expiration_date="2026-09-01")
+    made = create_prescribed(subscriptions, "none", *lenses, reminders=["prescription_expiring"])
+    days = [datetime(2026, *day, 12, tzinfo=UTC) for day in ((5, 31), (6, 1), (6, 7), (7, 1))]
+    assert [len(remind(subscriptions, made, day)) for day in days] == [0, 1, 1, 2]
+    sent = remind(subscriptions, made, datetime(2026, 7, 20, tzinfo=UTC))
+    assert len(sent) == 2
+    assert "es válida hasta el 1 de julio de 2026. Revísate" in sent[0]["text"]
+    assert sent[0]["subject"].endswith(": tu receta caduca pronto")
+    # The other lens's; one that was denied is not looked at.
+    assert len(remind(subscriptions, made, datetime(2026, 8, 3, 12, tzinfo=UTC))) == 3
+    record(subscriptions, made, "wrong", datetime(2026, 8, 4, tzinfo=UTC), which=1)
+    assert len(remind(subscriptions, made, datetime(2026, 8, 20, 12, tzinfo=UTC))) == 3
 
 
 @pytest.mark.parametrize("locale", ["es-ES", "en-GB", "pt-PT", "de-DE", "it-IT", "fr-FR"])
