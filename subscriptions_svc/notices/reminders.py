@@ -33,6 +33,8 @@ def queue_reminder(
     """
     row, now = view.row, view.now
     state = prepare_reminders(tx, row.id, now)
+    if state.look_at > now:  # another process has looked since this one was found
+        return False
     facts = Facts(view.status, row.created_at, next_delivery_date, view.find_next_expiry())
     kind = choose_reminder(row.reminders.split(), facts, now, to_local_day(now, view.tz))
     to = find_recipient(EMAIL, row.email, row.country) if row.email else None

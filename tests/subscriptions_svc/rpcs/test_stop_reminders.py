@@ -14,8 +14,11 @@ from sqlalchemy import update
 from protos.subscriptions_pb2 import GetRemindersRequest, StopRemindersRequest, Subscription
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc.actions.advance_by_time import remind_shoppers
+from subscriptions_svc.notices.reminders import queue_reminder
 from subscriptions_svc.rules.reminding.reminders import KINDS
 from subscriptions_svc.store import tables
+from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
+from subscriptions_svc.store.views import read_view
 from tests.serving import Served, decode
 from tests.subscriptions_svc.links import read_messages, send
 from tests.subscriptions_svc.payments import MERCHANT
@@ -160,6 +163,17 @@ def test_many_clocks_remind_once(subscriptions: Served, body: Any) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda each: remind(subscriptions, each, NOON + 4 * DAY), made))
     assert [len(remind(subscriptions, each, NOON + 4 * DAY)) for each in made] == [1] * 4
+
+
+def test_one_that_was_found_before_another_clock_had_committed(
+    subscriptions: Served, body: Any
+) -> None:
+    made, moment = leave_unconfirmed(subscriptions, body), NOON + 4 * DAY
+    for is_queued in (True, False):
+        with subscriptions.database.write() as tx:
+            view = read_view(tx, find_subscription(tx, made.id, NOBODY, lock=True), moment)
+            assert queue_reminder(tx, view, None, URL) == is_queued
+    assert len(remind(subscriptions, made, moment)) == 1
 
 
 def test_they_leave_the_shops_own_messages_alone(subscriptions: Served, body: Any) -> None:
