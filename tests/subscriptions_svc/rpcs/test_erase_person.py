@@ -210,7 +210,7 @@ def test_reason_of_a_cancellation_and_page_of_a_payment(
         call_provider(subscriptions)
         (payment,) = list_payments(subscriptions, made.id)
         request = pb.RequestPaymentRequest(payment_id=payment.id)
-        keyed = {"desk": True, "idempotency_key": unique}
+        keyed: dict[str, Any] = {"desk": True, "idempotency_key": unique}
         subscriptions.call("RequestPayment", request, "staff", **keyed)
         ending = pb.CancelSubscriptionRequest(
             subscription_id=made.id, reason=f"{build_canary(unique)}j has moved"
