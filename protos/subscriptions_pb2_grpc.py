@@ -1125,7 +1125,7 @@ class SubscriptionDeskServiceServicer:
         """Records that the prescriber was asked to verify the prescription of a contact lens,
         and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
         INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
-        file, and after the end.
+        file, for one that was denied, and after the end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

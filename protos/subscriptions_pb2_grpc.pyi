@@ -600,7 +600,7 @@ class SubscriptionDeskServiceStub:
     """Records that the prescriber was asked to verify the prescription of a contact lens,
     and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
     INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
-    file, and after the end.
+    file, for one that was denied, and after the end.
     """
     RecordVerification: _grpc.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]
     """Records what a verification has come to, even after it counted as passed by silence:
@@ -683,7 +683,7 @@ class SubscriptionDeskServiceAsyncStub(SubscriptionDeskServiceStub):
     """Records that the prescriber was asked to verify the prescription of a contact lens,
     and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
     INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
-    file, and after the end.
+    file, for one that was denied, and after the end.
     """
     RecordVerification: _aio.UnaryUnaryMultiCallable[_subscriptions_pb2.RecordVerificationRequest, _subscriptions_pb2.Verification]  # type: ignore[assignment]
     """Records what a verification has come to, even after it counted as passed by silence:
@@ -781,7 +781,7 @@ class SubscriptionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Records that the prescriber was asked to verify the prescription of a contact lens,
         and computes until when they may answer. A repeated call asks anew. NOT_FOUND;
         INVALID_ARGUMENT; FAILED_PRECONDITION (reason NOT_ALLOWED) without a prescription on
-        file, and after the end.
+        file, for one that was denied, and after the end.
         """
 
     @_abc_1.abstractmethod

@@ -254,7 +254,8 @@ class Charges:
     ) -> tuple[Row[Any], Report] | None:
         """Return the charge that a callback is about, and what it reports; None for no charge.
 
-        Raises Invalid for one that the account's provider has not signed, or about other money.
+        Raises Invalid for one that the account's provider has not signed, about another kind of
+        charge, or about other money.
         """
         try:
             report = choose_provider(account, Caller()).read_callback(account, body, signature, now)
@@ -265,6 +266,8 @@ class Charges:
         charge = self.find(tx, account.owner, report.charge_id)
         if charge is None:
             return None
+        if report.is_refund != (charge.kind == REFUND):
+            raise Invalid("The callback is about another kind of charge.")
         if report.amount not in (None, charge.amount) or report.currency not in (
             None,
             charge.currency,

@@ -65,6 +65,7 @@ class Report:
     payment_ref: str | None = None
     amount: int | None = None
     currency: str | None = None
+    is_refund: bool = False  # else of a page
 
 
 class CallFailed(Exception):

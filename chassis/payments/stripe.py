@@ -200,4 +200,5 @@ def _report_refund(refund: _Refund, charge_id: str) -> Report:
         ref=refund.id,
         amount=refund.amount,
         currency=refund.currency and refund.currency.upper(),
+        is_refund=True,
     )

@@ -15,6 +15,7 @@ from subscriptions_svc.documents.subscriptions import read_subscription
 from subscriptions_svc.rules.statuses import UNCONFIRMED, PaymentStatus, Status
 from subscriptions_svc.store.box_deliveries import carry_over
 from subscriptions_svc.store.cart_items import complete_packages, replace_items
+from subscriptions_svc.store.paying.payments import list_of_subscription
 from subscriptions_svc.store.paying.schedule import open_payments
 from subscriptions_svc.store.pending_carts import PendingCart, claim_cart
 from subscriptions_svc.store.subscriptions import NOBODY, ensure_live, find_subscription
@@ -52,6 +53,8 @@ def confirm_waiting_cart(
         if code is None or subscription.payment_status == PaymentStatus.PAID:
             return confirm_solicitation(tx, subscription, now)
         open_payments(tx, subscription, now)
+        if subscription.monthly_payments and not list_of_subscription(tx, subscription.id):
+            return confirm_solicitation(tx, subscription, now)  # it costs nothing
         return move_forward(tx, subscription.id, Status.WAITING_FOR_PAYMENT)
     cart = claim_cart(tx, subscription.id, code)
     return cart is not None and _put_into_force(tx, subscription, cart, now)

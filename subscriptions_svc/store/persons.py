@@ -1,8 +1,9 @@
 """What is kept of a shopper: found by e-mail address, phone or identity number, read, and blanked.
 
 Blanking keeps subscriptions with their references, statuses, items, prices, ledger and settlements;
-it removes the shopper's details, search words, messages, the powers of prescriptions, the words of
-warranty events, and discounts: they are free JSON, in which a name may stand.
+it removes the shopper's details, search words, messages, the powers of prescriptions, links of
+pages for payments, the words of warranty events, reasons of cancellations, and discounts: they are
+free JSON, in which a name may stand.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,6 +41,7 @@ from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
 from subscriptions_svc.store.paying.tables import charges, payment_entries, payments
 from subscriptions_svc.store.personal import SHOPPER_COLUMNS, SUBSCRIPTIONS, TABLES
+from subscriptions_svc.store.reminding.tables import reminders
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
     box_deliveries,
@@ -127,6 +129,13 @@ _READS = {
     "payment_entries": select(payment_entries).where(
         payment_entries.c.payment_id.in_(_OF_PAYMENTS)
     ),
+    # Without links: whoever has one may act by it.
+    "charges": select(
+        *(each for each in charges.table.c if each.name not in ("details", "url"))
+    ).where(charges.table.c.subject.in_(_OF_PAYMENTS)),
+    "reminders": select(
+        reminders.c.subscription_id, reminders.c.sent_at, reminders.c.stopped_at
+    ).where(reminders.c.subscription_id.in_(_IDS)),
 }
 _PERSONAL = {each.table.name: each for each in TABLES}
 
@@ -189,6 +198,8 @@ def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> No
     prescribed = prescriptions.c.subscription_id.in_(_IDS)
     tx.execute(update(prescriptions).where(prescribed).values(details=null()), key)
     charges.erase(tx, list(tx.execute(_OF_PAYMENTS, key).scalars()))
+    of_these = cancellations.c.subscription_id.in_(_IDS)
+    tx.execute(update(cancellations).where(of_these).values(reason=""), key)
     of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
     tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
 

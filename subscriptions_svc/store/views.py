@@ -1,7 +1,7 @@
 """One subscription at a moment: its row, its items, its boxes and its time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -118,6 +118,15 @@ class View:
         if getattr(item, "version", None) is None:
             return None
         return OnFile(item.expires_on, item.time_zone, get_verification(item))
+
+    def find_next_expiry(self) -> date | None:
+        """Return the last day of the prescription that expires next, of those that count."""
+        days = []
+        for item in self.items:
+            on_file = self.find_on_file(item)
+            if on_file and not on_file.has_expired(self.now) and not on_file.is_refused():
+                days.append(on_file.expires_on)
+        return min(days, default=None)
 
     def find_hindrance(self, item: Any) -> Hindrance | None:
         """Return why boxes of a lens are refused, or warned of, by the merchant's policy."""

@@ -79,11 +79,11 @@ def ask(served: Served, made: pb.Subscription, at: datetime = NOON) -> pb.Verifi
 
 
 def record(
-    served: Served, made: pb.Subscription, outcome: str, at: datetime = NOON
+    served: Served, made: pb.Subscription, outcome: str, at: datetime = NOON, which: int = 0
 ) -> pb.Verification:
     request = pb.RecordVerificationRequest(
         subscription_id=made.id,
-        reference_uuid=list_lenses(made)[0].reference_uuid,
+        reference_uuid=list_lenses(made)[which].reference_uuid,
         outcome=outcome,
     )
     with served.clock.at(at):

@@ -14,7 +14,7 @@ from subscriptions_svc.rules.prescriptions.verification import (
     State,
     Verification,
 )
-from subscriptions_svc.store.lenses.prescriptions import set_verification
+from subscriptions_svc.store.lenses.prescriptions import get_verification, set_verification
 from subscriptions_svc.store.subscriptions import ensure_live
 from subscriptions_svc.store.views import NOT_ALLOWED, View, read_view
 
@@ -29,6 +29,9 @@ def request_verification(
     ensure_live(subscription, now, reason=NOT_ALLOWED)
     view = read_view(tx, subscription, now)
     item = find_prescribed_item(view, reference_uuid)
+    if get_verification(item).state is State.DENIED:
+        message = "This prescription was denied: put another one on file."
+        raise WrongState(message, reason=NOT_ALLOWED)
     verify_by = compute_deadline(now, item.country, item.time_zone)
     asked = Verification(State.REQUESTED, None, now, verify_by)
     set_verification(tx, item.id, asked)

@@ -11,7 +11,7 @@ from subscriptions_svc.store.persons import blank_subscriptions, list_open_subsc
 from subscriptions_svc.store.tables import idempotency_keys
 
 # What kept answers no longer say of an erased subscription.
-PERSONAL_FIELDS = ("customer", "discounts", "prescription")
+PERSONAL_FIELDS = ("customer", "discounts", "prescription", "page_url")
 
 
 def erase_person(tx: Connection, ids: Sequence[str], now: datetime, open_too: bool) -> None:

@@ -62,7 +62,7 @@ def export_statement(tx: Connection, merchant_id: str, month: str, form: str) ->
     if merchant is None or first is None:
         raise NotFound("There is no such merchant.")
     note_ids(merchant.id)
-    entries = read_entries(tx, merchant.id, first, first + relativedelta(months=1))
+    entries = read_entries(tx, merchant.id, first, first + relativedelta(day=31))
     lines = build_lines(entries)
     return write_pdf(merchant, month, lines) if form == "pdf" else write_csv(lines)
 

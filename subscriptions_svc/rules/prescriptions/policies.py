@@ -74,6 +74,10 @@ class OnFile(NamedTuple):
         """Whether the prescriber's day is past its last one."""
         return now.astimezone(ZoneInfo(self.time_zone)).date() > self.expires_on
 
+    def is_refused(self) -> bool:
+        """Whether the prescriber has denied it, or it was rejected."""
+        return self.verification.state in (State.DENIED, State.REJECTED)
+
 
 class Hindrance(NamedTuple):
     """Why boxes of a lens are refused, or warned of."""
@@ -104,7 +108,7 @@ def find_hindrance(
     verification = on_file.verification.at(
         now, is_passive=country.verify_mode is VerifyMode.PASSIVE
     )
-    if verification.state in (State.DENIED, State.REJECTED):
+    if on_file.is_refused():
         title = f"The prescription of this lens was {verification.state}: {verification.reason}."
         reason = verification.reason
         return Hindrance("prescription_denied", title, requires, reason=reason)

@@ -14,8 +14,8 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    null,
     select,
+    union_all,
     update,
 )
 
@@ -62,27 +62,27 @@ _DROP_CARRIED = delete(box_counters).where(
         select(cart_items.c.id).where(cart_items.c.subscription_id == bindparam("where_id"))
     ),
 )
-_FORGET_FIRST = (
+# When anything was handed over that did not come back.
+_HANDED_OVER = union_all(
+    select(box_deliveries.c.delivered_at.label("moment")).where(
+        box_deliveries.c.subscription_id == bindparam("where_id"), ~_CAME_BACK
+    ),
+    select(cart_items.c.activated_at).where(
+        cart_items.c.subscription_id == bindparam("where_id"),
+        cart_items.c.activated_at.is_not(None),
+    ),
+).subquery()
+_FIND_FIRST_ANEW = (
     update(subscriptions)
-    .where(
-        subscriptions.c.id == bindparam("where_id"),
-        ~exists().where(
-            box_deliveries.c.subscription_id == subscriptions.c.id,
-            ~_CAME_BACK.correlate(box_deliveries),
-        ),
-        ~exists().where(
-            cart_items.c.subscription_id == subscriptions.c.id,
-            cart_items.c.activated_at.is_not(None),
-        ),
-    )
-    .values(first_delivery_at=null())
+    .where(subscriptions.c.id == bindparam("where_id"))
+    .values(first_delivery_at=select(func.min(_HANDED_OVER.c.moment)).scalar_subquery())
 )
 
 
 def add_outcome(tx: Connection, entry: Row[Any], outcome: str, context: DeliveryContext) -> None:
     """Record what became of the boxes of an entry of the ledger, whose outcome was unknown.
 
-    Returned boxes no longer count; where no others were handed over, and no item, none was.
+    Returned boxes no longer count, and the first delivery is the first that did not come back.
     """
     row = {
         "delivery_id": entry.id,
@@ -96,7 +96,7 @@ def add_outcome(tx: Connection, entry: Row[Any], outcome: str, context: Delivery
         key = {"where_item_id": entry.item_id, "where_year": entry.year}
         tx.execute(_TAKE_BACK, {**key, "quantity": entry.quantity})
         tx.execute(_DROP_EMPTY, key)
-        tx.execute(_FORGET_FIRST, {"where_id": context.subscription_id})
+        tx.execute(_FIND_FIRST_ANEW, {"where_id": context.subscription_id})
 
 
 def carry_over_anew(tx: Connection, subscription: Row[Any], year: int) -> None:

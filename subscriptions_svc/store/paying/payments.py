@@ -222,7 +222,7 @@ _STATEMENT = (
     .where(
         payment_entries.c.merchant_id == bindparam("merchant_id"),
         payment_entries.c.booked_on >= bindparam("first"),
-        payment_entries.c.booked_on < bindparam("until"),
+        payment_entries.c.booked_on <= bindparam("last"),
     )
     .order_by(payment_entries.c.booked_on, payment_entries.c.id)
 )
@@ -244,9 +244,9 @@ _SUMS = (
 )
 
 
-def read_entries(tx: Connection, merchant_id: str, first: date, until: date) -> Sequence[Row[Any]]:
-    """Return a merchant's entries of the days from `first` to before `until`, oldest first."""
-    key = {"merchant_id": merchant_id, "first": first, "until": until}
+def read_entries(tx: Connection, merchant_id: str, first: date, last: date) -> Sequence[Row[Any]]:
+    """Return a merchant's entries of the days from `first` to `last`, oldest first."""
+    key = {"merchant_id": merchant_id, "first": first, "last": last}
     return tx.execute(_STATEMENT, key).all()
 
 

@@ -86,7 +86,7 @@ def test_the_same_order_returns_the_same_page(stub: Stub) -> None:
 
 def test_a_refund_is_made_or_on_its_way(stub: Stub) -> None:
     made = adapter().refund(account(stub), REFUND)
-    assert made == Report("charge-2", "refunded", "re_1", None, 458, "EUR")
+    assert made == Report("charge-2", "refunded", "re_1", None, 458, "EUR", is_refund=True)
     assert dict(parse_qsl(stub.calls[0].body.decode())) == {
         "payment_intent": "pi_1",
         "amount": "458",
@@ -175,7 +175,7 @@ def test_what_callbacks_report(
     about = {"id": "x", "client_reference_id": "c1", "metadata": {"charge_id": "c1"}, **more}
     body = build_event(type_, about)
     found = receive(stub, body, sign(body, SECRETS[0], NOW.timestamp()))
-    assert found == Report("c1", outcome, "x")
+    assert found == Report("c1", outcome, "x", is_refund="refund" in type_)
 
 
 @pytest.mark.parametrize(

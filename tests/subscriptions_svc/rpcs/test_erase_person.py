@@ -20,6 +20,14 @@ from subscriptions_svc.store import tables
 from subscriptions_svc.store.messages import QUEUE
 from tests.chassis.audit.trails import read_entries, wait_for_entries, wait_until
 from tests.serving import Served
+from tests.stripe_stub import run_stub
+from tests.subscriptions_svc.payments import (
+    call_provider,
+    confirm_by_link,
+    connect,
+    list_payments,
+    opened_monthly,
+)
 from tests.subscriptions_svc.shop import (
     build_delivery,
     confirm,
@@ -185,9 +193,44 @@ def test_export_has_all_of_a_person(subscriptions: Served, body: Any, unique: st
     assert document["cart_items"]
     assert f"{build_canary(unique)}h" in row["discounts"]
     assert document.keys() >= {"pending_carts", "cancelled_items", "messages", "events"}
+    assert document.keys() >= {"prescriptions", "box_outcomes", "graduation_changes"}
+    assert document.keys() >= {"payments", "payment_entries", "charges", "reminders"}
     assert row.get("cart_code") is None
     (entry,) = wait_for_entries(subscriptions, unique)
     assert (entry["rpc"], entry["ids"]) == ("SubscriptionDeskService/ExportPerson", [made.id])
+
+
+def test_reason_of_a_cancellation_and_page_of_a_payment(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    with run_stub() as stub, opened_monthly(subscriptions):
+        connect(subscriptions, stub)
+        made = solicit_private(subscriptions, body, unique)
+        confirm_by_link(subscriptions, made)
+        call_provider(subscriptions)
+        (payment,) = list_payments(subscriptions, made.id)
+        request = pb.RequestPaymentRequest(payment_id=payment.id)
+        keyed: dict[str, Any] = {"desk": True, "idempotency_key": unique}
+        subscriptions.call("RequestPayment", request, "staff", **keyed)
+        ending = pb.CancelSubscriptionRequest(
+            subscription_id=made.id, reason=f"{build_canary(unique)}j has moved"
+        )
+        subscriptions.call("CancelSubscription", ending)
+        email = build_shopper(unique)["email"]
+        answer = subscriptions.call(
+            "ExportPerson", pb.ExportPersonRequest(email=email), "staff", desk=True
+        )
+        document = json.loads(answer.document)
+        assert document["cancellations"][0]["reason"] == ending.reason
+        [charge] = document["charges"]
+        assert (charge["subject"], charge["amount"]) == (payment.id, 2000)
+        assert payment.page_url not in answer.document
+        assert erase(subscriptions, email=email) == 1
+        text = dump(subscriptions)
+        assert build_canary(unique) not in text
+        assert payment.page_url not in text
+        again = subscriptions.call("RequestPayment", request, "staff", **keyed)
+        assert (again.id, again.page_url) == (payment.id, "")
 
 
 def test_an_identity_number_in_any_form(subscriptions: Served, body: Any, unique: str) -> None:

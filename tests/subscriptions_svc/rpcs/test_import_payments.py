@@ -235,6 +235,8 @@ def test_a_statement_adds_up(
     pdf = export(subscriptions, "2026-03", "pdf")
     assert pdf.startswith(b"%PDF-")
     assert export(subscriptions, "1999-01", "pdf").startswith(b"%PDF-")
+    for month in ("0001-01", "9999-12"):
+        assert read_sum(export(subscriptions, month)) == (0, 0)
 
 
 @pytest.mark.parametrize(

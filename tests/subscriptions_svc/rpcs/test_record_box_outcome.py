@@ -10,10 +10,12 @@ from grpc import StatusCode
 
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.store.box_deliveries import find_wrong_counters
+from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_lens, build_package
 from tests.subscriptions_svc.shop import (
     UNKNOWN,
+    activate,
     build_delivery,
     change_cart,
     create_activated,
@@ -100,6 +102,28 @@ def test_earlier_boxes_stay(subscriptions: Served, body: Any) -> None:
         found = get(subscriptions, made.id)
     assert (list_boxes(found)[0], found.last_delivery_date) == ((1, 3), "2030-03-01")
     assert find_wrong(subscriptions) == []
+
+
+def test_the_days_of_withdrawal_begin_with_what_did_not_come_back(
+    subscriptions: Served, body: Any
+) -> None:
+    made = create_confirmed(subscriptions, body)
+    first, second, third = (NOON + timedelta(days=days) for days in (0, 9, 20))
+    with subscriptions.clock.at(first):
+        entry = send(subscriptions, made, 1)
+    for moment in (second, third):
+        with subscriptions.clock.at(moment):
+            send(subscriptions, made, 1)
+    subscriptions.call(RPC, build_outcome(made, entry, "returned"))
+    with subscriptions.database.read() as tx:
+        assert find_subscription(tx, made.id, NOBODY).first_delivery_at == second
+    last = list_lenses(made)[1].reference_uuid
+    activate(subscriptions, made.id, last)
+    for each in read_ledger(subscriptions, made)[:2]:
+        subscriptions.call(RPC, build_outcome(made, each, "returned"))
+    with subscriptions.database.read() as tx:
+        found = find_subscription(tx, made.id, NOBODY)
+    assert found.first_delivery_at not in (None, first, second, third)
 
 
 def test_a_box_of_last_year_comes_back_to_last_year(subscriptions: Served, body: Any) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from protos.subscriptions_pb2 import Payment, RefundPaymentRequest
 from tests.chassis.events.receiver import hang
-from tests.serving import Served
-from tests.stripe_stub import Stub, fail, run_stub
+from tests.serving import Served, decode
+from tests.stripe_stub import Stub, build_event, fail, run_stub
 from tests.subscriptions_svc.payments import (
     call_provider,
     confirm_by_link,
@@ -168,3 +168,23 @@ def test_a_refund_whose_answer_was_lost_is_made_once(
     keys = [call.headers["idempotency-key"] for call in stub.calls[-2:]]
     assert keys[0] == keys[1]
     assert read(subscriptions, payment).refunded == 2000
+
+
+def test_a_callback_about_the_other_kind_of_charge_changes_nothing(
+    subscriptions: Served, body: Any, stub: Stub
+) -> None:
+    payment = take_by_page(subscriptions, body, stub)
+    refund(subscriptions, payment, amount=500)
+    stub.refund_status = "pending"
+    call_provider(subscriptions)
+    (session,), (refunded,) = stub.sessions.values(), stub.refunds.values()
+    before = subscriptions.rows()
+    page = {**session, "client_reference_id": refunded["metadata"]["charge_id"]}
+    page |= {"amount_total": 500, "payment_status": "paid"}
+    other = {**refunded, "amount": 2000, "status": "succeeded"}
+    other["metadata"] = {"charge_id": session["client_reference_id"]}
+    for type_, about in (("checkout.session.completed", page), ("refund.updated", other)):
+        with pytest.raises(grpc.RpcError) as failed:
+            send_callback(subscriptions, build_event(type_, about))
+        assert decode(failed.value).message == "The callback is about another kind of charge."
+    assert subscriptions.rows() == before

@@ -2,7 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.serving import Served
+import grpc
+import pytest
+
+from tests.serving import Served, decode
 from tests.subscriptions_svc.prescribed import (
     NOON,
     ask,
@@ -13,6 +16,18 @@ from tests.subscriptions_svc.prescribed import (
     record,
 )
 from tests.subscriptions_svc.shop import get, list_lenses
+
+
+def test_a_denial_is_not_lifted_by_asking_again(subscriptions: Served) -> None:
+    made = create_prescribed(subscriptions, "require", lens())
+    record(subscriptions, made, "wrong")
+    with pytest.raises(grpc.RpcError) as failed:
+        ask(subscriptions, made)
+    assert decode(failed.value).reason == "NOT_ALLOWED"
+    assert find_refused(subscriptions, made)["code"] == "prescription_denied"
+    # What could not be read may be sent once more.
+    record(subscriptions, made, "unusable")
+    assert ask(subscriptions, made).state == "requested"
 
 
 def test_in_the_us_silence_verifies_after_8_business_hours(subscriptions: Served) -> None:

@@ -1,5 +1,6 @@
 """Payments of months: opened as time passes, and settled by staff, on both engines."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,15 @@ def monthly(subscriptions: Served) -> Iterator[None]:
     with opened_monthly(subscriptions):
         yield
         ensure_sums(subscriptions)
+
+
+def test_what_costs_nothing_waits_for_no_payment(subscriptions: Served, body: Any) -> None:
+    whole = [{"discount_type": "percentage", "discount_rate": 10000}]
+    made = solicit(subscriptions, body, discounts=json.dumps(whole))
+    assert confirm_by_link(subscriptions, made).state == "confirmed"
+    found = get(subscriptions, made.id)
+    assert (found.status, found.payment_status) == ("activating", "pending")
+    assert list_payments(subscriptions, made.id) == []
 
 
 def list_days(served: Served, subscription_id: str) -> list[tuple[int, str]]:

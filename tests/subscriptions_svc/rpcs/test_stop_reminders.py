@@ -14,11 +14,15 @@ from sqlalchemy import update
 from protos.subscriptions_pb2 import GetRemindersRequest, StopRemindersRequest, Subscription
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc.actions.advance_by_time import remind_shoppers
+from subscriptions_svc.notices.reminders import queue_reminder
 from subscriptions_svc.rules.reminding.reminders import KINDS
 from subscriptions_svc.store import tables
+from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
+from subscriptions_svc.store.views import read_view
 from tests.serving import Served, decode
 from tests.subscriptions_svc.links import read_messages, send
 from tests.subscriptions_svc.payments import MERCHANT
+from tests.subscriptions_svc.prescribed import create_prescribed, lens, record
 from tests.subscriptions_svc.shop import (
     build_delivery,
     create_activated,
@@ -112,6 +116,21 @@ def test_boxes_that_are_due(subscriptions: Served, body: Any) -> None:
     assert len(remind(subscriptions, made, NOON + 120 * DAY)) == 1
 
 
+def test_a_prescription_about_to_expire(subscriptions: Served) -> None:
+    lenses = lens(expiration_date="2026-07-01"), lens("right", expiration_date="2026-09-01")
+    made = create_prescribed(subscriptions, "none", *lenses, reminders=["prescription_expiring"])
+    days = [datetime(2026, *day, 12, tzinfo=UTC) for day in ((5, 31), (6, 1), (6, 7), (7, 1))]
+    assert [len(remind(subscriptions, made, day)) for day in days] == [0, 1, 1, 2]
+    sent = remind(subscriptions, made, datetime(2026, 7, 20, tzinfo=UTC))
+    assert len(sent) == 2
+    assert "es válida hasta el 1 de julio de 2026. Revísate" in sent[0]["text"]
+    assert sent[0]["subject"].endswith(": tu receta caduca pronto")
+    # The other lens's; one that was denied is not looked at.
+    assert len(remind(subscriptions, made, datetime(2026, 8, 3, 12, tzinfo=UTC))) == 3
+    record(subscriptions, made, "wrong", datetime(2026, 8, 4, tzinfo=UTC), which=1)
+    assert len(remind(subscriptions, made, datetime(2026, 8, 20, 12, tzinfo=UTC))) == 3
+
+
 @pytest.mark.parametrize("locale", ["es-ES", "en-GB", "pt-PT", "de-DE", "it-IT", "fr-FR"])
 def test_in_the_merchants_language(subscriptions: Served, body: Any, locale: str) -> None:
     set_merchant(subscriptions, locale=locale)
@@ -144,6 +163,17 @@ def test_many_clocks_remind_once(subscriptions: Served, body: Any) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda each: remind(subscriptions, each, NOON + 4 * DAY), made))
     assert [len(remind(subscriptions, each, NOON + 4 * DAY)) for each in made] == [1] * 4
+
+
+def test_one_that_was_found_before_another_clock_had_committed(
+    subscriptions: Served, body: Any
+) -> None:
+    made, moment = leave_unconfirmed(subscriptions, body), NOON + 4 * DAY
+    for is_queued in (True, False):
+        with subscriptions.database.write() as tx:
+            view = read_view(tx, find_subscription(tx, made.id, NOBODY, lock=True), moment)
+            assert queue_reminder(tx, view, None, URL) == is_queued
+    assert len(remind(subscriptions, made, moment)) == 1
 
 
 def test_they_leave_the_shops_own_messages_alone(subscriptions: Served, body: Any) -> None:
