@@ -16,6 +16,7 @@ from bench.experiments import (
     encryption,
     replicas,
     scale,
+    scale_out,
     single,
     subscriptions_scale,
     tls,
@@ -85,6 +86,7 @@ PARTS: tuple[list[str], ...] = (
         for name in contenders.PRODUCTS
     ),
     ["replicas"],
+    ["scale-out"],
     *(["sizes", "--engine", engine] for engine in contenders.ENGINES),
     *(["soak", "--engine", engine] for engine in contenders.ENGINES),
     *(["catalogs", "--engine", engine] for engine in contenders.ENGINES),
@@ -124,6 +126,7 @@ for module in (
     single,
     scale,
     replicas,
+    scale_out,
     catalogs,
     encryption,
     subscriptions_scale,

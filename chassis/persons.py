@@ -5,7 +5,7 @@ person. Erasing blanks personal fields and keeps the rows, their
 counts and their money. Retention erases what ended long ago in the same way.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
     from chassis.store.database import Database
 
-EMAIL, PHONE, USER_KEY, NIN = KINDS = ("email", "phone", "user_key", "nin")
+EMAIL, PHONE, USER_KEY, NIN, PERSON_REF = KINDS = (
+    "email",
+    "phone",
+    "user_key",
+    "nin",
+    "person_ref",
+)
+MAX_REF_LENGTH = 64  # of a person_ref
 SCAN_BATCH = 5000  # rows that one query compares
 ERASE_BATCH = 100  # rows that retention erases in one transaction
 RETENTION_ACTOR = "retention"
@@ -64,6 +71,13 @@ def _normalize(kind: str, value: str) -> str:
     if kind == NIN:
         return "".join(each for each in value if each.isalnum()).upper()
     return value.strip().casefold()
+
+
+def ensure_one_owner(kind: str, owners: Iterable[str]) -> None:
+    """Raise Invalid for a value that several owners use, each for a person of its own."""
+    if len(names := sorted(set(owners))) > 1:
+        fault = Fault(kind, f"Several use it: name one of {', '.join(names)}.")
+        raise Invalid("The value is not of one person.", faults=[fault])
 
 
 def find_person(

@@ -57,8 +57,10 @@ from protos.subscriptions_pb2 import (
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/api/public/v1")
 
-# Omitted from cart items of a type that does not have them; other fields are null.
+# Omitted from cart items of a type that does not have them, and where none was sent; other fields
+# are null.
 ONE_TYPE_ONLY = (
+    "person_ref",
     "items",
     "product_data",
     "box_count",

@@ -87,14 +87,19 @@ def _build_item(
     return item
 
 
+ONE_OF_TWO = ("user_key", "person_ref")  # of which a list needs one
+
+
 def _build_url(path: str, parameters: list[Constraints]) -> Constraints:
     parts = path.strip("/").replace("{", ":").replace("}", "").split("/")
+    names = {each["name"] for each in parameters if each["in"] == "query"}
     query = [
         {
             "key": each["name"],
             "value": _write_value(_find_example(each)),
             "description": each["description"],
-            "disabled": not each.get("required", False),
+            "disabled": not each.get("required", False)
+            and not (each["name"] == ONE_OF_TWO[0] and set(ONE_OF_TWO) <= names),
         }
         for each in parameters
         if each["in"] == "query"

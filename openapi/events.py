@@ -42,6 +42,7 @@ MEANINGS = {
     subscription_events.BOXES_DELIVERED: "Boxes were handed over. Sent only to those who ask.",
 }
 FIELDS = {
+    "person_ref": "The owner's own reference of the person, if one was sent.",
     "charset": "Always UTF-8.",
     "utf": "Always √, to try the charset by.",
     "event": "The type of the event.",
@@ -70,6 +71,7 @@ FIELDS = {
     "submitted": "Unix time when it was submitted to the lab, in seconds.",
     "updated": "Unix time of its last change, in seconds.",
 }
+OMITTED = {"person_ref"}  # where none was sent
 HEADERS = {
     "webhook-id": "The id of the event, the same on each try: drop duplicates by it.",
     "webhook-timestamp": "Unix time of this try, in seconds.",
@@ -158,6 +160,7 @@ def _build_order_event(kind: str) -> Constraints:
         "id": "ord_bca2c385c6044dd13d3c552d",
         "lab_status": "submitted",
         "created_at": NOW,
+        "person_ref": "person-1",
         "submitted_at": NOW,
         "updated_at": NOW,
     }
@@ -167,7 +170,11 @@ def _build_order_event(kind: str) -> Constraints:
 def _list_forms() -> dict[str, str]:
     """Return the body of one event of each type."""
     subscription: Any = SimpleNamespace(
-        id=UUID, reference="ref001-5", merchant_id="tienda_moderna", time_zone="Europe/Madrid"
+        id=UUID,
+        reference="ref001-5",
+        person_ref="person-1",
+        merchant_id="tienda_moderna",
+        time_zone="Europe/Madrid",
     )
     made = (
         subscription_events.build_created(subscription, "C-000123"),
@@ -210,7 +217,7 @@ def _describe_object(body: dict[str, Any]) -> Constraints:
     return {
         "type": "object",
         "properties": {name: _describe_value(name, each) for name, each in body.items()},
-        "required": list(body),
+        "required": [name for name in body if name not in OMITTED],
     }
 
 

@@ -14,6 +14,10 @@ COMMANDS = {
     "gateway": ("optigate.processes", "gateway", "Serve HTTP in front of the three services."),
     "new": ("optigate.new.commands", "new", "Write the file of a partner, lab or merchant."),
     "orders": ("orders_svc.__main__", "cli", "The orders service: serve, migrate, load, ..."),
+    "person": (
+        *("optigate.person", "person"),
+        "Export or erase what all services keep of one person.",
+    ),
     "seed": ("optigate.seed", "seed", "Add a first account of each API to empty stores."),
     "sessions": ("sessions_svc.__main__", "cli", "The sessions service, by the same commands."),
     "status": ("optigate.status", "status", "Health, schemas and backlog of all four."),

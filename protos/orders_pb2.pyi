@@ -661,6 +661,7 @@ class Patient(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     EMAIL_FIELD_NUMBER: _builtins.int
     PHONE_NUMBER_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     first_name: _builtins.str
     """1-50 characters."""
     last_name: _builtins.str
@@ -669,6 +670,8 @@ class Patient(_message.Message):
     """E-mail address."""
     phone_number: _builtins.str
     """At most 20 characters."""
+    person_ref: _builtins.str
+    """The client's own reference of the person, 1-64 characters; the same in all APIs."""
     def __init__(
         self,
         *,
@@ -676,10 +679,11 @@ class Patient(_message.Message):
         last_name: _builtins.str = ...,
         email: _builtins.str = ...,
         phone_number: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "first_name", b"first_name", "last_name", b"last_name", "phone_number", b"phone_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "first_name", b"first_name", "last_name", b"last_name", "person_ref", b"person_ref", "phone_number", b"phone_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1300,6 +1304,7 @@ class ListOrdersRequest(_message.Message):
     STARTING_AFTER_FIELD_NUMBER: _builtins.int
     ENDING_BEFORE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     lab: _builtins.str
     """Lab id."""
     account_number: _builtins.str
@@ -1318,6 +1323,8 @@ class ListOrdersRequest(_message.Message):
     """Id of an order: the page before it, of newer ones. Not with starting_after."""
     limit: _builtins.int
     """1-100 orders on a page; 10 when absent."""
+    person_ref: _builtins.str
+    """The client's own reference of the person, as it was sent."""
     def __init__(
         self,
         *,
@@ -1330,10 +1337,11 @@ class ListOrdersRequest(_message.Message):
         starting_after: _builtins.str = ...,
         ending_before: _builtins.str = ...,
         limit: _builtins.int | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "account_number", b"account_number", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "ending_before", b"ending_before", "lab", b"lab", "limit", b"limit", "starting_after", b"starting_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "account_number", b"account_number", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "ending_before", b"ending_before", "lab", b"lab", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__created_gt: _TypeAlias = _typing.Literal["created_gt"]  # noqa: Y015
     _WhichOneofArgType__created_gt: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt"]  # noqa: Y015
@@ -3446,22 +3454,26 @@ class ExportPersonRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     phone: _builtins.str
     """The phone number; its digits are compared."""
     client: _builtins.str
     """Only what is kept for this client; for all of them when empty."""
+    person_ref: _builtins.str
+    """The reference that a client has for the person; of several clients, name one."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         phone: _builtins.str = ...,
         client: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "person_ref", b"person_ref", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3499,6 +3511,7 @@ class ErasePersonRequest(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     CLIENT_FIELD_NUMBER: _builtins.int
     INCLUDE_OPEN_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     phone: _builtins.str
@@ -3507,6 +3520,8 @@ class ErasePersonRequest(_message.Message):
     """Only what is kept for this client; for all of them when empty."""
     include_open: _builtins.bool
     """Also erase what has not ended."""
+    person_ref: _builtins.str
+    """The reference that a client has for the person; of several clients, name one."""
     def __init__(
         self,
         *,
@@ -3514,10 +3529,11 @@ class ErasePersonRequest(_message.Message):
         phone: _builtins.str = ...,
         client: _builtins.str = ...,
         include_open: _builtins.bool = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "include_open", b"include_open", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "email", b"email", "include_open", b"include_open", "person_ref", b"person_ref", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

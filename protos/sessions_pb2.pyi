@@ -231,6 +231,7 @@ class User(_message.Message):
     LAST_NAME_FIELD_NUMBER: _builtins.int
     BIRTHDATE_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """E-mail address."""
     first_name: _builtins.str
@@ -241,6 +242,8 @@ class User(_message.Message):
     """Day of birth, not in the future."""
     region: _builtins.str
     """ISO 3166-2 subdivision ("US-IL", "CA-ON"); two bare letters are a US state."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person, 1-64 characters; the same in all APIs."""
     def __init__(
         self,
         *,
@@ -249,10 +252,11 @@ class User(_message.Message):
         last_name: _builtins.str = ...,
         birthdate: _builtins.str = ...,
         region: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birthdate", b"birthdate", "email", b"email", "first_name", b"first_name", "last_name", b"last_name", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birthdate", b"birthdate", "email", b"email", "first_name", b"first_name", "last_name", b"last_name", "person_ref", b"person_ref", "region", b"region"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -624,22 +628,26 @@ class ListSessionsRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user: 1-64 of A-Z a-z 0-9 . _ : -"""
     page: _builtins.int
     """Counted from 1, which is the default."""
     per_page: _builtins.int
     """1-100, default 30."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person, as it was sent: instead of user_key."""
     def __init__(
         self,
         *,
         user_key: _builtins.str = ...,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
@@ -2078,6 +2086,7 @@ class SessionEvent(_message.Message):
     STORE_NAME_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     PAID_AT_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -2092,6 +2101,8 @@ class SessionEvent(_message.Message):
     """The store that the session names; else absent."""
     store_name: _builtins.str
     """Name of the store; absent when it has none."""
+    person_ref: _builtins.str
+    """The partner's own reference of the person; omitted if none was sent."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When the status changed, in whole seconds."""
@@ -2129,13 +2140,16 @@ class SessionEvent(_message.Message):
         store_name: _builtins.str | None = ...,
         price: Global___Price | None = ...,
         paid_at: _timestamp_pb2.Timestamp | None = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "paid_at", b"paid_at", "price", b"price", "status", b"status", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_person_ref", b"_person_ref", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "paid_at", b"paid_at", "person_ref", b"person_ref", "price", b"price", "status", b"status", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "paid_at", b"paid_at", "price", b"price", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_person_ref", b"_person_ref", "_status", b"_status", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "dispensed_prescriptions", b"dispensed_prescriptions", "paid_at", b"paid_at", "person_ref", b"person_ref", "price", b"price", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "type", b"type", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
     _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
     _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
     _WhichOneofReturnType__store_id: _TypeAlias = _typing.Literal["store_id"]  # noqa: Y015
@@ -2144,6 +2158,8 @@ class SessionEvent(_message.Message):
     _WhichOneofArgType__store_name: _TypeAlias = _typing.Literal["_store_name", b"_store_name"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__chosen_product) -> _WhichOneofReturnType__chosen_product | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
     @_typing.overload
@@ -2681,22 +2697,26 @@ class ExportPersonRequest(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     USER_KEY_FIELD_NUMBER: _builtins.int
     PARTNER_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     user_key: _builtins.str
     """The key that a partner has for the person."""
     partner: _builtins.str
     """Only what is kept for this partner; for all of them when empty."""
+    person_ref: _builtins.str
+    """The reference that a partner has for the person; of several partners, name one."""
     def __init__(
         self,
         *,
         email: _builtins.str = ...,
         user_key: _builtins.str = ...,
         partner: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "partner", b"partner", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "partner", b"partner", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2734,6 +2754,7 @@ class ErasePersonRequest(_message.Message):
     USER_KEY_FIELD_NUMBER: _builtins.int
     PARTNER_FIELD_NUMBER: _builtins.int
     INCLUDE_OPEN_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     user_key: _builtins.str
@@ -2742,6 +2763,8 @@ class ErasePersonRequest(_message.Message):
     """Only what is kept for this partner; for all of them when empty."""
     include_open: _builtins.bool
     """Also erase what has not ended."""
+    person_ref: _builtins.str
+    """The reference that a partner has for the person; of several partners, name one."""
     def __init__(
         self,
         *,
@@ -2749,10 +2772,11 @@ class ErasePersonRequest(_message.Message):
         user_key: _builtins.str = ...,
         partner: _builtins.str = ...,
         include_open: _builtins.bool = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "partner", b"partner", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "partner", b"partner", "person_ref", b"person_ref", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -136,6 +136,7 @@ class CreateSubscriptionRequest(_message.Message):
     CITY_FIELD_NUMBER: _builtins.int
     DISCOUNTS_FIELD_NUMBER: _builtins.int
     CART_ITEMS_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     reference: _builtins.str
     """The merchant's own reference, unique among its live subscriptions."""
     operator_ref: _builtins.str
@@ -170,6 +171,8 @@ class CreateSubscriptionRequest(_message.Message):
     items that are not packages; without it a percentage is of all. One discount per
     item. Entries without a discount_type have no effect.
     """
+    person_ref: _builtins.str
+    """The merchant's own reference of the person, 1-64 characters; the same in all APIs."""
     @_builtins.property
     def merchant(self) -> Global___Merchant:
         """The shop."""
@@ -196,10 +199,11 @@ class CreateSubscriptionRequest(_message.Message):
         city: _builtins.str = ...,
         discounts: _builtins.str = ...,
         cart_items: _abc.Iterable[Global___NewCartItem] | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["merchant", b"merchant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cart_items", b"cart_items", "city", b"city", "date_of_birth", b"date_of_birth", "discounts", b"discounts", "email", b"email", "given_names", b"given_names", "merchant", b"merchant", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "operator_ref", b"operator_ref", "postal_code", b"postal_code", "reference", b"reference", "surnames", b"surnames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "cart_items", b"cart_items", "city", b"city", "date_of_birth", b"date_of_birth", "discounts", b"discounts", "email", b"email", "given_names", b"given_names", "merchant", b"merchant", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "operator_ref", b"operator_ref", "person_ref", b"person_ref", "postal_code", b"postal_code", "reference", b"reference", "surnames", b"surnames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -718,6 +722,7 @@ class ListSubscriptionsRequest(_message.Message):
     PER_PAGE_FIELD_NUMBER: _builtins.int
     MERCHANT_REFERENCE_FIELD_NUMBER: _builtins.int
     STORE_ID_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     status: _builtins.str
     """Subscription statuses, separated by commas."""
     payment_status: _builtins.str
@@ -751,6 +756,8 @@ class ListSubscriptionsRequest(_message.Message):
     """Merchant references, separated by commas. Ours: a merchant's reference is its id."""
     store_id: _builtins.str
     """Store ids, separated by commas. Ours: a store's id is its reference."""
+    person_ref: _builtins.str
+    """The merchant's own reference of the person, as it was sent."""
     def __init__(
         self,
         *,
@@ -769,10 +776,11 @@ class ListSubscriptionsRequest(_message.Message):
         per_page: _builtins.int | None = ...,
         merchant_reference: _builtins.str = ...,
         store_id: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "merchant_reference", b"merchant_reference", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "search", b"search", "status", b"status", "store_id", b"store_id", "store_ref", b"store_ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "merchant_reference", b"merchant_reference", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "person_ref", b"person_ref", "search", b"search", "status", b"status", "store_id", b"store_id", "store_ref", b"store_ref"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
@@ -1036,6 +1044,7 @@ class Customer(_message.Message):
     EMAIL_FIELD_NUMBER: _builtins.int
     PHONE_FIELD_NUMBER: _builtins.int
     FULL_NAME_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     given_names: _builtins.str
     """Given names."""
     surnames: _builtins.str
@@ -1046,6 +1055,8 @@ class Customer(_message.Message):
     """Mobile phone: a possible number of the merchant's country, or + and a country's code."""
     full_name: _builtins.str
     """Given names and surnames."""
+    person_ref: _builtins.str
+    """The merchant's own reference of the person; omitted if none was sent."""
     def __init__(
         self,
         *,
@@ -1054,10 +1065,11 @@ class Customer(_message.Message):
         email: _builtins.str | None = ...,
         phone: _builtins.str | None = ...,
         full_name: _builtins.str | None = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_full_name", b"_full_name", "_given_names", b"_given_names", "_phone", b"_phone", "_surnames", b"_surnames", "email", b"email", "full_name", b"full_name", "given_names", b"given_names", "phone", b"phone", "surnames", b"surnames"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_full_name", b"_full_name", "_given_names", b"_given_names", "_person_ref", b"_person_ref", "_phone", b"_phone", "_surnames", b"_surnames", "email", b"email", "full_name", b"full_name", "given_names", b"given_names", "person_ref", b"person_ref", "phone", b"phone", "surnames", b"surnames"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_full_name", b"_full_name", "_given_names", b"_given_names", "_phone", b"_phone", "_surnames", b"_surnames", "email", b"email", "full_name", b"full_name", "given_names", b"given_names", "phone", b"phone", "surnames", b"surnames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_email", b"_email", "_full_name", b"_full_name", "_given_names", b"_given_names", "_person_ref", b"_person_ref", "_phone", b"_phone", "_surnames", b"_surnames", "email", b"email", "full_name", b"full_name", "given_names", b"given_names", "person_ref", b"person_ref", "phone", b"phone", "surnames", b"surnames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = _typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = _typing.Literal["_email", b"_email"]  # noqa: Y015
@@ -1065,6 +1077,8 @@ class Customer(_message.Message):
     _WhichOneofArgType__full_name: _TypeAlias = _typing.Literal["_full_name", b"_full_name"]  # noqa: Y015
     _WhichOneofReturnType__given_names: _TypeAlias = _typing.Literal["given_names"]  # noqa: Y015
     _WhichOneofArgType__given_names: _TypeAlias = _typing.Literal["_given_names", b"_given_names"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     _WhichOneofReturnType__phone: _TypeAlias = _typing.Literal["phone"]  # noqa: Y015
     _WhichOneofArgType__phone: _TypeAlias = _typing.Literal["_phone", b"_phone"]  # noqa: Y015
     _WhichOneofReturnType__surnames: _TypeAlias = _typing.Literal["surnames"]  # noqa: Y015
@@ -1075,6 +1089,8 @@ class Customer(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__full_name) -> _WhichOneofReturnType__full_name | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__given_names) -> _WhichOneofReturnType__given_names | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__phone) -> _WhichOneofReturnType__phone | None: ...
     @_typing.overload
@@ -2067,6 +2083,7 @@ class UpdateCustomerInfoRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     POSTAL_CODE_FIELD_NUMBER: _builtins.int
     CITY_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     subscription_id: _builtins.str
     """UUID."""
     given_names: _builtins.str
@@ -2089,6 +2106,8 @@ class UpdateCustomerInfoRequest(_message.Message):
     """Postal code."""
     city: _builtins.str
     """City."""
+    person_ref: _builtins.str
+    """The merchant's own reference of the person, 1-64 characters."""
     def __init__(
         self,
         *,
@@ -2103,10 +2122,11 @@ class UpdateCustomerInfoRequest(_message.Message):
         address: _builtins.str = ...,
         postal_code: _builtins.str = ...,
         city: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "city", b"city", "date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "postal_code", b"postal_code", "subscription_id", b"subscription_id", "surnames", b"surnames"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "city", b"city", "date_of_birth", b"date_of_birth", "email", b"email", "given_names", b"given_names", "mobile_phone", b"mobile_phone", "nin", b"nin", "nin_control", b"nin_control", "person_ref", b"person_ref", "postal_code", b"postal_code", "subscription_id", b"subscription_id", "surnames", b"surnames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3573,6 +3593,7 @@ class ExportPersonRequest(_message.Message):
     PHONE_FIELD_NUMBER: _builtins.int
     NIN_FIELD_NUMBER: _builtins.int
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     phone: _builtins.str
@@ -3581,6 +3602,8 @@ class ExportPersonRequest(_message.Message):
     """The identity number, in any form."""
     merchant_id: _builtins.str
     """Only what is kept for this merchant, by its id; for all of them when empty."""
+    person_ref: _builtins.str
+    """The reference that a merchant has for the person; of several merchants, name one."""
     def __init__(
         self,
         *,
@@ -3588,10 +3611,11 @@ class ExportPersonRequest(_message.Message):
         phone: _builtins.str = ...,
         nin: _builtins.str = ...,
         merchant_id: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "merchant_id", b"merchant_id", "nin", b"nin", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "merchant_id", b"merchant_id", "nin", b"nin", "person_ref", b"person_ref", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3630,6 +3654,7 @@ class ErasePersonRequest(_message.Message):
     NIN_FIELD_NUMBER: _builtins.int
     MERCHANT_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_OPEN_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     email: _builtins.str
     """The e-mail address, in any case."""
     phone: _builtins.str
@@ -3640,6 +3665,8 @@ class ErasePersonRequest(_message.Message):
     """Only what is kept for this merchant, by its id; for all of them when empty."""
     include_open: _builtins.bool
     """Also erase what has not ended."""
+    person_ref: _builtins.str
+    """The reference that a merchant has for the person; of several merchants, name one."""
     def __init__(
         self,
         *,
@@ -3648,10 +3675,11 @@ class ErasePersonRequest(_message.Message):
         nin: _builtins.str = ...,
         merchant_id: _builtins.str = ...,
         include_open: _builtins.bool = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "merchant_id", b"merchant_id", "nin", b"nin", "phone", b"phone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "include_open", b"include_open", "merchant_id", b"merchant_id", "nin", b"nin", "person_ref", b"person_ref", "phone", b"phone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--owner", help="Only what is kept for this owner."),
         click.option("--nin", help="The identity number."),
+        click.option("--person-ref", help="The owner's own reference, the same in all APIs."),
         click.option("--user-key", help="The key that a partner has for the person."),
         click.option("--phone", help="The phone number; digits are compared."),
         click.option("--email", help="The e-mail address; case does not matter."),
@@ -70,5 +71,7 @@ def _find(run: Invocation, owner: str | None, named: dict[str, Any]) -> list[str
 
     given = [(kind, value) for kind, value in named.items() if value is not None]
     if len(given) != 1:
-        raise click.UsageError("Name the person by one of --email, --phone, --user-key, --nin.")
+        raise click.UsageError(
+            "Name the person by one of --email, --phone, --user-key, --person-ref, --nin."
+        )
     return find_person(run.open_store(), run.service.persons, *given[0], owner)

@@ -12,7 +12,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, Response, current_app, g, jsonify, request, url_for
+from flask import Blueprint, Response, current_app, g, request, url_for
 from werkzeug.datastructures import Headers
 
 from chassis.errors import Failure
@@ -21,7 +21,6 @@ from chassis.messages.reader import Reader
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call, decode_error
-from gateway.bodies import receive_body
 from gateway.channel import RpcError
 from gateway.pages.localized import read_language, render_localized
 from gateway.problems import answer_failure
@@ -33,7 +32,6 @@ from protos.sessions_pb2 import (
     Exam,
     GetDoorRequest,
     GetExamRequest,
-    ReceivePaymentCallbackRequest,
 )
 
 if TYPE_CHECKING:
@@ -42,8 +40,6 @@ if TYPE_CHECKING:
 bp = Blueprint("exam", __name__)
 results = Blueprint("results", __name__)  # the exam's script reads its failures
 COOKIE_NAME = "exam"
-MAX_CALLBACK_BYTES = 256 * 1024
-SIGNATURE_HEADER = "Stripe-Signature"
 LINK_FIELDS = ("user_key", "session_key", "token")
 COMPLETE_EXAM = Reader(CompleteExamRequest, path=("exam_token",))
 # The status of a link that opens nothing: it never did, or no longer does.
@@ -117,17 +113,6 @@ def create_checkout(exam: str) -> Response:
     )
     call(backends.door().CreateCheckout, message)
     return SeeOther(url_for("exam.get_exam", exam=exam, lang=read_language()))
-
-
-@results.post("/callbacks/payments/sessions/<path:partner>")
-def receive_payment_callback(partner: str) -> Response:
-    """Hand the bytes of a payment provider on as they are: its signature covers every one."""
-    message = ReceivePaymentCallbackRequest(
-        partner=partner,
-        signature=request.headers.get(SIGNATURE_HEADER, ""),
-        body=receive_body(MAX_CALLBACK_BYTES),
-    )
-    return jsonify(received=call(backends.door().ReceivePaymentCallback, message).received)
 
 
 @results.post("/exam/<exam>/results")

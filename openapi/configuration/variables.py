@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from gateway.rates import policies
+from optigate.person import CREDENTIALS
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("chassis", "gateway", "sessions_svc", "orders_svc", "subscriptions_svc")
@@ -38,7 +39,9 @@ def find_variables() -> dict[str, str]:
 
 
 def _list_declared() -> Iterator[tuple[str, str]]:
-    """Yield the variables of limits and of the options of commands."""
+    """Yield the variables of limits, of accounts, and of the options of commands."""
+    for name in CREDENTIALS.values():
+        yield name, ""
     for name, default in policies.DEFAULTS.items():
         yield policies.name_variable(name), default
     yield policies.STORE_VARIABLE, ""

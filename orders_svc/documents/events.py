@@ -1,4 +1,5 @@
-"""Events about orders for a client's endpoint; they hold neither patient data nor the document.
+"""Events about orders for a client's endpoint; they hold neither the document nor anything of the
+patient but the person_ref, which is the client's own.
 
 The order is the stream of its events.
 """
@@ -23,6 +24,7 @@ def build_event(client: str, type_: str, order: Columns, now: datetime) -> Event
         "created": to_unix(order["created_at"]),
         "submitted": to_unix(order["submitted_at"]),
         "updated": to_unix(order["updated_at"]),
+        **({"person_ref": ref} if (ref := order["person_ref"]) else {}),
     }
     body = {"type": type_, "timestamp": now, "data": data}
     return Event(client, order["id"], type_, msgspec.json.encode(body).decode())

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from optics.fields import between, check_not_blank, one_of
+from optics.fields import between, check_not_blank, filled, one_of
 from orders_svc.rules.catalogs import GetOrderSettingsRequestSchema
 from orders_svc.rules.lab_status import ALLOWED_SOURCES, LabStatus
 
@@ -30,6 +30,7 @@ class PageSchema(Schema):
 class ListOrdersRequestSchema(PageSchema, GetOrderSettingsRequestSchema):
     """A lab of the user, and when its orders were created."""
 
+    person_ref = fields.String(validate=filled(64))
     created_gt = fields.Integer(strict=True, validate=_check_seconds)
     created_gte = fields.Integer(strict=True, validate=_check_seconds)
     created_lt = fields.Integer(strict=True, validate=_check_seconds)

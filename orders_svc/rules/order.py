@@ -77,6 +77,7 @@ class PatientSchema(Schema):
     last_name = fields.String(required=True, validate=filled(50))
     email = fields.String(validate=check_email)
     phone_number = fields.String(validate=at_most(20))
+    person_ref = fields.String(validate=filled(64))
 
 
 class LensSchema(Schema):

@@ -34,14 +34,15 @@ class PersonRequestSchema(Schema):
 
     email = fields.String(validate=filled(254))
     phone = fields.String(validate=filled(50))
+    person_ref = fields.String(validate=filled(64))
     client = fields.String(validate=filled(64))
     include_open = fields.Boolean()
 
     @validates_schema
     def check_one(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Require one of the two."""
-        if ("email" in data) == ("phone" in data):
-            raise ValidationError("Send email or phone, and not both.", "email")
+        """Require one of the three."""
+        if sum(name in data for name in ("email", "phone", "person_ref")) != 1:
+            raise ValidationError("Send one of email, phone and person_ref.", "email")
 
 
 PERSON_REQUEST = PersonRequestSchema()

@@ -36,10 +36,12 @@ def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) ->
         orders.c.lab_id == filters["lab"],
         orders.c.account_number == filters["account_number"],
     )
-    created = [*_build_created_conditions(filters)]
+    conditions = [*_build_created_conditions(filters)]
     if "ending_before" in filters:
-        created += build_horizon_conditions(tx)
-    return _read_page(tx, listed, orders.c.created_at, created, filters, ascending=False)
+        conditions += build_horizon_conditions(tx)
+    if "person_ref" in filters:
+        conditions.append(orders.c.person_ref == filters["person_ref"])
+    return _read_page(tx, listed, orders.c.created_at, conditions, filters, ascending=False)
 
 
 def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:

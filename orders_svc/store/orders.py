@@ -174,6 +174,7 @@ def _build_columns(
         "warnings": review.warnings or None,
         "traced": review.traced or None,
         "updated_at": now,
+        "person_ref": order["patient"].get("person_ref"),
         **build_name_columns(tx, order["patient"]),
     }
 

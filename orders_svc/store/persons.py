@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from chassis.notices.queue import erase_messages
-from chassis.persons import EMAIL, PHONE, SCAN_BATCH, build_matcher
+from chassis.persons import (
+    EMAIL,
+    PERSON_REF,
+    PHONE,
+    SCAN_BATCH,
+    build_matcher,
+    ensure_one_owner,
+)
 from chassis.store.encryption.columns import find_keyring
 from orders_svc.rules.lab_status import FINAL_STATUSES
 from orders_svc.rules.persons import blank_order
@@ -21,7 +28,7 @@ from orders_svc.store.tables import accounts, messages, order_history, orders
 from orders_svc.store.words import delete_words
 
 SEALED_SCAN_BATCH = 500  # rows whose documents are opened at once
-KINDS = (EMAIL, PHONE)
+KINDS = (EMAIL, PHONE, PERSON_REF)
 _NAMES = {EMAIL: "email", PHONE: "phone_number"}
 _CLIENT = accounts.table.c.name
 _SCAN = (
@@ -36,6 +43,12 @@ _SCANS = {
     )
     for kind, name in _NAMES.items()
 }
+_BY_REF = (
+    select(orders.c.id, _CLIENT)
+    .join(accounts.table)
+    .where(orders.c.person_ref == bindparam("person_ref"))
+    .order_by(orders.c.id)
+)
 # Sealed documents come whole, with their tracings.
 _SEALED_SCAN = _SCAN.add_columns(orders.c.document).limit(SEALED_SCAN_BATCH)
 _IS_ONE = orders.c.id.in_(bindparam("ids", expanding=True))
@@ -54,6 +67,7 @@ _BLANK = (
         cancel_reason=None,
         tracking_code=None,
         tracking_number=None,
+        person_ref=None,
         erased_at=bindparam("erased_at"),
     )
 )
@@ -91,11 +105,20 @@ class _Contact(NamedTuple):
 
 def find_orders_of_person(tx: Connection, kind: str, value: str, client: str | None) -> list[str]:
     """Return the ids of a patient's orders, of all clients or of one."""
+    if kind == PERSON_REF:
+        return _find_by_ref(tx, value, client)
     matches, found, after = build_matcher(kind, value), list[str](), ""
     while rows := _scan(tx, kind, after):
         found += [row.id for row in rows if matches(row.found) and client in (None, row.client)]
         after = rows[-1].id
     return found
+
+
+def _find_by_ref(tx: Connection, person_ref: str, client: str | None) -> list[str]:
+    found = tx.execute(_BY_REF, {"person_ref": person_ref}).all()
+    found = [row for row in found if client in (None, row.name)]
+    ensure_one_owner(PERSON_REF, (row.name for row in found))
+    return [row.id for row in found]
 
 
 def _scan(tx: Connection, kind: str, after: str) -> list[_Contact]:

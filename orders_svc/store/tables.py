@@ -158,6 +158,7 @@ orders = Table(
     Column("lab_cancelled_at", Instant()),
     Column("cancel_answer", String(8)),  # accepted or refused
     Column("cancel_reason", personal_text(250)),
+    Column("person_ref", String(64)),  # of the patient, the client's own, the same in all APIs
     Column("original_id", String(32)),  # the order that this one was made from
     Column("tracking_code", String(43)),  # of the link for the patient, once there is one
     Column("has_copies", Boolean, nullable=False, server_default=false()),  # redos or pairs
@@ -167,6 +168,12 @@ orders = Table(
         *("account_id", "lab_id", "account_number", "lab_status", "created_at", "id"),
     ),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
+    Index(
+        "ix_orders_person_ref",
+        *("person_ref", "account_id", "created_at", "id"),
+        sqlite_where=text("person_ref IS NOT NULL"),
+        postgresql_where=text("person_ref IS NOT NULL"),
+    ),
     Index("ix_orders_first_last", "account_id", "first_last"),
     Index("ix_orders_last_first", "account_id", "last_first"),
     # Partial: a new order has neither number, so inserting it need not touch these indexes.

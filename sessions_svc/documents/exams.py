@@ -15,7 +15,7 @@ from sessions_svc.rules.products import (
     list_products,
     owes_payment,
 )
-from sessions_svc.rules.statuses import CHECKOUT, Status, choose_next_step
+from sessions_svc.rules.statuses import CHECKOUT, STARTABLE_STATUSES, Status, choose_next_step
 from sessions_svc.store.tables import charges, payment_accounts
 
 
@@ -48,6 +48,8 @@ def compute_prices(link: Row[Any]) -> list[pb.Price]:
     if link.price_amount is not None:
         return [pb.Price(currency=link.price_currency, amount=link.price_amount)]
     products = list_products(link.products, link.chosen_product)
+    if products and link.status not in STARTABLE_STATUSES:
+        return []  # its exam began before the price list
     offers = [products] if products else [[each] for each in PRESCRIPTION_PRODUCTS]
     amounts = [compute_price(link.prices, each) for each in offers]
     if not any(amounts):

@@ -12,6 +12,7 @@ from protos import sessions_pb2 as pb
 from sessions_svc.documents.sessions import compose_session_data, describe_choices
 from sessions_svc.rules.statuses import Status, choose_event_type
 from sessions_svc.store.tables import accounts, outbox
+from sessions_svc.store.users import find_person_ref
 
 # Unset fields are null, except those in `optional`, which are omitted as in the gateway's answers.
 SESSION_EVENT_WRITER = Writer(
@@ -31,6 +32,7 @@ SESSION_EVENT_WRITER = Writer(
         "paid_at",
         "distance",
         "smallest_logmar",
+        "person_ref",
     ),
     foreign=find_foreign_fields(pb.SessionEvent),
 )
@@ -50,6 +52,7 @@ def queue_session_event(tx: Connection, session: Row[Any], now: datetime) -> Non
         type=event_type,
         status=None if session.status == Status.COMPLETED else session.status,
         **describe_choices(tx, session),
+        person_ref=find_person_ref(tx, session.account_id, session.user_key),
     )
     event.created_at.FromDatetime(now.replace(microsecond=0))
     if data := compose_session_data(tx, session):

@@ -6,13 +6,14 @@ from typing import Any
 from marshmallow import ValidationError
 from marshmallow.validate import Regexp
 
-from optics.fields import parse_day
+from optics.fields import filled, parse_day
 
 MAX_ITEMS = 20  # of any list; our own limit, which keeps a request cheap to validate
 KEY = Regexp(
     re.compile(r"[A-Za-z0-9._:-]{1,64}\Z"),
     error="Must be 1 to 64 of the characters A-Z a-z 0-9 . _ : -",
 )
+PERSON_REF = filled(64)  # characters of a partner's own reference of a person
 
 
 def check_date(value: str) -> None:

@@ -7,7 +7,7 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, String
 
 from optics.fields import filled
-from sessions_svc.rules.fields import KEY
+from sessions_svc.rules.fields import KEY, PERSON_REF
 
 # The results of an erased acuity exam.
 BLANK_ACUITY = {"right_eye": {}, "left_eye": {}, "correction": ""}
@@ -18,14 +18,15 @@ class PersonRequestSchema(Schema):
 
     email = String(validate=filled(254))
     user_key = String(validate=KEY)
+    person_ref = String(validate=PERSON_REF)
     partner = String(validate=filled(64))
     include_open = Boolean()
 
     @validates_schema
     def check_one(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Require one of the two."""
-        if ("email" in data) == ("user_key" in data):
-            raise ValidationError("Send email or user_key, and not both.", "email")
+        """Require one of the three."""
+        if sum(name in data for name in ("email", "user_key", "person_ref")) != 1:
+            raise ValidationError("Send one of email, user_key and person_ref.", "email")
 
 
 PERSON_REQUEST = PersonRequestSchema()

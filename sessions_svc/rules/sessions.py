@@ -16,7 +16,7 @@ from optics.addresses import NOT_AN_ADDRESS
 from optics.fields import one_of
 from sessions_svc.rules.acuity import ACUITY_SERVICE
 from sessions_svc.rules.codes import CURRENCY, REGION, expand_region
-from sessions_svc.rules.fields import KEY, check_date, limit_items
+from sessions_svc.rules.fields import KEY, PERSON_REF, check_date, limit_items
 from sessions_svc.rules.partner_info import check_partner_info
 from sessions_svc.rules.prescriptions import CONTACTS, GLASSES, PrescriptionSchema
 
@@ -86,6 +86,7 @@ class UserSchema(QualificationUserSchema):
     email = String(required=True, validate=_EMAIL)
     first_name = String(required=True, validate=_check_name)
     last_name = String(required=True, validate=_check_name)
+    person_ref = String(validate=PERSON_REF)
 
 
 class CheckQualificationSchema(Schema):
@@ -125,11 +126,18 @@ class KeysSchema(Schema):
 class ListSessionsSchema(Schema):
     """A ListSessionsRequest."""
 
-    user_key = String(required=True, validate=KEY)
+    user_key = String(validate=KEY)
+    person_ref = String(validate=PERSON_REF)
     page = Integer(strict=True, load_default=1, validate=Range(1, error="Must be 1 or more."))
     per_page = Integer(
         strict=True, load_default=30, validate=Range(1, 100, error="Must be from {min} to {max}.")
     )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def check_user(self, data: dict[str, Any], sent: Mapping[str, Any], **_: Any) -> None:
+        """Require a user, or a person."""
+        if "user_key" not in sent and "person_ref" not in sent:
+            raise ValidationError({"user_key": ["Missing data for required field."]})
 
 
 CHECK_QUALIFICATION = CheckQualificationSchema()

@@ -21,7 +21,14 @@ from sqlalchemy import (
 )
 
 from chassis.errors import Fault, Invalid
-from chassis.persons import EMAIL, SCAN_BATCH, USER_KEY, build_matcher
+from chassis.persons import (
+    EMAIL,
+    PERSON_REF,
+    SCAN_BATCH,
+    USER_KEY,
+    build_matcher,
+    ensure_one_owner,
+)
 from chassis.store.encryption.columns import Personal
 from sessions_svc.rules.persons import BLANK_ACUITY
 from sessions_svc.rules.statuses import Status, has_ended
@@ -36,13 +43,14 @@ from sessions_svc.store.tables import (
     users,
 )
 
-KINDS = (EMAIL, USER_KEY)
+KINDS = (EMAIL, USER_KEY, PERSON_REF)
 BLANK_USER = {
     "email": "",
     "first_name": "",
     "last_name": "",
     "birthdate": date.min,
     "region": "",
+    "person_ref": None,
 }
 BLANK_SESSION: dict[str, Any] = {
     "partner_info": None,
@@ -65,11 +73,18 @@ _BY_KEY = (
     .join(accounts.table, accounts.table.c.id == users.c.account_id)
     .where(users.c.user_key == bindparam("user_key"))
 )
+_BY_REF = (
+    select(*_USER_KEYS, _PARTNER)
+    .join(accounts.table, accounts.table.c.id == users.c.account_id)
+    .where(users.c.person_ref == bindparam("person_ref"))
+)
 _IS_USERS = (sessions.c.account_id == users.c.account_id, sessions.c.user_key == users.c.user_key)
 _IS_ONE = sessions.c.id.in_(bindparam("ids", expanding=True))
 _SESSION_KEYS = select(sessions.c.id, sessions.c.account_id, sessions.c.session_key).where(_IS_ONE)
 _READ = (
-    select(sessions, *users.c["email", "first_name", "last_name", "birthdate", "region"])
+    select(
+        sessions, *users.c["email", "first_name", "last_name", "birthdate", "region", "person_ref"]
+    )
     .add_columns(_PARTNER.label("partner"))
     .join_from(sessions, users)
     .join(accounts.table, accounts.table.c.id == sessions.c.account_id)
@@ -100,6 +115,10 @@ def find_sessions_of_person(
             names = ", ".join(sorted(row.name for row in found))
             fault = Fault(USER_KEY, f"Several partners use it: name one of {names}.")
             raise Invalid("The user key is not of one person.", faults=[fault])
+    elif kind == PERSON_REF:
+        found = list(tx.execute(_BY_REF, {"person_ref": value}))
+        found = [row for row in found if partner in (None, row.name)]
+        ensure_one_owner(PERSON_REF, (row.name for row in found))
     else:
         found = _scan_users(tx, kind, value, partner)
     return [

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Integer,
     Row,
@@ -95,16 +96,33 @@ _RECORD: Select[Any] = (
     .where(_IS_PARTNERS, _HAS_KEY)
 )
 _FIND_VERSION = select(sessions.c.version).where(_HAS_ID)
-_COUNT = select(func.count()).select_from(sessions).where(_HAS_USER)
-_PAGE = (
-    select(*LISTED_COLUMNS)
-    .where(_HAS_USER)
-    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
-    .limit(bindparam("limit", type_=Integer))
-    .offset(bindparam("offset", type_=BigInteger))
+_IS_PERSONS = sessions.c.user_key.in_(
+    select(users.c.user_key).where(
+        users.c.account_id == bindparam("account_id"),
+        users.c.person_ref == bindparam("person_ref"),
+    )
 )
+_HAS_ACCOUNT = sessions.c.account_id == bindparam("account_id")
 
 
+def _list_by(*conditions: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
+    """Return the statements that count sessions, and that read one page of them."""
+    page = (
+        select(*LISTED_COLUMNS)
+        .where(*conditions)
+        .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=BigInteger))
+    )
+    return select(func.count()).select_from(sessions).where(*conditions), page
+
+
+# By whether a list is of a user, and of a person.
+_LISTS = {
+    (True, False): _list_by(_HAS_USER),
+    (False, True): _list_by(_HAS_ACCOUNT, _IS_PERSONS),
+    (True, True): _list_by(_HAS_USER, _IS_PERSONS),
+}
 _INSERT = insert_if_absent(sessions, ["account_id", "session_key"]).returning(*LISTED_COLUMNS)
 
 
@@ -188,14 +206,18 @@ def get_session_record(tx: Connection, partner: str, session_key: str) -> Row[An
 
 
 def list_sessions(
-    tx: Connection, account_id: int, user_key: str, page: int, per_page: int
+    tx: Connection, account_id: int, page: int, per_page: int, **who: str
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return one page of a user's sessions, newest first, and the number of all."""
-    keys = {"account_id": account_id, "user_key": user_key}
-    note_ids(user_key)
-    total: int = tx.execute(_COUNT, keys).scalar_one()
+    """Return one page of the sessions of a user_key, a person_ref or both, and the number of all.
+
+    The newest come first.
+    """
+    keys = {"account_id": account_id, **who}
+    note_ids(*who.values())
+    count, read = _LISTS["user_key" in who, "person_ref" in who]
+    total: int = tx.execute(count, keys).scalar_one()
     window = {"limit": per_page, "offset": compute_page_offset(page, per_page)}
-    return tx.execute(_PAGE, keys | window).all(), total
+    return tx.execute(read, keys | window).all(), total
 
 
 def move_session(

@@ -23,6 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     literal_column,
+    text,
 )
 
 from chassis.audit.trail import Trail
@@ -83,8 +84,16 @@ users = Table(
     Column("last_name", personal_text(50), nullable=False),
     Column("birthdate", Day(), nullable=False),
     Column("region", personal_text(6), nullable=False),
+    Column("person_ref", String(64)),  # the partner's own, the same in all APIs
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
+    Index(
+        "ix_users_person_ref",
+        "person_ref",
+        "account_id",
+        sqlite_where=text("person_ref IS NOT NULL"),
+        postgresql_where=text("person_ref IS NOT NULL"),
+    ),
 )
 sessions = Table(
     "sessions",

@@ -154,6 +154,7 @@ def _build_event(
         ("order_ref", subscription.id),
         ("order_ref_1", subscription.reference),
         ("order_ref_2", ""),
+        *([("person_ref", ref)] if (ref := subscription.person_ref) else []),
         *more_fields,
     ]
     return Event(

@@ -58,6 +58,7 @@ def _build_customer(row: Row[Any]) -> pb.Customer:
         email=row.email,
         phone=row.mobile_phone,
         full_name=" ".join(names) or None,
+        person_ref=row.person_ref,
     )
 
 

@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import ContainsOnly
 
-from optics.fields import at_most, between, one_of
+from optics.fields import at_most, between, filled, one_of
 from subscriptions_svc.rules.agreements.terms import MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.carts import CartItemSchema
 from subscriptions_svc.rules.prescriptions.outcomes import DELIVERED, UNKNOWN
@@ -33,6 +33,7 @@ from subscriptions_svc.rules.shapes import (
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
 MAX_PAGE = 100  # rows of a page
+PERSON_REF = filled(64)  # characters of a merchant's own reference of a person
 
 
 class MerchantSchema(Schema):
@@ -48,6 +49,7 @@ class CreateSubscriptionSchema(Schema):
     merchant = Nested(MerchantSchema, required=True)
     reference = String(required=True, validate=FILLED_TEXT)
     operator_ref = String(validate=SHORT_TEXT)
+    person_ref = String(validate=PERSON_REF)
     given_names = String(validate=SHORT_TEXT)
     surnames = String(validate=SHORT_TEXT)
     mobile_phone = String(validate=SHORT_TEXT)
@@ -70,6 +72,7 @@ class ListSubscriptionsSchema(Schema):
         validate=ContainsOnly(list(PaymentStatus), error=ANY_OF_MESSAGE)
     )
     search = String(validate=SHORT_TEXT)
+    person_ref = String(validate=PERSON_REF)
     created_at = String(validate=check_period)
     created_at_from = String(validate=check_day)
     created_at_to = String(validate=check_day)
@@ -118,6 +121,7 @@ class UpdateCustomerInfoSchema(Schema):
     """Fields of the customer that change; others stay."""
 
     subscription_id = String(required=True)
+    person_ref = String(validate=PERSON_REF)
     given_names = String(validate=SHORT_TEXT)
     surnames = String(validate=SHORT_TEXT)
     mobile_phone = String(validate=SHORT_TEXT)
@@ -165,14 +169,15 @@ class PersonRequestSchema(Schema):
     email = String(validate=FILLED_TEXT)
     phone = String(validate=FILLED_TEXT)
     nin = String(validate=FILLED_TEXT)
+    person_ref = String(validate=PERSON_REF)
     merchant_id = String(validate=FILLED_TEXT)
     include_open = Boolean()
 
     @validates_schema
     def check_one(self, data: Mapping[str, Any], **_: Any) -> None:
-        """Require one of the three."""
-        if sum(name in data for name in ("email", "phone", "nin")) != 1:
-            raise ValidationError("Send one of email, phone and nin.", "email")
+        """Require one of the four."""
+        if sum(name in data for name in ("email", "phone", "nin", "person_ref")) != 1:
+            raise ValidationError("Send one of email, phone, nin and person_ref.", "email")
 
 
 PERSON_REQUEST = PersonRequestSchema()

@@ -28,7 +28,15 @@ from sqlalchemy import (
 )
 
 from chassis.notices.queue import erase_messages
-from chassis.persons import EMAIL, NIN, PHONE, SCAN_BATCH, build_matcher
+from chassis.persons import (
+    EMAIL,
+    NIN,
+    PERSON_REF,
+    PHONE,
+    SCAN_BATCH,
+    build_matcher,
+    ensure_one_owner,
+)
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
 from subscriptions_svc.store.paying.tables import charges, payment_entries, payments
@@ -50,7 +58,7 @@ from subscriptions_svc.store.tables import (
     warranty_events,
 )
 
-KINDS = (EMAIL, PHONE, NIN)
+KINDS = (EMAIL, PHONE, NIN, PERSON_REF)
 _COLUMNS = {EMAIL: "email", PHONE: "mobile_phone", NIN: "nin"}
 _SCANS = {
     kind: select(subscriptions.c.id, subscriptions.c.merchant_id, subscriptions.c[name])
@@ -59,6 +67,11 @@ _SCANS = {
     .limit(SCAN_BATCH)
     for kind, name in _COLUMNS.items()
 }
+_BY_REF = (
+    select(subscriptions.c.id, subscriptions.c.merchant_id)
+    .where(subscriptions.c.person_ref == bindparam("person_ref"))
+    .order_by(subscriptions.c.id)
+)
 _IDS: BindParameter[Any] = bindparam("ids", type_=String(), expanding=True)
 _IS_ONE = subscriptions.c.id.in_(_IDS)
 _ENDED = or_(subscriptions.c.status.in_([Status.CANCELLED.value, Status.FINISHED.value]), IS_OVER)
@@ -131,6 +144,8 @@ def find_subscriptions_of_person(
     tx: Connection, kind: str, value: str, merchant_id: str | None
 ) -> list[str]:
     """Return the ids of a shopper's subscriptions, of all merchants or of one."""
+    if kind == PERSON_REF:
+        return _find_by_ref(tx, value, merchant_id)
     matches, found, after = build_matcher(kind, value), list[str](), ""
     while rows := tx.execute(_SCANS[kind], {"after": after}).all():
         opened = SUBSCRIPTIONS.open_all(tx, rows)
@@ -141,6 +156,13 @@ def find_subscriptions_of_person(
         ]
         after = rows[-1].id
     return found
+
+
+def _find_by_ref(tx: Connection, person_ref: str, merchant_id: str | None) -> list[str]:
+    found = tx.execute(_BY_REF, {"person_ref": person_ref}).all()
+    found = [row for row in found if merchant_id in (None, row.merchant_id)]
+    ensure_one_owner(PERSON_REF, (row.merchant_id for row in found))
+    return [row.id for row in found]
 
 
 def read_subscriptions(tx: Connection, ids: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
@@ -168,7 +190,7 @@ def list_open_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -
 def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     """Blank the personal fields of subscriptions; they are still found by their references."""
     key = {"ids": list(ids)}
-    blank = dict.fromkeys(SHOPPER_COLUMNS)
+    blank = dict.fromkeys((*SHOPPER_COLUMNS, "person_ref"))
     blanked = update(subscriptions).where(_IS_ONE).values(**blank, discounts=None, erased_at=now)
     tx.execute(blanked, key)
     _index_references(tx, ids)

@@ -59,6 +59,7 @@ CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # Fields of a solicitation that are kept as they were sent.
 _OPTIONAL = (
     "operator_ref",
+    "person_ref",
     "given_names",
     "surnames",
     "mobile_phone",
@@ -269,7 +270,8 @@ def update_customer(tx: Connection, subscription: Row[Any], values: Mapping[str,
 
     The caller holds the subscription's lock.
     """
-    fields = {name: values[name] for name in personal.SHOPPER_COLUMNS if name in values}
+    names = (*personal.SHOPPER_COLUMNS, "person_ref")
+    fields = {name: values[name] for name in names if name in values}
     if "nin" in fields:
         fields["nin"] = normalize_nin(fields["nin"])
     if "date_of_birth" in fields:

@@ -92,6 +92,7 @@ subscriptions = Table(
     Column("store_ref", String(255), nullable=False),
     Column("reference", String(255), nullable=False),
     Column("operator_ref", String(255)),
+    Column("person_ref", String(64)),  # the merchant's own, the same in all APIs
     Column("given_names", personal_text(255)),
     Column("surnames", personal_text(255)),
     Column("mobile_phone", personal_text(255)),
@@ -135,6 +136,13 @@ subscriptions = Table(
         "store_ref",
     ),
     Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
+    Index(
+        "ix_subscriptions_person_ref",
+        "person_ref",
+        "merchant_id",
+        sqlite_where=text("person_ref IS NOT NULL"),
+        postgresql_where=text("person_ref IS NOT NULL"),
+    ),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
     # What time alone moves: see transitions.find_due.
     Index(

@@ -36,7 +36,7 @@ PLAIN = {
         "sessions": "user_key session_key status charged_currency products chosen_product store_id"
         " price_currency paid_by",
         "stores": "id name",
-        "users": "user_key",
+        "users": "user_key person_ref",
     },
     "orders": {
         "addons": "lab_id material_id kind id name type",
@@ -53,7 +53,7 @@ PLAIN = {
         "order_history": "order_id event lab_status by",
         # first_last and last_first are empty where encryption is on.
         "orders": "id lab_id account_number lab_status tray_number invoice_number first_last"
-        " last_first cancel_answer original_id tracking_code",
+        " last_first cancel_answer original_id tracking_code person_ref",
         # Names of files and sentences on their lines, which hold nothing of the lines.
         "status_files": "lab_id digest name refused",
         "status_polls": "lab_id last_error files",
@@ -88,7 +88,7 @@ PLAIN = {
         "stores": "merchant_id store_ref",
         "subscription_totals": "merchant_id store_ref",
         "subscription_words": "merchant_id word subscription_id",  # hashed, but for references
-        "subscriptions": "id merchant_id store_ref reference operator_ref status"
+        "subscriptions": "id merchant_id store_ref reference operator_ref person_ref status"
         " payment_status contract_number cart_id cart_code",
         "warranty_events": "item_id type request_id",
     },

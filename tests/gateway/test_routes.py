@@ -11,7 +11,8 @@ from tests.serving import SERVICES
 DIALECTS = pytest.mark.parametrize("dialect", SERVICES)
 PREFIX = {"sessions": "/api/v2/partners", "orders": "/v1", "subscriptions": "/api/public/v1"}
 PATHS = {
-    "sessions": "/api/v2/partners/authentications, /api/v2/partners/me, "
+    "sessions": "/api/v2/partners/authentications, /api/v2/partners/authentications/qr, "
+    "/api/v2/partners/me, "
     "/api/v2/partners/prescriptions/:prescription_id/fhir, "
     "/api/v2/partners/qualifications and /api/v2/partners/sessions",
     "orders": "/v1/catalogs/addons, /v1/catalogs/materials, /v1/catalogs/styles, "

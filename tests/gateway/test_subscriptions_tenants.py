@@ -42,6 +42,7 @@ SUBSCRIPTION_ROUTES = {
     "change_graduation",
     "reset_sms_count",
     "extend_period",
+    "record_box_outcome",
     *MESSAGES,
 }
 
@@ -58,6 +59,7 @@ class Route(NamedTuple):
     ) -> TestResponse:
         """Return its answer for a subscription and an item."""
         path = self.path.replace("<subscription_id>", id_).replace("<reference_uuid>", item)
+        path = path.replace("<delivery_id>", "1")
         if self.method == "GET":
             return http.get(path if data is None else f"{path}?page=x&surplus=1", headers=headers)
         sent: Any = {"json": BODIES.get(self.name, {})} if data is None else {"data": data}

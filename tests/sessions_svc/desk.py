@@ -25,6 +25,9 @@ VISUAL_ACUITY: Values = {
 Call = tuple[str, Message, str, bool]
 # The fields that each RPC of the desk requires beyond the session.
 EXTRA_FIELDS: dict[str, Callable[[], Values]] = {
+    "ChooseProduct": lambda: {"product": "contacts"},
+    "RequestVerification": lambda: {"type": "contacts", "time_zone": "America/Chicago"},
+    "RecordVerification": lambda: {"type": "contacts", "verification": "verified"},
     "SubmitExam": lambda: {"status": "awaiting_review"},
     "RequestConfirmation": lambda: {"missing_requirements": ["id_verification"]},
     "Approve": lambda: {"dispensed_prescriptions": [build_dispensed_contacts()]},

@@ -38,6 +38,8 @@ def enter_exam(
         refuse(find_choice_fault(link.products, link.chosen_product, product))
         if product and not list_products(link.products, link.chosen_product):
             link = write_columns(tx, link, now, {"chosen_product": product})
+            if link.status not in STARTABLE_STATUSES:
+                link = fix_price(tx, link, now)
         if link.status in STARTABLE_STATUSES:
             session = fix_price(tx, move_session(tx, link, Status.STARTED, now), now)
             queue_session_event(tx, session, now)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row
 
 from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.statuses import Status
-from sessions_svc.store.payments import fix_price, require_payment
+from sessions_svc.store.payments import require_payment
 from sessions_svc.store.sessions import get_partner_session, move_session
 
 
@@ -23,7 +23,7 @@ def submit_exam(
 
     `missing_requirements` belong to awaiting_confirmation.
     """
-    session = fix_price(tx, get_partner_session(tx, partner, session_key), now)
+    session = get_partner_session(tx, partner, session_key)
     require_payment(session, Status(status))
     session = move_session(
         tx, session, Status(status), now, missing_requirements=missing_requirements

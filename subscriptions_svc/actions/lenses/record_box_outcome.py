@@ -43,7 +43,7 @@ def record_box_outcome(
     return build_delivery(_find(tx, subscription, values["delivery_id"]))
 
 
-def _find(tx: Connection, subscription: Row[Any], delivery_id: str) -> Row[Any]:
+def _find(tx: Connection, subscription: Row[Any], delivery_id: str) -> Any:
     is_id = delivery_id.isascii() and delivery_id.isdigit() and len(delivery_id) <= MAX_ID_DIGITS
     found: Row[Any] | None = find_entry(tx, subscription.id, int(delivery_id)) if is_id else None
     if found is None:

@@ -198,6 +198,8 @@ def _filter(
         yield is_within(subscriptions.c[name], moment)
     if "payment_status" in filters:
         yield subscriptions.c.payment_status.in_(filters["payment_status"])
+    if "person_ref" in filters:
+        yield subscriptions.c.person_ref == filters["person_ref"]
     for name in STORE_FILTERS:
         if name in filters:
             yield subscriptions.c.store_ref.in_(filters[name])

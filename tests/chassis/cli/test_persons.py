@@ -101,7 +101,7 @@ def test_a_file_no_longer_holds_what_was_erased(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "Name the person by one of --email, --phone, --user-key, --nin."),
+        ([], "Name the person by one of --email, --phone, --user-key, --person-ref, --nin."),
         (["--email", "a@example.com", "--phone", "1"], "Name the person by one of"),
         (["--nin", "12345678Z"], "This service does not know persons by that."),
         (["--user-key", "u1"], "This service does not know persons by that."),

@@ -26,8 +26,10 @@ def make_link(site: str, sessions: Served, key: str, redirect_url: str = "") -> 
 
 
 def start(page: Page, address: str) -> None:
-    """Open a link, and start."""
+    """Open a link, choose glasses if there is a choice, and start."""
     page.goto(address)
+    for choice in page.locator("input[value=glasses]").all():
+        choice.check()
     page.get_by_role("button", name="Start").click()
     page.wait_for_load_state("networkidle")
 

@@ -51,6 +51,7 @@ def test_it_works(orders: Served, order: Body) -> None:
         "tray_number": None,
         "invoice_number": None,
         "tracking_number": None,
+        "person_ref": None,
         "document": order,
         "warnings": None,
         "traced": {"right_eye": TRACED, "left_eye": TRACED},

@@ -38,7 +38,7 @@ def test_it_works(sessions: Served, unique: str, status: Status) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"product": ""}, {"product": "acuity-service"}, {"product": "lenses"}, {"product": "a\0"}],
+    [{"product": ""}, {"product": "acuity-service"}, {"product": "lenses"}, {"product": "a\0"}],
 )
 def test_another_product_is_refused(sessions: Served, unique: str, fields: dict[str, Any]) -> None:
     bring(sessions, unique, Status.CREATED)

@@ -59,6 +59,23 @@ def test_a_price_stays_what_it_was_when_the_exam_began(sessions: Served, unique:
     assert shop.get().price.amount == 3500
 
 
+def test_an_exam_that_began_before_the_price_list_is_free(sessions: Served, unique: str) -> None:
+    shop = Shop(sessions, unique)
+    configure(sessions, unique)
+    shop.create("s", "glasses")
+    shop.create("t")
+    for key in ("s", "t"):
+        shop.move("StartExam", key)
+    configure(sessions, unique, prices=PRICES)
+    assert not call_door(sessions, "GetDoor", **shop.link("s")).HasField("price")
+    assert shop.move("SubmitExam", status="awaiting_review").status == "awaiting_review"
+    # Who has not chosen yet is shown the prices, and pays.
+    assert len(call_door(sessions, "GetDoor", **shop.link("t")).choice_prices) == 2
+    link = shop.link("t")
+    call_door(sessions, "EnterExam", **link, visit="v" * 22, product="contacts")
+    assert shop.get("t").price.amount == 4000
+
+
 @pytest.mark.parametrize(
     ("prices", "order"),
     [

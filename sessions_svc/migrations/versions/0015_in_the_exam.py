@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 oldest_code = "0.1.0"
 
 MAX_ADDRESS, MAX_HOST = 2000, 259  # of a redirect_url, and of a host with its port

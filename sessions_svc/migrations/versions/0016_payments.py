@@ -5,8 +5,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 oldest_code = "0.1.0"
 
 INSTANT = sa.DateTime(timezone=True)

@@ -5,8 +5,8 @@ from alembic import op
 
 from chassis.store.database import Instant
 
-revision = "0022"
-down_revision = "0021"
+revision = "0023"
+down_revision = "0022"
 oldest_code = "0.1.0"
 
 
