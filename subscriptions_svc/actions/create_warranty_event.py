@@ -15,6 +15,7 @@ from subscriptions_svc.rules.warranty_events import (
     find_charge_faults,
     find_product_faults,
 )
+from subscriptions_svc.store.personal import expect_erasure
 from subscriptions_svc.store.subscriptions import ensure_confirmed
 from subscriptions_svc.store.views import NOT_ALLOWED, read_view
 from subscriptions_svc.store.warranty_events import add_warranty_event
@@ -41,5 +42,6 @@ def create_warranty_event(
     ensure_confirmed(subscription, now, reason=NOT_ALLOWED)
     product = next(each for each in products if each.reference_uuid == values["product_id"])
     add_warranty_event(tx, product.id, values, now)
+    expect_erasure(tx, subscription.id)
     message = describe_warranty_event(subscription.locale)
     return pb.CreateWarrantyEventResponse(success=True, message=message)

@@ -84,4 +84,6 @@ def _compose_reason(locale: str, kind: str) -> tuple[str, str]:
 def _format_day(day: date | None, locale: str) -> str:
     from babel.dates import format_date
 
-    return format_date(day, "long", locale=find_language(locale)) if day else ""
+    language, own = find_language(locale), locale.replace("-", "_")
+    is_own = own.split("_")[0].lower() == language
+    return format_date(day, "long", locale=own if is_own else language) if day else ""

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, insert
 
 from chassis.context import get_caller, get_current_call
 from subscriptions_svc.rules.settling.settlements import Settlement
-from subscriptions_svc.store.personal import CANCELLATIONS
+from subscriptions_svc.store.personal import CANCELLATIONS, expect_erasure
 from subscriptions_svc.store.tables import cancellations, cancelled_items
 
 _ADD = insert(cancellations)
@@ -35,6 +35,7 @@ def add_cancellation(
         "cancelled_at": now,
     }
     tx.execute(_ADD, CANCELLATIONS.seal(tx, row))
+    expect_erasure(tx, subscription_id)
     items = [
         {"item_id": item_ids[uuid], "is_kept": costs is settlement.kept, "cost": cost}
         for costs in settlement

@@ -3,6 +3,8 @@
 The shop's own `reference` stays plain: it is unique among the live subscriptions of a merchant.
 """
 
+from sqlalchemy import Connection, bindparam, update
+
 from chassis.store.encryption.columns import Personal
 from subscriptions_svc.store.lists.words import replace_words
 from subscriptions_svc.store.messages import QUEUE
@@ -43,3 +45,13 @@ TABLES = [
     accounts.personal,
     charges.personal,
 ]
+_EXPECT_ERASURE = (
+    update(subscriptions)
+    .where(subscriptions.c.id == bindparam("where_id"), subscriptions.c.erased_at.is_not(None))
+    .values(erased_at=None)
+)
+
+
+def expect_erasure(tx: Connection, subscription_id: str) -> None:
+    """Record that there is something to erase again, should a subscription have been erased."""
+    tx.execute(_EXPECT_ERASURE, {"where_id": subscription_id})

@@ -13,6 +13,7 @@ formula is prefixed with an apostrophe. The PDF has the same lines.
 import csv
 import io
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Any
 
 from dateutil.relativedelta import relativedelta
@@ -52,6 +53,7 @@ PDF_COLUMNS = {
     "contract_number": 32,
     "reference": 84,
 }
+ROW_HEIGHT = 5  # mm
 _SIGNS = {PaymentState.TAKEN: 1, PaymentState.REFUNDED: -1}
 
 
@@ -131,14 +133,41 @@ def write_pdf(merchant: Row[Any], month: str, lines: Sequence[dict[str, str]]) -
     pdf.add_page()
     pdf.set_font("Helvetica", "B", 14)
     pdf.cell(0, 10, _to_latin(title), new_x="LMARGIN", new_y="NEXT")
-    pdf.set_font("Helvetica", size=8)
-    with pdf.table(col_widths=tuple(PDF_COLUMNS.values()), line_height=5) as table:
-        table.row([name.replace("_", " ") for name in PDF_COLUMNS])
-        for line in lines:
-            table.row([_to_latin(line.get(name, "")) for name in PDF_COLUMNS])
+    header = [name.replace("_", " ") for name in PDF_COLUMNS]
+    _write_row(pdf, header, "B")
+    for line in lines:
+        if pdf.will_page_break(ROW_HEIGHT):
+            pdf.add_page()
+            _write_row(pdf, header, "B")
+        _write_row(pdf, [_to_latin(line.get(name, "")) for name in PDF_COLUMNS])
     if not lines:
         pdf.cell(0, 10, "-", new_x="LMARGIN", new_y="NEXT")
     return bytes(pdf.output())
+
+
+def _write_row(pdf: Any, cells: Sequence[str], style: str = "") -> None:
+    """Write a row, of several lines if a text needs them; fpdf's tables take five times as long."""
+    pdf.set_font("Helvetica", style, 8)
+    parts = [
+        _split_text(pdf, text, width)
+        for text, width in zip(cells, PDF_COLUMNS.values(), strict=True)
+    ]
+    for index, some in enumerate(zip_longest(*parts, fillvalue="")):
+        for text, width in zip(some, PDF_COLUMNS.values(), strict=True):
+            pdf.cell(width, ROW_HEIGHT, text, border=0 if index else "T")
+        pdf.ln(ROW_HEIGHT)
+
+
+def _split_text(pdf: Any, text: str, width: float) -> list[str]:
+    """Return a text in parts that fit into a column."""
+    room, parts = width - 2 * pdf.c_margin, [""]
+    if pdf.get_string_width(text) <= room:
+        return [text]
+    for letter in text:
+        if pdf.get_string_width(parts[-1] + letter) > room:
+            parts.append("")
+        parts[-1] += letter
+    return parts
 
 
 def _to_latin(text: str) -> str:

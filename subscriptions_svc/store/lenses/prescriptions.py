@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from subscriptions_svc.rules.prescriptions.policies import derive_expiry, find_country_policy
 from subscriptions_svc.rules.prescriptions.schemas import POWERS
 from subscriptions_svc.rules.prescriptions.verification import State, Verification
-from subscriptions_svc.store.personal import PRESCRIPTIONS
+from subscriptions_svc.store.personal import PRESCRIPTIONS, expect_erasure
 from subscriptions_svc.store.tables import prescriptions
 
 NOBODY: Mapping[str, str] = {}
@@ -58,6 +58,7 @@ def add_prescriptions(
             "created_at": now,
         }
         tx.execute(insert(prescriptions), PRESCRIPTIONS.seal(tx, row))
+        expect_erasure(tx, subscription_id)
 
 
 def replace_prescription(

@@ -275,6 +275,28 @@ def test_only_staff_may(subscriptions: Served, rpc: str) -> None:
     assert failure.code is StatusCode.PERMISSION_DENIED
 
 
+def test_what_was_written_after_an_erasure_is_erased_in_its_time(
+    subscriptions: Served, body: Any, unique: str
+) -> None:
+    now, days = datetime.now(UTC), timedelta(days=365)
+    made = solicit_private(subscriptions, body, unique)
+    confirm(subscriptions, made.id)
+    assert erase(subscriptions, email=build_shopper(unique)["email"], include_open=True) == 1
+    lens = list_lenses(made)[0].reference_uuid
+    change = pb.ChangeGraduationRequest(subscription_id=made.id, reference_uuid=lens)
+    change.prescription.CopyFrom(pb.NewPrescription(sphere=-7.25, issue_date="2026-01-01"))
+    change.prescription.prescriber.name = f"{build_canary(unique)}k"
+    subscriptions.call("ChangeGraduation", change)
+    ending = pb.CancelSubscriptionRequest(
+        subscription_id=made.id, reason=f"{build_canary(unique)}j has moved"
+    )
+    later = now + timedelta(days=400)
+    subscriptions.call("CancelSubscription", ending)
+    assert build_canary(unique) in dump(subscriptions)
+    assert erase_old(subscriptions.database, SERVICE.persons, days, later) >= 1
+    assert build_canary(unique) not in dump(subscriptions)
+
+
 def test_retention_erases_what_ended_long_ago(
     subscriptions: Served, body: Any, unique: str
 ) -> None:

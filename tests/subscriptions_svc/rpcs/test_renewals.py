@@ -7,14 +7,17 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dateutil.relativedelta import relativedelta
 from google.protobuf.json_format import MessageToDict
 
-from protos.subscriptions_pb2 import ListSubscriptionsRequest, Subscription
+from protos.subscriptions_pb2 import ExtendPeriodRequest, ListSubscriptionsRequest, Subscription
 from subscriptions_svc import reference
 from subscriptions_svc.actions.advance_by_time import advance_by_time
+from subscriptions_svc.rules.years import to_start_of_day
 from subscriptions_svc.store.tables import subscriptions as subscriptions_table
 from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_material
+from tests.subscriptions_svc.payments import list_payments
 from tests.subscriptions_svc.shop import (
     build_delivery,
     build_ending,
@@ -233,3 +236,50 @@ def test_the_page_of_a_cart_tells_the_renewals(subscriptions: Served, body: Any)
         made = solicit(subscriptions, body)
     page = look(subscriptions, made.last_persisted_cart.code)
     assert (page.total_months, page.renewal_months) == (24, 24)
+
+
+@pytest.mark.parametrize(("began", "zone", "days"), STORIES, ids=str)
+def test_each_month_has_its_payment_and_none_comes_after_the_end(
+    subscriptions: Served, body: Any, began: datetime, zone: str, days: str
+) -> None:
+    terms = {"time_zone": zone, "renewal_months": 20, "monthly_payments": True}
+    with set_terms(subscriptions, **terms):
+        made = create_activated(subscriptions, body, began)
+        with subscriptions.clock.at(began + timedelta(days=40)):
+            subscriptions.call(
+                "ExtendPeriod", ExtendPeriodRequest(subscription_id=made.id, months=4)
+            )
+        local = began.astimezone(ZoneInfo(zone)).date()
+        opened = []
+        for month in range(50):
+            begins = to_start_of_day(local + relativedelta(months=month), ZoneInfo(zone))
+            advance_by_time(subscriptions.database, begins - MOMENT)
+            advance_by_time(subscriptions.database, begins)
+            opened.append(len(list_payments(subscriptions, made.id, per_page=100)))
+        assert opened == [*range(1, 49), 48, 48]
+        payments = list_payments(subscriptions, made.id, per_page=100)
+    expected = [str(local + relativedelta(months=month)) for month in range(48)]
+    assert [each.due_on for each in payments] == expected
+    assert {(each.amount, each.currency, each.state) for each in payments} == {(2000, "EUR", "due")}
+    first, second, third = days.split()
+    ends = {first: 25, second: 26}
+    assert {each.due_on: each.month for each in payments if each.due_on in ends} == ends
+    assert payments[-1].due_on < third
+
+
+def test_after_an_end_in_a_renewed_month_no_payment_is_opened(
+    subscriptions: Served, body: Any
+) -> None:
+    terms = {"renewal_months": 24, "monthly_payments": True}
+    with set_terms(subscriptions, **terms):
+        made = create_activated(subscriptions, body, START)
+        for month in range(30):
+            advance_by_time(subscriptions.database, START + relativedelta(months=month))
+        assert len(list_payments(subscriptions, made.id, per_page=100)) == 30
+        with subscriptions.clock.at(START + relativedelta(months=29, days=3)):
+            request = build_ending(get(subscriptions, made.id))
+            assert request.summary.total_to_pay == 0
+            subscriptions.call("CancelSubscription", request)
+        for month in range(30, 50):
+            advance_by_time(subscriptions.database, START + relativedelta(months=month))
+        assert len(list_payments(subscriptions, made.id, per_page=100)) == 30

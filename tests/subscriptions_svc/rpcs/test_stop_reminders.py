@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -14,7 +15,7 @@ from sqlalchemy import update
 from protos.subscriptions_pb2 import GetRemindersRequest, StopRemindersRequest, Subscription
 from protos.subscriptions_pb2_grpc import ShopperServiceStub
 from subscriptions_svc.actions.advance_by_time import remind_shoppers
-from subscriptions_svc.notices.reminders import queue_reminder
+from subscriptions_svc.notices.reminders import compose_reminder, queue_reminder
 from subscriptions_svc.rules.reminding.reminders import KINDS
 from subscriptions_svc.store import tables
 from subscriptions_svc.store.subscriptions import NOBODY, find_subscription
@@ -129,6 +130,17 @@ def test_a_prescription_about_to_expire(subscriptions: Served) -> None:
     assert len(remind(subscriptions, made, datetime(2026, 8, 3, 12, tzinfo=UTC))) == 3
     record(subscriptions, made, "wrong", datetime(2026, 8, 4, tzinfo=UTC), which=1)
     assert len(remind(subscriptions, made, datetime(2026, 8, 20, 12, tzinfo=UTC))) == 3
+
+
+@pytest.mark.parametrize(
+    ("locale", "day"),
+    [("en-GB", "1 July 2026"), ("en-US", "July 1, 2026"), ("ja-JP", "July 1, 2026")],
+)
+def test_a_day_is_written_as_in_the_merchants_country(locale: str, day: str) -> None:
+    row = SimpleNamespace(locale=locale, given_names="", shop="Shop")
+    links = {"link": "", "stop": ""}
+    _, text = compose_reminder(row, "boxes_due", date(2026, 7, 1), links)
+    assert f"since {day}." in text
 
 
 @pytest.mark.parametrize("locale", ["es-ES", "en-GB", "pt-PT", "de-DE", "it-IT", "fr-FR"])
