@@ -599,6 +599,11 @@ class SessionDeskServiceStub:
                 request_serializer=protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
+        self.RefundPayment = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RefundPayment',
+                request_serializer=protos_dot_sessions__pb2.RefundPaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.SessionRecord.FromString,
+                _registered_method=True)
         self.RequestVerification = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/RequestVerification',
                 request_serializer=protos_dot_sessions__pb2.RequestVerificationRequest.SerializeToString,
@@ -742,6 +747,16 @@ class SessionDeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefundPayment(self, request, context):
+        """Returns the payment of a session, whatever its status, once: through the provider
+        that took it, or, where staff took it or a reference is given, as money that staff
+        has handed back. A session that becomes referred or cancelled returns it by itself.
+        FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RequestVerification(self, request, context):
         """Records that the prescriber was asked to verify a prescription that the person
         already holds; moves nothing. Without an answer, it counts as verified after eight
@@ -866,6 +881,11 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=protos_dot_sessions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'RefundPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundPayment,
+                    request_deserializer=protos_dot_sessions__pb2.RefundPaymentRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.SessionRecord.SerializeToString,
             ),
             'RequestVerification': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestVerification,
@@ -1171,6 +1191,33 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/RecordPayment',
             protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RefundPayment',
+            protos_dot_sessions__pb2.RefundPaymentRequest.SerializeToString,
+            protos_dot_sessions__pb2.SessionRecord.FromString,
             options,
             channel_credentials,
             insecure,

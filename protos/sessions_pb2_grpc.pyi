@@ -360,6 +360,12 @@ class SessionDeskServiceStub:
     completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
     the session has ended.
     """
+    RefundPayment: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RefundPaymentRequest, _sessions_pb2.SessionRecord]
+    """Returns the payment of a session, whatever its status, once: through the provider
+    that took it, or, where staff took it or a reference is given, as money that staff
+    has handed back. A session that becomes referred or cancelled returns it by itself.
+    FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
+    """
     RequestVerification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]
     """Records that the prescriber was asked to verify a prescription that the person
     already holds; moves nothing. Without an answer, it counts as verified after eight
@@ -470,6 +476,12 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     session that awaits it goes on: to awaiting_review, of the acuity service to
     completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
     the session has ended.
+    """
+    RefundPayment: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RefundPaymentRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
+    """Returns the payment of a session, whatever its status, once: through the provider
+    that took it, or, where staff took it or a reference is given, as money that staff
+    has handed back. A session that becomes referred or cancelled returns it by itself.
+    FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
     """
     RequestVerification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
     """Records that the prescriber was asked to verify a prescription that the person
@@ -632,6 +644,18 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         session that awaits it goes on: to awaiting_review, of the acuity service to
         completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
         the session has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundPayment(
+        self,
+        request: _sessions_pb2.RefundPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
+        """Returns the payment of a session, whatever its status, once: through the provider
+        that took it, or, where staff took it or a reference is given, as money that staff
+        has handed back. A session that becomes referred or cancelled returns it by itself.
+        FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
         """
 
     @_abc_1.abstractmethod
