@@ -79,6 +79,6 @@ def owe(tx: Connection, partner: str, session: Row[Any], now: datetime) -> Row[A
 
 
 def build_order(session: Row[Any], payment_ref: str) -> RefundOrder:
-    """Return the order to give a session's whole price back."""
+    """Return the order for the refund of a session's whole price."""
     amount, currency = session.price_amount, session.price_currency
     return RefundOrder(generate_charge_id(), amount, currency, payment_ref)
