@@ -688,7 +688,8 @@ class SessionDeskServiceServicer:
     def SubmitExam(self, request, context):
         """Submits the exam, or what was missing after it; the session moves to the
         requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-        awaiting_confirmation and awaiting_review while a price is not paid.
+        awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+        chosen the product whose price it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -714,7 +715,8 @@ class SessionDeskServiceServicer:
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
         final. INVALID_ARGUMENT also for a type that the order does not name and the
         person has not chosen, for a product that the partner has not mapped, and for a
-        prescription whose last day is over (UTC).
+        prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+        PAYMENT_DUE as for SubmitExam.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -330,7 +330,8 @@ class SessionDeskServiceStub:
     SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-    awaiting_confirmation and awaiting_review while a price is not paid.
+    awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+    chosen the product whose price it is.
     """
     RequestConfirmation: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]
     """Requests something from the user before a review; the session becomes
@@ -343,7 +344,8 @@ class SessionDeskServiceStub:
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
     final. INVALID_ARGUMENT also for a type that the order does not name and the
     person has not chosen, for a product that the partner has not mapped, and for a
-    prescription whose last day is over (UTC).
+    prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+    PAYMENT_DUE as for SubmitExam.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]
@@ -447,7 +449,8 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-    awaiting_confirmation and awaiting_review while a price is not paid.
+    awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+    chosen the product whose price it is.
     """
     RequestConfirmation: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Requests something from the user before a review; the session becomes
@@ -460,7 +463,8 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
     final. INVALID_ARGUMENT also for a type that the order does not name and the
     person has not chosen, for a product that the partner has not mapped, and for a
-    prescription whose last day is over (UTC).
+    prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+    PAYMENT_DUE as for SubmitExam.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]  # type: ignore[assignment]
@@ -579,7 +583,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Submits the exam, or what was missing after it; the session moves to the
         requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-        awaiting_confirmation and awaiting_review while a price is not paid.
+        awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+        chosen the product whose price it is.
         """
 
     @_abc_1.abstractmethod
@@ -610,7 +615,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
         final. INVALID_ARGUMENT also for a type that the order does not name and the
         person has not chosen, for a product that the partner has not mapped, and for a
-        prescription whose last day is over (UTC).
+        prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+        PAYMENT_DUE as for SubmitExam.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
 

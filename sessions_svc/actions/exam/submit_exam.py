@@ -25,7 +25,7 @@ def submit_exam(
     `missing_requirements` belong to awaiting_confirmation.
     """
     session = get_partner_session(tx, partner, session_key)
-    require_payment(session, Status(status))
+    require_payment(tx, session, Status(status))
     session = move_session(
         tx, session, Status(status), now, missing_requirements=missing_requirements
     )
