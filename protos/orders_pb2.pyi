@@ -2666,7 +2666,7 @@ class ListLabOrdersRequest(_message.Message):
     limit: _builtins.int
     """1-100 orders on a page; 10 when absent."""
     person_ref: _builtins.str
-    """Only orders of the patient whom a client names so: 1-64 characters."""
+    """Only orders of the patient with this reference of a client: 1-64 characters."""
     def __init__(
         self,
         *,
@@ -3160,7 +3160,7 @@ class SearchOrdersRequest(_message.Message):
     lab: _builtins.str
     """Only orders of this lab, by its id; those of all labs of the user when empty."""
     person_ref: _builtins.str
-    """Only orders of the patient whom the client names so: 1-64 characters."""
+    """Only orders of the patient with this reference: 1-64 characters."""
     def __init__(
         self,
         *,

@@ -2755,7 +2755,7 @@ class ListPaymentsRequest(_message.Message):
     per_page: _builtins.int
     """1-100; 30 when absent."""
     person_ref: _builtins.str
-    """Only payments of the person whom a merchant names so: 1-64 characters."""
+    """Only payments of the person with this reference of a merchant: 1-64 characters."""
     def __init__(
         self,
         *,

@@ -46,9 +46,10 @@ def add_pdfs(tx: Connection, values: Mapping[str, Any], now: datetime) -> None:
     record = get_session_record(tx, values["partner"], values["session_key"])
     if record.status != Status.AWAITING_REVIEW:
         return
-    if find_settings(tx, record.account_id).prescription_pdf:
+    settings = find_settings(tx, record.account_id)
+    if settings.prescription_pdf:
         for each in values["dispensed_prescriptions"]:
-            source = compose_pdf(each, record, values["partner"], now)
+            source = compose_pdf(each, record, values["partner"], now, settings.language)
             each["assets"].append({"content_type": PDF, "source": source})
 
 
