@@ -49,8 +49,10 @@ def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
     listed = _LAB_ORDERS.where(
         orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None)
     )
-    status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
-    page = _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
+    conditions = [orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)]
+    if "starting_after" in filters:
+        conditions += build_horizon_conditions(tx, orders.c.submitted_at)
+    page = _read_page(tx, listed, orders.c.submitted_at, conditions, filters, ascending=True)
     return page._replace(rows=ORDERS.open_all(tx, page.rows))
 
 
