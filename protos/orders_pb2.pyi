@@ -2658,7 +2658,9 @@ class ListLabOrdersRequest(_message.Message):
     cancelled; submitted when absent.
     """
     starting_after: _builtins.str
-    """Id of an order: the page after it, of those submitted later."""
+    """Id of an order: the page after it, of those submitted later. Polled, it misses none, however
+    late it is committed.
+    """
     ending_before: _builtins.str
     """Id of an order: the page before it, of those submitted earlier. Not with
     starting_after.

@@ -50,6 +50,8 @@ def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
     )
     status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
     conditions = [status, *build_person_conditions(filters)]
+    if "starting_after" in filters:
+        conditions += build_horizon_conditions(tx, orders.c.submitted_at)
     page = _read_page(tx, listed, orders.c.submitted_at, conditions, filters, ascending=True)
     return page._replace(rows=ORDERS.open_all(tx, page.rows))
 
