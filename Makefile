@@ -32,8 +32,8 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	.venv/bin/buf format --diff --exit-code
 	.venv/bin/buf breaking --against protos/releases/0.1.0.binpb
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
-	$(PY) -m pytest -n 2
-	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 $(ENCRYPTED)
+	$(PY) -m pytest -n 2 --dist worksteal
+	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 --dist worksteal $(ENCRYPTED)
 
 # What is run a second time, with encryption at rest on: all that writes, reads, searches and erases.
 ENCRYPTED := tests/orders_svc/actions tests/subscriptions_svc/notices \
