@@ -49,6 +49,7 @@ OPTIONAL_FIELDS = (
     "mode",
     "price",
     "paid_at",
+    "refunded_at",
     "distance",
     "smallest_logmar",
 )

@@ -2650,6 +2650,7 @@ class ListLabOrdersRequest(_message.Message):
     STARTING_AFTER_FIELD_NUMBER: _builtins.int
     ENDING_BEFORE_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     lab: _builtins.str
     """Lab id."""
     lab_status: _builtins.str
@@ -2657,13 +2658,17 @@ class ListLabOrdersRequest(_message.Message):
     cancelled; submitted when absent.
     """
     starting_after: _builtins.str
-    """Id of an order: the page after it, of those submitted later."""
+    """Id of an order: the page after it, of those submitted later. Polled, it misses none, however
+    late it is committed.
+    """
     ending_before: _builtins.str
     """Id of an order: the page before it, of those submitted earlier. Not with
     starting_after.
     """
     limit: _builtins.int
     """1-100 orders on a page; 10 when absent."""
+    person_ref: _builtins.str
+    """Only orders of the patient with this reference of a client: 1-64 characters."""
     def __init__(
         self,
         *,
@@ -2672,10 +2677,11 @@ class ListLabOrdersRequest(_message.Message):
         starting_after: _builtins.str = ...,
         ending_before: _builtins.str = ...,
         limit: _builtins.int | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "starting_after", b"starting_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -3138,6 +3144,7 @@ class SearchOrdersRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     LAB_STATUS_FIELD_NUMBER: _builtins.int
     LAB_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The beginning of a patient's name (first last, or last first, from any word of
     the last name on; capitals and accents do not matter, and Latin letters stand for
@@ -3154,6 +3161,8 @@ class SearchOrdersRequest(_message.Message):
     """Only orders in this state: see FoundOrder; all of them when empty."""
     lab: _builtins.str
     """Only orders of this lab, by its id; those of all labs of the user when empty."""
+    person_ref: _builtins.str
+    """Only orders of the patient with this reference: 1-64 characters."""
     def __init__(
         self,
         *,
@@ -3163,10 +3172,11 @@ class SearchOrdersRequest(_message.Message):
         limit: _builtins.int | None = ...,
         lab_status: _builtins.str = ...,
         lab: _builtins.str = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

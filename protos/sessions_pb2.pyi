@@ -518,6 +518,7 @@ class Session(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     PRICE_FIELD_NUMBER: _builtins.int
     PAID_AT_FIELD_NUMBER: _builtins.int
+    REFUNDED_AT_FIELD_NUMBER: _builtins.int
     user_key: _builtins.str
     """The partner's key of the user."""
     session_key: _builtins.str
@@ -555,6 +556,10 @@ class Session(_message.Message):
     def paid_at(self) -> _timestamp_pb2.Timestamp:
         """When it was paid, in whole seconds."""
 
+    @_builtins.property
+    def refunded_at(self) -> _timestamp_pb2.Timestamp:
+        """When the payment went back, in whole seconds."""
+
     def __init__(
         self,
         *,
@@ -569,10 +574,11 @@ class Session(_message.Message):
         mode: _builtins.str | None = ...,
         price: Global___Price | None = ...,
         paid_at: _timestamp_pb2.Timestamp | None = ...,
+        refunded_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "refunded_at", b"refunded_at", "store_id", b"store_id", "store_name", b"store_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product", "_mode", b"_mode", "_store_id", b"_store_id", "_store_name", b"_store_name", "chosen_product", b"chosen_product", "created_at", b"created_at", "data", b"data", "mode", b"mode", "paid_at", b"paid_at", "price", b"price", "refunded_at", b"refunded_at", "session_key", b"session_key", "status", b"status", "store_id", b"store_id", "store_name", b"store_name", "user_key", b"user_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__chosen_product: _TypeAlias = _typing.Literal["chosen_product"]  # noqa: Y015
     _WhichOneofArgType__chosen_product: _TypeAlias = _typing.Literal["_chosen_product", b"_chosen_product"]  # noqa: Y015
@@ -1339,6 +1345,38 @@ class RecordPaymentRequest(_message.Message):
 Global___RecordPaymentRequest: _TypeAlias = RecordPaymentRequest  # noqa: Y015
 
 @_typing.final
+class RefundPaymentRequest(_message.Message):
+    """Returns a payment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    SESSION_KEY_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    partner: _builtins.str
+    """Name of the partner's account."""
+    session_key: _builtins.str
+    """The partner's key of the session."""
+    reference: _builtins.str
+    """The operator's own note of money handed back, such as the number of a receipt; at
+    most 200 characters.
+    """
+    def __init__(
+        self,
+        *,
+        partner: _builtins.str = ...,
+        session_key: _builtins.str = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner", "reference", b"reference", "session_key", b"session_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefundPaymentRequest: _TypeAlias = RefundPaymentRequest  # noqa: Y015
+
+@_typing.final
 class SubmitExamRequest(_message.Message):
     """Submits an exam, or what was missing after it."""
 
@@ -1659,6 +1697,7 @@ class SessionRecord(_message.Message):
     PRESCRIPTIONS_FIELD_NUMBER: _builtins.int
     MISSING_REQUIREMENTS_FIELD_NUMBER: _builtins.int
     VERIFICATIONS_FIELD_NUMBER: _builtins.int
+    REFUNDS_FIELD_NUMBER: _builtins.int
     store_id: _builtins.str
     """The store of which the person is a customer; empty for none."""
     partner_info: _builtins.str
@@ -1689,6 +1728,10 @@ class SessionRecord(_message.Message):
     def verifications(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verification]:
         """The verification of each of the prescriptions."""
 
+    @_builtins.property
+    def refunds(self) -> _containers.RepeatedCompositeFieldContainer[Global___SessionRefund]:
+        """What goes back of what was paid, oldest first."""
+
     def __init__(
         self,
         *,
@@ -1700,14 +1743,67 @@ class SessionRecord(_message.Message):
         prescriptions: _abc.Iterable[Global___Prescription] | None = ...,
         missing_requirements: _abc.Iterable[_builtins.str] | None = ...,
         verifications: _abc.Iterable[Global___Verification] | None = ...,
+        refunds: _abc.Iterable[Global___SessionRefund] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order", "session", b"session", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "session", b"session", "store_id", b"store_id", "user", b"user", "verifications", b"verifications"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_requirements", b"missing_requirements", "order", b"order", "partner_info", b"partner_info", "prescriptions", b"prescriptions", "refunds", b"refunds", "session", b"session", "store_id", b"store_id", "user", b"user", "verifications", b"verifications"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SessionRecord: _TypeAlias = SessionRecord  # noqa: Y015
+
+@_typing.final
+class SessionRefund(_message.Message):
+    """Money that goes back to the person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    ENDED_AT_FIELD_NUMBER: _builtins.int
+    currency: _builtins.str
+    """ISO 4217 code."""
+    amount: _builtins.int
+    """In the smallest currency unit."""
+    by: _builtins.str
+    """The provider that returns it, or "staff"."""
+    state: _builtins.str
+    """asked or open: on its way, or for staff to hand back; refunded; failed: ask again."""
+    reference: _builtins.str
+    """The provider's name for it, or the operator's note."""
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it became due, in whole seconds."""
+
+    @_builtins.property
+    def ended_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was returned or given up, in whole seconds."""
+
+    def __init__(
+        self,
+        *,
+        currency: _builtins.str = ...,
+        amount: _builtins.int = ...,
+        by: _builtins.str = ...,
+        state: _builtins.str = ...,
+        reference: _builtins.str | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        ended_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "created_at", b"created_at", "ended_at", b"ended_at", "reference", b"reference"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_reference", b"_reference", "amount", b"amount", "by", b"by", "created_at", b"created_at", "currency", b"currency", "ended_at", b"ended_at", "reference", b"reference", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__reference: _TypeAlias = _typing.Literal["reference"]  # noqa: Y015
+    _WhichOneofArgType__reference: _TypeAlias = _typing.Literal["_reference", b"_reference"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference) -> _WhichOneofReturnType__reference | None: ...
+
+Global___SessionRefund: _TypeAlias = SessionRefund  # noqa: Y015
 
 @_typing.final
 class ConfigurePartnerRequest(_message.Message):

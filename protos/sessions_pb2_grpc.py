@@ -599,6 +599,11 @@ class SessionDeskServiceStub:
                 request_serializer=protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
                 response_deserializer=protos_dot_sessions__pb2.Session.FromString,
                 _registered_method=True)
+        self.RefundPayment = channel.unary_unary(
+                '/optigate.sessions.v1.SessionDeskService/RefundPayment',
+                request_serializer=protos_dot_sessions__pb2.RefundPaymentRequest.SerializeToString,
+                response_deserializer=protos_dot_sessions__pb2.SessionRecord.FromString,
+                _registered_method=True)
         self.RequestVerification = channel.unary_unary(
                 '/optigate.sessions.v1.SessionDeskService/RequestVerification',
                 request_serializer=protos_dot_sessions__pb2.RequestVerificationRequest.SerializeToString,
@@ -683,7 +688,8 @@ class SessionDeskServiceServicer:
     def SubmitExam(self, request, context):
         """Submits the exam, or what was missing after it; the session moves to the
         requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-        awaiting_confirmation and awaiting_review while a price is not paid.
+        awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+        chosen the product whose price it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -709,7 +715,8 @@ class SessionDeskServiceServicer:
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
         final. INVALID_ARGUMENT also for a type that the order does not name and the
         person has not chosen, for a product that the partner has not mapped, and for a
-        prescription whose last day is over (UTC).
+        prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+        PAYMENT_DUE as for SubmitExam.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -737,6 +744,16 @@ class SessionDeskServiceServicer:
         session that awaits it goes on: to awaiting_review, of the acuity service to
         completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
         the session has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundPayment(self, request, context):
+        """Returns the payment of a session, whatever its status, once: through the provider
+        that took it, or, where staff took it or a reference is given, as money that staff
+        has handed back. A session that becomes referred or cancelled returns it by itself.
+        FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -866,6 +883,11 @@ def add_SessionDeskServiceServicer_to_server(servicer, server):
                     servicer.RecordPayment,
                     request_deserializer=protos_dot_sessions__pb2.RecordPaymentRequest.FromString,
                     response_serializer=protos_dot_sessions__pb2.Session.SerializeToString,
+            ),
+            'RefundPayment': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundPayment,
+                    request_deserializer=protos_dot_sessions__pb2.RefundPaymentRequest.FromString,
+                    response_serializer=protos_dot_sessions__pb2.SessionRecord.SerializeToString,
             ),
             'RequestVerification': grpc.unary_unary_rpc_method_handler(
                     servicer.RequestVerification,
@@ -1171,6 +1193,33 @@ class SessionDeskService:
             '/optigate.sessions.v1.SessionDeskService/RecordPayment',
             protos_dot_sessions__pb2.RecordPaymentRequest.SerializeToString,
             protos_dot_sessions__pb2.Session.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefundPayment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/optigate.sessions.v1.SessionDeskService/RefundPayment',
+            protos_dot_sessions__pb2.RefundPaymentRequest.SerializeToString,
+            protos_dot_sessions__pb2.SessionRecord.FromString,
             options,
             channel_credentials,
             insecure,

@@ -330,7 +330,8 @@ class SessionDeskServiceStub:
     SubmitExam: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-    awaiting_confirmation and awaiting_review while a price is not paid.
+    awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+    chosen the product whose price it is.
     """
     RequestConfirmation: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]
     """Requests something from the user before a review; the session becomes
@@ -343,7 +344,8 @@ class SessionDeskServiceStub:
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
     final. INVALID_ARGUMENT also for a type that the order does not name and the
     person has not chosen, for a product that the partner has not mapped, and for a
-    prescription whose last day is over (UTC).
+    prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+    PAYMENT_DUE as for SubmitExam.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]
@@ -359,6 +361,12 @@ class SessionDeskServiceStub:
     session that awaits it goes on: to awaiting_review, of the acuity service to
     completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
     the session has ended.
+    """
+    RefundPayment: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RefundPaymentRequest, _sessions_pb2.SessionRecord]
+    """Returns the payment of a session, whatever its status, once: through the provider
+    that took it, or, where staff took it or a reference is given, as money that staff
+    has handed back. A session that becomes referred or cancelled returns it by itself.
+    FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
     """
     RequestVerification: _grpc.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]
     """Records that the prescriber was asked to verify a prescription that the person
@@ -441,7 +449,8 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     SubmitExam: _aio.UnaryUnaryMultiCallable[_sessions_pb2.SubmitExamRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Submits the exam, or what was missing after it; the session moves to the
     requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-    awaiting_confirmation and awaiting_review while a price is not paid.
+    awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+    chosen the product whose price it is.
     """
     RequestConfirmation: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestConfirmationRequest, _sessions_pb2.Session]  # type: ignore[assignment]
     """Requests something from the user before a review; the session becomes
@@ -454,7 +463,8 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
     final. INVALID_ARGUMENT also for a type that the order does not name and the
     person has not chosen, for a product that the partner has not mapped, and for a
-    prescription whose last day is over (UTC).
+    prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+    PAYMENT_DUE as for SubmitExam.
     RESOURCE_EXHAUSTED for a message of more than 16 MiB.
     """
     Refer: _aio.UnaryUnaryMultiCallable[_sessions_pb2.ReferRequest, _sessions_pb2.Session]  # type: ignore[assignment]
@@ -470,6 +480,12 @@ class SessionDeskServiceAsyncStub(SessionDeskServiceStub):
     session that awaits it goes on: to awaiting_review, of the acuity service to
     completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
     the session has ended.
+    """
+    RefundPayment: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RefundPaymentRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
+    """Returns the payment of a session, whatever its status, once: through the provider
+    that took it, or, where staff took it or a reference is given, as money that staff
+    has handed back. A session that becomes referred or cancelled returns it by itself.
+    FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
     """
     RequestVerification: _aio.UnaryUnaryMultiCallable[_sessions_pb2.RequestVerificationRequest, _sessions_pb2.SessionRecord]  # type: ignore[assignment]
     """Records that the prescriber was asked to verify a prescription that the person
@@ -567,7 +583,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_sessions_pb2.Session, _abc.Awaitable[_sessions_pb2.Session]]:
         """Submits the exam, or what was missing after it; the session moves to the
         requested status. FAILED_PRECONDITION with reason PAYMENT_DUE for
-        awaiting_confirmation and awaiting_review while a price is not paid.
+        awaiting_confirmation and awaiting_review while a price is not paid, or nobody has
+        chosen the product whose price it is.
         """
 
     @_abc_1.abstractmethod
@@ -598,7 +615,8 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Dispenses a doctor's prescriptions; awaiting_review becomes approved, which is
         final. INVALID_ARGUMENT also for a type that the order does not name and the
         person has not chosen, for a product that the partner has not mapped, and for a
-        prescription whose last day is over (UTC).
+        prescription whose last day is over (UTC). FAILED_PRECONDITION with reason
+        PAYMENT_DUE as for SubmitExam.
         RESOURCE_EXHAUSTED for a message of more than 16 MiB.
         """
 
@@ -632,6 +650,18 @@ class SessionDeskServiceServicer(metaclass=_abc_1.ABCMeta):
         session that awaits it goes on: to awaiting_review, of the acuity service to
         completed. FAILED_PRECONDITION when no price applies, when it is paid, and when
         the session has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RefundPayment(
+        self,
+        request: _sessions_pb2.RefundPaymentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sessions_pb2.SessionRecord, _abc.Awaitable[_sessions_pb2.SessionRecord]]:
+        """Returns the payment of a session, whatever its status, once: through the provider
+        that took it, or, where staff took it or a reference is given, as money that staff
+        has handed back. A session that becomes referred or cancelled returns it by itself.
+        FAILED_PRECONDITION when nothing was paid, and when it is returned or on its way.
         """
 
     @_abc_1.abstractmethod

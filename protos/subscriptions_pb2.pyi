@@ -2743,6 +2743,7 @@ class ListPaymentsRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     PER_PAGE_FIELD_NUMBER: _builtins.int
+    PERSON_REF_FIELD_NUMBER: _builtins.int
     subscription_id: _builtins.str
     """UUID; those of all subscriptions when empty."""
     merchant_id: _builtins.str
@@ -2753,6 +2754,8 @@ class ListPaymentsRequest(_message.Message):
     """From 1; 1 when absent."""
     per_page: _builtins.int
     """1-100; 30 when absent."""
+    person_ref: _builtins.str
+    """Only payments of the person with this reference of a merchant: 1-64 characters."""
     def __init__(
         self,
         *,
@@ -2761,10 +2764,11 @@ class ListPaymentsRequest(_message.Message):
         state: _builtins.str = ...,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
+        person_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "merchant_id", b"merchant_id", "page", b"page", "per_page", b"per_page", "state", b"state", "subscription_id", b"subscription_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "merchant_id", b"merchant_id", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref", "state", b"state", "subscription_id", b"subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015

@@ -58,6 +58,7 @@ from chassis.store.encryption.columns import Personal, personal_text
 from chassis.store.leases import Backoff, Leases
 
 PAGE, REFUND = "page", "refund"
+BY_HAND = "staff"  # in the place of a provider, where people hand money back
 ASKED, OPEN = "asked", "open"
 # A provider keeps an idempotency key for a day: what has not succeeded by then is given up.
 MAX_TRIES = 9
@@ -146,6 +147,15 @@ class Charges:
             tx, account, REFUND, subject, order, {"payment_ref": order.payment_ref}, now
         )
 
+    def owe_refund(
+        self, tx: Connection, owner: str, subject: str, order: RefundOrder, now: datetime
+    ) -> Row[Any] | None:
+        """Note money for people to hand back; returns the charge, open until they record that."""
+        account = Account(owner, BY_HAND, "", "", ())
+        more = {"payment_ref": order.payment_ref or None}
+        self._add(tx, account, REFUND, subject, order, more, now, state=OPEN)
+        return self.find(tx, owner, order.charge_id)
+
     def _add(
         self,
         tx: Connection,
@@ -155,6 +165,7 @@ class Charges:
         order: PageOrder | RefundOrder,
         more: dict[str, Any],
         now: datetime,
+        state: str = ASKED,
     ) -> bool:
         row = {
             "id": order.charge_id,
@@ -166,7 +177,7 @@ class Charges:
             "details": more,
             "provider": account.provider,
             "payment_ref": more.get("payment_ref"),
-            "state": ASKED,
+            "state": state,
             "tries": 0,
             "created_at": now,
             "due_at": now,

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from marshmallow import Schema, fields, validate
 
-from optics.fields import one_of
+from optics.fields import filled, one_of
 from orders_svc.rules.lab_status import LabStatus
 from orders_svc.rules.lists import PageSchema
 
@@ -33,6 +33,7 @@ class SearchOrdersRequestSchema(PageSchema):
     text = fields.String(load_default="", validate=validate.Length(max=120))
     lab_status = fields.String(validate=one_of(*LabStatus))
     lab = fields.String(validate=validate.Length(max=64))
+    person_ref = fields.String(validate=filled(64))
 
 
 LOG_IN_REQUEST = LogInRequestSchema()

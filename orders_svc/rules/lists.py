@@ -40,6 +40,7 @@ class ListOrdersRequestSchema(PageSchema, GetOrderSettingsRequestSchema):
 class ListLabOrdersRequestSchema(PageSchema):
     """A lab, and the status of its orders."""
 
+    person_ref = fields.String(validate=filled(64))
     lab = fields.String(required=True, validate=check_not_blank)
     lab_status = fields.String(validate=one_of(*ALLOWED_SOURCES, LabStatus.READY_FOR_PICKUP))
 

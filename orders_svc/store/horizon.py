@@ -1,11 +1,12 @@
 """How far a list may be polled for newer orders, so that none that commits late is missed.
 
-Whoever polls `ending_before` their newest order asks for what has a later `created_at`. An order
+Whoever polls `ending_before` their newest order asks for what has a later `created_at`, and a lab
+that polls its queue `starting_after` the last one for what has a later `submitted_at`. An order
 that was written earlier and commits later would then never be shown to them. So such a page ends
-at a horizon: no order that is invisible to the page, or is still to come, was created before it.
+at a horizon: no order that is invisible to the page, or is still to come, has a time before it.
 
-On PostgreSQL an order's `created_at` is read from the database's clock, the same for every
-process, after its transaction has its id (`WRITTEN_AT`). A poll reads that clock, T, and then the
+On PostgreSQL both times are read from the database's clock, the same for every process, after the
+order's transaction has its id (`WRITTEN_AT`). A poll reads that clock, T, and then the
 next id to be assigned, n. Once every transaction below n has ended (`pg_snapshot_xmin` is at least
 n), whatever the page does not see has an id from n on, was given it after T, and read the clock
 later still: the horizon is T. Ids of rows below `pg_snapshot_xmin` would not do: of two open
@@ -25,7 +26,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, literal_column, text
+from sqlalchemy import Column, ColumnElement, Connection, bindparam, literal_column, text
 
 from chassis.context import utc_now
 from orders_svc.store.tables import orders
@@ -58,6 +59,16 @@ def is_live(now: datetime) -> bool:
     return abs(utc_now() - now) < LIVE
 
 
+def find_time_of_write(tx: Connection, now: datetime) -> datetime | None:
+    """Return the time of a write whose caller's `now` is earlier; None if it reads `WRITTEN_AT`.
+
+    SQLite's clock is read here, in the writer's turn. History keeps its own time.
+    """
+    if not is_live(now):
+        return now
+    return utc_now() if tx.dialect.name == "sqlite" else None
+
+
 def find_horizon(tx: Connection) -> datetime | None:
     """Return the moment before which every order is visible; None where there is no need to ask."""
     if tx.dialect.name == "sqlite":
@@ -82,7 +93,9 @@ def _find_oldest_writer(tx: Connection) -> datetime:
     return datetime.min.replace(tzinfo=UTC) if found.hidden else began
 
 
-def build_horizon_conditions(tx: Connection) -> list[ColumnElement[bool]]:
-    """Return the condition that ends a page of newer orders before the horizon."""
+def build_horizon_conditions(
+    tx: Connection, moment: Column[datetime] = orders.c.created_at
+) -> list[ColumnElement[bool]]:
+    """Return the condition that ends a page of orders that are newer by `moment`."""
     horizon = find_horizon(tx)
-    return [] if horizon is None else [orders.c.created_at < horizon]
+    return [] if horizon is None else [moment < horizon]

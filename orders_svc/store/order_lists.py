@@ -39,8 +39,7 @@ def list_orders(tx: Connection, account: Account, filters: Mapping[str, Any]) ->
     conditions = [*_build_created_conditions(filters)]
     if "ending_before" in filters:
         conditions += build_horizon_conditions(tx)
-    if "person_ref" in filters:
-        conditions.append(orders.c.person_ref == filters["person_ref"])
+    conditions += build_person_conditions(filters)
     return _read_page(tx, listed, orders.c.created_at, conditions, filters, ascending=False)
 
 
@@ -50,8 +49,18 @@ def list_lab_orders(tx: Connection, filters: Mapping[str, Any]) -> Page:
         orders.c.lab_id == filters["lab"], orders.c.submitted_at.is_not(None)
     )
     status = orders.c.lab_status == filters.get("lab_status", LabStatus.SUBMITTED)
-    page = _read_page(tx, listed, orders.c.submitted_at, [status], filters, ascending=True)
+    conditions = [status, *build_person_conditions(filters)]
+    if "starting_after" in filters:
+        conditions += build_horizon_conditions(tx, orders.c.submitted_at)
+    page = _read_page(tx, listed, orders.c.submitted_at, conditions, filters, ascending=True)
     return page._replace(rows=ORDERS.open_all(tx, page.rows))
+
+
+def build_person_conditions(filters: Mapping[str, Any]) -> list[ColumnElement[bool]]:
+    """Return the condition on the person, if the filters name one."""
+    if "person_ref" not in filters:
+        return []
+    return [orders.c.person_ref == filters["person_ref"]]
 
 
 def build_unknown_cursor(name: str) -> Invalid:

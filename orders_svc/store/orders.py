@@ -30,7 +30,7 @@ from chassis.errors import NotFound
 from chassis.server.preconditions import has_version
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
-from orders_svc.store.horizon import WRITTEN_AT, is_live
+from orders_svc.store.horizon import WRITTEN_AT, find_time_of_write, is_live
 from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import audit, orders, user_labs, users
 from orders_svc.store.transport.jobs import join_job
@@ -76,6 +76,7 @@ _SUBMIT = (
     .where(BY_ID, VISIBLE, IS_DRAFT, orders.c.version == bindparam("where_version"))
     .returning(*orders.c)
 )
+_SUBMIT_NOW = _SUBMIT.values(submitted_at=WRITTEN_AT, updated_at=WRITTEN_AT)
 _REPLACE = (
     update(orders)
     .where(BY_ID, VISIBLE, or_(IS_DRAFT, IS_HELD), orders.c.version == bindparam("where_version"))
@@ -214,9 +215,17 @@ def submit_draft(
         "updated_at": submission.now,
         **submission.to_columns(),
     }
+    statement = _SUBMIT
+    if "submitted_at" in values:
+        at = find_time_of_write(tx, submission.now)
+        statement = _SUBMIT if at else _SUBMIT_NOW
+        for name in ("submitted_at", "updated_at"):
+            del values[name]
+            if at:
+                values[name] = at
     sealed = ORDERS.seal(tx, values, {"id": draft.id})
     key = {"where_id": draft.id, "where_version": draft.version, **bind_visible(account, user_id)}
-    return ORDERS.open_first(tx, tx.execute(_SUBMIT, sealed | key).first())
+    return ORDERS.open_first(tx, tx.execute(statement, sealed | key).first())
 
 
 def replace_document(

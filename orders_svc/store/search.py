@@ -29,7 +29,7 @@ from chassis.telemetry import describe, log
 from orders_svc.rules.names import fold_search
 from orders_svc.store.access.users import list_labs
 from orders_svc.store.horizon import build_horizon_conditions
-from orders_svc.store.order_lists import Page, build_unknown_cursor
+from orders_svc.store.order_lists import Page, build_person_conditions, build_unknown_cursor
 from orders_svc.store.orders import VISIBLE, bind_visible
 from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import labs, name_words, orders
@@ -107,7 +107,7 @@ def search_orders(
     prefix = fold_search(text)
     key = bind_visible(account, user_id)
     backward = "ending_before" in filters
-    conditions = _build_cursor_conditions(tx, key, filters)
+    conditions = [*_build_cursor_conditions(tx, key, filters), *build_person_conditions(filters)]
     if "lab_status" in filters:
         conditions.append(orders.c.lab_status == filters["lab_status"])
     if not text:

@@ -17,6 +17,7 @@ from sessions_svc.rules.products import (
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store.dispensed_prescriptions import add_dispensed_prescriptions
 from sessions_svc.store.partners import find_mapped_products, find_settings
+from sessions_svc.store.payments import require_payment
 from sessions_svc.store.sessions import get_partner_session, get_session_record, move_session
 
 
@@ -30,6 +31,7 @@ def approve(
     """Move a session to approved with its prescriptions; raise NotFound, WrongState or Invalid."""
     session = get_partner_session(tx, partner, session_key)
     session = move_session(tx, session, Status.APPROVED, now)
+    require_payment(tx, session, Status.APPROVED)
     refuse_undispensable(tx, session, dispensed_prescriptions, now)
     add_dispensed_prescriptions(tx, session.id, dispensed_prescriptions)
     queue_session_event(tx, session, now)
@@ -44,9 +46,10 @@ def add_pdfs(tx: Connection, values: Mapping[str, Any], now: datetime) -> None:
     record = get_session_record(tx, values["partner"], values["session_key"])
     if record.status != Status.AWAITING_REVIEW:
         return
-    if find_settings(tx, record.account_id).prescription_pdf:
+    settings = find_settings(tx, record.account_id)
+    if settings.prescription_pdf:
         for each in values["dispensed_prescriptions"]:
-            source = compose_pdf(each, record, values["partner"], now)
+            source = compose_pdf(each, record, values["partner"], now, settings.language)
             each["assets"].append({"content_type": PDF, "source": source})
 
 

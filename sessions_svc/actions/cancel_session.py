@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from sessions_svc.actions.payments.refund_payment import return_payment
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store.sessions import get_session, move_session
 
@@ -23,4 +24,6 @@ def cancel_session(
     Only a session of one of the `versions` is cancelled.
     """
     session = get_session(tx, account_id, user_key, session_key)
-    return move_session(tx, session, Status.CANCELLED, now, versions=versions)
+    session = move_session(tx, session, Status.CANCELLED, now, versions=versions)
+    return_payment(tx, session, now)
+    return session

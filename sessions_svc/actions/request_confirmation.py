@@ -16,7 +16,7 @@ def request_confirmation(
 ) -> Row[Any]:
     """Move a session to awaiting_confirmation; raise NotFound or WrongState."""
     session = get_partner_session(tx, partner, session_key)
-    require_payment(session, Status.AWAITING_CONFIRMATION)
+    require_payment(tx, session, Status.AWAITING_CONFIRMATION)
     session = move_session(
         tx,
         session,

@@ -16,6 +16,8 @@ from sessions_svc.store.dispensed_prescriptions import (
     list_prescriptions_of_sessions,
 )
 from sessions_svc.store.partners import find_store_name
+from sessions_svc.store.payments import find_refund, list_refunds
+from sessions_svc.store.tables import accounts
 
 
 def compose_session(row: Row[Any]) -> pb.Session:
@@ -31,7 +33,8 @@ def compose_session(row: Row[Any]) -> pb.Session:
 def compose_session_in_full(tx: Connection, row: Row[Any]) -> pb.Session:
     """Return a session with all that it has, from its `SINGLE_COLUMNS`."""
     session = compose_session(row)
-    session.MergeFrom(pb.Session(**describe_choices(tx, row), mode=choose_mode(row.store_id)))
+    more = {**describe_choices(tx, row), "mode": choose_mode(row.store_id)}
+    session.MergeFrom(pb.Session(**more, refunded_at=find_refunded_at(tx, row)))
     if data := compose_session_data(tx, row):
         session.data.CopyFrom(data)
     return session
@@ -46,6 +49,33 @@ def describe_choices(tx: Connection, row: Row[Any]) -> dict[str, Any]:
         "price": compose_price(row.price_currency, row.price_amount),
         "paid_at": row.paid_at,
     }
+
+
+def find_refunded_at(tx: Connection, row: Row[Any]) -> datetime | None:
+    """Return when the payment of a session went back, in whole seconds."""
+    if row.paid_at is None:
+        return None
+    partner = accounts.name(tx, row.account_id)
+    refund = find_refund(list_refunds(tx, partner, row), row)
+    return to_seconds(refund.ended_at) if refund is not None else None
+
+
+def to_seconds(moment: datetime | None) -> datetime | None:
+    """Return a moment in whole seconds."""
+    return moment and moment.replace(microsecond=0)
+
+
+def compose_refund(row: Row[Any]) -> pb.SessionRefund:
+    """Return a refund as staff see it."""
+    return pb.SessionRefund(
+        currency=row.currency,
+        amount=row.amount,
+        by=row.provider,
+        state=row.state,
+        reference=row.ref,
+        created_at=to_seconds(row.created_at),
+        ended_at=to_seconds(row.ended_at),
+    )
 
 
 def compose_price(currency: str | None, amount: int | None) -> pb.Price | None:
@@ -69,6 +99,7 @@ def compose_listed_sessions(tx: Connection, rows: Sequence[Row[Any]]) -> list[pb
 
 def compose_session_record(tx: Connection, row: Row[Any], now: datetime) -> pb.SessionRecord:
     """Return everything that is stored of a session, from a row of `get_session_record`."""
+    partner = accounts.name(tx, row.account_id)
     return pb.SessionRecord(
         session=compose_session_in_full(tx, row),
         user=_compose_user(row),
@@ -78,6 +109,7 @@ def compose_session_record(tx: Connection, row: Row[Any], now: datetime) -> pb.S
         prescriptions=[pb.Prescription(**each) for each in row.prescriptions],
         missing_requirements=row.missing_requirements,
         verifications=[_compose_verification(row, each, now) for each in row.prescriptions],
+        refunds=[compose_refund(each) for each in list_refunds(tx, partner, row)],
     )
 
 

@@ -25,6 +25,7 @@ from sessions_svc.actions.exam.complete_acuity import complete_acuity
 from sessions_svc.actions.exam.start_exam import start_exam
 from sessions_svc.actions.exam.submit_exam import submit_exam
 from sessions_svc.actions.payments.record_payment import record_payment
+from sessions_svc.actions.payments.refund_payment import refund_payment
 from sessions_svc.actions.persons.erase_person import erase_person
 from sessions_svc.actions.refer import refer
 from sessions_svc.actions.request_confirmation import request_confirmation
@@ -45,7 +46,7 @@ from sessions_svc.store.tables import idempotency_keys, outbox
 SESSION_MOVE = Rules(session_moves.SESSION_MOVE)
 SUBMIT_EXAM = Rules(session_moves.SUBMIT_EXAM)
 CHOOSE_PRODUCT = Rules(session_moves.CHOOSE_PRODUCT)
-RECORD_PAYMENT = Rules(session_moves.RECORD_PAYMENT)
+PAYMENT = Rules(session_moves.PAYMENT)
 REQUEST_VERIFICATION = Rules(verification.REQUEST_VERIFICATION)
 RECORD_VERIFICATION = Rules(verification.RECORD_VERIFICATION)
 REQUEST_CONFIRMATION = Rules(session_moves.REQUEST_CONFIRMATION)
@@ -103,19 +104,24 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
     def RecordPayment(
         self, request: pb.RecordPaymentRequest, context: grpc.ServicerContext
     ) -> pb.Session:
-        return self._move(RECORD_PAYMENT, request, record_payment)
+        return self._move(PAYMENT, request, record_payment)
+
+    def RefundPayment(
+        self, request: pb.RefundPaymentRequest, context: grpc.ServicerContext
+    ) -> pb.SessionRecord:
+        return self._show(PAYMENT.check(request), refund_payment)
 
     def RequestVerification(
         self, request: pb.RequestVerificationRequest, context: grpc.ServicerContext
     ) -> pb.SessionRecord:
         values, faults = REQUEST_VERIFICATION.examine(request)
         refuse(faults, find_place_faults(values))
-        return self._verify(values, request_verification)
+        return self._show(values, request_verification)
 
     def RecordVerification(
         self, request: pb.RecordVerificationRequest, context: grpc.ServicerContext
     ) -> pb.SessionRecord:
-        return self._verify(RECORD_VERIFICATION.check(request), record_verification)
+        return self._show(RECORD_VERIFICATION.check(request), record_verification)
 
     def GetSessionRecord(
         self, request: pb.GetSessionRecordRequest, context: grpc.ServicerContext
@@ -138,8 +144,8 @@ class SessionDeskService(rpc.SessionDeskServiceServicer):
         with self.database.write() as tx:
             return idempotency_keys.save(tx, compose_session(action(tx, **values, now=now)))
 
-    def _verify(self, values: dict[str, Any], action: Callable[..., Row[Any]]) -> pb.SessionRecord:
-        """Run the action that verifies a prescription, and return the record of its session."""
+    def _show(self, values: dict[str, Any], action: Callable[..., Row[Any]]) -> pb.SessionRecord:
+        """Run the action, and return the record of its session."""
         now = self.now()
         with self.database.write() as tx:
             record = action(tx, **values, now=now)

@@ -84,3 +84,11 @@ def compute_price(prices: Mapping[str, Any] | None, products: Sequence[str]) -> 
 def owes_payment(session: Any) -> bool:
     """Return whether a session has a price that is not paid."""
     return session.price_amount is not None and session.paid_at is None
+
+
+def owes_choice(session: Any, prices: Mapping[str, Any] | None) -> bool:
+    """Return whether a session has no price only because the person has not chosen a product."""
+    is_settled = session.charged_amount is not None or session.paid_at is not None
+    if is_settled or list_products(session.products, session.chosen_product):
+        return False
+    return any(compute_price(prices, [each]) for each in PRESCRIPTION_PRODUCTS)

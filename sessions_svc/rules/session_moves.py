@@ -40,8 +40,8 @@ class ChooseProductSchema(SessionMoveSchema):
     product = String(required=True, validate=one_of(*PRESCRIPTION_PRODUCTS))
 
 
-class RecordPaymentSchema(SessionMoveSchema):
-    """A RecordPaymentRequest."""
+class PaymentSchema(SessionMoveSchema):
+    """A RecordPaymentRequest or a RefundPaymentRequest."""
 
     reference = String(validate=filled(MAX_REFERENCE_CHARACTERS))
 
@@ -92,7 +92,7 @@ class CompleteAcuitySchema(SessionMoveSchema):
 
 SESSION_MOVE = SessionMoveSchema()
 CHOOSE_PRODUCT = ChooseProductSchema()
-RECORD_PAYMENT = RecordPaymentSchema()
+PAYMENT = PaymentSchema()
 REQUEST_CONFIRMATION = RequestConfirmationSchema()
 SUBMIT_EXAM = SubmitExamSchema()
 APPROVE = ApproveSchema()

@@ -58,7 +58,9 @@ SUBMIT_EXAM_STATUSES = (
     Status.REFERRED,
 )
 # The statuses to which a session with a price that is not paid does not move.
-PAID_STATUSES = (Status.AWAITING_CONFIRMATION, Status.AWAITING_REVIEW)
+PAID_STATUSES = (Status.AWAITING_CONFIRMATION, Status.AWAITING_REVIEW, Status.APPROVED)
+# The statuses that end a session without a result: what was paid goes back.
+REFUNDED_STATUSES = (Status.REFERRED, Status.CANCELLED)
 # The statuses from which entering the exam starts it.
 STARTABLE_STATUSES = (Status.CREATED, Status.RETAKE_REQUESTED)
 # The statuses in which the person still has something to do in the exam.

@@ -1,19 +1,23 @@
 """Queries on what is to be paid for sessions, and whether it is."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from chassis.errors import WrongState
-from sessions_svc.rules.products import compute_price, list_products, owes_payment
+from chassis.payments.charges import BY_HAND, REFUND
+from chassis.payments.providers import FAILED
+from sessions_svc.rules.products import compute_price, list_products, owes_choice, owes_payment
 from sessions_svc.rules.statuses import PAID_STATUSES, Status
 from sessions_svc.store.partners import find_settings
 from sessions_svc.store.personal import SESSIONS
 from sessions_svc.store.sessions import SINGLE_COLUMNS, write_columns
-from sessions_svc.store.tables import sessions
+from sessions_svc.store.tables import charges, sessions
 
-BY_STAFF = "staff"
+BY_STAFF = BY_HAND
+PAYMENT_DUE = "PAYMENT_DUE"
 _LOCK = select(*SINGLE_COLUMNS).where(sessions.c.id == bindparam("session_id")).with_for_update()
 
 
@@ -59,12 +63,39 @@ def mark_paid(
     return tx.execute(statement).first() is not None
 
 
-def require_payment(session: Row[Any], to: Status) -> None:
-    """Raise WrongState if a session has to be paid before it moves to a status."""
-    if to in PAID_STATUSES and owes_payment(session):
+def require_payment(tx: Connection, session: Row[Any], to: Status) -> None:
+    """Raise WrongState if a session has to be paid before it moves to a status.
+
+    While the person has not chosen what has a price, nobody knows what they owe.
+    """
+    if to not in PAID_STATUSES:
+        return
+    if owes_payment(session):
         price = f"{session.price_amount} {session.price_currency}"
         raise WrongState(
             f"Its price, {price} in the smallest unit, is not paid: submit it to awaiting_checkout"
             " or record the payment.",
-            reason="PAYMENT_DUE",
+            reason=PAYMENT_DUE,
         )
+    if owes_choice(session, find_settings(tx, session.account_id).prices):
+        raise WrongState(
+            "Its price is that of a product, and the person has not chosen one: record it with"
+            " ChooseProduct.",
+            reason=PAYMENT_DUE,
+        )
+
+
+def list_refunds(tx: Connection, partner: str, session: Row[Any]) -> list[Row[Any]]:
+    """Return what goes back of what was paid for a session, oldest first."""
+    asked = charges.list_of_subject(tx, partner, str(session.id))
+    return [each for each in asked if each.kind == REFUND]
+
+
+def find_refund(refunds: Iterable[Row[Any]], session: Row[Any]) -> Row[Any] | None:
+    """Return the refund of a session's own payment, unless it has failed.
+
+    Money taken for a session that was paid already goes back by refunds of its own.
+    """
+    own = (session.payment_reference, None)
+    found = (each for each in refunds if each.state != FAILED and each.payment_ref in own)
+    return next(found, None)

@@ -63,6 +63,8 @@ SINGLE_COLUMNS: tuple[Column[Any], ...] = (
     sessions.c.price_currency,
     sessions.c.price_amount,
     sessions.c.paid_at,
+    sessions.c.paid_by,
+    sessions.c.payment_reference,
 )
 # The columns that a partner may replace before the exam.
 _REPLACEABLE_NAMES = (

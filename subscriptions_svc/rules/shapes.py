@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 from marshmallow.fields import Field
 from marshmallow.validate import Length
 
-from optics.fields import at_most, between, check_not_blank
+from optics.fields import at_most, between, check_not_blank, filled
 from optics.fields import parse_day as parse_day  # for the store, too, which imports no optics
 
 Values: TypeAlias = Mapping[str, Any]
@@ -51,6 +51,7 @@ def check_json_array(text: str) -> None:
 
 SHORT_TEXT = at_most(MAX_TEXT_LENGTH)
 FILLED_TEXT = (check_not_blank, SHORT_TEXT)
+PERSON_REF = filled(64)  # characters of a merchant's own reference of a person
 ANY_OF_MESSAGE = "Must be one or more, joined by commas, of: {choices}."
 FILLED_LIST = Length(1, MAX_ITEMS, error="Must have {min} to {max} entries.")
 COUNT_RANGE = between(1, MAX_COUNT)

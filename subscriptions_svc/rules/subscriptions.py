@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, validates_schema
 from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import ContainsOnly
 
-from optics.fields import at_most, between, filled, one_of
+from optics.fields import at_most, between, one_of
 from subscriptions_svc.rules.agreements.terms import MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.carts import CartItemSchema
 from subscriptions_svc.rules.prescriptions.outcomes import DELIVERED, UNKNOWN
@@ -24,6 +24,7 @@ from subscriptions_svc.rules.shapes import (
     FILLED_LIST,
     FILLED_TEXT,
     MAX_DISCOUNTS_LENGTH,
+    PERSON_REF,
     SHORT_TEXT,
     CommaSeparated,
     check_day,
@@ -33,7 +34,6 @@ from subscriptions_svc.rules.shapes import (
 from subscriptions_svc.rules.statuses import PaymentStatus, Status
 
 MAX_PAGE = 100  # rows of a page
-PERSON_REF = filled(64)  # characters of a merchant's own reference of a person
 
 
 class MerchantSchema(Schema):

@@ -40,7 +40,12 @@ from chassis.persons import (
 from subscriptions_svc.rules.statuses import Status
 from subscriptions_svc.rules.words import find_words
 from subscriptions_svc.store.paying.tables import charges, payment_entries, payments
-from subscriptions_svc.store.personal import SHOPPER_COLUMNS, SUBSCRIPTIONS, TABLES
+from subscriptions_svc.store.personal import (
+    CANCELLATIONS,
+    SHOPPER_COLUMNS,
+    SUBSCRIPTIONS,
+    TABLES,
+)
 from subscriptions_svc.store.reminding.tables import reminders
 from subscriptions_svc.store.subscriptions import IS_OVER
 from subscriptions_svc.store.tables import (
@@ -198,8 +203,10 @@ def blank_subscriptions(tx: Connection, ids: Sequence[str], now: datetime) -> No
     prescribed = prescriptions.c.subscription_id.in_(_IDS)
     tx.execute(update(prescriptions).where(prescribed).values(details=null()), key)
     charges.erase(tx, list(tx.execute(_OF_PAYMENTS, key).scalars()))
-    of_these = cancellations.c.subscription_id.in_(_IDS)
-    tx.execute(update(cancellations).where(of_these).values(reason=""), key)
+    for subscription_id in ids:
+        is_it = cancellations.c.subscription_id == subscription_id
+        blank = CANCELLATIONS.seal(tx, {"reason": ""}, {"subscription_id": subscription_id})
+        tx.execute(update(cancellations).where(is_it).values(blank))
     of_items = warranty_events.c.item_id.in_(_OF_ITEMS)
     tx.execute(update(warranty_events).where(of_items).values(name=None, description=None), key)
 

@@ -30,10 +30,14 @@ PATHS = {
     "/api/public/v1/subscriptions/:subscription_id/box_deliveries, "
     "/api/public/v1/subscriptions/:subscription_id/cancel, "
     "/api/public/v1/subscriptions/:subscription_id/cart_items/:reference_uuid/activate, "
+    "/api/public/v1/subscriptions/:subscription_id/cart_items/:reference_uuid/change_graduation, "
     "/api/public/v1/subscriptions/:subscription_id/deliveries, "
     "/api/public/v1/subscriptions/:subscription_id/deliveries/:delivery_id/outcome, "
+    "/api/public/v1/subscriptions/:subscription_id/extend_period, "
+    "/api/public/v1/subscriptions/:subscription_id/reset_sms_count, "
     "/api/public/v1/subscriptions/:subscription_id/send_email, "
     "/api/public/v1/subscriptions/:subscription_id/send_sms, "
+    "/api/public/v1/subscriptions/:subscription_id/update_customer_info, "
     "/api/public/v1/subscriptions/:subscription_id/update_products and "
     "/api/public/v1/subscriptions/:subscription_id/warranty_event",
 }

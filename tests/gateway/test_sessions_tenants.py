@@ -204,11 +204,12 @@ DESK = {
     "CompleteAcuity": Status.STARTED,
     "ChooseProduct": Status.STARTED,
     "RecordPayment": Status.STARTED,
+    "RefundPayment": Status.STARTED,
     "RequestVerification": Status.STARTED,
     "RecordVerification": Status.STARTED,
 }
 # How the call ends for the partner's own session, where not in success: it has no price.
-ENDINGS = {"RecordPayment": "FAILED_PRECONDITION"}
+ENDINGS = dict.fromkeys(("RecordPayment", "RefundPayment"), "FAILED_PRECONDITION")
 
 
 def stage_for(served: Served, rpc: str, key: str) -> None:

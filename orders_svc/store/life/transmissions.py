@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, bindparam, select, update
 
 from orders_svc.rules.lab_status import LabStatus
+from orders_svc.store.horizon import WRITTEN_AT, find_time_of_write
 from orders_svc.store.personal import ORDERS
 from orders_svc.store.tables import orders
 
@@ -29,12 +30,13 @@ _TRANSMIT = (
         {
             "lab_status": LabStatus.SUBMITTED,
             "transmit_at": None,
-            "submitted_at": _NOW,
-            "updated_at": _NOW,
+            "submitted_at": bindparam("at", type_=orders.c.submitted_at.type),
+            "updated_at": bindparam("at", type_=orders.c.updated_at.type),
         }
     )
     .returning(*orders.c)
 )
+_TRANSMIT_NOW = _TRANSMIT.values({"submitted_at": WRITTEN_AT, "updated_at": WRITTEN_AT})
 
 
 def has_due(tx: Connection, now: datetime) -> bool:
@@ -47,4 +49,6 @@ def transmit_due(tx: Connection, now: datetime, limit: int) -> Sequence[Row[Any]
 
     Rows that another process transmits at the same time are skipped.
     """
-    return ORDERS.open_all(tx, tx.execute(_TRANSMIT, {"now": now, "limit": limit}).all())
+    at = find_time_of_write(tx, now)
+    values = {"now": now, "limit": limit} | ({"at": at} if at else {})
+    return ORDERS.open_all(tx, tx.execute(_TRANSMIT if at else _TRANSMIT_NOW, values).all())

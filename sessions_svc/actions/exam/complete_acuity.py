@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from chassis.errors import WrongState
+from sessions_svc.actions.payments.refund_payment import return_payment
 from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.acuity import has_warning_sign
 from sessions_svc.rules.products import owes_payment
@@ -43,5 +44,6 @@ def end_acuity_exam(
     if not session.is_acuity or session.status == Status.AWAITING_CHECKOUT:
         raise WrongState(WRONG_MOVE.format(to=to))
     session = move_session(tx, session, to, now, visual_acuity=visual_acuity, eye_health=eye_health)
+    return_payment(tx, session, now)
     queue_session_event(tx, session, now)
     return session

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from sessions_svc.actions.payments.refund_payment import return_payment
 from sessions_svc.documents.session_events import queue_session_event
 from sessions_svc.rules.statuses import Status
 from sessions_svc.store.payments import require_payment
@@ -24,9 +25,10 @@ def submit_exam(
     `missing_requirements` belong to awaiting_confirmation.
     """
     session = get_partner_session(tx, partner, session_key)
-    require_payment(session, Status(status))
+    require_payment(tx, session, Status(status))
     session = move_session(
         tx, session, Status(status), now, missing_requirements=missing_requirements
     )
+    return_payment(tx, session, now)
     queue_session_event(tx, session, now)
     return session

@@ -45,9 +45,18 @@ def record_outcome(
     if owes_payment(session) and not has_ended(session.status):
         settle(tx, session, charge.provider, report.payment_ref, now)
         return
+    return_surplus(tx, charge, report.payment_ref, now)
+
+
+def return_surplus(
+    tx: Connection, charge: Row[Any], payment_ref: str | None, now: datetime
+) -> None:
+    """Return what a page took that is not owed, or note it for staff if no provider can."""
     account = payment_accounts.find(tx, charge.owner)
-    if account is not None and report.payment_ref:
-        order = RefundOrder(
-            generate_charge_id(), charge.amount, charge.currency, report.payment_ref
-        )
+    order = RefundOrder(
+        generate_charge_id(), charge.amount, charge.currency, payment_ref or str(charge.id)
+    )
+    if account is None or not payment_ref:
+        charges.owe_refund(tx, charge.owner, charge.subject, order, now)
+    else:
         charges.ask_for_refund(tx, account, charge.subject, order, now)

@@ -14,6 +14,7 @@ from subscriptions_svc.rules.shapes import (
     COUNT_RANGE,
     FILLED_TEXT,
     MAX_MONEY,
+    PERSON_REF,
     SHORT_TEXT,
     check_day,
     parse_day,
@@ -54,6 +55,7 @@ class ListPaymentsSchema(Schema):
     subscription_id = String(load_default="", validate=SHORT_TEXT)
     merchant_id = String(load_default="", validate=SHORT_TEXT)
     state = String(load_default="", validate=OneOf(("", *PaymentState)))
+    person_ref = String(validate=PERSON_REF)
     page = Integer(strict=True, load_default=1, validate=COUNT_RANGE)
     per_page = Integer(strict=True, load_default=30, validate=between(1, MAX_PAGE))
 

@@ -124,7 +124,11 @@ def read_payments(
     tx: Connection, filters: Mapping[str, str], page: int, per_page: int
 ) -> tuple[Sequence[Row[Any]], int]:
     """Return a page of payments, the oldest due first, and how many there are."""
-    wanted = [payments.c[name] == value for name, value in filters.items() if value]
+    columns = {name: value for name, value in filters.items() if name in payments.c}
+    wanted = [payments.c[name] == value for name, value in columns.items() if value]
+    if "person_ref" in filters:
+        is_person = subscriptions.c.person_ref == filters["person_ref"]
+        wanted.append(payments.c.subscription_id.in_(select(subscriptions.c.id).where(is_person)))
     query = select(payments).where(*wanted).order_by(payments.c.due_on, payments.c.id)
     window = query.limit(per_page).offset(compute_page_offset(page, per_page))
     total: int = tx.execute(select(func.count()).select_from(payments).where(*wanted)).scalar_one()

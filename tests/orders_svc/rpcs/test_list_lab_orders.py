@@ -61,6 +61,19 @@ def test_the_queue_is_in_order_of_submission(orders: Served, frame_order: Body, 
     assert queue(orders, lab, limit=2) == ([first, second], True)
 
 
+def test_a_queue_is_filtered_by_a_person(orders: Served, frame_order: Body, lab: Body) -> None:
+    order = {**frame_order, **lab}
+    patient = order["patient"]
+    first, _, third = (
+        create_orders(orders, {**order, "patient": {**patient, "person_ref": ref}}, 1, number)[0]
+        for number, ref in enumerate(("p-1", "p-2", "p-1"))
+    )
+    assert queue(orders, lab, person_ref="p-1") == ([first, third], False)
+    assert queue(orders, lab, person_ref="p-1", limit=1) == ([first], True)
+    assert queue(orders, lab, person_ref="p-1", starting_after=first) == ([third], False)
+    assert queue(orders, lab, person_ref="P-1") == ([], False)
+
+
 def test_a_queue_is_walked_both_ways_while_orders_come_and_move(
     orders: Served, frame_order: Body, lab: Body
 ) -> None:

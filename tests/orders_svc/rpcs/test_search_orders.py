@@ -228,6 +228,17 @@ def test_a_search_comes_from_indexes_and_the_list_from_that_of_each_lab(shop: Sh
         assert "Seq Scan on orders" not in said
 
 
+def test_filters_by_person(shop: Shop) -> None:
+    patient = {"first_name": "Ada", "last_name": "Example", "person_ref": "p-1"}
+    shop.add()
+    sent = request({**shop.order, "patient": patient})
+    made = shop.orders.call("CreateOrder", sent).id
+    assert shop.ids(person_ref="p-1") == shop.ids("ada", person_ref="p-1") == [made]
+    assert shop.ids(person_ref="p-1", lab="lab_123", lab_status="draft") == []
+    assert shop.ids(person_ref="p-2") == shop.ids("bob", person_ref="p-1") == []
+    assert shop.ids(person_ref="p-1", user_email="second@example.com") == []
+
+
 def test_filters_by_state_and_lab(shop: Shop) -> None:
     draft = shop.add("Ada", "Draft", mode="draft")
     first = shop.add("Ada", "First")
@@ -256,7 +267,16 @@ def test_filters_by_state_and_lab(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lab_status": "Draft"}, {"lab_status": "\0"}, {"lab": "x" * 65}, {"lab_status": "x"}]
+    "wrong",
+    [
+        {"person_ref": " "},
+        {"person_ref": "x" * 65},
+        {"person_ref": "a\0"},
+        {"lab_status": "Draft"},
+        {"lab_status": "\0"},
+        {"lab": "x" * 65},
+        {"lab_status": "x"},
+    ],
 )
 def test_a_filter_that_cannot_be_is_refused(shop: Shop, wrong: dict[str, Any]) -> None:
     asked = pb.SearchOrdersRequest(**wrong)

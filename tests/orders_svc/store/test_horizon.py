@@ -6,15 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, select, text, update
 
 from chassis.context import Account, utc_now
 from chassis.store.database import Database
+from orders_svc.actions.advance_by_time import advance_by_time
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store import tables
 from orders_svc.store.orders import Submission, add_order
 from protos import orders_pb2 as pb
-from tests.orders_svc.bodies import Body
+from tests.orders_svc.bodies import Body, request
 from tests.orders_svc.rpcs.test_polling import Poller
 from tests.serving import USERS, Served
 
@@ -151,3 +152,57 @@ def test_a_search_ends_there_too(orders: Served, lab: Body, add: Add) -> None:
             pass
         assert search() == []
     assert search() == [second, first]
+
+
+class Queue:
+    """A lab that polls its queue for orders submitted after the last one it knows."""
+
+    def __init__(self, orders: Served, order: Body) -> None:
+        self.orders, self.lab = orders, order["lab"]
+        self.last = orders.call("CreateOrder", request(order)).id
+
+    def __call__(self) -> list[str]:
+        asked = pb.ListLabOrdersRequest(lab=self.lab, starting_after=self.last)
+        page = self.orders.call("ListLabOrders", asked, "staff", desk=True)
+        found = [each.id for each in page.data]
+        self.last = found[-1] if found else self.last
+        return found
+
+
+@pytest.fixture
+def queue(orders: Served, frame_order: Body, lab: Body) -> Queue:
+    """A lab that polls its queue."""
+    return Queue(orders, {**frame_order, **lab})
+
+
+def test_a_queue_that_is_polled_ends_there_too(orders: Served, add: Add, queue: Queue) -> None:
+    with hold(orders.database, add) as first:
+        with hold(orders.database, add) as second:
+            assert queue() == []
+        assert queue() == []
+    assert queue() == [first, second]
+
+
+def test_a_draft_comes_to_the_queue_when_it_is_written(
+    orders: Served, frame_order: Body, lab: Body, add: Add, queue: Queue
+) -> None:
+    draft = orders.call("CreateOrder", request({**frame_order, **lab}, mode="draft")).id
+    with orders.clock.at(utc_now() - timedelta(seconds=5)), hold(orders.database, add) as first:
+        orders.call("SubmitOrder", pb.SubmitOrderRequest(order_id=draft))
+        assert queue() == []
+    assert queue() == [first, draft]
+
+
+def test_so_does_an_order_that_waited_for_its_transmission(
+    orders: Served, add: Add, queue: Queue
+) -> None:
+    with orders.database.write() as tx:
+        made = add(tx)
+        is_made = tables.orders.c.id == made
+        due = {"lab_status": "pending_transmission", "submitted_at": None, "transmit_at": utc_now()}
+        tx.execute(update(tables.orders).where(is_made).values(due))
+    early = utc_now()
+    with hold(orders.database, add) as first:
+        assert advance_by_time(orders.database, early) == 1
+        assert queue() == []
+    assert queue() == [first, made]

@@ -112,6 +112,33 @@ def test_a_partner_may_have_a_pdf_of_each(sessions: Served, unique: str) -> None
     assert "31.5" in read_texts(pdf.source)
 
 
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("de", ("Verordnung f\xfcr Kontaktlinsen", "Sph\xe4re", "Rechts \\(OD", "Geburtsdatum")),
+        ("fr", ("Ordonnance de lentilles", "Sph\xe8re", "\xc9tablie le", "Droit \\(OD")),
+        ("pt", ("Prescri\xe7\xe3o de lentes", "Adi\xe7\xe3o", "V\xe1lida at\xe9")),
+    ],
+)
+def test_a_pdf_is_in_the_language_of_the_partner(
+    sessions: Served, unique: str, language: str, texts: tuple[str, ...]
+) -> None:
+    products = ["example1", "example2"]
+    authorization = create_partner(
+        sessions, unique, prescription_pdf=True, products=products, language=language
+    )
+    request = create(user_key="u", session_key="s")
+    sessions.call("CreateSession", request, "", authorization=authorization)
+    for rpc in ("StartExam", "SubmitExam", "Approve"):
+        move(sessions, rpc, "s", partner=unique)
+    keys = pb.GetSessionRequest(user_key="u", session_key="s")
+    found = sessions.call("GetSession", keys, "", authorization=authorization)
+    (pdf,) = found.data.dispensed_prescriptions[0].assets
+    shown = read_texts(pdf.source)
+    assert [each for each in texts if each not in shown] == []
+    assert f"/Lang ({language})".encode() in pdf.source
+
+
 def test_without_the_setting_there_is_none(sessions: Served, unique: str) -> None:
     bring(sessions, unique, Status.APPROVED)
     keys = pb.GetSessionRequest(user_key=unique, session_key=unique)

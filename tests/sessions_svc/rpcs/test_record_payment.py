@@ -122,6 +122,37 @@ def test_the_price_is_that_of_what_was_chosen(sessions: Served, unique: str) -> 
     assert call_door(sessions, "GetExam", exam_token=token).next == "front_end"
 
 
+def test_without_a_choice_no_exam_is_free(sessions: Served, unique: str) -> None:
+    shop = Shop(sessions, unique)
+    shop.create("s")
+    shop.enter()
+    assert not shop.get().HasField("price")
+    assert refuse(shop, "SubmitExam", status="awaiting_review") == DUE
+    assert refuse(shop, "RequestConfirmation") == DUE
+    shop.move("SubmitExam", status="awaiting_checkout")
+    assert refuse(shop, "SubmitExam", status="awaiting_review") == DUE
+    shop.move("ChooseProduct", product="contacts")
+    assert shop.get().price.amount == 4000
+    assert refuse(shop, "SubmitExam", status="awaiting_review") == DUE
+    assert shop.move("RecordPayment").status == "awaiting_review"
+
+
+def test_what_is_chosen_in_the_review_is_paid_before_it_is_dispensed(
+    sessions: Served, unique: str
+) -> None:
+    shop = Shop(sessions, unique)
+    configure(sessions, unique, products=["example1", "example2"])
+    shop.create("s")
+    shop.enter()
+    shop.move("SubmitExam", status="awaiting_review")
+    configure(sessions, unique, prices=PRICES, products=["example1", "example2"])
+    assert refuse(shop, "Approve") == DUE
+    shop.move("ChooseProduct", product="contacts")
+    assert refuse(shop, "Approve") == DUE
+    assert shop.move("RecordPayment").status == "awaiting_review"
+    assert shop.move("Approve").status == "approved"
+
+
 def test_results_of_an_acuity_exam_are_released_when_paid(sessions: Served, unique: str) -> None:
     shop = Shop(sessions, unique)
     shop.create("s", ACUITY)

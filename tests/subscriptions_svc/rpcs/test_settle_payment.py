@@ -1,6 +1,7 @@
 """Payments of months: opened as time passes, and settled by staff, on both engines."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,22 @@ def test_what_costs_nothing_waits_for_no_payment(subscriptions: Served, body: An
 
 def list_days(served: Served, subscription_id: str) -> list[tuple[int, str]]:
     return [(each.month, each.due_on) for each in list_payments(served, subscription_id)]
+
+
+def test_payments_are_listed_by_person(subscriptions: Served, body: Any) -> None:
+    ref = str(uuid.uuid4())
+    made = solicit(subscriptions, body, person_ref=ref)
+    with subscriptions.clock.at(NOON):
+        confirm_by_link(subscriptions, made)
+    (payment,) = list_payments(subscriptions, "", person_ref=ref)
+    assert payment.subscription_id == made.id
+    assert list_payments(subscriptions, made.id, person_ref="nobody") == []
+    assert list_payments(subscriptions, "", person_ref=ref, state="taken") == []
+    for wrong in (" ", "x" * 65, "a\0"):
+        request = ListPaymentsRequest(person_ref=wrong)
+        failure = subscriptions.refusal("ListPayments", request, "staff", desk=True)
+        assert failure.code is StatusCode.INVALID_ARGUMENT
+        assert {fault.path for fault in failure.faults} == {"person_ref"}
 
 
 def test_it_works(subscriptions: Served, body: Any) -> None:
