@@ -16,6 +16,7 @@ from subscriptions_svc.documents.prescriptions import (
     build_prescription_faults,
     build_prescription_refusal,
 )
+from subscriptions_svc.rules.prescriptions.outcomes import DELIVERED
 from subscriptions_svc.rules.prescriptions.policies import Hindrance, Policy
 from subscriptions_svc.rules.years import compute_year
 from subscriptions_svc.store.box_deliveries import DeliveryContext, add_deliveries, read_tallies
@@ -64,7 +65,7 @@ def _sum_quantities(deliveries: Iterable[Mapping[str, Any]]) -> dict[str, dict[s
     quantities: dict[str, dict[str, int]] = {}
     for delivery in deliveries:
         of_item = quantities.setdefault(delivery["cart_item_reference_uuid"], {})
-        outcome = delivery["outcome"]
+        outcome = delivery.get("outcome", DELIVERED)
         of_item[outcome] = of_item.get(outcome, 0) + delivery["quantity"]
     return quantities
 

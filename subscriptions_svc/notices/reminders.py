@@ -35,7 +35,13 @@ def queue_reminder(
     state = prepare_reminders(tx, row.id, now)
     if state.look_at > now:  # another process has looked since this one was found
         return False
-    facts = Facts(view.status, row.created_at, next_delivery_date, view.find_next_expiry())
+    can_deliver = view.find_available_actions()["deliver_boxes"]
+    facts = Facts(
+        view.status,
+        row.created_at,
+        next_delivery_date if can_deliver else None,
+        view.find_next_expiry(),
+    )
     kind = choose_reminder(row.reminders.split(), facts, now, to_local_day(now, view.tz))
     to = find_recipient(EMAIL, row.email, row.country) if row.email else None
     if kind is None or to is None or state.stopped_at is not None:

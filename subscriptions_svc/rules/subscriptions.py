@@ -92,7 +92,7 @@ class NewDeliverySchema(Schema):
 
     cart_item_reference_uuid = String(required=True, validate=FILLED_TEXT)
     quantity = Integer(strict=True, required=True, validate=COUNT_RANGE)
-    outcome = String(load_default=DELIVERED, validate=one_of(DELIVERED, UNKNOWN))
+    outcome = String(validate=one_of(DELIVERED, UNKNOWN))
 
 
 class CreateBoxDeliveriesSchema(Schema):

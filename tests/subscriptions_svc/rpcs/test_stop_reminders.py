@@ -23,7 +23,7 @@ from subscriptions_svc.store.views import read_view
 from tests.serving import Served, decode
 from tests.subscriptions_svc.links import read_messages, send
 from tests.subscriptions_svc.payments import MERCHANT
-from tests.subscriptions_svc.prescribed import create_prescribed, lens, record
+from tests.subscriptions_svc.prescribed import create_prescribed, deliver, lens, record
 from tests.subscriptions_svc.shop import (
     build_delivery,
     create_activated,
@@ -115,6 +115,15 @@ def test_boxes_that_are_due(subscriptions: Served, body: Any) -> None:
     with subscriptions.clock.at(NOON + 94 * DAY):
         subscriptions.call("CreateBoxDeliveries", request)
     assert len(remind(subscriptions, made, NOON + 120 * DAY)) == 1
+
+
+@pytest.mark.parametrize(("policy", "count"), [("none", 1), ("warn", 1), ("require", 0)])
+def test_nobody_is_sent_for_boxes_that_are_refused(
+    subscriptions: Served, policy: str, count: int
+) -> None:
+    made = create_prescribed(subscriptions, policy, lens(), reminders=["boxes_due"])
+    deliver(subscriptions, made)  # its prescription expires on 1 April
+    assert len(remind(subscriptions, made, datetime(2026, 6, 10, tzinfo=UTC))) == count
 
 
 def test_a_prescription_about_to_expire(subscriptions: Served) -> None:
