@@ -41,6 +41,8 @@ COLUMNS = {
     },
 }
 NOTHING = "-"
+TEXT_POINTS, TABLE_POINTS = 11, 9
+EYE_COLUMNS = 1.4  # how wide the first column of the table is, of others
 LABEL_MILLIMETRES = 45  # the longest label of any language
 
 
@@ -65,7 +67,7 @@ def compose_pdf(
     pdf.set_font(FONT, "B", 18)
     pdf.cell(text=to_letters(title), h=12, new_x="LMARGIN", new_y="NEXT")
     pdf.ln(4)
-    pdf.set_font(FONT, size=11)
+    pdf.set_font(FONT, size=TEXT_POINTS)
     _write_facts(pdf, _list_facts(prescription, record, partner, _))
     pdf.ln(6)
     _write_table(pdf, _list_rows(prescription, _))
@@ -137,9 +139,12 @@ def _write_facts(pdf: "FPDF", facts: Sequence[tuple[str, str]]) -> None:
 
 
 def _write_table(pdf: "FPDF", rows: Sequence[Sequence[str]]) -> None:
-    with pdf.table(text_align="CENTER") as table:
+    pdf.set_font(FONT, size=TABLE_POINTS)
+    widths = (EYE_COLUMNS, *(1 for _ in rows[0][1:]))
+    with pdf.table(text_align="CENTER", col_widths=widths) as table:
         for row in rows:
             table.row([to_letters(each) for each in row])
+    pdf.set_font(FONT, size=TEXT_POINTS)
 
 
 def to_letters(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import Connection, Row
 
 from protos import sessions_pb2 as pb
@@ -51,7 +52,7 @@ def describe_choices(tx: Connection, row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def find_refunded_at(tx: Connection, row: Row[Any]) -> datetime | None:
+def find_refunded_at(tx: Connection, row: Row[Any]) -> Timestamp | None:
     """Return when the payment of a session went back, in whole seconds."""
     if row.paid_at is None:
         return None
@@ -60,9 +61,9 @@ def find_refunded_at(tx: Connection, row: Row[Any]) -> datetime | None:
     return to_seconds(refund.ended_at) if refund is not None else None
 
 
-def to_seconds(moment: datetime | None) -> datetime | None:
+def to_seconds(moment: datetime | None) -> Timestamp | None:
     """Return a moment in whole seconds."""
-    return moment and moment.replace(microsecond=0)
+    return None if moment is None else Timestamp(seconds=int(moment.timestamp()))
 
 
 def compose_refund(row: Row[Any]) -> pb.SessionRefund:

@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from chassis.errors import WrongState
 from chassis.payments.charges import BY_HAND, REFUND
-from chassis.payments.providers import FAILED
+from chassis.payments.providers import EXPIRED, FAILED, Report
 from sessions_svc.rules.products import compute_price, list_products, owes_choice, owes_payment
 from sessions_svc.rules.statuses import PAID_STATUSES, Status
 from sessions_svc.store.partners import find_settings
 from sessions_svc.store.personal import SESSIONS
 from sessions_svc.store.sessions import SINGLE_COLUMNS, write_columns
-from sessions_svc.store.tables import charges, sessions
+from sessions_svc.store.tables import accounts, charges, sessions
 
 BY_STAFF = BY_HAND
 PAYMENT_DUE = "PAYMENT_DUE"
@@ -41,7 +41,17 @@ def fix_price(tx: Connection, session: Row[Any], now: datetime, *, again: bool =
     if price == (session.price_currency, session.price_amount):
         return session
     values = {"price_currency": price[0], "price_amount": price[1]}
-    return write_columns(tx, session, now, values)
+    written = write_columns(tx, session, now, values)  # which locks it, before its page
+    if session.price_amount is not None:
+        close_page(tx, written, now)
+    return written
+
+
+def close_page(tx: Connection, session: Row[Any], now: datetime) -> None:
+    """Forget the page on which another price can be paid; who pays there gets the money back."""
+    page = charges.find_payable(tx, accounts.name(tx, session.account_id), str(session.id))
+    if page is not None:
+        charges.record(tx, page, Report(page.id, EXPIRED), now)
 
 
 def mark_paid(

@@ -35,14 +35,15 @@ def record_outcome(
 ) -> None:
     """Record what became of a charge, once; `reason` says why a call for it was given up.
 
-    Money for what is paid already, or for a session that has ended, goes back.
+    Money for what is paid already or has another price, or for a session that has ended, goes back.
     """
     session = lock_session(tx, int(charge.subject))
     if not charges.record(tx, charge, report, now, reason):
         return
     if charge.kind != PAGE or report.outcome != TAKEN:
         return
-    if owes_payment(session) and not has_ended(session.status):
+    is_price = (charge.amount, charge.currency) == (session.price_amount, session.price_currency)
+    if is_price and owes_payment(session) and not has_ended(session.status):
         settle(tx, session, charge.provider, report.payment_ref, now)
         return
     return_surplus(tx, charge, report.payment_ref, now)

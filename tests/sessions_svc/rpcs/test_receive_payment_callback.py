@@ -103,3 +103,30 @@ def test_a_partner_without_a_provider_any_more_is_refused(
         shop.receive(paid, sign(paid, SECRET))
     assert shop.get().status == "awaiting_checkout"
     assert shop.move("RecordPayment").status == "awaiting_review"
+
+
+def test_a_page_of_another_price_pays_nothing(sessions: Served, unique: str, stub: Stub) -> None:
+    shop = Shop(sessions, unique, stub)
+    shop.create("s")
+    token = call_door(
+        sessions, "EnterExam", **shop.link(), visit="v" * 22, product="glasses"
+    ).exam_token
+    shop.move("SubmitExam", status="awaiting_checkout")
+    shop.ask(token)
+    shop.call_provider()
+    paid = stub.pay(shop.list_charges()[0].id)
+    shop.move("ChooseProduct", product="contacts")
+    exam = call_door(sessions, "GetExam", exam_token=token)
+    assert (exam.price.amount, exam.payment) == (4000, "page")
+    shop.receive(paid, sign(paid, SECRET))
+    shop.call_provider()
+    assert shop.get().status == "awaiting_checkout"
+    assert [(each.amount, each.state) for each in shop.list_charges("refund")] == [
+        (3500, "refunded")
+    ]
+    shop.ask(token)
+    shop.call_provider()
+    (page,) = (each for each in shop.list_charges() if each.state == "open")
+    again = stub.pay(page.id)
+    shop.receive(again, sign(again, SECRET))
+    assert (page.amount, shop.get().status) == (4000, "awaiting_review")
