@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from chassis.cli.output.tables import json_option, print_result
 from optigate.status import ADDRESSES
 
 TIMEOUT_SECONDS = 60
@@ -78,11 +79,13 @@ def export(person_ref: str, **owners: str | None) -> None:
 )
 @_options
 @click.option("--include-open", is_flag=True, help="Also of what has not ended yet.")
-def erase(person_ref: str, include_open: bool, **owners: str | None) -> None:
+@json_option
+def erase(person_ref: str, include_open: bool, as_json: bool, **owners: str | None) -> None:
     """Erase a person."""
     answers = list(_ask_all(ERASE, person_ref, owners, include_open=include_open))
-    for each in answers:
-        click.echo(f"{each.service}: {each.message.erased if each.message else 0} erased")
+    erased = {each.service: each.message.erased if each.message else 0 for each in answers}
+    lines = [f"{service}: {count} erased" for service, count in erased.items()]
+    print_result({"erased": erased}, as_json, *lines)
     _end(answers)
 
 
