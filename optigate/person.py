@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from chassis.cli.output.tables import json_option, print_json
+from chassis.cli.output.tables import json_option, print_result
 from optigate.status import ADDRESSES
 
 TIMEOUT_SECONDS = 60
@@ -84,11 +84,8 @@ def erase(person_ref: str, include_open: bool, as_json: bool, **owners: str | No
     """Erase a person."""
     answers = list(_ask_all(ERASE, person_ref, owners, include_open=include_open))
     erased = {each.service: each.message.erased if each.message else 0 for each in answers}
-    if as_json:
-        print_json(erased)
-    else:
-        for service, count in erased.items():
-            click.echo(f"{service}: {count} erased")
+    lines = [f"{service}: {count} erased" for service, count in erased.items()]
+    print_result({"erased": erased}, as_json, *lines)
     _end(answers)
 
 

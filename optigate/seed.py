@@ -4,11 +4,15 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.output.tables import json_option, print_json
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 SECRET_BYTES = 32
 
@@ -126,9 +130,12 @@ def _add(run: Invocation, first: First, folder: Path) -> str:
         reference = read_text(first.write_reference(), run.service.reference)
         # Before the account: a secret that no file has would be lost.
         secret = _keep_secret(folder / first.account)
-        with run.change_reference() as tx:
+
+        def fill(tx: "Connection") -> None:
             accounts.add(tx, first.account, CLIENT, secret)
             run.service.load(tx, reference)
+
+        run.change_reference(fill)
     return f"{first.account} added, its secret is in {folder / first.account}"
 
 

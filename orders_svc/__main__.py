@@ -68,11 +68,15 @@ def add_user(
     }
     if hash_file:
         user["password_hash"] = _read_hash(hash_file)
-    with _report_faults(), run.change_reference() as tx:
+
+    def invite(tx: "Connection") -> str | None:
         if find_user(tx, email):
             raise AlreadyExists("A user has this e-mail address.")
         reference.load(tx, reference.REFERENCE.load({"users": [user]}))
-        link = None if hash_file else _invite(tx, email, str(public_url))
+        return None if hash_file else _invite(tx, email, str(public_url))
+
+    with _report_faults():
+        link = run.change_reference(invite)
     told = {"email": email, "account": account, "link": link}
     print_result(told, as_json, link or f"{email} added")
 
@@ -87,8 +91,8 @@ def add_user(
 @click.pass_obj
 def reset(run: Invocation, email: str, public_url: str, as_json: bool) -> None:
     """Invite a user again."""
-    with _report_faults(), run.change_reference() as tx:
-        link = _invite(tx, email, public_url)
+    with _report_faults():
+        link = run.change_reference(lambda tx: _invite(tx, email, public_url))
     print_result({"email": email, "link": link}, as_json, link)
 
 
@@ -101,8 +105,7 @@ def disable(run: Invocation, email: str, as_json: bool) -> None:
     from orders_svc.store.access.invitations import disable_user
     from orders_svc.store.access.users import get_user
 
-    with run.change_reference() as tx:
-        disable_user(tx, get_user(tx, email).id, datetime.now(UTC))
+    run.change_reference(lambda tx: disable_user(tx, get_user(tx, email).id, datetime.now(UTC)))
     print_result({"email": email, "state": "disabled"}, as_json)
 
 

@@ -50,11 +50,12 @@ def import_file(run: Invocation, file: Path, as_json: bool) -> None:
     """Import a file, and name the faults of its lines."""
     from chassis.context import utc_now
     from chassis.errors import Invalid
+    from chassis.store.conflicts import perform
     from subscriptions_svc.actions.paying.import_payments import import_payments
 
     try:
-        with run.open_store().write() as tx:
-            done = import_payments(tx, file.read_bytes(), utc_now())
+        content = file.read_bytes()
+        done = perform(run.open_store(), lambda tx: import_payments(tx, content, utc_now()))
     except Invalid as refusal:
         faults = [f"{fault.path}: {fault.message}" for fault in refusal.faults]
         raise click.ClickException("\n".join([f"{file}: nothing was imported.", *faults])) from None

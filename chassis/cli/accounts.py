@@ -42,8 +42,7 @@ def accounts() -> None:
 def add(run: Invocation, name: str, role: str, secret_file: Path | None, as_json: bool) -> None:
     """Add an account."""
     given = _read_secret(secret_file)
-    with run.change_reference() as tx:
-        secret = run.service.accounts.add(tx, name, role, given)
+    secret = run.change_reference(lambda tx: run.service.accounts.add(tx, name, role, given))
     told = secret if given is None else f"{name} added"
     shown = {} if given else {"secret": secret}
     print_result({"account": name, "role": role, **shown}, as_json, told)
@@ -69,8 +68,9 @@ def rotate(
 ) -> None:
     """Replace a secret."""
     given = _read_secret(secret_file)
-    with run.change_reference() as tx:
-        secret = run.service.accounts.rotate(tx, name, overlap, datetime.now(UTC), given)
+    secret = run.change_reference(
+        lambda tx: run.service.accounts.rotate(tx, name, overlap, datetime.now(UTC), given)
+    )
     told = secret if given is None else f"{name} has a new secret"
     shown = {} if given else {"secret": secret}
     overlapping = {"overlap_seconds": int(overlap.total_seconds())}
@@ -105,8 +105,7 @@ def list_(run: Invocation, as_json: bool) -> None:
 @click.pass_obj
 def revoke(run: Invocation, name: str, as_json: bool) -> None:
     """Revoke an account."""
-    with run.change_reference() as tx:
-        run.service.accounts.revoke(tx, name, datetime.now(UTC))
+    run.change_reference(lambda tx: run.service.accounts.revoke(tx, name, datetime.now(UTC)))
     print_result({"account": name, "state": "revoked"}, as_json)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from chassis.context import Call
     from chassis.store.database import Database
     from chassis.store.encryption.keyring import Keyring
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -78,16 +80,19 @@ class Invocation:
         """Return why a store is not one of this service and this version; None if it is."""
         return describe_unfit(database, self.name, self.module, self.service.migrations)
 
-    @contextmanager
-    def change_reference(self) -> "Iterator[Connection]":
-        """A transaction on the store that changes reference data."""
+    def change_reference(self, change: "Callable[[Connection], T]") -> "T":
+        """Return what `change` returns in a transaction, which is repeated on a conflict."""
+        from chassis.store.conflicts import perform
         from chassis.store.reference_cache import invalidate
 
-        with self.open_store().write() as tx:
-            yield tx
+        def act(tx: "Connection") -> "T":
+            changed = change(tx)
             invalidate(tx, self.service.changes)
             with self.act():
                 self.service.audit.record_change(tx)
+            return changed
+
+        return perform(self.open_store(), act)
 
     @contextmanager
     def act(self) -> "Iterator[Call]":

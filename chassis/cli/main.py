@@ -3,6 +3,7 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +19,9 @@ from chassis.cli.persons import persons
 from chassis.cli.processes.serve import dispatch, serve_command
 from chassis.cli.upkeep import backup, doctor, restore, retain
 from chassis.settings.variables import read_secret
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 LOAD_STEPS = 4
 
@@ -142,13 +146,16 @@ def load(run: Invocation, file: Path, as_json: bool) -> None:
     with report_faults(file), show_progress(file.name, LOAD_STEPS) as report:
         report(0, "reading the file")
         reference = read_reference(file, run.service.reference)
-        report(1, "reading the store")
-        with run.change_reference() as tx:
+
+        def write(tx: "Connection") -> dict[str, dict[str, int]]:
+            report(1, "reading the store")
             before = take_snapshot(tx, tables)
             report(2, "writing")
             run.service.load(tx, reference)
             report(3, "comparing")
-            counted = count_changes(before, take_snapshot(tx, tables))
+            return count_changes(before, take_snapshot(tx, tables))
+
+        counted = run.change_reference(write)
         report(LOAD_STEPS, "")
     if as_json:
         print_json(counted)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,11 +150,21 @@ def _create(
     secret = None
     with report_faults(file):
         reference = read_text(text, run.service.reference)
-        with run.change_reference() if target.loads else nullcontext() as tx:
-            if tx is not None:
-                secret = _load(run, tx, reference, account)
-            # The last step, which undoes the others if it fails.
-            _write(file, text, target.replaces)
+        written: list[Path] = []  # by an attempt that was rolled back
+
+        def write() -> None:
+            _write(file, text, target.replaces or bool(written))
+            written.append(file)
+
+        def fill(tx: "Connection") -> str | None:
+            added = _load(run, tx, reference, account)
+            write()  # the last step, which undoes the others if it fails
+            return added
+
+        if target.loads:
+            secret = run.change_reference(fill)
+        else:
+            write()
     done = ", and loaded into " + service if target.loads else ""
     lines = [f"{file}: written{done}"]
     if secret:

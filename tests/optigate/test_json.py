@@ -19,7 +19,7 @@ DEMO = Path(__file__).parents[2] / "demo"
 # They serve until they are stopped, ask for a password, or write JSON, CSV, a page or a file.
 OTHERS = re.compile(
     r"gateway|demo|welcome|\w+ (serve|dispatch|audit export|persons export|keys open)"
-    r"|orders users hash|subscriptions (report deliveries|payments statement)|person export"
+    r"|orders users hash|person export|subscriptions (report deliveries|payments statement)"
 )
 
 

@@ -37,6 +37,7 @@ class Cluster:
     stores: Stores
     bouncer: Path
     names: NameServer
+    dispatchers: int  # how many processes of each service deliver events
     urls: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -56,6 +57,7 @@ class Cluster:
             f"{prefix}_LISTEN": format_address(self.find_address(service, number)),
             f"{prefix}_DATABASE_URL": route_through(self.urls[service], self.bouncer),
             "DATABASE_PREPARE": "off",
+            "DISPATCHER": "on" if number <= self.dispatchers else "off",
             "WEBHOOK_PRIVATE_TARGETS": "on",
         }
         return run_in_shell(f"{service} {number}", read_procfile(PROCFILE)[service], env)

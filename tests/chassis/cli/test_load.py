@@ -1,12 +1,14 @@
 """`load` says how the rows changed; tables are under headers, and all of it is JSON when asked."""
 
 import json
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from chassis.cli.output import progress
 from optigate.command import cli
 from tests.serving import SERVICES
 
@@ -18,6 +20,7 @@ LISTS = [["accounts", "list"], ["events", "list"], ["events", "endpoints"], ["au
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, which is empty."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "LINE_SECONDS", inf)  # on a slow machine, too
     for name in ("DATA_DIR", "DATABASE_URL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path

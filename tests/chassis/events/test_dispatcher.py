@@ -16,6 +16,7 @@ from chassis.store.database import Database
 from tests.chassis.events.outboxes import Box, wait_until
 from tests.chassis.events.receiver import Receiver, answer_status, hang
 from tests.chassis.logs import capture_log
+from tests.chassis.store.collisions import collide
 
 
 def test_an_owner_whose_endpoint_hangs_leaves_room_for_others(
@@ -184,3 +185,20 @@ def test_stopping_waits_for_what_is_at_work(box: Box, partner: Receiver, unique:
     at_work.stop()
     assert box.states(unique) == ["delivered", "pending"]
     assert len(partner.received) == 1
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+def test_a_conflict_with_others_is_repeated(
+    box: Box, partner: Receiver, unique: str, state: str
+) -> None:
+    if box.database.is_sqlite:
+        pytest.skip("it has one writer at a time")
+    box.put(unique, url=partner.url)
+    id_ = box.add(unique)
+    at_work = box.dispatcher()
+    with collide(box.database, "UPDATE", "outbox", state=state):
+        assert at_work.dispatch_due() == 1
+    with collide(box.database, "UPDATE", "outbox", times=0):
+        at_work.wait_until_idle()
+    assert partner.ids() == [id_]
+    assert box.read_last(unique) == ("delivered", 1, 204, None)

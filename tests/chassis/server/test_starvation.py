@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from chassis.server import interceptor, reflection
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import THREADS
+from tests.chassis.events.outboxes import wait_until
 from tests.chassis.probe import Probe, probe
 from tests.serving import build_basic
 
@@ -90,16 +91,20 @@ def test_reflection_is_off_unless_asked_for(tmp_path: Path) -> None:
         assert raised.value.code() is StatusCode.UNIMPLEMENTED
 
 
-def test_a_full_service_answers_probes_and_counts_only_its_own_calls(stand_in: Probe) -> None:
+def test_a_full_service_answers_probes_and_counts_only_its_own_calls(
+    stand_in: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptor, "MESSAGE_SECONDS", 60)  # each message comes, sooner or later
     go = threading.Event()
     stand_in.servicer.act = lambda: go.wait(60)
     get: Any = stand_in.channel.unary_unary(GET)
     metadata = [("authorization", build_basic("somebody"))]
     futures = [get.future(b"", timeout=60, metadata=metadata) for _ in range(MAX_CALLS)]
     try:
+        # A call that came before the last of them would take its place.
+        wait_until(lambda: stand_in.running.interceptor.admitted == MAX_CALLS)
         refused = stand_in.refusal(timeout=20)
-        while refused.code is not StatusCode.RESOURCE_EXHAUSTED:  # the last ones still arrive
-            refused = stand_in.refusal(timeout=20)
+        assert refused.code is StatusCode.RESOURCE_EXHAUSTED
         assert refused.reason == "OVERLOADED"
         health: Any = stand_in.channel.unary_unary("/grpc.health.v1.Health/Check")
         assert health(b"", timeout=20) == b"\x08\x01"
