@@ -10,7 +10,9 @@ MEASURED_ED = 53  # millimetres, with a ruler; the tracing says 50, and the lab 
 def draft(session_key: str) -> list[str]:
     """Draft an order of the dispensed glasses; returns its id, the link to its review, warnings."""
     body = {**optician.build_order(partner.list_prescriptions(session_key)), "mode": "draft"}
-    body["patient"] = {name: read_person()[name] for name in ("first_name", "last_name", "email")}
+    person = read_person()
+    body["patient"] = {name: person[name] for name in ("first_name", "last_name", "email")}
+    body["shipping"]["name"] = f"{person['first_name']} {person['last_name']}"
     body["frame"]["lens_ed"] = MEASURED_ED
     key = f"draft-{session_key}"
     made = call("POST", "/v1/orders", body, key=key, headers=optician.log_in())
