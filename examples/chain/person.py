@@ -1,4 +1,4 @@
-"""The person whose way it is: the user of the demo's session."""
+"""The person of the chain: the user of the demo's session."""
 
 import json
 from typing import Any

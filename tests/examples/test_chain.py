@@ -91,7 +91,7 @@ class Chain:
 
 
 def describe(event: dict[str, Any]) -> str:
-    """An event's type, and the status that it tells of."""
+    """An event's type, and the status in it."""
     kind = event.get("event") or event["type"]
     told = event.get("status") or event.get("data", {}).get("lab_status")
     return f"{kind} {told}" if told and "subscriptions/" not in kind else str(kind)
