@@ -67,9 +67,16 @@ def approve(session_key: str) -> str:
             desk.SubmitExam,
             sessions_pb2.SubmitExamRequest(**session, status="awaiting_review"),
         )
-        approval = sessions_pb2.ApproveRequest(**session, dispensed_prescriptions=list_dispensed())
-        status: str = call(desk.Approve, approval).status
-        return status
+        return dispense(desk, session_key)
+
+
+def dispense(desk: SessionDeskServiceStub, session_key: str) -> str:
+    """Dispense as the doctor does; returns the session's status."""
+    approval = sessions_pb2.ApproveRequest(
+        partner=PARTNER, session_key=session_key, dispensed_prescriptions=list_dispensed()
+    )
+    status: str = call(desk.Approve, approval).status
+    return status
 
 
 def confirm(subscription_id: str) -> str:

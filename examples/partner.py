@@ -18,9 +18,11 @@ HEADERS = {"Authorization": build_basic("demo-partner", "demo-partner-secret")}
 BODY = Path(__file__).parent.parent / "demo" / "session.json"
 
 
-def create_session(session_key: str) -> str:
+def create_session(session_key: str, order: dict[str, Any] | None = None) -> str:
     """Create a session for a person who qualifies; returns the link into the exam."""
     body = {**json.loads(BODY.read_text()), "session_key": session_key}
+    if order is not None:
+        body["order"] = order
     person = {name: body["user"][name] for name in ("birthdate", "region")}
     found = call("POST", f"{API}/qualifications", {"user": person}, headers=HEADERS)
     if not found["qualifies"]:

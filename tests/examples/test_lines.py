@@ -48,6 +48,7 @@ EXCEPTIONS = {
     "pg_dump": "tests/chaos/test_restore_drill.py",
     "pip install ./protos .": "tests/optigate/test_docs.py",
     "npx openapi-typescript": "tests/openapi/test_clients.py",
+    "python -m examples.chain": "tests/examples/test_chain.py",
 }
 
 

@@ -1,51 +1,30 @@
 """The whole product with a proxy between every two processes, a clock, and a disk of its own."""
 
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from chassis.cli.processes.workers import UNIX, list_own_addresses
 from chassis.context import utc_now
 from chassis.store.database import Database
 from tests import postgres
+from tests.chaos.campaign.clock import Clock
 from tests.chaos.campaign.proxy import Proxy
-from tests.chaos.campaign.servers import OwnPostgres, find_faketime, small_disk
+from tests.chaos.campaign.servers import OwnPostgres, small_disk
 from tests.chaos.product import ROOT, Product, keep_running
 from tests.chassis.events.receiver import Receiver, run_receiver
 from tests.redis_server import RedisServer, redis_server
 from tests.serving import SERVICES, get_definition, load_demo
 
 RPC_SECONDS = 30  # a call may take its time on a busy machine, and is not to fail for that
-CACHE_SECONDS = 1  # for which a process may not notice that the clock was moved
 WORKERS = 2  # of each service on PostgreSQL
 OWNERS = {
     "sessions": "demo-partner",
     "orders": "demo-client",
     "subscriptions": "tienda_moderna",
 }
-SITE = Path(__file__).parent / "faketime_site"
-
-
-@dataclass
-class Clock:
-    """The clock of the product's processes: the machine's, moved by what a file says."""
-
-    path: Path
-    moved: timedelta = timedelta()
-
-    def move(self, by: timedelta) -> None:
-        """Set it forward or back, and wait until every process has to notice."""
-        self.moved += timedelta(seconds=round(by.total_seconds()))
-        self.path.write_text(f"{self.moved.total_seconds():+.0f}\n")
-        time.sleep(2 * CACHE_SECONDS)
-
-    def now(self) -> datetime:
-        """What it shows."""
-        return datetime.now(UTC) + self.moved
 
 
 @dataclass
@@ -83,7 +62,6 @@ def run_stage(folder: Path, templates: Callable[[str, str], str], engine: str) -
         if own is not None:
             stack.callback(own.stop)
         clock = Clock(folder / "clock")
-        clock.path.write_text("+0\n")
         data = folder / "data"
         data.mkdir(mode=0o700)
         product = Product.prepare(data, templates)
@@ -104,13 +82,7 @@ def prepare(stage: Stage, templates: Callable[[str, str], str]) -> dict[str, str
 
     product = stage.product
     environment = {
-        "LD_PRELOAD": find_faketime(),
-        "FAKETIME_TIMESTAMP_FILE": str(stage.clock.path),
-        "FAKETIME_CACHE_DURATION": str(CACHE_SECONDS),
-        "DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "NO_FAKE_STAT": "1",
-        "PYTHONPATH": str(SITE),
+        **stage.clock.environment,
         "GATEWAY_LIMIT_STORE": "redis://"
         + through("gateway-redis", stage.redis.url.removeprefix("redis+unix://")),
         "GATEWAY_LIMIT_CALLERS": "1000000/minute",
