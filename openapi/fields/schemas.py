@@ -53,6 +53,7 @@ class Schemas:
         self.has_money = package.startswith("optigate.subscriptions")
         self.named: dict[str, Constraints] = {}
         self._inputs: dict[tuple[str, type | None], str] = {}
+        self._outputs: set[tuple[str, Writer]] = set()
 
     def add_input(self, reader: Reader[Any], rules: Schema | None) -> Constraints:
         """Return a reference to the schema of a request's body."""
@@ -75,9 +76,10 @@ class Schemas:
         inputs = {each for (full, _), each in self._inputs.items() if full == descriptor.full_name}
         if inputs:
             name = f"{descriptor.name}Answer"
-        if name not in self.named:
-            self.named[name] = {}
-            self.named[name] = self._build_output(writer, descriptor)
+        if (name, writer) not in self._outputs:
+            self._outputs.add((name, writer))
+            built = self._build_output(writer, descriptor)
+            self.named[name] = _merge_required(self.named.get(name) or built, built)
         return {"$ref": f"#/components/schemas/{name}"}
 
     def describe_path_field(self, descriptor: Descriptor, name: str) -> tuple[Constraints, str]:
@@ -254,3 +256,11 @@ def _finish(
 
 def _say(docstring: str) -> str:
     return docstring.strip().split("\n")[0]
+
+
+def _merge_required(first: Constraints, second: Constraints) -> Constraints:
+    """Return the first schema of a message, which requires what each of its writers writes."""
+    required = [name for name in first.get("required", ()) if name in second.get("required", ())]
+    return {name: each for name, each in first.items() if name != "required"} | (
+        {"required": required} if required else {}
+    )

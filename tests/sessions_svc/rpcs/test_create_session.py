@@ -319,7 +319,7 @@ def test_the_newest_details_of_a_user_are_stored(sessions: Served, unique: str) 
             sessions.call("CreateSession", request)
     assert [row[2:] for row in sessions.rows()["users"] if row[1] == unique] == [
         (
-            *("new@example.com", "Test", "New", date(1990, 2, 28), "US-CA"),
+            *("new@example.com", "Test", "New", date(1990, 2, 28), "US-CA", None),
             *(WHOLE, WHOLE + timedelta(days=1)),
         )
     ]
