@@ -216,7 +216,6 @@ def test_the_ledger_lists_who_handed_over_what_and_when(http: FlaskClient, activ
                 "account": "demo-merchant",
                 "request_id": "till-7",
                 "outcome": "delivered",
-                "outcome_at": None,
             }
         ],
     }
