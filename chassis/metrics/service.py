@@ -21,6 +21,7 @@ from chassis.events.backlog import Backlog, measure_backlog
 from chassis.events.dispatcher import OUTCOMES, Dispatcher
 from chassis.events.outbox import Outbox
 from chassis.metrics.listener import Pages
+from chassis.metrics.queues import Queue, measure_queues
 from chassis.metrics.readings import (
     CALL_BUCKETS,
     LOST_LINES,
@@ -63,6 +64,7 @@ class ServiceMetrics:
         self._count_lookups()
         registry.register(Readings(*self._list_readings(), build_disk_reading(data_dir)))
         self._backlog: Mapping[str, Backlog] = {}
+        self._queues: Mapping[str, Queue] = {}
         self._surveyed = False  # whether the last survey could read the store
         self._loop = BackgroundLoop("survey", self._survey, SURVEY_SECONDS)
 
@@ -178,6 +180,18 @@ class ServiceMetrics:
             self._read_ages,
             ("owners",),
         )
+        yield Reading(
+            "optigate_work_pending",
+            "Messages to people and calls to payment providers that are not done yet, by table.",
+            lambda: [((name,), found.waiting) for name, found in self._queues.items()],
+            ("queue",),
+        )
+        yield Reading(
+            "optigate_work_oldest_seconds",
+            "Age of the oldest message or call to a payment provider that is not done yet.",
+            self._read_queue_ages,
+            ("queue",),
+        )
 
     def _read_pool(self) -> Values:
         pool = self.database.engine.pool
@@ -189,11 +203,16 @@ class ServiceMetrics:
         now = utc_now()
         return [((name,), _find_age(found.oldest, now)) for name, found in self._backlog.items()]
 
+    def _read_queue_ages(self) -> Values:
+        now = utc_now()
+        return [((name,), _find_age(found.oldest, now)) for name, found in self._queues.items()]
+
     def _survey(self) -> None:
         began = monotonic()
         self._surveyed = False
         with self.database.read() as tx:
             self._backlog = measure_backlog(tx, self.outbox)
+            self._queues = measure_queues(tx, self.outbox.table.metadata)
         self._surveyed = True
         self._loop.seconds = max(SURVEY_SECONDS, (monotonic() - began) / SURVEY_SHARE)
 

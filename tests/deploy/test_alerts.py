@@ -50,6 +50,9 @@ FIRING: dict[str, dict[str, str]] = {
     "OptigateEndpointFails": {
         'optigate_events_oldest_seconds{job="optigate-orders",owners="failing"}': "21000+60x200"
     },
+    "OptigateWorkLate": {
+        'optigate_work_oldest_seconds{job="optigate-orders",queue="messages"}': "0+60x200"
+    },
     "OptigateEventsGivenUp": {
         'optigate_event_deliveries_total{job="optigate-orders",outcome="dead"}': "0+1x200"
     },
@@ -78,6 +81,7 @@ QUIET = {
     'optigate_gateway_addresses{job="optigate-gateway",service="orders",state="hung"}': "0x200",
     'optigate_events_oldest_seconds{job="optigate-orders",owners="healthy"}': "20x200",
     'optigate_events_oldest_seconds{job="optigate-orders",owners="failing"}': "7200x200",
+    'optigate_work_oldest_seconds{job="optigate-orders",queue="messages"}': "600x200",
     'optigate_event_deliveries_total{job="optigate-orders",outcome="dead"}': "3x200",
     'optigate_disk_free_bytes{job="optigate-orders"}': "5e10x200",
     'optigate_store_connections{job="optigate-orders",state="used"}': "3x200",

@@ -107,7 +107,7 @@ def test_a_file_of_two_megabytes_arrives(
 
 def test_an_event_and_an_answer_leave_out_the_same_fields() -> None:
     assert (SESSION_EVENT_WRITER.nulls, SESSION.nulls) == (True, True)
-    # A refund may come long after the last event, and the partner of a GET knows whom it asks for.
+    # A refund may come long after the last event; who asks with GET knows the person.
     in_answers = SESSION.optional - {"refunded_at"}
     assert SESSION_EVENT_WRITER.optional == in_answers | {"status", "person_ref"}
     assert SESSION_EVENT_WRITER.foreign == SESSION.foreign
