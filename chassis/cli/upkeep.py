@@ -157,6 +157,8 @@ def _examine(run: Invocation) -> "Iterator[Finding]":
             told = f"There is no store at {store}: run `python -m {run.module} migrate`."
             yield checkup.Finding(checkup.FAULT, told)
             return
+        if not checkup.is_sqlite_file(store):  # perhaps it is nothing of ours
+            files = []
     if run.data_dir.is_dir():
         size = sum(each.stat().st_size for each in files if each.exists())
         yield from checkup.check_disk(run.data_dir, size)

@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,7 @@ MAX_EVENT_DELAY = timedelta(minutes=15)
 MIN_CERTIFICATE_LIFETIME = timedelta(days=21)
 CERTIFICATE_VARIABLES = ("GRPC_TLS_CERT", "GRPC_TLS_CLIENT_CA")
 KEY_VARIABLE = "GRPC_TLS_KEY"
+SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 class Finding(NamedTuple):
@@ -173,6 +175,13 @@ def check_key_file(path: Path, data_dir: Path) -> Iterator[Finding]:
             WARNING,
             f"ENCRYPTION_KEYS: {path} is in the data folder, whose copies it opens: keep it apart.",
         )
+
+
+def is_sqlite_file(path: Path) -> bool:
+    """Return whether a file that exists is a store of SQLite, or the beginning of one."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(SQLITE_MAGIC)) in (b"", SQLITE_MAGIC)
+    return True
 
 
 def check_permissions(paths: Iterable[Path]) -> Iterator[Finding]:
