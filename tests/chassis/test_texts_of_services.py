@@ -31,6 +31,7 @@ RAW = {
     "orders.READ_ORDER_RX": {"document"},
     "sessions.CREATE_SESSION": {"partner_info"},
     "subscriptions.CART_ITEMS": {"document"},
+    "subscriptions.CREATE_PRICE_SIMULATION": {"discounts"},
     "subscriptions.CREATE_SUBSCRIPTION": {"discounts"},
 }
 BAD = [("a\0", CONTROL), ("a\nb", ONE_LINE), ("a\u202eb", DIRECTION), ("\u3164", INVISIBLE)]

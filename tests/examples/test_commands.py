@@ -73,6 +73,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     keys.touch(0o600)
     keys.write_text(f"2026-11 {b64encode(bytes(range(32))).decode()}\n")
     (tmp_path / "my-shop").write_text("quiet-orchard-of-lenses-77\n")
+    columns = "merchant_id,subscription_id,month,result,amount,currency,reference\n"
+    (tmp_path / "results.csv").write_text(columns)
     shutil.copy(ROOT / "demo/orders.toml", tmp_path / "labs.toml")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WEBHOOK_PRIVATE_TARGETS", "on")
@@ -95,6 +97,8 @@ def test_the_commands_of_a_service(
     for line in list_lines("operate.md", "orders_svc accounts rotate"):
         module = line.split()[2]
         if re.fullmatch(r"python -m orders_svc +# serve", line):
+            continue
+        if line.startswith("optigate person "):  # by its own test
             continue
         if " keys " in line:  # on a store that nobody serves without them
             with monkeypatch.context() as patch:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, MetaData, Row
+from sqlalchemy import Connection, MetaData, Row, delete
 
 from chassis.payments.accounts import PaymentAccounts, PaymentAccountSchema
 from chassis.payments.calls import Caller
@@ -127,5 +127,8 @@ def stub() -> Iterator[Stub]:
 
 @pytest.fixture
 def till(payments_store: tuple[Database, PaymentAccounts, Charges], stub: Stub) -> Till:
-    """Charges, called at the stand-in."""
+    """Charges, called at the stand-in; none is left of another test."""
+    database, _, charges = payments_store
+    with database.write() as tx:
+        tx.execute(delete(charges.table))
     return Till(*payments_store, stub)

@@ -135,6 +135,7 @@ def test_one_hanging_owner_stops_nobody_else(till: Till, unique: str) -> None:
     till.stub.answers = [hang, hang]
     cashier = till.cashier()
     assert cashier.call_due() == 2  # of one owner at once
+    wait_until(lambda: not till.stub.answers)  # both hang
     id_ = till.ask_for_page(quick)
     assert cashier.call_due() == 1
     wait_until(lambda: till.find(f"{unique}-2", id_).state == "open")
