@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import process_time
 from typing import Any
+from unittest.mock import patch
 
 import click
 import grpc
@@ -33,9 +34,11 @@ ON, OFF = "on", "off"
     "--share", type=float, default=1.0, help="Fraction of the usual number of repetitions."
 )
 def metrics(share: float) -> None:
-    with tempfile.TemporaryDirectory(prefix="optigate-bench-") as name:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = name  # before anything imports the library
-        os.environ["LOG_DIR"] = name
+    with (
+        tempfile.TemporaryDirectory(prefix="optigate-bench-") as name,
+        # Before anything imports the library.
+        patch.dict(os.environ, {"PROMETHEUS_MULTIPROC_DIR": name, "LOG_DIR": name}),
+    ):
         with _open_gateways() as gateways:
             _report("gateway, GET /livez", gateways, max(int(20 * share), 1))
         # A service has one process and counts in memory.
