@@ -1,7 +1,7 @@
 """JSON Schemas of messages: as a reader and rules take them, and as a writer answers them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from marshmallow import Schema
@@ -44,6 +44,16 @@ VALUES: Mapping[str, Sequence[str]] = {
 MONEY = "minor units of the currency"
 
 
+class Written(NamedTuple):
+    """How a writer writes a field."""
+
+    message: str
+    name: str
+    repeats: bool
+    is_null: bool
+    is_required: bool
+
+
 class Schemas:
     """The named schemas of one document."""
 
@@ -53,7 +63,7 @@ class Schemas:
         self.has_money = package.startswith("optigate.subscriptions")
         self.named: dict[str, Constraints] = {}
         self._inputs: dict[tuple[str, type | None], str] = {}
-        self._outputs: set[tuple[str, Writer]] = set()
+        self._outputs: dict[tuple[str, frozenset[Written]], str] = {}
 
     def add_input(self, reader: Reader[Any], rules: Schema | None) -> Constraints:
         """Return a reference to the schema of a request's body."""
@@ -72,15 +82,12 @@ class Schemas:
 
     def add_output(self, writer: Writer, descriptor: Descriptor) -> Constraints:
         """Return a reference to the schema of an answer."""
-        name = descriptor.name
-        inputs = {each for (full, _), each in self._inputs.items() if full == descriptor.full_name}
-        if inputs:
-            name = f"{descriptor.name}Answer"
-        if (name, writer) not in self._outputs:
-            self._outputs.add((name, writer))
-            built = self._build_output(writer, descriptor)
-            self.named[name] = _merge_required(self.named.get(name) or built, built)
-        return {"$ref": f"#/components/schemas/{name}"}
+        key = (descriptor.full_name, frozenset(_list_written(writer, descriptor)))
+        if key not in self._outputs:
+            self._outputs[key] = name = self._name_output(writer, descriptor)
+            self.named[name] = {}
+            self.named[name] = self._build_output(writer, descriptor)
+        return {"$ref": f"#/components/schemas/{self._outputs[key]}"}
 
     def describe_path_field(self, descriptor: Descriptor, name: str) -> tuple[Constraints, str]:
         """Return schema and comment of a field that is taken from the path."""
@@ -94,6 +101,15 @@ class Schemas:
             self.named[name] = {}
             self.named[name] = self._build_input(descriptor, shape, rules)
         return {"$ref": f"#/components/schemas/{self._inputs[key]}"}
+
+    def _name_output(self, writer: Writer, descriptor: Descriptor) -> str:
+        """Return the message's name, with that of the whole answer where others write it fuller."""
+        name: str = descriptor.name
+        if any(full == descriptor.full_name for full, _ in self._inputs):
+            name += "Answer"
+        if name in self.named:
+            name += f"Of{next(iter(writer.plans)).rpartition('.')[2]}"
+        return name
 
     def _name_input(self, descriptor: Descriptor, rules: Schema | None) -> str:
         """Return the message's name, or that of its rules where several of them read it."""
@@ -156,17 +172,15 @@ class Schemas:
     def _build_output(self, writer: Writer, descriptor: Descriptor) -> Constraints:
         properties: Constraints = {}
         required: list[str] = []
-        foreign = set().union(*writer.foreign.values()) if writer.foreign else set()
-        for name, repeats, has_presence, omits_empty, _ in writer.plans[descriptor.full_name]:
-            field = descriptor.fields_by_name[name]
+        for written in _list_fields(writer, descriptor):
+            field = descriptor.fields_by_name[written.name]
             built = self._build_output_field(writer, field)
-            if repeats:
+            if written.repeats:
                 built = {"type": "array", "items": built}
-            is_null = has_presence and writer.nulls and name not in writer.optional
-            properties[name] = _finish(built, {}, self._comment(field), nullable=is_null)
-            is_omitted = has_presence and not is_null
-            if not (omits_empty or is_omitted or name in foreign):
-                required.append(name)
+            comment = self._comment(field)
+            properties[written.name] = _finish(built, {}, comment, nullable=written.is_null)
+            if written.is_required:
+                required.append(written.name)
         built = {
             "type": "object",
             "description": self.comments[descriptor.full_name],
@@ -258,9 +272,25 @@ def _say(docstring: str) -> str:
     return docstring.strip().split("\n")[0]
 
 
-def _merge_required(first: Constraints, second: Constraints) -> Constraints:
-    """Return the first schema of a message, which requires what each of its writers writes."""
-    required = [name for name in first.get("required", ()) if name in second.get("required", ())]
-    return {name: each for name, each in first.items() if name != "required"} | (
-        {"required": required} if required else {}
-    )
+def _list_fields(writer: Writer, descriptor: Descriptor) -> Iterator[Written]:
+    """Yield how a writer writes each field of a message."""
+    foreign = set().union(*writer.foreign.values()) if writer.foreign else set()
+    for name, repeats, has_presence, omits_empty, _ in writer.plans[descriptor.full_name]:
+        is_null = has_presence and writer.nulls and name not in writer.optional
+        is_omitted = has_presence and not is_null
+        is_required = not (omits_empty or is_omitted or name in foreign)
+        yield Written(descriptor.full_name, name, repeats, is_null, is_required)
+
+
+def _list_written(writer: Writer, descriptor: Descriptor) -> set[Written]:
+    """Return how a writer writes the fields of a message and of those in it."""
+    found: set[Written] = set()
+    waiting, names = [descriptor], {descriptor.full_name}
+    while waiting:
+        for written in _list_fields(writer, message := waiting.pop()):
+            found.add(written)
+            inner = message.fields_by_name[written.name].message_type
+            if inner and inner.full_name in writer.plans and inner.full_name not in names:
+                names.add(inner.full_name)
+                waiting.append(inner)
+    return found
