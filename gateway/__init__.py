@@ -75,7 +75,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         from gateway.metrics import instruments
 
         instruments.register(app)
-    spans.register(app)
+    spans.register(app, os.environ)
     requests.register(app)
     origins.register(app)
     hooks.register(app)

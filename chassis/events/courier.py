@@ -27,7 +27,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urldefrag, urljoin, urlsplit
 
 from marshmallow import ValidationError
@@ -35,6 +35,9 @@ from marshmallow import ValidationError
 from chassis.events.addresses import Address, AttemptFailed, resolve
 from chassis.events.endpoints import check_url, decode_secret
 from chassis.spans.recording import inject
+
+if TYPE_CHECKING:
+    from chassis.events.connections import Plain, Secure
 
 ATTEMPT_SECONDS = 5.0
 MAX_REDIRECTS = 4
@@ -115,30 +118,15 @@ class Courier:
     def _post(
         self, parts: SplitResult, headers: dict[str, str], body: bytes, deadline: float
     ) -> "_Answer":
-        from chassis.events.connections import Plain, Secure
-
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-        addresses = resolve(host, port, private=self.private)
-        with connect(addresses, deadline) as sock, cut_at(sock, deadline):
-            left = max(deadline - monotonic(), 0.001)
-            connection: Plain | Secure
-            if parts.scheme == "https":
-                connection = Secure(host, port, timeout=left, ssl_context=self.tls)
-            else:
-                connection = Plain(host, port, timeout=left)
-            connection.sock_to_use = sock
+        opened = open_connection(parts, deadline, private=self.private, tls=self.tls)
+        with opened as connection:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            try:
-                connection.request("POST", target, body, headers, preload_content=False)
-                answer = connection.getresponse()
-                if monotonic() >= deadline:  # then the head may be truncated and look complete
-                    raise TimeoutError
-                headers_in = answer.headers
-                return _Answer(
-                    answer.status, headers_in.get("location"), headers_in.get("retry-after")
-                )
-            finally:
-                connection.close()
+            connection.request("POST", target, body, headers, preload_content=False)
+            answer = connection.getresponse()
+            if monotonic() >= deadline:  # then the head may be truncated and look complete
+                raise TimeoutError
+            headers_in = answer.headers
+            return _Answer(answer.status, headers_in.get("location"), headers_in.get("retry-after"))
 
 
 def sign(delivery: Delivery, now: datetime) -> dict[str, str]:
@@ -210,7 +198,34 @@ def connect(addresses: list[Address], deadline: float) -> socket.socket:
 
 
 @contextmanager
-def cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
+def open_connection(
+    parts: SplitResult, deadline: float, *, private: bool, tls: ssl.SSLContext
+) -> "Iterator[Plain | Secure]":
+    """Open a connection for one request to a checked address; it is shut at the deadline.
+
+    Raises AttemptFailed for an address that is not allowed or not found; `private` allows any.
+    """
+    # What delivers nothing does without urllib3.
+    from chassis.events.connections import Plain, Secure
+
+    host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+    addresses = resolve(host, port, private=private)
+    with connect(addresses, deadline) as sock, _cut_at(sock, deadline):
+        left = max(deadline - monotonic(), 0.001)
+        connection: Plain | Secure
+        if parts.scheme == "https":
+            connection = Secure(host, port, timeout=left, ssl_context=tls)
+        else:
+            connection = Plain(host, port, timeout=left)
+        connection.sock_to_use = sock
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+@contextmanager
+def _cut_at(sock: socket.socket, deadline: float) -> Iterator[None]:
     """Shut the connection at the deadline: one byte a second would pass every read timeout."""
     twin = sock.dup()  # TLS takes over the socket itself
 

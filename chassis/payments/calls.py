@@ -6,8 +6,8 @@ from functools import cached_property
 from time import monotonic
 from urllib.parse import urlsplit
 
-from chassis.events.addresses import AttemptFailed, resolve
-from chassis.events.courier import DEFAULT_PORTS, connect, cut_at
+from chassis.events.addresses import AttemptFailed
+from chassis.events.courier import open_connection
 from chassis.payments.providers import CallFailed
 
 CALL_SECONDS = 20.0  # from the look-up of the name to the last byte of the answer
@@ -48,25 +48,12 @@ class Caller:
     def _post(
         self, url: str, headers: dict[str, str], body: bytes, deadline: float
     ) -> tuple[int, bytes]:
-        from chassis.events.connections import Plain, Secure
-
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
-        addresses = resolve(host, port, private=self.private)
-        with connect(addresses, deadline) as sock, cut_at(sock, deadline):
-            left = max(deadline - monotonic(), 0.001)
-            connection: Plain | Secure
-            if parts.scheme == "https":
-                connection = Secure(host, port, timeout=left, ssl_context=self.tls)
-            else:
-                connection = Plain(host, port, timeout=left)
-            connection.sock_to_use = sock
-            try:
-                connection.request("POST", parts.path or "/", body, headers, preload_content=False)
-                answer = connection.getresponse()
-                received = answer.read(MAX_ANSWER_BYTES + 1)
-            finally:
-                connection.close()
+        opened = open_connection(parts, deadline, private=self.private, tls=self.tls)
+        with opened as connection:
+            connection.request("POST", parts.path or "/", body, headers, preload_content=False)
+            answer = connection.getresponse()
+            received = answer.read(MAX_ANSWER_BYTES + 1)
         if monotonic() >= deadline:  # then the answer may be cut off and look complete
             raise TimeoutError
         if len(received) > MAX_ANSWER_BYTES:

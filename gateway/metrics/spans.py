@@ -1,6 +1,6 @@
 """The span of a request: its route, method and status, and nothing that the caller wrote."""
 
-import os
+from collections.abc import Mapping
 
 from flask import Flask, Response, g, request
 
@@ -9,10 +9,10 @@ from chassis.spans.start import start
 from gateway.metrics.methods import METHODS, OTHER
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, environ: Mapping[str, str]) -> None:
     """Make the application record a span for each request, if the environment asks for traces."""
     try:
-        start("gateway", os.environ)
+        start("gateway", environ)
     except ValueError as error:
         raise SystemExit(str(error)) from None
     if (recorder := get_recorder()) is None:
