@@ -1337,11 +1337,11 @@ class ListOrdersRequest(_message.Message):
         starting_after: _builtins.str = ...,
         ending_before: _builtins.str = ...,
         limit: _builtins.int | None = ...,
-        person_ref: _builtins.str = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "limit", b"limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "_person_ref", b"_person_ref", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "limit", b"limit", "person_ref", b"person_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "account_number", b"account_number", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "ending_before", b"ending_before", "lab", b"lab", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt", "_created_gte", b"_created_gte", "_created_lt", b"_created_lt", "_created_lte", b"_created_lte", "_limit", b"_limit", "_person_ref", b"_person_ref", "account_number", b"account_number", "created_gt", b"created_gt", "created_gte", b"created_gte", "created_lt", b"created_lt", "created_lte", b"created_lte", "ending_before", b"ending_before", "lab", b"lab", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__created_gt: _TypeAlias = _typing.Literal["created_gt"]  # noqa: Y015
     _WhichOneofArgType__created_gt: _TypeAlias = _typing.Literal["_created_gt", b"_created_gt"]  # noqa: Y015
@@ -1353,6 +1353,8 @@ class ListOrdersRequest(_message.Message):
     _WhichOneofArgType__created_lte: _TypeAlias = _typing.Literal["_created_lte", b"_created_lte"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__created_gt) -> _WhichOneofReturnType__created_gt | None: ...
     @_typing.overload
@@ -1363,6 +1365,8 @@ class ListOrdersRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__created_lte) -> _WhichOneofReturnType__created_lte | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
 
 Global___ListOrdersRequest: _TypeAlias = ListOrdersRequest  # noqa: Y015
 
@@ -2677,15 +2681,20 @@ class ListLabOrdersRequest(_message.Message):
         starting_after: _builtins.str = ...,
         ending_before: _builtins.str = ...,
         limit: _builtins.int | None = ...,
-        person_ref: _builtins.str = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_person_ref", b"_person_ref", "limit", b"limit", "person_ref", b"person_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_person_ref", b"_person_ref", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
 
 Global___ListLabOrdersRequest: _TypeAlias = ListLabOrdersRequest  # noqa: Y015
 
@@ -3172,15 +3181,20 @@ class SearchOrdersRequest(_message.Message):
         limit: _builtins.int | None = ...,
         lab_status: _builtins.str = ...,
         lab: _builtins.str = ...,
-        person_ref: _builtins.str = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_person_ref", b"_person_ref", "limit", b"limit", "person_ref", b"person_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "_person_ref", b"_person_ref", "ending_before", b"ending_before", "lab", b"lab", "lab_status", b"lab_status", "limit", b"limit", "person_ref", b"person_ref", "starting_after", b"starting_after", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
 
 Global___SearchOrdersRequest: _TypeAlias = SearchOrdersRequest  # noqa: Y015
 

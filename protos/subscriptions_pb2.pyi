@@ -776,20 +776,24 @@ class ListSubscriptionsRequest(_message.Message):
         per_page: _builtins.int | None = ...,
         merchant_reference: _builtins.str = ...,
         store_id: _builtins.str = ...,
-        person_ref: _builtins.str = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "_person_ref", b"_person_ref", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "merchant_reference", b"merchant_reference", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "person_ref", b"person_ref", "search", b"search", "status", b"status", "store_id", b"store_id", "store_ref", b"store_ref"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "_person_ref", b"_person_ref", "activated_at", b"activated_at", "activated_at_from", b"activated_at_from", "activated_at_to", b"activated_at_to", "created_at", b"created_at", "created_at_from", b"created_at_from", "created_at_to", b"created_at_to", "merchant_id", b"merchant_id", "merchant_reference", b"merchant_reference", "page", b"page", "payment_status", b"payment_status", "per_page", b"per_page", "person_ref", b"person_ref", "search", b"search", "status", b"status", "store_id", b"store_id", "store_ref", b"store_ref"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
     _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
 
 Global___ListSubscriptionsRequest: _TypeAlias = ListSubscriptionsRequest  # noqa: Y015
 
@@ -2764,20 +2768,24 @@ class ListPaymentsRequest(_message.Message):
         state: _builtins.str = ...,
         page: _builtins.int | None = ...,
         per_page: _builtins.int | None = ...,
-        person_ref: _builtins.str = ...,
+        person_ref: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "page", b"page", "per_page", b"per_page"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "_person_ref", b"_person_ref", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "merchant_id", b"merchant_id", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref", "state", b"state", "subscription_id", b"subscription_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "_per_page", b"_per_page", "_person_ref", b"_person_ref", "merchant_id", b"merchant_id", "page", b"page", "per_page", b"per_page", "person_ref", b"person_ref", "state", b"state", "subscription_id", b"subscription_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015
     _WhichOneofReturnType__per_page: _TypeAlias = _typing.Literal["per_page"]  # noqa: Y015
     _WhichOneofArgType__per_page: _TypeAlias = _typing.Literal["_per_page", b"_per_page"]  # noqa: Y015
+    _WhichOneofReturnType__person_ref: _TypeAlias = _typing.Literal["person_ref"]  # noqa: Y015
+    _WhichOneofArgType__person_ref: _TypeAlias = _typing.Literal["_person_ref", b"_person_ref"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page) -> _WhichOneofReturnType__page | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__per_page) -> _WhichOneofReturnType__per_page | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__person_ref) -> _WhichOneofReturnType__person_ref | None: ...
 
 Global___ListPaymentsRequest: _TypeAlias = ListPaymentsRequest  # noqa: Y015
 

@@ -100,6 +100,7 @@ def test_a_queue_is_walked_both_ways_while_orders_come_and_move(
     ("filters", "path"),
     [
         ({"lab": ""}, "lab"),
+        ({"person_ref": ""}, "person_ref"),
         ({"lab": "\0"}, "lab"),
         ({"lab_status": "draft"}, "lab_status"),
         ({"lab_status": "x"}, "lab_status"),

@@ -155,6 +155,7 @@ def test_the_widest_bounds_are_taken(orders: Served, lab: Filters) -> None:
             "Control characters are not allowed.",
         ),
         ({"starting_after": "x"}, "starting_after", "Must be the id of an order of this list."),
+        ({"person_ref": ""}, "person_ref", "Must be 1 to 64 characters and not blank."),
         ({"ending_before": "é" * 99}, "ending_before", "Must be the id of an order of this list."),
     ],
 )

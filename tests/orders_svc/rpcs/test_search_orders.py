@@ -269,6 +269,7 @@ def test_filters_by_state_and_lab(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"person_ref": ""},
         {"person_ref": " "},
         {"person_ref": "x" * 65},
         {"person_ref": "a\0"},

@@ -322,6 +322,7 @@ def test_days_are_those_of_the_merchants_zone(
         ({"merchant_id": ","}, "merchant_id"),
         ({"merchant_reference": "a,,b"}, "merchant_reference"),
         ({"store_id": ","}, "store_id"),
+        ({"person_ref": ""}, "person_ref"),
     ],
 )
 def test_a_wrong_filter_is_malformed(
