@@ -22,15 +22,17 @@ from sqlalchemy import (
     update,
 )
 
+from chassis.errors import MALFORMED, Invalid
 from chassis.events.endpoints import check_url
 from chassis.payments.calls import Caller
-from chassis.payments.providers import Account, Provider
+from chassis.payments.providers import WRONG_SIGNATURE, Account, Provider
 from chassis.payments.stripe import API_URL, Stripe
 from chassis.store.encryption.columns import Personal, personal_text
 
 STRIPE = "stripe"
 BY_HAND = "by_hand"  # how payments of an owner without an account are recorded
 PROVIDERS = (STRIPE,)
+MAX_CALLBACK_BYTES = 256 * 1024
 MAX_CALLBACK_SECRETS = 4  # the current one, and others while they are exchanged
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SECRET = validate.Regexp(
@@ -103,6 +105,17 @@ class PaymentAccounts:
             tx.execute(insert(self.table).values(row))
         else:
             tx.execute(update(self.table).where(self._is_own).values(row), key)
+
+    def find_for_callback(self, tx: Connection, owner: str, body: bytes) -> Account:
+        """Return the account that a callback is about.
+
+        Raises Invalid as for a wrong signature: who has a provider is nobody's business.
+        """
+        is_sane = "\0" not in owner and len(body) <= MAX_CALLBACK_BYTES
+        account = self.find(tx, owner) if is_sane else None
+        if account is None:
+            raise Invalid(WRONG_SIGNATURE, reason=MALFORMED)
+        return account
 
     def find(self, tx: Connection, owner: str) -> Account | None:
         """Return an owner's account, if there is one."""

@@ -7,6 +7,7 @@ from typing import Protocol
 # What became of a charge.
 TAKEN, REFUNDED, FAILED, EXPIRED = "taken", "refunded", "failed", "expired"
 OUTCOMES = (TAKEN, REFUNDED, FAILED, EXPIRED)
+WRONG_SIGNATURE = "The signature does not match."
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from chassis.payments.providers import (
     FAILED,
     REFUNDED,
     TAKEN,
+    WRONG_SIGNATURE,
     Account,
     CallbackRefused,
     CallFailed,
@@ -171,7 +172,7 @@ def verify_signature(secrets: tuple[str, ...], body: bytes, header: str, now: da
     # Every pair is compared, so that the time taken says nothing.
     matches = [hmac.compare_digest(one.encode(), other) for one in expected for other in received]
     if not any(matches):
-        raise CallbackRefused("The signature does not match.")
+        raise CallbackRefused(WRONG_SIGNATURE)
 
 
 def _decode(event: _Event, kind: type[Any]) -> Any:

@@ -5,13 +5,10 @@ from datetime import datetime
 
 import grpc
 
-from chassis.errors import MALFORMED, Invalid
 from chassis.store.database import Database
 from protos import subscriptions_pb2 as pb
 from protos import subscriptions_pb2_grpc as rpc
 from subscriptions_svc.actions.paying.receive_callback import receive_callback
-
-MAX_CALLBACK_BYTES = 256 * 1024
 
 
 class ProviderService(rpc.ProviderServiceServicer):
@@ -24,8 +21,6 @@ class ProviderService(rpc.ProviderServiceServicer):
     def ReceiveCallback(
         self, request: pb.ReceiveCallbackRequest, context: grpc.ServicerContext
     ) -> pb.ReceiveCallbackResponse:
-        if len(request.body) > MAX_CALLBACK_BYTES or "\0" in request.merchant_id:
-            raise Invalid("The callback is malformed.", reason=MALFORMED)
         with self.database.write() as tx:
             return receive_callback(
                 tx, request.merchant_id, request.signature, request.body, self.now()

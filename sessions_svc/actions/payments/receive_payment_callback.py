@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from chassis.errors import MALFORMED, Invalid
 from chassis.payments.charges import PAGE, generate_charge_id
 from chassis.payments.providers import TAKEN, RefundOrder, Report
 from sessions_svc.actions.payments.record_payment import settle
@@ -14,17 +13,12 @@ from sessions_svc.rules.statuses import has_ended
 from sessions_svc.store.payments import lock_session
 from sessions_svc.store.tables import charges, payment_accounts
 
-MAX_CALLBACK_BYTES = 256 * 1024
-
 
 def receive_payment_callback(
     tx: Connection, partner: str, signature: str, body: bytes, now: datetime
 ) -> None:
     """Record a callback that is signed for a partner; raise Invalid for any other."""
-    account = payment_accounts.find(tx, partner) if "\0" not in partner else None
-    if account is None or len(body) > MAX_CALLBACK_BYTES:
-        # As for a wrong signature: who has a provider is nobody's business.
-        raise Invalid("The signature does not match.", reason=MALFORMED)
+    account = payment_accounts.find_for_callback(tx, partner, body)
     found = charges.read_callback(tx, account, body, signature, now)
     if found is not None:
         record_outcome(tx, *found, now, None)

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row
 
-from chassis.errors import MALFORMED, Invalid
 from chassis.payments.charges import PAGE
 from chassis.payments.providers import FAILED, REFUNDED, TAKEN, Report
 from chassis.telemetry import log
@@ -28,9 +27,7 @@ def receive_callback(
     tx: Connection, merchant_id: str, signature: str, body: bytes, now: datetime
 ) -> pb.ReceiveCallbackResponse:
     """Record a callback that is signed for a merchant; raises Invalid for any other."""
-    account = accounts.find(tx, merchant_id)
-    if account is None:  # as for a wrong signature: who has a provider is nobody's business
-        raise Invalid("The signature does not match.", reason=MALFORMED)
+    account = accounts.find_for_callback(tx, merchant_id, body)
     found = charges.read_callback(tx, account, body, signature, now)
     if found is not None:
         record_outcome(tx, *found, now, None)
