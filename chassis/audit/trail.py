@@ -34,6 +34,7 @@ from chassis.store.database import Instant
 OK, REPLAYED = "OK", "REPLAYED"  # outcomes of calls that were not refused
 STAFF_ACTOR, LINK_ACTOR = "staff", "link"  # who acts where no user is named
 MAX_IDS = 200  # in one entry; beyond this they are counted
+BEFORE_ALL = -(2**63)  # also before numbers that the store would never give
 READ_BATCH = 5000  # entries in memory at a time
 BIG_NUMBER = BigInteger().with_variant(Integer, "sqlite")
 PARAMETER_PREFIX = "audit_"  # of an entry's columns within another statement
@@ -144,7 +145,7 @@ class Trail:
         id_: str | None = None,
     ) -> Iterator[Row[Any]]:
         """Yield every entry that matches, oldest first."""
-        yield from self.read_span(tx, 0, None, *self._match(tx, since, account, id_))
+        yield from self.read_span(tx, BEFORE_ALL, None, *self._match(tx, since, account, id_))
 
     def read_span(
         self, tx: Connection, after: int, last: int | None, *conditions: ColumnElement[bool]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from chassis.audit.sealer import FIRST_DIGEST, compute_digest
-from chassis.audit.trail import READ_BATCH, Trail
+from chassis.audit.trail import BEFORE_ALL, READ_BATCH, Trail
 
 MAX_BREAKS = 100  # beyond this, they are counted
 
@@ -47,7 +47,7 @@ def verify(
     the number of seals so far.
     """
     found = Verification(has_digest=digest is None)
-    entries = _Entries(trail.read_span(tx, 0, None))
+    entries = _Entries(trail.read_span(tx, BEFORE_ALL, None))
     before, after, number = FIRST_DIGEST, 0, 0
     for seal in _read_seals(tx, trail):
         if seal.number != number + 1:

@@ -26,7 +26,15 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, bindparam, literal_column, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    bindparam,
+    literal_column,
+    select,
+    text,
+)
 
 from chassis.context import utc_now
 from orders_svc.store.tables import orders
@@ -35,10 +43,12 @@ LIVE = timedelta(minutes=1)
 PATIENCE_SECONDS = 0.05  # for transactions that are about to end
 POLL_SECONDS = 0.005
 # The branch of a CASE is evaluated after its condition, which assigns the transaction's id.
-WRITTEN_AT: Any = literal_column(
+_WRITE: Any = literal_column(
     "CASE WHEN pg_current_xact_id() IS NOT NULL THEN clock_timestamp() END",
     orders.c.created_at.type,
 )
+# Of a WITH, so that the clock is read once for all columns that a statement sets.
+WRITTEN_AT: Any = select(_WRITE.label("at")).cte("write").select().scalar_subquery()
 # The statement's timestamp is older than its snapshot, and that is older than the age's counter.
 _CLOCK = text(
     "SELECT statement_timestamp() AS at, pg_snapshot_xmin(pg_current_snapshot())::text::bigint"

@@ -13,6 +13,7 @@ from chassis.store.database import Database
 from orders_svc.actions.advance_by_time import advance_by_time
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store import tables
+from orders_svc.store.horizon import WRITTEN_AT
 from orders_svc.store.orders import Submission, add_order
 from protos import orders_pb2 as pb
 from tests.orders_svc.bodies import Body, request
@@ -66,6 +67,13 @@ def test_an_order_is_created_when_it_is_written(orders: Served, add: Add) -> Non
         found = select(tables.orders.c.id, tables.orders.c.created_at)
         created = dict(tx.execute(found.where(tables.orders.c.id.in_((first, second)))).all())
     assert created[second] > created[first] > utc_now() - timedelta(seconds=4)
+
+
+def test_a_statement_reads_the_clock_once(orders: Served) -> None:
+    """Else the times of an order differ now and then by a millisecond."""
+    with orders.database.write() as tx:
+        times = [tx.execute(select(WRITTEN_AT, WRITTEN_AT)).one() for _ in range(50)]
+    assert [first for first, _ in times] == [second for _, second in times]
 
 
 def test_it_works(orders: Served, add: Add, poll: Poller) -> None:
