@@ -30,7 +30,7 @@ test: .venv/dev debian ## run everything that must hold before a change lands
 	.venv/bin/lint-imports
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code
-	.venv/bin/buf breaking --against protos/releases/0.1.0.binpb
+	.venv/bin/buf breaking --against protos/releases/0.2.0.binpb
 	$(PY) -m check_jsonschema --builtin-schema vendor.compose-spec compose.yaml
 	$(PY) -m pytest -n 2 --dist worksteal
 	TEST_ENCRYPTION=on $(PY) -m pytest -n 2 --dist worksteal $(ENCRYPTED)

@@ -23,6 +23,7 @@ from tests.serving import build_basic
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_SECONDS = 240.0  # what a test waits for something that must come
 PAUSE_SECONDS = 0.05
+LOAD_PAUSE_SECONDS = 0.03  # between the requests of a caller
 WRITES = {
     "sessions": ("/api/v2/partners/sessions", "session", "session_key"),
     "orders": ("/v1/orders", "order", ""),
@@ -266,7 +267,10 @@ def stop(product: Product) -> None:
 
 
 class Load:
-    """Callers that write to one API each until they are stopped, and what they were answered."""
+    """Callers that write to one API each until they are stopped, and what they were answered.
+
+    Each pauses after an answer: what is tested needs callers, and not all of the machine.
+    """
 
     def __init__(self, product: Product, services: tuple[str, ...], callers: int = 2) -> None:
         self.product = product
@@ -292,6 +296,7 @@ class Load:
             self.answers[service].append(found)
             if found.status != 201:
                 self.failures.append(f"{service}: {found.status} {found.body[:300]!r}")
+            self._stopped.wait(LOAD_PAUSE_SECONDS)
         caller.close()
 
     def wait_for_more(self, count: int = 10) -> None:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from chassis.cli.processes.start import read_settings
 from chassis.metrics.readings import build_pages
+from chassis.settings.version import find_version
 from gateway import read_environment
 from gateway.server.limits import from_environment
 from gateway.server.start import find_problems
@@ -104,7 +105,7 @@ def test_other_programs_are_those_of_the_images() -> None:
             ours = container["image"].startswith("registry.example/optigate:")
             assert ours is (container["command"][0] != "bash")
     assert {each["image"] for pod in PODS for each in list_containers(pod)} == {
-        "registry.example/optigate:0.1.0",
+        f"registry.example/optigate:{find_version()}",
         "postgres:18",
     }
 
