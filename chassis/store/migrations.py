@@ -1,8 +1,9 @@
 """Schema migrations of a service's store, by alembic."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Literal
 
 from alembic import command, context
@@ -12,10 +13,13 @@ from alembic.migration import MigrationContext, MigrationInfo
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
+from chassis.errors import Busy
 from chassis.store.database import Database, Instant
 from chassis.store.postgres import settle_role, unhurried
 from chassis.store.versions import REVISIONS, note_revisions
 
+PATIENCE_SECONDS = 60.0  # for a SQLite file, which a process that serves it holds for moments
+PAUSE_SECONDS = 0.05
 ADVISORY_LOCK_KEY = 0x0971_6A7E  # an arbitrary number, the same in every process
 
 
@@ -84,7 +88,8 @@ def _upgrade(
 
 @contextmanager
 def _exclusive_write(database: Database) -> Iterator[Connection]:
-    with database.write() as tx:
+    with ExitStack() as stack:
+        tx = _begin_patiently(database, stack)
         if database.is_sqlite:
             yield tx
             return
@@ -93,6 +98,18 @@ def _exclusive_write(database: Database) -> Iterator[Connection]:
             tx.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK_KEY})"))
             yield tx
             settle_role(tx)
+
+
+def _begin_patiently(database: Database, stack: ExitStack) -> Connection:
+    """Begin a transaction, though another process writes to the file again and again."""
+    until = monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return stack.enter_context(database.write())
+        except Busy:
+            if monotonic() > until:
+                raise
+            sleep(PAUSE_SECONDS)
 
 
 def run_migrations(metadata: MetaData) -> None:

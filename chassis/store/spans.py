@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT_LENGTH = 2000
 _TABLE = re.compile(r'\b(?:FROM|INTO|UPDATE)\s+"?(\w+)', re.IGNORECASE)
+_PARENTHESES = re.compile(r"\([^()]*\)")
+_MAIN = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 _SYSTEMS = {"sqlite": "sqlite", "postgresql": "postgresql"}
 
 
@@ -57,7 +59,19 @@ def _take_span(context: Any) -> "Span | None":
 
 
 def _describe(statement: str) -> tuple[str, str]:
-    """Return the verb of a statement and its first table, or ""."""
+    """Return the verb of a statement and its first table, or ""; of WITH, that of what follows."""
     words = statement.split(None, 1)
+    if words and words[0].upper() == "WITH":
+        statement = _skip_with(statement)
+        words = statement.split(None, 1)
     found = _TABLE.search(statement)
     return (words[0].upper() if words else "", found[1] if found else "")
+
+
+def _skip_with(statement: str) -> str:
+    """Return a statement without its common table expressions, and without what is in brackets."""
+    found = 1
+    while found:
+        statement, found = _PARENTHESES.subn("", statement)
+    main = _MAIN.search(statement)
+    return statement[main.start() :] if main else statement

@@ -8,6 +8,7 @@ that code which does not know a revision can tell whether it may run on it.
 import ast
 import re
 import threading
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +87,11 @@ def note_revisions(tx: Connection, migrations: Path) -> None:
     REVISIONS.create(tx, checkfirst=True)
     noted = set(tx.execute(select(REVISIONS.c.revision)).scalars())
     names = {each["revision"]: each for each in _read_modules(migrations)}
+    version = find_version()
     revision = tx.execute(select(column("version_num")).select_from(table(TABLE))).scalar()
     while revision in names:
         if revision not in noted:
-            oldest = names[revision].get("oldest_code") or find_version()
+            oldest = names[revision].get("oldest_code") or version
             tx.execute(REVISIONS.insert().values(revision=revision, oldest_code=oldest))
         revision = names[revision]["down_revision"]
 
@@ -131,6 +133,7 @@ def _read_modules(migrations: Path) -> list[dict[str, Any]]:
     return [_read_names(file) for file in (migrations / "versions").glob("*.py")]
 
 
+@cache
 def _read_names(file: Path) -> dict[str, Any]:
     """Return the constants of a module, which is not run."""
     names = {}

@@ -1,12 +1,16 @@
 """The schema versions of each service agree with its tables."""
 
+import sqlite3
+import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
 
+from chassis.store import sqlite
 from chassis.store.database import Database
-from chassis.store.migrations import find_schema_differences
+from chassis.store.migrations import find_schema_differences, migrate
 from chassis.store.versions import is_current
 from tests.serving import SERVICES, get_definition
 
@@ -21,4 +25,19 @@ def test_a_migrated_store_has_the_tables_of_the_code(
     with database.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert not is_current(database, of.migrations)
+    database.close()
+
+
+def test_a_migration_outwaits_a_process_that_writes(
+    store_url: Callable[[str, str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    database = Database(store_url("orders", "sqlite"))
+    file = str(database.url.database)
+    with closing(sqlite3.connect(file, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.5, other.rollback)
+        release.start()
+        migrate(database, get_definition("orders").migrations)
+        release.join()
     database.close()

@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.spans.recorder import Recorder
@@ -68,6 +68,20 @@ def test_it_works(database: Database, exporter: InMemorySpanExporter, engine: st
     }
     assert statement.parent == transaction.context
     assert transaction.parent == request.context
+
+
+def test_a_statement_is_named_after_what_its_with_is_for(
+    database: Database, exporter: InMemorySpanExporter
+) -> None:
+    span = get_running().begin("a request", INTERNAL, {})
+    named = (
+        select(tables.labs.c.id.label("id"), func.count().label("n")).group_by("id").cte("named")
+    )
+    with database.read() as tx:
+        tx.execute(select(tables.users.c.id).where(tables.users.c.id == named.c.n)).all()
+    span.end()
+    statement, _ = list_spans(exporter)
+    assert statement.name == "SELECT users"
 
 
 def test_a_failed_statement_is_marked_by_its_kind(
