@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy import Row
 
 from chassis.languages import ENGLISH, Languages
+from optics.letters import to_letters
 from sessions_svc.rules.prescriptions import CONTACTS
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PDF = "application/pdf"
 TEXTS = Languages(Path(__file__).parent.parent / "languages")
 Translate: TypeAlias = Callable[[str], str]
-FONT, LETTERS = "Helvetica", "latin-1"
+FONT = "Helvetica"
 # The columns of a type, each with the format of its figures, which is the same in all languages.
 COLUMNS = {
     "contacts": {
@@ -145,10 +146,3 @@ def _write_table(pdf: "FPDF", rows: Sequence[Sequence[str]]) -> None:
         for row in rows:
             table.row([to_letters(each) for each in row])
     pdf.set_font(FONT, size=TEXT_POINTS)
-
-
-def to_letters(text: str) -> str:
-    """Return a text in the letters of the standard fonts."""
-    from anyascii import anyascii
-
-    return "".join(each if each.encode(LETTERS, "ignore") else anyascii(each) for each in text)

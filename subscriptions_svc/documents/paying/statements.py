@@ -7,7 +7,8 @@ As CSV it has a line for each entry that moved money, oldest first, under the he
 
 (in one line), and a line `total` for each currency. Amounts are decimals; what went back is
 negative, and the totals are the sums of the lines. A text that a spreadsheet would take for a
-formula is prefixed with an apostrophe. The PDF has the same lines.
+formula is prefixed with an apostrophe. The PDF has the same lines, in the letters of its standard
+fonts.
 """
 
 import csv
@@ -21,6 +22,7 @@ from sqlalchemy import Connection, Row
 
 from chassis.context import note_ids
 from chassis.errors import NotFound
+from optics.letters import to_letters
 from subscriptions_svc.documents.report import escape_formula
 from subscriptions_svc.rules.paying.payments import PaymentState, parse_month
 from subscriptions_svc.store.merchants import find_merchant
@@ -129,17 +131,17 @@ def write_pdf(merchant: Row[Any], month: str, lines: Sequence[dict[str, str]]) -
 
     pdf = FPDF(orientation="landscape", format="A4")
     title = f"{merchant.name or merchant.id}: {month}"
-    pdf.set_title(_to_latin(title))
+    pdf.set_title(to_letters(title))
     pdf.add_page()
     pdf.set_font("Helvetica", "B", 14)
-    pdf.cell(0, 10, _to_latin(title), new_x="LMARGIN", new_y="NEXT")
+    pdf.cell(0, 10, to_letters(title), new_x="LMARGIN", new_y="NEXT")
     header = [name.replace("_", " ") for name in PDF_COLUMNS]
     _write_row(pdf, header, "B")
     for line in lines:
         if pdf.will_page_break(ROW_HEIGHT):
             pdf.add_page()
             _write_row(pdf, header, "B")
-        _write_row(pdf, [_to_latin(line.get(name, "")) for name in PDF_COLUMNS])
+        _write_row(pdf, [to_letters(line.get(name, "")) for name in PDF_COLUMNS])
     if not lines:
         pdf.cell(0, 10, "-", new_x="LMARGIN", new_y="NEXT")
     return bytes(pdf.output())
@@ -168,8 +170,3 @@ def _split_text(pdf: Any, text: str, width: float) -> list[str]:
             parts.append("")
         parts[-1] += letter
     return parts
-
-
-def _to_latin(text: str) -> str:
-    """Return a text in the letters of the PDF's own fonts; the CSV has the others, too."""
-    return text.encode("latin-1", "replace").decode("latin-1")

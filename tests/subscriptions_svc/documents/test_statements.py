@@ -42,3 +42,10 @@ def test_a_long_text_goes_on_below() -> None:
 def test_a_month_without_lines() -> None:
     (page,) = read_texts(write_pdf(MERCHANT, "2026-03", []))
     assert page[-1] == "-"
+
+
+def test_letters_that_the_fonts_lack_are_written_in_latin() -> None:
+    line = {**dict.fromkeys(PDF_COLUMNS, ""), "reference": "Łódź-7"}
+    (page,) = read_texts(write_pdf(MERCHANT, "2026-03", [line]))
+    assert page[0] == "Óptica Dian: 2026-03"
+    assert "Lódz-7" in page
