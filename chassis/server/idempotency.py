@@ -1,8 +1,8 @@
 """Idempotency keys: one key, one effect.
 
 The last statement of the transaction with the effect stores the response under
-the key. A concurrent twin conflicts there, is rolled back as a whole and returns
-the stored response.
+the key, or the only one does both. A concurrent twin conflicts there, is rolled back as a whole and
+returns the stored response.
 """
 
 import base64
@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from sqlalchemy import (
     Column,
     Connection,
+    Insert,
     Integer,
     LargeBinary,
     MetaData,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    insert,
     literal,
     select,
     tuple_,
@@ -42,8 +44,10 @@ from chassis.store.encryption.columns import Personal, find_keyring
 
 KEY_LIFETIME = timedelta(hours=24)
 OPEN_BATCH = 1000  # responses that are opened at once
+PARAMETER_PREFIX = "kept_"  # of a row's columns within another statement
 _SCOPE = ("account_id", "rpc", "key")
 M = TypeVar("M", bound=Message)
+S = TypeVar("S", bound=Insert)
 
 
 class KeyTaken(Refusal):
@@ -113,15 +117,22 @@ class IdempotencyKeys:
         call, now = get_current_call(), datetime.now(UTC)
         if not call.idempotency_key:
             return response
-        row = _build_scope(call) | {
-            "fingerprint": call.fingerprint,
-            "response": response.SerializeToString(),
-            "expires_at": now + KEY_LIFETIME,
-            "now": now,
-        }
+        row = _build_row(call, response, now) | {"now": now}
         if tx.execute(self._save, self.personal.seal(tx, row)).rowcount != 1:
             raise KeyTaken("The key was taken a moment ago.")
         return response
+
+    def combine(self, statement: S) -> S:
+        """An INSERT that stores a response besides, for PostgreSQL: both in one round trip.
+
+        Its parameters are those of the statement and of `build_parameters`. It fails with
+        IntegrityError where a response is stored under the key, be it expired.
+        """
+        values = {
+            column.name: bindparam(PARAMETER_PREFIX + column.name, type_=column.type)
+            for column in self.table.c
+        }
+        return statement.add_cte(insert(self.table).values(values).cte("kept"))
 
     def blank_answers(self, tx: Connection, ids: Collection[str], fields: Iterable[str]) -> int:
         """Clear fields of the responses kept about these ids; returns how many were.
@@ -213,6 +224,20 @@ def build_key_mismatch() -> Invalid:
     return Invalid(
         "The idempotency key was used before.", reason=IDEMPOTENCY_MISMATCH, faults=[fault]
     )
+
+
+def build_parameters(response: Message) -> dict[str, object]:
+    """Return a response to this thread's call as the parameters of a combined statement."""
+    row = _build_row(get_current_call(), response, datetime.now(UTC))
+    return {PARAMETER_PREFIX + name: value for name, value in row.items()}
+
+
+def _build_row(call: Call, response: Message, now: datetime) -> dict[str, object]:
+    return _build_scope(call) | {
+        "fingerprint": call.fingerprint,
+        "response": response.SerializeToString(),
+        "expires_at": now + KEY_LIFETIME,
+    }
 
 
 def _build_scope(call: Call) -> dict[str, object]:

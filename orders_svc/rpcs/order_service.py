@@ -1,5 +1,6 @@
 """OrderService: what opticians' software calls."""
 
+from functools import partial
 from typing import Any
 
 import grpc
@@ -143,10 +144,12 @@ class OrderService(rpc.OrderServiceServicer):
         notify = is_sent and self.lookups.has_endpoint(client)
         has_job = is_sent and self.lookups.has_transport(order["lab"])
         has_words = self.database.keyring is not None or list_further_names(order["patient"])
-        # On SQLite the order and its audit entry are two statements, which cost no round trip.
-        has_key = bool(get_current_call().idempotency_key)
-        is_plain = not (notify or has_job or has_words or has_key or submission.transmit_at)
+        # What is repeated may have met its key: the general way tells whose it is.
+        is_repeat = get_current_call().repeats > 0
+        is_plain = not (notify or has_job or has_words or is_repeat or submission.transmit_at)
+        # On SQLite the order, its audit entry and its key are statements that cost no round trip.
         single = is_plain and not self.database.is_sqlite
+        answer = partial(documents.build_created_order, public_url=self.public_url)
         with self.database.write(single=single) as tx:
             row = create_order(
                 tx,
@@ -157,10 +160,10 @@ class OrderService(rpc.OrderServiceServicer):
                 submission,
                 notify=notify,
                 has_job=has_job,
-                single=single,
+                answer_alone=answer if single else None,
             )
-            created = documents.build_created_order(row, self.public_url)
-            return tables.idempotency_keys.save(tx, created)
+            created = answer(row)
+            return created if single else tables.idempotency_keys.save(tx, created)
 
     def ListOrders(
         self, request: pb.ListOrdersRequest, context: grpc.ServicerContext

@@ -5,13 +5,15 @@ Each change is one statement that includes its condition: of two at once, one wi
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from google.protobuf.message import Message
 from sqlalchemy import (
     Boolean,
     Connection,
+    Insert,
     Row,
     and_,
     bindparam,
@@ -23,19 +25,23 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
-from chassis.audit.trail import build_parameters
-from chassis.context import Account, note_ids, utc_now
+from chassis.audit import trail as audit_trail
+from chassis.context import Account, get_current_call, note_ids, utc_now
 from chassis.errors import NotFound
+from chassis.server import idempotency
 from chassis.server.preconditions import has_version
+from chassis.store.database import Conflict
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.horizon import WRITTEN_AT, find_time_of_write, is_live
 from orders_svc.store.personal import ORDERS
-from orders_svc.store.tables import audit, orders, user_labs, users
+from orders_svc.store.tables import audit, idempotency_keys, orders, user_labs, users
 from orders_svc.store.transport.jobs import join_job
 from orders_svc.store.words import add_words, build_name_columns, delete_words
 
+BuildAnswer = Callable[[Mapping[str, Any]], Message]  # of an order's row
 ORDER_ID = re.compile(r"ord_[0-9a-f]{24}")
 
 # The client's orders that went to a lab of the user, whichever user of the client made them.
@@ -58,12 +64,19 @@ _ADD = insert(orders)
 _ADD_AUDITED = audit.combine(_ADD)
 # At the moment of the write, by PostgreSQL's clock.
 _MOMENTS = (orders.c.created_at, orders.c.updated_at, orders.c.submitted_at)
+_MOMENT_NAMES = {each.name for each in _MOMENTS}
 _ADD_NOW = _ADD.values(
     created_at=WRITTEN_AT,
     updated_at=WRITTEN_AT,
     submitted_at=case((bindparam("is_submitted", type_=Boolean), WRITTEN_AT)),
 )
-_ADD_NOW_AUDITED = audit.combine(_ADD_NOW).returning(*_MOMENTS)
+_ADD_NOW_AUDITED = audit.combine(_ADD_NOW)
+# Statements that are alone in their transaction, without and with an answer to keep.
+_ADD_ALONE = (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
+_ADD_ALONE_NOW = tuple(
+    each.returning(*_MOMENTS)
+    for each in (_ADD_NOW_AUDITED, idempotency_keys.combine(_ADD_NOW_AUDITED))
+)
 _ADD_NOW = _ADD_NOW.returning(*_MOMENTS)
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
@@ -122,11 +135,13 @@ def add_order(
     submission: Submission,
     original_id: str | None = None,
     *,
-    single: bool = False,
+    answer_alone: BuildAnswer | None = None,
 ) -> dict[str, Any]:
-    """Add an order and return its row; a `single` statement adds the call's audit entry, too.
+    """Add an order and return its row.
 
-    That is for PostgreSQL, and for names without further words, not hashed.
+    With `answer_alone` one statement adds the call's audit entry, too, and keeps the answer under
+    the call's idempotency key; it raises Conflict where the key may be taken. That is for
+    PostgreSQL, and for names without further words, not hashed.
     """
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -142,27 +157,44 @@ def add_order(
     if original_id is not None:
         row["original_id"] = original_id
     note_ids(row["id"])
-    _insert(tx, row, single=single)
-    if not single:
-        add_words(tx, account.id, row["id"], order["patient"])
+    if answer_alone is not None:
+        _insert_alone(tx, row, answer_alone(row))
+        return row
+    _insert(tx, row, ORDERS.seal(tx, row), _ADD, _ADD_NOW)
+    add_words(tx, account.id, row["id"], order["patient"])
     return row
 
 
-def _insert(tx: Connection, row: dict[str, Any], *, single: bool) -> None:
-    """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`."""
+def _insert_alone(tx: Connection, row: dict[str, Any], answer: Message) -> None:
+    has_key = bool(get_current_call().idempotency_key)
+    values = row | audit_trail.build_parameters()
+    if has_key:
+        values |= idempotency.build_parameters(answer)
+    try:
+        _insert(tx, row, values, _ADD_ALONE[has_key], _ADD_ALONE_NOW[has_key])
+    except IntegrityError as error:
+        raise Conflict("The key was taken a moment ago.") from error
+
+
+def _insert(
+    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: Insert, add_now: Any
+) -> None:
+    """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`.
+
+    History that is brought in (`add`) keeps its time.
+    """
     live = is_live(row["created_at"])
     if live and tx.dialect.name == "sqlite":
         now = utc_now()
-        row |= {each.name: now for each in _MOMENTS if row[each.name] is not None}
-    values = row | build_parameters() if single else ORDERS.seal(tx, row)
-    if not live or tx.dialect.name == "sqlite":
-        tx.execute(_ADD_AUDITED if single else _ADD, values)
-        return
-    moments = {each.name for each in _MOMENTS}
-    values = {name: value for name, value in values.items() if name not in moments}
-    values["is_submitted"] = row["submitted_at"] is not None
-    written = tx.execute(_ADD_NOW_AUDITED if single else _ADD_NOW, values).one()
-    row |= written._mapping
+        moments = {each.name: now for each in _MOMENTS if row[each.name] is not None}
+        row |= moments
+        tx.execute(add, values | moments)
+    elif live:
+        values = {name: each for name, each in values.items() if name not in _MOMENT_NAMES}
+        values["is_submitted"] = row["submitted_at"] is not None
+        row |= tx.execute(add_now, values).one()._mapping
+    else:
+        tx.execute(add, values)
 
 
 def _build_columns(
