@@ -86,7 +86,10 @@ class Stores:
 
     def service_store(self, service: str) -> str:
         """Make a store of a service with its demo data; return its URL."""
-        return self.copy_filled(service, lambda url: prepare_store(service, url))[0]
+        url = self.copy_filled(service, lambda url: prepare_store(service, url))[0]
+        if self.engine != "sqlite":  # a copy lacks the settings that `migrate` gives its role
+            run_command([sys.executable, "-m", f"{service}_svc", "migrate"], {"DATABASE_URL": url})
+        return url
 
     def peer_store(self) -> tuple[str, str]:
         """Make a peer's store; return its URL and the id of a subscription in it."""

@@ -122,12 +122,8 @@ class BoundedConnection(psycopg.Connection[Any]):
         """Begin a transaction whose statements end within `seconds`, in one round trip."""
         statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
         lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
-        self.execute(
-            sql.SQL("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}").format(
-                lock_ms, statement_ms
-            ),
-            prepare=False,
-        )
+        limits = f"lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {statement_ms}"
+        self.execute(f"BEGIN; SET LOCAL {limits}".encode(), prepare=False)
 
 
 def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: Any) -> Engine:
