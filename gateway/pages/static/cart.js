@@ -2,7 +2,9 @@
 // without it; programs that only fetch or render it tell nothing.
 const signs = ["pointerdown", "pointermove", "keydown", "scroll", "touchstart"];
 const report = (event) => {
-  if (!event.isTrusted) return;
+  // A browser without a screen moves a pointer that stands still.
+  const moved = event.movementX !== 0 || event.movementY !== 0;
+  if (!event.isTrusted || (event.type === "pointermove" && !moved)) return;
   for (const sign of signs) removeEventListener(sign, report, true);
   fetch(`${location.pathname}/opened`, { method: "POST", keepalive: true }).catch(() => {});
 };
