@@ -80,9 +80,17 @@ class Supervisor:
             self._end()
 
     def _start_keeper(self, group: int) -> subprocess.Popen[bytes]:
-        """Start what ends the group with this process; in a new group for 0."""
+        """Start what ends the group with this process; in a new group for 0.
+
+        It holds no output: who reads that of the children sees its end when the last one ends.
+        """
         return subprocess.Popen(
-            ["sh", "-c", KEEPER], stdin=subprocess.PIPE, process_group=group, env=self.environment
+            ["sh", "-c", KEEPER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=group,
+            env=self.environment,
         )
 
     def _start(self, child: Child) -> None:

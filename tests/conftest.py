@@ -12,12 +12,14 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser
+from werkzeug import security
 
 from gateway import create_app
 from gateway.rates import policies
@@ -47,6 +49,15 @@ def pytest_configure(config: pytest.Config) -> None:
             folder = tempfile.mkdtemp(prefix="optigate-keys-")
             os.environ["ENCRYPTION_KEYS"] = str(write_keys(Path(folder) / "ring", "test"))
             config.add_cleanup(lambda: shutil.rmtree(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Passwords are hashed by scrypt as ever, but at a low cost; `test_users` has the real one."""
+    cheap = partial(security.generate_password_hash, method="scrypt:128:8:1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(security, "generate_password_hash", cheap)
+        yield
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

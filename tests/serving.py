@@ -9,22 +9,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from time import sleep
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 from alembic import command
+from sqlalchemy import Executable, Select, Table, exists, literal, select
 
 from chassis import errors
 from chassis.cli.service import Service
 from chassis.errors import Fault
 from chassis.server.server import RunningServer
 from chassis.status import Code
+from chassis.store import reference_cache
 from chassis.store.database import Database
 from chassis.store.encryption.keyring import Key, Keyring, read_keyring
 from chassis.store.migrations import build_alembic_config, migrate
-from chassis.store.reference_cache import CHECK_SECONDS, invalidate
+from chassis.store.reference_cache import invalidate
 
 SERVICES = ("sessions", "orders", "subscriptions")
 # A client of each service, another client of the same service, and its staff.
@@ -139,14 +142,13 @@ class Served:
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows, opened; without the version counter of the cache and the audit trail."""
-        definition = get_definition(self.name)
-        personal = {each.table: each for each in definition.personal}
+        personal = {each.table: each for each in get_definition(self.name).personal}
+        statements, ask_filled = _build_reads(self.name)
         found: dict[str, list[tuple[Any, ...]]] = {}
         with self.database.read() as tx:
-            for table in definition.metadata.sorted_tables:
-                if table.name == "reference_changes" or table.name.startswith("audit_"):
-                    continue
-                rows: Any = tx.execute(table.select()).all()
+            filled = tx.execute(ask_filled).one()
+            for (table, statement), is_filled in zip(statements.items(), filled, strict=True):
+                rows: Any = tx.execute(statement).all() if is_filled else []
                 if table in personal:
                     rows = personal[table].open_all(tx, rows)
                 values = (tuple(row._mapping.values()) for row in rows)
@@ -154,15 +156,30 @@ class Served:
         return found
 
     def refresh_cache(self) -> None:
-        """Invalidate its reference cache, and wait until it has noticed."""
+        """Invalidate its reference cache, and have it notice now: in a call that is refused."""
         with self.database.write() as tx:
             invalidate(tx, get_definition(self.name).changes)
-        sleep(CHECK_SECONDS)
+        asked = importlib.import_module(f"protos.{self.name}_pb2").ListEventsRequest()
+        with patch.object(reference_cache, "CHECK_SECONDS", 0):
+            refused = self.refusal("ListEvents", asked, authorization=build_basic(""), desk=True)
+        assert refused.code is grpc.StatusCode.UNAUTHENTICATED
 
     def stop(self) -> None:
         """Stop it."""
         self.channel.close()
         self.running.stop(0)
+
+
+@cache
+def _build_reads(service: str) -> tuple[dict[Table, Select[Any]], Executable]:
+    """Build the statement that reads each table, and one that says which of them have rows."""
+    tables = [
+        table
+        for table in get_definition(service).metadata.sorted_tables
+        if table.name != "reference_changes" and not table.name.startswith("audit_")
+    ]
+    filled = select(*(exists(select(literal(1)).select_from(table)) for table in tables))
+    return {table: table.select() for table in tables}, filled
 
 
 def build_keyring(*names: str) -> Keyring:

@@ -1,6 +1,10 @@
-"""Any JSON value in any place of a body is accepted or refused, never a crash."""
+"""Any JSON value in any place of a body is accepted or refused, never a crash.
+
+`FUZZ_EXAMPLES` sets how many values each test tries; they are others in each run.
+"""
 
 import json
+import os
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -69,8 +73,9 @@ def authorize(http: FlaskClient, service: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", "User-Email": "optician@example.com"}
 
 
-ANY_VALUE = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-FEWER = settings(ANY_VALUE, max_examples=60)
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
+ANY_VALUE = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+FEWER = settings(ANY_VALUE, max_examples=EXAMPLES // 2)
 
 
 @pytest.mark.parametrize("service", BODIES)

@@ -27,13 +27,14 @@ from chassis.store.limits import LOCK_WAIT_SECONDS
 
 Result = TypeVar("Result")
 STATEMENT_SECONDS = 20
-CONNECT_SECONDS = 5  # a host that never answers would hold a thread for minutes
+CONNECT_SECONDS = 5.0  # a host that never answers would hold a thread for minutes
+LEAST_CONNECT_SECONDS = 2.0  # libpq's; psycopg waits no shorter
 POOL_WAIT_SECONDS = 5
 ROLLBACK_SECONDS = 1.0  # for the rollback of a call whose deadline has passed
 DRAIN_WAIT_SECONDS = 3.0  # for an answer, once the process drains
 MIGRATION_SECONDS = 24 * 3600.0
 TCP_OPTIONS = {
-    "connect_timeout": CONNECT_SECONDS,
+    "connect_timeout": int(CONNECT_SECONDS),
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -71,11 +72,15 @@ class Drain:
 
     @contextmanager
     def connecting(self) -> Iterator[float]:
-        """Return the seconds that a connect may take; raises OperationalError instead of it."""
+        """Return the seconds that a connect may take; raises OperationalError instead of it.
+
+        It takes no longer than the caller waits.
+        """
         if self.is_unreachable:
             raise psycopg.OperationalError("the server cannot be reached")
+        left = max(get_current_call().get_seconds_left(), LEAST_CONNECT_SECONDS)
         try:
-            yield self.bound(CONNECT_SECONDS)
+            yield self.bound(min(CONNECT_SECONDS, left))
         except errors.ConnectionTimeout:
             self.is_unreachable = self.begun is not None
             raise

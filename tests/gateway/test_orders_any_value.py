@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from grpc import RpcError, StatusCode
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protos import orders_pb2 as pb
@@ -16,7 +16,7 @@ from tests.gateway.front import CALLER
 from tests.gateway.test_orders import post
 from tests.gateway.test_orders_reading import alone
 from tests.serving import Served, decode
-from tests.test_any_value import find_places, put, values
+from tests.test_any_value import ANY_VALUE, find_places, put, values
 
 __all__ = ["alone"]
 KNOWN_CALLER = CALLER["orders"]
@@ -30,7 +30,6 @@ words = (
     | st.integers().map(str)
     | st.sampled_from(["", "0", "1", "100", "1e3", "٣", "\0", "ord_", "%", "99999999999", "-0"])
 )
-any_settings = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=60) | st.sampled_from(["\0", "ord_" + "0" * 24, "shipped", "lab_123", " "])
 
@@ -53,7 +52,7 @@ def draft(alone: FlaskClient, body: Any) -> str:
 def test_any_query_of_the_list(alone: FlaskClient, orders: Served, draft: str) -> None:
     cursors = st.just(draft)
 
-    @any_settings
+    @ANY_VALUE
     @given(st.dictionaries(st.sampled_from(NAMES) | words, words | cursors, max_size=5))
     def holds(query: dict[str, str]) -> None:
         answer = alone.get("/v1/orders", query_string={**GOOD, **query}, headers=KNOWN_CALLER)
@@ -69,7 +68,7 @@ def test_any_query_of_the_list(alone: FlaskClient, orders: Served, draft: str) -
 def test_any_id_and_query_of_a_read(
     alone: FlaskClient, orders: Served, draft: str, path: str
 ) -> None:
-    @any_settings
+    @ANY_VALUE
     @given(words, st.dictionaries(words, words, max_size=2))
     def holds(order_id: str, query: dict[str, str]) -> None:
         where = f"/v1/orders/{order_id.replace('/', '%2F').replace('?', '%3F')}{path}"
@@ -82,7 +81,7 @@ def test_any_id_and_query_of_a_read(
 
 
 def test_any_body_of_a_submit(alone: FlaskClient, orders: Served, draft: str) -> None:
-    @any_settings
+    @ANY_VALUE
     @given(values)
     def holds(sent: Any) -> None:
         answer = alone.post(
@@ -103,7 +102,7 @@ def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
         StatusCode.FAILED_PRECONDITION,
     }
 
-    @any_settings
+    @ANY_VALUE
     @given(st.just(draft) | TEXT, TEXT, st.none() | TEXT, st.none() | TEXT)
     def updates(order_id: str, lab_status: str, tray: str | None, invoice: str | None) -> None:
         asked = pb.UpdateOrderRequest(
@@ -111,7 +110,7 @@ def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
         )
         assert find_outcome(orders, "UpdateOrder", asked, who="staff", desk=True) in may
 
-    @any_settings
+    @ANY_VALUE
     @given(TEXT, TEXT, TEXT, TEXT, st.none() | st.integers(-(2**31), 2**31 - 1))
     def lists(lab: str, lab_status: str, after: str, before: str, limit: int | None) -> None:
         asked = pb.ListLabOrdersRequest(
@@ -124,7 +123,7 @@ def test_any_change_of_a_lab(orders: Served, draft: str) -> None:
 
 
 def test_any_page_of_a_direct_caller(orders: Served) -> None:
-    @any_settings
+    @ANY_VALUE
     @given(INT64, INT64, INT64, INT64, st.integers(-(2**31), 2**31 - 1))
     def holds(gt: int, gte: int, lt: int, lte: int, limit: int) -> None:
         asked = pb.ListOrdersRequest(
@@ -146,7 +145,7 @@ WRITES = {
 
 @pytest.mark.parametrize("path", WRITES)
 def test_any_body_of_a_write(alone: FlaskClient, draft: str, path: str) -> None:
-    @any_settings
+    @ANY_VALUE
     @given(values)
     def holds(sent: Any) -> None:
         where = f"/v1/orders/{draft}/{path}"
@@ -159,7 +158,7 @@ def test_any_body_of_a_write(alone: FlaskClient, draft: str, path: str) -> None:
 def test_any_value_in_any_place_of_an_edit(alone: FlaskClient, body: Any, draft: str) -> None:
     where = list(find_places(body("order")))
 
-    @any_settings
+    @ANY_VALUE
     @given(
         st.sampled_from(where), values, st.sampled_from(['"v1"', '"v0"', "x", "*", '"\xe9"', ""])
     )
@@ -182,7 +181,7 @@ def test_any_value_in_any_place_of_a_lens_package(alone: FlaskClient, body: Any)
     }
     where = list(find_places(whole))
 
-    @any_settings
+    @ANY_VALUE
     @given(st.sampled_from(where), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         sent = json.dumps(put(deepcopy(whole), place, value))
@@ -203,7 +202,7 @@ def test_any_form_of_an_edit(alone: FlaskClient, draft: str) -> None:
     paths += ["rx.right_eye.horizontal_prism.power", "frame.a", "mode", "x", "rx", "patient.email"]
     names = st.sampled_from(["version", "package", "submit", *(f"order.{each}" for each in paths)])
 
-    @any_settings
+    @ANY_VALUE
     @given(st.dictionaries(names, words | st.sampled_from(["nan", "inf", "9" * 400, "1", "1e999"])))
     def holds(form: dict[str, str]) -> None:
         version = alone.get(f"/v1/orders/{draft}", headers=KNOWN_CALLER).headers["ETag"].strip('"v')

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from tests.gateway.front import CALLER
 from tests.gateway.test_orders import post
-from tests.gateway.test_orders_any_value import any_settings
 from tests.gateway.test_orders_reading import alone
 from tests.optics.fhir_documents import check_document, document, lens
-from tests.test_any_value import find_places, put, values
+from tests.test_any_value import ANY_VALUE, find_places, put, values
 
 __all__ = ["alone"]
 KNOWN = CALLER["orders"]
@@ -96,7 +95,7 @@ def test_any_value_anywhere(alone: FlaskClient, body: Any) -> None:
     text = alone.get(f"{path}/fhir", headers=KNOWN).get_data(as_text=True)
     where = list(find_places(json.loads(text)))
 
-    @any_settings
+    @ANY_VALUE
     @given(st.sampled_from(where), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         sent = json.dumps(put(json.loads(text), place, value))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.gateway.subscription_calls import SHOP, URL
@@ -13,7 +13,7 @@ from tests.serving import Served
 from tests.subscriptions_svc.bodies import build_lens, build_material, build_package
 from tests.subscriptions_svc.rpcs.test_cancel_subscription import START
 from tests.subscriptions_svc.shop import create_activated, pay
-from tests.test_any_value import find_places, put, values
+from tests.test_any_value import FEWER, find_places, put, values
 
 PREFIX = "/api/public/v1"
 CART = [build_material(), build_package(build_lens("left", exchange_cycle=1), build_lens("right"))]
@@ -76,7 +76,7 @@ def test_any_value_in_any_place(
     text = json.dumps(well_meant)
     where = list(find_places(well_meant))
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @FEWER
     @given(st.sampled_from(where), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
         before = subscriptions.rows()

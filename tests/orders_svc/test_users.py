@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from marshmallow import ValidationError
 from sqlalchemy import URL
+from werkzeug.security import generate_password_hash
 
 from orders_svc import reference
 from orders_svc.__main__ import cli
@@ -177,6 +178,16 @@ def test_what_is_wrong_is_said_and_changes_nothing(orders: Served, run: Run, uni
     code, _, said = run("reset", "optician@example.com", public_url="nowhere")
     assert (code, said) == (1, "Error: GATEWAY_PUBLIC_URL must be an http or https URL.\n")
     assert orders.rows() == before
+
+
+def test_a_hash_is_slow_to_guess_and_lets_its_user_in(
+    orders: Served, run: Run, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("werkzeug.security.generate_password_hash", generate_password_hash)
+    made = run("hash", typed=f"{PASSWORD}\n{PASSWORD}\n")[1].splitlines()[-1]
+    assert made.startswith("scrypt:32768:8:1$")
+    load(orders, email=f"{unique}@example.com", password_hash=made)
+    assert can_log_in(orders, f"{unique}@example.com")
 
 
 def test_a_weak_password_has_no_hash(run: Run) -> None:

@@ -1,6 +1,10 @@
-"""After any sequence of calls, sessions match a model of the status table, on both engines."""
+"""After any sequence of calls, sessions match a model of the status table, on both engines.
+
+`FUZZ_EXAMPLES` sets how many sequences; they are others in each run.
+"""
 
 import json
+import os
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -77,7 +81,7 @@ MOVES_BY_RPC: list[Lead] = [
 ]
 MAX_SESSIONS = 4  # of one run: few, so that each moves often
 SETTINGS = settings(
-    max_examples=40,
+    max_examples=int(os.environ.get("FUZZ_EXAMPLES", "15")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

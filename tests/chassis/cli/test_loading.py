@@ -1,11 +1,13 @@
 """A process loads what it uses: the modules that each kind of process must do without."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.serving import SERVICES
 
@@ -124,7 +126,8 @@ def test_health_needs_no_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_at_rest_on_sqlite(service: str, tmp_path: Path) -> None:
-    run(RUN.format(service=service), tmp_path, "migrate")
+    cli = importlib.import_module(f"{service}_svc.__main__").cli
+    assert CliRunner(env={"DATA_DIR": str(tmp_path)}).invoke(cli, ["migrate"]).exit_code == 0
     loaded = run(SERVE + RUN.format(service=service), tmp_path, "serve", "--listen", "127.0.0.1:0")
     assert {"grpc", "sqlalchemy", "chassis.events.dispatcher"} <= loaded
     assert not loaded & RARE

@@ -148,21 +148,45 @@ def test_calls_spread_over_both_and_a_stop_drains_both(url: str, tmp_path: Path)
     assert {"worker 1 stopped (rc=0)", "worker 2 stopped (rc=0)"} <= set(workers.events())
 
 
-def test_each_has_metrics_on_a_port_of_its_own(url: str, tmp_path: Path) -> None:
-    first = free_pair()
-    with working(url, tmp_path, METRICS_LISTEN=f"127.0.0.1:{first}") as workers:
-        channel = Channel(",".join(workers.addresses))
-        wait_until_live(channel, 2)
-        channel.close()
-        for port in (first, first + 1):
-            with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
-                text = answer.read().decode()
-            assert f'code="OK",rpc="{SERVICE}/ListLabs"' in text
-            # The first one dispatches.
-            has_dispatcher = "optigate_event_deliveries_in_flight" in text
-            assert has_dispatcher == (port == first)
-            with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
-                assert answer.status == 200
+@dataclass
+class Ports:
+    """Workers with metrics and own addresses on ports, and the first one of either."""
+
+    workers: Workers
+    metrics: int
+    own: int
+
+
+@pytest.fixture(scope="module")
+def ports(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
+    """The service with ports for everything."""
+    metrics, own = free_pair(), free_pair()
+    variables = {"METRICS_LISTEN": f"127.0.0.1:{metrics}", "WORKER_LISTEN": f"127.0.0.1:{own}"}
+    with working(url, tmp_path_factory.mktemp("ports"), **variables) as workers:
+        yield Ports(workers, metrics, own)
+
+
+@pytest.fixture(scope="module")
+def quiet(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workers, Path]]:
+    """The service with the dispatcher off, and its folder."""
+    folder = tmp_path_factory.mktemp("quiet")
+    with working(url, folder, DISPATCHER="off") as workers:
+        yield workers, folder
+
+
+def test_each_has_metrics_on_a_port_of_its_own(ports: Ports) -> None:
+    channel = Channel(",".join(ports.workers.addresses))
+    wait_until_live(channel, 2)
+    channel.close()
+    for port in (ports.metrics, ports.metrics + 1):
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            text = answer.read().decode()
+        assert f'code="OK",rpc="{SERVICE}/ListLabs"' in text
+        # The first one dispatches.
+        has_dispatcher = "optigate_event_deliveries_in_flight" in text
+        assert has_dispatcher == (port == ports.metrics)
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
+            assert answer.status == 200
 
 
 def free_pair() -> int:
@@ -238,7 +262,7 @@ def test_a_killed_worker_loses_nothing_and_comes_back(url: str, tmp_path: Path) 
             for count in range(1000):
                 key = f"{number}-{count}"
                 made[key] = create(channel, key).id
-                if stop.is_set():
+                if stop.wait(0.05):
                     return
 
         load = [pool.submit(order, number) for number in range(4)]
@@ -263,32 +287,31 @@ def test_a_killed_worker_loses_nothing_and_comes_back(url: str, tmp_path: Path) 
 
 
 def test_a_second_copy_joins_neither_the_port_nor_the_sockets(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, quiet: tuple[Workers, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chassis.cli.processes.workers.HOLD_SECONDS", 0.2)
     monkeypatch.setenv("WORKERS", "2")
-    with working(url, tmp_path) as workers:
-        copy = ["--database-url", url, "--data-dir", str(tmp_path / "other")]
-        done = CliRunner().invoke(cli, [*copy, "serve", "--listen", workers.listen])
-        assert done.exit_code == 1
-        assert f"Error: Cannot listen on {workers.listen}: " in done.stderr
+    workers, folder = quiet
+    copy = ["--database-url", url, "--data-dir", str(tmp_path)]
+    done = CliRunner().invoke(cli, [*copy, "serve", "--listen", workers.listen])
+    assert done.exit_code == 1
+    assert f"Error: Cannot listen on {workers.listen}: " in done.stderr
 
-        copy = ["--database-url", url, "--data-dir", str(tmp_path)]
-        done = CliRunner().invoke(cli, [*copy, "serve", "--listen", "127.0.0.1:0"])
-        assert done.exit_code == 1
-        assert done.stderr == (
-            f"Error: Another copy has its workers' sockets in {tmp_path}:"
-            " stop it, or set DATA_DIR to another folder.\n"
-        )
-        single = ["--database-url", url, "serve", "--workers", "1", "--listen", workers.listen]
-        done = CliRunner().invoke(cli, single)
-        assert (done.exit_code, "Error: Cannot listen on" in done.stderr) == (1, True)
+    copy = ["--database-url", url, "--data-dir", str(folder)]
+    done = CliRunner().invoke(cli, [*copy, "serve", "--listen", "127.0.0.1:0"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: Another copy has its workers' sockets in {folder}:"
+        " stop it, or set DATA_DIR to another folder.\n"
+    )
+    single = ["--database-url", url, "serve", "--workers", "1", "--listen", workers.listen]
+    done = CliRunner().invoke(cli, single)
+    assert (done.exit_code, "Error: Cannot listen on" in done.stderr) == (1, True)
 
 
-def test_workers_have_ports_of_their_own_where_they_are_asked_for(url: str, tmp_path: Path) -> None:
-    port = free_port()
-    with working(url, tmp_path, WORKER_LISTEN=f"127.0.0.1:{port}") as workers:
-        assert sorted(workers.listening()) == [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"]
+def test_workers_have_ports_of_their_own_where_they_are_asked_for(ports: Ports) -> None:
+    own = [f"127.0.0.1:{ports.own}", f"127.0.0.1:{ports.own + 1}"]
+    assert sorted(ports.workers.listening()) == own
 
 
 def test_workers_speak_tls_at_every_port_of_theirs(url: str, tmp_path: Path) -> None:
@@ -326,11 +349,8 @@ def test_workers_do_not_start_with_plaintext_to_other_machines(url: str, tmp_pat
     assert done.stderr.startswith(said)
 
 
-@pytest.mark.parametrize(("dispatcher", "expected"), [("on", [True, False]), ("off", [False] * 2)])
-def test_only_the_first_dispatches(
-    url: str, tmp_path: Path, dispatcher: str, expected: list[bool]
-) -> None:
-    with working(url, tmp_path, DISPATCHER=dispatcher) as workers:
+def test_only_the_first_dispatches(ports: Ports, quiet: tuple[Workers, Path]) -> None:
+    for workers, expected in ((ports.workers, [True, False]), (quiet[0], [False, False])):
         words = [Path(f"/proc/{workers.pids()[n]}/cmdline").read_text() for n in (1, 2)]
         assert ["--dispatcher" in text.split("\0") for text in words] == expected
 

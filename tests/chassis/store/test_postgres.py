@@ -21,7 +21,13 @@ from chassis.context import Call
 from chassis.errors import Overloaded, TooLate
 from chassis.store.database import Database, find_database_error
 from chassis.store.migrations import migrate
-from chassis.store.postgres import find_missing_settings, get_driver
+from chassis.store.postgres import (
+    CONNECT_SECONDS,
+    LEAST_CONNECT_SECONDS,
+    Drain,
+    find_missing_settings,
+    get_driver,
+)
 from orders_svc.definition import SERVICE
 from tests import postgres
 from tests.chassis.probe import metadata, notes
@@ -78,7 +84,7 @@ def list_kept(database: Database) -> list[str]:
 def test_a_server_that_acknowledges_and_never_answers(url: str, single: bool) -> None:
     with run_proxy(url) as (proxy, through):
         database = Database(through)
-        for _ in range(3):
+        for _ in range(2):
             put(database, "before", single=single)
             proxy.is_mute.set()
             began = time.monotonic()
@@ -91,6 +97,16 @@ def test_a_server_that_acknowledges_and_never_answers(url: str, single: bool) ->
         put(database, "after")
         assert "after" in list_kept(database)
         database.close()
+
+
+def test_a_connect_takes_no_longer_than_its_caller_waits() -> None:
+    found = []
+    for seconds in (60, 3, 0.5):
+        with serving(seconds), Drain().connecting() as limit:
+            found.append(limit)
+    assert found[0] == CONNECT_SECONDS
+    assert LEAST_CONNECT_SECONDS <= found[1] <= 3
+    assert found[2] == LEAST_CONNECT_SECONDS
 
 
 def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
@@ -119,6 +135,13 @@ def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
         other.close()
 
 
+@pytest.fixture
+def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drain waits a second at most, and for a connect as long as psycopg does at least."""
+    monkeypatch.setattr("chassis.store.postgres.DRAIN_WAIT_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("short_drain")
 def test_a_drain_waits_seconds_for_a_server_that_never_answers(url: str) -> None:
     with run_proxy(url) as (proxy, through):
         database = Database(through)
@@ -144,6 +167,7 @@ def test_a_drain_waits_seconds_for_a_server_that_never_answers(url: str) -> None
         database.close()
 
 
+@pytest.mark.usefixtures("short_drain")
 def test_a_drain_tries_once_to_connect_to_a_server_that_never_answers(url: str) -> None:
     with run_proxy(url) as (proxy, through):
         database = Database(through)

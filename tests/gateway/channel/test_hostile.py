@@ -1,12 +1,16 @@
-"""The channel against peers that break the rules: calls end well, and the next one works."""
+"""The channel against peers that break the rules: calls end well, and the next one works.
 
+`FUZZ_EXAMPLES` sets how often an answer is cut into pieces of random sizes.
+"""
+
+import os
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from chassis.status import Code
@@ -30,6 +34,7 @@ from tests.gateway.channel.peers import (
     sends,
 )
 
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 STATUS = b"\0\x0bgrpc-status"  # a value follows
 RESET = {
     frames.NO_ERROR: Code.INTERNAL,
@@ -196,6 +201,7 @@ def test_an_answer_survives_any_split(connect: Connect) -> None:
     with peer(split) as at:
         caller = connect(at.target)
 
+        @settings(max_examples=EXAMPLES)
         @given(some.lists(some.integers(1, 90), max_size=6))
         def check(drawn: list[int]) -> None:
             cuts.append(drawn)
