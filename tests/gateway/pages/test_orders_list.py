@@ -65,8 +65,8 @@ def narrow(page: Page, **chosen: str) -> None:
     """Choose in the filters, and search."""
     for label, option in chosen.items():
         page.get_by_label(label, exact=True).select_option(label=option)
-    page.get_by_role("button", name="Search").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Search").click()
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
@@ -172,10 +172,10 @@ def test_the_dashboard_goes_by_keyboard(
 ) -> None:
     page = open_at(windows, shop_site, "/orders")
     page.get_by_role("searchbox").focus()
-    for key in ("Tab", "Tab", "o", "Enter"):
+    for key in ("Tab", "Tab", "O", "Enter"):
         page.keyboard.press(key)
-    page.get_by_role("searchbox").press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("searchbox").press("Enter")
     assert read_names(page) == ["Bob"]
     page.get_by_role("link", name="Bob Lane").focus()
     page.keyboard.press("Enter")
