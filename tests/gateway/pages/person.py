@@ -30,8 +30,8 @@ def start(page: Page, address: str) -> None:
     page.goto(address)
     for choice in page.locator("input[value=glasses]").all():
         choice.check()
-    page.get_by_role("button", name="Start").click()
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start").click()
 
 
 def read_results(sessions: Served, key: str) -> Any:

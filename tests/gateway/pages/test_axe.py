@@ -38,8 +38,6 @@ SHOW = """(step) => {
 }"""
 VIEWS: list[Any] = [
     pytest.param("light", DESK, id="light-desk"),
-    pytest.param("dark", DESK, id="dark-desk"),
-    pytest.param("light", PHONE, id="light-phone"),
     pytest.param("dark", PHONE, id="dark-phone"),
 ]
 pytestmark = [
@@ -70,7 +68,8 @@ def check(axe: str, scheme: str, size: dict[str, int]) -> Check:
 
     def check_page(page: Page, name: str) -> None:
         page.wait_for_load_state()
-        page.evaluate(axe)
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(axe)
         save_picture(page, f"{name}-{scheme}-{size['width']}")
         assert page.evaluate(RUN) == [], name
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -94,8 +93,7 @@ def test_pages_of_the_documentation(
 ) -> None:
     """One API in each view: they share the reader, whose page is large."""
     page = windows.open(**view)
-    phone = view["size"] == PHONE
-    api = {"light": "subscriptions" if phone else "sessions", "dark": "orders"}[scheme]
+    api = {"light": "subscriptions", "dark": "orders"}[scheme]
     page.goto(f"{site}/docs/{api}")
     for block in (".opblock-get", ".opblock-post"):
         page.locator(f"{block} .opblock-summary-control").first.click()
@@ -118,8 +116,8 @@ def test_pages_of_the_exam(
     bring(sessions, unique, Status.CREATED, order=ACUITY_ORDER)
     page.goto(make_link(site, sessions, unique))
     check(page, "door")
-    page.get_by_role("button", name="Start").click()
-    page.wait_for_load_state("networkidle")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start").click()
     for step in STEPS:
         page.evaluate(SHOW, step)
         check(page, f"exam-{step}")

@@ -14,8 +14,9 @@ from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_session, get_status
 from tests.sessions_svc.links import RESULTS, call_door
 from tests.sessions_svc.payments import Shop
 
-SIZES = [("phone", PHONE), ("desk", DESK)]
-SCHEMES: list[Any] = ["light", "dark"]
+VIEWS: Any = pytest.mark.parametrize(
+    ("name", "size", "scheme"), [("phone", PHONE, "dark"), ("desk", DESK, "light")]
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +25,7 @@ def engine() -> str:
     return "sqlite"
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("name", "size"), SIZES)
+@VIEWS
 def test_a_warning_sign_ends_the_test(
     site: str, sessions: Served, windows: Windows, unique: str, name: str, size: Any, scheme: Any
 ) -> None:
@@ -51,8 +51,7 @@ def test_a_warning_sign_ends_the_test(
     assert (found.curtain, found.vision_loss) == (True, False)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("name", "size"), SIZES)
+@VIEWS
 def test_the_door_asks_what_the_test_is_for(
     site: str, sessions: Served, windows: Windows, unique: str, name: str, size: Any, scheme: Any
 ) -> None:
@@ -70,8 +69,7 @@ def test_the_door_asks_what_the_test_is_for(
     assert get_session(sessions, unique).chosen_product == "contacts"
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize(("name", "size"), SIZES)
+@VIEWS
 def test_the_page_goes_on_when_it_is_paid(
     site: str, sessions: Served, windows: Windows, unique: str, name: str, size: Any, scheme: Any
 ) -> None:

@@ -22,8 +22,9 @@ def demo(monkeypatch: pytest.MonkeyPatch) -> object:
     return read_demo("GATEWAY_DEMO")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light desk", "dark phone"]
+)
 def test_it_says_what_runs_here(
     demo: object, windows: Windows, scheme: str, size: dict[str, int]
 ) -> None:

@@ -185,7 +185,8 @@ def test_every_page_is_legible(site: str, sessions: Served, windows: Windows, un
         save_picture(page, f"{name}-closed")
         ensure_legible(page)
         page.goto(make_link(site, sessions, unique))
-        page.get_by_role("button").click()
+        with page.expect_navigation():
+            page.get_by_role("button").click()
         for step in ("intro", "card", "distance", "cover", "save", "stage"):
             page.evaluate(SHOW, step)
             ensure_legible(page)

@@ -91,8 +91,9 @@ def test_every_state_is_told(
     assert_readable(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["light desk", "dark phone"]
+)
 def test_it_can_be_read(
     windows: Windows, site: str, orders: Served, sent: Any, size: dict[str, int], scheme: Any
 ) -> None:
