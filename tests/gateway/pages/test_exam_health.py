@@ -14,7 +14,7 @@ from tests.sessions_svc.desk import ACUITY_ORDER, bring, get_session, get_status
 from tests.sessions_svc.links import RESULTS, call_door
 from tests.sessions_svc.payments import Shop
 
-VIEWS: Any = pytest.mark.parametrize(
+VIEWS = pytest.mark.parametrize(
     ("name", "size", "scheme"), [("phone", PHONE, "dark"), ("desk", DESK, "light")]
 )
 
