@@ -91,15 +91,15 @@ def test_pages_of_the_gateway(
 def test_pages_of_the_documentation(
     site: str, windows: Windows, view: dict[str, Any], check: Check, scheme: str
 ) -> None:
-    """One API in each view: they share the reader, whose page is large."""
+    """Each API in one view: they share the reader, whose page is large."""
     page = windows.open(**view)
-    api = {"light": "subscriptions", "dark": "orders"}[scheme]
-    page.goto(f"{site}/docs/{api}")
-    for block in (".opblock-get", ".opblock-post"):
-        page.locator(f"{block} .opblock-summary-control").first.click()
-    page.locator(".opblock-post .samples").wait_for()
-    page.wait_for_load_state("networkidle")
-    check(page, f"docs-{api}")
+    for api in {"light": ("sessions", "subscriptions"), "dark": ("orders",)}[scheme]:
+        page.goto(f"{site}/docs/{api}")
+        for block in (".opblock-get", ".opblock-post"):
+            page.locator(f"{block} .opblock-summary-control").first.click()
+        page.locator(".opblock-post .samples").wait_for()
+        page.wait_for_load_state("networkidle")
+        check(page, f"docs-{api}")
 
 
 def test_pages_of_the_exam(
