@@ -34,7 +34,6 @@ from tests.gateway.channel.peers import (
     sends,
 )
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 STATUS = b"\0\x0bgrpc-status"  # a value follows
 RESET = {
     frames.NO_ERROR: Code.INTERNAL,
@@ -201,7 +200,7 @@ def test_an_answer_survives_any_split(connect: Connect) -> None:
     with peer(split) as at:
         caller = connect(at.target)
 
-        @settings(max_examples=EXAMPLES)
+        @settings(max_examples=int(os.environ.get("FUZZ_EXAMPLES", "40")))
         @given(some.lists(some.integers(1, 90), max_size=6))
         def check(drawn: list[int]) -> None:
             cuts.append(drawn)
