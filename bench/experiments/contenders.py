@@ -88,7 +88,7 @@ class Stores:
     def service_store(self, service: str) -> str:
         """Make a store of a service with its demo data; return its URL."""
         url = self.copy_filled(service, lambda url: prepare_store(service, url))[0]
-        if self.engine != "sqlite":  # a copy lacks the settings that `migrate` gives its role
+        if self.engine != "sqlite":  # a copy lacks the role settings of `migrate`
             migrate_store(service, url)
         return url
 
