@@ -28,7 +28,7 @@ from bench.report.tables import build_table
 
 BOTH = "both"
 SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
-QUICK_PLAN = {"rounds": 1, "seconds": 1.0}
+QUICK_PLAN = {"rounds": 1, "seconds": 1.0, "starts_once": True}
 
 
 @click.group(invoke_without_command=True, help=__doc__)

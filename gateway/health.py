@@ -36,6 +36,8 @@ def _check_service(services: Backends, name: str) -> str:
     states = services.channels[name].states().values()
     if states and all(state == "hung" for state in states):
         return "hung"  # health answers from a pool of its own, so it proves nothing here
+    if states and all(state == "failing" for state in states):
+        return "unreachable"  # for calls, until their own channel has connected again
     try:
         answer = services.probes[name].unary(
             CHECK, HealthCheckRequest(), HealthCheckResponse, timeout=CHECK_TIMEOUT_SECONDS

@@ -30,6 +30,7 @@ from bench.report.outcome import (
     STACK_HOP,
     STACK_INSERT,
     STACK_READ,
+    Megabytes,
     Memory,
     Outcome,
 )
@@ -57,6 +58,7 @@ class Plan:
     rate: float = 200.0  # of the open loop
     warmup: float = 0.4
     contenders: tuple[str, ...] = tuple(PRODUCTS)
+    starts_once: bool = False  # and does not start each once more alone, to measure its memory
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Job:
 
 def compare(plan: Plan) -> Outcome:
     """Run it all; whatever was started has ended when this returns."""
-    outcome = Outcome(rate=plan.rate)
+    outcome = Outcome(rate=plan.rate, starts_once=plan.starts_once)
     with tempfile.TemporaryDirectory(prefix="optigate-bench-") as name:
         folder = Path(name)
         outcome.machine = describe_machine(folder)
@@ -84,6 +86,10 @@ def compare(plan: Plan) -> Outcome:
             f"not a quiet machine: {foreign:.0%} of its CPU time went to other processes"
         )
     return outcome
+
+
+def _read_megabytes(roots: dict[str, int]) -> Megabytes:
+    return {process: size / MEGABYTE for process, size in read_memory(roots).items()}
 
 
 class Comparison:
@@ -102,11 +108,12 @@ class Comparison:
 
     def run(self) -> None:
         """Start everything, do the rounds, check the promises."""
-        self.outcome.memory[self.engine] = {
-            name: self._measure_memory(name) for name in self.products
-        }
+        memory = self.outcome.memory[self.engine] = {}
+        if not self.plan.starts_once:
+            memory |= {name: self._measure_memory(name) for name in self.products}
         for name in self.products:
             self._enter(name)
+        at_rest = {name: _read_megabytes(self.roots[name]) for name in self.products}
         self._add_floors()
         for number in range(self.plan.rounds):
             self._tell(f"round {number + 1} of {self.plan.rounds}")
@@ -114,6 +121,9 @@ class Comparison:
         open_loop = self._build_open_loop()
         for number in range(min(self.plan.rounds, MAX_OPEN_ROUNDS)):
             self._do_round(number, open_loop)
+        if self.plan.starts_once:
+            for name, before in at_rest.items():
+                memory[name] = Memory(before, _read_megabytes(self.roots[name]))
         self._collect_faults()
 
     def _tell(self, what: str) -> None:
@@ -124,7 +134,7 @@ class Comparison:
         self._tell(f"memory of {name}")
         contender = PRODUCTS[name](self.make_store)
         with run_contender(contender, self.make_store.folder) as roots:
-            at_rest = read_memory(roots)
+            at_rest = _read_megabytes(roots)
             address = contender.http_address
             for scenario in (
                 orders.create_orders(address),
@@ -132,11 +142,7 @@ class Comparison:
                 read_subscription(address, find_subscription(contender)),
             ):
                 self._take(scenario, roots, self.plan.seconds)
-            after_load = read_memory(roots)
-        return Memory(*(
-            {process: size / MEGABYTE for process, size in sizes.items()}
-            for sizes in (at_rest, after_load)
-        ))  # fmt: skip
+            return Memory(at_rest, _read_megabytes(roots))
 
     def _start(self, contender: Contender) -> None:
         self.roots[contender.name] = self.stack.enter_context(

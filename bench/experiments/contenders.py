@@ -1,16 +1,16 @@
 """The contenders: Optigate, its peers and the floors, each on fresh stores."""
 
-import json
 import re
 import shlex
 import shutil
 import sys
+import tomllib
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from sqlalchemy import make_url
 
@@ -20,11 +20,12 @@ from bench.experiments.launcher import (
     Process,
     find_free_address,
     format_address,
-    run_command,
 )
 from bench.load.sockets import Address
 from bench.scenarios.subscriptions import PATH as SUBSCRIPTIONS
 from bench.scenarios.subscriptions import create_delivered_subscription
+from chassis.store.database import Database
+from chassis.store.migrations import migrate
 from demo.procfile import read_procfile
 from tests import postgres
 
@@ -87,8 +88,8 @@ class Stores:
     def service_store(self, service: str) -> str:
         """Make a store of a service with its demo data; return its URL."""
         url = self.copy_filled(service, lambda url: prepare_store(service, url))[0]
-        if self.engine != "sqlite":  # a copy lacks the settings that `migrate` gives its role
-            run_command([sys.executable, "-m", f"{service}_svc", "migrate"], {"DATABASE_URL": url})
+        if self.engine != "sqlite":  # a copy lacks the role settings of `migrate`
+            migrate_store(service, url)
         return url
 
     def peer_store(self) -> tuple[str, str]:
@@ -116,18 +117,28 @@ def open_stores(engine: str, folder: Path) -> Iterator[Stores]:
         stop()
 
 
-def prepare_store(service: str, url: str) -> str:
-    """Migrate the store of a service and load its demo data; return what was printed.
+def migrate_store(service: str, url: str) -> None:
+    """Migrate the store of a service."""
+    database = Database(url)
+    migrate(database, import_module(f"{service}_svc.definition").SERVICE.migrations)
+    database.close()
 
-    No lab holds orders back: the peers have no window in which a client may change them.
+
+def prepare_store(service: str, url: str) -> str:
+    """Migrate the store of a service and load its demo data; return "".
+
+    No lab holds orders back: the peers have no window in which a client may change them. All is
+    done in this process: an interpreter for each step would take longer than the step.
     """
-    command = [sys.executable, "-m", f"{service}_svc"]
+    definition = import_module(f"{service}_svc.definition").SERVICE
     text = (ROOT / f"demo/{service}.toml").read_text()
-    with NamedTemporaryFile("w", suffix=".toml") as file:
-        file.write(re.sub(r"^hold_minutes = .*\n", "", text, flags=re.MULTILINE))
-        file.flush()
-        actions = (["migrate"], ["load", file.name])
-        return "".join(run_command([*command, *words], {"DATABASE_URL": url}) for words in actions)
+    text = re.sub(r"^hold_minutes = .*\n", "", text, flags=re.MULTILINE)
+    migrate_store(service, url)
+    database = Database(url)
+    with database.write() as tx:
+        definition.load(tx, definition.reference.load(tomllib.loads(text)))
+    database.close()
+    return ""
 
 
 def optigate(
@@ -180,8 +191,9 @@ def orders_replicas(make_store: Stores, count: int) -> tuple[Contender, list[Add
 
 def prepare_peer(url: str) -> str:
     """Fill an empty store of a peer; return the id of its subscription."""
-    printed = run_command([sys.executable, "-m", "bench.peers.prepare"], {"DATABASE_URL": url})
-    return str(json.loads(printed)["subscription_id"])
+    from bench.peers.prepare import prepare
+
+    return prepare(url)
 
 
 def monolith(name: str, argv: Callable[[str, str], list[str]], make_store: Stores) -> Contender:

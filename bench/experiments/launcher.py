@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 START_SECONDS, STOP_SECONDS = 60, 10
 # All of it must be ready so often in a row: each worker of a gateway finds its services by itself,
 # and tries again a second after it has found none.
-READY_CHECKS, READY_PAUSE_SECONDS = 12, 0.1
+READY_CHECKS, READY_PAUSE_SECONDS = 12, 0.03
 LOG_TAIL_CHARACTERS = 3000
 
 

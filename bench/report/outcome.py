@@ -30,7 +30,7 @@ Megabytes = dict[str, float]  # by process
 
 @dataclass(frozen=True)
 class Memory:
-    """The PSS of one contender that ran alone, in MB by process."""
+    """The PSS of one contender, in MB by process."""
 
     at_rest: Megabytes
     after_load: Megabytes
@@ -46,6 +46,12 @@ class Outcome:
     memory: dict[str, dict[str, Memory]] = field(default_factory=dict)  # by engine and contender
     notes: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    starts_once: bool = False  # memory is of contenders that ran side by side
+
+    @property
+    def memory_setting(self) -> str:
+        """What ran while memory was measured."""
+        return "all contenders up" if self.starts_once else "each contender alone"
 
     @property
     def open_loop(self) -> str:

@@ -84,7 +84,8 @@ def build_page(outcome: Outcome) -> str:
         )
         stacks = [(name, each.after_load) for name, each in outcome.memory[engine].items()]
         chart, cells = _draw_chart("MB PSS", stacks), list_memory(outcome, engine)
-        parts.append(_draw_card("Memory after the load, each alone", chart, _render_details(cells)))
+        title = f"Memory after the load, {outcome.memory_setting}"
+        parts.append(_draw_card(title, chart, _render_details(cells)))
     notes = [f"<li>{escape(note)}</li>" for note in outcome.notes]
     faults = [f'<li class="bad">{escape(fault)}</li>' for fault in outcome.broken]
     items = "".join(faults) or '<li class="ahead">All promises were kept.</li>'

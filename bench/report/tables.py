@@ -34,7 +34,7 @@ def build_table(outcome: Outcome) -> str:
             "Ratios": list_ratios(rows, engine),
             f"p99 of {POST_ORDER}, ms": tail_latencies(outcome, engine),
             f"CPU of one {POST_ORDER}, us": list_own_costs(rows, engine),
-            "Memory, MB PSS, each contender alone": list_memory(outcome, engine),
+            f"Memory, MB PSS, {outcome.memory_setting}": list_memory(outcome, engine),
         }
         for title, cells in sections.items():
             lines += ["", title, *_align(cells)]

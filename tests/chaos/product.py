@@ -23,7 +23,7 @@ from tests.serving import build_basic
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_SECONDS = 240.0  # what a test waits for something that must come
 PAUSE_SECONDS = 0.05
-LOAD_PAUSE_SECONDS = 0.03  # between the requests of a caller
+LOAD_PAUSE_SECONDS = 0.1  # between the requests of a caller
 WRITES = {
     "sessions": ("/api/v2/partners/sessions", "session", "session_key"),
     "orders": ("/v1/orders", "order", ""),

@@ -6,7 +6,7 @@ import select
 import socket
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.chaos.product import ROOT, WRITES, Answer, Caller, Product, wait_for
 
 ORDER = (ROOT / "demo/order.json").read_bytes()
 MIB = 1024 * 1024
+QUIET_SECONDS = 0.3  # after which a side takes no more
 POST = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\n"
 STALLING = {
     "a half head": POST + b"X-Half: ",
@@ -72,17 +73,18 @@ def test_slow_bodies_stop_nobody(product: Product) -> None:
 def readers_that_never_read(product: Product, count: int = 24) -> Iterator[list[socket.socket]]:
     """Connections that ask for more and more, and read none of it."""
     asked = b"GET /v1/orders/none HTTP/1.1\r\nHost: x\r\n\r\n" * 100
-    clients: list[socket.socket] = []
-    with ExitStack() as stack:
-        for _ in range(count):
-            # Not before it asks: a connection without a request is closed after 10 s.
-            clients += stack.enter_context(stalled(product, 1, b""))
-            clients[-1].setblocking(False)
-            with suppress(BlockingIOError, ConnectionError):  # ended, where it took too long
-                while True:  # until neither side takes anything
-                    clients[-1].send(asked)
-                    if not select.select([], [clients[-1]], [], 0.3)[1]:
-                        break
+    with stalled(product, count, b"") as clients:
+        for client in clients:
+            client.setblocking(False)
+        taking = set(clients)
+        while ready := select.select([], taking, [], QUIET_SECONDS)[1]:
+            for client in ready:
+                try:
+                    client.send(asked)
+                except BlockingIOError:
+                    pass
+                except ConnectionError:  # ended, where it took too long
+                    taking.remove(client)
         yield clients
 
 

@@ -58,7 +58,7 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         crowd = Crowd(product)
         load = Load(product, OTHERS)
         wait_for(lambda: len(crowd.answers) >= CALLERS, "the crowd is not served")
-        load.wait_for_more(200)
+        load.wait_for_more(100)
         calm = {service: load.p99(service) for service in OTHERS}
         assert crowd.statuses() == {200}
 
@@ -66,7 +66,7 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         stopped_at = time.monotonic()
         before = {service: len(load.answers[service]) for service in OTHERS}
         wait_for(lambda: product.readiness()[1]["services"]["orders"] == "hung", "not hung")
-        load.wait_for_more(200)
+        load.wait_for_more(100)
         wait_for(lambda: time.monotonic() > stopped_at + 3 * RPC_SECONDS, "time stands still")
         # Each worker notices by the calls that come to it, sooner or later.
         wait_for(

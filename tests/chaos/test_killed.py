@@ -1,16 +1,18 @@
-"""`make run` when its processes are killed, reloaded and stopped under load."""
+"""`make run` when its processes are killed, reloaded and stopped under load, or started twice."""
 
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from http.client import HTTPException
 
 import pytest
 
 from tests.chaos.conftest import Launch
 from tests.chaos.product import (
+    LOAD_PAUSE_SECONDS,
     ROOT,
     WRITES,
     Caller,
@@ -132,6 +134,7 @@ def test_a_stop_of_one_of_two_gateways_fails_no_request(product: Product) -> Non
                 if found.headers.get("connection") == "close" and caller.address == address:
                     caller.address = product.front
                     moved.append(1)
+                time.sleep(LOAD_PAUSE_SECONDS)
             caller.close()
 
         threads = [threading.Thread(target=run) for _ in range(6)]
@@ -149,6 +152,35 @@ def test_a_stop_of_one_of_two_gateways_fails_no_request(product: Product) -> Non
     assert "Traceback" not in (product.folder / "another").read_text()
 
 
+def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) -> None:
+    before = {path.name for path in product.folder.iterdir()}
+    twice = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env=product.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert twice.returncode == 1
+    assert "GATEWAY_BIND" in twice.stderr
+    assert "Nothing was started or changed." in twice.stderr
+    served = subprocess.run(
+        [sys.executable, "-m", "orders_svc", "serve"],
+        cwd=ROOT,
+        env=product.environment | {"LISTEN": free_address()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert served.returncode == 1
+    assert served.stderr.startswith("Error: Another process serves ")
+    assert "Traceback" not in served.stderr
+    assert {path.name for path in product.folder.iterdir()} == before
+    for service in WRITES:
+        assert product.write(service).status == 201
+
+
 def answers(address: str) -> bool:
     """Whether a gateway is ready."""
     caller = Caller(address)
@@ -162,11 +194,14 @@ def answers(address: str) -> bool:
 
 def test_a_killed_launcher_leaves_no_process(launch: Launch) -> None:
     with launch() as product:
-        pids = product.pids()
-        assert len(pids) >= 7  # the keeper, three services, gunicorn and its two workers
+        _, keeper, *others = product.pids()
+        assert len(others) >= 6  # three services, gunicorn and its two workers
         product.process.kill()
         product.process.wait()
-        wait_for(lambda: all(map(has_ended, pids)), "something goes on")
+        wait_for(lambda: all(map(has_ended, others)), "something goes on")
+        for patience in children(keeper):  # the `sleep` for those that do not drain
+            os.kill(patience, signal.SIGKILL)
+        wait_for(lambda: has_ended(keeper), "the keeper goes on")
 
 
 def test_a_stop_is_quiet(launch: Launch) -> None:

@@ -86,6 +86,21 @@ def test_a_service_that_comes_back_is_found(tmp_path: Path) -> None:
             assert statuses[-1] == 200
 
 
+def test_who_is_ready_again_takes_calls(tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    with probe(tmp_path) as first, front(subscriptions=first.address) as client:
+        caller = {"Authorization": "Basic c29tZWJvZHk6c29tZWJvZHktc2VjcmV0"}
+        assert client.get(GET["subscriptions"], headers=caller).status_code == 200
+        first.running.stop(0)
+        while client.get(GET["subscriptions"], headers=caller).status_code != 503:
+            pass
+        with probe(tmp_path / "second", first.address):
+            pause = threading.Event()
+            while client.get("/readyz").get_json()["services"]["subscriptions"] != "ok":
+                pause.wait(0.01)
+            assert client.get(GET["subscriptions"], headers=caller).status_code == 200
+
+
 def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> None:
     go = threading.Event()
     slow.servicer.act = lambda: go.wait(5)

@@ -50,20 +50,32 @@ def test_a_run_of_one_service_starts_one_service(words: list[str], processes: se
     assert told["throughput"] > 0
 
 
-@pytest.mark.parametrize("service", ["sessions", "orders", "subscriptions"])
-@pytest.mark.parametrize("way", [[], ["http"]], ids=["grpc", "http"])
+@pytest.mark.parametrize(
+    ("service", "way", "form"),
+    [
+        ("sessions", [], "figures"),
+        ("sessions", ["http"], "JSON"),
+        ("orders", [], "JSON"),
+        ("orders", ["http"], "figures"),
+        ("subscriptions", [], "figures"),
+        ("subscriptions", ["http"], "JSON"),
+    ],
+    ids=lambda value: "".join(value) or "grpc",
+)
 def test_a_target_is_loaded_and_nothing_is_started(
-    deployment: Contender, service: str, way: list[str]
+    deployment: Contender, service: str, way: list[str], form: str
 ) -> None:
     address = deployment.http_address if way else deployment.grpc[service]
-    target = ["--target", format_address(address)]
-    done = run(*way, service, *BRIEF_OPTIONS, *target)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert "p99 " in done.stdout
-    assert "errors: 0" in done.stdout
-    told = read_figures(run(*way, service, *BRIEF_OPTIONS, *target, "--json"))
-    assert (told["cpu"], told["memory"], told["error_count"]) == ({}, {}, 0)
-    assert told["latencies"]["p99"] > 0
+    words = [*way, service, *BRIEF_OPTIONS, "--target", format_address(address)]
+    if form == "JSON":
+        told = read_figures(run(*words, "--json"))
+        assert (told["cpu"], told["memory"], told["error_count"]) == ({}, {}, 0)
+        assert told["latencies"]["p99"] > 0
+    else:
+        done = run(*words)
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert "p99 " in done.stdout
+        assert "errors: 0" in done.stdout
 
 
 def test_a_target_is_read(deployment: Contender, tmp_path: Path) -> None:

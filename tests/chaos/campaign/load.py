@@ -1,4 +1,4 @@
-"""Constant load on the three APIs: each write has a key, and is repeated until it is answered."""
+"""Load on the three APIs: each write has a key, and is repeated until it is answered."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ from tests.chaos.product import ROOT, WRITES, Answer, Caller, wait_for
 from tests.sessions_svc.desk import build_request
 
 CLIENT_SECONDS = 2.0 * RPC_SECONDS  # a client gives up an answer, and asks again
-REPEAT_CHANCE = 0.05  # of an acknowledged write, to compare the answers
+REPEAT_CHANCE = 0.1  # of an acknowledged write, to compare the answers
 UNSETTLED = {401, 408, 409, 425, 429}  # not an answer to the write itself
 WRITERS = {"orders": 1, "sessions": 1, "subscriptions": 2}
 
@@ -91,8 +91,10 @@ class Client:
 class Load:
     """Writers of each API, until they are stopped."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, pause_seconds: float) -> None:
+        """Each writer pauses after a write."""
         self.stage = stage
+        self.pause_seconds = pause_seconds
         self.ledger = Ledger()
         self.errors: list[str] = []
         self.shop = Shop(stage, self.ledger)
@@ -123,6 +125,7 @@ class Load:
                 self._writers[service](client)
                 if random.random() < REPEAT_CHANCE:
                     self.repeat(client, service)
+                self.ended.wait(self.pause_seconds)
         except BaseException as error:
             self.errors.append(f"{service}: {error!r}")
             raise
