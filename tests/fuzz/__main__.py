@@ -1,6 +1,7 @@
 """The long form of fuzzing: `python -m tests.fuzz [--seconds 60] [--cases 20000] [target ...]`.
 
-The target `documents` is schemathesis over the three APIs, until it has tried as many cases. Each
+The target `documents` is schemathesis over the three APIs, until it has tried as many cases.
+`examples` is every test that takes FUZZ_EXAMPLES, with many times those of a run of the tests. Each
 other one runs in a process of its own under atheris, guided by coverage, from the good inputs
 and those that earlier runs have found in `.fuzz`; a crash is kept there, with its input. Where
 atheris does not install, hypothesis mutates the good inputs for as long.
@@ -12,12 +13,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = Path(".fuzz")
 MAX_INPUT_BYTES = 8192
-DOCUMENTS = "documents"
+DOCUMENTS, EXAMPLES = "documents", "examples"
+EXAMPLES_OF_EACH = 400
+WITH_EXAMPLES = (
+    "tests/test_any_value.py",
+    "tests/test_every_rpc.py",
+    "tests/gateway/test_orders_any_value.py",
+    "tests/gateway/test_subscriptions_any_value.py",
+    "tests/gateway/channel/test_hostile.py",
+    "tests/chassis/test_fast_path_of_services.py",
+    "tests/sessions_svc/test_journeys.py",
+)
 
 
 def main() -> int:
@@ -30,10 +42,12 @@ def main() -> int:
     told = parser.parse_args()
     if told.inside and told.targets == [DOCUMENTS]:
         return run_documents(told.cases)
+    if told.inside and told.targets == [EXAMPLES]:
+        return run_examples(EXAMPLES_OF_EACH, WITH_EXAMPLES)
     if told.inside:
         return run_target(told.targets[0], told.seconds)
     failed = []
-    for name in told.targets or ("reader", "tracing", "frames", "connection", DOCUMENTS):
+    for name in told.targets or ("reader", "tracing", "frames", "connection", DOCUMENTS, EXAMPLES):
         words = [sys.executable, "-m", "tests.fuzz", "--inside", "--seconds", str(told.seconds)]
         words += ["--cases", str(told.cases)]
         begun = time.monotonic()
@@ -83,15 +97,17 @@ def run_hypothesis(name: str, seconds: int) -> int:
     end, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         rounds += 1
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "tests/fuzz", "-k", name, "-p", "no:randomly"],
-            env={**os.environ, "FUZZ_EXAMPLES": "2000"},
-            check=False,
-        )
-        if done.returncode:
-            return done.returncode
+        if code := run_examples(2000, ("tests/fuzz", "-k", name)):
+            return code
     print(f"{name}: {rounds} rounds of 2,000 inputs, without atheris")
     return 0
+
+
+def run_examples(count: int, words: Sequence[str]) -> int:
+    """Run tests with as many examples for each; return the exit code."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--timeout", "3600"]
+    environment = {**os.environ, "FUZZ_EXAMPLES": str(count)}
+    return subprocess.run([*command, *words], env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
