@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.load.sockets import Address
 from bench.scenarios.bodies import DEMO_CALLERS
 from bench.scenarios.client import send_request
+from tests.ports import HOST, find_free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -55,9 +56,7 @@ class Contender:
 
 def find_free_address() -> Address:
     """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return "127.0.0.1", probe.getsockname()[1]
+    return HOST, find_free_port()
 
 
 def format_address(address: Address) -> str:

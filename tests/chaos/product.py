@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.ports import find_free_address
 from tests.serving import build_basic
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,13 +29,6 @@ WRITES = {
     "orders": ("/v1/orders", "order", ""),
     "subscriptions": ("/api/public/v1/subscriptions", "subscription", "reference"),
 }
-
-
-def free_address() -> str:
-    """An address on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def wait_for(ready: Callable[[], Any], what: str) -> Any:
@@ -146,7 +139,7 @@ class Product:
         for service in WRITES:
             shutil.copy(templates(service, "sqlite"), folder / f"{service}.db")
         listen = ("GATEWAY_BIND", "SESSIONS_LISTEN", "ORDERS_LISTEN", "SUBSCRIPTIONS_LISTEN")
-        addresses = {name: free_address() for name in listen}
+        addresses = {name: find_free_address() for name in listen}
         own = {**os.environ, "DATA_DIR": str(folder), **addresses, **environment}
         return cls(folder, addresses, own)
 

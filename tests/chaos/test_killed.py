@@ -19,10 +19,10 @@ from tests.chaos.product import (
     Load,
     Product,
     children,
-    free_address,
     has_ended,
     wait_for,
 )
+from tests.ports import find_free_address
 
 
 @pytest.mark.parametrize("name", WRITES)
@@ -88,7 +88,7 @@ def test_a_reload_fails_no_request(product: Product) -> None:
 
 def start_another(product: Product) -> tuple[str, subprocess.Popen[bytes]]:
     """Start another gateway before the same services, as another replica."""
-    address = free_address()
+    address = find_free_address()
     environment = {
         **os.environ,
         **{
@@ -168,7 +168,7 @@ def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) ->
     served = subprocess.run(
         [sys.executable, "-m", "orders_svc", "serve"],
         cwd=ROOT,
-        env=product.environment | {"LISTEN": free_address()},
+        env=product.environment | {"LISTEN": find_free_address()},
         capture_output=True,
         text=True,
         check=False,

@@ -29,6 +29,7 @@ from tests import postgres
 from tests.chaos.product import wait_for
 from tests.deploy.composition import interpolate, read_services
 from tests.deploy.image import OWNER, ROOT, Image, build
+from tests.ports import find_free_port
 from tests.serving import SERVICES
 
 PASSWORD = "three-Wombats-ask"
@@ -48,19 +49,6 @@ def image() -> Iterator[Image]:
         shutil.rmtree(folder)
 
 
-def find_ports(count: int = 1) -> int:
-    """The first of some ports in a row on which nobody listens."""
-    while True:
-        with ExitStack() as taken:
-            first = taken.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-            try:
-                for number in range(1, count):
-                    taken.enter_context(socket.create_server(("127.0.0.1", first + number)))
-            except (OSError, OverflowError):
-                continue
-            return int(first)
-
-
 @dataclass
 class Composition:
     """Containers of compose.yaml, as processes of an image."""
@@ -70,9 +58,11 @@ class Composition:
     variables: dict[str, str]
     database_port: int
     redis_port: int = 0
-    ports: dict[str, int] = field(default_factory=lambda: {each: find_ports() for each in PORTS})
+    ports: dict[str, int] = field(
+        default_factory=lambda: {each: find_free_port() for each in PORTS}
+    )
     workers: dict[str, int] = field(
-        default_factory=lambda: {each: find_ports(2) for each in SERVICES}
+        default_factory=lambda: {each: find_free_port(2) for each in SERVICES}
     )
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -161,7 +151,7 @@ class Composition:
 @contextmanager
 def run_postgres() -> Iterator[int]:
     """The container postgres: its user and what its script creates; yields the port."""
-    folder, port = Path(tempfile.mkdtemp(dir="/tmp")), find_ports()
+    folder, port = Path(tempfile.mkdtemp(dir="/tmp")), find_free_port()
     settings = postgres.SETTINGS | {"listen_addresses": "'127.0.0.1'", "port": str(port)}
     _url, stop = postgres.launch(postgres.find_binaries(folder), folder, settings)
     try:
@@ -182,7 +172,7 @@ def run_pgbouncer(database_port: int) -> Iterator[int]:
     """The container pgbouncer, by Debian's program and the file that the container reads."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     assert program, "Install PgBouncer for this test: apt-get install pgbouncer"
-    folder, port = Path(tempfile.mkdtemp(dir="/tmp")), find_ports()
+    folder, port = Path(tempfile.mkdtemp(dir="/tmp")), find_free_port()
     text = (ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini").read_text()
     for ours, here in (
         ("host=postgres port=5432", f"host=127.0.0.1 port={database_port}"),
@@ -213,7 +203,7 @@ def run_redis() -> Iterator[int]:
     """The container redis, by Debian's program with the container's options; yields the port."""
     program = shutil.which("redis-server")
     assert program, "Install Redis for this test: apt-get install redis-server"
-    port, words = find_ports(), read_services()["redis"]["command"]
+    port, words = find_free_port(), read_services()["redis"]["command"]
     process = subprocess.Popen(
         [program, *words[1:], "--bind", "127.0.0.1", "--port", str(port)],
         stdout=subprocess.DEVNULL,
@@ -252,7 +242,7 @@ def test_the_image_has_nothing_that_its_user_may_change(image: Image) -> None:
 
 
 def test_its_health_check_fails_where_nothing_listens(image: Image) -> None:
-    port = find_ports()
+    port = find_free_port()
     for command in (["gateway", "health"], ["orders", "health"]):
         done = image.run(
             ["optigate", *command], GATEWAY_BIND=f"0.0.0.0:{port}", LISTEN=f"127.0.0.1:{port}"

@@ -16,9 +16,10 @@ import pytest
 
 from tests import postgres
 from tests.certificates import Files
-from tests.chaos.product import free_address, wait_for
+from tests.chaos.product import wait_for
 from tests.deploy.kustomize import ROOT, Resource
 from tests.deploy.test_kubernetes import find, get_main, read_variables
+from tests.ports import find_free_address
 from tests.serving import SERVICES
 
 TLS = {"tls.crt": "server-cert.pem", "tls.key": "server-key.pem", "ca.crt": "ca.pem"}
@@ -29,8 +30,8 @@ class Pods:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
-        self.bind = free_address()
-        self.services = {f"GATEWAY_{name.upper()}_ADDR": free_address() for name in SERVICES}
+        self.bind = find_free_address()
+        self.services = {f"GATEWAY_{name.upper()}_ADDR": find_free_address() for name in SERVICES}
         (folder / "database-url").write_text(url)
         keys = folder / "encryption-keys"
         keys.write_text(f"2026-11 {b64encode(bytes(32)).decode()}\n")
@@ -58,7 +59,7 @@ class Pods:
     @contextmanager
     def serve(self, name: str) -> Iterator[str]:
         """Run the pod of a Deployment until the end of the block; yields the address of probes."""
-        metrics = free_address()
+        metrics = find_free_address()
         own = {"LISTEN": self.services["GATEWAY_ORDERS_ADDR"], "GATEWAY_BIND": self.bind}
         main = get_main(find("Deployment")[name])
         with self.start(main, METRICS_LISTEN=metrics, **own, **self.services) as process:

@@ -13,9 +13,10 @@ from urllib.request import urlopen
 import pytest
 from ruamel.yaml import YAML
 
-from tests.chaos.product import Product, free_address, run_product, wait_for
+from tests.chaos.product import Product, run_product, wait_for
 from tests.deploy.kustomize import render
 from tests.deploy.rules import ROOT, find_promtool, list_rules
+from tests.ports import find_free_address
 from tests.serving import SERVICES, build_basic
 
 CANARY, PHONE = "canaryzebra", "679959231"
@@ -88,7 +89,7 @@ def scraped(
 ) -> Iterator[Scraped]:
     """A product, a dispatcher of its own beside it, and calls of every kind."""
     folder = tmp_path_factory.mktemp("metrics")
-    addresses = {name: free_address() for name in ("gateway", *SERVICES, "dispatcher")}
+    addresses = {name: find_free_address() for name in ("gateway", *SERVICES, "dispatcher")}
     environment = {f"{name.upper()}_METRICS_LISTEN": address for name, address in addresses.items()}
     environment["GATEWAY_LIMIT_CALLERS"] = "100000/minute"  # tests run without limits
     with run_product(folder, templates, **environment) as product:

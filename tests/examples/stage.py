@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 from chassis.events.formats import FORM_TYPE
 from tests.event_schemas import check_event
-from tests.journeys.test_make_run import Copy, find_free_address
+from tests.journeys.test_make_run import Copy
+from tests.ports import find_free_address
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"

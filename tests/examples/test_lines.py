@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from bench.__main__ import cli as bench
 from tests.certificates import HOST, Files
-from tests.journeys.test_make_run import find_free_address
+from tests.ports import find_free_address
 
 ROOT = Path(__file__).parent.parent.parent
 TOOLS = Path(sys.executable).parent

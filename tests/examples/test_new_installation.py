@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.test_make_run import find_free_address
+from tests.ports import find_free_address
 
 ROOT = Path(__file__).parent.parent.parent
 DEFAULTS = ("127.0.0.1:8080", "127.0.0.1:50051", "127.0.0.1:50052", "127.0.0.1:50053")

@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 
 from gateway import create_app
 from tests.certificates import Files
-from tests.chaos.product import free_address
 from tests.chassis.cli.test_start import URL, build_environment
 from tests.gateway.real_front import PATIENCE_SECONDS, Answer, Front, answer, request
+from tests.ports import find_free_address
 
 ROOT = Path(__file__).parents[2]
 HSTS = "strict-transport-security"
@@ -110,13 +110,13 @@ def test_it_goes_where_the_operator_allows_it_or_has_certificates(
 
 
 def test_links_need_a_configured_address() -> None:
-    bind = free_address().replace("127.0.0.1", "0.0.0.0")
+    bind = find_free_address().replace("127.0.0.1", "0.0.0.0")
     (line,) = refuse(bind)
     assert line.startswith(f"gateway: Other machines reach {bind}, and GATEWAY_PUBLIC_URL")
 
 
 def test_production_names_each_thing_that_forbids_it() -> None:
-    bind = free_address().replace("127.0.0.1", "0.0.0.0")
+    bind = find_free_address().replace("127.0.0.1", "0.0.0.0")
     lines = refuse(bind, **REMOTE, ENVIRONMENT="production", GRPC_PLAINTEXT="allow")
     beginnings = [
         "GATEWAY_PUBLIC_URL is not set, or is the default",
@@ -147,7 +147,7 @@ def test_an_invalid_variable_stops_the_start(name: str, value: str) -> None:
 
 
 def test_production_starts_with_https(tmp_path: Path, files: Files) -> None:
-    bind = free_address().replace("127.0.0.1", "0.0.0.0")
+    bind = find_free_address().replace("127.0.0.1", "0.0.0.0")
     variables = {**https(files), **files.client(), **REMOTE, **URL, "ENVIRONMENT": "production"}
     with running(tmp_path, bind, **variables) as front:
         found = ask(front, files.authority)
@@ -155,7 +155,7 @@ def test_production_starts_with_https(tmp_path: Path, files: Files) -> None:
 
 
 def test_https_is_renewed_without_a_restart(tmp_path: Path, files: Files) -> None:
-    with running(tmp_path, free_address(), **https(files)) as front:
+    with running(tmp_path, find_free_address(), **https(files)) as front:
         assert ask(front, files.authority).status == 200
         new = trustme.CA()
         issued = Path(files.path("server-key"))
@@ -168,7 +168,7 @@ def test_https_is_renewed_without_a_restart(tmp_path: Path, files: Files) -> Non
 
 
 def test_over_http_there_is_no_hsts_whatever_a_client_says(tmp_path: Path) -> None:
-    with running(tmp_path, free_address()) as front:
+    with running(tmp_path, find_free_address()) as front:
         heads = (
             request("GET", "/livez"),
             request("GET", "/livez", X_Forwarded_Proto="https"),
@@ -180,7 +180,7 @@ def test_over_http_there_is_no_hsts_whatever_a_client_says(tmp_path: Path) -> No
 
 
 def test_behind_a_proxy_of_ours_the_proxy_says_what_is_https(tmp_path: Path) -> None:
-    with running(tmp_path, free_address(), GATEWAY_PROXIES="1") as front:
+    with running(tmp_path, find_free_address(), GATEWAY_PROXIES="1") as front:
         for proto, is_https in (
             ("https", True),
             ("http", False),

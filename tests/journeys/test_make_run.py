@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ import pytest
 
 from demo.__main__ import write_guide
 from tests import postgres
+from tests.ports import find_free_address
 from tests.serving import SERVICES, build_basic
 
 ROOT = Path(__file__).parent.parent.parent
@@ -33,12 +33,6 @@ ADDRESSES = {
     "SUBSCRIPTIONS_LISTEN": "127.0.0.1:50053",
 }
 STARTING = 90  # seconds at most; it takes about five
-
-
-def find_free_address() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 class Copy:

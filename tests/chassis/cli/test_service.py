@@ -4,7 +4,6 @@ import ctypes
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +28,7 @@ from protos.orders_pb2 import CreateTokenRequest, ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests import postgres
 from tests.orders_svc.bodies import example, request
+from tests.ports import find_free_address
 from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
@@ -75,8 +75,7 @@ class Process:
 @contextmanager
 def serving(url: str) -> Iterator[Process]:
     """The service in a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = find_free_address()
     with start_process(url, LISTEN=address) as process:
         running = Process(process, address)
         try:

@@ -20,7 +20,7 @@ from orders_svc.__main__ import cli
 from protos.orders_pb2 import ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.certificates import Files
-from tests.chaos.product import free_address
+from tests.ports import find_free_address
 from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
@@ -91,7 +91,7 @@ def store(store_url: Callable[[str, str], str]) -> dict[str, str]:
 @pytest.fixture
 def everywhere() -> dict[str, str]:
     """An address that other machines reach."""
-    return {"LISTEN": f"0.0.0.0:{free_address().rpartition(':')[2]}"}
+    return {"LISTEN": f"0.0.0.0:{find_free_address().rpartition(':')[2]}"}
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from protos.orders_pb2 import CreateOrderResponse, ListLabsRequest, ListLabsResp
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.certificates import Files
 from tests.orders_svc.bodies import example, request
+from tests.ports import find_free_port
 from tests.serving import build_basic
 
 ROOT = Path(__file__).parents[3]
@@ -74,16 +75,10 @@ class Workers:
         return [line["address"] for line in self.lines if line["event"] == "listening"]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 @contextmanager
 def working(url: str, folder: Path, **environment: str) -> Iterator[Workers]:
     """The service in two processes, which end with the block."""
-    listen = f"127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{find_free_port()}"
     process = subprocess.Popen(
         [sys.executable, "-m", "orders_svc"],
         cwd=ROOT,
@@ -192,7 +187,7 @@ def test_each_has_metrics_on_a_port_of_its_own(ports: Ports) -> None:
 def free_pair() -> int:
     """The first of two ports in a row on which nobody listens."""
     while True:
-        first = free_port()
+        first = find_free_port()
         with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
             return first
 
@@ -318,7 +313,7 @@ def test_workers_speak_tls_at_every_port_of_theirs(url: str, tmp_path: Path) -> 
     files = Files(tmp_path / "tls")
     ca, certificate, key = (Path(files.path(each)) for each in ("ca", "client-cert", "client-key"))
     tls = Tls(ca, certificate, key)
-    variables = {**files.server(), "WORKER_LISTEN": f"127.0.0.1:{free_port()}"}
+    variables = {**files.server(), "WORKER_LISTEN": f"127.0.0.1:{find_free_port()}"}
     with working(url, tmp_path, **variables) as workers:
         for target in (",".join(workers.addresses), workers.listen):
             channel = Channel(target, tls=tls)
