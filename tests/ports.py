@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from random import SystemRandom
 
 # Below those that the system takes for the near end of any connection: one of these would be taken
-# again before the process that is told of it has started.
+# again before the process that is to listen on it has started.
 FIRST_PORT, LAST_PORT = 10_000, 32_000
 HOST = "127.0.0.1"
 

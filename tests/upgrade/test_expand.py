@@ -6,6 +6,7 @@ What they do is done here by their tables: those of their revision, and no colum
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,21 @@ class OldProcess:
         self.written.append(made)
         return made
 
+    def close(self) -> None:
+        """End it."""
+        self.database.close()
+
     @property
     def key(self) -> sa.Column[Any]:
         """The column that tells its rows apart."""
         return self.table.c.session_key if self.table.name == "sessions" else self.table.c.id
+
+
+@pytest.fixture
+def old(store: Database, service: str) -> Iterator[OldProcess]:
+    """A process of 0.1.0 on that store."""
+    with closing(OldProcess(store, service)) as process:
+        yield process
 
 
 def list_narrowed(before: sa.MetaData, after: sa.MetaData) -> Iterator[str]:
@@ -106,8 +118,9 @@ def test_it_works(service: str, store: Database) -> None:
     assert list(list_narrowed(before, reflect(store))) == []
 
 
-def test_an_old_process_writes_while_a_store_is_migrated(service: str, store: Database) -> None:
-    old = OldProcess(store, service)
+def test_an_old_process_writes_while_a_store_is_migrated(
+    service: str, store: Database, old: OldProcess
+) -> None:
     old.write()
     is_done, failures = threading.Event(), list[str]()
 
@@ -132,10 +145,10 @@ def test_an_old_process_writes_while_a_store_is_migrated(service: str, store: Da
 
 
 def test_both_versions_see_the_orders_of_each(engine: str, tmp_path: Path) -> None:
-    with create_store(engine, tmp_path) as url:
+    with create_store(engine, tmp_path) as url, ExitStack() as stack:
         database = Database(url)
         fill(database, "orders")
-        old = OldProcess(database, "orders")
+        old = stack.enter_context(closing(OldProcess(database, "orders")))
         migrate(database, get_definition("orders").migrations)
         made = old.write()
         served = serve("orders", database)
