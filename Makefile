@@ -52,7 +52,8 @@ ENCRYPTED := tests/orders_svc/actions tests/subscriptions_svc/notices \
 debian:
 	@missing=""; \
 	command -v chromium-headless-shell >/dev/null || \
-		{ [ "$$(id -u)" != 0 ] && command -v chromium >/dev/null; } || \
+		{ [ "$$(id -u)" != 0 ] && { command -v chromium || command -v chromium-browser || \
+			command -v google-chrome; } >/dev/null; } || \
 		missing="$$missing chromium-headless-shell fonts-dejavu-core"; \
 	command -v php >/dev/null || missing="$$missing php-cli"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || missing="$$missing pgbouncer"; \
@@ -77,7 +78,7 @@ audit: .venv/dev ## look for weak code, and for known faults of what is pinned
 	$(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
 		--requirement requirements/dev.txt $(AUDIT)
 
-# About a quarter of an hour; FUZZ=documents for the APIs alone.
+# About half an hour; FUZZ=documents for the APIs alone, FUZZ=examples for the tests' own examples.
 fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seconds 600 reader"
 	@exec $(PY) -m tests.fuzz $(FUZZ)
 

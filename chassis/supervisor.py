@@ -6,6 +6,7 @@ a pipe that only this process holds, so it ends the group also when this process
 """
 
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -20,13 +21,19 @@ RESTART_WINDOW_SECONDS = 60.0
 RESTART_DELAY_SECONDS = 0.5
 DRAIN_SECONDS = 15.0  # more than a service's own grace
 POLL_SECONDS = 0.1
+PRINT_SECONDS = 0.2  # that a line waits for who reads it
+STANDARD_OUTPUT = 1
 KEEPER = 'trap "" TERM INT HUP; read -r _; kill -s TERM 0; sleep 15; kill -s KILL 0'
 
 
 def print_line(text: str) -> None:
-    """Print a line at once, if anybody reads: the terminal may be gone."""
-    with suppress(OSError):
-        print(text, flush=True)
+    """Print a line at once, if anybody reads: the terminal may be gone, or a pipe that is full.
+
+    It is of less than 4 KiB, for which there is room in a pipe that can be written to.
+    """
+    with suppress(OSError, ValueError):
+        if select.select([], [STANDARD_OUTPUT], [], PRINT_SECONDS)[1]:
+            print(text, flush=True)
 
 
 @dataclass

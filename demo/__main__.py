@@ -23,7 +23,7 @@ from chassis.settings.variables import read_secret
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from chassis.store.reference_cache import invalidate
-from chassis.supervisor import Supervisor
+from chassis.supervisor import Supervisor, print_line
 from demo.procfile import find_busy_address, read_procfile
 
 HERE = Path(__file__).parent
@@ -148,7 +148,7 @@ def welcome(bound: str, url: str) -> None:
             )
         time.sleep(0.3)
     time.sleep(SETTLE_SECONDS)
-    print(write_guide(url), flush=True)
+    print_line(write_guide(url))
 
 
 def write_guide(url: str) -> str:

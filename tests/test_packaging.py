@@ -186,3 +186,12 @@ def test_the_wheel_serves_where_no_postgresql_is_installed() -> None:
     finally:
         stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_version_has_its_heading_and_its_protos() -> None:
+    """Those of this version: what CONTRIBUTING.md says of a release is done."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text()
+    protos = f"protos/releases/{version}.binpb"
+    assert (ROOT / protos).exists()
+    assert f"buf breaking --against {protos}\n" in (ROOT / "Makefile").read_text()

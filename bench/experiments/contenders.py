@@ -87,7 +87,12 @@ class Stores:
 
     def service_store(self, service: str) -> str:
         """Make a store of a service with its demo data; return its URL."""
-        url = self.copy_filled(service, lambda url: prepare_store(service, url))[0]
+
+        def fill(url: str) -> str:
+            prepare_store(service, url)
+            return ""
+
+        url, _ = self.copy_filled(service, fill)
         if self.engine != "sqlite":  # a copy lacks the role settings of `migrate`
             migrate_store(service, url)
         return url
@@ -124,8 +129,8 @@ def migrate_store(service: str, url: str) -> None:
     database.close()
 
 
-def prepare_store(service: str, url: str) -> str:
-    """Migrate the store of a service and load its demo data; return "".
+def prepare_store(service: str, url: str) -> None:
+    """Migrate the store of a service and load its demo data.
 
     No lab holds orders back: the peers have no window in which a client may change them. All is
     done in this process: an interpreter for each step would take longer than the step.
@@ -138,7 +143,6 @@ def prepare_store(service: str, url: str) -> str:
     with database.write() as tx:
         definition.load(tx, definition.reference.load(tomllib.loads(text)))
     database.close()
-    return ""
 
 
 def optigate(

@@ -144,7 +144,7 @@ class OrderService(rpc.OrderServiceServicer):
         notify = is_sent and self.lookups.has_endpoint(client)
         has_job = is_sent and self.lookups.has_transport(order["lab"])
         has_words = self.database.keyring is not None or list_further_names(order["patient"])
-        # What is repeated may have met its key: the general way tells whose it is.
+        # What is repeated may have met its own key, which one statement cannot tell.
         is_repeat = get_current_call().repeats > 0
         is_plain = not (notify or has_job or has_words or is_repeat or submission.transmit_at)
         # On SQLite the order, its audit entry and its key are statements that cost no round trip.

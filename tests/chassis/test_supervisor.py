@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,8 @@ def test_a_process_that_dies_is_started_again(
     assert "flaky stopped (rc=" in printed
 
 
-def test_a_terminal_that_is_gone_stops_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trouble", ["gone", "full"])
+def test_a_terminal_in_trouble_stops_nothing(tmp_path: Path, trouble: str) -> None:
     marks, drained = tmp_path / "marks", tmp_path / "drained"
     flaky = f"echo x >> {marks}; if [ $(wc -l < {marks}) -lt 3 ]; then exit 7; fi; exec sleep 60"
     steady = f"trap 'touch {drained}; exit 0' TERM; while :; do sleep 0.05; done"
@@ -68,15 +70,33 @@ def test_a_terminal_that_is_gone_stops_nothing(tmp_path: Path) -> None:
         "signal.signal(signal.SIGTERM, lambda *_: s.stop.set()); sys.exit(s.run())"
     )
     ours, theirs = os.pipe()
-    os.close(ours)
+    if trouble == "gone":
+        os.close(ours)
+    else:
+        fill(theirs)
     process = subprocess.Popen(
         [sys.executable, "-c", script, flaky, steady], cwd=ROOT, stdout=theirs, stderr=theirs
     )
-    os.close(theirs)
-    wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 3)
-    process.terminate()
-    process.wait(30)
+    try:
+        wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) == 3)
+        process.terminate()
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(theirs)
     assert drained.exists()
+    if trouble == "full":
+        os.close(ours)
+
+
+def fill(pipe: int) -> None:
+    """Write until a pipe that nobody reads holds no more."""
+    os.set_blocking(pipe, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(pipe, bytes(4096))
+    os.set_blocking(pipe, True)
 
 
 def test_a_process_that_dies_too_often_stops_everything(

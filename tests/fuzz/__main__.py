@@ -20,11 +20,12 @@ from pathlib import Path
 FOLDER = Path(".fuzz")
 MAX_INPUT_BYTES = 8192
 DOCUMENTS, EXAMPLES = "documents", "examples"
-EXAMPLES_OF_EACH = 400
+EXAMPLES_OF_EACH = 100
 WITH_EXAMPLES = (
     "tests/test_any_value.py",
     "tests/test_every_rpc.py",
     "tests/gateway/test_orders_any_value.py",
+    "tests/gateway/test_orders_fhir.py",
     "tests/gateway/test_subscriptions_any_value.py",
     "tests/gateway/channel/test_hostile.py",
     "tests/chassis/test_fast_path_of_services.py",
