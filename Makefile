@@ -78,7 +78,7 @@ audit: .venv/dev ## look for weak code, and for known faults of what is pinned
 	$(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes \
 		--requirement requirements/dev.txt $(AUDIT)
 
-# About half an hour; FUZZ=documents for the APIs alone, FUZZ=examples for the tests' own examples.
+# About twenty minutes; FUZZ=documents for the APIs alone, FUZZ=examples for the tests' own examples.
 fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seconds 600 reader"
 	@exec $(PY) -m tests.fuzz $(FUZZ)
 
