@@ -49,8 +49,9 @@ class Address:
     _backoff: float = FIRST_BACKOFF_SECONDS
     _random: Random = field(default_factory=Random)  # nosec B311  # jitter
     _calmed: int = 1  # factor by which the server asks for fewer PINGs
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopped: threading.Event = field(default_factory=threading.Event)
+    # Looked up when they are made: in the gateway's worker they are gevent's by then.
+    _lock: threading.Lock = field(default_factory=lambda: threading.Lock())
+    _stopped: threading.Event = field(default_factory=lambda: threading.Event())
     _threads: set[threading.Thread] = field(default_factory=set)
     _connections: set[Connection] = field(default_factory=set)  # with those that are left
 

@@ -24,7 +24,8 @@ class Tls:
     hostname: str | None = None  # in the server's certificate, if it differs from the target's
     _context: ssl.SSLContext | None = field(default=None, repr=False)
     _stamps: tuple[tuple[int, int], ...] = field(default=(), repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    # Looked up when it is made: in the gateway's worker it is gevent's by then.
+    _lock: threading.Lock = field(default_factory=lambda: threading.Lock(), repr=False)
 
     def context(self) -> ssl.SSLContext:
         """The context for the next connection."""

@@ -21,12 +21,12 @@ Connect = Callable[..., Caller]
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[int]:
-    """The port of a gunicorn with one gevent worker."""
+    """The port of a gunicorn with one worker of the gateway's kind."""
     root = Path(__file__).parents[3]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
-        command = [sys.executable, "-m", "gunicorn", "--worker-class", "gevent", "--workers", "1"]
-        command += ["--bind", f"fd://{listener.fileno()}", "--no-control-socket"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:gateway.gunicorn_conf"]
+        command += ["--workers", "1", "--bind", f"fd://{listener.fileno()}"]
         command += ["--log-level", "warning", "tests.gateway.channel.worker:app"]
         process = subprocess.Popen(command, cwd=root, pass_fds=[listener.fileno()])
     try:
