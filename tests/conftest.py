@@ -38,6 +38,15 @@ settings.register_profile(
 )
 settings.load_profile("at any speed")
 
+# They run first: a worker that gets one of them last would leave the other without work.
+LONG = ("chaos/", "bench/", "deploy/", "examples/", "fuzz/", "journeys/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that take a minute ahead of those that take a moment."""
+    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{each}" for each in LONG)))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start one PostgreSQL for all workers; without one the run fails."""
