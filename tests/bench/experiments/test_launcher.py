@@ -11,7 +11,7 @@ import pytest
 from bench.experiments.launcher import (
     Contender,
     Process,
-    end_process,
+    end_processes,
     find_free_address,
     run_contender,
 )
@@ -69,5 +69,5 @@ def test_a_process_that_will_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -
     assert stubborn.stdout
     with stubborn.stdout as printed:
         printed.readline()
-    end_process(stubborn)
+    end_processes([stubborn])
     assert stubborn.returncode == -signal.SIGKILL
