@@ -165,9 +165,15 @@ print(*(f"{each.package}.{service.name}" for each in image.file for service in e
     )
 
 
-def test_the_services_run_from_the_wheels(wheels: dict[str, Path], tmp_path: Path) -> None:
-    python = make_environment(tmp_path / "v", *wheels.values())
-    (find_packages(python) / "dependencies.pth").write_text(f"{INSTALLED}\n")
+@pytest.fixture(scope="module")
+def python(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with both wheels and what they need."""
+    made = make_environment(tmp_path_factory.mktemp("installed") / "v", *wheels.values())
+    (find_packages(made) / "dependencies.pth").write_text(f"{INSTALLED}\n")
+    return made
+
+
+def test_the_services_run_from_the_wheels(python: Path, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     for service in ("sessions", "orders", "subscriptions"):
@@ -184,12 +190,10 @@ def test_the_services_run_from_the_wheels(wheels: dict[str, Path], tmp_path: Pat
         "print(gateway.__file__, protos.__file__)",
         cwd=folder,
     )
-    assert all(each.startswith(str(tmp_path)) for each in paths.split())
+    assert all(each.startswith(str(find_packages(python))) for each in paths.split())
 
 
-def test_the_installed_command_runs_the_demo(wheels: dict[str, Path], tmp_path: Path) -> None:
-    python = make_environment(tmp_path / "v", *wheels.values())
-    (find_packages(python) / "dependencies.pth").write_text(f"{INSTALLED}\n")
+def test_the_installed_command_runs_the_demo(python: Path, tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
     copy = Copy({"DATA_DIR": str(folder / "data"), "PYTHONSAFEPATH": "1"})

@@ -13,7 +13,7 @@ import click
 from bench.experiments import contenders
 from bench.experiments.contenders import PRODUCTS, Stores, find_subscription, open_stores
 from bench.experiments.floors import CORE, DRIVER, NULL_RPC, STACK_ROUTES
-from bench.experiments.launcher import Contender, run_command, run_contender
+from bench.experiments.launcher import Contender, run_command, run_contender, run_contenders
 from bench.load.sockets import Address
 from bench.report.measure import Sample, describe_machine, take_sample
 from bench.report.outcome import (
@@ -111,8 +111,10 @@ class Comparison:
         memory = self.outcome.memory[self.engine] = {}
         if not self.plan.starts_once:
             memory |= {name: self._measure_memory(name) for name in self.products}
-        for name in self.products:
-            self._enter(name)
+        contenders = [PRODUCTS[name](self.make_store) for name in self.products]
+        self._start(*contenders)
+        for contender in contenders:
+            self._enter(contender)
         at_rest = {name: _read_megabytes(self.roots[name]) for name in self.products}
         self._add_floors()
         for number in range(self.plan.rounds):
@@ -144,15 +146,12 @@ class Comparison:
                 self._take(scenario, roots, self.plan.seconds)
             return Memory(at_rest, _read_megabytes(roots))
 
-    def _start(self, contender: Contender) -> None:
-        self.roots[contender.name] = self.stack.enter_context(
-            run_contender(contender, self.make_store.folder)
-        )
+    def _start(self, *contenders: Contender) -> None:
+        started = self.stack.enter_context(run_contenders(contenders, self.make_store.folder))
+        self.roots |= {each.name: of for each, of in zip(contenders, started, strict=True)}
 
-    def _enter(self, name: str) -> None:
-        contender = PRODUCTS[name](self.make_store)
-        self._start(contender)
-        address = contender.http_address
+    def _enter(self, contender: Contender) -> None:
+        name, address = contender.name, contender.http_address
         less = [f"it accepts {fault}" for fault in orders.find_accepted_faults(address)]
         if orders.ignores_keys(address):
             less.append("it makes a second order of a repeated Idempotency-Key")
@@ -179,17 +178,15 @@ class Comparison:
     def _add_floors(self) -> None:
         store = self.make_store.service_store("orders")
         rpc = contenders.null_rpc(self.engine, store)
-        self._start(rpc)
         rpc_address: Address = rpc.grpc["null"]
         route, hop = contenders.null_route(), contenders.null_hop(rpc_address)
+        stack = contenders.bare_stack(rpc_address)
+        self._start(rpc, route, hop, stack)
         for contender, path in ((route, "/null"), (hop, "/hop")):
-            self._start(contender)
             scenario = ReadOverHttp(contender.http_address, build_http_request("GET", path))
             self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
         self.roots[hop.name] |= self.roots[rpc.name]
         self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
-        stack = contenders.bare_stack(rpc_address)
-        self._start(stack)
         self.roots[stack.name] |= self.roots[rpc.name]
         for work, path in zip((STACK_HOP, STACK_READ, STACK_INSERT), STACK_ROUTES, strict=True):
             scenario = ReadOverHttp(stack.http_address, build_http_request("GET", path))

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 START_SECONDS, STOP_SECONDS = 60, 10
 # All of it must be ready so often in a row: each worker of a gateway finds its services by itself,
-# and tries again a second after it has found none.
+# and tries again a second after it has found none. Without HTTP one answer is enough.
 READY_CHECKS, READY_PAUSE_SECONDS = 12, 0.03
 LOG_TAIL_CHARACTERS = 3000
 
@@ -67,21 +67,31 @@ def format_address(address: Address) -> str:
 @contextmanager
 def run_contender(contender: Contender, logs: Path) -> Iterator[dict[str, int]]:
     """Start a contender, yield the ids of its processes by name once it serves, and end it."""
-    with ExitStack() as stack:
-        started: dict[str, subprocess.Popen[bytes]] = {}
-        for process in contender.processes:
-            log = logs / f"{contender.name}-{process.name}.log".replace(" ", "-")
-            started[process.name] = stack.enter_context(_run_process(process, log))
-        _wait_until_ready(contender, started, logs)
-        yield {name: process.pid for name, process in started.items()}
+    with run_contenders([contender], logs) as (roots,):
+        yield roots
 
 
 @contextmanager
-def _run_process(process: Process, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def run_contenders(contenders: Sequence[Contender], logs: Path) -> Iterator[list[dict[str, int]]]:
+    """Start contenders at once, yield what each runs once all serve, and end them at once."""
+    started: list[dict[str, subprocess.Popen[bytes]]] = [{} for _ in contenders]
+    try:
+        for contender, processes in zip(contenders, started, strict=True):
+            for process in contender.processes:
+                log = logs / f"{contender.name}-{process.name}.log".replace(" ", "-")
+                processes[process.name] = _start_process(process, log)
+        for contender, processes in zip(contenders, started, strict=True):
+            _wait_until_ready(contender, processes, logs)
+        yield [{name: each.pid for name, each in processes.items()} for processes in started]
+    finally:
+        end_processes([each for processes in started for each in processes.values()])
+
+
+def _start_process(process: Process, log: Path) -> subprocess.Popen[bytes]:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", **process.env}
     with log.open("ab") as output:
-        started = subprocess.Popen(
+        return subprocess.Popen(
             process.argv,
             cwd=ROOT,
             env=env,
@@ -90,22 +100,18 @@ def _run_process(process: Process, log: Path) -> Iterator[subprocess.Popen[bytes
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    try:
-        yield started
-    finally:
-        end_process(started)
 
 
-def end_process(process: subprocess.Popen[bytes]) -> None:
-    """End a process and its whole session, by force if need be."""
+def end_processes(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End processes and their whole sessions at once, by force if need be."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(STOP_SECONDS)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(deadline - time.monotonic(), 0))
 
 
 def run_command(argv: list[str], env: Mapping[str, str] | None = None) -> str:
@@ -127,8 +133,8 @@ def _wait_until_ready(
     contender: Contender, started: Mapping[str, subprocess.Popen[bytes]], logs: Path
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
-    ready = 0
-    while ready < READY_CHECKS:
+    ready, checks = 0, READY_CHECKS if contender.http else 1
+    while ready < checks:
         ready = ready + 1 if _is_ready(contender) else 0
         ended = [name for name, process in started.items() if process.poll() is not None]
         if ended or time.monotonic() > deadline:

@@ -5,13 +5,12 @@ load opens its connections to them in turn. The set-ups run at once and are
 loaded in turn.
 """
 
-from contextlib import ExitStack
 from statistics import median
 
 import click
 
 from bench.experiments.contenders import OPTIGATE, optigate, orders_replicas
-from bench.experiments.launcher import run_contender
+from bench.experiments.launcher import run_contenders
 from bench.experiments.options import (
     CONNECTIONS,
     exit_with_faults,
@@ -32,24 +31,26 @@ from bench.scenarios.scenario import HttpScenario
 @click.option("--seconds", type=float, default=4.0, show_default=True, help="Duration of a round.")
 @CONNECTIONS
 def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
-    with open_fresh_stores("postgresql") as make_store, ExitStack() as stack:
-        scenarios: dict[str, HttpScenario] = {}
-        roots: dict[str, dict[str, int]] = {}
-        for number in (1, count):
-            contender, addresses = orders_replicas(make_store, number)
-            roots[contender.name] = stack.enter_context(run_contender(contender, make_store.folder))
-            scenarios[contender.name] = create_orders_over_grpc(addresses)
+    with open_fresh_stores("postgresql") as make_store:
+        one, one_listens = orders_replicas(make_store, 1)
+        several, several_listen = orders_replicas(make_store, count)
         whole = optigate(make_store, ("orders",))
-        roots[OPTIGATE] = stack.enter_context(run_contender(whole, make_store.folder))
-        scenarios[OPTIGATE] = create_orders(whole.http_address)
-        samples: dict[str, list[Sample]] = {name: [] for name in scenarios}
-        for _ in range(rounds):
-            for name, scenario in scenarios.items():
-                processes = {**roots[name], **make_store.processes}
-                samples[name].append(
-                    take_sample(scenario, processes, connections=connections, seconds=seconds)
-                )
-        faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
+        contenders = (one, several, whole)
+        with run_contenders(contenders, make_store.folder) as started:
+            roots = {each.name: of for each, of in zip(contenders, started, strict=True)}
+            scenarios: dict[str, HttpScenario] = {
+                one.name: create_orders_over_grpc(one_listens),
+                several.name: create_orders_over_grpc(several_listen),
+                OPTIGATE: create_orders(whole.http_address),
+            }
+            samples: dict[str, list[Sample]] = {name: [] for name in scenarios}
+            for _ in range(rounds):
+                for name, scenario in scenarios.items():
+                    processes = {**roots[name], **make_store.processes}
+                    samples[name].append(
+                        take_sample(scenario, processes, connections=connections, seconds=seconds)
+                    )
+            faults = [fault for each in scenarios.values() for fault in each.list_broken_promises()]
     _print_medians(samples, f"{count} x orders")
     faults += [error for every in samples.values() for each in every for error in list_errors(each)]
     exit_with_faults(faults)

@@ -58,7 +58,7 @@ def ramp(
         with run_contender(product, make_store.folder) as own_roots:
             scenario = create_orders(product.http_address)
             roots = {**own_roots, **make_store.processes}
-            take_sample(scenario, roots, connections=connections, seconds=1)
+            take_sample(scenario, roots, connections=connections, seconds=min(seconds, 1))
             rate, knee = start, 0.0
             for _ in range(steps):
                 sample = take_sample(

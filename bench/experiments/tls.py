@@ -6,7 +6,6 @@ least round: on a busy machine it is the one that was disturbed least.
 """
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -14,7 +13,7 @@ from statistics import median
 import click
 
 from bench.experiments.contenders import GATEWAY, Stores, optigate
-from bench.experiments.launcher import Contender, run_contender
+from bench.experiments.launcher import Contender, run_contenders
 from bench.experiments.options import (
     CONNECTIONS,
     ENGINE,
@@ -56,12 +55,9 @@ def load_in_turn(
 ) -> dict[str, dict[str, list[Sample]]]:
     """Return the rounds of each kind of request, by hop."""
     samples: dict[str, dict[str, list[Sample]]] = {}
-    with ExitStack() as stack:
-        hops = {hop: build_hop(hop, make_store) for hop in HOPS}
-        roots = {
-            hop: stack.enter_context(run_contender(each, make_store.folder))
-            for hop, each in hops.items()
-        }
+    hops = {hop: build_hop(hop, make_store) for hop in HOPS}
+    with run_contenders([*hops.values()], make_store.folder) as started:
+        roots = dict(zip(HOPS, started, strict=True))
         for work, build in (("POST /v1/orders", create_orders), ("GET /v1/orders/:id", read_order)):
             scenarios = {hop: build(each.http_address) for hop, each in hops.items()}
             samples[work] = {hop: [] for hop in HOPS}

@@ -119,9 +119,13 @@ def take_sample(
     warmup: float = 0.5,
     requests: int | None = None,
 ) -> Sample:
-    """Run one load; measure it and the CPU time of the processes under it."""
+    """Run one load; measure it and the CPU time of the processes under it.
+
+    The warm-up is never longer than the measurement.
+    """
     meter = Meter(roots)
-    load = Load(scenario, connections, seconds, rate, warmup, requests, meter.begin, meter.end)
+    begin, end, warmup = meter.begin, meter.end, min(warmup, seconds)
+    load = Load(scenario, connections, seconds, rate, warmup, requests, begin, end)
     result = load.run()
     answered = max(result.answered, 1)
     return Sample(

@@ -9,7 +9,7 @@ import urllib.request
 import uuid
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -57,18 +57,22 @@ class Pods:
         return str(self.folder / file) if is_ours else value
 
     @contextmanager
-    def serve(self, name: str) -> Iterator[str]:
-        """Run the pod of a Deployment until the end of the block; yields the address of probes."""
-        metrics = find_free_address()
+    def serve(self, *names: str) -> Iterator[dict[str, str]]:
+        """Run the pods of Deployments until the end of the block; yields the address of probes of
+        each."""
+        metrics = {name: find_free_address() for name in names}
         own = {"LISTEN": self.services["GATEWAY_ORDERS_ADDR"], "GATEWAY_BIND": self.bind}
-        main = get_main(find("Deployment")[name])
-        with self.start(main, METRICS_LISTEN=metrics, **own, **self.services) as process:
-            try:
-                yield metrics
-            finally:
+        processes: list[subprocess.Popen[bytes]] = []
+        try:
+            for name, address in metrics.items():
+                main = get_main(find("Deployment")[name])
+                processes.append(self.start(main, METRICS_LISTEN=address, **own, **self.services))
+            yield metrics
+        finally:
+            for process in processes:
                 process.terminate()
-                ended = process.wait(60)
-        assert ended == 0
+            ended = [process.wait(60) for process in processes]
+        assert ended == [0] * len(names)
 
 
 @pytest.fixture
@@ -98,9 +102,8 @@ def is_well(url: str) -> bool:
 def test_a_job_migrates_and_pods_become_ready(pods: Pods) -> None:
     with pods.start(get_main(find("Job")["orders-migrate"])) as job:
         assert job.wait(120) == 0
-    with ExitStack() as running:
-        for name in ("orders", "orders-dispatcher", "gateway"):
-            address = running.enter_context(pods.serve(name))
+    with pods.serve("orders", "orders-dispatcher", "gateway") as addresses:
+        for name, address in addresses.items():
             main = get_main(find("Deployment")[name])
             for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                 url = f"http://{address}{main[probe]['httpGet']['path']}"

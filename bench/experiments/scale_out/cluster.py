@@ -1,7 +1,7 @@
 """Processes of each service on addresses of one name, and two gateways that look it up."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from bench.experiments.launcher import (
     find_free_address,
     format_address,
     run_contender,
+    run_contenders,
 )
 from bench.experiments.scale_out.bouncer import route_through
 from bench.experiments.scale_out.names import NameServer
@@ -96,18 +97,19 @@ class Cluster:
         for service in SERVICES:
             self.announce(service, *numbers)
         addresses = [find_free_address() for _ in range(GATEWAYS)]
-        with ExitStack() as stack:
-            backs = Contender(f"services x {replicas}", "postgresql", services, grpc=listen)
-            roots = stack.enter_context(run_contender(backs, self.stores.folder))
-            for number, address in enumerate(addresses, 1):
-                front = Contender(
-                    f"gateway {number} x {replicas}",
-                    "postgresql",
-                    (self.build_gateway(number, address),),
-                    address,
-                    "/readyz",
-                )
-                roots |= stack.enter_context(run_contender(front, self.stores.folder))
+        backs = Contender(f"services x {replicas}", "postgresql", services, grpc=listen)
+        fronts = [
+            Contender(
+                f"gateway {number} x {replicas}",
+                "postgresql",
+                (self.build_gateway(number, address),),
+                address,
+                "/readyz",
+            )
+            for number, address in enumerate(addresses, 1)
+        ]
+        with run_contenders([backs, *fronts], self.stores.folder) as started:
+            roots = {name: pid for of in started for name, pid in of.items()}
             yield addresses, roots
 
     @contextmanager

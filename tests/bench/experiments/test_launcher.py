@@ -11,9 +11,10 @@ import pytest
 from bench.experiments.launcher import (
     Contender,
     Process,
-    end_process,
+    end_processes,
     find_free_address,
     run_contender,
+    run_contenders,
 )
 from bench.report.processes import find_descendants
 
@@ -26,6 +27,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"{}")
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+# Once it is told to end, it waits until the other one is told as well.
+PATIENT = """
+import pathlib, signal, sys, time
+mine, other = map(pathlib.Path, sys.argv[1:])
+def leave(*_):
+    mine.with_suffix(".told").touch()
+    while not other.with_suffix(".told").exists():
+        time.sleep(0.01)
+    mine.with_suffix(".ended").touch()
+    raise SystemExit
+signal.signal(signal.SIGTERM, leave)
+mine.touch()
+time.sleep(600)
 """
 
 
@@ -50,6 +66,24 @@ def test_a_process_ends_with_its_children(tmp_path: Path) -> None:
     assert not any(map(is_alive, pids))
 
 
+def test_contenders_end_at_once(tmp_path: Path) -> None:
+    paths = [tmp_path / "one", tmp_path / "other"]
+    contenders = [
+        Contender(
+            mine.name,
+            "",
+            (Process("patient", (sys.executable, "-c", PATIENT, str(mine), str(other))),),
+        )
+        for mine, other in (paths, paths[::-1])
+    ]
+    with run_contenders(contenders, tmp_path) as started:
+        assert [list(roots) for roots in started] == [["patient"], ["patient"]]
+        deadline = time.monotonic() + 20
+        while not all(path.exists() for path in paths) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert all(path.with_suffix(".ended").exists() for path in paths)
+
+
 def test_a_process_that_does_not_start_is_reported_with_its_log(tmp_path: Path) -> None:
     broken = Process("broken", (sys.executable, "-c", "raise SystemExit('no such luck')"))
     contender = Contender("it", "sqlite", (broken,), find_free_address(), "/")
@@ -69,5 +103,5 @@ def test_a_process_that_will_not_go_is_killed(monkeypatch: pytest.MonkeyPatch) -
     assert stubborn.stdout
     with stubborn.stdout as printed:
         printed.readline()
-    end_process(stubborn)
+    end_processes([stubborn])
     assert stubborn.returncode == -signal.SIGKILL

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from bench.experiments.launcher import end_process
+from bench.experiments.launcher import end_processes
 from bench.report.processes import Meter, find_descendants, sum_cpu_seconds, sum_pss_bytes
 
 
@@ -29,7 +29,7 @@ def test_cpu_time_is_that_of_a_process_and_its_children() -> None:
             pids = find_descendants(process.pid)
             cpu = sum_cpu_seconds(pids)
         memory = sum_pss_bytes(pids)
-        end_process(process)
+        end_processes([process])
     assert 0.3 <= cpu < 2
     assert memory > 1_000_000
 
@@ -55,7 +55,7 @@ def test_a_page_that_processes_share_counts_once() -> None:
         printed.readline()
         printed.readline()
         memory = sum_pss_bytes(find_descendants(process.pid))
-        end_process(process)
+        end_processes([process])
     assert 100_000_000 < memory < 150_000_000
 
 
