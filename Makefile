@@ -124,7 +124,7 @@ pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 
 .venv/dev: requirements/dev.txt requirements/run.txt | .venv/bin/python
 	@echo "Installing into .venv what requirements/dev.txt pins."
-	@$(PY) -m pip install -qq --require-hashes -r $<
+	@$(PY) -m pip install -qq --no-compile --require-hashes -r $<  # most of it is never imported
 	@touch $@ .venv/run
 
 .venv/bin/python:
