@@ -76,8 +76,8 @@ def test_slow_bodies_stop_nobody(product: Product) -> None:
 
 @contextmanager
 def readers_that_never_read(front: str, count: int = 24) -> Iterator[list[socket.socket]]:
-    """Connections that ask for more and more, and read none of it."""
-    asked = b"GET /v1/orders/none HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+    """Connections that ask for a large answer again and again, and read none of it."""
+    asked = b"GET /openapi/orders.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
     with stalled(front, count, b"") as clients:
         for client in clients:
             client.setblocking(False)
