@@ -5,6 +5,7 @@ The command line takes precedence.
 
 import logging
 import os
+import signal
 from typing import Any
 
 from gateway.server.limits import from_environment
@@ -39,8 +40,12 @@ def on_starting(server: Any) -> None:
         server.exporter = start_exporter(server, address)
 
 
-def post_fork(server: Any, _worker: object) -> None:
-    """Leave the port of the metrics to the parent."""
+def post_fork(server: Any, worker: Any) -> None:
+    """Leave the port of the metrics to the parent.
+
+    A stop that comes before the worker has its own handlers would reach those of the parent.
+    """
+    signal.signal(signal.SIGTERM, worker.handle_exit)
     if server.exporter:
         server.exporter.listener.leave()
 

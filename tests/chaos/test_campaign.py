@@ -18,7 +18,7 @@ from tests.chaos.campaign.verdict import SETTLE, judge, write_table
 
 IS_LONG = os.environ.get("CHAOS") == "long"
 KILLS = int(os.environ.get("CHAOS_KILLS", "100" if IS_LONG else "3"))
-PAUSE_SECONDS = 0.0 if IS_LONG else 0.25  # of a writer after a write
+PAUSE_SECONDS = 0.0 if IS_LONG else 0.1  # of a writer after a write
 
 
 @pytest.mark.timeout(3600)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import select
 import socket
 from codecs import BOM_UTF8
@@ -10,8 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from gateway.server.limits import from_environment
 from tests.chaos.product import ROOT, WRITES, Answer, Caller, Product, wait_for
+from tests.chaos.test_killed import run_another
 
+IS_LONG = os.environ.get("CHAOS") == "long"
+SHORT_LIMITS = {"head_seconds": 1, "body_seconds": 2, "write_seconds": 2, "discard_seconds": 1}
 ORDER = (ROOT / "demo/order.json").read_bytes()
 MIB = 1024 * 1024
 QUIET_SECONDS = 0.3  # after which a side takes no more
@@ -24,9 +29,9 @@ STALLING = {
 }
 
 
-def connect(product: Product) -> socket.socket:
-    """A connection that takes little before it is read."""
-    host, _, port = product.front.rpartition(":")
+def connect(front: str) -> socket.socket:
+    """A connection to a gateway that takes little before it is read."""
+    host, _, port = front.rpartition(":")
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(60)
@@ -35,9 +40,9 @@ def connect(product: Product) -> socket.socket:
 
 
 @contextmanager
-def stalled(product: Product, count: int, begun: bytes) -> Iterator[list[socket.socket]]:
+def stalled(front: str, count: int, begun: bytes) -> Iterator[list[socket.socket]]:
     """So many connections that have sent this, and send no more."""
-    clients = [connect(product) for _ in range(count)]
+    clients = [connect(front) for _ in range(count)]
     try:
         for client in clients:
             client.sendall(begun)
@@ -57,23 +62,23 @@ def probe(product: Product, times: int = 5) -> None:
 
 @pytest.mark.parametrize("count", [24, 300])
 def test_half_open_connections_stop_nobody(product: Product, count: int) -> None:
-    with stalled(product, count, STALLING["a half head"]):
+    with stalled(product.front, count, STALLING["a half head"]):
         probe(product)
 
 
 def test_slow_bodies_stop_nobody(product: Product) -> None:
     with (
-        stalled(product, 64, STALLING["a head without its body"]),
-        stalled(product, 64, STALLING["half a chunk"]),
+        stalled(product.front, 64, STALLING["a head without its body"]),
+        stalled(product.front, 64, STALLING["half a chunk"]),
     ):
         probe(product)
 
 
 @contextmanager
-def readers_that_never_read(product: Product, count: int = 24) -> Iterator[list[socket.socket]]:
-    """Connections that ask for more and more, and read none of it."""
-    asked = b"GET /v1/orders/none HTTP/1.1\r\nHost: x\r\n\r\n" * 100
-    with stalled(product, count, b"") as clients:
+def readers_that_never_read(front: str, count: int = 24) -> Iterator[list[socket.socket]]:
+    """Connections that ask for a large answer again and again, and read none of it."""
+    asked = b"GET /openapi/orders.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100
+    with stalled(front, count, b"") as clients:
         for client in clients:
             client.setblocking(False)
         taking = set(clients)
@@ -89,7 +94,7 @@ def readers_that_never_read(product: Product, count: int = 24) -> Iterator[list[
 
 
 def test_readers_that_never_read_stop_nobody(product: Product) -> None:
-    with readers_that_never_read(product):
+    with readers_that_never_read(product.front):
         probe(product)
 
 
@@ -110,13 +115,25 @@ def is_ended(client: socket.socket) -> bool:
     return True
 
 
+@contextmanager
+def front_with_limits(product: Product) -> Iterator[str]:
+    """The product's gateway in `make chaos`; else another one, whose limits are seconds."""
+    if IS_LONG:
+        yield product.front
+        return
+    environment = {"TEST_LIMITS": json.dumps(SHORT_LIMITS)}
+    with run_another(product, "tests.gateway.short_conf", **environment) as (address, _):
+        yield address
+
+
 def test_every_stalled_connection_is_ended(product: Product) -> None:
     with (
-        stalled(product, 4, STALLING["nothing"]) as silent,
-        stalled(product, 4, STALLING["a half head"]) as heads,
-        stalled(product, 4, STALLING["a head without its body"]) as bodies,
-        stalled(product, 4, STALLING["half a chunk"]) as chunks,
-        readers_that_never_read(product, 2) as readers,
+        front_with_limits(product) as front,
+        stalled(front, 4, STALLING["nothing"]) as silent,
+        stalled(front, 4, STALLING["a half head"]) as heads,
+        stalled(front, 4, STALLING["a head without its body"]) as bodies,
+        stalled(front, 4, STALLING["half a chunk"]) as chunks,
+        readers_that_never_read(front, 2) as readers,
     ):
         for client in (*silent, *heads, *bodies, *chunks):
             wait_for(lambda client=client: is_ended(client), "it stays open")  # type: ignore[misc]
@@ -125,6 +142,11 @@ def test_every_stalled_connection_is_ended(product: Product) -> None:
             watch.register(client, 0)
             assert watch.poll(60_000), "it stays open"
             watch.unregister(client)
+
+
+def test_by_default_a_head_has_ten_seconds_and_the_rest_half_a_minute() -> None:
+    found = from_environment()
+    assert (found.head_seconds, found.body_seconds, found.write_seconds) == (10, 30, 30)
 
 
 def in_chunks(body: bytes) -> bytes:
@@ -137,7 +159,7 @@ def send_whole(product: Product, headers: dict[str, str], body: bytes) -> Answer
     """The answer to a POST of an order that is written whole before anything is read."""
     named = product.credentials("orders") | headers
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items())
-    client = connect(product)
+    client = connect(product.front)
     client.sendall(f"POST /v1/orders HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode() + body)
     with client, client.makefile("rb") as answer:
         status = int(answer.readline().split()[1])
@@ -215,7 +237,7 @@ def test_what_the_server_cannot_read_is_refused_in_the_form_of_the_api(product: 
             400,
         ),
     ):
-        with connect(product) as client, client.makefile("rb") as answer:
+        with connect(product.front) as client, client.makefile("rb") as answer:
             client.sendall(sent)
             head, _, body = answer.read().partition(b"\r\n\r\n")
         assert int(head.split()[1]) == status, (sent[:60], head)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 
 import pytest
@@ -86,8 +88,11 @@ def test_a_reload_fails_no_request(product: Product) -> None:
     assert load.failures == []
 
 
-def start_another(product: Product) -> tuple[str, subprocess.Popen[bytes]]:
-    """Start another gateway before the same services, as another replica."""
+@contextmanager
+def run_another(
+    product: Product, conf: str = "gateway.gunicorn_conf", **more: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run another gateway before the same services, as another replica."""
     address = find_free_address()
     environment = {
         **os.environ,
@@ -95,27 +100,30 @@ def start_another(product: Product) -> tuple[str, subprocess.Popen[bytes]]:
             f"GATEWAY_{name.upper()}_ADDR": product.addresses[f"{name.upper()}_LISTEN"]
             for name in WRITES
         },
-        "GATEWAY_DRAIN": "3",
+        **more,
     }
     with (product.folder / "another").open("wb") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "--bind", address),
-                *("--config", "python:gateway.gunicorn_conf", "gateway:create_app()"),
+                *("--config", f"python:{conf}", "gateway:create_app()"),
             ],
             cwd=ROOT,
             env=environment,
             stdout=output,
             stderr=output,
         )
-    return address, process
+    try:
+        wait_for(lambda: answers(address), "it does not start")
+        yield address, process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_stop_of_one_of_two_gateways_fails_no_request(product: Product) -> None:
     """Callers stay until they are told `Connection: close`, as a balancer does."""
-    address, process = start_another(product)
-    try:
-        wait_for(lambda: answers(address), "it does not start")
+    with run_another(product, GATEWAY_DRAIN="3") as (address, process):
         failures: list[str] = []
         moved: list[int] = []
 
@@ -146,10 +154,17 @@ def test_a_stop_of_one_of_two_gateways_fails_no_request(product: Product) -> Non
         assert failures == []
         assert len(moved) == len(threads)
         assert process.wait(40) == 0
-    finally:
-        process.kill()
-        process.wait()
     assert "Traceback" not in (product.folder / "another").read_text()
+
+
+# A predecessor that drains is given a quarter of a minute; this one does not drain.
+SERVE_WITHOUT_PATIENCE = """
+from chassis.store import sqlite
+from orders_svc.__main__ import cli
+
+sqlite.SERVE_WAIT_SECONDS = 0.2
+cli(["serve"])
+"""
 
 
 def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) -> None:
@@ -166,7 +181,7 @@ def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) ->
     assert "GATEWAY_BIND" in twice.stderr
     assert "Nothing was started or changed." in twice.stderr
     served = subprocess.run(
-        [sys.executable, "-m", "orders_svc", "serve"],
+        [sys.executable, "-c", SERVE_WITHOUT_PATIENCE],
         cwd=ROOT,
         env=product.environment | {"LISTEN": find_free_address()},
         capture_output=True,

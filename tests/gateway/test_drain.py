@@ -83,6 +83,29 @@ def test_a_stop_waits_for_no_stalled_client(tmp_path: Path) -> None:
         assert "cut off at the graceful timeout" in front.lines()
 
 
+STOPPED_EARLY = """
+import os
+import signal
+
+from tests.gateway.short_conf import *
+
+
+class worker_class(Worker):
+    def patch(self):
+        if self.age == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        super().patch()
+"""
+
+
+def test_a_stop_that_comes_before_a_worker_serves_is_heeded(tmp_path: Path) -> None:
+    conf = tmp_path / "stopped_early.py"
+    conf.write_text(STOPPED_EARLY)
+    with gunicorn(tmp_path, "--config", str(conf)) as front:
+        wait_for(lambda: "Worker exiting" in front.lines(), front)
+        assert front.get("/livez").status == 200  # by another
+
+
 PAUSE_SECONDS = 0.01  # of a client between two requests
 
 

@@ -178,16 +178,21 @@ class Load:
             self.ledger.era += 1
             self._going.set()
 
-    def wait_for_more(self, count: int = 3) -> None:
-        """Wait until each API has acknowledged that many more writes."""
-        kinds = [(service,) for service in ("orders", "sessions")] + [("subscriptions", "boxes")]
-        before = [len(self.ledger.list_entries(*each)) for each in kinds]
+    def wait_for_more(self) -> None:
+        """Wait until each API has acknowledged a write that was not yet under way."""
+        kinds = {service: (service,) for service in WRITERS} | {
+            "subscriptions": ("subscriptions", "boxes")
+        }
+        wanted = {
+            service: len(self.ledger.list_entries(*kinds[service])) + writers + 1
+            for service, writers in WRITERS.items()
+        }
         wait_for(
             lambda: (
                 self.errors
                 or all(
-                    len(self.ledger.list_entries(*each)) >= had + count
-                    for each, had in zip(kinds, before, strict=True)
+                    len(self.ledger.list_entries(*kinds[service])) >= count
+                    for service, count in wanted.items()
                 )
             ),
             "an API takes no writes",
