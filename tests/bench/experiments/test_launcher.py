@@ -29,13 +29,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 
-# Once it is told to end, it waits until the other one is told as well.
+# After its SIGTERM it waits until the other one has received one as well.
 PATIENT = """
 import pathlib, signal, sys, time
 mine, other = map(pathlib.Path, sys.argv[1:])
 def leave(*_):
-    mine.with_suffix(".told").touch()
-    while not other.with_suffix(".told").exists():
+    mine.with_suffix(".stopping").touch()
+    while not other.with_suffix(".stopping").exists():
         time.sleep(0.01)
     mine.with_suffix(".ended").touch()
     raise SystemExit
