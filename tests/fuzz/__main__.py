@@ -30,6 +30,7 @@ WITH_EXAMPLES = (
     "tests/gateway/channel/test_hostile.py",
     "tests/chassis/test_fast_path_of_services.py",
     "tests/sessions_svc/test_journeys.py",
+    "tests/subscriptions_svc/rpcs/test_available_actions.py",
 )
 
 

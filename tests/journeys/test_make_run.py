@@ -260,11 +260,11 @@ def test_no_acknowledged_write_is_lost_in_a_kill(second: Copy) -> None:
             idempotency_key=f"key-{number}",
         )
 
+    solicited = [solicit(number)[2] for number in range(20)]
     with ThreadPoolExecutor(8) as pool:
         for _ in range(8):
             pool.submit(order)
         try:
-            solicited = [solicit(number)[2] for number in range(20)]
             assert enough.wait(60)
         finally:
             second.kill()

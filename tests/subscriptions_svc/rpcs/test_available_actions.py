@@ -2,9 +2,11 @@
 
 A story is a row of random events: an action says yes or no, and the call that belongs to it
 succeeds or is refused accordingly. After a call that succeeded it is told anew for the next action;
-after one that was refused the subscription stands as it did.
+after one that was refused the subscription stands as it did. `FUZZ_EXAMPLES` sets how many stories
+there are: see `make fuzz`.
 """
 
+import os
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -41,7 +43,7 @@ from tests.subscriptions_svc.shop import (
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-STORIES = 24
+STORIES = int(os.environ.get("FUZZ_EXAMPLES", "24"))
 REFUSED = {"NOT_ALLOWED", "WRONG_STATE", "CONFLICT", "INVALID", "OVER_DELIVERY"}
 Call = tuple[str, Message] | None  # an RPC and its request; None where there is nothing to call
 
