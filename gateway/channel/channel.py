@@ -25,6 +25,8 @@ from gateway.channel.tls import Tls
 
 Response = TypeVar("Response", bound=Message)
 BACKOFF_SECONDS = (0.05, 0.1, 0.2)  # before the second, third and fourth attempt
+# CANCELLED: grpcio's server ends so what arrives between its stop and its GOAWAY.
+REPEATED_CODES = {Code.UNAVAILABLE, Code.CANCELLED}
 RETRY_TOKENS, RETRY_TOKEN_RATIO = 10.0, 0.1  # repeats stop while half of the tokens are gone
 PUSHBACK = "grpc-retry-pushback-ms"
 OVERLOADED = "OVERLOADED"  # reason of our own services' refusals
@@ -120,7 +122,7 @@ class Channel:
         """Call a method; raises RpcError.
 
         A call is retried when no server can have processed it, and a `repeatable` one
-        also when the service is unavailable, within its `timeout` in seconds.
+        also when the service is unavailable or stops, within its `timeout` in seconds.
         """
         body = request if isinstance(request, bytes) else request.SerializeToString()
         call = Request(
@@ -232,7 +234,7 @@ class Channel:
     def _can_repeat(self, error: RpcError, repeatable: bool) -> bool:
         if error.unprocessed:
             return True
-        if error.code is not Code.UNAVAILABLE or isinstance(error, Refused):
+        if error.code not in REPEATED_CODES or isinstance(error, Refused) or self._closed.is_set():
             return False
         self._tokens = max(self._tokens - 1, 0)
         if not repeatable or self._tokens <= RETRY_TOKENS / 2:

@@ -42,11 +42,11 @@ PROBE = "/test.Test/WhoAmI"
 
 
 class Failing:
-    """A script that fails calls with UNAVAILABLE until it has done so `times` times."""
+    """A script that fails calls until it has done so `times` times."""
 
-    def __init__(self, times: int, *trailers: bytes) -> None:
+    def __init__(self, times: int, *trailers: bytes, code: Code = Code.UNAVAILABLE) -> None:
         self.left, self.calls = times, 0
-        self._block = literal("grpc-status", "14") + b"".join(trailers)
+        self._block = literal("grpc-status", str(code.value)) + b"".join(trailers)
 
     def __call__(self, link: Link) -> None:
         link.greet()
@@ -87,14 +87,24 @@ def test_only_what_is_safe_is_repeated(
         assert script.calls == calls
 
 
+@pytest.mark.parametrize(("repeatable", "code", "calls"), [(True, 0, 3), (False, 1, 1)])
+def test_a_call_that_a_server_cancels_as_it_stops_is_repeated_where_that_is_safe(
+    connect: Connect, repeatable: bool, code: int, calls: int
+) -> None:
+    script = Failing(2, code=Code.CANCELLED)
+    with peer(script) as at:
+        assert connect(at.target).call("Echo", repeatable=repeatable).code is Code(code)
+        assert script.calls == calls
+
+
 def test_other_codes_are_never_repeated(connect: Connect) -> None:
     with server() as at:
         caller = connect(at.target)
         for code in list(Code)[1:]:
-            if code is not Code.UNAVAILABLE:
+            if code not in (Code.UNAVAILABLE, Code.CANCELLED):
                 asked = json.dumps({"code": code, "message": ""}).encode()
                 assert caller.call("Fail", asked, repeatable=True).code is code
-        assert len(at.calls) == 15
+        assert len(at.calls) == 14
 
 
 def test_a_failing_service_is_soon_not_asked_twice(connect: Connect) -> None:
