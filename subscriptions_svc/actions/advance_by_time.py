@@ -58,6 +58,9 @@ def _advance(tx: Connection, subscription: Row[Any], now: datetime) -> bool:
     if subscription.status == Status.ACTIVATING:
         activated_at = subscription.confirmed_at + ACTIVATION_PERIOD
         return activate_subscription(tx, subscription, activated_at, now)
+    # Months that began while no process ran.
+    whole = find_subscription(tx, subscription.id, NOBODY)
+    open_payments(tx, whole, now, ended_at=subscription.renewal_at)
     return finish(tx, subscription.id, now)
 
 

@@ -1,7 +1,7 @@
 """Opening the payments of months as they begin."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +14,7 @@ from subscriptions_svc.store.paying.payments import add_payment, list_of_subscri
 from subscriptions_svc.store.tables import merchants, subscriptions
 from subscriptions_svc.store.views import View, read_view
 
+INSTANT = timedelta(microseconds=1)
 _DUE = (
     select(subscriptions.c.id)
     .join(merchants)
@@ -42,27 +43,32 @@ def find_months_due(tx: Connection, now: datetime, limit: int) -> Sequence[str]:
     return tx.execute(_DUE, {"now": now, "limit": limit}).scalars().all()
 
 
-def open_payments(tx: Connection, subscription: Row[Any], now: datetime) -> list[str]:
-    """Open the payments of the months that have begun; returns their ids.
+def open_payments(
+    tx: Connection, subscription: Row[Any], now: datetime, ended_at: datetime | None = None
+) -> list[str]:
+    """Open the payments of the months that have begun, before its end; returns their ids.
 
     Nothing is opened unless the merchant wants it, and for months that cost nothing. The caller
     holds the subscription's lock.
     """
     if not subscription.monthly_payments:
         return []
-    view = read_view(tx, subscription, now)
+    until = now if ended_at is None else ended_at - INSTANT
+    view = read_view(tx, subscription, until)
     if view.status not in LIVE:
         return []
     zone, began = ZoneInfo(subscription.time_zone), subscription.activated_at
     last = max((each.month for each in list_of_subscription(tx, subscription.id)), default=None)
+    if ended_at is not None and last is None:
+        return []  # recorded elsewhere
     opened = []
-    for month in list_months(last, began, now, zone):
-        due_on = to_local_day(now, zone) if began is None else add_months(began, month - 1, zone)
+    for month in list_months(last, began, until, zone):
+        due_on = to_local_day(until, zone) if began is None else add_months(began, month - 1, zone)
         if amount := compute_monthly_price(view):
             opened.append(add_payment(tx, subscription, month, amount, due_on, now))
     if began is not None:
         following = to_start_of_day(
-            add_months(began, count_months(began, now, zone) + 1, zone), zone
+            add_months(began, count_months(began, until, zone) + 1, zone), zone
         )
         tx.execute(_NEXT, {"where_id": subscription.id, "next_payment_at": following})
     return [each for each in opened if each is not None]

@@ -104,6 +104,33 @@ def test_months_are_opened_as_they_begin(subscriptions: Served, body: Any) -> No
     assert [month for month, _ in list_days(subscriptions, made.id)] == list(range(1, 25))
 
 
+def test_months_that_a_stop_has_missed_are_opened_before_the_end(
+    subscriptions: Served, body: Any
+) -> None:
+    made = create_activated(subscriptions, body, NOON)
+    advance(subscriptions, NOON + 28 * DAY)
+    advance(subscriptions, NOON + 900 * DAY)
+    assert get(subscriptions, made.id).status == "finished"
+    months = list_days(subscriptions, made.id)
+    assert [month for month, _ in months] == list(range(1, 25))
+    assert months[-1] == (24, "2027-12-31")
+
+
+def test_what_ended_before_payments_were_asked_for_owes_nothing(
+    subscriptions: Served, body: Any
+) -> None:
+    store = {"id": "otra_tienda", "store_ref": "otra_tienda"}
+    with subscriptions.clock.at(NOON):
+        made = solicit(subscriptions, body, "other", merchant=store)
+        confirm_by_link(subscriptions, made)
+        pay(subscriptions, made.id)
+    advance(subscriptions, NOON + 60 * DAY)
+    with opened_monthly(subscriptions, "otra_tienda"):
+        advance(subscriptions, NOON + 900 * DAY)
+    assert get(subscriptions, made.id, "other").status == "finished"
+    assert list_payments(subscriptions, made.id) == []
+
+
 def test_many_clocks_open_each_month_once(subscriptions: Served, body: Any) -> None:
     made = [create_activated(subscriptions, body, NOON) for _ in range(3)]
     with ThreadPoolExecutor(4) as pool:
