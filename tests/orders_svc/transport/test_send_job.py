@@ -124,11 +124,17 @@ def test_what_is_not_to_be_made_is_not_sent(lab: Lab, out: Path, how: str) -> No
     assert [each.state for each in lab.list_events()] == ["cancelled"]
 
 
-def test_a_process_killed_between_write_and_mark_has_sent_it_once(lab: Lab, out: Path) -> None:
+def test_a_process_killed_between_write_and_mark_has_sent_it_once(
+    orders: Served, order: Body, unique: str, tmp_path: Path, lab: Lab, out: Path
+) -> None:
+    other = build_lab(orders, order, f"{unique}-other")
+    other.connect(make_folder(tmp_path / "other"))
+    other.submit()
     order_id = lab.submit()
     url = lab.orders.database.url.render_as_string(hide_password=False)
+    words = [url, lab.now.isoformat(), order_id]
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.orders_svc.transport.job_sender", url, lab.now.isoformat()],
+        [sys.executable, "-m", "tests.orders_svc.transport.job_sender", *words],
         cwd=ROOT,
         timeout=60,
         check=False,
