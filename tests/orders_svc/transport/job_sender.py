@@ -1,4 +1,4 @@
-"""`python -m tests.orders_svc.transport.job_sender URL NOW ORDER`, killed once the job is written."""
+"""`python -m tests.orders_svc.transport.job_sender URL NOW ORDER` dies once the job is sent."""
 
 import os
 import signal
