@@ -85,7 +85,7 @@ fuzz: .venv/dev ## try the parsers for a minute each, and the APIs; FUZZ="--seco
 # Ten minutes and more for each engine. It needs root, for a disk that fills up.
 chaos: .venv/dev debian ## kill, freeze, cut and fill under load, and count; CHAOS_KILLS=100
 	CHAOS=long $(PY) -m pytest tests/chaos/test_campaign.py tests/chaos/test_clients.py \
-		tests/chaos/test_stores.py -p no:randomly -q -s
+		-p no:randomly -q -s
 
 stubs: .venv/dev ## write protos/*_pb2* anew after a change of a .proto file
 	$(PY) -m protos

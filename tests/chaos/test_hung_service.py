@@ -69,9 +69,11 @@ def test_a_hung_service_takes_nobody_with_it(launch: Launch) -> None:
         assert crowd.statuses() == {200}
 
         os.kill(product.pid("orders"), signal.SIGSTOP)
+        stopped_at = time.monotonic()
         before = {service: len(load.answers[service]) for service in OTHERS}
         wait_for(lambda: product.readiness()[1]["services"]["orders"] == "hung", "not hung")
         load.wait_for_more(WRITES)
+        wait_for(lambda: time.monotonic() > stopped_at + 3 * RPC_SECONDS, "time stands still")
         # Each worker notices by the calls that come to it, sooner or later.
         wait_for(
             lambda: all(product.readiness()[1]["services"]["orders"] in AWAY for _ in range(10)),

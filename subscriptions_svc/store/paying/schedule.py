@@ -46,8 +46,9 @@ def find_months_due(tx: Connection, now: datetime, limit: int) -> Sequence[str]:
 def open_payments(
     tx: Connection, subscription: Row[Any], now: datetime, ended_at: datetime | None = None
 ) -> list[str]:
-    """Open the payments of the months that have begun, before its end; returns their ids.
+    """Open the payments of the months that have begun; returns their ids.
 
+    Of a subscription that has `ended_at`, those before its end, if any was opened while it ran.
     Nothing is opened unless the merchant wants it, and for months that cost nothing. The caller
     holds the subscription's lock.
     """
