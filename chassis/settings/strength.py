@@ -1,6 +1,7 @@
 """How hard a secret that a person wrote is to guess."""
 
 from collections import Counter
+from itertools import pairwise
 from math import log2
 
 MIN_SECRET_LENGTH, MAX_SECRET_LENGTH = 16, 255
@@ -19,10 +20,9 @@ def is_weak(secret: str) -> bool:
 def estimate_bits(text: str) -> float:
     """Return an upper bound of a text's entropy: repeats and sequences count for nothing."""
     unit = text[: (text + text).find(text, 1)] if text else ""
-    kept = [
-        each
-        for before, each in zip(" " + unit, unit, strict=False)
-        if abs(ord(each) - ord(before)) > 1
-    ]
+    runs_on = [abs(ord(each) - ord(before)) <= 1 for before, each in pairwise(unit)]
+    # One such step is chance in a random secret of few symbols; two in a row are a run.
+    in_run = [False, False, *(one and two for one, two in pairwise(runs_on))]
+    kept = [each for each, repeats in zip(unit, in_run, strict=False) if not repeats]
     counts = Counter(kept)
     return sum(-count * log2(count / len(kept)) for count in counts.values())

@@ -18,6 +18,7 @@ DEMO = Path(__file__).parents[3] / "demo"
         *("a" * 16, "ab" * 8, "passwordpassword", "changemechangeme", "1234567890123456"),
         *("0123456789abcdef", "abcdefghijklmnop", "secretsecretsecret", "aaaaaaaaaaaaaaab", ""),
         *("\U0001f576" * 16, "aaaabbbbccccdddd", "11111111-2222222"),
+        *("aabbccddeeffgghh", "112233445566778899"),
     ],
 )
 def test_repeats_and_sequences_are_weak(secret: str) -> None:
@@ -25,9 +26,14 @@ def test_repeats_and_sequences_are_weak(secret: str) -> None:
 
 
 def test_random_secrets_are_not() -> None:
-    for make in (secrets.token_urlsafe, secrets.token_hex, secrets.token_urlsafe):
+    for make in (secrets.token_urlsafe, secrets.token_hex):
         assert not any(is_weak(make(16)) for _ in range(1000))
     assert not is_weak("correct horse battery staple")
+
+
+def test_single_steps_in_a_random_secret_are_chance() -> None:
+    """Hex digits that have many neighbours side by side: one of six million has that many."""
+    assert not is_weak("0debcc5698baa88bc98cd00bc0154389")
 
 
 @pytest.mark.parametrize("service", SERVICES)
