@@ -5,7 +5,6 @@ endpoint, an account's merchants) is replaced as a whole.
 """
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from optics.fields import one_of
 from subscriptions_svc.documents.events import EVENT_TYPES
 from subscriptions_svc.rules.agreements.terms import DEFAULT_RENEWAL_MONTHS, MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.prescriptions.policies import DEFAULT_POLICY, Policy
+from subscriptions_svc.rules.prescriptions.schemas import check_time_zone
 from subscriptions_svc.rules.reminding.reminders import KINDS
 from subscriptions_svc.rules.settling.withdrawals import (
     DEFAULT_WITHDRAWAL_DAYS,
@@ -47,11 +47,6 @@ def _check_currency(code: str) -> None:
         raise ValidationError("Must be a currency of ISO 4217, such as EUR.")
 
 
-def _check_time_zone(name: str) -> None:
-    if name not in available_timezones():
-        raise ValidationError("Must be a time zone of the IANA database, such as Europe/Madrid.")
-
-
 def _check_one_line(name: str) -> None:
     if not name.strip() or not name.isprintable():
         raise ValidationError("Must be a name on one line.")
@@ -68,7 +63,7 @@ class MerchantSchema(Schema):
     locale = fields.String(load_default="es-ES", validate=_check_locale)
     currency = fields.String(load_default="EUR", validate=_check_currency)
     country = fields.String(load_default="ES", validate=validate.Regexp(r"[A-Z]{2}\Z"))
-    time_zone = fields.String(load_default="Europe/Madrid", validate=_check_time_zone)
+    time_zone = fields.String(load_default="Europe/Madrid", validate=check_time_zone)
     # Whether exchanges are allowed before the first anniversary.
     first_year_exchanges = fields.Boolean(load_default=True)
     # The most that a shopper may owe, in minor units: see pre-approvals.
