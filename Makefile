@@ -12,6 +12,9 @@ AUDITED := chassis demo gateway optics optigate orders_svc protos sessions_svc s
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# What a thousand processes of the tests import is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo-reset test debian bench audit fuzz chaos stubs openapi fmt dist pins
 
 help: ## what there is to make

@@ -96,7 +96,7 @@ def serve_app(app: Flask) -> Iterator[str]:
             return [b"".join(parts)]
 
     server = make_server("127.0.0.1", 0, answer, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
