@@ -12,7 +12,7 @@ import click
 
 from bench.experiments import contenders
 from bench.experiments.contenders import PRODUCTS, Stores, find_subscription, open_stores
-from bench.experiments.floors import CORE, DRIVER, NULL_RPC, STACK_ROUTES
+from bench.experiments.floors import CORE, DRIVER, INSERT_RPC, NULL_RPC, STACK_ROUTES
 from bench.experiments.launcher import Contender, run_command, run_contender, run_contenders
 from bench.load.sockets import Address
 from bench.report.measure import Sample, describe_machine, take_sample
@@ -23,6 +23,7 @@ from bench.report.outcome import (
     GET_ORDER,
     GET_SUBSCRIPTION,
     HOP,
+    INSERT_CALL,
     NULL_CALL,
     NULL_ROUTE,
     OPTIGATE,
@@ -186,7 +187,8 @@ class Comparison:
             scenario = ReadOverHttp(contender.http_address, build_http_request("GET", path))
             self._add(NULL_ROUTE if path == "/null" else HOP, contender.name, scenario, SHORT_SHARE)
         self.roots[hop.name] |= self.roots[rpc.name]
-        self._add(NULL_CALL, rpc.name, ReadOverGrpc(rpc_address, NULL_RPC, {}, b""), SHORT_SHARE)
+        for work, method in ((NULL_CALL, NULL_RPC), (INSERT_CALL, INSERT_RPC)):
+            self._add(work, rpc.name, ReadOverGrpc(rpc_address, method, {}, b""), SHORT_SHARE)
         self.roots[stack.name] |= self.roots[rpc.name]
         for work, path in zip((STACK_HOP, STACK_READ, STACK_INSERT), STACK_ROUTES, strict=True):
             scenario = ReadOverHttp(stack.http_address, build_http_request("GET", path))

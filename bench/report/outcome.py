@@ -9,6 +9,7 @@ GET_ORDER = "GET /v1/orders/:id"
 GET_SUBSCRIPTION = "GET /api/public/v1/subscriptions/:id"
 DIRECT = "CreateOrder by gRPC directly"
 NULL_ROUTE, HOP, NULL_CALL = "null Flask route", "null Flask route + null RPC", "null RPC"
+INSERT_CALL = "null RPC + a row inserted"
 DRIVER_INSERT = "insert + commit, driver alone"
 CORE_INSERT = "insert + commit, SQLAlchemy Core"
 STACK_HOP = "stack: route + null RPC"
@@ -17,6 +18,7 @@ FLOORS = (
     NULL_ROUTE,
     HOP,
     NULL_CALL,
+    INSERT_CALL,
     DRIVER_INSERT,
     CORE_INSERT,
     STACK_HOP,

@@ -149,7 +149,7 @@ ALLOWED = {
     "check_unique": "no duplicates",
     "_check_locale": "a locale, such as `es-ES`",
     "_check_currency": "a currency of ISO 4217, such as `EUR`",
-    "_check_time_zone": "a zone of the IANA database",
+    "check_time_zone": "a zone of the IANA database",
     "_check_path": "printable characters",
     "_check_absolute": "an absolute path",
     "_check_host_key": "a public key such as `ssh-ed25519 AAAAC3...`",
