@@ -22,7 +22,7 @@ from bench.experiments import (
     tls,
 )
 from bench.experiments.compare import Plan, compare
-from bench.experiments.parts import channel, metrics, null_rpc, traces, translate
+from bench.experiments.parts import channel, cores, metrics, null_rpc, traces, translate
 from bench.report.page import build_page
 from bench.report.tables import build_table
 
@@ -98,6 +98,7 @@ PARTS: tuple[list[str], ...] = (
     ["traces"],
     ["channel"],
     ["tls"],
+    *(["cores", "--engine", engine] for engine in contenders.ENGINES),
 )
 
 
@@ -136,6 +137,7 @@ for module in (
     traces,
     channel,
     tls,
+    cores,
 ):
     for command in module.COMMANDS:
         cli.add_command(command)
