@@ -18,11 +18,14 @@ def is_weak(secret: str) -> bool:
 
 
 def estimate_bits(text: str) -> float:
-    """Return an upper bound of a text's entropy: repeats and sequences count for nothing."""
+    """Return an upper bound of a text's entropy: what repeats, or runs on, counts for nothing.
+
+    Of a run of equal or neighbouring characters the first two count: so few side by side are
+    chance in a random secret of few symbols.
+    """
     unit = text[: (text + text).find(text, 1)] if text else ""
-    runs_on = [abs(ord(each) - ord(before)) <= 1 for before, each in pairwise(unit)]
-    # One such step is chance in a random secret of few symbols; two in a row are a run.
-    in_run = [False, False, *(one and two for one, two in pairwise(runs_on))]
-    kept = [each for each, repeats in zip(unit, in_run, strict=False) if not repeats]
+    steps = [abs(ord(each) - ord(before)) <= 1 for before, each in pairwise(unit)]
+    runs_on = [False, False, *(one and two for one, two in pairwise(steps))]
+    kept = [each for each, is_left_out in zip(unit, runs_on, strict=False) if not is_left_out]
     counts = Counter(kept)
     return sum(-count * log2(count / len(kept)) for count in counts.values())
