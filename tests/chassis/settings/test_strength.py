@@ -18,7 +18,7 @@ DEMO = Path(__file__).parents[3] / "demo"
         *("a" * 16, "ab" * 8, "passwordpassword", "changemechangeme", "1234567890123456"),
         *("0123456789abcdef", "abcdefghijklmnop", "secretsecretsecret", "aaaaaaaaaaaaaaab", ""),
         *("\U0001f576" * 16, "aaaabbbbccccdddd", "11111111-2222222"),
-        *("aabbccddeeffgghh", "112233445566778899"),
+        *("aabbccddeeffgghh", "112233445566778899", "aa11bb22cc33dd44", "ab12cd34ef56gh78"),
     ],
 )
 def test_repeats_and_sequences_are_weak(secret: str) -> None:
