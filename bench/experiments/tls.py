@@ -21,7 +21,7 @@ from bench.experiments.options import (
     list_errors,
     open_fresh_stores,
 )
-from bench.report.measure import Sample, take_sample
+from bench.report.measure import Sample, load_in_turn
 from bench.scenarios.orders import create_orders, read_order
 from tests.certificates import Files
 
@@ -50,7 +50,7 @@ def build_hop(hop: str, make_store: Stores) -> Contender:
     return replace(contender, name=hop, processes=processes, grpc={})
 
 
-def load_in_turn(
+def load_hops(
     make_store: Stores, *, rounds: int, seconds: float, connections: int
 ) -> dict[str, dict[str, list[Sample]]]:
     """Return the rounds of each kind of request, by hop."""
@@ -60,14 +60,9 @@ def load_in_turn(
         roots = dict(zip(HOPS, started, strict=True))
         for work, build in (("POST /v1/orders", create_orders), ("GET /v1/orders/:id", read_order)):
             scenarios = {hop: build(each.http_address) for hop, each in hops.items()}
-            samples[work] = {hop: [] for hop in HOPS}
-            for number in range(rounds):
-                first = number % len(HOPS)
-                for hop in HOPS[first:] + HOPS[:first]:
-                    sample = take_sample(
-                        scenarios[hop], roots[hop], connections=connections, seconds=seconds
-                    )
-                    samples[work][hop].append(sample)
+            samples[work] = load_in_turn(
+                scenarios, roots, rounds=rounds, seconds=seconds, connections=connections
+            )
     return samples
 
 
@@ -78,7 +73,7 @@ def load_in_turn(
 @CONNECTIONS
 def tls(engine: str, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores(engine) as make_store:
-        samples = load_in_turn(make_store, rounds=rounds, seconds=seconds, connections=connections)
+        samples = load_hops(make_store, rounds=rounds, seconds=seconds, connections=connections)
     faults = []
     for work, of in samples.items():
         click.echo(work)

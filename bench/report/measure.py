@@ -138,6 +138,26 @@ def take_sample(
     )
 
 
+def load_in_turn(
+    scenarios: Mapping[str, Scenario],
+    roots: Mapping[str, Mapping[str, int]],
+    *,
+    rounds: int,
+    seconds: float,
+    connections: int,
+) -> dict[str, list[Sample]]:
+    """Load each set-up in turn; who goes first changes with the round."""
+    samples: dict[str, list[Sample]] = {name: [] for name in scenarios}
+    names = list(scenarios)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            samples[name].append(
+                take_sample(scenarios[name], roots[name], connections=connections, seconds=seconds)
+            )
+    return samples
+
+
 def time_call(call: Callable[[], object]) -> float:
     """Return how many milliseconds a call takes."""
     start = time.perf_counter()

@@ -29,7 +29,7 @@ from bench.experiments.options import (
     list_errors,
     open_fresh_stores,
 )
-from bench.report.measure import Sample, take_sample
+from bench.report.measure import Sample, load_in_turn
 from bench.scenarios.orders import create_orders, read_order
 
 FRONTS = {
@@ -50,7 +50,7 @@ def build_front(name: str, services: Contender) -> Contender:
     return Contender(name, "", (run_in_shell(GATEWAY, command, env),), http, "/v1/labs")
 
 
-def load_in_turn(
+def load_fronts(
     make_store: Stores, stack: ExitStack, *, rounds: int, seconds: float, connections: int
 ) -> dict[str, dict[str, list[Sample]]]:
     """Return the rounds of each kind of request, by client."""
@@ -64,15 +64,9 @@ def load_in_turn(
     samples: dict[str, dict[str, list[Sample]]] = {}
     for work, build in (("POST /v1/orders", create_orders), ("GET /v1/orders/:id", read_order)):
         scenarios = {name: build(front.http_address) for name, front in fronts.items()}
-        samples[work] = {name: [] for name in fronts}
-        for number in range(rounds):
-            names = list(fronts)
-            for name in names[number % 2 :] + names[: number % 2]:
-                samples[work][name].append(
-                    take_sample(
-                        scenarios[name], roots[name], connections=connections, seconds=seconds
-                    )
-                )
+        samples[work] = load_in_turn(
+            scenarios, roots, rounds=rounds, seconds=seconds, connections=connections
+        )
     return samples
 
 
@@ -83,7 +77,7 @@ def load_in_turn(
 @CONNECTIONS
 def channel(engine: str, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores(engine) as make_store, ExitStack() as stack:
-        samples = load_in_turn(
+        samples = load_fronts(
             make_store, stack, rounds=rounds, seconds=seconds, connections=connections
         )
     faults = []

@@ -21,7 +21,7 @@ from bench.experiments.options import (
     list_errors,
     open_fresh_stores,
 )
-from bench.report.measure import Sample, take_sample
+from bench.report.measure import Sample, load_in_turn
 from bench.report.outcome import DIRECT, GET_ORDER, POST_ORDER
 from bench.scenarios.orders import create_orders, create_orders_over_grpc, read_order
 from bench.scenarios.scenario import HttpScenario
@@ -48,25 +48,21 @@ def build_setups(make_store: Stores) -> dict[str, Contender]:
     return {ANY_CORE: free, ONE_CORE: replace(kept, name=ONE_CORE, processes=processes)}
 
 
-def load_in_turn(
+def load_setups(
     make_store: Stores, *, rounds: int, seconds: float, connections: int
 ) -> dict[str, dict[str, list[Sample]]]:
     """Return the rounds of each kind of request, by set-up."""
     setups = build_setups(make_store)
     samples: dict[str, dict[str, list[Sample]]] = {}
     with run_contenders([*setups.values()], make_store.folder) as started:
-        roots = dict(zip(setups, started, strict=True))
+        roots = {
+            name: {**of, **make_store.processes} for name, of in zip(setups, started, strict=True)
+        }
         for work, build in WORKS.items():
             scenarios = {name: build(each) for name, each in setups.items()}
-            samples[work] = {name: [] for name in setups}
-            for number in range(rounds):
-                for name in (*setups, *setups)[number % 2 :][: len(setups)]:
-                    processes = {**roots[name], **make_store.processes}
-                    samples[work][name].append(
-                        take_sample(
-                            scenarios[name], processes, connections=connections, seconds=seconds
-                        )
-                    )
+            samples[work] = load_in_turn(
+                scenarios, roots, rounds=rounds, seconds=seconds, connections=connections
+            )
     return samples
 
 
@@ -77,7 +73,7 @@ def load_in_turn(
 @CONNECTIONS
 def cores(engine: str, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores(engine) as make_store:
-        samples = load_in_turn(make_store, rounds=rounds, seconds=seconds, connections=connections)
+        samples = load_setups(make_store, rounds=rounds, seconds=seconds, connections=connections)
     faults = []
     for work, of in samples.items():
         click.echo(work)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.experiments.contenders import open_stores
-from bench.experiments.tls import HOPS, list_variables, load_in_turn
+from bench.experiments.tls import HOPS, list_variables, load_hops
 
 # Several processes are started, which takes long on a busy machine.
 pytestmark = pytest.mark.timeout(600)
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(600)
 
 def test_it_works(tmp_path: Path) -> None:
     with open_stores("sqlite", tmp_path) as make_store:
-        found = load_in_turn(make_store, rounds=1, seconds=0.3, connections=2)
+        found = load_hops(make_store, rounds=1, seconds=0.3, connections=2)
     assert list(found) == ["POST /v1/orders", "GET /v1/orders/:id"]
     for of in found.values():
         assert tuple(of) == HOPS
