@@ -39,8 +39,9 @@ def fetch(orders: Served, order_id: str) -> Order:
 
 
 def click(page: Page, name: str) -> None:
-    """Click a button."""
-    page.get_by_role("button", name=name, exact=True).click()
+    """Click a button, and wait for the page that follows, with its styles."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name, exact=True).click()
 
 
 def read_order_id(page: Page) -> str:
