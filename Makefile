@@ -26,10 +26,11 @@ run: .venv/run ## start the gateway and the services with demo data
 demo-reset: .venv/run ## set the demo data back
 	@exec $(PY) -m demo reset
 
-test: .venv/dev debian ## run everything that must hold before a change lands
+test: ## run everything that must hold before a change lands
+	@$(MAKE) --no-print-directory --jobs 2 .venv/dev debian
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m mypy --strict
+	$(PY) -m mypy --strict --num-workers 2
 	.venv/bin/lint-imports
 	.venv/bin/buf lint
 	.venv/bin/buf format --diff --exit-code
@@ -109,8 +110,8 @@ dist: .venv/dev ## build the wheels, and an archive of the proto files
 	@ls dist
 
 # Pins the newest versions that pyproject.toml allows. dev.txt holds all of run.txt, and all that the
-# image needs: image.txt to run, build.txt to build the wheels. optigate-protos is not pinned: it is
-# in protos/, from where it is imported.
+# image needs: image.txt to run, build.txt to build the wheels. pip.txt is what installs the others.
+# optigate-protos is not pinned: it is in protos/, from where it is imported.
 pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 	$(PY) -m pip install -qq 'uv>=0.9'
 	$(COMPILE) --upgrade --output-file requirements/run.txt pyproject.toml
@@ -120,13 +121,16 @@ pins: .venv/bin/python ## pin the newest versions that pyproject.toml allows
 		--output-file requirements/image.txt pyproject.toml
 	echo 'setuptools>=80' | $(COMPILE) --constraint requirements/dev.txt \
 		--output-file requirements/build.txt -
+	echo pip | $(COMPILE) --constraint requirements/dev.txt --output-file requirements/pip.txt -
 
-.venv/run: requirements/run.txt | .venv/bin/python
+.venv/run: requirements/run.txt requirements/pip.txt | .venv/bin/python
+	@$(PY) -m pip install -qq --require-hashes -r requirements/pip.txt  # twice as fast as Python's own
 	@echo "Installing into .venv what requirements/run.txt pins."
 	@$(PY) -m pip install -qq --require-hashes -r $<
 	@touch $@
 
-.venv/dev: requirements/dev.txt requirements/run.txt | .venv/bin/python
+.venv/dev: requirements/dev.txt requirements/run.txt requirements/pip.txt | .venv/bin/python
+	@$(PY) -m pip install -qq --require-hashes -r requirements/pip.txt
 	@echo "Installing into .venv what requirements/dev.txt pins."
 	@$(PY) -m pip install -qq --no-compile --require-hashes -r $<  # most of it is never imported
 	@touch $@ .venv/run

@@ -19,7 +19,7 @@ from tests.deploy.image import list_steps
 ROOT = Path(__file__).parent.parent
 PACKAGING = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 PROTOS = tomllib.loads((ROOT / "protos" / "pyproject.toml").read_text())["tool"]["setuptools"]
-PINS = ["run.txt", "dev.txt", "image.txt", "build.txt"]
+PINS = ["run.txt", "dev.txt", "image.txt", "build.txt", "pip.txt"]
 SERVICES = ["sessions", "orders", "subscriptions"]
 
 
@@ -72,7 +72,7 @@ def test_the_pins_name_no_host_and_no_path(name: str) -> None:
 
 def test_the_tests_run_on_the_pins_that_ship() -> None:
     tested = {name: list_hashes(block) for name, block in read_pins("dev.txt").items()}
-    for name in ("image.txt", "build.txt"):
+    for name in ("image.txt", "build.txt", "pip.txt"):
         shipped = {each: list_hashes(block) for each, block in read_pins(name).items()}
         assert shipped.items() <= tested.items()
     assert read_pins("run.txt").keys() <= read_pins("image.txt").keys()
