@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from functools import cache, partial
 from typing import Any
 
@@ -23,6 +24,7 @@ from google.protobuf.empty_pb2 import Empty
 from sqlalchemy import make_url
 
 from bench.experiments.service_code import OrderStore
+from chassis.server.cores import keep_to_one_core
 from chassis.server.server import GRPC_OPTIONS, MAX_CONCURRENT_RPCS, THREADS
 from chassis.store.database import Database
 from gateway.channel.channel import Channel
@@ -88,7 +90,8 @@ def serve(address: str, engine: str, url: str) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     server.add_insecure_port(address)
     server.start()
-    server.wait_for_termination()
+    with keep_to_one_core() or nullcontext():
+        server.wait_for_termination()
 
 
 def _answer(work: Callable[[], object], _request: bytes, _context: grpc.ServicerContext) -> bytes:

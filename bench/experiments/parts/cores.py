@@ -1,14 +1,16 @@
-"""`python -m bench cores`: the orders service on any core, and kept on one by `taskset`.
+"""`python -m bench cores`: the orders service on any core, on one of its choice, on a given one.
 
 The threads of a process share one interpreter lock, so one runs at a time; the system spreads them
-over all cores, and a handover of the lock then wakes another core. Both set-ups run at once and are
-loaded in turn, in rounds that alternate.
+over all cores, and a handover of the lock then wakes another core. By default a busy service keeps
+to a core of its choice (chassis/server/cores.py). All set-ups run at once and are loaded in turn,
+in rounds that alternate.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from statistics import median
+from types import MappingProxyType
 
 import click
 
@@ -27,7 +29,7 @@ from bench.scenarios.orders import create_orders, create_orders_over_grpc, read_
 from bench.scenarios.scenario import HttpScenario
 
 SERVICE = "orders"
-ANY_CORE, ONE_CORE = "any core", "one core"
+ANY_CORE, CHOSEN_CORE, GIVEN_CORE = "any core", "a chosen core", "a given core"
 WORKS: dict[str, Callable[[Contender], HttpScenario]] = {
     POST_ORDER: lambda of: create_orders(of.http_address),
     GET_ORDER: lambda of: read_order(of.http_address),
@@ -36,16 +38,30 @@ WORKS: dict[str, Callable[[Contender], HttpScenario]] = {
 
 
 def build_setups(make_store: Stores) -> dict[str, Contender]:
-    """Return the gateway and the orders service, once free to move and once on the last core."""
-    free, kept = optigate(make_store, (SERVICE,)), optigate(make_store, (SERVICE,))
-    core = str(max(os.sched_getaffinity(0)))
+    """Return the gateway and the service: on any core, as by default, and on the last core."""
+    given = ("taskset", "--cpu-list", str(max(os.sched_getaffinity(0))))
+    return {
+        ANY_CORE: _build_setup(make_store, ANY_CORE, env={"ONE_CORE": "off"}),
+        CHOSEN_CORE: _build_setup(make_store, CHOSEN_CORE),
+        GIVEN_CORE: _build_setup(make_store, GIVEN_CORE, given),
+    }
+
+
+def _build_setup(
+    make_store: Stores,
+    name: str,
+    wrapper: tuple[str, ...] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> Contender:
+    """Return both processes; the service runs by the wrapper, and with more in its environment."""
+    whole = optigate(make_store, (SERVICE,))
     processes = tuple(
-        replace(each, argv=("taskset", "--cpu-list", core, *each.argv))
+        replace(each, argv=(*wrapper, *each.argv), env={**each.env, **env})
         if each.name == SERVICE
         else each
-        for each in kept.processes
+        for each in whole.processes
     )
-    return {ANY_CORE: free, ONE_CORE: replace(kept, name=ONE_CORE, processes=processes)}
+    return replace(whole, name=name, processes=processes)
 
 
 def load_setups(
@@ -66,10 +82,10 @@ def load_setups(
     return samples
 
 
-@click.command(help="The orders service on any core, and kept on one.")
+@click.command(help="The orders service on any core, and kept to one.")
 @ENGINE
 @click.option("--rounds", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--seconds", type=float, default=2.0, show_default=True, help="Duration of a round.")
+@click.option("--seconds", type=float, default=5.0, show_default=True, help="Duration of a round.")
 @CONNECTIONS
 def cores(engine: str, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores(engine) as make_store:

@@ -50,6 +50,12 @@ def serve_command(listen: str) -> click.Command:
         help="Whether the server describes its services to tools.  [default: off]",
     )
     @click.option(
+        "--one-core/--any-core",
+        envvar="ONE_CORE",
+        default=True,
+        help="Whether a busy process keeps to one core, which it chooses.  [default: on]",
+    )
+    @click.option(
         "--workers",
         envvar="WORKERS",
         type=click.IntRange(1),
@@ -106,11 +112,13 @@ def _serve(
     public_url: str | None,
     dispatcher: bool,
     reflection: bool,
+    one_core: bool,
     private: bool,
     own_address: str | None,
     metrics_listen: str | None,
 ) -> None:
     from chassis.cli.processes.start import find_demo_data, read_settings
+    from chassis.server.cores import keep_to_one_core
     from chassis.server.server import catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
@@ -144,7 +152,10 @@ def _serve(
     stopped = catch_stop_signals()
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
-    with _run_background(run, database, private, metrics) if dispatcher else nullcontext():
+    with (
+        _run_background(run, database, private, metrics) if dispatcher else nullcontext(),
+        (one_core and keep_to_one_core()) or nullcontext(),
+    ):
         wait_until_stopped(stopped, database, *cleanups, jobs=run.build_jobs(database).values())
         running.stop()
     log().info("stopped")

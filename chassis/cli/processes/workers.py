@@ -48,6 +48,7 @@ def run_workers(
     public_url: str | None,
     dispatcher: bool,
     reflection: bool,
+    one_core: bool,
     private: bool,
     own_address: str | None = None,
     metrics_listen: str | None = None,
@@ -70,6 +71,7 @@ def run_workers(
         "DATABASE_PREPARE": str(run.prepare),
         "GATEWAY_PUBLIC_URL": settings.public_url,
         "REFLECTION": str(reflection),
+        "ONE_CORE": str(one_core),
         "WEBHOOK_PRIVATE_TARGETS": str(private),
         "WORKERS": "1",
     }

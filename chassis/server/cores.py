@@ -1,0 +1,123 @@
+"""A busy process keeps to one core.
+
+The threads of a process share one interpreter lock, so one of them runs at a time. The system
+spreads them over all cores, and each handover of the lock then wakes another core; docs/scaling.md
+says what that costs. So a busy process runs on one core, the one that others use least: it looks
+twice a second, moves when others take its core and leave another, and is free while it rests.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from chassis.background import BackgroundLoop
+
+SECONDS = 0.5  # between two looks
+# Shares of a core. A busy process uses as much itself, and one at rest no more.
+BUSY, AT_REST = 0.25, 0.1
+# So much less do others use of the core to which a process moves.
+GAIN = 0.25
+TICK = os.sysconf("SC_CLK_TCK")
+CORES = Path("/proc/stat")
+THREADS = Path("/proc/self/task")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How long this process and each core have been busy until now, in seconds."""
+
+    at: float
+    own: float
+    cores: Mapping[int, float]
+
+
+def look() -> Look:
+    """Return how busy this process and its machine are; raises OSError where none can tell."""
+    cores = {}
+    for line in CORES.read_text().splitlines():
+        name, _, numbers = line.partition(" ")
+        if name.startswith("cpu") and name != "cpu":
+            user, nice, system, _idle, _iowait, *rest = map(int, numbers.split()[:8])
+            cores[int(name.removeprefix("cpu"))] = (user + nice + system + sum(rest)) / TICK
+    return Look(time.monotonic(), time.process_time(), cores)
+
+
+def run_on(cores: Iterable[int]) -> None:
+    """Have all threads of this process run on these cores, and those that they start."""
+    for thread in THREADS.iterdir():
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+def choose_core(
+    kept: int | None, own: float, shares: Mapping[int, float], draw: Callable[[], float]
+) -> int | None:
+    """Return the core for a process on the core `kept`, or None for all of them.
+
+    It uses the share `own` of a core, and all processes use `shares` of each. `draw` returns a
+    number below 1: of several processes that see the same core free not all move there at once.
+    """
+    if own < (BUSY if kept is None else AT_REST):
+        return None
+    best = min(shares, key=lambda core: (round(shares[core], 1), draw()))
+    if kept is None:
+        return best
+    gain = shares[kept] - own - shares[best]
+    return best if gain > GAIN and draw() < 0.5 else kept
+
+
+class CoreKeeper:
+    """Chooses the core of this process, among those that it may use at its start."""
+
+    def __init__(
+        self,
+        allowed: Iterable[int],
+        look: Callable[[], Look] = look,
+        run_on: Callable[[Iterable[int]], None] = run_on,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.allowed = frozenset(allowed)
+        self.kept: int | None = None
+        self._look, self._run_on, self._draw = look, run_on, draw
+        self._last = look()
+
+    def choose(self) -> None:
+        """Look again, and move if that is better."""
+        now, before = self._look(), self._last
+        self._last = now
+        seconds = max(now.at - before.at, 0.001)
+        shares = {
+            core: (now.cores[core] - before.cores[core]) / seconds
+            for core in self.allowed & now.cores.keys() & before.cores.keys()
+        }
+        own = (now.own - before.own) / seconds
+        if len(shares) < 2:
+            return
+        was = self.kept if self.kept in shares else None
+        self.kept = choose_core(was, own, shares, self._draw)
+        if self.kept is not None:
+            self._keep_to(self.kept)
+        elif was is not None:
+            self._run_on(self.allowed)
+
+    def _keep_to(self, core: int) -> None:
+        try:
+            self._run_on({core})
+        except OSError:  # it was taken from this process, as a cluster's node may do
+            self.allowed -= {core}
+            self.kept = None
+            self._run_on(self.allowed)
+
+
+def keep_to_one_core() -> BackgroundLoop | None:
+    """Return the loop that does so, or None where there is one core or none can be chosen."""
+    try:
+        allowed = os.sched_getaffinity(0)
+        keeper = CoreKeeper(allowed) if len(allowed) > 1 else None
+    except (AttributeError, OSError):  # no Linux, or one without /proc
+        return None
+    return BackgroundLoop("cores", keeper.choose, SECONDS) if keeper else None

@@ -1,0 +1,265 @@
+"""A busy process keeps to one core; on a machine of the test's own, and on this one."""
+
+import errno
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import grpc
+import pytest
+
+from chassis.server import cores
+from chassis.server.cores import CoreKeeper, Look, choose_core
+from protos.orders_pb2 import WhoAmIRequest
+from protos.orders_pb2_grpc import OrderServiceStub
+from tests.chaos.product import wait_for
+from tests.ports import find_free_port
+
+ALL = (0, 1)
+BURNER = """
+import sys, threading
+from chassis.background import BackgroundLoop
+from chassis.server import cores
+cores.SECONDS = cores.BUSY = cores.AT_REST = 0.05
+ended = threading.Event()
+def burn():
+    while not ended.is_set():
+        pass
+threads = [threading.Thread(target=burn) for _ in range(3)]
+for thread in threads:
+    thread.start()
+with cores.keep_to_one_core():
+    sys.stdin.readline()
+    ended.set()
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "own", "shares", "chosen"),
+    [
+        (None, 0.2, {0: 0.1, 1: 0.1}, None),  # not busy
+        (None, 0.3, {0: 0.9, 1: 0.1}, 1),
+        (1, 0.2, {0: 0.0, 1: 0.2}, 1),  # less busy, and not at rest
+        (1, 0.05, {0: 0.0, 1: 0.05}, None),
+        (1, 0.5, {0: 0.0, 1: 1.0}, 0),  # another takes half of its core
+        (1, 0.5, {0: 0.4, 1: 1.0}, 1),  # and nearly as much of the other core is in use
+        (1, 1.0, {0: 0.0, 1: 1.0}, 1),  # it is alone
+    ],
+)
+def test_a_core_is_chosen_by_its_room(
+    kept: int | None, own: float, shares: dict[int, float], chosen: int | None
+) -> None:
+    assert choose_core(kept, own, shares, lambda: 0.0) == chosen
+
+
+def test_of_two_that_see_a_free_core_not_all_move() -> None:
+    shares = {0: 0.0, 1: 1.0}
+    moved = [choose_core(1, 0.5, shares, random.Random(seed).random) for seed in range(100)]
+    assert 30 < moved.count(0) < 70
+
+
+class Machine:
+    """Two cores that processes share evenly: by those that keep to one, then by the others."""
+
+    def __init__(self, wanted: dict[str, float]) -> None:
+        self.now = 0.0
+        self.wanted = wanted
+        self.used = dict.fromkeys(wanted, 0.0)
+        self.busy = dict.fromkeys(ALL, 0.0)
+        self.on: dict[str, frozenset[int]] = dict.fromkeys(wanted, frozenset(ALL))
+        self.taken: set[int] = set()
+
+    def keep(self, name: str, seed: int) -> CoreKeeper:
+        """A keeper of one of the processes."""
+
+        def run_on(chosen: Iterable[int]) -> None:
+            if not set(chosen) - self.taken:
+                raise OSError(errno.EINVAL, "Invalid argument")
+            self.on[name] = frozenset(chosen)
+
+        def look() -> Look:
+            return Look(self.now, self.used[name], dict(self.busy))
+
+        return CoreKeeper(ALL, look, run_on, random.Random(seed).random)
+
+    def run(self) -> None:
+        """Let a second pass."""
+        self.now += 1.0
+        room = dict.fromkeys(ALL, 1.0)
+        for core in ALL:
+            bound = [name for name, on in self.on.items() if on == {core}]
+            for name in bound:
+                self._use(name, core, min(self.wanted[name], 1.0 / len(bound)), room)
+        for name in [name for name, on in self.on.items() if len(on) > 1]:
+            left = self.wanted[name]
+            for core in sorted(ALL, key=room.__getitem__, reverse=True):
+                left -= self._use(name, core, min(left, room[core]), room)
+
+    def _use(self, name: str, core: int, share: float, room: dict[int, float]) -> float:
+        self.used[name] += share
+        self.busy[core] += share
+        room[core] -= share
+        return share
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_busy_processes_end_on_a_core_each_and_stay_there(seed: int) -> None:
+    machine = Machine({"orders": 0.9, "sessions": 0.9})
+    keepers = [machine.keep(name, seed + 100 * n) for n, name in enumerate(machine.wanted)]
+    machine.on = dict.fromkeys(machine.wanted, frozenset({0}))
+    seen = []
+    for _ in range(60):
+        machine.run()
+        for keeper in keepers:
+            keeper.choose()
+        seen.append(tuple(keeper.kept for keeper in keepers))
+    assert set(seen[20:]) <= {(0, 1), (1, 0)}
+    assert len(set(seen[20:])) == 1
+
+
+def test_a_process_leaves_a_core_that_others_need() -> None:
+    machine = Machine({"orders": 0.5, "other": 0.0})
+    keeper = machine.keep("orders", 1)
+    machine.run()
+    keeper.choose()
+    kept = keeper.kept
+    assert kept is not None
+    assert machine.on["orders"] == {kept}
+    machine.wanted["other"] = 1.0
+    machine.on["other"] = frozenset({kept})
+    for _ in range(20):
+        machine.run()
+        keeper.choose()
+    assert keeper.kept == 1 - kept
+
+
+def test_a_process_at_rest_may_use_all_cores_again() -> None:
+    machine = Machine({"orders": 0.9})
+    keeper = machine.keep("orders", 1)
+    machine.run()
+    keeper.choose()
+    assert len(machine.on["orders"]) == 1
+    machine.wanted["orders"] = 0.0
+    machine.run()
+    keeper.choose()
+    assert keeper.kept is None
+    assert machine.on["orders"] == set(ALL)
+
+
+def test_a_core_that_comes_or_goes_is_no_fault() -> None:
+    looks = [
+        Look(0, 0, {0: 0.0, 1: 0.0, 2: 0.0}),
+        Look(1, 1, {0: 0.0, 1: 1.0, 2: 1.0}),
+        Look(2, 2, {1: 1.0, 2: 2.0}),  # the one that it has is gone
+        Look(3, 3, {0: 1.0, 1: 2.0, 2: 2.0}),
+        Look(4, 4, {0: 1.0}),
+    ]
+    moves: list[set[int]] = []
+    keeper = CoreKeeper(
+        (0, 1, 2), iter(looks).__next__, lambda to: moves.append(set(to)), lambda: 0.0
+    )
+    for _ in looks[1:]:
+        keeper.choose()
+    assert moves == [{0}, {1}, {1}]
+
+
+def test_a_core_that_was_taken_from_the_process_is_left_out() -> None:
+    machine = Machine({"orders": 0.9})
+    keeper = machine.keep("orders", 1)
+    machine.taken = {0}
+    seen = []
+    for _ in range(20):
+        machine.wanted["orders"] = 0.9 - machine.wanted["orders"]  # it works and rests in turn
+        machine.run()
+        keeper.choose()
+        seen.append((keeper.kept, machine.on["orders"]))
+    assert {kept for kept, _ in seen} <= {None, 1}
+    assert {0} not in [on for _, on in seen]
+
+
+def list_cores(pid: int) -> set[frozenset[int]]:
+    """The cores that each thread of a process may use."""
+    return {
+        frozenset(os.sched_getaffinity(int(each.name)))
+        for each in Path(f"/proc/{pid}/task").iterdir()
+    }
+
+
+def test_all_threads_of_a_busy_process_run_on_one_core() -> None:
+    allowed = frozenset(os.sched_getaffinity(0))
+    command = [sys.executable, "-c", BURNER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        wait_for(
+            lambda: list_cores(process.pid) in ({frozenset({core})} for core in allowed),
+            "it keeps to none",
+        )
+        process.stdin.write("\n")
+        process.stdin.flush()
+        wait_for(lambda: list_cores(process.pid) == {allowed}, "it is not set free")
+        process.communicate("\n", timeout=30)
+    assert process.returncode == 0
+
+
+def test_where_no_core_can_be_chosen_there_is_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "sched_getaffinity", lambda _pid: {3})
+        assert cores.keep_to_one_core() is None
+        patch.delattr(os, "sched_getaffinity")
+        assert cores.keep_to_one_core() is None
+    monkeypatch.setattr(cores, "CORES", Path("/proc/none"))
+    assert cores.keep_to_one_core() is None
+
+
+@contextmanager
+def serve_under_load(url: str, folder: Path, *words: str) -> Iterator[int]:
+    """The process of an orders service that refuses callers without a pause."""
+    address = f"127.0.0.1:{find_free_port()}"
+    command = [sys.executable, "-m", "orders_svc", "--database-url", url, "--data-dir", str(folder)]
+    ended = threading.Event()
+    with (
+        subprocess.Popen([*command, "serve", "--listen", address, *words]) as process,
+        grpc.insecure_channel(address) as channel,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        who_am_i = OrderServiceStub(channel).WhoAmI
+
+        def call() -> None:
+            while not ended.is_set():
+                with suppress(grpc.RpcError):
+                    who_am_i(WhoAmIRequest(), timeout=10)
+
+        try:
+            grpc.channel_ready_future(channel).result(timeout=60)
+            for _ in range(8):
+                pool.submit(call)
+            yield process.pid
+        finally:
+            ended.set()
+            process.terminate()
+    assert process.returncode == 0
+
+
+def test_a_busy_service_keeps_to_one_core(
+    store_url: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    with serve_under_load(store_url("orders", "sqlite"), tmp_path) as pid:
+        wait_for(lambda: max(map(len, list_cores(pid))) == 1, "it keeps to none")
+
+
+def test_a_service_that_may_use_any_core_does(
+    store_url: Callable[[str, str], str], tmp_path: Path
+) -> None:
+    url = store_url("orders", "sqlite")
+    with serve_under_load(url, tmp_path, "--any-core") as pid:
+        for _ in range(20):
+            assert list_cores(pid) == {frozenset(os.sched_getaffinity(0))}
+            time.sleep(0.1)
