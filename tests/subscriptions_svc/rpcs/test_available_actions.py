@@ -43,7 +43,7 @@ from tests.subscriptions_svc.shop import (
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-STORIES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
+STORIES = int(os.environ.get("FUZZ_EXAMPLES", "24"))
 REFUSED = {"NOT_ALLOWED", "WRONG_STATE", "CONFLICT", "INVALID", "OVER_DELIVERY"}
 Call = tuple[str, Message] | None  # an RPC and its request; None where there is nothing to call
 
