@@ -18,9 +18,6 @@ KEPT_FILES = 5  # rotated ones, beside the one that is written
 MAX_SLOTS = 64  # processes of one name that log into one folder
 FLUSH_SECONDS = 2.0  # at a stop
 BATCH_LINES = 500
-# After a batch that was not full. To wake the thread for each line cost a busy process a tenth of
-# its time; a killed one loses the lines of so long.
-PAUSE_SECONDS = 0.05
 
 
 class Sink(Protocol):
@@ -99,8 +96,6 @@ class LogWriter:
         self._on_dropped, self._max_lines = on_dropped, max_lines
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._reported = 0
-        self._is_closing = allocate_lock()
-        self._is_closing.acquire()
         self._is_done = allocate_lock()
         self._is_done.acquire()
         start_new_thread(self._run, ())
@@ -115,17 +110,13 @@ class LogWriter:
     def close(self, seconds: float = FLUSH_SECONDS) -> None:
         """Write the waiting lines, for at most `seconds`."""
         self._lines.put(None)
-        self._is_closing.release()
         if self._is_done.acquire(timeout=seconds):
             self._is_done.release()
 
     def _run(self) -> None:
         try:
             while self._write_batch():
-                if self._lines.qsize() < BATCH_LINES and self._is_closing.acquire(
-                    timeout=PAUSE_SECONDS
-                ):
-                    self._is_closing.release()
+                pass
         finally:
             self._is_done.release()
 

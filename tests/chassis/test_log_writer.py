@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chassis.log_writer import BATCH_LINES, PAUSE_SECONDS, FolderSink, LogWriter, StreamSink
-from tests.chaos.product import wait_for
+from chassis.log_writer import FolderSink, LogWriter, StreamSink
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,43 +45,6 @@ def test_lines_are_written_in_order_and_flushed_at_the_end(tmp_path: Path) -> No
     ]
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "logs" / "orders.jsonl").stat().st_mode & 0o777 == 0o600
-
-
-class Counting:
-    """A sink that keeps what it is given, and when."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-
-def test_lines_that_come_one_by_one_are_written_together() -> None:
-    sink = Counting()
-    writer = LogWriter(sink, say_dropped)
-    began, count = time.monotonic(), 0
-    while time.monotonic() < began + 0.5:
-        writer.write(str(count))
-        count += 1
-        time.sleep(0.0005)
-    writer.close()
-    pauses = (time.monotonic() - began) / PAUSE_SECONDS
-    assert b"".join(sink.written).splitlines() == [b"%d" % number for number in range(count)]
-    assert len(sink.written) <= pauses + count / BATCH_LINES + 2
-
-
-def test_the_first_line_after_a_rest_is_written_at_once_and_a_stop_waits_for_no_pause(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("chassis.log_writer.PAUSE_SECONDS", 60)
-    sink = Counting()
-    writer = LogWriter(sink, say_dropped)
-    writer.write("first")
-    wait_for(lambda: sink.written, "it waits")
-    writer.write("second")
-    writer.close(seconds=30)
-    assert sink.written == [b"first\n", b"second\n"]
 
 
 def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:
