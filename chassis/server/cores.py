@@ -36,7 +36,7 @@ class Look:
 
 
 def look() -> Look:
-    """Return how busy this process and its machine are; raises OSError where none can tell."""
+    """Return how busy this process and its machine are; raises OSError or ValueError if unknown."""
     cores = {}
     for line in CORES.read_text().splitlines():
         name, _, numbers = line.partition(" ")
@@ -110,7 +110,8 @@ class CoreKeeper:
         except OSError:  # it was taken from this process, as a cluster's node may do
             self.allowed -= {core}
             self.kept = None
-            self._run_on(self.allowed)
+            with suppress(OSError):  # no thread may be moved at all
+                self._run_on(self.allowed)
 
 
 def keep_to_one_core() -> BackgroundLoop | None:
@@ -118,6 +119,6 @@ def keep_to_one_core() -> BackgroundLoop | None:
     try:
         allowed = os.sched_getaffinity(0)
         keeper = CoreKeeper(allowed) if len(allowed) > 1 else None
-    except (AttributeError, OSError):  # no Linux, or one without /proc
+    except (AttributeError, OSError, ValueError):  # no Linux, or one with another /proc
         return None
     return BackgroundLoop("cores", keeper.choose, SECONDS) if keeper else None

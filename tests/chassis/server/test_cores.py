@@ -25,7 +25,6 @@ from tests.ports import find_free_port
 ALL = (0, 1)
 BURNER = """
 import sys, threading
-from chassis.background import BackgroundLoop
 from chassis.server import cores
 cores.SECONDS = cores.BUSY = cores.AT_REST = 0.05
 ended = threading.Event()
@@ -185,12 +184,24 @@ def test_a_core_that_was_taken_from_the_process_is_left_out() -> None:
     assert {0} not in [on for _, on in seen]
 
 
+def test_where_no_thread_may_be_moved_the_process_stays_free() -> None:
+    machine = Machine({"orders": 0.9})
+    keeper = machine.keep("orders", 1)
+    machine.taken = set(ALL)
+    for _ in range(5):
+        machine.run()
+        keeper.choose()
+        assert machine.on["orders"] == set(ALL)
+    assert keeper.kept is None
+
+
 def list_cores(pid: int) -> set[frozenset[int]]:
     """The cores that each thread of a process may use."""
-    return {
-        frozenset(os.sched_getaffinity(int(each.name)))
-        for each in Path(f"/proc/{pid}/task").iterdir()
-    }
+    found = set()
+    for each in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(ProcessLookupError):  # gRPC's threads come and go
+            found.add(frozenset(os.sched_getaffinity(int(each.name))))
+    return found
 
 
 def test_all_threads_of_a_busy_process_run_on_one_core() -> None:
@@ -209,13 +220,18 @@ def test_all_threads_of_a_busy_process_run_on_one_core() -> None:
     assert process.returncode == 0
 
 
-def test_where_no_core_can_be_chosen_there_is_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_core_can_be_chosen_there_is_no_loop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "sched_getaffinity", lambda _pid: {3})
         assert cores.keep_to_one_core() is None
         patch.delattr(os, "sched_getaffinity")
         assert cores.keep_to_one_core() is None
-    monkeypatch.setattr(cores, "CORES", Path("/proc/none"))
+    unknown = tmp_path / "stat"
+    monkeypatch.setattr(cores, "CORES", unknown)
+    assert cores.keep_to_one_core() is None
+    unknown.write_text("cpu0 1 2\ncpu1 none\n")
     assert cores.keep_to_one_core() is None
 
 
