@@ -26,7 +26,6 @@ class Exporter:
         # The library reads the variable when it is imported: neither before this, nor in a worker
         # first, whose import would wait for a lock that this process's thread may hold at the fork.
         from prometheus_client import CollectorRegistry
-        from prometheus_client.multiprocess import MultiProcessCollector
 
         from chassis.metrics.readings import (
             Reading,
@@ -35,9 +34,10 @@ class Exporter:
             build_pages,
             read_one,
         )
+        from gateway.metrics.counted import WorkerFiles
 
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
+        WorkerFiles(registry, str(self.folder))  # type: ignore[no-untyped-call]
         registry.register(
             Readings(
                 Reading(

@@ -158,6 +158,18 @@ def test_a_given_folder_is_emptied_and_kept(tmp_path: Path) -> None:
     assert folder.exists()
 
 
+def test_a_worker_killed_before_it_counts_hides_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "counted"
+    with measured(tmp_path, PROMETHEUS_MULTIPROC_DIR=str(folder)) as gateway:
+        wait_until(lambda: gateway.ask("/readyz")[0] == 200)
+        ask_orders(gateway)
+        (folder / "counter_1.db").touch()  # a file is made first, and given its size then
+        (folder / "gauge_livesum_1.db").touch()
+        (folder / "histogram_1.db").symlink_to(folder / "gone")  # removed once it is listed
+        labels = {"route": ROUTE, "method": "GET", "status": "503"}
+        assert gateway.read("optigate_http_requests_total", **labels) == 1
+
+
 @pytest.mark.parametrize("address", ["9464", "busy"])
 def test_an_address_that_cannot_be_had_forbids_the_start(address: str, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
