@@ -42,12 +42,15 @@ class _Stream:
             self.stream.write(line + "\n")
             self.stream.flush()
 
+    write_at_once = write
+
 
 class _Logger:
     """What structlog hands finished lines to."""
 
     def __init__(self, writer: LogWriter | _Stream) -> None:
-        self.info = self.warning = self.error = writer.write
+        self.info = writer.write
+        self.warning = self.error = writer.write_at_once
 
 
 def configure(service: str, to: TextIO | None = None, folder: Path | None = None) -> None:
@@ -63,7 +66,7 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
 
     def write(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
         if terminal and (level != "info" or event.get("event") in SHOWN_EVENTS):
-            terminal.write(_format_words(service, level, event))
+            terminal.write_at_once(_format_words(service, level, event))
         return _format_json(service, level, event)
 
     structlog.configure(

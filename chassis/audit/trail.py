@@ -30,6 +30,7 @@ from sqlalchemy import (
 from chassis.context import Call, get_current_call, utc_now
 from chassis.server.roles import STAFF
 from chassis.store.database import Instant
+from chassis.store.prepared import PreparedInsert
 
 OK, REPLAYED = "OK", "REPLAYED"  # outcomes of calls that were not refused
 STAFF_ACTOR, LINK_ACTOR = "staff", "link"  # who acts where no user is named
@@ -90,12 +91,15 @@ class Trail:
         self.entries = build_entries_table(metadata)
         self.seals = build_seals_table(metadata)
         self.turns = build_turns_table(metadata)
-        self._add = insert(self.entries)
+        self._add = PreparedInsert(insert(self.entries))
         self._names = [each.name for each in self.entries.c if each.name != "number"]
 
     def add(self, tx: Connection, *entries: dict[str, Any]) -> None:
         """Add entries; a change adds its own in its transaction."""
-        tx.execute(self._add, entries if len(entries) > 1 else entries[0])
+        if len(entries) == 1:
+            self._add.execute(tx, entries[0])
+        else:
+            tx.execute(self._add.statement, entries)
 
     def record_change(self, tx: Connection) -> None:
         """Add the entry of the call that this thread serves to its transaction, once a call."""

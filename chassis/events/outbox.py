@@ -56,6 +56,7 @@ from chassis.spans.recording import get_traceparent
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
+from chassis.store.prepared import PreparedInsert
 
 TEST = "test"  # the type of an event that is sent by hand
 # How long an event is kept once it is no longer pending.
@@ -129,7 +130,7 @@ class Outbox:
         self.personal = Personal(self.table, ["id"], ["body"])
         endpoints = build_endpoints_table(metadata)
         self.endpoints = Endpoints(endpoints, self.table)
-        self._add = self._insert(endpoints)
+        self._add = PreparedInsert(self._insert(endpoints))
         columns, earlier = self.table.c, self.table.alias("earlier")
         is_first = ~exists().where(
             earlier.c.state == _PENDING,
@@ -186,7 +187,7 @@ class Outbox:
         name = event.type.replace("!", "!!").replace("_", "!_").replace("%", "!%")
         row = {**asdict(event), "now": now, "type_pattern": f"% {name} %"}
         row["traceparent"] = get_traceparent()
-        if tx.execute(self._add, self.personal.seal(tx, row)).rowcount != 1:
+        if self._add.execute(tx, self.personal.seal(tx, row)) != 1:
             return None
         wake_on_commit()
         return event.id

@@ -41,6 +41,7 @@ from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
 from chassis.store.encryption.columns import Personal, find_keyring
+from chassis.store.prepared import PreparedInsert
 
 KEY_LIFETIME = timedelta(hours=24)
 OPEN_BATCH = 1000  # responses that are opened at once
@@ -94,10 +95,12 @@ class IdempotencyKeys:
             .where(*(table.c[name] == bindparam(f"where_{name}") for name in _SCOPE))
             .values(response=bindparam("response"))
         )
-        self._save = upsert(
-            table,
-            ("fingerprint", "response", "expires_at"),
-            where=lambda _: table.c.expires_at <= bindparam("now"),
+        self._save = PreparedInsert(
+            upsert(
+                table,
+                ("fingerprint", "response", "expires_at"),
+                where=lambda _: table.c.expires_at <= bindparam("now"),
+            )
         )
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
@@ -118,7 +121,7 @@ class IdempotencyKeys:
         if not call.idempotency_key:
             return response
         row = _build_row(call, response, now) | {"now": now}
-        if tx.execute(self._save, self.personal.seal(tx, row)).rowcount != 1:
+        if self._save.execute(tx, self.personal.seal(tx, row)) != 1:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 

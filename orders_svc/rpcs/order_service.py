@@ -143,12 +143,17 @@ class OrderService(rpc.OrderServiceServicer):
         is_sent = order["mode"] == "submit" and submission.transmit_at is None
         notify = is_sent and self.lookups.has_endpoint(client)
         has_job = is_sent and self.lookups.has_transport(order["lab"])
-        has_words = self.database.keyring is not None or list_further_names(order["patient"])
-        # What is repeated may have met its own key, which one statement cannot tell.
-        is_repeat = get_current_call().repeats > 0
-        is_plain = not (notify or has_job or has_words or is_repeat or submission.transmit_at)
         # On SQLite the order, its audit entry and its key are statements that cost no round trip.
-        single = is_plain and not self.database.is_sqlite
+        # What is repeated may have met its own key, which one statement cannot tell.
+        single = not (
+            self.database.is_sqlite
+            or self.database.keyring is not None
+            or notify
+            or has_job
+            or submission.transmit_at
+            or get_current_call().repeats
+            or list_further_names(order["patient"])
+        )
         answer = partial(documents.build_created_order, public_url=self.public_url)
         with self.database.write(single=single) as tx:
             row = create_order(

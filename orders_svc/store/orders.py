@@ -13,7 +13,6 @@ from google.protobuf.message import Message
 from sqlalchemy import (
     Boolean,
     Connection,
-    Insert,
     Row,
     and_,
     bindparam,
@@ -33,6 +32,7 @@ from chassis.errors import NotFound
 from chassis.server import idempotency
 from chassis.server.preconditions import has_version
 from chassis.store.database import Conflict
+from chassis.store.prepared import PreparedInsert
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.horizon import WRITTEN_AT, find_time_of_write, is_live
@@ -61,6 +61,7 @@ IS_HELD = and_(
     orders.c.transmit_at > bindparam("where_now", type_=orders.c.transmit_at.type),
 )
 _ADD = insert(orders)
+_ADD_PLAIN = PreparedInsert(_ADD)
 _ADD_AUDITED = audit.combine(_ADD)
 # At the moment of the write, by PostgreSQL's clock.
 _MOMENTS = (orders.c.created_at, orders.c.updated_at, orders.c.submitted_at)
@@ -72,7 +73,9 @@ _ADD_NOW = _ADD.values(
 )
 _ADD_NOW_AUDITED = audit.combine(_ADD_NOW)
 # Statements that are alone in their transaction, without and with an answer to keep.
-_ADD_ALONE = (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
+_ADD_ALONE = tuple(
+    PreparedInsert(each) for each in (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
+)
 _ADD_ALONE_NOW = tuple(
     each.returning(*_MOMENTS)
     for each in (_ADD_NOW_AUDITED, idempotency_keys.combine(_ADD_NOW_AUDITED))
@@ -160,7 +163,7 @@ def add_order(
     if answer_alone is not None:
         _insert_alone(tx, row, answer_alone(row))
         return row
-    _insert(tx, row, ORDERS.seal(tx, row), _ADD, _ADD_NOW)
+    _insert(tx, row, ORDERS.seal(tx, row), _ADD_PLAIN, _ADD_NOW)
     add_words(tx, account.id, row["id"], order["patient"])
     return row
 
@@ -177,7 +180,7 @@ def _insert_alone(tx: Connection, row: dict[str, Any], answer: Message) -> None:
 
 
 def _insert(
-    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: Insert, add_now: Any
+    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: PreparedInsert, add_now: Any
 ) -> None:
     """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`.
 
@@ -188,13 +191,13 @@ def _insert(
         now = utc_now()
         moments = {each.name: now for each in _MOMENTS if row[each.name] is not None}
         row |= moments
-        tx.execute(add, values | moments)
+        add.execute(tx, values | moments)
     elif live:
         values = {name: each for name, each in values.items() if name not in _MOMENT_NAMES}
         values["is_submitted"] = row["submitted_at"] is not None
         row |= tx.execute(add_now, values).one()._mapping
     else:
-        tx.execute(add, values)
+        add.execute(tx, values)
 
 
 def _build_columns(

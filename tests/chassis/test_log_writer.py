@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chassis.log_writer import FolderSink, LogWriter, StreamSink
+from tests.chaos.product import wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,46 @@ def test_lines_are_written_in_order_and_flushed_at_the_end(tmp_path: Path) -> No
     ]
     assert (tmp_path / "logs").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "logs" / "orders.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+class Kept:
+    """A sink that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+def test_a_busy_process_writes_lines_together_but_an_error_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.log_writer.PAUSE_SECONDS", 60)
+    monkeypatch.setattr("chassis.log_writer.BUSY_LINES", 1)
+    sink = Kept()
+    writer = LogWriter(sink, say_dropped)
+    writer.write("first")
+    wait_for(lambda: sink.written, "the first line waits")
+    writer.write("second")
+    writer.write("third")
+    time.sleep(0.2)  # without it the test proves less, and passes
+    assert sink.written == [b"first\n"]
+    writer.write_at_once("error")
+    wait_for(lambda: len(sink.written) > 1, "the error waits")
+    writer.write("last")
+    writer.close(seconds=30)
+    assert b"".join(sink.written) == b"first\nsecond\nthird\nerror\nlast\n"
+
+
+def test_a_quiet_process_writes_each_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chassis.log_writer.PAUSE_SECONDS", 60)
+    sink = Kept()
+    writer = LogWriter(sink, say_dropped)
+    for count in range(1, 4):
+        writer.write_at_once("error") if count == 2 else writer.write("line")
+        wait_for(lambda count=count: len(sink.written) == count, "a line waits")  # type: ignore[misc]
+    writer.close()
 
 
 def test_a_pipe_that_nobody_reads_costs_lines_and_no_time() -> None:

@@ -38,6 +38,11 @@ def test_names_are_split_into_words() -> None:
     assert fold_words("Jean-Luc d'Arc") == ["jean", "luc", "darc"]
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_folded_as_every_other_text(text: str) -> None:
+    assert [*fold_words(text), "x"] == fold_words(f"{text} \N{CIRCLED LATIN SMALL LETTER X}")
+
+
 @given(st.text(max_size=30))
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert fold(fold(text)) == fold(text)

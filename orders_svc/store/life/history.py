@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from chassis.store.encryption.columns import find_keyring
+from chassis.store.prepared import PreparedInsert
 from orders_svc.store.personal import HISTORY, ORDERS
 from orders_svc.store.tables import order_history, orders, users
 
 MAX_COPIES = 100  # that are shown
-_ADD = insert(order_history)
+_ADD = PreparedInsert(insert(order_history))
 _LIST: Any = (
     select(order_history, users.c.email.label("user_email"))
     .outerjoin(users, users.c.id == order_history.c.user_id)
@@ -66,7 +67,7 @@ def add_entry(
         "user_id": user_id,
         "lab_word": lab_word,
     }
-    tx.execute(_ADD, HISTORY.seal(tx, entry))
+    _ADD.execute(tx, HISTORY.seal(tx, entry))
 
 
 def add_first_entry(tx: Connection, row: dict[str, Any]) -> None:
@@ -80,7 +81,7 @@ def add_first_entry(tx: Connection, row: dict[str, Any]) -> None:
         "by": "client",
         "user_id": row["user_id"],
     }
-    tx.execute(_ADD, entry)
+    _ADD.execute(tx, entry)
 
 
 def read_life(tx: Connection, row: Row[Any]) -> Life:

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, Row, RowMapping, bindparam, insert, update
 
 from chassis.events.outbox import Event
 from chassis.events.states import CANCELLED, PENDING
+from chassis.store.prepared import PreparedInsert
 from orders_svc.store.tables import job_deliveries, orders, outbox
 from orders_svc.store.transport.drops import name_owner
 
 ORDER_JOB = "order.job"
-_ADD = insert(job_deliveries)
+_ADD = PreparedInsert(insert(job_deliveries))
 _RECORD = update(job_deliveries).where(
     job_deliveries.c.order_id == bindparam("where_order_id"),
     job_deliveries.c.event_id == bindparam("where_event_id"),
@@ -48,7 +49,7 @@ def add_job(tx: Connection, order: Mapping[str, Any] | RowMapping, now: datetime
     if outbox.add(tx, event, now) is None:
         return
     row = {"event_id": event.id, "state": PENDING, "attempts": 0, "updated_at": now}
-    tx.execute(_ADD, row | job._asdict())
+    _ADD.execute(tx, row | job._asdict())
 
 
 def read_job(body: str) -> Job:
