@@ -78,7 +78,7 @@ def serve(address: str, engine: str, url: str) -> None:
         INSERT_RPC: store.insert,
     }
     server = grpc.server(
-        ThreadPoolExecutor(THREADS[engine == "sqlite"]),
+        ThreadPoolExecutor(THREADS),
         options=GRPC_OPTIONS,
         maximum_concurrent_rpcs=MAX_CONCURRENT_RPCS,
     )

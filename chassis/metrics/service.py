@@ -233,7 +233,6 @@ class ServiceMetrics:
     def watch_server(self, server: RunningServer) -> None:
         """Add the metrics of a server that runs, which says from now on whether this is ready."""
         self.server, calls = server, server.interceptor
-        threads = THREADS[self.database.is_sqlite]
         recorders = [each for each in server.loops if isinstance(each, Recorder)]
         self.registry.register(
             Readings(
@@ -245,7 +244,7 @@ class ServiceMetrics:
                 Reading(
                     "optigate_rpc_calls_waiting",
                     "Calls that wait for a thread.",
-                    read_one(lambda: max(0, calls.admitted - threads)),
+                    read_one(lambda: max(0, calls.admitted - THREADS)),
                 ),
                 Reading(
                     "optigate_rpc_calls_refused",

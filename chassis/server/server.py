@@ -33,7 +33,7 @@ from chassis.settings.transport import is_unix
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
-THREADS = {True: 4, False: 12}  # on SQLite, on PostgreSQL: more only wait for the GIL
+THREADS = 8  # fewer share fewer commits, and more only wait for the interpreter lock
 # grpcio counts health and reflection too: the interceptor's own bound refuses first.
 MAX_CONCURRENT_RPCS = 4 * MAX_CALLS
 READINESS_SECONDS = 3.0
@@ -151,7 +151,7 @@ def start_server(
         end_call=end_call,
         observe_call=observe_call,
     )
-    pool = ThreadPoolExecutor(THREADS[database.is_sqlite], thread_name_prefix="rpc")
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rpc")
     server = grpc.server(
         pool,
         interceptors=[interceptor],

@@ -22,7 +22,7 @@ from protos import orders_pb2
 
 SERVICE = orders_pb2.DESCRIPTOR.services_by_name["OrderService"]
 METHOD = f"/{SERVICE.full_name}/WhoAmI"
-THREADS = 4
+THREADS = 8
 CALLS_AT_ONCE = 16
 CREATE_ORDER_MICROSECONDS = 794  # of the service's CPU, on the machine of bench/README.md
 

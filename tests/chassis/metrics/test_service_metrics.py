@@ -83,17 +83,16 @@ def test_calls_by_rpc_and_code(served: tuple[Served, ServiceMetrics]) -> None:
 def test_calls_in_flight_waiting_and_refused(served: tuple[Served, ServiceMetrics]) -> None:
     orders, metrics = served
     interceptor = orders.running.interceptor
-    threads = THREADS[orders.database.is_sqlite]
-    interceptor.max_calls, held = threads + 2, threading.Event()
+    interceptor.max_calls, held = THREADS + 2, threading.Event()
 
     def hold(_call: Call) -> None:
         held.wait(60)
 
     interceptor.authenticate = hold
     call: Any = orders.channel.unary_unary(f"{RPC}WhoAmI", WhoAmIRequest.SerializeToString)
-    calls = [call.future(WhoAmIRequest(), timeout=60) for _ in range(threads + 5)]
+    calls = [call.future(WhoAmIRequest(), timeout=60) for _ in range(THREADS + 5)]
     wait_until(lambda: sum(each.done() for each in calls) == 3)
-    assert read(metrics, "optigate_rpc_calls_in_flight") == threads + 2
+    assert read(metrics, "optigate_rpc_calls_in_flight") == THREADS + 2
     assert read(metrics, "optigate_rpc_calls_waiting") == 2
     assert read(metrics, "optigate_rpc_calls_refused_total") == 3
     held.set()

@@ -249,7 +249,7 @@ def test_health_is_reported_for_each_service_by_its_full_name(stand_in: Probe) -
 
 
 def test_health_answers_while_all_threads_are_at_work(stand_in: Probe) -> None:
-    with held(stand_in, THREADS[True] * 3) as futures:
+    with held(stand_in, THREADS * 3) as futures:
         assert check_health(stand_in) == SERVING
         watch = health_pb2_grpc.HealthStub(stand_in.channel).Watch(health_pb2.HealthCheckRequest())
         assert next(iter(watch)).status == SERVING

@@ -53,7 +53,7 @@ def test_calls_whose_message_never_comes_are_cancelled(stand_in: Probe, silence:
     metadata = [("authorization", build_basic("somebody"))]
     futures = [call.future(iter(silence), timeout=60, metadata=metadata) for _ in range(20)]
     assert stand_in.call(act=lambda: None, timeout=60)[0].id == "s1"
-    assert {future.code() for future in futures[: THREADS[True]]} == {StatusCode.CANCELLED}
+    assert {future.code() for future in futures[:THREADS]} == {StatusCode.CANCELLED}
 
 
 def test_a_call_without_a_message_is_refused(stand_in: Probe) -> None:
