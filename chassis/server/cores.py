@@ -21,6 +21,8 @@ SECONDS = 0.5  # between two looks
 BUSY, AT_REST = 0.25, 0.1
 # So much less do others use of the core to which a process moves.
 GAIN = 0.25
+# A core is crowded when it is full, and a busy process gets hardly more than half of it.
+FULL, HALF = 0.9, 0.55
 TICK = os.sysconf("SC_CLK_TCK")
 CORES = Path("/proc/stat")
 THREADS = Path("/proc/self/task")
@@ -63,11 +65,15 @@ def choose_core(
     """
     if own < (BUSY if kept is None else AT_REST):
         return None
-    best = min(shares, key=lambda core: (round(shares[core], 1), draw()))
+    others = {core: share - own if core == kept else share for core, share in shares.items()}
     if kept is None:
-        return best
-    gain = shares[kept] - own - shares[best]
-    return best if gain > GAIN and draw() < 0.5 else kept
+        return min(others, key=lambda core: (round(others[core], 1), draw()))
+    best = min(others.keys() - {kept}, key=lambda core: (round(others[core], 1), draw()))
+    # Where two keep to one core, what keeps to none fills the others: none looks free, and there is
+    # room all the same.
+    is_crowded = shares[kept] > FULL and own < HALF
+    is_better = others[kept] - others[best] > GAIN
+    return best if (is_better or is_crowded) and draw() < 0.5 else kept
 
 
 class CoreKeeper:

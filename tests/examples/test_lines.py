@@ -110,7 +110,7 @@ def test_make_test_and_ci_run_all_that_the_readme_says() -> None:
 def test_the_tests_that_contributing_names_are_found(line: str) -> None:
     words = shlex.split(line.removeprefix(".venv/bin/python"))
     done = subprocess.run(
-        [sys.executable, *words, "--collect-only", "--quiet", "-p", "no:cacheprovider"],
+        [sys.executable, *words, "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"],
         cwd=ROOT,
         capture_output=True,
         text=True,

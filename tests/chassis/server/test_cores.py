@@ -49,8 +49,10 @@ with cores.keep_to_one_core():
         (1, 0.2, {0: 0.0, 1: 0.2}, 1),  # less busy, and not at rest
         (1, 0.05, {0: 0.0, 1: 0.05}, None),
         (1, 0.5, {0: 0.0, 1: 1.0}, 0),  # another takes half of its core
-        (1, 0.5, {0: 0.4, 1: 1.0}, 1),  # and nearly as much of the other core is in use
+        (1, 0.6, {0: 0.3, 1: 1.0}, 1),  # and nearly as much of the other core is in use
         (1, 1.0, {0: 0.0, 1: 1.0}, 1),  # it is alone
+        (1, 0.4, {0: 1.0, 1: 1.0}, 0),  # it gets less than half, and no core looks free
+        (1, 0.4, {0: 1.0, 1: 0.8}, 1),  # it gets all that it wants
     ],
 )
 def test_a_core_is_chosen_by_its_room(
@@ -122,6 +124,22 @@ def test_two_busy_processes_end_on_a_core_each_and_stay_there(seed: int) -> None
         seen.append(tuple(keeper.kept for keeper in keepers))
     assert set(seen[20:]) <= {(0, 1), (1, 0)}
     assert len(set(seen[20:])) == 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_part_where_what_keeps_to_no_core_fills_the_other(seed: int) -> None:
+    machine = Machine({"orders": 0.9, "sessions": 0.9, "rest": 1.0})
+    keepers = [machine.keep(name, seed + 100 * n) for n, name in enumerate(("orders", "sessions"))]
+    machine.on |= dict.fromkeys(("orders", "sessions"), frozenset({0}))
+    for keeper in keepers:
+        keeper.kept = 0
+    seen = []
+    for _ in range(60):
+        machine.run()
+        for keeper in keepers:
+            keeper.choose()
+        seen.append({keeper.kept for keeper in keepers})
+    assert seen[30:] == [{0, 1}] * 30
 
 
 def test_a_process_leaves_a_core_that_others_need() -> None:
