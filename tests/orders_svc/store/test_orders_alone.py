@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select, update
 
-from chassis.context import utc_now
+from chassis.context import get_current_call, utc_now
 from orders_svc.store import tables
 from tests.orders_svc.bodies import Body, request
 from tests.serving import Served
@@ -24,11 +24,11 @@ def engine() -> str:
 
 @contextmanager
 def watch_writes(orders: Served) -> Iterator[list[str]]:
-    """The statements within the block that write an order, an entry or a key."""
+    """The statements of calls within the block that write an order, an entry or a key."""
     seen: list[str] = []
 
     def note(_tx: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "INSERT" in statement:
+        if get_current_call().rpc and "INSERT" in statement:
             seen.append(statement)
 
     event.listen(orders.database.engine, "before_cursor_execute", note)
