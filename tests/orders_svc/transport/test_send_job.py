@@ -270,9 +270,9 @@ def test_a_lab_that_hangs_delays_no_other_and_no_client(
     other.connect(make_folder(tmp_path))
     order_id = other.submit()
     dispatcher = lab.start_dispatcher(seconds=30)
-    started = dispatcher.dispatch_due()
+    dispatcher.dispatch_due()  # labs of other tests may have jobs that are due, too
     try:
-        assert started == 5  # four of the lab that hangs, and the other's
+        assert sorted(event.attempts for event in lab.list_events()) == [0, 1, 1, 1, 1]
         while other.tell(order_id)[0] == "pending":
             dispatcher.dispatch_due()
         assert other.tell(order_id) == ("delivered", 1, "")
