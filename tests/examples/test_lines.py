@@ -140,6 +140,8 @@ def test_every_command_of_the_bench_has_the_options_that_are_named(line: str) ->
 def run_line(line: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run a line until the end of the block."""
     environment = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}"}
+    # A worker that is stopped while it starts may miss the signal, and is killed after this.
+    environment["GUNICORN_CMD_ARGS"] = "--graceful-timeout 5"
     process = subprocess.Popen(
         ["bash", "-c", f"exec env {line}"],
         cwd=folder,

@@ -101,5 +101,6 @@ def test_a_default_made_by_python_is_no_plain_value(opened: Open) -> None:
         if tx.dialect.name == "sqlite":
             with pytest.raises(TypeError, match=r"notes\.id"):
                 add.execute(tx, {})
-        else:
-            add.execute(tx, {})  # by SQLAlchemy, which knows it
+        else:  # SQLAlchemy executes it
+            add.execute(tx, {})
+            assert read_notes(tx) == [(7, None, None)]

@@ -353,4 +353,4 @@ def test_a_longer_page_needs_no_more_statements(
         list_subscriptions(subscriptions, search=mark)
         counts.append(len(statements))
     event.remove(subscriptions.database.engine, "before_cursor_execute", note)
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0
