@@ -30,7 +30,7 @@ from sqlalchemy import (
 from chassis.context import Call, get_current_call, utc_now
 from chassis.server.roles import STAFF
 from chassis.store.database import Instant
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 
 OK, REPLAYED = "OK", "REPLAYED"  # outcomes of calls that were not refused
 STAFF_ACTOR, LINK_ACTOR = "staff", "link"  # who acts where no user is named
@@ -91,7 +91,7 @@ class Trail:
         self.entries = build_entries_table(metadata)
         self.seals = build_seals_table(metadata)
         self.turns = build_turns_table(metadata)
-        self._add = PreparedInsert(insert(self.entries))
+        self._add = Prepared(insert(self.entries))
         self._names = [each.name for each in self.entries.c if each.name != "number"]
 
     def add(self, tx: Connection, *entries: dict[str, Any]) -> None:

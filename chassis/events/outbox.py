@@ -56,7 +56,7 @@ from chassis.spans.recording import get_traceparent
 from chassis.store.database import COUNTED, Instant, wake_on_commit
 from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 
 TEST = "test"  # the type of an event that is sent by hand
 # How long an event is kept once it is no longer pending.
@@ -130,7 +130,7 @@ class Outbox:
         self.personal = Personal(self.table, ["id"], ["body"])
         endpoints = build_endpoints_table(metadata)
         self.endpoints = Endpoints(endpoints, self.table)
-        self._add = PreparedInsert(self._insert(endpoints))
+        self._add = Prepared(self._insert(endpoints))
         columns, earlier = self.table.c, self.table.alias("earlier")
         is_first = ~exists().where(
             earlier.c.state == _PENDING,

@@ -41,7 +41,7 @@ from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
 from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
 from chassis.store.database import Database, Instant, upsert
 from chassis.store.encryption.columns import Personal, find_keyring
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 
 KEY_LIFETIME = timedelta(hours=24)
 OPEN_BATCH = 1000  # responses that are opened at once
@@ -89,13 +89,13 @@ class IdempotencyKeys:
             & (table.c.key == bindparam("key"))
         )
         live = table.c.expires_at > bindparam("now")
-        self._find = select(table.c.fingerprint, table.c.response).where(scope, live)
+        self._find = Prepared(select(table.c.fingerprint, table.c.response).where(scope, live))
         self._blank = (
             update(table)
             .where(*(table.c[name] == bindparam(f"where_{name}") for name in _SCOPE))
             .values(response=bindparam("response"))
         )
-        self._save = PreparedInsert(
+        self._save = Prepared(
             upsert(
                 table,
                 ("fingerprint", "response", "expires_at"),
@@ -107,7 +107,7 @@ class IdempotencyKeys:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
         scope = _build_scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
-            found = tx.execute(self._find, scope).first()
+            found = self._find.first(tx, scope)
             if found is None:
                 return None
             row = self.personal.open(tx, found, scope)

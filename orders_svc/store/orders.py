@@ -32,7 +32,7 @@ from chassis.errors import NotFound
 from chassis.server import idempotency
 from chassis.server.preconditions import has_version
 from chassis.store.database import Conflict
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store.horizon import WRITTEN_AT, find_time_of_write, is_live
@@ -61,7 +61,7 @@ IS_HELD = and_(
     orders.c.transmit_at > bindparam("where_now", type_=orders.c.transmit_at.type),
 )
 _ADD = insert(orders)
-_ADD_PLAIN = PreparedInsert(_ADD)
+_ADD_PLAIN = Prepared(_ADD)
 _ADD_AUDITED = audit.combine(_ADD)
 # At the moment of the write, by PostgreSQL's clock.
 _MOMENTS = (orders.c.created_at, orders.c.updated_at, orders.c.submitted_at)
@@ -72,21 +72,21 @@ _ADD_NOW = _ADD.values(
     submitted_at=case((bindparam("is_submitted", type_=Boolean), WRITTEN_AT)),
 )
 _ADD_NOW_AUDITED = audit.combine(_ADD_NOW)
+_ADD_PLAIN_NOW = Prepared(_ADD_NOW.returning(*_MOMENTS))
 # Statements that are alone in their transaction, without and with an answer to keep.
 _ADD_ALONE = tuple(
-    PreparedInsert(each) for each in (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
+    Prepared(each) for each in (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
 )
 _ADD_ALONE_NOW = tuple(
-    each.returning(*_MOMENTS)
+    Prepared(each.returning(*_MOMENTS))
     for each in (_ADD_NOW_AUDITED, idempotency_keys.combine(_ADD_NOW_AUDITED))
 )
-_ADD_NOW = _ADD_NOW.returning(*_MOMENTS)
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
-_FIND_VISIBLE = _WITH_CREATOR.where(BY_ID, VISIBLE)
+_FIND_VISIBLE = Prepared(_WITH_CREATOR.where(BY_ID, VISIBLE))
 IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))
-_FIND_SUBMITTED = _WITH_CREATOR.where(BY_ID, IS_SUBMITTED)
+_FIND_SUBMITTED = Prepared(_WITH_CREATOR.where(BY_ID, IS_SUBMITTED))
 _SUBMIT = (
     update(orders)
     .where(BY_ID, VISIBLE, IS_DRAFT, orders.c.version == bindparam("where_version"))
@@ -163,7 +163,7 @@ def add_order(
     if answer_alone is not None:
         _insert_alone(tx, row, answer_alone(row))
         return row
-    _insert(tx, row, ORDERS.seal(tx, row), _ADD_PLAIN, _ADD_NOW)
+    _insert(tx, row, ORDERS.seal(tx, row), _ADD_PLAIN, _ADD_PLAIN_NOW)
     add_words(tx, account.id, row["id"], order["patient"])
     return row
 
@@ -180,7 +180,7 @@ def _insert_alone(tx: Connection, row: dict[str, Any], answer: Message) -> None:
 
 
 def _insert(
-    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: PreparedInsert, add_now: Any
+    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: Prepared, add_now: Prepared
 ) -> None:
     """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`.
 
@@ -195,7 +195,9 @@ def _insert(
     elif live:
         values = {name: each for name, each in values.items() if name not in _MOMENT_NAMES}
         values["is_submitted"] = row["submitted_at"] is not None
-        row |= tx.execute(add_now, values).one()._mapping
+        added = add_now.first(tx, values)
+        assert added is not None
+        row |= added._mapping
     else:
         add.execute(tx, values)
 
@@ -218,7 +220,7 @@ def _build_columns(
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    row = tx.execute(_FIND_VISIBLE, key).first() if note_order(order_id) else None
+    row = _FIND_VISIBLE.first(tx, key) if note_order(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
     return ORDERS.open(tx, row)
@@ -227,7 +229,7 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     """Return an order of any client that was submitted to a lab; raises NotFound."""
     key = {"where_id": order_id}
-    row = tx.execute(_FIND_SUBMITTED, key).first() if note_order(order_id) else None
+    row = _FIND_SUBMITTED.first(tx, key) if note_order(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
     return ORDERS.open(tx, row)

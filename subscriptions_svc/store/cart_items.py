@@ -22,6 +22,7 @@ from sqlalchemy import (
     update,
 )
 
+from chassis.store.prepared import Prepared
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly_price
 from subscriptions_svc.rules.prescriptions.verification import Verification
 from subscriptions_svc.store.lenses.prescriptions import (
@@ -66,7 +67,7 @@ _ITEMS = (
     .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
     .order_by(cart_items.c.subscription_id, cart_items.c.position)
 )
-_ITEMS_OF_ONE = _ITEMS.where(_IS_OF_SUBSCRIPTION)
+_ITEMS_OF_ONE = Prepared(_ITEMS.where(_IS_OF_SUBSCRIPTION))
 _ITEMS_OF_MANY = _ITEMS.where(
     cart_items.c.subscription_id.in_(bindparam("subscription_ids", expanding=True))
 )
@@ -182,7 +183,7 @@ def read_items(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[
     An item with delivered boxes has a row for each year of them.
     """
     if len(subscription_ids) == 1:
-        rows = tx.execute(_ITEMS_OF_ONE, _build_key(subscription_ids[0])).all()
+        rows: Sequence[Row[Any]] = _ITEMS_OF_ONE.all(tx, _build_key(subscription_ids[0]))
     else:
         rows = tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
     return [_open(tx, row) for row in rows]

@@ -26,6 +26,7 @@ from chassis.context import Account, get_caller, note_ids
 from chassis.errors import NotFound, Unauthenticated, WrongState
 from chassis.store.database import add_if_absent, upsert
 from chassis.store.encryption.columns import find_keyring
+from chassis.store.prepared import Prepared
 from subscriptions_svc.rules.carts import TOTAL_MONTHS
 from subscriptions_svc.rules.settling.estimates import Credit
 from subscriptions_svc.rules.shapes import parse_day
@@ -123,7 +124,8 @@ SUBSCRIPTIONS = (
 _SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_IS_OWN.label("is_own")).where(
     subscriptions.c.id == bindparam("id")
 )
-_LOCKED = _SUBSCRIPTION.with_for_update(of=subscriptions)
+_FIND = Prepared(_SUBSCRIPTION)
+_LOCK = Prepared(_SUBSCRIPTION.with_for_update(of=subscriptions))
 _BY_CODE = union_all(
     select(subscriptions.c.id).where(subscriptions.c.cart_code == bindparam("code")),
     select(pending_carts.c.subscription_id).where(pending_carts.c.code == bindparam("code")),
@@ -172,7 +174,7 @@ def find_subscription(
     if UUID_PATTERN.fullmatch(subscription_id):
         note_ids(subscription_id)
         key = {"account_id": (account or get_caller()).id, "id": subscription_id}
-        found = tx.execute(_LOCKED if lock else _SUBSCRIPTION, key).first()
+        found = (_LOCK if lock else _FIND).first(tx, key)
     if found is None:
         raise NotFound("There is no such subscription.")
     return personal.SUBSCRIPTIONS.open(tx, found)

@@ -13,7 +13,8 @@ def every_bind_is_typed(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test in which a statement bound an untyped parameter, in whatever thread.
 
     SQLAlchemy hands an untyped value to the driver as it is, and an instant written so does not
-    compare with one that `Instant` has written. Migrations know no types but those they name.
+    compare with one that `Instant` has written. Migrations know no types but those they name, and
+    `Prepared` looks itself.
     """
     if request.path.name == "test_migrations.py":
         yield

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, bindparam, insert, select
 
 from chassis.store.encryption.columns import find_keyring
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 from orders_svc.store.personal import HISTORY, ORDERS
 from orders_svc.store.tables import order_history, orders, users
 
 MAX_COPIES = 100  # that are shown
-_ADD = PreparedInsert(insert(order_history))
+_ADD = Prepared(insert(order_history))
 _LIST: Any = (
     select(order_history, users.c.email.label("user_email"))
     .outerjoin(users, users.c.id == order_history.c.user_id)

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, Row, RowMapping, bindparam, insert, update
 
 from chassis.events.outbox import Event
 from chassis.events.states import CANCELLED, PENDING
-from chassis.store.prepared import PreparedInsert
+from chassis.store.prepared import Prepared
 from orders_svc.store.tables import job_deliveries, orders, outbox
 from orders_svc.store.transport.drops import name_owner
 
 ORDER_JOB = "order.job"
-_ADD = PreparedInsert(insert(job_deliveries))
+_ADD = Prepared(insert(job_deliveries))
 _RECORD = update(job_deliveries).where(
     job_deliveries.c.order_id == bindparam("where_order_id"),
     job_deliveries.c.event_id == bindparam("where_event_id"),

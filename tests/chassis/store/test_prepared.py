@@ -17,8 +17,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from chassis.errors import Overloaded
 from chassis.store.database import COUNTED, upsert
-from chassis.store.prepared import PreparedInsert
+from chassis.store.group_commit import get_driver_connection
+from chassis.store.prepared import Prepared
 from tests.chassis.probe import notes
 from tests.chassis.store.conftest import Open
 
@@ -30,7 +32,7 @@ def read_notes(tx: Connection) -> list[tuple[int, str | None, datetime | None]]:
 
 
 def test_rows_with_different_columns_are_stored_as_sqlalchemy_does(opened: Open) -> None:
-    database, add = opened(), PreparedInsert(insert(notes))
+    database, add = opened(), Prepared(insert(notes))
     rows: list[dict[str, Any]] = [
         {"id": 1, "text": "ä\N{SMILE}' ; --", "at": NOON.astimezone(timezone(timedelta(hours=9)))},
         {"text": "", "id": 2},
@@ -50,7 +52,7 @@ def test_rows_with_different_columns_are_stored_as_sqlalchemy_does(opened: Open)
 
 
 def test_a_key_that_is_taken_is_refused_as_by_sqlalchemy_and_rolled_back(opened: Open) -> None:
-    database, add = opened(), PreparedInsert(insert(notes))
+    database, add = opened(), Prepared(insert(notes))
 
     def add_twice() -> None:
         with database.write() as tx:
@@ -67,7 +69,7 @@ def test_a_key_that_is_taken_is_refused_as_by_sqlalchemy_and_rolled_back(opened:
 
 def test_it_says_how_many_rows_were_inserted(opened: Open) -> None:
     database = opened()
-    put = PreparedInsert(
+    put = Prepared(
         upsert(notes, ["text"], where=lambda _: notes.c.at <= bindparam("now")),
     )
     late = {"text": "late", "at": NOON, "now": NOON}
@@ -86,7 +88,7 @@ def test_parameters_may_have_a_value_of_their_own(opened: Open) -> None:
         literal(NOON, notes.c.at.type),
     ).where(bindparam("id", type_=Integer()) > 1)
     statement = insert(notes).from_select(["id", "text", "at"], row).execution_options(**COUNTED)
-    add = PreparedInsert(statement)
+    add = Prepared(statement)
     with database.write() as tx:
         assert add.execute(tx, {"id": 1}) == 0
         assert add.execute(tx, {"id": 2}) == 1
@@ -94,13 +96,90 @@ def test_parameters_may_have_a_value_of_their_own(opened: Open) -> None:
         assert read_notes(tx) == [(2, "unsaid", NOON), (3, "said", NOON)]
 
 
-def test_a_default_made_by_python_is_no_plain_value(opened: Open) -> None:
-    counted = Table("notes", MetaData(), Column("id", Integer, default=7))
-    add, database = PreparedInsert(insert(counted)), opened()
+def test_rows_are_those_of_sqlalchemy(opened: Open) -> None:
+    database, add = opened(), Prepared(insert(notes))
+    found = select(notes, literal("plain").label("tone")).order_by(notes.c.id)
+    at = notes.c.at >= bindparam("since")
+    since = {"since": NOON.astimezone(timezone(timedelta(hours=9)))}
     with database.write() as tx:
-        if tx.dialect.name == "sqlite":
-            with pytest.raises(TypeError, match=r"notes\.id"):
-                add.execute(tx, {})
-        else:  # SQLAlchemy executes it
-            add.execute(tx, {})
-            assert read_notes(tx) == [(7, None, None)]
+        add.execute(tx, {"id": 1, "text": "100 % \N{SMILE}", "at": NOON})
+        add.execute(tx, {"id": 2, "text": None, "at": NOON + timedelta(seconds=1)})
+        add.execute(tx, {"id": 3, "text": "", "at": NOON - timedelta(seconds=1)})
+    with database.read() as tx:
+        for statement in (
+            found,
+            found.where(at),
+            found.where(at, notes.c.text == "100 % \N{SMILE}"),
+        ):
+            rows = Prepared(statement).all(tx, since)
+            expected = tx.execute(statement, since).all()
+            assert rows == expected
+            assert [row._mapping for row in rows] == [row._mapping for row in expected]
+            assert [row.tone for row in rows] == ["plain"] * len(expected)
+            assert Prepared(statement).first(tx, since) == expected[0]
+        assert Prepared(found.where(at)).first(tx, {"since": NOON + timedelta(days=1)}) is None
+
+
+def test_an_insert_returns_its_row(opened: Open) -> None:
+    database = opened()
+    add = Prepared(insert(notes).returning(notes.c.at, notes.c.id))
+    with database.write() as tx:
+        row = add.first(tx, {"id": 1, "at": NOON})
+    assert row is not None
+    assert (row.at, row.id) == (NOON, 1)
+
+
+def test_a_first_row_leaves_no_read_open(opened: Open) -> None:
+    """An open cursor would keep SQLite's log from being moved into the file."""
+    database = opened()
+    with database.write() as tx:
+        for number in (1, 2):
+            Prepared(insert(notes)).execute(tx, {"id": number})
+    with database.read(single=True) as tx:
+        assert Prepared(select(notes)).first(tx, {}) is not None
+        if database.is_sqlite:
+            other = database.engine.raw_connection()
+            busy, *_ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            assert busy == 0
+
+
+def test_a_parameter_that_is_missing_is_named(opened: Open) -> None:
+    find = Prepared(select(notes).where(notes.c.id == bindparam("where_id")))
+    with opened().read() as tx, pytest.raises(LookupError, match="where_id"):
+        find.first(tx, {"id": 1})
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters", "said"),
+    [
+        (insert(Table("notes", MetaData(), Column("id", Integer, default=7))), {}, r"notes\.id"),
+        (
+            select(notes).where(notes.c.id.in_(bindparam("ids", expanding=True))),
+            {"ids": [1]},
+            "list",
+        ),
+        (select(bindparam("any")), {"any": 1}, "any"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(
+    opened: Open, statement: Any, parameters: Any, said: str
+) -> None:
+    with opened().read() as tx, pytest.raises(TypeError, match=said):
+        Prepared(statement).first(tx, parameters)
+
+
+def test_one_broken_connection_empties_the_pool(opened: Open, engine: str) -> None:
+    """A server that was restarted has closed them all: one call fails, and not one for each."""
+    if engine == "sqlite":
+        return  # a file is not restarted
+    database, find = opened(), Prepared(select(notes))
+    with database.read() as first, database.read() as second:
+        pids = [get_driver_connection(tx).info.backend_pid for tx in (first, second)]
+    with opened().read() as tx:
+        for pid in pids:
+            tx.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+    with pytest.raises(Overloaded), database.read() as tx:
+        find.first(tx, {})
+    for _ in range(3):
+        with database.read() as tx:
+            assert find.first(tx, {}) is None

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from chassis.context import get_current_call, utc_now
 from orders_svc.store import tables
 from tests.orders_svc.bodies import Body, request
 from tests.serving import Served
+from tests.statements import watch_statements
 
 KEYS = tables.idempotency_keys.table
 
@@ -27,15 +28,12 @@ def watch_writes(orders: Served) -> Iterator[list[str]]:
     """The statements of calls within the block that write an order, an entry or a key."""
     seen: list[str] = []
 
-    def note(_tx: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(statement: str) -> None:
         if get_current_call().rpc and "INSERT" in statement:
             seen.append(statement)
 
-    event.listen(orders.database.engine, "before_cursor_execute", note)
-    try:
+    with watch_statements(orders.database.engine, note):
         yield seen
-    finally:
-        event.remove(orders.database.engine, "before_cursor_execute", note)
 
 
 def count_entries(orders: Served, order_id: str) -> int:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
-from sqlalchemy import event
 
 from chassis.context import get_current_call
 from protos.subscriptions_pb2 import ListSubscriptionsRequest, ListSubscriptionsResponse
 from subscriptions_svc import reference
 from subscriptions_svc.rules.words import find_search_words
 from tests.serving import Served
+from tests.statements import watch_statements
 from tests.subscriptions_svc.shop import (
     OTHER_STORE,
     activate,
@@ -339,18 +339,17 @@ def test_a_longer_page_needs_no_more_statements(
 ) -> None:
     statements: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(statement: str) -> None:
         # Of calls, and not of the service's own work; the cache looks for changes once a second.
         if get_current_call().rpc and "reference_changes" not in statement:
             statements.append(statement)
 
     counts = []
-    event.listen(subscriptions.database.engine, "before_cursor_execute", note)
-    for size in (1, 6):
-        for _ in range(size):
-            solicit(subscriptions, body, surnames=mark, reference=uuid.uuid4().hex)
-        statements.clear()
-        list_subscriptions(subscriptions, search=mark)
-        counts.append(len(statements))
-    event.remove(subscriptions.database.engine, "before_cursor_execute", note)
+    with watch_statements(subscriptions.database.engine, note):
+        for size in (1, 6):
+            for _ in range(size):
+                solicit(subscriptions, body, surnames=mark, reference=uuid.uuid4().hex)
+            statements.clear()
+            list_subscriptions(subscriptions, search=mark)
+            counts.append(len(statements))
     assert counts[0] == counts[1] > 0

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from protos.subscriptions_pb2 import GetSubscriptionRequest, ListSubscriptionsRequest
 from tests.serving import Served
+from tests.statements import watch_statements
 from tests.subscriptions_svc.shop import (
     activate,
     confirm,
@@ -40,15 +40,14 @@ def read_while(served: Served, change: Callable[[], Any], read: Callable[[], Any
     """Read while a change is made between the row of a subscription and its items."""
     waits = [change]
 
-    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def before(statement: str) -> None:
         if waits and "FROM cart_items" in statement:
             waits.pop()()
 
-    event.listen(served.database.engine, "before_cursor_execute", before)
     try:
-        return read()
+        with watch_statements(served.database.engine, before):
+            return read()
     finally:
-        event.remove(served.database.engine, "before_cursor_execute", before)
         assert waits == []
 
 
