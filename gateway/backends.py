@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from flask import current_app, g, request
+from flask import current_app, g
+from flask.globals import request_ctx
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
@@ -41,9 +42,14 @@ Response = TypeVar("Response", bound=Message)
 MAX_WAITING_CALLS = 48  # for one service, in one worker
 BREAKER_DEADLINES = 5  # that pass without an answer between them
 MAX_ANSWER_BYTES = 64 * 1024 * 1024  # a page of large carts
+# Their names in a WSGI environment, and in a call's metadata.
+AUTHORIZATION, USER_EMAIL = "HTTP_AUTHORIZATION", "HTTP_USER_EMAIL"
+IDEMPOTENCY_KEY, IF_MATCH = "HTTP_IDEMPOTENCY_KEY", "HTTP_IF_MATCH"
 FORWARDED_HEADERS = {
-    name: name.lower()
-    for name in ("Authorization", "User-Email", IDEMPOTENCY_HEADER, IF_MATCH_HEADER)
+    AUTHORIZATION: "authorization",
+    USER_EMAIL: "user-email",
+    IDEMPOTENCY_KEY: IDEMPOTENCY_HEADER.lower(),
+    IF_MATCH: IF_MATCH_HEADER.lower(),
 }
 SERVICES = {
     "sessions": sessions_pb2.DESCRIPTOR.services_by_name["SessionService"],
@@ -196,28 +202,29 @@ def call(
 
     An `authorization` replaces the request's own headers, and `if_match` goes along with it.
     """
-    headers = request.headers if authorization is None else {"Authorization": authorization}
+    asked, here = request_ctx.request, g._get_current_object()
+    headers = asked.environ if authorization is None else {AUTHORIZATION: authorization}
     if authorization is not None and if_match is not None:
-        headers = {"Authorization": authorization, IF_MATCH_HEADER: if_match}
-    metadata = [("x-request-id", g.request_id)]
+        headers = {AUTHORIZATION: authorization, IF_MATCH: if_match}
+    metadata = [("x-request-id", here.request_id)]
     for name, key in FORWARDED_HEADERS.items():
         if (value := headers.get(name)) is not None:
             # Metadata is printable ASCII; other characters become spaces, which are refused.
             sent = _UNPRINTABLE.sub(" ", value)
-            metadata.append((key, name_version(sent) if name == IF_MATCH_HEADER else sent))
-    has_key = IDEMPOTENCY_HEADER in headers
+            metadata.append((key, name_version(sent) if name == IF_MATCH else sent))
+    has_key = IDEMPOTENCY_KEY in headers
     ours = cast(Rpc, rpc)
     answer: Answer[Response] = ours.send(
         message,
         timeout=backends().timeout,
         metadata=metadata,
-        repeatable=ours.is_repeatable or has_key or request.method in READ_METHODS,
+        repeatable=ours.is_repeatable or has_key or asked.method in READ_METHODS,
     )
     if has_key:
-        g.replayed = ("idempotent-replayed", "true") in answer.trailing_metadata
+        here.replayed = ("idempotent-replayed", "true") in answer.trailing_metadata
     for key, trailer in answer.trailing_metadata:
         if key == "row-version":
-            g.version = trailer
+            here.version = trailer
     return answer.message
 
 

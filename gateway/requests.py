@@ -4,6 +4,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from flask import Flask, Response, g, request
+from flask.globals import request_ctx
 from google.protobuf.message import Message
 
 from chassis.context import REQUEST_ID_PATTERN, generate_request_id
@@ -70,7 +71,8 @@ def parse(reader: Reader[M], body: bytes, **path: str) -> M:
 def read_query(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
     """Return the message in the request's query string; `ahead` as for `read`."""
     try:
-        return reader.read_query(request.args.to_dict(flat=False), **path)
+        given = request.args.to_dict(flat=False) if request.query_string else {}
+        return reader.read_query(given, **path)
     except Invalid:
         if ahead is not None:
             ahead()
@@ -115,36 +117,39 @@ def register(app: Flask) -> None:
     @app.before_request
     def begin_request() -> None:
         nonlocal warned
-        received = request.headers.get("X-Request-Id", "")
-        g.request_id = received if REQUEST_ID_PATTERN.fullmatch(received) else generate_request_id()
-        g.started = monotonic()
-        if REFUSAL in request.environ:
-            raise request.environ[REFUSAL]
-        if not warned and "X-Forwarded-For" in request.headers:
+        environ, here = request.environ, g._get_current_object()
+        received = environ.get("HTTP_X_REQUEST_ID", "")
+        is_id = REQUEST_ID_PATTERN.fullmatch(received)
+        here.request_id = received if is_id else generate_request_id()
+        here.started = monotonic()
+        if REFUSAL in environ:
+            raise environ[REFUSAL]
+        if not warned and "HTTP_X_FORWARDED_FOR" in environ:
             warned = True
             log().warning(FORWARDED_FOR)
 
     @app.after_request
     def log_answer(response: Response) -> Response:
-        request_id, rule = g.request_id, request.url_rule
+        asked, here = request_ctx.request, g._get_current_object()
+        request_id, rule, method = here.request_id, asked.url_rule, asked.method
         response.headers["X-Request-Id"] = request_id
-        if request.is_secure:
+        if asked.is_secure:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
-        route, seconds = rule.rule if rule else None, monotonic() - g.started
-        optional = {name: g.get(name) for name in ("reason", "replayed")}
-        if (span := g.get("span")) is not None:
+        route, seconds = rule.rule if rule else None, monotonic() - here.started
+        optional = {name: here.get(name) for name in ("reason", "replayed")}
+        if (span := here.get("span")) is not None:
             optional["trace_id"] = span.trace_id
         log().info(
             "request",
             request_id=request_id,
-            method=request.method,
+            method=method,
             route=route,
             status=response.status_code,
             ms=round(seconds * 1000, 1),
             **{name: value for name, value in optional.items() if value},
         )
         if observe is not None:
-            observe(route, request.method, response.status_code, seconds)
+            observe(route, method, response.status_code, seconds)
         return response
 
 

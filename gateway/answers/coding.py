@@ -18,10 +18,13 @@ TEXT = "text/plain"
 
 def may_be_coded(response: Response) -> bool:
     """Return whether answers of this kind are coded; it then varies by who asks."""
-    kind = response.mimetype
-    if kind not in KINDS and kind != TEXT:
+    headers = response.headers
+    if headers.get("Content-Type") not in KINDS and response.mimetype not in (*KINDS, TEXT):
         return False
-    response.vary.add("Accept-Encoding")
+    if "Vary" in headers:
+        response.vary.add("Accept-Encoding")
+    else:
+        headers.add("Vary", "Accept-Encoding")
     return True
 
 

@@ -1,6 +1,7 @@
 """What every answer of an API gets on its way out."""
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
+from flask.globals import request_ctx
 
 from gateway.answers.coding import MIN_BYTES, code_answer, may_be_coded
 from gateway.answers.validators import READ_METHODS, add_validator, answer_not_modified
@@ -14,9 +15,10 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def finish_answer(response: Response) -> Response:
-        if request.blueprint not in SERVICES:
+        asked = request_ctx.request
+        if asked.blueprint not in SERVICES:
             return response
-        if request.method not in READ_METHODS:
+        if asked.method not in READ_METHODS:
             if "version" in g:
                 add_validator(response)
             if (response.content_length or 0) >= MIN_BYTES and may_be_coded(response):

@@ -45,6 +45,8 @@ def add_validator(response: Response) -> None:
 
 def answer_not_modified(response: Response) -> bool:
     """Make the answer a 304 if the caller has it already; return whether it is one."""
+    if "HTTP_IF_NONE_MATCH" not in request.environ:
+        return False
     tag, _ = response.get_etag()
     wanted = request.if_none_match
     if tag is None or not wanted:

@@ -1,6 +1,7 @@
 """Which requests count for which limit."""
 
 from flask import Flask, Response, g, request
+from flask.globals import request_ctx
 
 from gateway.callers import SERVICES
 from gateway.pages.orders import LOGIN_ACTION
@@ -49,9 +50,9 @@ def register(app: Flask) -> None:
 
 def _limit_call(*, has_callers: bool) -> None:
     """Limit a call of an API by its credentials, or else by its address."""
-    authorization = request.headers.get("Authorization")
-    endpoint = request.endpoint
-    if endpoint == TOKEN_ENDPOINT or request.method == "OPTIONS":
+    asked = request_ctx.request
+    authorization, endpoint = asked.environ.get("HTTP_AUTHORIZATION"), asked.endpoint
+    if endpoint == TOKEN_ENDPOINT or asked.method == "OPTIONS":
         return
     if not authorization:
         limit_address("anonymous")
@@ -59,7 +60,7 @@ def _limit_call(*, has_callers: bool) -> None:
     if has_callers:
         limit_request("callers", authorization)
     if endpoint in MESSAGES:
-        subscription_id = (request.view_args or {}).get("subscription_id", "")
+        subscription_id = (asked.view_args or {}).get("subscription_id", "")
         limit_request(MESSAGES[endpoint], authorization, subscription_id)
 
 

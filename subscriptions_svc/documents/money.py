@@ -83,11 +83,17 @@ def format_money(value: int, locale: str, currency: str) -> str:
 
 
 def build_money(merchant: Any, amounts: Mapping[str, int]) -> dict[str, Any]:
-    """Return amounts in minor units as messages, formatted for the merchant's readers."""
-    return {
-        name: pb.Money(value=value, string=format_money(value, merchant.locale, merchant.currency))
-        for name, value in amounts.items()
-    }
+    """Return amounts in minor units as messages, formatted for the merchant's readers.
+
+    A message is shared by all equal amounts: fields take a copy of it.
+    """
+    locale, currency = merchant.locale, merchant.currency
+    return {name: _make_money(value, locale, currency) for name, value in amounts.items()}
+
+
+@lru_cache(maxsize=4096)
+def _make_money(value: int, locale: str, currency: str) -> pb.Money:
+    return pb.Money(value=value, string=format_money(value, locale, currency))
 
 
 def to_timestamp(instant: datetime | None) -> Timestamp | None:
