@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(900)
 
 # The least number of cases in which each API was tried in every phase.
 LEAST_CASES = {"sessions": 1500, "orders": 3500, "subscriptions": 2000}
-EXAMPLES = 4
+EXAMPLES = 2
 
 
 @pytest.fixture(scope="module")

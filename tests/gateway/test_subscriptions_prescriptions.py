@@ -1,6 +1,7 @@
 """Prescriptions and outcomes of boxes over HTTP, on both engines."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -35,7 +36,8 @@ def list_lenses(made: Any) -> list[Any]:
 def test_a_prescription_is_shown_with_its_nulls(
     http: FlaskClient, subscriptions: Served, body: Any
 ) -> None:
-    made = solicit(http, subscriptions, body, expiration_date="2027-01-10")
+    with subscriptions.clock.at(datetime(2026, 3, 1, 12, tzinfo=UTC)):
+        made = solicit(http, subscriptions, body, expiration_date="2027-01-10")
     assert list_lenses(made)[0]["prescription"] == {
         "sphere": -2.25,
         "cylinder": None,
