@@ -21,7 +21,7 @@ from chassis.server.interceptor import find_role
 from tests.messages import DEMO, collect_words, draw_changed, draw_message
 from tests.serving import PEOPLE, SERVICES, USERS, Served, build_basic
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 RPCS = [
     (name, service.name, method.name)
     for name in SERVICES
