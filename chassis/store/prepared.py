@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Dialect, Insert, Row, Select
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import NullType
 
 from chassis.spans.recording import get_recorder
@@ -61,6 +62,8 @@ class Prepared:
     """
 
     def __init__(self, statement: Select[Any] | Insert) -> None:
+        if any(getattr(each, "expanding", False) for each in iterate(statement)):
+            raise TypeError("a parameter is a list")
         self.statement = statement
         self._compiled: dict[tuple[str, ...], Compiled] = {}
 
@@ -127,8 +130,6 @@ def _compile(
     assert isinstance(compiled, SQLCompiler)
     if compiled.insert_prefetch:
         raise TypeError(f"{compiled.insert_prefetch[0]} has a default made by Python")
-    if "POSTCOMPILE" in compiled.string:
-        raise TypeError("a parameter is a list")
     binds = {name: bind for bind, name in compiled.bind_names.items()}
     missing = [name for name, bind in binds.items() if bind.required and name not in parameters]
     if missing:

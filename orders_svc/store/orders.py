@@ -86,7 +86,7 @@ _WITH_CREATOR: Any = join_job(
 )
 _FIND_VISIBLE = Prepared(_WITH_CREATOR.where(BY_ID, VISIBLE))
 IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))
-_FIND_SUBMITTED = Prepared(_WITH_CREATOR.where(BY_ID, IS_SUBMITTED))
+_FIND_SUBMITTED = _WITH_CREATOR.where(BY_ID, IS_SUBMITTED)
 _SUBMIT = (
     update(orders)
     .where(BY_ID, VISIBLE, IS_DRAFT, orders.c.version == bindparam("where_version"))
@@ -229,7 +229,7 @@ def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> 
 def get_submitted_order(tx: Connection, order_id: str) -> Row[Any]:
     """Return an order of any client that was submitted to a lab; raises NotFound."""
     key = {"where_id": order_id}
-    row = _FIND_SUBMITTED.first(tx, key) if note_order(order_id) else None
+    row = tx.execute(_FIND_SUBMITTED, key).first() if note_order(order_id) else None
     if row is None:
         raise NotFound("There is no such order.")
     return ORDERS.open(tx, row)
