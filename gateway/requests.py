@@ -117,14 +117,14 @@ def register(app: Flask) -> None:
     @app.before_request
     def begin_request() -> None:
         nonlocal warned
-        environ, here = request.environ, g._get_current_object()
-        received = environ.get("HTTP_X_REQUEST_ID", "")
+        headers, here = request.environ, g._get_current_object()
+        received = headers.get("HTTP_X_REQUEST_ID", "")
         is_id = REQUEST_ID_PATTERN.fullmatch(received)
         here.request_id = received if is_id else generate_request_id()
         here.started = monotonic()
-        if REFUSAL in environ:
-            raise environ[REFUSAL]
-        if not warned and "HTTP_X_FORWARDED_FOR" in environ:
+        if REFUSAL in headers:
+            raise headers[REFUSAL]
+        if not warned and "HTTP_X_FORWARDED_FOR" in headers:
             warned = True
             log().warning(FORWARDED_FOR)
 

@@ -51,7 +51,8 @@ def register(app: Flask) -> None:
 def _limit_call(*, has_callers: bool) -> None:
     """Limit a call of an API by its credentials, or else by its address."""
     asked = request_ctx.request
-    authorization, endpoint = asked.environ.get("HTTP_AUTHORIZATION"), asked.endpoint
+    headers, endpoint = asked.environ, asked.endpoint
+    authorization = headers.get("HTTP_AUTHORIZATION")
     if endpoint == TOKEN_ENDPOINT or asked.method == "OPTIONS":
         return
     if not authorization:
