@@ -18,10 +18,10 @@ def watch_statements(engine: Engine, note: Callable[[str], object]) -> Iterator[
     def hear(_tx: Any, _cursor: Any, statement: str, *_: Any) -> None:
         note(statement)
 
-    def hear_prepared(self: Prepared, tx: Connection, parameters: Any) -> Any:
+    def hear_prepared(self: Prepared, tx: Connection, parameters: Any, fetch: Any) -> Any:
         if tx.engine is engine:
             note(self.compile(tx.dialect, parameters).text)
-        return run(self, tx, parameters)
+        return run(self, tx, parameters, fetch)
 
     event.listen(engine, "before_cursor_execute", hear)
     try:

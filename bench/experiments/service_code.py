@@ -19,7 +19,7 @@ from orders_svc.rpcs.checks import CREATE_ORDER
 from orders_svc.rules.warnings.review import Review
 from orders_svc.store import catalogs
 from orders_svc.store.access import users
-from orders_svc.store.orders import Submission
+from orders_svc.store.orders import FIND_VISIBLE, Submission, bind_visible, get_order
 from orders_svc.store.tables import orders
 from protos.orders_pb2 import CreateOrderRequest
 from subscriptions_svc.definition import SERVICE as SUBSCRIPTIONS
@@ -72,6 +72,17 @@ class OrderStore:
                 tx, self.account, self.user_id, order, review, submission, notify=False
             )
         self.last_id = row["id"]
+
+    def find(self) -> object:
+        """Read the order that was inserted last as GetOrder does."""
+        with self.database.read(single=True) as tx:
+            return get_order(tx, self.account, self.user_id, self.last_id)
+
+    def find_by_sqlalchemy(self) -> object:
+        """Execute GetOrder's statement by SQLAlchemy."""
+        key = {"where_id": self.last_id, **bind_visible(self.account, self.user_id)}
+        with self.database.read(single=True) as tx:
+            return tx.execute(FIND_VISIBLE.statement, key).one()
 
     def read(self) -> object:
         """Read the order that was inserted last."""

@@ -19,6 +19,7 @@ TEXT = "text/plain"
 def may_be_coded(response: Response) -> bool:
     """Return whether answers of this kind are coded; it then varies by who asks."""
     headers = response.headers
+    # Nearly every answer has the type as it stands here, and no Vary: neither is parsed then.
     if headers.get("Content-Type") not in KINDS and response.mimetype not in (*KINDS, TEXT):
         return False
     if "Vary" in headers:

@@ -84,7 +84,7 @@ _ADD_ALONE_NOW = tuple(
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
-_FIND_VISIBLE = Prepared(_WITH_CREATOR.where(BY_ID, VISIBLE))
+FIND_VISIBLE = Prepared(_WITH_CREATOR.where(BY_ID, VISIBLE))
 IS_SUBMITTED = and_(orders.c.lab_status.in_(LAB_STATUSES), orders.c.submitted_at.is_not(None))
 _FIND_SUBMITTED = _WITH_CREATOR.where(BY_ID, IS_SUBMITTED)
 _SUBMIT = (
@@ -220,7 +220,7 @@ def _build_columns(
 def get_order(tx: Connection, account: Account, user_id: int, order_id: str) -> Row[Any]:
     """Return an order that the user sees; raises NotFound."""
     key = {"where_id": order_id, **bind_visible(account, user_id)}
-    row = _FIND_VISIBLE.first(tx, key) if note_order(order_id) else None
+    row = FIND_VISIBLE.first(tx, key) if note_order(order_id) else None
     if row is None:
         raise NotFound("You have no such order.")
     return ORDERS.open(tx, row)

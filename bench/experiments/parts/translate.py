@@ -54,6 +54,8 @@ def translate(share: float) -> None:
             ("json_format.MessageToJson", lambda: json_format.MessageToJson(request), 300),
             ("what the lab offers, SQLite", lambda: store.read_offer(values), 200),
             ("insert + commit, SQLite, synchronous=FULL", store.insert, 100),
+            ("an order's row, SQLite, by SQLAlchemy", store.find_by_sqlalchemy, 500),
+            ("an order's row, SQLite, compiled once", store.find, 500),
         ]
         click.echo(f"An order of {len(body)} bytes, microseconds, best of {REPEATS}:")
         for title, work, times in rows:

@@ -11,11 +11,14 @@ from sqlalchemy import (
     MetaData,
     Table,
     bindparam,
+    cast,
+    func,
     insert,
     literal,
     select,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from chassis.errors import Overloaded
 from chassis.store.database import COUNTED, upsert
@@ -129,18 +132,30 @@ def test_an_insert_returns_its_row(opened: Open) -> None:
     assert (row.at, row.id) == (NOON, 1)
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_first_row_leaves_no_read_open(opened: Open) -> None:
     """An open cursor would keep SQLite's log from being moved into the file."""
-    database = opened()
+    database, other = opened(), opened()
     with database.write() as tx:
         for number in (1, 2):
             Prepared(insert(notes)).execute(tx, {"id": number})
-    with database.read(single=True) as tx:
+    with database.read(single=True) as tx, other.read(single=True) as second:
         assert Prepared(select(notes)).first(tx, {}) is not None
-        if database.is_sqlite:
-            other = database.engine.raw_connection()
-            busy, *_ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            assert busy == 0
+        busy, *_ = second.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        assert busy == 0
+
+
+def test_what_fails_at_a_later_row_is_raised_as_by_sqlalchemy(opened: Open) -> None:
+    database, add = opened(), Prepared(insert(notes))
+    with database.write() as tx:
+        add.execute(tx, {"id": 1, "text": "{}"})
+        add.execute(tx, {"id": 2, "text": "secret"})
+    is_sqlite = database.is_sqlite
+    parsed = func.json(notes.c.text) if is_sqlite else cast(notes.c.text, postgresql.JSONB)
+    find = Prepared(select(parsed).order_by(notes.c.id))
+    with database.read() as tx, pytest.raises(DBAPIError) as caught:
+        find.all(tx, {})
+    assert isinstance(caught.value.orig, database.engine.dialect.loaded_dbapi.Error)
 
 
 def test_a_parameter_that_is_missing_is_named(opened: Open) -> None:
@@ -168,10 +183,9 @@ def test_what_it_cannot_do_is_refused(
         Prepared(statement).first(tx, parameters)
 
 
-def test_one_broken_connection_empties_the_pool(opened: Open, engine: str) -> None:
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_one_broken_connection_empties_the_pool(opened: Open) -> None:
     """A server that was restarted has closed them all: one call fails, and not one for each."""
-    if engine == "sqlite":
-        return  # a file is not restarted
     database, find = opened(), Prepared(select(notes))
     with database.read() as first, database.read() as second:
         pids = [get_driver_connection(tx).info.backend_pid for tx in (first, second)]
