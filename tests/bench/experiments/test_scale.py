@@ -73,5 +73,5 @@ def test_metrics_are_measured_in_gateway_and_service() -> None:
 def test_translate_takes_an_order_through_its_steps() -> None:
     head, *steps = run("translate", "--share", "0.01")
     assert head.startswith("An order of 12")
-    assert len(steps) == 8
+    assert len(steps) == 10
     assert all(float(step.split()[-1]) > 0 for step in steps)
