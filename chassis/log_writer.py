@@ -80,13 +80,23 @@ class FolderSink:
             data = data[os.write(self.descriptor, data) :]
 
     def _rotate(self) -> None:
-        for age in range(KEPT_FILES - 1, 0, -1):
-            older = self.path.with_suffix(f".{age}.jsonl")
-            if older.exists():
-                older.replace(self.path.with_suffix(f".{age + 1}.jsonl"))
-        self.path.replace(self.path.with_suffix(".1.jsonl"))
-        os.close(self.descriptor)
+        """Begin a new file; where none can be made the next call tries again."""
+        if self._has_its_name():
+            for age in range(KEPT_FILES - 1, 0, -1):
+                older = self.path.with_suffix(f".{age}.jsonl")
+                if older.exists():
+                    older.replace(self.path.with_suffix(f".{age + 1}.jsonl"))
+            self.path.replace(self.path.with_suffix(".1.jsonl"))
+        full = self.descriptor
         self._claim()
+        os.close(full)
+
+    def _has_its_name(self) -> bool:
+        """Return whether the file still has its name: it may have been removed or renamed."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.descriptor))
+        except FileNotFoundError:
+            return False
 
 
 class LogWriter:

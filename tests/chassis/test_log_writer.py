@@ -1,5 +1,6 @@
 """Log lines never make a call wait, and never break one."""
 
+import errno
 import json
 import os
 import subprocess
@@ -123,6 +124,37 @@ def test_files_are_rotated_and_bounded(tmp_path: Path) -> None:
     assert names == [*(f"orders.{age}.jsonl" for age in range(1, 6)), "orders.jsonl"]
     assert all(path.stat().st_size <= 1000 for path in tmp_path.iterdir())
     assert read_lines(tmp_path)[-1].startswith("099")
+
+
+def test_a_file_that_was_removed_is_made_anew_and_rotated_ones_stay(tmp_path: Path) -> None:
+    sink = FolderSink(tmp_path, "orders", max_bytes=100)
+    for number in range(4):
+        sink.write(f"{number} {'x' * 60}\n".encode())
+    rotated = {path.name: path.read_text() for path in tmp_path.glob("orders.?.jsonl")}
+    sink.path.unlink()
+    sink.write(f"4 {'x' * 60}\n".encode())
+    assert read_lines(tmp_path)[-1].startswith("4 ")
+    assert {path.name: path.read_text() for path in tmp_path.glob("orders.?.jsonl")} == rotated
+
+
+def test_a_file_that_cannot_be_made_is_made_later_and_rotated_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = FolderSink(tmp_path, "orders", max_bytes=100)
+    for number in range(3):
+        sink.write(f"{number} {'x' * 60}\n".encode())
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("chassis.log_writer.os.open", refuse)
+        for _ in range(10):
+            with pytest.raises(OSError, match="too many open files"):
+                sink.write(f"lost {'x' * 60}\n".encode())
+    sink.write(f"3 {'x' * 60}\n".encode())
+    names = ("orders.3.jsonl", "orders.2.jsonl", "orders.1.jsonl", "orders.jsonl")
+    assert [(tmp_path / name).read_text()[0] for name in names] == ["0", "1", "2", "3"]
 
 
 def test_each_process_has_a_file_of_its_own(tmp_path: Path) -> None:
