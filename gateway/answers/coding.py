@@ -8,7 +8,7 @@ import gzip
 
 from flask import Response, request
 
-from gateway.answers.validators import CODED
+from gateway.answers.validators import mark_coded
 
 MIN_BYTES = 8 * 1024
 LEVEL = 5
@@ -29,20 +29,21 @@ def may_be_coded(response: Response) -> bool:
     return True
 
 
+def is_to_be_coded(response: Response) -> bool:
+    """Return whether an answer that may be coded is: a large one, if the caller asks for it."""
+    return (
+        (response.content_length or 0) >= MIN_BYTES
+        and response.headers.get("Cache-Control") != "no-store"
+        and "Content-Encoding" not in response.headers
+        and is_gzip_wanted()
+    )
+
+
 def code_answer(response: Response) -> None:
-    """Code a large answer that may be coded, if the caller asks for it."""
-    if (
-        (response.content_length or 0) < MIN_BYTES
-        or response.headers.get("Cache-Control") == "no-store"
-        or "Content-Encoding" in response.headers
-        or not is_gzip_wanted()
-    ):
-        return
+    """Code an answer."""
     response.set_data(pack(response.get_data()))
     response.headers["Content-Encoding"] = "gzip"
-    tag, is_weak = response.get_etag()
-    if tag is not None and not is_weak:
-        response.set_etag(tag + CODED)
+    mark_coded(response)
 
 
 def pack(text: bytes) -> bytes:

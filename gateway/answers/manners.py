@@ -3,7 +3,7 @@
 from flask import Flask, Response, g
 from flask.globals import request_ctx
 
-from gateway.answers.coding import MIN_BYTES, code_answer, may_be_coded
+from gateway.answers.coding import MIN_BYTES, code_answer, is_to_be_coded, may_be_coded
 from gateway.answers.validators import READ_METHODS, add_validator, answer_not_modified
 from gateway.callers import SERVICES
 
@@ -21,15 +21,16 @@ def register(app: Flask) -> None:
         if asked.method not in READ_METHODS:
             if "version" in g:
                 add_validator(response)
-            if (response.content_length or 0) >= MIN_BYTES and may_be_coded(response):
+            is_large = (response.content_length or 0) >= MIN_BYTES
+            if is_large and may_be_coded(response) and is_to_be_coded(response):
                 code_answer(response)
             return response
         response.headers.setdefault("Cache-Control", READ_CACHING)
-        is_codable = may_be_coded(response)
+        is_coded = may_be_coded(response) and is_to_be_coded(response)
         if response.status_code == 200:
             add_validator(response)
-            if answer_not_modified(response):
+            if answer_not_modified(response, is_coded=is_coded):
                 return response
-        if is_codable:
+        if is_coded:
             code_answer(response)
         return response

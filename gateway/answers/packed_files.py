@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flask import Response
 
 from gateway.answers.coding import MIN_BYTES, is_gzip_wanted, pack
-from gateway.answers.validators import CODED, answer_not_modified
+from gateway.answers.validators import answer_not_modified, mark_coded
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def answer_file(file: PackedFile, content_type: str) -> Response:
     response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"
-    is_large = len(file.content) >= MIN_BYTES
-    if not answer_not_modified(response) and is_large and is_gzip_wanted():
+    is_coded = len(file.content) >= MIN_BYTES and is_gzip_wanted()
+    if not answer_not_modified(response, is_coded=is_coded) and is_coded:
         response.set_data(file.packed)
-        response.set_etag(file.tag + CODED)
+        mark_coded(response)
         response.headers["Content-Encoding"] = "gzip"
     return response

@@ -43,8 +43,18 @@ def add_validator(response: Response) -> None:
         response.set_etag(digest, weak=True)
 
 
-def answer_not_modified(response: Response) -> bool:
-    """Make the answer a 304 if the caller has it already; return whether it is one."""
+def mark_coded(response: Response) -> None:
+    """Make its strong ETag that of the coded answer."""
+    tag, is_weak = response.get_etag()
+    if tag is not None and not is_weak:
+        response.set_etag(tag + CODED)
+
+
+def answer_not_modified(response: Response, *, is_coded: bool) -> bool:
+    """Make the answer a 304 if the caller has it already; return whether it is one.
+
+    Its ETag is that of the 200 for which it stands, which would be coded or not.
+    """
     if "HTTP_IF_NONE_MATCH" not in request.environ:
         return False
     tag, _ = response.get_etag()
@@ -55,6 +65,8 @@ def answer_not_modified(response: Response) -> bool:
         return False
     response.status_code = 304
     response.set_data(b"")
+    if is_coded:
+        mark_coded(response)
     return True
 
 

@@ -69,6 +69,13 @@ def test_the_etag_of_a_coded_answer_is_another_one(http: FlaskClient, large: str
         assert read(http, large, "gzip", If_None_Match=tag).status_code == 304
 
 
+def test_a_304_has_the_etag_of_the_answer_that_it_stands_for(http: FlaskClient, large: str) -> None:
+    for coding in ("gzip", "identity"):
+        tag = read(http, large, coding).headers["ETag"]
+        unchanged = read(http, large, coding, If_None_Match=tag)
+        assert (unchanged.status_code, unchanged.headers["ETag"]) == (304, tag)
+
+
 def test_small_answers_are_not_coded(http: FlaskClient) -> None:
     answer = read(http, "/v1/me", "gzip")
     assert "Content-Encoding" not in answer.headers
