@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError
 from chassis.errors import Fault, Invalid
 from chassis.fast_path import Unsure, compile_loader
 from chassis.messages.plain import to_dict
-from chassis.messages.texts import CONTROL, are_plain, find_text_faults
+from chassis.messages.texts import CONTROL, find_text_faults
 
 
 class Rules:
@@ -28,7 +28,7 @@ class Rules:
         paragraphs: Collection[str] = (),
     ) -> None:
         self.schema = schema
-        self.accept = compile_loader(schema)
+        self.accept = compile_loader(schema, raw, paragraphs)
         self.reason = reason
         self.raw = frozenset(raw)
         self.paragraphs = frozenset(paragraphs)
@@ -39,16 +39,15 @@ class Rules:
 
     def examine_values(self, values: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
         """Return the valid ones of a request's values, and the faults of the others."""
-        faults: list[Fault] = []
-        texts: list[Fault] = []  # reported unless a rule of the schema refuses the text as well
-        if not are_plain(values):
-            for fault in find_text_faults(values, "", self.raw, self.paragraphs):
-                (faults if fault.message == CONTROL else texts).append(fault)
-            values = _replace_nul(values) if faults else values
         try:
-            return self.accept(values), faults + texts
+            return self.accept(values), []
         except Unsure:
             pass
+        faults: list[Fault] = []
+        texts: list[Fault] = []  # reported unless a rule of the schema refuses the text as well
+        for fault in find_text_faults(values, "", self.raw, self.paragraphs):
+            (faults if fault.message == CONTROL else texts).append(fault)
+        values = _replace_nul(values) if faults else values
         try:
             valid: Any = self.schema.load(values)
         except ValidationError as error:

@@ -58,7 +58,8 @@ class Prepared:
     """A SELECT, or an INSERT of one row, with plain values only.
 
     No column has a default made by Python, and no parameter is a list (`expanding`). Its methods
-    raise what `tx.execute` raises.
+    raise what `tx.execute` raises where the database refuses; for a value that its type cannot
+    convert, what the conversion raises, and LookupError for one that is missing.
     """
 
     def __init__(self, statement: Select[Any] | Insert) -> None:

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from chassis.fast_path import Unsure, compile_loader
+from chassis.validation import Rules
 from tests.chassis.test_fast_path_of_services import find_rules
 from tests.test_any_value import find_places, put, values
 
 DEMO = Path(__file__).parent.parent.parent / "demo"
-SCHEMAS: dict[str, Schema] = {
-    name: find_rules()[f"{name}s.CREATE_{name.upper()}"].schema
+RULES: dict[str, Rules] = {
+    name: find_rules()[f"{name}s.CREATE_{name.upper()}"]
     for name in ("order", "session", "subscription")
 }
 
@@ -46,16 +47,16 @@ def drop_nulls(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", RULES)
 def test_a_valid_body_takes_the_fast_path(name: str) -> None:
     sent = load_demo(name)
-    assert compile_loader(SCHEMAS[name])(sent) == SCHEMAS[name].load(sent)
+    assert RULES[name].accept(sent) == RULES[name].schema.load(sent)
     assert sent == load_demo(name)
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
+@pytest.mark.parametrize("name", RULES)
 def test_it_accepts_nothing_that_the_schema_refuses(name: str) -> None:
-    schema, accept, body = SCHEMAS[name], compile_loader(SCHEMAS[name]), load_demo(name)
+    schema, accept, body = RULES[name].schema, RULES[name].accept, load_demo(name)
 
     @given(st.sampled_from(list(find_places(body))), values)
     def holds(place: tuple[Any, ...], value: Any) -> None:
@@ -115,3 +116,73 @@ def test_unusual_fields_are_asked_of_the_schema(sent: Any) -> None:
             assert compile_loader(Odd())(sent) == expected
         except Unsure:
             assert sent == {"half": None}
+
+
+class Note(Schema):
+    """Texts of each kind."""
+
+    title = fields.String()
+    mood = fields.String(validate=validate.OneOf(["good", "bad"]))
+    story = fields.String()
+    source = fields.String()
+    words = fields.List(fields.String())
+    extra = fields.Dict()
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_taken"),
+    [
+        ({"title": "José"}, True),
+        ({"title": "one\ntwo"}, False),
+        ({"title": "a\u202eb"}, False),
+        ({"title": "\u200b"}, False),
+        ({"mood": "good"}, True),
+        ({"mood": "so\nso"}, False),
+        ({"story": "one\ntwo"}, True),
+        ({"story": "one\0two"}, False),
+        ({"source": "one\0two"}, True),
+        ({"words": ["one", "dos\u00f1"]}, True),
+        ({"words": ["one", "one\ntwo"]}, False),
+        ({"extra": {"a": ["one"]}}, True),
+        ({"extra": {"a": ["one\ntwo"]}}, False),
+    ],
+)
+def test_texts_that_their_field_cannot_hold_are_asked_of_the_schema(
+    sent: Any, *, is_taken: bool
+) -> None:
+    accept = compile_loader(Note(), raw=("source",), paragraphs=("story",))
+    if is_taken:
+        assert accept(sent) == sent
+    else:
+        with pytest.raises(Unsure):
+            accept(sent)
+
+
+class Bounded(Schema):
+    """Numbers with edges."""
+
+    open_float = fields.Float(validate=validate.Range(0, 1, min_inclusive=False))
+    open_int = fields.Integer(strict=True, validate=validate.Range(0, 3, max_inclusive=False))
+    least = fields.Float(validate=validate.Range(min=2))
+    free = fields.Float()
+
+
+@pytest.mark.parametrize("name", ["open_float", "open_int", "least", "free"])
+def test_numbers_are_bounded_as_by_the_schema(name: str) -> None:
+    accept, schema = compile_loader(Bounded()), Bounded()
+    edges = (-1, 0, 1, 2, 3, 4, 2**70)
+    others = (0.0, 5e-324, 1.0, 1.0000000000000002, 2.0, 1.9999999999999998, 1e308, -1e308)
+    for value in (*edges, *others, True, "1", None, float("nan"), float("inf"), float("-inf")):
+        try:
+            taken = accept({name: value})
+        except Unsure:
+            continue
+        assert taken == schema.load({name: value})
+    taken_edges: dict[str, list[float]] = {
+        "open_float": [5e-324, 1.0],
+        "open_int": [0, 2],
+        "least": [2.0, 1e308],
+        "free": [-1e308, 1e308],
+    }
+    for edge in taken_edges[name]:
+        assert accept({name: edge}) == {name: edge}

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError, fields, validate
 
 from chassis.fast_path import Unsure
+from chassis.messages.texts import find_text_faults
 from chassis.validation import Rules
 from tests.serving import SERVICES
 from tests.test_any_value import values
@@ -26,7 +27,7 @@ TEXTS = [
     "", " ", "x", "0", "1", "2026-02-28", "2026-02-30", "1990-05-17", "2026-01-31T12:00:00Z",
     "ada@example.com", "https://a.example/x", "7c9e6679-7425-40de-944b-e07fc1e90ae7", "US-CA", "ES",
     "28001", "12345678Z", "+34600000000", "es-ES", "tok_abc", "left", "right", "\0", "\ud800",
-    "é" * 300,
+    "é" * 300, "two\nlines", "a\u202eb", "\u200b",
 ]  # fmt: skip
 NUMBERS = [0, 1, -1, 2, 10, 90, 180, 10**6, 2**31, 2**63, 0.0, 0.25, 1.5, -2.0, 62.5, 1e308]
 UNUSUAL = settings(
@@ -129,6 +130,7 @@ def count_accepted(rules: Rules) -> int:
                 rules.schema.load(data)
             return
         assert data == before
+        assert not list(find_text_faults(data, "", rules.raw, rules.paragraphs))
         try:
             expected = rules.schema.load(data)
         except ValidationError as error:
