@@ -15,6 +15,7 @@ from protos.subscriptions_pb2_grpc import add_SubscriptionServiceServicer_to_ser
 
 THREADS = 10  # as in grpc's tutorial
 GRACE_SECONDS = 5
+LOOK_SECONDS = 0.5  # between two looks whether a signal has come
 
 
 def serve(service: str, url: str, listen: str) -> None:
@@ -30,7 +31,9 @@ def serve(service: str, url: str, listen: str) -> None:
     server.start()
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    stopped.wait()
+    # The kernel may hand the signal to a thread of grpc's, which does not end a wait of this one.
+    while not stopped.wait(LOOK_SECONDS):
+        pass
     server.stop(GRACE_SECONDS).wait()
 
 
