@@ -13,6 +13,7 @@ from chassis.errors import MALFORMED, Fault, Invalid, TooLate
 REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADER = "Idempotency-Key"
+DEADLINE_PASSED = "The deadline has passed; nothing was done."
 MAX_CALL_SECONDS = 30.0  # grpcio reports 9.2e18 for a call without a deadline
 
 
@@ -65,7 +66,7 @@ class Call:
         if self.context is None:
             return
         if not self.context.is_active() or self.get_seconds_left() <= 0:
-            raise TooLate("The deadline has passed; nothing was done.")
+            raise TooLate(DEADLINE_PASSED)
 
 
 _current: ContextVar[Call | None] = ContextVar("call", default=None)

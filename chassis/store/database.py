@@ -29,8 +29,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.context import get_current_call
-from chassis.errors import Busy, Overloaded, Refusal
+from chassis.context import DEADLINE_PASSED, get_current_call
+from chassis.errors import Busy, Overloaded, Refusal, TooLate
 from chassis.spans.recording import get_recorder, record
 from chassis.store.group_commit import GroupCommit, get_driver_connection
 from chassis.store.limits import LOCK_WAIT_SECONDS
@@ -282,7 +282,7 @@ def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn transient database errors into Busy or Overloaded."""
+    """Turn transient database errors into Busy or Overloaded, or TooLate at the deadline."""
     try:
         yield
     except TimeoutError:
@@ -307,6 +307,8 @@ def _find_refusal(error: DBAPIError) -> Refusal | None:
         return Conflict("Another request holds this; try again.")
     if state == "55P03":
         return Busy("Another request holds this; try again.")
+    if state == "57014" and get_current_call().get_seconds_left() <= 0:
+        return TooLate(DEADLINE_PASSED)  # the statement's time is the caller's: see `begin`
     unreachable = isinstance(error, OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")

@@ -13,6 +13,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from time import monotonic
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -125,7 +126,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     def begin(self, seconds: float) -> None:
         """Begin a transaction whose statements end within `seconds`, in one round trip."""
-        statement_ms = max(1, int(min(seconds, STATEMENT_SECONDS) * 1000))
+        statement_ms = max(1, ceil(min(seconds, STATEMENT_SECONDS) * 1000))
         lock_ms = min(statement_ms, int(LOCK_WAIT_SECONDS * 1000))
         limits = f"lock_timeout = {lock_ms}; SET LOCAL statement_timeout = {statement_ms}"
         self.execute(f"BEGIN; SET LOCAL {limits}".encode(), prepare=False)

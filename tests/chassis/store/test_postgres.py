@@ -196,6 +196,26 @@ def test_a_commit_past_the_deadline_is_refused(url: str) -> None:
     database.close()
 
 
+def test_a_statement_that_takes_longer_than_its_caller_waits_is_too_late(url: str) -> None:
+    database = Database(url)
+    with serving(0.3), pytest.raises(TooLate), database.write() as tx:
+        tx.execute(text("SELECT pg_sleep(5)"))
+    database.close()
+
+
+def test_a_statement_that_ends_before_its_caller_gives_up_may_be_tried_again(url: str) -> None:
+    database = Database(url)
+
+    def sleep_too_long() -> None:
+        with database.write() as tx:
+            tx.execute(text("SET LOCAL statement_timeout = 50"))
+            tx.execute(text("SELECT pg_sleep(5)"))
+
+    with serving(5), pytest.raises(Overloaded):
+        sleep_too_long()
+    database.close()
+
+
 def test_a_statement_ends_in_the_server_too(url: str) -> None:
     database = Database(url)
     with database.write() as tx:
