@@ -121,8 +121,10 @@ def _compile_field(name: str, field: Any, place: _Place) -> Load:
     if field.data_key or field.attribute:
         raise TypeError(f"{name}: a renamed field has no fast path")
     load = _compile_kind(name, field, place)
-    if not (field.pre_load or field.post_load) or load is None:
-        return load or _compile_deserialize(name, field, place)
+    if load is None:
+        return _compile_deserialize(name, field, place)
+    if not (field.pre_load or field.post_load):
+        return load
     chained = _chain(field.pre_load, load, field.post_load)
     return chained if place.is_raw else _after_texts(chained)
 
