@@ -23,7 +23,7 @@ BATCH_LINES = 500
 # A process that writes so many lines in a pause writes them together at its end: to wake the thread
 # for each line cost a busy service 4 to 10% of its time. Killed, it loses those of one pause.
 PAUSE_SECONDS = 0.05
-BUSY_LINES = 20
+BUSY_LINES = 5
 
 
 class Sink(Protocol):
