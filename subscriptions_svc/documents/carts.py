@@ -1,10 +1,11 @@
 """Carts as shops see them: the cart in force, the pending one, and their items."""
 
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc.documents.money import build_money, to_timestamp
+from subscriptions_svc.documents.money import make_money, to_timestamp
 from subscriptions_svc.documents.prescriptions import build_prescription
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE
 from subscriptions_svc.rules.settling.settlements import BREAKAGE_MONTHS, LOSS_MONTHS, Costs
@@ -89,6 +90,8 @@ def build_items(view: View, rows: list[Any]) -> list[pb.CartItem]:
 
 def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
     leaves = parts if row.type == PACKAGE else [row]
+    amounts = list_prices(row) | _list_costs(view, row, leaves)
+    amounts |= list_undiscounted_prices(row, leaves)
     item = pb.CartItem(
         id=row.id,
         type=row.type,
@@ -100,9 +103,8 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         activated_at=to_timestamp(row.activated_at),
         subscription_vat_rate=row.subscription_vat_rate,
         discount_type=row.discount_type,
-        **build_money(view.row, list_prices(row) | _list_costs(view, row, leaves)),
-        **build_money(view.row, list_undiscounted_prices(row, leaves)),
     )
+    item.MergeFrom(_price_item(view.row.locale, view.row.currency, tuple(amounts.items())))
     if row.type == CONTACT_LENS:
         delivered = view.find_tally(row).delivered
         item.product_data.eye = row.eye
@@ -113,6 +115,13 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         if on_file := view.find_on_file(row):
             item.prescription.CopyFrom(build_prescription(view, row, on_file))
     return item
+
+
+@lru_cache(maxsize=1024)
+def _price_item(locale: str, currency: str, amounts: tuple[tuple[str, int], ...]) -> pb.CartItem:
+    """Return an item that has these amounts only: to copy them together takes half the time."""
+    money: dict[str, Any] = {name: make_money(each, locale, currency) for name, each in amounts}
+    return pb.CartItem(**money)
 
 
 def list_prices(item: Any) -> dict[str, int]:

@@ -88,11 +88,12 @@ def build_money(merchant: Any, amounts: Mapping[str, int]) -> dict[str, Any]:
     A message is shared by all equal amounts: fields take a copy of it.
     """
     locale, currency = merchant.locale, merchant.currency
-    return {name: _make_money(value, locale, currency) for name, value in amounts.items()}
+    return {name: make_money(value, locale, currency) for name, value in amounts.items()}
 
 
 @lru_cache(maxsize=4096)
-def _make_money(value: int, locale: str, currency: str) -> pb.Money:
+def make_money(value: int, locale: str, currency: str) -> pb.Money:
+    """Return an amount in minor units; see `build_money`."""
     return pb.Money(value=value, string=format_money(value, locale, currency))
 
 

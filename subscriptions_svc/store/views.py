@@ -39,6 +39,7 @@ from subscriptions_svc.store.lenses.prescriptions import get_verification
 
 T = TypeVar("T")
 NOT_ALLOWED = "NOT_ALLOWED"
+NO_BOXES = Tally()
 
 
 class TornRead(Exception):
@@ -106,7 +107,7 @@ class View:
 
     def find_tally(self, item: Any) -> Tally:
         """Return the boxes of an item."""
-        return self.tallies.get(item.id, Tally())
+        return self.tallies.get(item.id, NO_BOXES)
 
     @cached_property
     def country_policy(self) -> CountryPolicy:
@@ -273,7 +274,7 @@ def read_views(tx: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[
         if not items or items[-1].id != item.id:
             items.append(item)
         if item.year is not None:
-            tallies[item.id] = tallies.get(item.id, Tally()).add_year(item, years[row.id])
+            tallies[item.id] = tallies.get(item.id, NO_BOXES).add_year(item, years[row.id])
     return [View(row, items_by_id[row.id], tallies, now) for row in rows]
 
 
