@@ -4,10 +4,12 @@ The threads of a process share one interpreter lock, so one of them runs at a ti
 spreads them over all cores, and each handover of the lock then wakes another core; docs/scaling.md
 says what that costs. So a busy process runs on one core, the one that others use least: it looks
 twice a second, moves when others take its core and leave another, and is free while it rests.
+While it fills its core its threads that are not Python's, those of gRPC, may use all others.
 """
 
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +25,9 @@ BUSY, AT_REST = 0.25, 0.1
 GAIN = 0.25
 # A core is crowded when it is full, and a busy process gets hardly more than half of it.
 FULL, HALF = 0.9, 0.55
+# A process that uses so much fills its core, until it uses less. Where the gateway and the load
+# fill the others, it uses 0.75, and 0.85 with threads on them.
+FILLED, NOT_FILLED = 0.9, 0.88
 TICK = os.sysconf("SC_CLK_TCK")
 CORES = Path("/proc/stat")
 THREADS = Path("/proc/self/task")
@@ -48,11 +53,13 @@ def look() -> Look:
     return Look(time.monotonic(), time.process_time(), cores)
 
 
-def run_on(cores: Iterable[int]) -> None:
-    """Have all threads of this process run on these cores, and those that they start."""
+def run_on(cores: Iterable[int], others: Iterable[int]) -> None:
+    """Have Python's threads run on these cores, all others of this process on `others`."""
+    own = {each.native_id for each in threading.enumerate()}
     for thread in THREADS.iterdir():
+        number = int(thread.name)
         with suppress(ProcessLookupError):  # it has ended
-            os.sched_setaffinity(int(thread.name), cores)
+            os.sched_setaffinity(number, cores if number in own else others)
 
 
 def choose_core(
@@ -83,11 +90,12 @@ class CoreKeeper:
         self,
         allowed: Iterable[int],
         look: Callable[[], Look] = look,
-        run_on: Callable[[Iterable[int]], None] = run_on,
+        run_on: Callable[[Iterable[int], Iterable[int]], None] = run_on,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self.allowed = frozenset(allowed)
         self.kept: int | None = None
+        self.is_filled = False  # the core that is kept, by this process
         self._look, self._run_on, self._draw = look, run_on, draw
         self._last = look()
 
@@ -106,18 +114,19 @@ class CoreKeeper:
         was = self.kept if self.kept in shares else None
         self.kept = choose_core(was, own, shares, self._draw)
         if self.kept is not None:
+            self.is_filled = own > (NOT_FILLED if self.is_filled else FILLED)
             self._keep_to(self.kept)
         elif was is not None:
-            self._run_on(self.allowed)
+            self._run_on(self.allowed, self.allowed)
 
     def _keep_to(self, core: int) -> None:
         try:
-            self._run_on({core})
+            self._run_on({core}, self.allowed if self.is_filled else {core})
         except OSError:  # it was taken from this process, as a cluster's node may do
             self.allowed -= {core}
             self.kept = None
             with suppress(OSError):  # no thread may be moved at all
-                self._run_on(self.allowed)
+                self._run_on(self.allowed, self.allowed)
 
 
 def keep_to_one_core() -> BackgroundLoop | None:

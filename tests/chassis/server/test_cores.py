@@ -17,16 +17,20 @@ import pytest
 
 from chassis.server import cores
 from chassis.server.cores import CoreKeeper, Look, choose_core
+from chassis.server.server import THREADS
 from protos.orders_pb2 import WhoAmIRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.chaos.product import wait_for
 from tests.ports import find_free_port
 
 ALL = (0, 1)
+# Three busy threads, and one that Python does not know, as gRPC's are.
 BURNER = """
-import sys, threading
+import _thread, sys, threading, time
 from chassis.server import cores
 cores.SECONDS = cores.BUSY = cores.AT_REST = 0.05
+cores.FILLED = cores.NOT_FILLED = float(sys.argv[1])
+_thread.start_new_thread(time.sleep, (600,))
 ended = threading.Event()
 def burn():
     while not ended.is_set():
@@ -76,15 +80,16 @@ class Machine:
         self.used = dict.fromkeys(wanted, 0.0)
         self.busy = dict.fromkeys(ALL, 0.0)
         self.on: dict[str, frozenset[int]] = dict.fromkeys(wanted, frozenset(ALL))
+        self.others_on = dict(self.on)  # the threads that are not Python's
         self.taken: set[int] = set()
 
     def keep(self, name: str, seed: int) -> CoreKeeper:
         """A keeper of one of the processes."""
 
-        def run_on(chosen: Iterable[int]) -> None:
+        def run_on(chosen: Iterable[int], others: Iterable[int]) -> None:
             if not set(chosen) - self.taken:
                 raise OSError(errno.EINVAL, "Invalid argument")
-            self.on[name] = frozenset(chosen)
+            self.on[name], self.others_on[name] = frozenset(chosen), frozenset(others)
 
         def look() -> Look:
             return Look(self.now, self.used[name], dict(self.busy))
@@ -171,6 +176,18 @@ def test_a_process_at_rest_may_use_all_cores_again() -> None:
     assert machine.on["orders"] == set(ALL)
 
 
+def test_only_python_keeps_to_a_core_that_its_process_fills() -> None:
+    machine = Machine({"orders": 0.0})
+    keeper = machine.keep("orders", 1)
+    seen = []
+    for wanted in (0.5, 0.9, 0.95, 0.89, 0.85, 0.89, 1.0, 0.0):
+        machine.wanted["orders"] = wanted
+        machine.run()
+        keeper.choose()
+        seen.append((len(machine.on["orders"]), len(machine.others_on["orders"])))
+    assert seen == [(1, 1), (1, 1), (1, 2), (1, 2), (1, 1), (1, 1), (1, 2), (2, 2)]
+
+
 def test_a_core_that_comes_or_goes_is_no_fault() -> None:
     looks = [
         Look(0, 0, {0: 0.0, 1: 0.0, 2: 0.0}),
@@ -181,7 +198,7 @@ def test_a_core_that_comes_or_goes_is_no_fault() -> None:
     ]
     moves: list[set[int]] = []
     keeper = CoreKeeper(
-        (0, 1, 2), iter(looks).__next__, lambda to: moves.append(set(to)), lambda: 0.0
+        (0, 1, 2), iter(looks).__next__, lambda to, _others: moves.append(set(to)), lambda: 0.0
     )
     for _ in looks[1:]:
         keeper.choose()
@@ -214,23 +231,27 @@ def test_where_no_thread_may_be_moved_the_process_stays_free() -> None:
 
 
 def list_cores(pid: int) -> set[frozenset[int]]:
+    """The different cores that the threads of a process may use."""
+    return set(list_cores_of_threads(pid))
+
+
+def list_cores_of_threads(pid: int) -> list[frozenset[int]]:
     """The cores that each thread of a process may use."""
-    found = set()
+    found = []
     for each in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # gRPC's threads come and go
-            found.add(frozenset(os.sched_getaffinity(int(each.name))))
+            found.append(frozenset(os.sched_getaffinity(int(each.name))))
     return found
 
 
-def test_all_threads_of_a_busy_process_run_on_one_core() -> None:
+@pytest.mark.parametrize(("filled", "others_free"), [(10.0, False), (0.05, True)])
+def test_the_threads_of_a_busy_process_run_on_one_core(filled: float, others_free: bool) -> None:
     allowed = frozenset(os.sched_getaffinity(0))
-    command = [sys.executable, "-c", BURNER]
+    on_one = [{frozenset({core})} | ({allowed} if others_free else set()) for core in allowed]
+    command = [sys.executable, "-c", BURNER, str(filled)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin
-        wait_for(
-            lambda: list_cores(process.pid) in ({frozenset({core})} for core in allowed),
-            "it keeps to none",
-        )
+        wait_for(lambda: list_cores(process.pid) in on_one, "it keeps to none")
         process.stdin.write("\n")
         process.stdin.flush()
         wait_for(lambda: list_cores(process.pid) == {allowed}, "it is not set free")
@@ -286,7 +307,11 @@ def test_a_busy_service_keeps_to_one_core(
     store_url: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     with serve_under_load(store_url("orders", "sqlite"), tmp_path) as pid:
-        wait_for(lambda: max(map(len, list_cores(pid))) == 1, "it keeps to none")
+
+        def count_kept() -> int:
+            return sum(len(each) == 1 for each in list_cores_of_threads(pid))
+
+        wait_for(lambda: count_kept() >= THREADS, "it keeps to none")
 
 
 def test_a_service_that_may_use_any_core_does(
