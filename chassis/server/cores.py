@@ -113,8 +113,9 @@ class CoreKeeper:
             return
         was = self.kept if self.kept in shares else None
         self.kept = choose_core(was, own, shares, self._draw)
+        is_filled = own > (NOT_FILLED if self.is_filled else FILLED)
+        self.is_filled = is_filled and self.kept is not None
         if self.kept is not None:
-            self.is_filled = own > (NOT_FILLED if self.is_filled else FILLED)
             self._keep_to(self.kept)
         elif was is not None:
             self._run_on(self.allowed, self.allowed)
@@ -124,7 +125,7 @@ class CoreKeeper:
             self._run_on({core}, self.allowed if self.is_filled else {core})
         except OSError:  # it was taken from this process, as a cluster's node may do
             self.allowed -= {core}
-            self.kept = None
+            self.kept, self.is_filled = None, False
             with suppress(OSError):  # no thread may be moved at all
                 self._run_on(self.allowed, self.allowed)
 

@@ -188,6 +188,31 @@ def test_only_python_keeps_to_a_core_that_its_process_fills() -> None:
     assert seen == [(1, 1), (1, 1), (1, 2), (1, 2), (1, 1), (1, 1), (1, 2), (2, 2)]
 
 
+def test_after_a_rest_a_core_counts_as_filled_no_sooner_than_at_first() -> None:
+    machine = Machine({"orders": 0.0})
+    keeper = machine.keep("orders", 1)
+    seen = []
+    for wanted in (0.89, 1.0, 0.0, 0.89):
+        machine.wanted["orders"] = wanted
+        machine.run()
+        keeper.choose()
+        seen.append((len(machine.others_on["orders"]), keeper.is_filled))
+    assert seen == [(1, False), (2, True), (2, False), (1, False)]
+
+
+def test_after_its_core_was_taken_the_next_is_not_filled_yet() -> None:
+    machine = Machine({"orders": 1.0})
+    keeper = machine.keep("orders", 1)
+    machine.run()
+    keeper.choose()
+    assert (len(machine.on["orders"]), keeper.is_filled) == (1, True)
+    machine.taken = set(machine.on["orders"])
+    machine.run()
+    keeper.choose()
+    assert machine.on["orders"] == set(ALL) - machine.taken
+    assert not keeper.is_filled
+
+
 def test_a_core_that_comes_or_goes_is_no_fault() -> None:
     looks = [
         Look(0, 0, {0: 0.0, 1: 0.0, 2: 0.0}),
