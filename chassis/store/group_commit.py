@@ -99,8 +99,7 @@ class Group:
         self.transaction.commit()
 
     def fail(self) -> NoReturn:
-        """Roll back every member's part: they can no longer be separated."""
-        self.transaction.rollback()
+        """Have `end` roll back every member's part: they can no longer be separated."""
         raise Overloaded("The database could not be written; try again.")
 
     def wait_for_end(self) -> None:

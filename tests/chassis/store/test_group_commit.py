@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -160,6 +161,15 @@ def test_a_transaction_rolled_back_by_sqlite_is_reported_to_all(database: Databa
     raised = write_together(database, put(1), lose, put(3))
     assert raised == [Overloaded, Overloaded, None]
     assert list_kept(database) == [3]
+
+
+def test_a_transaction_rolled_back_by_sqlite_is_ended_without_a_warning(
+    database: Database,
+) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert write_together(database, put(1), lose, put(3)) == [Overloaded, Overloaded, None]
+    assert [str(each.message) for each in seen] == []
 
 
 def test_a_conflict_with_a_member_is_reported_after_the_commit(database: Database) -> None:
