@@ -4,7 +4,7 @@ import re
 from difflib import SequenceMatcher, get_close_matches
 
 from flask import Flask, current_app, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Rule
 
 from gateway.callers import SERVICES
@@ -40,6 +40,8 @@ def describe_http_exception(error: HTTPException, is_page: bool) -> str:
     is_unexplained = request.routing_exception is error or error.description == NotFound.description
     if isinstance(error, NotFound) and is_unexplained:
         return _describe_page() if is_page else describe_path()
+    if isinstance(error, BadHost):
+        return "The Host header field is malformed."
     return error.description or ""
 
 

@@ -233,6 +233,15 @@ def test_unreadable_requests_are_refused_in_the_form_of_the_api(
     assert is_closed(client)
 
 
+@pytest.mark.parametrize("dialect", SERVICES)
+@pytest.mark.parametrize("host", [b"a..b", b".", b"x" * 64 + b".com"])
+def test_a_host_that_no_name_can_be_is_named(front: Front, dialect: str, host: bytes) -> None:
+    sent = b"GET " + ECHO[dialect].encode() + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+    found = front.ask(sent)
+    assert (found.status, found.headers["content-type"]) == (400, TYPES[dialect])
+    assert read_words(dialect, found) == "The Host header field is malformed."
+
+
 def test_a_refused_request_keeps_its_id_and_is_logged(front: Front) -> None:
     found = front.ask(b"GET /v1/labs?name=Canaryfirst HTTP/1.1\r\nX-Request-Id: mine-1\r\n\r\n")
     assert (found.status, found.headers["x-request-id"]) == (400, "mine-1")
