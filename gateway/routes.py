@@ -41,7 +41,7 @@ def describe_http_exception(error: HTTPException, is_page: bool) -> str:
     if isinstance(error, NotFound) and is_unexplained:
         return _describe_page() if is_page else describe_path()
     if isinstance(error, BadHost):
-        return "The Host header field is malformed."
+        return "The Host header field must be a host name or an address, and may name a port."
     return error.description or ""
 
 

@@ -54,7 +54,10 @@ def look() -> Look:
 
 
 def run_on(cores: Iterable[int], others: Iterable[int]) -> None:
-    """Have Python's threads run on these cores, all others of this process on `others`."""
+    """Have Python's threads run on these cores, all others of this process on `others`.
+
+    The others are gRPC's, and the one that writes the log, which seldom wants the lock.
+    """
     own = {each.native_id for each in threading.enumerate()}
     for thread in THREADS.iterdir():
         number = int(thread.name)

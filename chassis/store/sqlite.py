@@ -12,11 +12,7 @@ from chassis.locks import create_file, hold_file
 
 BUSY_SECONDS = 5  # for a writer of another process
 SERVE_WAIT_SECONDS = 15.0  # for a predecessor that drains
-# The commit that finds so much in the log moves it into the file, 32 MB at most, while writers
-# wait. By SQLite's default of 1,000 that is each 90 orders; pages that many of them change are
-# moved once. A thread that moves it beside the writers waits for SQLite 3.51.3: before, a log that
-# begins anew meanwhile can damage the file (sqlite.org/wal.html, "The WAL-Reset Bug").
-LOG_PAGES = 8000
+LOG_PAGES = 8000  # of 4 KiB; the commit that finds so many moves them: see docs/decisions/0003
 PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",

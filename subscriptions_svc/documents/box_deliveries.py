@@ -9,7 +9,7 @@ from chassis.errors import Invalid
 from protos import subscriptions_pb2 as pb
 from subscriptions_svc.documents.carts import list_prices
 from subscriptions_svc.documents.money import build_money, to_timestamp
-from subscriptions_svc.store.box_deliveries import Tally
+from subscriptions_svc.store.box_deliveries import NO_BOXES, Tally
 
 
 def build_delivered_item(merchant: Any, lens: Row[Any], delivered: int) -> pb.DeliveredItem:
@@ -32,7 +32,7 @@ def build_over_delivery(lenses: Iterable[Row[Any]], tallies: Mapping[str, Tally]
     """Return the error that lists the boxes remaining per item."""
     detail = pb.OverDelivery()
     for lens in lenses:
-        left = max(0, lens.box_count - tallies.get(lens.id, Tally()).delivered)
+        left = max(0, lens.box_count - tallies.get(lens.id, NO_BOXES).delivered)
         detail.items.add(cart_item_reference_uuid=lens.reference_uuid, remaining_boxes=left)
     return Invalid(
         "More boxes than remain in this subscription year.", reason="OVER_DELIVERY", detail=detail

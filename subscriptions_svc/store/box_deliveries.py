@@ -193,11 +193,14 @@ class Tally(NamedTuple):
         return Tally(delivered, newest)
 
 
+NO_BOXES = Tally()
+
+
 def read_tallies(tx: Connection, subscription_id: str, year: int) -> dict[str, Tally]:
     """Return the tally of each item of a subscription that has ever been delivered."""
     tallies: dict[str, Tally] = {}
     for counter in tx.execute(_COUNTERS, {"subscription_id": subscription_id}):
-        tally = tallies.get(counter.item_id, Tally())
+        tally = tallies.get(counter.item_id, NO_BOXES)
         tallies[counter.item_id] = tally.add_year(counter, year)
     return tallies
 

@@ -33,13 +33,12 @@ from subscriptions_svc.rules.shapes import MAX_ITEMS
 from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
-from subscriptions_svc.store.box_deliveries import Tally
+from subscriptions_svc.store.box_deliveries import NO_BOXES, Tally
 from subscriptions_svc.store.cart_items import read_items
 from subscriptions_svc.store.lenses.prescriptions import get_verification
 
 T = TypeVar("T")
 NOT_ALLOWED = "NOT_ALLOWED"
-NO_BOXES = Tally()
 
 
 class TornRead(Exception):

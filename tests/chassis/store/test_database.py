@@ -163,9 +163,14 @@ def test_connections_of_sqlite_keep_the_promise_of_the_readme(tmp_path: Path) ->
         for connection in (writer, reader, stream):
             found = {
                 name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-                for name in ("synchronous", "foreign_keys", "journal_mode")
+                for name in ("synchronous", "foreign_keys", "journal_mode", "wal_autocheckpoint")
             }
-            assert found == {"synchronous": 2, "foreign_keys": 1, "journal_mode": "wal"}
+            assert found == {
+                "synchronous": 2,
+                "foreign_keys": 1,
+                "journal_mode": "wal",
+                "wal_autocheckpoint": 8000,
+            }
     database.close()
 
 
