@@ -2,12 +2,18 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.exceptions import BadHost
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import Map, MapAdapter
+from werkzeug.wsgi import get_host
 
 from chassis import telemetry
 from chassis.context import MAX_CALL_SECONDS
@@ -48,6 +54,7 @@ DIALECTS = (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT)
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_RPC_TIMEOUT_SECONDS = 10.0
 MAX_PROXIES = 9
+HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|[\w.~!$&'()*+,;=%-]+)(?::[0-9]*)?", re.ASCII)
 NO_TLS = (
     "Calls to {} would leave this machine in plaintext, for everybody on the way to read. "
     "Set GRPC_TLS_CA, or GRPC_PLAINTEXT=allow where the network is trusted."
@@ -59,6 +66,32 @@ class Gateway(Flask):
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Bind the routes to a request; whether its host can be one is looked at once for each."""
+        if request is None:
+            return super().create_url_adapter(request)
+        asked = request.environ
+        check_host(asked.get("HTTP_HOST", ""))
+        request.host = get_host(asked)
+        path = asked["PATH_INFO"].encode("latin-1").decode(errors="replace")
+        scheme, method, query = request.scheme, request.method, asked.get("QUERY_STRING")
+        return MapAdapter(self.url_map, request.host, "/", "", scheme, path, method, query)
+
+
+@lru_cache(maxsize=256)
+def check_host(host: str) -> None:
+    """Raise BadHost for what names no host by RFC 9110, 7.2; it may be empty."""
+    found = HOST.fullmatch(host)
+    if host and found is None:
+        raise BadHost
+    if found and found["v6"]:
+        try:
+            IPv6Address(found["v6"])
+        except ValueError:
+            raise BadHost from None
+    else:
+        Map().bind(host)  # raises for labels that are empty or too long
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

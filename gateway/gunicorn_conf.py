@@ -46,11 +46,13 @@ def on_starting(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Leave the port of the metrics to the parent, and let the thread of the log have its turns.
+    """Leave the port of the metrics to the parent, and make each request cheaper.
 
     A stop that comes before the worker has its own handlers would reach those of the parent.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    # gunicorn looks a setting up some twenty times a request, through two calls each time.
+    vars(worker.cfg).update({name: each.get() for name, each in worker.cfg.settings.items()})
     signal.signal(signal.SIGTERM, worker.handle_exit)
     if server.exporter:
         server.exporter.listener.leave()

@@ -1,7 +1,8 @@
 """What every route shares: reading the request, the answer, the request id and the log line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
+from typing import Any, cast
 
 from flask import Flask, Response, g, request
 from flask.globals import request_ctx
@@ -19,6 +20,7 @@ ObserveRequest = Callable[[str | None, str, int, float], None]  # route, method,
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
 FHIR_JSON = "application/fhir+json"
+COMPLETE = (200, 201)  # statuses whose body stands as it was written
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'",
@@ -31,6 +33,16 @@ FORWARDED_FOR = (
     "A request came with X-Forwarded-For, but GATEWAY_PROXIES is 0: if it came through a proxy of "
     "yours, everybody behind that counts as one address."
 )
+
+
+class Answer(Response):
+    """An answer of an API, whose headers are complete; werkzeug would go through a copy of them."""
+
+    def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Return the body, the status line and the headers."""
+        if self.status_code in COMPLETE and request_ctx.request.method != "HEAD":
+            return cast(list[bytes], self.response), self.status, list(self.headers)
+        return super().get_wsgi_response(environ)
 
 
 def read(reader: Reader[M], *, ahead: Callable[[], None] | None = None, **path: str) -> M:
@@ -101,7 +113,7 @@ def answer(
     status: int, writer: Writer, message: Message, *, location: str | None = None
 ) -> Response:
     """Return the message as JSON."""
-    response = Response(writer.write(message), status, content_type="application/json")
+    response = Answer(writer.write(message), status, content_type="application/json")
     if location:
         response.headers["Location"] = location
     if g.get("replayed"):

@@ -1,5 +1,7 @@
 """E-mail addresses that mail can be written to."""
 
+from functools import lru_cache
+
 from marshmallow import ValidationError
 from marshmallow.validate import Email
 
@@ -14,11 +16,17 @@ def is_deliverable(address: str) -> bool:
     local, _, domain = address.rpartition("@")
     try:
         _EMAIL(address)
-        length = len(domain.encode("idna"))
+        length = measure_domain(domain)
     except (ValidationError, UnicodeError):
         return False
     size = len(local.encode())
     return local.isprintable() and size <= MAX_LOCAL_PART_BYTES and length <= MAX_DOMAIN_LENGTH
+
+
+@lru_cache(maxsize=1024)
+def measure_domain(domain: str) -> int:
+    """Return the length of a domain in ASCII; raises UnicodeError where it has no such form."""
+    return len(domain.encode("idna"))
 
 
 def check_email(address: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from werkzeug.http import http_date
 
 LEAST_DAYS = 180  # between the two
@@ -47,7 +47,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        view = current_app.view_functions.get(request.endpoint or "")
+        view = app.view_functions.get(request.endpoint or "")
         if found := find_deprecation(view):
             response.headers["Deprecation"] = f"@{int(found.since.timestamp())}"
             response.headers["Sunset"] = http_date(found.sunset)

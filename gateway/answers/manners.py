@@ -18,9 +18,10 @@ def register(app: Flask) -> None:
         asked = request_ctx.request
         if asked.blueprint not in SERVICES:
             return response
+        version = g.get("version")
         if asked.method not in READ_METHODS:
-            if "version" in g:
-                add_validator(response)
+            if version is not None:
+                add_validator(response, version)
             is_large = (response.content_length or 0) >= MIN_BYTES
             if is_large and may_be_coded(response) and is_to_be_coded(response):
                 code_answer(response)
@@ -28,7 +29,7 @@ def register(app: Flask) -> None:
         response.headers.setdefault("Cache-Control", READ_CACHING)
         is_coded = may_be_coded(response) and is_to_be_coded(response)
         if response.status_code == 200:
-            add_validator(response)
+            add_validator(response, version)
             if answer_not_modified(response, is_coded=is_coded):
                 return response
         if is_coded:

@@ -7,7 +7,7 @@ or from the clock, has a weak ETag of its body.
 
 from hashlib import blake2b
 
-from flask import Response, g, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 CODED = "-gzip"  # ends the ETag of a coded answer, whose bytes differ
@@ -34,10 +34,13 @@ def name_version(if_match: str) -> str:
     return if_match.replace(f'{CODED}"', '"')
 
 
-def add_validator(response: Response) -> None:
-    """Add its ETag to the answer to a GET of a single thing, or to a change of one."""
-    if "version" in g:
-        response.set_etag(f"v{g.version}")
+def add_validator(response: Response, version: str | None) -> None:
+    """Add its ETag to the answer to a GET of a single thing, or to a change of one.
+
+    `version` is that of its row, if the service has named it.
+    """
+    if version is not None:
+        response.set_etag(f"v{version}")
     elif _is_single():
         digest = blake2b(response.get_data(), digest_size=WEAK_TAG_BYTES).hexdigest()
         response.set_etag(digest, weak=True)

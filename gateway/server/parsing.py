@@ -1,7 +1,8 @@
 """gunicorn's HTTP parser, with a limit on the whole head and our own error texts."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.http import errors, message
@@ -21,6 +22,11 @@ from gateway.requests import REFUSAL
 
 HEAD_BYTES = 64 * 1024
 KEPT_BYTES = 64 * 1024  # of a body that nobody has read, for the sake of the connection
+# What is remembered of a connection: lines of its heads, and how long one of them may be.
+KNOWN_LINES, KNOWN_LINE_BYTES = 32, 512
+# Fields that may stand in a head only once, and those that are more than a line to read.
+SINGLE_FIELDS, UNKNOWN_FIELDS = message.RFC9110_5_3_SINGLETON_FIELDS, frozenset({"EXPECT"})
+NOTHING = ("", "")
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequestLine: (400, "The request line is malformed."),
     errors.InvalidRequestMethod: (400, "The method is malformed."),
@@ -76,7 +82,9 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     """A request with a bounded head and a host, which knows how much of its body is unread."""
 
     max_buffer_headers: int
+    limit_request_fields: int
     body: Any
+    unreader: Any
 
     def parse(self, unreader: Any) -> bytes:
         """Read the head; return what was read beyond it."""
@@ -86,6 +94,33 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
         if self.version >= (1, 1) and not any(name == "HOST" for name, _ in self.headers):
             raise MissingHost
         return rest
+
+    def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
+        """Read the lines of a head, or of a trailer.
+
+        A client sends most lines with each request of its connection: those are read once.
+        """
+        known: dict[bytes, tuple[str, str]] = self.unreader.known_lines
+        lines = data.split(b"\r\n")
+        fresh = [line for line in lines if line not in known]
+        may_know = not from_trailer and len(lines) <= self.limit_request_fields
+        if may_know and len(fresh) < len(lines):
+            with suppress(errors.ParseException):  # the whole head brings the right one
+                read = super().parse_headers(b"\r\n".join(fresh)) if fresh else []
+                rest = iter(read)
+                headers = [known.get(line) or next(rest, NOTHING) for line in lines]
+                single = [name for name, _ in headers if name in SINGLE_FIELDS]
+                if len(read) == len(fresh) and len(single) == len(set(single)):
+                    _remember(known, fresh, read)
+                    return headers
+        whole: list[tuple[str, str]] = super().parse_headers(data, from_trailer)
+        if may_know and len(whole) == len(lines):  # each line is a field of its own
+            _remember(known, lines, whole)
+        return whole
+
+    def _peer_is_trusted_proxy(self) -> bool:
+        """No peer is, for gunicorn: GATEWAY_PROXIES says whose headers are trusted."""
+        return False
 
     def set_body_reader(self) -> None:
         """Choose how the body is read."""
@@ -111,6 +146,10 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
     mesg_class = Request
     proxy: Any = None  # from the PROXY line before the first request
 
+    def __init__(self, cfg: Any, source: Any, source_addr: Any) -> None:
+        super().__init__(cfg, source, source_addr)
+        self.unreader.known_lines = {}
+
     def __next__(self) -> Any:
         request = super().__next__()
         self.proxy = request.proxy_protocol_info = request.proxy_protocol_info or self.proxy
@@ -122,12 +161,27 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
             whole: bool = self.finish_body(max_bytes=KEPT_BYTES + 1)
         except HTTPException:
             return False
+        if whole:
+            self.mesg = None  # or its body would be finished once more
         return whole
 
     def count_buffered(self) -> int:
         """How many bytes of the next request were read with this one."""
         size: int = self.unreader.buf.getbuffer().nbytes
         return size
+
+
+def _remember(
+    known: dict[bytes, tuple[str, str]],
+    lines: Iterable[bytes],
+    headers: Iterable[tuple[str, str]],
+) -> None:
+    """Keep what has been read of lines; all is forgotten when it becomes too much."""
+    for line, header in zip(lines, headers, strict=True):
+        if len(line) <= KNOWN_LINE_BYTES and header[0] not in UNKNOWN_FIELDS:
+            if len(known) >= KNOWN_LINES:
+                known.clear()
+            known[line] = header
 
 
 def build_refusal_environ(

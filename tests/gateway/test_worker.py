@@ -234,13 +234,50 @@ def test_unreadable_requests_are_refused_in_the_form_of_the_api(
 
 
 @pytest.mark.parametrize("dialect", SERVICES)
-@pytest.mark.parametrize("host", [b"a..b", b".", b"x" * 64 + b".com"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(b"a..b", b".", b"x" * 64 + b".com", b"ada@shop", b"/", b"[::1", b"[::g]", b"a b"),
+        *(b"a:b", b"shop:80:80", b"b\xc3\xbccher.example", b"[127.0.0.1]", b"[::1%lo]"),
+    ],
+)
 def test_a_host_that_no_name_can_be_is_named(front: Front, dialect: str, host: bytes) -> None:
     sent = b"GET " + ECHO[dialect].encode() + b" HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
     found = front.ask(sent)
     assert (found.status, found.headers["content-type"]) == (400, TYPES[dialect])
     words = "The Host header field must be a host name or an address, and may name a port."
     assert read_words(dialect, found) == words
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(b"[::1]:8080", b"[2001:DB8::1]", b"127.0.0.1:80", b"localhost", b"shop_1.internal:8000"),
+        *(b"Shop.Example.", b"shop.example:", b""),
+    ],
+)
+def test_hosts_by_name_and_by_address_are_served(front: Front, host: bytes) -> None:
+    assert front.ask(b"GET /livez HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").status == 200
+
+
+def test_an_offer_to_change_the_protocol_is_passed_over(front: Front) -> None:
+    offer = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    found = front.ask(b"GET /livez HTTP/1.1\r\nHost: shop.example\r\n" + offer + b"\r\n")
+    assert found.status == 200
+
+
+def test_the_head_of_an_answer_has_no_body_and_its_length(front: Front) -> None:
+    found = {}
+    for method in (b"GET", b"HEAD"):
+        client = front.connect()
+        client.sendall(method + b" /v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        data = b""
+        while more := client.recv(65536):
+            data += more
+        found[method], _, body = data.partition(b"\r\n\r\n")
+        assert bool(body) is (method == b"GET")
+    lengths = [re.findall(rb"Content-Length: \d+", each) for each in found.values()]
+    assert lengths[0] == lengths[1] != []
 
 
 def test_a_refused_request_keeps_its_id_and_is_logged(front: Front) -> None:
