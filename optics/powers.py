@@ -116,10 +116,14 @@ def power_of(eye: Mapping[str, Any]) -> Power:
     return Power(eye["sphere"], eye.get("cylinder", 0.0), eye.get("axis"))
 
 
+def has_prism(eye: Mapping[str, Any]) -> bool:
+    """Return whether an eye has a prism."""
+    return bool(eye.get("horizontal_prism") or eye.get("vertical_prism"))
+
+
 def resultant(eye: Mapping[str, Any], which: str) -> Prism | None:
     """The one prism that the horizontal and the vertical one of an eye make together."""
-    horizontal, vertical = eye.get("horizontal_prism"), eye.get("vertical_prism")
-    if not horizontal and not vertical:
+    if not has_prism(eye):
         return None
     right, up = split_prism(eye, which)
     base = math.degrees(math.atan2(up, right)) % 360

@@ -9,7 +9,7 @@ from orders_svc.rules.offer import Offer
 from orders_svc.rules.traces import LEFT, RIGHT, Trace, Tracing
 from orders_svc.rules.warnings.codes import Code, OrderWarning
 from orders_svc.rules.warnings.limits import Limits
-from orders_svc.rules.warnings.rx import find_vertex_warnings
+from orders_svc.rules.warnings.rx import Powers, find_vertex_warnings
 
 Warnings = Iterator[OrderWarning]
 Eyes = Mapping[str, Mapping[str, Any]]
@@ -21,13 +21,14 @@ def find_fit_warnings(
     offer: Offer,
     tracing: Tracing | None,
     lenses: Eyes,
+    powers: Powers,
     limits: Limits,
 ) -> Warnings:
     """Yield the warnings about lenses in their frame; `lenses` has no balance lens."""
     frame = order["frame"]
     traces = tracing.traces if tracing is not None else {}
     yield from _find_height_warnings(order["rx"], frame.get("b"), offer.least_fitting_height)
-    yield from find_vertex_warnings(frame, lenses, limits)
+    yield from find_vertex_warnings(frame, powers, limits)
     bridge = (tracing.dbl if tracing is not None else None) or frame["bridge"]
     width = next((each.a for each in traces.values()), frame.get("a") or frame["eye_size"])
     yield from _find_frame_pd_warnings(width + bridge, lenses, limits)

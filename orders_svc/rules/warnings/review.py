@@ -7,7 +7,7 @@ confirmed. Formulas are in `optics`, limits in `limits`.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from optics.powers import LEFT_EYE, RIGHT_EYE, is_balance
+from optics.powers import LEFT_EYE, RIGHT_EYE, is_balance, power_of
 from orders_svc.rules.offer import Offer
 from orders_svc.rules.traces import Tracing
 from orders_svc.rules.tracing import parse_tracing
@@ -77,8 +77,9 @@ def find_warnings(
     for name, eye in lenses.items():
         yield from find_eye_warnings(name, eye, lens_type, limits)
     if eyes:
-        yield from find_pair_warnings(eyes, lenses, lens_type, limits)
-        yield from find_fit_warnings(order, offer, tracing, lenses, limits)
+        powers = {name: power_of(eye) for name, eye in lenses.items()}
+        yield from find_pair_warnings(eyes, lenses, powers, lens_type, limits)
+        yield from find_fit_warnings(order, offer, tracing, lenses, powers, limits)
     yield from _find_coat_warnings(lens.get("coats", ()), offer.coats)
     if tracing is not None:
         yield from find_tracing_warnings(tracing, frame, rx, limits)

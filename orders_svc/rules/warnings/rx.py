@@ -14,8 +14,8 @@ from optics.powers import (
     LEFT_EYE,
     RIGHT_EYE,
     Power,
+    has_prism,
     is_on_step,
-    power_of,
     split_prism,
     to_eighth,
 )
@@ -24,6 +24,7 @@ from orders_svc.rules.warnings.limits import Limits
 
 Warnings = Iterator[OrderWarning]
 Eyes = Mapping[str, Mapping[str, Any]]
+Powers = Mapping[str, Power]  # by the eye's name
 SINGLE_VISION, MULTIFOCAL = "single_vision", "multifocal"
 VERTEX_STEP_MM = 2.0  # a difference of vertex distance from which opticians compensate
 _PAIR = {RIGHT_EYE, LEFT_EYE}
@@ -37,7 +38,8 @@ def find_eye_warnings(
     path = f"rx.{name}"
     yield from _find_power_warnings(path, eye, limits)
     yield from _find_pd_warnings(path, eye, limits)
-    yield from _find_prism_warnings(path, eye, limits)
+    if has_prism(eye):
+        yield from _find_prism_warnings(path, eye, limits)
     yield from _find_type_warnings(path, eye, lens_type)
 
 
@@ -88,8 +90,13 @@ def _find_type_warnings(path: str, eye: Mapping[str, Any], lens_type: str | None
         yield OrderWarning(add, Code.ADD_MISSING, text)
 
 
-def find_pair_warnings(eyes: Eyes, lenses: Eyes, lens_type: str | None, limits: Limits) -> Warnings:
-    """Yield the warnings about the eyes together; `lenses` are those without a balance lens."""
+def find_pair_warnings(
+    eyes: Eyes, lenses: Eyes, powers: Powers, lens_type: str | None, limits: Limits
+) -> Warnings:
+    """Yield the warnings about the eyes together.
+
+    `lenses` are those without a balance lens, and `powers` theirs.
+    """
     for name in sorted(_PAIR - eyes.keys()):
         text = "This eye is left out; say balance, if it gets a balance lens."
         yield OrderWarning(f"rx.{name}", Code.EYE_MISSING, text)
@@ -103,9 +110,10 @@ def find_pair_warnings(eyes: Eyes, lenses: Eyes, lens_type: str | None, limits: 
         text = "Differs from that of the right eye."
         yield OrderWarning("rx.left_eye.add", Code.ADDS_DIFFER, text)
     yield from _find_plano_warnings(lenses)
-    yield from _find_difference_warnings(power_of(right), power_of(left), lens_type, limits)
+    yield from _find_difference_warnings(powers[RIGHT_EYE], powers[LEFT_EYE], lens_type, limits)
     yield from _find_pd_pair_warnings(right.get("pd"), left.get("pd"), limits)
-    yield from _find_prism_pair_warnings(right, left, limits)
+    if has_prism(right) or has_prism(left):
+        yield from _find_prism_pair_warnings(right, left, limits)
 
 
 def _find_plano_warnings(lenses: Eyes) -> Warnings:
@@ -180,10 +188,12 @@ def _find_prism_pair_warnings(
         yield OrderWarning(path, Code.PRISM_VERTICAL, text, figures)
 
 
-def find_vertex_warnings(frame: Mapping[str, Any], lenses: Eyes, limits: Limits) -> Warnings:
+def find_vertex_warnings(frame: Mapping[str, Any], powers: Powers, limits: Limits) -> Warnings:
     """Yield a warning for strong lenses without a vertex distance."""
-    strongest = max((power_of(eye).strongest for eye in lenses.values()), default=0.0)
-    if strongest > limits.vertex_power and "vertex" not in frame:
+    if "vertex" in frame:
+        return
+    strongest = max((power.strongest for power in powers.values()), default=0.0)
+    if strongest > limits.vertex_power:
         # Of a minus lens, which loses less: the effect is at least this.
         effect = round(abs(shift_vertex(-strongest, VERTEX_STEP_MM) + strongest), 2)
         text = (
