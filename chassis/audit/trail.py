@@ -27,8 +27,7 @@ from sqlalchemy import (
     select,
 )
 
-from chassis.context import Call, get_current_call, utc_now
-from chassis.server.roles import STAFF
+from chassis.context import STAFF, Call, get_current_call, utc_now
 from chassis.store.database import Instant
 from chassis.store.prepared import Prepared
 

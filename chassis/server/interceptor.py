@@ -17,7 +17,9 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from chassis.context import (
+    CLIENT,
     REQUEST_ID_PATTERN,
+    STAFF,
     Call,
     begin_call,
     check_idempotency_key,
@@ -28,7 +30,6 @@ from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
-from chassis.server.roles import CLIENT, STAFF
 from chassis.server.spans import begin_span, end_span
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
 from chassis.store.conflicts import repeat_on_conflict

@@ -3,7 +3,6 @@
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -27,6 +26,7 @@ from chassis.server.interceptor import (
     ObserveCall,
     ignore,
 )
+from chassis.server.pool import CallPool
 from chassis.server.tls import Certificates
 from chassis.server.watchdog import Watchdog
 from chassis.settings.transport import is_unix
@@ -58,6 +58,12 @@ class Loop(Protocol):
     def stop(self) -> None: ...
 
 
+class Pool(Protocol):
+    """Threads that have an end."""
+
+    def shutdown(self) -> None: ...
+
+
 Registration = tuple[Any, Callable[[Any, grpc.Server], None], ServiceDescriptor]
 
 
@@ -79,7 +85,7 @@ class RunningServer:
     health: HealthServicer
     port: int
     database: Database
-    pools: list[ThreadPoolExecutor]
+    pools: list[Pool]
     watchdog: Watchdog
     readiness: BackgroundLoop
     loops: Sequence[Loop]
@@ -151,7 +157,7 @@ def start_server(
         end_call=end_call,
         observe_call=observe_call,
     )
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="rpc")
+    pool: Any = CallPool(THREADS, "rpc")  # as far as grpc's server uses it, an executor
     server = grpc.server(
         pool,
         interceptors=[interceptor],
@@ -167,7 +173,7 @@ def start_server(
     health = HealthServicer()
     health.register(server)
     names = ["", *(service.full_name for service in services)]
-    pools = [pool, interceptor.refusals]
+    pools: list[Pool] = [pool, interceptor.refusals]
     if reflection:
         from chassis.server.reflection import enable_reflection
 

@@ -1,4 +1,0 @@
-"""The roles of accounts."""
-
-CLIENT, STAFF = "client", "staff"
-ROLES = (CLIENT, STAFF)
