@@ -21,6 +21,7 @@ from weakref import WeakSet
 import psycopg
 from psycopg import errors, sql
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from chassis.context import get_current_call
@@ -123,6 +124,16 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the server did not answer in time") from None
         finally:
             self.waiting_since = None
+
+    def commit(self) -> None:
+        """Commit the transaction, if one is open: SQLAlchemy asks for it after each statement."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().commit()
+
+    def rollback(self) -> None:
+        """Roll the transaction back, if one is open: the pool asks for it after each use."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
 
     def begin(self, seconds: float) -> None:
         """Begin a transaction whose statements end within `seconds`, in one round trip."""
