@@ -21,6 +21,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Dialect,
+    ForeignKey,
     Table,
     TypeDecorator,
     make_url,
@@ -80,10 +81,19 @@ def _encode_json(value: Any) -> str:
 
 # Without it the rowcount of an insert is -1 on PostgreSQL: psycopg drops it with the cursor.
 COUNTED: dict[str, Any] = {"preserve_rowcount": True}
+SHARED = "shared"  # in the info of a foreign key
 JSON_OPTIONS: dict[str, Any] = {
     "json_serializer": _encode_json,
     "json_deserializer": msgspec.json.decode,
 }
+
+
+def shared_key(target: str) -> ForeignKey:
+    """A foreign key to a row that many rows name at the same moment, such as an account.
+
+    On PostgreSQL a trigger on the named row stands for it: see docs/decisions/0013.
+    """
+    return ForeignKey(target, info={SHARED: True})
 
 
 class Instant(TypeDecorator[datetime]):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Literal
+from typing import Any, Literal
 
 from alembic import command, context
 from alembic.autogenerate import compare_metadata
@@ -14,7 +14,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 
 from chassis.errors import Busy
-from chassis.store.database import Database, Instant
+from chassis.store.database import SHARED, Database, Instant
 from chassis.store.postgres import settle_role, unhurried
 from chassis.store.versions import REVISIONS, note_revisions
 
@@ -121,6 +121,7 @@ def run_migrations(metadata: MetaData) -> None:
         render_as_batch=True,
         render_item=_render_type,
         on_version_apply=_report_applied,
+        include_object=_build_filter(connection),
     )
     context.run_migrations()
 
@@ -140,9 +141,23 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
 def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
     with database.read() as tx:
-        compared = MigrationContext.configure(tx, opts={"include_name": _is_of_services})
+        options = {"include_name": _is_of_services, "include_object": _build_filter(tx)}
+        compared = MigrationContext.configure(tx, opts=options)
         return list(compare_metadata(compared, metadata))
 
 
 def _is_of_services(name: str | None, kind: str, _parents: object) -> bool:
     return (kind, name) != ("table", REVISIONS.name)
+
+
+def _build_filter(tx: Connection) -> Callable[..., bool]:
+    """Return what tells alembic which things of the metadata this engine is to have."""
+    has_shared_keys = tx.dialect.name == "sqlite"
+
+    def is_wanted(item: Any, _name: str | None, kind: str, *_: Any) -> bool:
+        is_shared = kind == "foreign_key_constraint" and any(
+            each.info.get(SHARED) for each in item.elements
+        )
+        return has_shared_keys or not is_shared
+
+    return is_wanted

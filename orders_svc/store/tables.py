@@ -28,7 +28,7 @@ from chassis.events.outbox import Outbox
 from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
-from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.database import NAMING_CONVENTION, Instant, shared_key
 from chassis.store.encryption.columns import personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
@@ -126,9 +126,9 @@ orders = Table(
     "orders",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False),
-    Column("user_id", ForeignKey("users.id"), nullable=False),
-    Column("lab_id", ForeignKey("labs.id"), nullable=False),
+    Column("account_id", shared_key("accounts.id"), nullable=False),
+    Column("user_id", shared_key("users.id"), nullable=False),
+    Column("lab_id", shared_key("labs.id"), nullable=False),
     Column("account_number", String(64), nullable=False),
     Column("lab_status", String(32), nullable=False),
     Column("tray_number", String(50)),

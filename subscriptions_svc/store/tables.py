@@ -29,7 +29,7 @@ from chassis.events.outbox import Outbox
 from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
-from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.database import NAMING_CONVENTION, Instant, shared_key
 from chassis.store.encryption.columns import Day, personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
@@ -285,7 +285,7 @@ box_deliveries = Table(
     Column("item_id", ForeignKey("cart_items.id"), nullable=False, index=True),
     Column("year", Integer, nullable=False),
     Column("quantity", Integer, nullable=False),
-    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", shared_key("accounts.id"), nullable=False),
     Column("request_id", String(128), nullable=False),
     Column("delivered_at", Instant(), nullable=False, index=True),
     # delivered, or unknown: handed to a carrier.
