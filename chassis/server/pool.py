@@ -30,7 +30,7 @@ class Job:
         """Do the work; its error is logged, since nobody waits for it."""
         try:
             self._work(*self._args)
-        except Exception as error:  # noqa: BLE001 - the thread goes on with other calls
+        except BaseException as error:  # noqa: BLE001 - the thread goes on with other calls
             log().error("crash", **describe(error))
         finally:
             callback = self._first.setdefault("", _end)
@@ -69,6 +69,7 @@ class CallPool:
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run()
+            del job  # or the message and the metadata of a call would stay until the next
 
 
 def _end(_job: Any) -> None:

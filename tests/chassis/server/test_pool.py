@@ -1,6 +1,7 @@
 """The threads that run calls."""
 
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -49,6 +50,35 @@ def test_an_error_ends_neither_the_thread_nor_the_count(capfd: pytest.CaptureFix
     logged = capfd.readouterr().out
     assert "LookupError" in logged
     assert "Canaryfirst" not in logged
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_no_error_ends_a_thread(error: type[BaseException]) -> None:
+    pool, ended, goes_on = CallPool(1, "rpc"), threading.Event(), threading.Event()
+
+    def fail() -> None:
+        raise error
+
+    pool.submit(fail).add_done_callback(lambda _: ended.set())
+    pool.submit(goes_on.set)
+    assert ended.wait(PATIENCE_SECONDS)
+    assert goes_on.wait(PATIENCE_SECONDS)
+    pool.shutdown()
+
+
+def test_a_thread_that_waits_keeps_nothing_of_its_last_call() -> None:
+    """A call's metadata holds the caller's secret, and its message may be 4 MB."""
+    pool, freed = CallPool(1, "rpc"), threading.Event()
+
+    class Message:
+        pass
+
+    message = Message()
+    weakref.finalize(message, freed.set)
+    pool.submit(id, message)
+    del message
+    assert freed.wait(PATIENCE_SECONDS)
+    pool.shutdown()
 
 
 def test_the_callback_is_called_once_whichever_comes_first() -> None:
