@@ -54,7 +54,9 @@ DIALECTS = (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT)
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_RPC_TIMEOUT_SECONDS = 10.0
 MAX_PROXIES = 9
-HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|[\w.~!$&'()*+,;=%-]+)(?::[0-9]*)?", re.ASCII)
+HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?", re.ASCII
+)
 NO_TLS = (
     "Calls to {} would leave this machine in plaintext, for everybody on the way to read. "
     "Set GRPC_TLS_CA, or GRPC_PLAINTEXT=allow where the network is trusted."

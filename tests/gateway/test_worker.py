@@ -239,6 +239,7 @@ def test_unreadable_requests_are_refused_in_the_form_of_the_api(
     [
         *(b"a..b", b".", b"x" * 64 + b".com", b"ada@shop", b"/", b"[::1", b"[::g]", b"a b"),
         *(b"a:b", b"shop:80:80", b"b\xc3\xbccher.example", b"[127.0.0.1]", b"[::1%lo]"),
+        *(b"%zz", b"shop%4"),
     ],
 )
 def test_a_host_that_no_name_can_be_is_named(front: Front, dialect: str, host: bytes) -> None:
@@ -253,7 +254,7 @@ def test_a_host_that_no_name_can_be_is_named(front: Front, dialect: str, host: b
     "host",
     [
         *(b"[::1]:8080", b"[2001:DB8::1]", b"127.0.0.1:80", b"localhost", b"shop_1.internal:8000"),
-        *(b"Shop.Example.", b"shop.example:", b""),
+        *(b"Shop.Example.", b"shop.example:", b"%73hop", b""),
     ],
 )
 def test_hosts_by_name_and_by_address_are_served(front: Front, host: bytes) -> None:
