@@ -78,7 +78,8 @@ class Gateway(Flask):
         request.host = get_host(asked)
         path = asked["PATH_INFO"].encode("latin-1").decode(errors="replace")
         scheme, method, query = request.scheme, request.method, asked.get("QUERY_STRING")
-        return MapAdapter(self.url_map, request.host, "/", "", scheme, path, method, query)
+        below = request.root_path  # SCRIPT_NAME of gunicorn's own environment
+        return MapAdapter(self.url_map, request.host, below, "", scheme, path, method, query)
 
 
 @lru_cache(maxsize=256)

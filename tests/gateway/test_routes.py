@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from flask import url_for
 from flask.testing import FlaskClient
 
 from tests.gateway.front import POST, TYPES, front, read_faults
@@ -185,3 +186,11 @@ def test_a_wrong_method_is_answered_with_the_allowed_ones(
     taken = "DELETE, GET, POST and PUT" if dialect == "sessions" else "GET and POST"
     said = f"This method is not allowed; the path takes {taken}."
     assert read_faults(dialect, found) == [(None, said)]
+
+
+def test_links_of_pages_begin_with_the_path_below_which_all_is(alone: FlaskClient) -> None:
+    """gunicorn takes it from its environment: SCRIPT_NAME."""
+    for below in ("", "/shop"):
+        environ = {"SCRIPT_NAME": below}
+        with alone.application.test_request_context("/livez", environ_overrides=environ):
+            assert url_for("exam.enter_exam") == f"{below}/login"
