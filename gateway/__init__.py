@@ -74,8 +74,8 @@ class Gateway(Flask):
         if request is None:
             return super().create_url_adapter(request)
         asked = request.environ
-        check_host(asked.get("HTTP_HOST", ""))
-        request.host = get_host(asked)
+        host = asked.get("HTTP_HOST")
+        request.host = read_host(request.scheme, host) if host else get_host(asked)
         path = asked["PATH_INFO"].encode("latin-1").decode(errors="replace")
         scheme, method, query = request.scheme, request.method, asked.get("QUERY_STRING")
         below = request.root_path  # SCRIPT_NAME of gunicorn's own environment
@@ -83,18 +83,19 @@ class Gateway(Flask):
 
 
 @lru_cache(maxsize=256)
-def check_host(host: str) -> None:
-    """Raise BadHost for what names no host by RFC 9110, 7.2; it may be empty."""
+def read_host(scheme: str, host: str) -> str:
+    """Return a Host, without the usual port; raises BadHost for what is none by RFC 9110, 7.2."""
     found = HOST.fullmatch(host)
-    if host and found is None:
+    if found is None:
         raise BadHost
-    if found and found["v6"]:
+    if found["v6"]:
         try:
             IPv6Address(found["v6"])
         except ValueError:
             raise BadHost from None
     else:
         Map().bind(host)  # raises for labels that are empty or too long
+    return get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": host})
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

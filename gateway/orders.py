@@ -157,7 +157,8 @@ DIALECT = Dialect("/v1", write_error, 'Bearer realm="optigate"')
 @bp.before_request
 def refuse_sessions() -> None:
     """Raise Unauthenticated for the session of a browser: it is for the dashboard's pages alone."""
-    authorization = http_request.headers.get("Authorization", "")
+    headers = http_request.environ
+    authorization = headers.get("HTTP_AUTHORIZATION", "")
     if authorization.lower().startswith("session"):
         raise Unauthenticated(SESSION_TEXT)
 

@@ -101,6 +101,8 @@ class Reader(Generic[M]):
 
     def read_query(self, query: dict[str, list[str]], **path: str) -> M:
         """Read a query string; `created[gt]` sets the field created_gt."""
+        if not query:
+            return self.message(**path)
         flat: dict[str, str] = {}
         faults: list[Fault] = []
         for name, given in query.items():

@@ -1,6 +1,7 @@
 """Protobuf messages to JSON, by a plan made once per message type."""
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,8 +10,9 @@ from google.protobuf.message import Message
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 
-# For each field: its name; whether it repeats, has presence, is omitted when empty; a converter.
-Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None]
+# For each field: its name; whether it repeats, has presence, is omitted when empty; a converter;
+# and whether it is null when it is not set.
+Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None, bool]
 
 
 class Writer:
@@ -41,8 +43,8 @@ class Writer:
         self.plans: dict[str, list[Plan]] = {}
         self._add_plan(message.DESCRIPTOR)
         self.root = [
-            (name, repeats, has_presence, omits_empty and name not in kept, convert)
-            for name, repeats, has_presence, omits_empty, convert in self.plans[
+            (name, repeats, has_presence, omits_empty and name not in kept, convert, is_null)
+            for name, repeats, has_presence, omits_empty, convert, is_null in self.plans[
                 message.DESCRIPTOR.full_name
             ]
         ]
@@ -61,21 +63,30 @@ class Writer:
                 convert = self._make_converter(field.message_type)
             texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
             omits_empty = field.name in self.optional and texts and not field.has_presence
-            plan.append((field.name, field.is_repeated, field.has_presence, omits_empty, convert))
+            is_null = self.nulls and field.name not in self.optional
+            plan.append(
+                (
+                    field.name,
+                    field.is_repeated,
+                    field.has_presence,
+                    omits_empty,
+                    convert,
+                    is_null,
+                )
+            )
 
     def _make_converter(self, descriptor: Any) -> Callable[[Any], Any]:
         if descriptor.full_name == _TIMESTAMP:
             return _format_timestamp
         if descriptor.full_name not in self.plans:
             self._add_plan(descriptor)
-        plan = self.plans[descriptor.full_name]
-        return lambda message: self._build_object(plan, message)
+        return partial(self._build_object, self.plans[descriptor.full_name])
 
     def _build_object(self, plan: Any, message: Message) -> dict[str, Any]:
         values: dict[str, Any] = {}
-        for name, repeats, has_presence, omits_empty, convert in plan:
+        for name, repeats, has_presence, omits_empty, convert, is_null in plan:
             if has_presence and not message.HasField(name):
-                if self.nulls and name not in self.optional:
+                if is_null:
                     values[name] = None
                 continue
             value = getattr(message, name)
