@@ -157,13 +157,14 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
 
     def skip_body(self) -> bool:
         """Discard the unread rest of a body; returns whether another request may follow."""
-        try:
-            whole: bool = self.finish_body(max_bytes=KEPT_BYTES + 1)
-        except HTTPException:
-            return False
-        if whole:
-            self.mesg = None  # or its body would be finished once more
-        return whole
+        if self.mesg.has_body_left() or self.mesg.body.failed:
+            try:
+                if not self.finish_body(max_bytes=KEPT_BYTES + 1):
+                    return False
+            except HTTPException:
+                return False
+        self.mesg = None  # or its body would be finished once more
+        return True
 
     def count_buffered(self) -> int:
         """How many bytes of the next request were read with this one."""
