@@ -144,6 +144,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
     """Reads one request after the other."""
 
     mesg_class = Request
+    mesg: Any
     proxy: Any = None  # from the PROXY line before the first request
 
     def __init__(self, cfg: Any, source: Any, source_addr: Any) -> None:
