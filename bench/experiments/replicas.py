@@ -2,14 +2,14 @@
 
 They share one PostgreSQL store, and each listens on a port of its own; the
 load opens its connections to them in turn. The set-ups run at once and are
-loaded in turn.
+loaded in turn, and with them the FastAPI peer, which takes the same orders by HTTP.
 """
 
 from statistics import median
 
 import click
 
-from bench.experiments.contenders import OPTIGATE, optigate, orders_replicas
+from bench.experiments.contenders import OPTIGATE, fastapi, optigate, orders_replicas
 from bench.experiments.launcher import run_contenders
 from bench.experiments.options import (
     CONNECTIONS,
@@ -23,6 +23,9 @@ from bench.scenarios.orders import create_orders, create_orders_over_grpc
 from bench.scenarios.scenario import HttpScenario
 
 
+PEER = "fastapi"
+
+
 @click.command(help="One and several processes of the orders service on one PostgreSQL store.")
 @click.option(
     "--count", type=click.IntRange(2), default=2, show_default=True, help="Number of processes."
@@ -34,14 +37,15 @@ def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
     with open_fresh_stores("postgresql") as make_store:
         one, one_listens = orders_replicas(make_store, 1)
         several, several_listen = orders_replicas(make_store, count)
-        whole = optigate(make_store, ("orders",))
-        contenders = (one, several, whole)
+        whole, peer = optigate(make_store, ("orders",)), fastapi(make_store)
+        contenders = (one, several, whole, peer)
         with run_contenders(contenders, make_store.folder) as started:
             roots = {each.name: of for each, of in zip(contenders, started, strict=True)}
             scenarios: dict[str, HttpScenario] = {
                 one.name: create_orders_over_grpc(one_listens),
                 several.name: create_orders_over_grpc(several_listen),
                 OPTIGATE: create_orders(whole.http_address),
+                peer.name: create_orders(peer.http_address),
             }
             samples: dict[str, list[Sample]] = {name: [] for name in scenarios}
             for _ in range(rounds):
@@ -59,7 +63,7 @@ def replicas(count: int, rounds: int, seconds: float, connections: int) -> None:
 def _print_medians(samples: dict[str, list[Sample]], many: str) -> None:
     """Print the median round of each set-up, and what it is to the others."""
     throughput = {name: median(each.throughput for each in of) for name, of in samples.items()}
-    titles = {OPTIGATE: "the gateway and 1 x orders, over HTTP"}
+    titles = {OPTIGATE: "the gateway and 1 x orders, over HTTP", PEER: "fastapi, over HTTP"}
     for name, every in samples.items():
         click.echo(titles.get(name, f"{name}, over gRPC"))
         print_sample(min(every, key=lambda of: abs(of.throughput - throughput[name])))

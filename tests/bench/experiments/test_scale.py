@@ -39,14 +39,16 @@ def test_soak_watches_the_memory() -> None:
 def test_replicas_compares_one_process_with_several() -> None:
     lines = run("replicas", "--rounds", "1", "--seconds", "0.5", "--connections", "16")
     titles = [line for line in lines if not line.startswith(" ")]
-    assert titles[:3] == [
+    assert titles[:4] == [
         "1 x orders, over gRPC",
         "2 x orders, over gRPC",
         "the gateway and 1 x orders, over HTTP",
+        "fastapi, over HTTP",
     ]
-    assert [line.partition(":")[0] for line in titles[3:]] == [
+    assert [line.partition(":")[0] for line in titles[4:]] == [
         "2 x orders / 1 x orders",
         "2 x orders / the gateway and 1 x orders, over HTTP",
+        "2 x orders / fastapi, over HTTP",
     ]
     (both,) = [line for line in lines if re.search(r"orders 2 \d", line)]
     assert "orders 1" in both  # both processes have worked
