@@ -22,7 +22,6 @@ from bench.report.measure import Sample, take_sample
 from bench.scenarios.orders import create_orders, create_orders_over_grpc
 from bench.scenarios.scenario import HttpScenario
 
-
 PEER = "fastapi"
 
 
