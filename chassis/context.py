@@ -14,8 +14,6 @@ REQUEST_ID_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,128}")
 IDEMPOTENCY_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 DEADLINE_PASSED = "The deadline has passed; nothing was done."
-CLIENT, STAFF = "client", "staff"
-ROLES = (CLIENT, STAFF)  # of accounts
 MAX_CALL_SECONDS = 30.0  # grpcio reports 9.2e18 for a call without a deadline
 
 

@@ -119,7 +119,7 @@ def _find_url(service: str, data_dir: str) -> str:
 def _add(run: Invocation, first: First, folder: Path) -> str:
     """Add an account to a store that has none; returns what was done."""
     from chassis.cli.reference.file import read_text, report_faults
-    from chassis.context import CLIENT
+    from chassis.settings.roles import CLIENT
 
     accounts = run.service.accounts
     with run.open_store().read() as tx:

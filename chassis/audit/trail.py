@@ -27,7 +27,8 @@ from sqlalchemy import (
     select,
 )
 
-from chassis.context import STAFF, Call, get_current_call, utc_now
+from chassis.context import Call, get_current_call, utc_now
+from chassis.settings.roles import STAFF
 from chassis.store.database import Instant
 from chassis.store.prepared import Prepared
 

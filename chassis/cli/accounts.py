@@ -8,7 +8,7 @@ import click
 
 from chassis.cli.invocation import Invocation
 from chassis.cli.output.tables import json_option, print_result, print_rows
-from chassis.context import CLIENT, ROLES
+from chassis.settings.roles import CLIENT, ROLES
 
 UNITS = {"m": 60, "h": 3600, "d": 86400}  # in seconds
 MAX_OVERLAP_DAYS = 90

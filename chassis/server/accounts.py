@@ -32,8 +32,9 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.context import CLIENT, ROLES, Account, Call, utc_now
+from chassis.context import Account, Call, utc_now
 from chassis.errors import AlreadyExists, Forbidden, Invalid, NotFound, Unauthenticated
+from chassis.settings.roles import CLIENT, ROLES
 from chassis.settings.strength import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH, WEAK, is_weak
 from chassis.store.database import Instant
 from chassis.store.reference_cache import ReferenceCache

@@ -17,9 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_status import rpc_status
 
 from chassis.context import (
-    CLIENT,
     REQUEST_ID_PATTERN,
-    STAFF,
     Call,
     begin_call,
     check_idempotency_key,
@@ -32,6 +30,7 @@ from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
 from chassis.server.spans import begin_span, end_span
 from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.settings.roles import CLIENT, STAFF
 from chassis.store.conflicts import repeat_on_conflict
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import describe, log

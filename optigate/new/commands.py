@@ -187,7 +187,7 @@ def _load(
     run: Invocation, tx: "Connection", reference: dict[str, Any], account: str | None
 ) -> str | None:
     """Load a file; returns the secret of an account that is new."""
-    from chassis.context import CLIENT
+    from chassis.settings.roles import CLIENT
 
     accounts, secret = run.service.accounts, None
     if account is not None and account not in accounts.ids(tx):

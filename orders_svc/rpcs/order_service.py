@@ -6,11 +6,12 @@ from typing import Any
 import grpc
 from sqlalchemy import Connection
 
-from chassis.context import CLIENT, get_caller, get_current_call
+from chassis.context import get_caller, get_current_call
 from chassis.errors import NotFound
 from chassis.server.accounts import require_role
 from chassis.server.preconditions import check_version, read_versions, report_version
 from chassis.server.server import Resources
+from chassis.settings.roles import CLIENT
 from chassis.validation import Rules
 from orders_svc.actions.cancel_order import cancel_order
 from orders_svc.actions.create_order import create_order

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
-from chassis.context import CLIENT
+from chassis.settings.roles import CLIENT
 from chassis.store.database import add_if_absent
 from sessions_svc.rules.qualification import Limits
 from sessions_svc.store.tables import (

@@ -12,13 +12,13 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
 
 from chassis.audit.trail import Trail
 from chassis.cli.service import Service
-from chassis.context import STAFF
 from chassis.events.outbox import Outbox
 from chassis.persons import Persons
 from chassis.server.accounts import Accounts, Authenticate, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
 from chassis.server.server import Resources, RunningServer
 from chassis.server.tls import Certificates
+from chassis.settings.roles import STAFF
 from chassis.store.database import NAMING_CONVENTION, Database, Instant
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table

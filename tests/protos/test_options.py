@@ -3,8 +3,8 @@
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 
-from chassis.context import CLIENT, STAFF
 from chassis.server.interceptor import find_role
+from chassis.settings.roles import CLIENT, STAFF
 from protos import orders_pb2, sessions_pb2, subscriptions_pb2
 
 SERVICES = [

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, insert, select, update
 
-from chassis.context import CLIENT, Account
+from chassis.context import Account
 from chassis.server.accounts import hash_secret
+from chassis.settings.roles import CLIENT
 from chassis.store.database import upsert
 from orders_svc.rules.dashboard import ATTEMPT_WINDOW, MAX_ATTEMPTS, SESSION_LIFETIME
 from orders_svc.store.tables import accounts, dashboard_sessions, login_attempts, users

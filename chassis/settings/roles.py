@@ -1,0 +1,4 @@
+"""The roles of accounts."""
+
+CLIENT, STAFF = "client", "staff"
+ROLES = (CLIENT, STAFF)
