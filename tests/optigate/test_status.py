@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from gateway import health
 from optigate.command import cli
 from tests.serving import SERVICES, Served
 
@@ -30,6 +31,8 @@ def test_it_tells_of_four_processes(
         monkeypatch.setenv(f"{served.name.upper()}_DATABASE_URL", url)
         monkeypatch.setenv(f"{served.name.upper()}_LISTEN", served.address)
     monkeypatch.setenv("GATEWAY_BIND", site.removeprefix("http://"))
+    # All four run in this process, which others may keep from answering for a moment.
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 20.0)
     code, report = run("--json")
     processes = report["processes"]
     assert (code, list(processes)) == (0, [*SERVICES, "gateway"])
