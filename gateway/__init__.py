@@ -2,17 +2,13 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
 from flask import Flask, Request
-from werkzeug.exceptions import BadHost
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import Map, MapAdapter
+from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
 
 from chassis import telemetry
@@ -54,9 +50,6 @@ DIALECTS = (sessions.DIALECT, orders.DIALECT, subscriptions.DIALECT)
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_RPC_TIMEOUT_SECONDS = 10.0
 MAX_PROXIES = 9
-HOST = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?", re.ASCII
-)
 NO_TLS = (
     "Calls to {} would leave this machine in plaintext, for everybody on the way to read. "
     "Set GRPC_TLS_CA, or GRPC_PLAINTEXT=allow where the network is trusted."
@@ -75,27 +68,11 @@ class Gateway(Flask):
             return super().create_url_adapter(request)
         asked = request.environ
         host = asked.get("HTTP_HOST")
-        request.host = read_host(request.scheme, host) if host else get_host(asked)
+        request.host = routes.read_host(request.scheme, host) if host else get_host(asked)
         path = asked["PATH_INFO"].encode("latin-1").decode(errors="replace")
         scheme, method, query = request.scheme, request.method, asked.get("QUERY_STRING")
         below = request.root_path  # SCRIPT_NAME of gunicorn's own environment
         return MapAdapter(self.url_map, request.host, below, "", scheme, path, method, query)
-
-
-@lru_cache(maxsize=256)
-def read_host(scheme: str, host: str) -> str:
-    """Return a Host, without the usual port; raises BadHost for what is none by RFC 9110, 7.2."""
-    found = HOST.fullmatch(host)
-    if found is None:
-        raise BadHost
-    if found["v6"]:
-        try:
-            IPv6Address(found["v6"])
-        except ValueError:
-            raise BadHost from None
-    else:
-        Map().bind(host)  # raises for labels that are empty or too long
-    return get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": host})
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

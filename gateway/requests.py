@@ -35,7 +35,7 @@ FORWARDED_FOR = (
 )
 
 
-class Answer(Response):
+class JsonAnswer(Response):
     """An answer of an API, whose headers are complete; werkzeug would go through a copy of them."""
 
     def get_wsgi_response(self, environ: Any) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
@@ -113,7 +113,7 @@ def answer(
     status: int, writer: Writer, message: Message, *, location: str | None = None
 ) -> Response:
     """Return the message as JSON."""
-    response = Answer(writer.write(message), status, content_type="application/json")
+    response = JsonAnswer(writer.write(message), status, content_type="application/json")
     if location:
         response.headers["Location"] = location
     if g.get("replayed"):

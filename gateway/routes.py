@@ -2,22 +2,44 @@
 
 import re
 from difflib import SequenceMatcher, get_close_matches
+from functools import lru_cache
+from ipaddress import IPv6Address
 
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Rule
+from werkzeug.routing import Map, Rule
+from werkzeug.wsgi import get_host
 
 from gateway.callers import SERVICES
 from gateway.problems import Dialect, find_dialect
 
 JSON_TYPE = re.compile(r"application/(?:[\w.-]+\+)?json")
 MAX_PATH_LENGTH = 200  # of a path that is compared with others
+HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(?::[0-9]*)?", re.ASCII
+)
 LIKENESS = 0.7  # from 0 to 1, of a segment that may be meant
 PLAIN_PATH = re.compile(r"[\w./:~-]+", re.ASCII)
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 # Where people begin.
 PAGES = {"docs.show_apis", "dashboard.search_orders", "openapi.get_index", "dashboard.show_login"}
 UNSHOWN_METHODS = {"HEAD", "OPTIONS"}
+
+
+@lru_cache(maxsize=256)
+def read_host(scheme: str, host: str) -> str:
+    """Return a Host, without the usual port; raises BadHost for what is none by RFC 9110, 7.2."""
+    found = HOST.fullmatch(host)
+    if found is None:
+        raise BadHost
+    if found["v6"]:
+        try:
+            IPv6Address(found["v6"])
+        except ValueError:
+            raise BadHost from None
+    else:
+        Map().bind(host)  # raises for labels that are empty or too long
+    return get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": host})
 
 
 def register(app: Flask) -> None:

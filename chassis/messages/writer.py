@@ -63,7 +63,7 @@ class Writer:
                 convert = self._make_converter(field.message_type)
             texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
             omits_empty = field.name in self.optional and texts and not field.has_presence
-            is_null = self.nulls and field.name not in self.optional
+            is_null = field.has_presence and self.nulls and field.name not in self.optional
             plan.append(
                 (
                     field.name,

@@ -24,8 +24,8 @@ HEAD_BYTES = 64 * 1024
 KEPT_BYTES = 64 * 1024  # of a body that nobody has read, for the sake of the connection
 # What is remembered of a connection: lines of its heads, and how long one of them may be.
 KNOWN_LINES, KNOWN_LINE_BYTES = 32, 512
-# Fields that may stand in a head only once, and those that are more than a line to read.
-SINGLE_FIELDS, UNKNOWN_FIELDS = message.RFC9110_5_3_SINGLETON_FIELDS, frozenset({"EXPECT"})
+SINGLE_FIELDS = message.RFC9110_5_3_SINGLETON_FIELDS  # may stand in a head once
+NEVER_KNOWN = frozenset({"EXPECT"})  # gunicorn notes more of it than its value
 NOTHING = ("", "")
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequestLine: (400, "The request line is malformed."),
@@ -180,7 +180,7 @@ def _remember(
 ) -> None:
     """Keep what has been read of lines; all is forgotten when it becomes too much."""
     for line, header in zip(lines, headers, strict=True):
-        if len(line) <= KNOWN_LINE_BYTES and header[0] not in UNKNOWN_FIELDS:
+        if len(line) <= KNOWN_LINE_BYTES and header[0] not in NEVER_KNOWN:
             if len(known) >= KNOWN_LINES:
                 known.clear()
             known[line] = header

@@ -275,8 +275,7 @@ def _say(docstring: str) -> str:
 def _list_fields(writer: Writer, descriptor: Descriptor) -> Iterator[Written]:
     """Yield how a writer writes each field of a message."""
     foreign = set().union(*writer.foreign.values()) if writer.foreign else set()
-    for name, repeats, has_presence, omits_empty, *_ in writer.plans[descriptor.full_name]:
-        is_null = has_presence and writer.nulls and name not in writer.optional
+    for name, repeats, has_presence, omits_empty, _, is_null in writer.plans[descriptor.full_name]:
         is_omitted = has_presence and not is_null
         is_required = not (omits_empty or is_omitted or name in foreign)
         yield Written(descriptor.full_name, name, repeats, is_null, is_required)

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, func, insert, select, update
 
-from chassis.audit.sealer import INTERVAL, Sealer, delete_old_entries
+from chassis.audit.sealer import (
+    FIRST_DIGEST,
+    INTERVAL,
+    Sealer,
+    compute_digest,
+    delete_old_entries,
+)
 from chassis.audit.trail import Trail
 from chassis.audit.verification import Verification, verify
 from chassis.errors import Busy
@@ -252,3 +258,19 @@ def test_retention_does_not_hide_a_removal(store: Database, trail: Trail) -> Non
         tx.execute(update(trail.seals).where(this).values(deleted_at=NOW))
     (text,) = check(store, trail).breaks
     assert text.endswith("its entries are deleted, and older ones are not")
+
+
+def test_a_digest_stays_what_it_was(store: Database, trail: Trail) -> None:
+    """Seals of earlier versions are verified by it."""
+    first = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    names = ("number", "at", "account", "actor", "rpc", "ids", "request_id", "outcome")
+    entries = [
+        (1, first, "shop", "ada@example.com", "GetOrder", '["ord_1"]', "r-1", "OK"),
+        (2, datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC), None, None, "OpenCart", "[]", "r-2", "GONE"),
+    ]
+    with store.write() as tx:
+        tx.execute(insert(trail.entries), [dict(zip(names, each, strict=True)) for each in entries])
+    with store.read() as tx:
+        rows = tx.execute(select(trail.entries).order_by(trail.entries.c.number)).all()
+    digest = "fc9d3d0190718e85da688ab30dbe40f84057c27d31179005a3a8e45fdc88a82b"
+    assert compute_digest(FIRST_DIGEST, rows) == digest
