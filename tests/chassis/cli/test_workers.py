@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ class Ports:
 @pytest.fixture(scope="module")
 def ports(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     """The service with ports for everything."""
-    metrics, own = free_pair(), free_pair()
+    metrics, own = find_free_port(2), find_free_port(2)
     variables = {"METRICS_LISTEN": f"127.0.0.1:{metrics}", "WORKER_LISTEN": f"127.0.0.1:{own}"}
     with working(url, tmp_path_factory.mktemp("ports"), **variables) as workers:
         yield Ports(workers, metrics, own)
@@ -182,14 +182,6 @@ def test_each_has_metrics_on_a_port_of_its_own(ports: Ports) -> None:
         assert has_dispatcher == (port == ports.metrics)
         with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30) as answer:
             assert answer.status == 200
-
-
-def free_pair() -> int:
-    """The first of two ports in a row on which nobody listens."""
-    while True:
-        first = find_free_port()
-        with suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
-            return first
 
 
 @pytest.mark.parametrize("address", ["nonsense", "busy"])
@@ -313,7 +305,7 @@ def test_workers_speak_tls_at_every_port_of_theirs(url: str, tmp_path: Path) -> 
     files = Files(tmp_path / "tls")
     ca, certificate, key = (Path(files.path(each)) for each in ("ca", "client-cert", "client-key"))
     tls = Tls(ca, certificate, key)
-    variables = {**files.server(), "WORKER_LISTEN": f"127.0.0.1:{find_free_port()}"}
+    variables = {**files.server(), "WORKER_LISTEN": f"127.0.0.1:{find_free_port(2)}"}
     with working(url, tmp_path, **variables) as workers:
         for target in (",".join(workers.addresses), workers.listen):
             channel = Channel(target, tls=tls)
