@@ -6,7 +6,7 @@ and the conversions of the values are kept, and the driver is called directly. W
 traced SQLAlchemy executes them as ever.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect, Insert, Row, Select
@@ -30,15 +30,25 @@ class _Value(NamedTuple):
     default: Any
 
 
+class Shape(NamedTuple):
+    """The columns of a row."""
+
+    columns: SimpleResultMetaData
+    places: dict[Any, int]  # by name
+    conversions: list[Any] | None  # where any column needs one
+
+    def build_row(self, values: tuple[Any, ...]) -> Row[Any]:
+        """Return a row as SQLAlchemy does."""
+        return Row(self.columns, self.conversions, self.places, values)
+
+
 class Compiled(NamedTuple):
     """A statement for one engine and for parameters of the same names."""
 
     text: str
     values: list[_Value]
     names: list[str] | None  # of the values, where the driver takes them by name
-    columns: SimpleResultMetaData
-    places: dict[Any, int]  # of the columns, by name
-    conversions: list[Any] | None  # of the columns, where any needs one
+    shape: Shape
 
     def bind(self, parameters: Mapping[str, Any]) -> Any:
         """Return the parameters as the driver takes them."""
@@ -48,10 +58,6 @@ class Compiled(NamedTuple):
             for name, convert, default in self.values
         ]
         return values if self.names is None else dict(zip(self.names, values, strict=True))
-
-    def build_row(self, values: tuple[Any, ...]) -> Row[Any]:
-        """Return a row as SQLAlchemy does."""
-        return Row(self.columns, self.conversions, self.places, values)
 
 
 class Prepared:
@@ -80,14 +86,14 @@ class Prepared:
         if get_recorder() is not None:
             return tx.execute(self.statement, parameters).first()
         compiled, found = self._run(tx, parameters, _fetch_first)
-        return None if found is None else compiled.build_row(found)
+        return None if found is None else compiled.shape.build_row(found)
 
     def all(self, tx: Connection, parameters: Mapping[str, Any]) -> list[Row[Any]]:
         """Execute it, and return the rows that it finds."""
         if get_recorder() is not None:
             return list(tx.execute(self.statement, parameters).all())
         compiled, found = self._run(tx, parameters, _fetch_all)
-        return [compiled.build_row(each) for each in found]
+        return list(map(compiled.shape.build_row, found))
 
     def compile(self, dialect: Dialect, parameters: Mapping[str, Any]) -> Compiled:
         """Return the statement for an engine and for these parameters; it is made once."""
@@ -122,6 +128,44 @@ class Prepared:
                 hide_parameters=True,
                 dialect=dialect,
             ) from error
+
+
+class PreparedJoin(Prepared):
+    """A SELECT whose rows begin with the columns of one row, the same in all, and end with another.
+
+    So one statement reads a thing and all that belongs to it, as they are at one moment.
+    """
+
+    def __init__(self, statement: Select[Any], width: int) -> None:
+        """The row that is the same in all has the first `width` columns."""
+        super().__init__(statement)
+        self._width = width
+        self._shapes: dict[str, tuple[Shape, Shape]] = {}
+
+    def find(
+        self, tx: Connection, parameters: Mapping[str, Any]
+    ) -> tuple[Row[Any], list[Row[Any]]] | None:
+        """Execute it, and return the one row and the others; None where it finds nothing."""
+        one, other = self._split(tx.dialect)
+        if get_recorder() is not None:
+            found = list(map(tuple, tx.execute(self.statement, parameters)))
+            one, other = one._replace(conversions=None), other._replace(conversions=None)
+        else:
+            _, found = self._run(tx, parameters, _fetch_all)
+        if not found:
+            return None
+        width = self._width
+        return one.build_row(found[0][:width]), [other.build_row(each[width:]) for each in found]
+
+    def _split(self, dialect: Dialect) -> tuple[Shape, Shape]:
+        """Return the columns of the one row and of the others, under their own names."""
+        if (shapes := self._shapes.get(dialect.name)) is None:
+            columns = list(self.statement.exported_columns)
+            titles = [str(each.name) for each in columns]
+            one = _build_shape(titles[: self._width], columns[: self._width], dialect)
+            other = _build_shape(titles[self._width :], columns[self._width :], dialect)
+            shapes = self._shapes[dialect.name] = one, other
+        return shapes
 
 
 def _count(cursor: Any) -> Any:
@@ -162,11 +206,13 @@ def _compile(
     ]
     columns = statement.exported_columns
     titles = [str(title) for title, _ in columns.items()]
+    shape = _build_shape(titles, list(columns), dialect)
+    return Compiled(compiled.string, values, None if compiled.positional else names, shape)
+
+
+def _build_shape(titles: list[str], columns: Sequence[Any], dialect: Dialect) -> Shape:
     conversions = [_implement(each, dialect).result_processor(dialect, None) for each in columns]
-    return Compiled(
-        compiled.string,
-        values,
-        None if compiled.positional else names,
+    return Shape(
         SimpleResultMetaData(titles),
         {title: place for place, title in enumerate(titles)},
         conversions if any(conversions) else None,

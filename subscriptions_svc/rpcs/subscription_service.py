@@ -47,7 +47,7 @@ from subscriptions_svc.store.lists import listing
 from subscriptions_svc.store.merchants import group_store_refs, list_merchants
 from subscriptions_svc.store.subscriptions import find_own_subscription
 from subscriptions_svc.store.tables import idempotency_keys
-from subscriptions_svc.store.views import read_snapshot, read_view, read_views
+from subscriptions_svc.store.views import read_own_view, read_snapshot, read_views
 
 M = TypeVar("M", bound=Message)
 CREATE_SUBSCRIPTION = Rules(subscriptions.CREATE_SUBSCRIPTION, reason=MALFORMED, raw=("discounts",))
@@ -105,13 +105,9 @@ class SubscriptionService(rpc.SubscriptionServiceServicer):
     def GetSubscription(
         self, request: pb.GetSubscriptionRequest, context: grpc.ServicerContext
     ) -> pb.Subscription:
-        now = self.now()
-
-        def read(tx: Connection) -> pb.Subscription:
-            row = find_own_subscription(tx, request.subscription_id)
-            return build_subscription(read_view(tx, row, now))
-
-        return read_snapshot(self.database, read)
+        with self.database.read(single=True) as tx:
+            view = read_own_view(tx, request.subscription_id, self.now())
+        return build_subscription(view)
 
     def CreateBoxDeliveries(
         self, request: pb.CreateBoxDeliveriesRequest, context: grpc.ServicerContext

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     exists,
@@ -22,7 +23,8 @@ from sqlalchemy import (
     update,
 )
 
-from chassis.store.prepared import Prepared
+from chassis.errors import NotFound
+from chassis.store.prepared import Prepared, PreparedJoin
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly_price
 from subscriptions_svc.rules.prescriptions.verification import Verification
 from subscriptions_svc.store.lenses.prescriptions import (
@@ -30,8 +32,14 @@ from subscriptions_svc.store.lenses.prescriptions import (
     add_prescriptions,
     list_prescribed,
 )
-from subscriptions_svc.store.personal import PRESCRIPTIONS
-from subscriptions_svc.store.subscriptions import UUID_PATTERN
+from subscriptions_svc.store.personal import PRESCRIPTIONS, SUBSCRIPTIONS
+from subscriptions_svc.store.subscriptions import (
+    ABSENT,
+    SUBSCRIPTION,
+    UUID_PATTERN,
+    build_key,
+    ensure_own,
+)
 from subscriptions_svc.store.tables import box_counters, cart_items, prescriptions, subscriptions
 
 # What a discount leaves in the row of an item: see rules.agreements.discounts.apply_discounts.
@@ -49,23 +57,46 @@ PRESCRIPTION_COLUMNS = (
     *Verification._fields,
 )
 _IS_OF_SUBSCRIPTION = cart_items.c.subscription_id == bindparam("where_subscription_id")
-# One row per item and year with counted boxes; an item without any has one row. With the cart and
-# status of its subscription at that moment: see views.TornRead.
-_ITEMS = (
+# One row per item and year with counted boxes; an item without any has one row.
+_COLUMNS = (
+    *cart_items.c,
+    box_counters.c.year,
+    box_counters.c.delivered,
+    box_counters.c.last_delivered_at,
+    *(prescriptions.c[name] for name in PRESCRIPTION_COLUMNS),
+)
+
+
+def _add_parts(statement: Select[Any]) -> Select[Any]:
+    """Join what an item has: a prescription in force, and counted boxes."""
+    return (
+        statement.outerjoin(
+            prescriptions, and_(prescriptions.c.item_id == cart_items.c.id, IS_IN_FORCE)
+        )
+        .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
+        .order_by(cart_items.c.subscription_id, cart_items.c.position)
+    )
+
+
+# With the cart and status of its subscription at that moment: see views.TornRead.
+_ITEMS = _add_parts(
     select(
-        cart_items,
-        box_counters.c.year,
-        box_counters.c.delivered,
-        box_counters.c.last_delivered_at,
+        *_COLUMNS,
         subscriptions.c.cart_id.label("subscription_cart_id"),
         subscriptions.c.status.label("subscription_status"),
-        *(prescriptions.c[name] for name in PRESCRIPTION_COLUMNS),
     )
     .select_from(cart_items)
     .join(subscriptions, subscriptions.c.id == cart_items.c.subscription_id)
-    .outerjoin(prescriptions, and_(prescriptions.c.item_id == cart_items.c.id, IS_IN_FORCE))
-    .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
-    .order_by(cart_items.c.subscription_id, cart_items.c.position)
+)
+# Read once, and not for each of its items.
+_ONE = SUBSCRIPTION.cte("subscription").prefix_with("MATERIALIZED")
+_ONE_WITH_ITEMS = PreparedJoin(
+    _add_parts(
+        select(*_ONE.c, *_COLUMNS)
+        .select_from(_ONE)
+        .outerjoin(cart_items, cart_items.c.subscription_id == _ONE.c.id)
+    ),
+    len(_ONE.c),
 )
 _ITEMS_OF_ONE = Prepared(_ITEMS.where(_IS_OF_SUBSCRIPTION))
 _ITEMS_OF_MANY = _ITEMS.where(
@@ -187,6 +218,21 @@ def read_items(tx: Connection, subscription_ids: Sequence[str]) -> Sequence[Row[
     else:
         rows = tx.execute(_ITEMS_OF_MANY, {"subscription_ids": subscription_ids}).all()
     return [_open(tx, row) for row in rows]
+
+
+def find_own_with_items(
+    tx: Connection, subscription_id: str
+) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """Return a subscription of the caller's merchants, and its items as `read_items` does.
+
+    Both are as they were at one moment. Raises NotFound, or Unauthenticated.
+    """
+    found = _ONE_WITH_ITEMS.find(tx, build_key(subscription_id))
+    if found is None:
+        raise NotFound(ABSENT)
+    row, items = found
+    ensure_own(row)
+    return SUBSCRIPTIONS.open(tx, row), [_open(tx, item) for item in items if item.id is not None]
 
 
 def _open(tx: Connection, row: Row[Any]) -> Row[Any]:

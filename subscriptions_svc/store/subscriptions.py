@@ -55,6 +55,7 @@ NOBODY = Account(0, "", "")
 NOT_CONFIRMED = "The shopper has not confirmed the cart."
 NOT_PAID = "The subscription waits for payment."
 ENDED = "The subscription has ended."
+ABSENT = "There is no such subscription."
 UUID_PATTERN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 CODE_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,32}")
 # Fields of a solicitation that are kept as they were sent.
@@ -121,11 +122,11 @@ SUBSCRIPTIONS = (
     .join(merchants)
     .join(pending_carts, isouter=True)
 )
-_SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_IS_OWN.label("is_own")).where(
+SUBSCRIPTION = SUBSCRIPTIONS.add_columns(_IS_OWN.label("is_own")).where(
     subscriptions.c.id == bindparam("id")
 )
-_FIND = Prepared(_SUBSCRIPTION)
-_LOCK = Prepared(_SUBSCRIPTION.with_for_update(of=subscriptions))
+_FIND = Prepared(SUBSCRIPTION)
+_LOCK = Prepared(SUBSCRIPTION.with_for_update(of=subscriptions))
 _BY_CODE = union_all(
     select(subscriptions.c.id).where(subscriptions.c.cart_code == bindparam("code")),
     select(pending_carts.c.subscription_id).where(pending_carts.c.code == bindparam("code")),
@@ -170,22 +171,31 @@ def find_subscription(
     changes the subscription in the meantime. Its pending cart is as it was when the lock was asked
     for, so a statement that changes that cart carries its own condition.
     """
-    found = None
-    if UUID_PATTERN.fullmatch(subscription_id):
-        note_ids(subscription_id)
-        key = {"account_id": (account or get_caller()).id, "id": subscription_id}
-        found = (_LOCK if lock else _FIND).first(tx, key)
+    found = (_LOCK if lock else _FIND).first(tx, build_key(subscription_id, account))
     if found is None:
-        raise NotFound("There is no such subscription.")
+        raise NotFound(ABSENT)
     return personal.SUBSCRIPTIONS.open(tx, found)
 
 
 def find_own_subscription(tx: Connection, subscription_id: str, *, lock: bool = False) -> Row[Any]:
     """Return a subscription of the caller's merchants; raises NotFound, or Unauthenticated."""
     found = find_subscription(tx, subscription_id, lock=lock)
-    if not found.is_own:
-        raise Unauthenticated("Your account does not reference the subscription's merchant.")
+    ensure_own(found)
     return found
+
+
+def build_key(subscription_id: str, account: Account | None = None) -> dict[str, Any]:
+    """Return the parameters of SUBSCRIPTION, for the caller by default; raises NotFound."""
+    if not UUID_PATTERN.fullmatch(subscription_id):
+        raise NotFound(ABSENT)
+    note_ids(subscription_id)
+    return {"account_id": (account or get_caller()).id, "id": subscription_id}
+
+
+def ensure_own(subscription: Row[Any]) -> None:
+    """Raise Unauthenticated unless it is of a merchant of the account that it was found for."""
+    if not subscription.is_own:
+        raise Unauthenticated("Your account does not reference the subscription's merchant.")
 
 
 def find_subscription_by_code(tx: Connection, code: str, *, lock: bool = False) -> Row[Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from chassis.errors import Overloaded
 from chassis.store.database import COUNTED, upsert
 from chassis.store.group_commit import get_driver_connection
-from chassis.store.prepared import Prepared
+from chassis.store.prepared import Prepared, PreparedJoin
 from tests.chassis.probe import notes
 from tests.chassis.store.conftest import Open
 
@@ -121,6 +121,37 @@ def test_rows_are_those_of_sqlalchemy(opened: Open) -> None:
             assert [row.tone for row in rows] == ["plain"] * len(expected)
             assert Prepared(statement).first(tx, since) == expected[0]
         assert Prepared(found.where(at)).first(tx, {"since": NOON + timedelta(days=1)}) is None
+
+
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_a_row_is_found_with_its_others(
+    opened: Open, is_traced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, later = opened(), NOON + timedelta(seconds=1)
+    if is_traced:
+        monkeypatch.setattr("chassis.store.prepared.get_recorder", object)
+    with database.write() as tx:
+        for row in ((1, "a", NOON), (2, "b", later), (3, "c", NOON)):
+            tx.execute(insert(notes), dict(zip(notes.c.keys(), row, strict=True)))
+    one = select(notes, literal("plain").label("tone")).where(notes.c.id == bindparam("id"))
+    cte = one.cte("one").prefix_with("MATERIALIZED")
+    joined = select(*cte.c, *notes.c).select_from(cte).outerjoin(notes, notes.c.id > cte.c.id)
+    find = PreparedJoin(joined.order_by(notes.c.id), len(cte.c))
+    with database.read() as tx:
+        found = find.find(tx, {"id": 1})
+        assert found is not None
+        expected = tx.execute(one, {"id": 1}).one()
+        others = tx.execute(select(notes).where(notes.c.id > 1).order_by(notes.c.id)).all()
+        assert (found[0]._mapping, found[0].tone, found[1]) == (expected._mapping, "plain", others)
+        assert [row._mapping for row in found[1]] == [row._mapping for row in others]
+        assert [row.at for row in found[1]] == [later, NOON]
+        alone = find.find(tx, {"id": 3})
+        assert alone is not None
+        assert (tuple(alone[0]), list(map(tuple, alone[1]))) == (
+            (3, "c", NOON, "plain"),
+            [(None, None, None)],
+        )
+        assert find.find(tx, {"id": 4}) is None
 
 
 def test_an_insert_returns_its_row(opened: Open) -> None:
