@@ -154,7 +154,7 @@ class CallInterceptor(grpc.ServerInterceptor):
             if name := find_database_error(refusal):
                 line["database_error"] = name
             _abort(context, refusal)
-        except Exception as error:  # noqa: BLE001 - the caller gets only an id
+        except BaseException as error:  # noqa: BLE001 - the caller gets only an id
             line |= {"code": "INTERNAL", **describe(error)}
             reason = Refusal.reason
             _abort(context, Refusal(f"Something went wrong; its id is {request_id}."))

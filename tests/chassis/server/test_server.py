@@ -92,16 +92,20 @@ def test_a_request_id_of_another_form_is_replaced(stand_in: Probe, asked: str) -
     assert calls.REQUEST_ID_PATTERN.fullmatch(made)
 
 
-def test_an_unforeseen_error_shows_its_caller_only_an_id(stand_in: Probe) -> None:
+@pytest.mark.parametrize("error", [KeyError, SystemExit])
+def test_an_unforeseen_error_shows_its_caller_only_an_id(
+    stand_in: Probe, error: type[BaseException]
+) -> None:
     def crash() -> None:
-        raise KeyError("Ada Canary")
+        raise error("Ada Canary")
 
     with capture_log() as lines:
         failure = stand_in.refusal(act=crash, x_request_id="req-2")
     assert failure.code is StatusCode.INTERNAL
     assert failure.message == "Something went wrong; its id is req-2."
     (line,) = lines()
-    assert (line["code"], line["request_id"], line["error"]) == ("INTERNAL", "req-2", "KeyError")
+    named = error.__name__
+    assert (line["code"], line["request_id"], line["error"]) == ("INTERNAL", "req-2", named)
     assert line["where"].startswith("test_server.py:")
     assert "crash" in line["where"]
     assert "Canary" not in str(line)
