@@ -6,12 +6,26 @@ and the conversions of the values are kept, and the driver is called directly. W
 traced SQLAlchemy executes them as ever.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Insert, Row, Select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Dialect,
+    Insert,
+    Row,
+    Select,
+    null,
+    select,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.base import ColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.visitors import iterate
 from sqlalchemy.types import NullType
@@ -68,7 +82,7 @@ class Prepared:
     convert, what the conversion raises, and LookupError for one that is missing.
     """
 
-    def __init__(self, statement: Select[Any] | Insert) -> None:
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any] | Insert) -> None:
         if any(getattr(each, "expanding", False) for each in iterate(statement)):
             raise TypeError("a parameter is a list")
         self.statement = statement
@@ -130,42 +144,51 @@ class Prepared:
             ) from error
 
 
-class PreparedJoin(Prepared):
-    """A SELECT whose rows begin with the columns of one row, the same in all, and end with another.
+class PreparedUnion(Prepared):
+    """Reads a row, and the rows that belong to it, by one statement: as they are at one moment.
 
-    So one statement reads a thing and all that belongs to it, as they are at one moment.
+    Neither repeats the columns of the other, as a join would.
     """
 
-    def __init__(self, statement: Select[Any], width: int) -> None:
-        """The row that is the same in all has the first `width` columns."""
-        super().__init__(statement)
-        self._width = width
+    def __init__(self, one: CTE, many: Select[Any]) -> None:
+        """`many` selects from `one`, whose first column is never null, and has no order."""
+        self._one, self._many = one.c, many.selected_columns
+        super().__init__(
+            union_all(
+                select(*self._one, *map(_make_null, self._many)),
+                many.with_only_columns(
+                    *map(_make_null, self._one), *self._many, maintain_column_froms=True
+                ),
+            )
+        )
         self._shapes: dict[str, tuple[Shape, Shape]] = {}
 
     def find(
         self, tx: Connection, parameters: Mapping[str, Any]
     ) -> tuple[Row[Any], list[Row[Any]]] | None:
-        """Execute it, and return the one row and the others; None where it finds nothing."""
-        one, other = self._split(tx.dialect)
+        """Execute it, and return the one row and the others; None where there is no such row."""
+        one, other = self._find_shapes(tx.dialect)
         if get_recorder() is not None:
             found = list(map(tuple, tx.execute(self.statement, parameters)))
             one, other = one._replace(conversions=None), other._replace(conversions=None)
         else:
             _, found = self._run(tx, parameters, _fetch_all)
-        if not found:
+        width = len(self._one)
+        first = next((each for each in found if each[0] is not None), None)
+        if first is None:
             return None
-        width = self._width
-        return one.build_row(found[0][:width]), [other.build_row(each[width:]) for each in found]
+        others = [other.build_row(each[width:]) for each in found if each[0] is None]
+        return one.build_row(first[:width]), others
 
-    def _split(self, dialect: Dialect) -> tuple[Shape, Shape]:
-        """Return the columns of the one row and of the others, under their own names."""
+    def _find_shapes(self, dialect: Dialect) -> tuple[Shape, Shape]:
         if (shapes := self._shapes.get(dialect.name)) is None:
-            columns = list(self.statement.exported_columns)
-            titles = [str(each.name) for each in columns]
-            one = _build_shape(titles[: self._width], columns[: self._width], dialect)
-            other = _build_shape(titles[self._width :], columns[self._width :], dialect)
-            shapes = self._shapes[dialect.name] = one, other
+            shapes = _build_shape(self._one, dialect), _build_shape(self._many, dialect)
+            self._shapes[dialect.name] = shapes
         return shapes
+
+
+def _make_null(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return type_coerce(null(), column.type)
 
 
 def _count(cursor: Any) -> Any:
@@ -183,7 +206,9 @@ def _fetch_all(cursor: Any) -> Any:
 
 
 def _compile(
-    statement: Select[Any] | Insert, dialect: Dialect, parameters: Mapping[str, Any]
+    statement: Select[Any] | CompoundSelect[Any] | Insert,
+    dialect: Dialect,
+    parameters: Mapping[str, Any],
 ) -> Compiled:
     if isinstance(statement, Insert):
         statement = statement.inline()
@@ -204,13 +229,12 @@ def _compile(
         _Value(name, _implement(binds[name], dialect).bind_processor(dialect), defaults[name])
         for name in names
     ]
-    columns = statement.exported_columns
-    titles = [str(title) for title, _ in columns.items()]
-    shape = _build_shape(titles, list(columns), dialect)
+    shape = _build_shape(statement.exported_columns, dialect)
     return Compiled(compiled.string, values, None if compiled.positional else names, shape)
 
 
-def _build_shape(titles: list[str], columns: Sequence[Any], dialect: Dialect) -> Shape:
+def _build_shape(columns: ColumnCollection[Any, ColumnElement[Any]], dialect: Dialect) -> Shape:
+    titles = [str(title) for title, _ in columns.items()]
     conversions = [_implement(each, dialect).result_processor(dialect, None) for each in columns]
     return Shape(
         SimpleResultMetaData(titles),

@@ -7,6 +7,7 @@ them.
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 from chassis.errors import NotFound
-from chassis.store.prepared import Prepared, PreparedJoin
+from chassis.store.prepared import Prepared, PreparedUnion
 from subscriptions_svc.rules.carts import CONTACT_LENS, PACKAGE, compute_monthly_price
 from subscriptions_svc.rules.prescriptions.verification import Verification
 from subscriptions_svc.store.lenses.prescriptions import (
@@ -69,13 +70,9 @@ _COLUMNS = (
 
 def _add_parts(statement: Select[Any]) -> Select[Any]:
     """Join what an item has: a prescription in force, and counted boxes."""
-    return (
-        statement.outerjoin(
-            prescriptions, and_(prescriptions.c.item_id == cart_items.c.id, IS_IN_FORCE)
-        )
-        .outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
-        .order_by(cart_items.c.subscription_id, cart_items.c.position)
-    )
+    return statement.outerjoin(
+        prescriptions, and_(prescriptions.c.item_id == cart_items.c.id, IS_IN_FORCE)
+    ).outerjoin(box_counters, box_counters.c.item_id == cart_items.c.id)
 
 
 # With the cart and status of its subscription at that moment: see views.TornRead.
@@ -87,16 +84,15 @@ _ITEMS = _add_parts(
     )
     .select_from(cart_items)
     .join(subscriptions, subscriptions.c.id == cart_items.c.subscription_id)
-)
-# Read once, and not for each of its items.
-_ONE = SUBSCRIPTION.cte("subscription").prefix_with("MATERIALIZED")
-_ONE_WITH_ITEMS = PreparedJoin(
+).order_by(cart_items.c.subscription_id, cart_items.c.position)
+_ONE = SUBSCRIPTION.cte("subscription")
+_ONE_WITH_ITEMS = PreparedUnion(
+    _ONE,
     _add_parts(
-        select(*_ONE.c, *_COLUMNS)
+        select(*_COLUMNS)
         .select_from(_ONE)
-        .outerjoin(cart_items, cart_items.c.subscription_id == _ONE.c.id)
+        .join(cart_items, and_(cart_items.c.subscription_id == _ONE.c.id, _ONE.c.is_own))
     ),
-    len(_ONE.c),
 )
 _ITEMS_OF_ONE = Prepared(_ITEMS.where(_IS_OF_SUBSCRIPTION))
 _ITEMS_OF_MANY = _ITEMS.where(
@@ -232,7 +228,8 @@ def find_own_with_items(
         raise NotFound(ABSENT)
     row, items = found
     ensure_own(row)
-    return SUBSCRIPTIONS.open(tx, row), [_open(tx, item) for item in items if item.id is not None]
+    items.sort(key=attrgetter("position"))
+    return SUBSCRIPTIONS.open(tx, row), [_open(tx, item) for item in items]
 
 
 def _open(tx: Connection, row: Row[Any]) -> Row[Any]:

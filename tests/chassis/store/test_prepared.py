@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from chassis.errors import Overloaded
 from chassis.store.database import COUNTED, upsert
 from chassis.store.group_commit import get_driver_connection
-from chassis.store.prepared import Prepared, PreparedJoin
+from chassis.store.prepared import Prepared, PreparedUnion
 from tests.chassis.probe import notes
 from tests.chassis.store.conftest import Open
 
@@ -134,23 +134,27 @@ def test_a_row_is_found_with_its_others(
         for row in ((1, "a", NOON), (2, "b", later), (3, "c", NOON)):
             tx.execute(insert(notes), dict(zip(notes.c.keys(), row, strict=True)))
     one = select(notes, literal("plain").label("tone")).where(notes.c.id == bindparam("id"))
-    cte = one.cte("one").prefix_with("MATERIALIZED")
-    joined = select(*cte.c, *notes.c).select_from(cte).outerjoin(notes, notes.c.id > cte.c.id)
-    find = PreparedJoin(joined.order_by(notes.c.id), len(cte.c))
+    cte = one.cte("one")
+    later_ones = select(notes).select_from(cte).join(notes, notes.c.id > cte.c.id)
+    find = PreparedUnion(cte, later_ones)
     with database.read() as tx:
         found = find.find(tx, {"id": 1})
         assert found is not None
         expected = tx.execute(one, {"id": 1}).one()
         others = tx.execute(select(notes).where(notes.c.id > 1).order_by(notes.c.id)).all()
-        assert (found[0]._mapping, found[0].tone, found[1]) == (expected._mapping, "plain", others)
-        assert [row._mapping for row in found[1]] == [row._mapping for row in others]
-        assert [row.at for row in found[1]] == [later, NOON]
+        rest = sorted(found[1], key=lambda row: row.id)
+        assert (found[0]._mapping, found[0].tone, rest) == (expected._mapping, "plain", others)
+        assert [row._mapping for row in rest] == [row._mapping for row in others]
+        assert [row.at for row in rest] == [later, NOON]
+        raw = tx.execute(find.statement, {"id": 1}).all()
+        assert sorted(tuple(value is None for value in row) for row in raw) == [
+            (False, False, False, False, True, True, True),
+            (True, True, True, True, False, False, False),
+            (True, True, True, True, False, False, False),
+        ]
         alone = find.find(tx, {"id": 3})
         assert alone is not None
-        assert (tuple(alone[0]), list(map(tuple, alone[1]))) == (
-            (3, "c", NOON, "plain"),
-            [(None, None, None)],
-        )
+        assert (tuple(alone[0]), alone[1]) == ((3, "c", NOON, "plain"), [])
         assert find.find(tx, {"id": 4}) is None
 
 

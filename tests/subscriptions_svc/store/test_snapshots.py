@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from protos.subscriptions_pb2 import GetSubscriptionRequest, ListSubscriptionsRequest
+from subscriptions_svc.store import cart_items
+from subscriptions_svc.store.subscriptions import NOBODY
 from tests.serving import Served
 from tests.statements import watch_statements
 from tests.subscriptions_svc.shop import (
@@ -85,3 +87,12 @@ def test_one_subscription_is_read_by_one_statement(subscriptions: Served, body: 
             found = read_one(subscriptions, made.id)
         assert found == read_list(subscriptions, made.id, "")
     assert len([each for each in seen if "subscriptions" in each]) == 1
+
+
+def test_nothing_is_read_of_the_items_of_another_merchant(subscriptions: Served, body: Any) -> None:
+    with subscriptions.clock.at(NOON):
+        made = create_activated(subscriptions, body, NOON)
+    statement = cart_items._ONE_WITH_ITEMS.statement
+    with subscriptions.database.read() as tx:
+        found = tx.execute(statement, {"id": made.id, "account_id": NOBODY.id}).all()
+    assert [row[0] for row in found] == [made.id]
