@@ -1,20 +1,21 @@
 """gRPC's health service, served by a thread of its own.
 
-grpc_health's servicer alone has two defects: Check waits behind the RPCs of the
-service, and a watcher that disconnects while a status is being sent stops the
-server for good. The status is sent under a lock that is held until the server's
-event thread has sent it, and that thread takes the same lock to remove the
-watcher.
+grpc_health's servicer alone has three defects: Check waits behind the RPCs of the
+service; a call whose message never comes holds its thread for ever; and a watcher
+that disconnects while a status is being sent stops the server for good. The status
+is sent under a lock that is held until the server's event thread has sent it, and
+that thread takes the same lock to remove the watcher.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 
 from chassis.errors import Busy, Refusal
+from chassis.server.pool import CallPool
+from chassis.server.watchdog import Watchdog
 from chassis.store.database import Database, find_database_error
 from chassis.telemetry import log
 
@@ -22,36 +23,49 @@ from chassis.telemetry import log
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no types
     """Reports which services are serving, on request and to watchers."""
 
-    def __init__(self) -> None:
-        self.own = ThreadPoolExecutor(1, thread_name_prefix="health")
-        super().__init__(experimental_non_blocking=True, experimental_thread_pool=self.own)
-        # The base class sets the pool for Watch only. Function attributes are shared: in a process
-        # with several servers, the last one's pool serves them all.
-        HealthServicer.Check.experimental_thread_pool = self.own  # type: ignore[attr-defined]
+    def __init__(self, pool: CallPool) -> None:
+        super().__init__(experimental_non_blocking=True)
+        self.pool = pool
 
-    def Check(
-        self, request: health_pb2.HealthCheckRequest, context: grpc.ServicerContext
-    ) -> health_pb2.HealthCheckResponse:
-        answer: health_pb2.HealthCheckResponse = super().Check(request, context)
-        return answer
+    def register(self, server: grpc.Server, watchdog: Watchdog) -> None:
+        """Add the health service to a server; a call without its message holds up no other."""
 
-    def Watch(
-        self,
-        request: health_pb2.HealthCheckRequest,
-        context: grpc.ServicerContext,
-        send_response_callback: Any = None,
-    ) -> Any:
-        return super().Watch(request, _PooledCallbacks(context, self.own), send_response_callback)
+        def receive(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            request = watchdog.receive(requests, context, self.pool)
+            if request is None:
+                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call has no message.")
+            return request
 
-    def register(self, server: grpc.Server) -> None:
-        """Add the health service to a server."""
-        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+        def check(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
+            return self.Check(receive(requests, context), context)
+
+        def watch(
+            requests: Iterator[Any], context: grpc.ServicerContext, send: Callable[[Any], None]
+        ) -> None:
+            pooled = _PooledCallbacks(context, self.pool)
+            self.Watch(receive(requests, context), pooled, send)
+
+        behaviors: list[Any] = [check, watch]
+        for each in behaviors:  # where grpcio looks
+            each.experimental_thread_pool = self.pool
+        behaviors[1].experimental_non_blocking = True
+        formats = {
+            "request_deserializer": health_pb2.HealthCheckRequest.FromString,
+            "response_serializer": health_pb2.HealthCheckResponse.SerializeToString,
+        }
+        handlers = {
+            "Check": grpc.stream_unary_rpc_method_handler(check, **formats),
+            "Watch": grpc.stream_stream_rpc_method_handler(watch, **formats),
+        }
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(health.SERVICE_NAME, handlers),)
+        )
 
 
 class _PooledCallbacks:
     """A context whose callbacks run in a pool instead of the server's event thread."""
 
-    def __init__(self, context: grpc.ServicerContext, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, context: grpc.ServicerContext, pool: CallPool) -> None:
         self._context, self._pool = context, pool
 
     def add_callback(self, callback: Callable[[], None]) -> bool:

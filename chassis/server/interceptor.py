@@ -4,7 +4,6 @@ It finds the caller, replays the response kept under an idempotency key, turns
 refusals into statuses and logs one line per call.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -28,8 +27,9 @@ from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import Authenticate, require_role
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
+from chassis.server.pool import CallPool
 from chassis.server.spans import begin_span, end_span
-from chassis.server.watchdog import MESSAGE_SECONDS, Watchdog
+from chassis.server.watchdog import Watchdog
 from chassis.settings.roles import CLIENT, STAFF
 from chassis.store.conflicts import repeat_on_conflict
 from chassis.store.database import Database, find_database_error
@@ -56,6 +56,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         services: Iterable[ServiceDescriptor],
         open_rpcs: frozenset[str],
         watchdog: Watchdog,
+        pool: CallPool,
         max_calls: int = MAX_CALLS,
         end_call: EndCall = ignore,
         observe_call: ObserveCall | None = None,
@@ -65,12 +66,11 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
         self.watchdog = watchdog
+        self.pool = pool
         self.max_calls = max_calls
         self.end_call = end_call
         self.observe_call = observe_call
-        self.admitted = 0  # calls at work or waiting for a thread
         self.refused = 0  # calls that found too many admitted
-        self._counting = threading.Lock()
         self.refusals = ThreadPoolExecutor(1, thread_name_prefix="refusals")
         self._refusing: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(
             _build_refusal_handler(self.refusals)
@@ -93,29 +93,25 @@ class CallInterceptor(grpc.ServerInterceptor):
         if rpc not in self.responses:
             return continuation(details)
         handler = self.handlers.get(rpc) or self._wrap(rpc, continuation(details))
-        with self._counting:
-            if self.admitted >= self.max_calls:
-                self.refused += 1
-                return self._refusing
-            self.admitted += 1
+        if self.admitted >= self.max_calls:
+            self.refused += 1
+            return self._refusing
         return handler
+
+    @property
+    def admitted(self) -> int:
+        """How many calls are at work or wait for a thread, those that are silent left out."""
+        return max(0, self.pool.unfinished - self.pool.silent)
 
     def _wrap(self, rpc: str, handler: Any) -> Any:
         """Make the handler of an RPC, once."""
         method = handler.unary_unary
 
         def receive(requests: Iterator[Message], context: grpc.ServicerContext) -> Message:
-            try:
-                self.watchdog.watch(context, MESSAGE_SECONDS)
-                request = next(requests, None)
-                self.watchdog.release(context)
-                if request is None:
-                    _abort(context, Invalid("The call has no message.", reason=MALFORMED))
-                return self._serve(method, rpc, request, context)
-            finally:
-                self.watchdog.release(context)
-                with self._counting:
-                    self.admitted -= 1
+            request = self.watchdog.receive(requests, context, self.pool)
+            if request is None:
+                _abort(context, Invalid("The call has no message.", reason=MALFORMED))
+            return self._serve(method, rpc, request, context)
 
         wrapped = self.handlers[rpc] = grpc.stream_unary_rpc_method_handler(
             receive,

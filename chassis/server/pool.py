@@ -1,8 +1,9 @@
 """The threads that run a service's calls."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from chassis.telemetry import describe, log
@@ -38,38 +39,66 @@ class Job:
                 callback(self)
 
 
-class CallPool:
+class CallPool(ThreadPoolExecutor):
     """What grpc needs of a ThreadPoolExecutor, whose futures take 20 us of CPU time a call.
 
-    Nothing bounds what waits: `chassis.server.interceptor` admits no more than it may.
+    It is one because grpc looks for one. Nothing bounds what waits: `chassis.server.interceptor`
+    admits no more than it may.
     """
 
     def __init__(self, threads: int, name: str) -> None:
+        super().__init__(threads)
+        self.unfinished = 0  # jobs that wait or run
+        self.silent = 0  # of those, calls that hold a thread and whose message does not come
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._threads = [
-            Thread(target=self._run, name=f"{name}_{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._usual, self._name = threads, name
+        self._running: list[Thread] = []
+        self._size = self._started = 0
+        self._counting = Lock()
+        self.lend(0)
 
-    def submit(self, work: Callable[..., object], *args: Any) -> Job:
+    def submit(  # type: ignore[override]  # a Job has what grpc needs of a future
+        self, work: Callable[..., object], *args: Any
+    ) -> Job:
         """Have a thread call `work`."""
         job = Job(work, args)
+        with self._counting:
+            self.unfinished += 1
         self._jobs.put(job)
         return job
 
-    def shutdown(self) -> None:
-        """End the threads, when all has ended that was submitted before."""
-        for _ in self._threads:
+    def count_waiting(self) -> int:
+        """Return how many jobs wait for a thread."""
+        return self._jobs.qsize()
+
+    def lend(self, count: int) -> None:
+        """Have so many threads more than usual; one thread calls this."""
+        wanted = self._usual + count
+        if wanted == self._size:
+            return
+        for _ in range(wanted, self._size):
             self._jobs.put(None)
-        for thread in self._threads:
+        self._running = [each for each in self._running if each.is_alive()]
+        for number in range(self._started, self._started + wanted - self._size):
+            thread = Thread(target=self._run, name=f"{self._name}_{number}", daemon=True)
+            thread.start()
+            self._running.append(thread)
+            self._started += 1
+        self._size = wanted
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the threads, when all has ended that was submitted before."""
+        for _ in range(self._size):
+            self._jobs.put(None)
+        for thread in self._running:
             thread.join()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
             job.run()
             del job  # or the message and the metadata of a call would stay until the next
+            with self._counting:
+                self.unfinished -= 1
 
 
 def _end(_job: Any) -> None:

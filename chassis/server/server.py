@@ -146,7 +146,9 @@ def start_server(
     """
     registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
-    watchdog = Watchdog()
+    pool = CallPool(THREADS, "rpc")
+    health = HealthServicer(CallPool(1, "health"))
+    watchdog = Watchdog([pool, health.pool])
     interceptor = CallInterceptor(
         database,
         idempotency_keys,
@@ -154,10 +156,10 @@ def start_server(
         services,
         expand_rpc_names(services, open_rpcs),
         watchdog,
+        pool,
         end_call=end_call,
         observe_call=observe_call,
     )
-    pool: Any = CallPool(THREADS, "rpc")  # as far as grpc's server uses it, an executor
     server = grpc.server(
         pool,
         interceptors=[interceptor],
@@ -170,10 +172,9 @@ def start_server(
     )
     for servicer, register, _ in registrations:
         register(servicer, server)
-    health = HealthServicer()
-    health.register(server)
+    health.register(server, watchdog)
     names = ["", *(service.full_name for service in services)]
-    pools: list[Pool] = [pool, interceptor.refusals]
+    pools: list[Pool] = [pool, interceptor.refusals, health.pool]
     if reflection:
         from chassis.server.reflection import enable_reflection
 

@@ -1,25 +1,42 @@
-"""Cancels calls whose request message does not arrive in time.
+"""Keeps callers whose request message does not come from holding up the others.
 
 grpcio waits for the message of a call inside the server's thread pool, without a bound: four calls
 whose message never came stopped a service. So RPCs are registered as client-streaming ones (the
-same bytes on the wire), and a call without its message is cancelled after `MESSAGE_SECONDS`.
+same bytes on the wire), and `receive` takes their one message. A call without it is cancelled after
+`MESSAGE_SECONDS`. Until then another thread takes the place of the one that it holds, and where too
+many calls are silent the oldest of them end at once.
 """
 
+from collections.abc import Iterator, Sequence
 from time import monotonic
+from typing import Any, NamedTuple
 
 import grpc
 
 from chassis.background import BackgroundLoop
+from chassis.server.pool import CallPool
 
 MESSAGE_SECONDS = 5.0
-SCAN_SECONDS = 1.0
+SILENT_SECONDS = 0.1  # after which a thread that waits for a message is replaced
+MAX_SILENT = 64  # calls of one pool, and so many threads more
+SCAN_SECONDS = 0.25
+
+
+class _Wait(NamedTuple):
+    """What a call waits for."""
+
+    since: float
+    seconds: float
+    pool: CallPool | None  # whose thread waits for the message
 
 
 class Watchdog:
     """Cancels the calls that it watches when their time is up."""
 
-    def __init__(self, scan_seconds: float = SCAN_SECONDS) -> None:
-        self._deadlines: dict[grpc.ServicerContext, float] = {}
+    def __init__(self, pools: Sequence[CallPool] = (), scan_seconds: float = SCAN_SECONDS) -> None:
+        """`pools` are those whose calls it receives messages for."""
+        self._pools = pools
+        self._waits: dict[grpc.ServicerContext, _Wait] = {}
         self._loop = BackgroundLoop("watchdog", self._scan, scan_seconds)
 
     def start(self) -> None:
@@ -32,15 +49,43 @@ class Watchdog:
 
     def watch(self, context: grpc.ServicerContext, seconds: float) -> None:
         """Cancel a call after `seconds`, unless it is released before."""
-        self._deadlines[context] = monotonic() + seconds
+        self._waits[context] = _Wait(monotonic(), seconds, None)
 
     def release(self, context: grpc.ServicerContext) -> None:
         """The call may go on."""
-        self._deadlines.pop(context, None)
+        self._waits.pop(context, None)
+
+    def receive(
+        self, requests: Iterator[Any], context: grpc.ServicerContext, pool: CallPool
+    ) -> Any | None:
+        """Return the message of a call in a thread of `pool`, or None if it has none.
+
+        Raises what grpcio raises where the call is cancelled in the meantime.
+        """
+        self._waits[context] = _Wait(monotonic(), MESSAGE_SECONDS, pool)
+        try:
+            return next(requests, None)
+        finally:
+            self.release(context)
 
     def _scan(self) -> None:
         now = monotonic()
-        for context, deadline in list(self._deadlines.items()):
-            if deadline <= now:
-                self.release(context)
-                context.cancel()
+        for context, wait in list(self._waits.items()):
+            if wait.since + wait.seconds <= now:
+                self._cancel(context)
+        for pool in self._pools:
+            self._make_room(pool, now - SILENT_SECONDS)
+
+    def _make_room(self, pool: CallPool, before: float) -> None:
+        """Give a pool a thread for each call that holds one in silence; end the oldest of many."""
+        waits = list(self._waits.items())
+        silent = [each for each, wait in waits if wait.pool is pool and wait.since <= before]
+        needed = len(silent) + pool.count_waiting() if silent else 0
+        for context in silent[: max(0, needed - MAX_SILENT)]:
+            self._cancel(context)
+        pool.silent = len(silent)
+        pool.lend(min(needed, MAX_SILENT))
+
+    def _cancel(self, context: grpc.ServicerContext) -> None:
+        self.release(context)
+        context.cancel()

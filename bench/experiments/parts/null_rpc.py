@@ -10,13 +10,13 @@ import multiprocessing.connection
 import statistics
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
 import grpc
 
 from chassis.server.interceptor import CallInterceptor
+from chassis.server.pool import CallPool
 from chassis.server.watchdog import Watchdog
 from protos import orders_pb2
 
@@ -41,11 +41,7 @@ class Plain(Watched):
         method = handler.unary_unary
 
         def receive(request: Any, context: grpc.ServicerContext) -> Any:
-            try:
-                return self._serve(method, rpc, request, context)
-            finally:
-                with self._counting:
-                    self.admitted -= 1
+            return self._serve(method, rpc, request, context)
 
         wrapped = self.handlers[rpc] = grpc.unary_unary_rpc_method_handler(
             receive,
@@ -55,11 +51,13 @@ class Plain(Watched):
         return wrapped
 
 
-def start(kind: type[CallInterceptor], watchdog: Watchdog) -> tuple[grpc.Server, int]:
+def start(
+    kind: type[CallInterceptor], watchdog: Watchdog, pool: CallPool
+) -> tuple[grpc.Server, int]:
     """Start a server of that kind; returns it and its port."""
     nothing: Any = None
-    interceptor = kind(nothing, nothing, nothing, [SERVICE], frozenset(), watchdog)
-    server = grpc.server(ThreadPoolExecutor(THREADS), interceptors=[interceptor])
+    interceptor = kind(nothing, nothing, nothing, [SERVICE], frozenset(), watchdog, pool)
+    server = grpc.server(pool, interceptors=[interceptor])
     answer = orders_pb2.WhoAmIResponse()
     handler = grpc.unary_unary_rpc_method_handler(
         lambda _request, _context: answer,
@@ -77,9 +75,10 @@ def start(kind: type[CallInterceptor], watchdog: Watchdog) -> tuple[grpc.Server,
 
 def serve(pipe: multiprocessing.connection.Connection) -> None:
     """Serve both ways, and tell the CPU time whenever asked, until the pipe is closed."""
-    watchdog = Watchdog()
+    pools = {kind: CallPool(THREADS, "rpc") for kind in (Watched, Plain)}
+    watchdog = Watchdog([*pools.values()])
     watchdog.start()
-    servers = [start(kind, watchdog) for kind in (Watched, Plain)]
+    servers = [start(kind, watchdog, pool) for kind, pool in pools.items()]
     pipe.send([port for _, port in servers])
     try:
         while True:

@@ -11,7 +11,7 @@ import pytest
 from grpc import StatusCode
 from grpc_reflection.v1alpha import reflection_pb2
 
-from chassis.server import interceptor, reflection
+from chassis.server import reflection, server, watchdog
 from chassis.server.interceptor import MAX_CALLS
 from chassis.server.server import THREADS
 from tests.chassis.events.outboxes import wait_until
@@ -24,7 +24,7 @@ REFLECT = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
-    monkeypatch.setattr(interceptor, "MESSAGE_SECONDS", 0.5)
+    monkeypatch.setattr(watchdog, "MESSAGE_SECONDS", 0.5)
     monkeypatch.setattr(reflection, "STREAM_SECONDS", 0.5)
     with probe(tmp_path) as running:
         yield running
@@ -39,6 +39,11 @@ class Silence:
     def __iter__(self) -> Iterator[bytes]:
         self.over.wait(60)
         yield from ()
+
+
+def list_threads(name: str) -> list[str]:
+    """The threads of a pool."""
+    return [each.name for each in threading.enumerate() if each.name.startswith(f"{name}_")]
 
 
 @pytest.fixture
@@ -62,6 +67,68 @@ def test_a_call_without_a_message_is_refused(stand_in: Probe) -> None:
         call(iter(()), timeout=60, metadata=[("authorization", build_basic("somebody"))])
     assert raised.value.code() is StatusCode.INVALID_ARGUMENT
     assert raised.value.details() == "The call has no message."
+
+
+def open_silently(stand_in: Probe, silence: Silence, rpc: str, count: int) -> list[Any]:
+    call: Any = stand_in.channel.stream_unary(rpc)
+    return [call.future(iter(silence), timeout=60) for _ in range(count)]
+
+
+@pytest.mark.parametrize("count", [3 * THREADS, MAX_CALLS - 1])
+def test_silent_calls_hold_up_no_other(
+    stand_in: Probe, silence: Silence, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need no credentials, and hold a thread until they are over."""
+    monkeypatch.setattr(watchdog, "MESSAGE_SECONDS", 60)
+    futures = open_silently(stand_in, silence, GET, count)
+    assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
+    pool = stand_in.running.interceptor.pool
+    wait_until(lambda: sum(not each.done() for each in futures) == pool.silent)
+    kept = min(count, watchdog.MAX_SILENT)
+    # One less, if the other call waited for its turn when the oldest were ended.
+    assert pool.silent in (kept, kept - 1)
+    wait_until(lambda: len(list_threads("rpc")) == THREADS + pool.silent)
+    assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
+    silence.over.set()
+    wait_until(lambda: all(each.done() for each in futures))
+    wait_until(lambda: (pool.silent, len(list_threads("rpc"))) == (0, THREADS))
+
+
+@pytest.mark.parametrize("rpc", ["Check", "Watch"])
+def test_silent_probes_hold_up_no_probe_and_no_call(
+    stand_in: Probe, silence: Silence, rpc: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "MESSAGE_SECONDS", 60)
+    open_silently(stand_in, silence, f"/grpc.health.v1.Health/{rpc}", 100)
+    health: Any = stand_in.channel.unary_unary("/grpc.health.v1.Health/Check")
+    assert health(b"", timeout=20) == b"\x08\x01"
+    assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
+
+
+@pytest.mark.parametrize("rpc", ["Check", "Watch"])
+def test_a_probe_without_a_message_is_refused(stand_in: Probe, rpc: str) -> None:
+    call: Any = stand_in.channel.stream_unary(f"/grpc.health.v1.Health/{rpc}")
+    with pytest.raises(grpc.RpcError) as raised:
+        call(iter(()), timeout=60)
+    assert raised.value.code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_calls_that_grpc_refuses_are_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own bound comes after the interceptor, which hears nothing of it."""
+    monkeypatch.setattr(server, "MAX_CONCURRENT_RPCS", 4)
+    go = threading.Event()
+    with probe(tmp_path) as stand_in:
+        stand_in.servicer.act = lambda: go.wait(60)
+        get: Any = stand_in.channel.unary_unary(GET)
+        metadata = [("authorization", build_basic("somebody"))]
+        futures = [get.future(b"", timeout=60, metadata=metadata) for _ in range(MAX_CALLS + 20)]
+        wait_until(lambda: sum(each.done() for each in futures) == MAX_CALLS + 16)
+        go.set()
+        wait_until(lambda: all(each.done() for each in futures))
+        assert stand_in.running.interceptor.admitted == 0
+        assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
@@ -94,7 +161,7 @@ def test_reflection_is_off_unless_asked_for(tmp_path: Path) -> None:
 def test_a_full_service_answers_probes_and_counts_only_its_own_calls(
     stand_in: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interceptor, "MESSAGE_SECONDS", 60)  # each message comes, sooner or later
+    monkeypatch.setattr(watchdog, "MESSAGE_SECONDS", 60)  # each message comes, sooner or later
     go = threading.Event()
     stand_in.servicer.act = lambda: go.wait(60)
     get: Any = stand_in.channel.unary_unary(GET)
