@@ -21,10 +21,11 @@ def find_free_port(count: int = 1) -> int:
     No port is given twice, neither here nor by another process of the tests: what is to listen on
     it starts later, and in between it looks free.
     """
-    while True:
-        ports = list(itertools.islice(_ports, count))
+    assert count <= BLOCK
+    while ports := list(itertools.islice(_ports, count)):
         if ports[-1] - ports[0] == count - 1 and _are_free(ports):
             return ports[0]
+    raise OSError("all ports are given away")
 
 
 def find_free_address() -> str:
