@@ -191,7 +191,7 @@ class Connection:
                 self._take_headers(number, payload, flags & frames.END_STREAM != 0)
             else:
                 self._block[:], self._unfinished = payload, (number, flags)
-        elif kind == frames.DATA and payload:
+        elif kind == frames.DATA:
             self._owed += len(payload)
             self._take_data(flags, number, payload)
         else:
@@ -199,7 +199,10 @@ class Connection:
             self._take_other(kind, flags, number, payload)
 
     def _count_idle_frame(self) -> None:
-        """Raise ProtocolError after too many frames that advance no answer."""
+        """Raise ProtocolError after too many frames that advance no answer.
+
+        Those of a large answer to a cancelled call are too few: 4096 of 16 KiB are 64 MiB.
+        """
         self._idle_frames += 1
         if self._idle_frames > MAX_IDLE_FRAMES:
             if monotonic() - self._idle_since < 1:
@@ -208,6 +211,7 @@ class Connection:
 
     def _continue(self, kind: int, flags: int, number: int, payload: bytes) -> None:
         """Append the next part of an unfinished header block."""
+        self._count_idle_frame()
         begun, first_flags = self._unfinished
         if kind != frames.CONTINUATION or number != begun or not begun:
             raise ProtocolError(frames.PROTOCOL_ERROR, "a header block was not continued")
@@ -219,9 +223,7 @@ class Connection:
             self._take_headers(number, bytes(self._block), first_flags & frames.END_STREAM != 0)
 
     def _take_other(self, kind: int, flags: int, number: int, payload: bytes) -> None:
-        if kind == frames.DATA:
-            self._take_data(flags, number, payload)
-        elif kind == frames.RST_STREAM:
+        if kind == frames.RST_STREAM:
             self._expect_stream(number)
             error = frames.read_number(payload)
             if stream := self._drop(number):
@@ -246,13 +248,19 @@ class Connection:
             payload = frames.unpad(frames.DATA, flags, payload)
         last = flags & frames.END_STREAM != 0
         stream = self._streams.get(number)
+        if stream is None or not payload:  # the stream has ended, or gains nothing
+            self._count_idle_frame()
         if stream and stream.take_data(payload, last=last):
             self._end(number, last=last)
 
     def _take_headers(self, number: int, block: bytes, last: bool) -> None:
         stream = self._streams.get(number)
-        if stream and stream.take_headers(self._blocks.read(block), last=last):
+        if stream is None:  # it has ended
+            self._count_idle_frame()
+        elif stream.take_headers(self._blocks.read(block), last=last):
             self._end(number, last=last)
+        elif not stream.headed:  # an interim answer (1xx)
+            self._count_idle_frame()
 
     def _take_control(self, kind: int, flags: int, payload: bytes) -> None:
         """Process a frame that concerns the whole connection."""

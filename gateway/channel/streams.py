@@ -43,7 +43,7 @@ class Stream:
     """
 
     __slots__ = (
-        "_chunks", "_ended", "_expected", "_headed", "_size", "code", "completed", "details",
+        "_chunks", "_ended", "_expected", "_size", "code", "completed", "details", "headed",
         "message", "metadata", "number", "request", "unprocessed", "unsent", "window",
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ class Stream:
         self.unprocessed = self.completed = False
         self._chunks: list[bytes] = []
         self._size, self._expected = 0, -1
-        self._headed = False
+        self.headed = False  # whether the headers of the answer itself have come
         self._ended = threading.Lock()
         self._ended.acquire()
 
@@ -74,20 +74,20 @@ class Stream:
 
     def take_headers(self, headers: Headers, *, last: bool) -> bool:
         """Take a header block; returns whether the attempt has ended."""
-        if headers.status.startswith("1") and not last:
+        if headers.status.startswith("1") and not last and not self.headed:
             return False
         if last and headers.grpc_status is not None:
             self._complete(headers)
             return self.end()
         wrong = headers.status != "200" or not headers.content_type.startswith("application/grpc")
-        if last or self._headed or wrong:
+        if last or self.headed or wrong:
             return self._end_unlike_grpc(headers)
-        self._headed = True
+        self.headed = True
         return False
 
     def take_data(self, data: bytes, *, last: bool) -> bool:
         """Take a part of the body; returns whether the attempt has ended."""
-        if not self._headed:
+        if not self.headed:
             return self.end(Code.INTERNAL, "The server sent a message before its headers.")
         if data:
             self._chunks.append(data)
