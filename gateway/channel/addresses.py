@@ -178,7 +178,7 @@ class Address:
 
     def count(self, stream: Stream) -> None:
         """Record how a client's call ended here."""
-        if stream.code is Code.DEADLINE_EXCEEDED:
+        if _has_expired(stream):
             self._deadlines += 1
             if self._deadlines >= self.options.breaker_deadlines and self.options.probe:
                 self._open()
@@ -210,3 +210,14 @@ class Address:
                     connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
                 if stream.completed and stream.code in ALIVE_CODES:
                     self._mark_alive()
+
+
+def _has_expired(stream: Stream) -> bool:
+    """Return whether a call's deadline has passed without a sign of life.
+
+    Where a handler hangs, gRPC's server itself may answer DEADLINE_EXCEEDED, but not
+    before the deadline: an earlier answer comes from the handler.
+    """
+    if stream.code is not Code.DEADLINE_EXCEEDED:
+        return False
+    return not stream.completed or monotonic() >= stream.request.deadline

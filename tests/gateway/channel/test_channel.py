@@ -19,6 +19,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from chassis.status import Code
 from gateway.channel import Channel, RpcError, frames
+from gateway.channel.addresses import Address, Options
+from gateway.channel.resolver import Target
+from gateway.channel.streams import Request, Stream
 from tests.gateway.channel.callers import OnThreads, Outcome, opened
 from tests.gateway.channel.conftest import Connect
 from tests.gateway.channel.peers import (
@@ -194,6 +197,35 @@ def test_an_answer_of_any_kind_between_keeps_the_breaker_closed(connect: Connect
             asked = json.dumps({"code": 13, "message": ""}).encode()
             assert caller.call("Fail", asked).code is Code.INTERNAL
         assert caller.states() == {at.target: "ready"}
+
+
+def answer_exceeded(link: Link) -> None:
+    """A script that answers each call at once: it says that the deadline has passed."""
+    link.greet()
+    while True:
+        number, _ = link.request()
+        block = HEAD + literal("grpc-status", str(Code.DEADLINE_EXCEEDED.value))
+        link.send(frames.build_frame(1, 5, number, block))
+
+
+def test_an_early_answer_of_a_passed_deadline_is_a_sign_of_life(connect: Connect) -> None:
+    with peer(answer_exceeded) as at:
+        caller = connect(at.target, breaker_deadlines=2, probe=PROBE)
+        for _ in range(4):
+            assert caller.call("Echo").code is Code.DEADLINE_EXCEEDED
+        assert caller.states() == {at.target: "ready"}
+
+
+def test_a_passed_deadline_that_the_server_answers_too_opens_the_breaker() -> None:
+    endpoint = Target(DEAD).look_up()[0][0]
+    address = Address(endpoint, Options(breaker_deadlines=2, probe=PROBE), lambda: None)
+    for _ in range(2):
+        assert not address.is_open
+        stream = Stream(Request(PROBE, b"", b"", time.monotonic(), 0))
+        stream.completed, stream.code = True, Code.DEADLINE_EXCEEDED
+        address.count(stream)
+    assert address.is_open
+    address.close()
 
 
 def test_one_hung_address_leaves_the_others_alone(connect: Connect) -> None:
