@@ -14,7 +14,6 @@ import socket
 import ssl
 import struct
 import sys
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -37,8 +36,8 @@ from gateway.server.certificates import Certificates
 from gateway.server.handover import Board
 from gateway.server.output import Natives, Output
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
+from gateway.server.places import Places
 
-CROWDED_SHARE = 0.9  # of the connections; beyond, the one that has waited longest must go
 HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
@@ -50,16 +49,18 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops unread data
 class Connection:
     """A client's socket, each of whose reads and writes ends in time."""
 
-    def __init__(self, sock: Any, bounds: limits.Limits) -> None:
+    def __init__(self, sock: Any, bounds: limits.Limits, places: Places) -> None:
         sock.settimeout(0.0)
         self.sock = sock
         self.bounds = bounds
+        self.places = places
         self.deadline = monotonic() + bounds.head_seconds
         self.in_body = False
         self.begun = False  # whether a request has begun that is not yet read
         self.ended = False  # by us, while it waited
         self.reading: Any = None  # the request whose head is being read
         self.request: Any = None  # the request that is being answered
+        self._awaited = select.POLLIN
         self._body_bytes = 0
         self._head: bytes | None = b""  # of the answer, until its body comes; None after that
         self._running_since = monotonic()
@@ -145,7 +146,7 @@ class Connection:
                 self.deadline = monotonic() + self.bounds.write_seconds
                 try:
                     self._wait(wait_write)
-                except TimeoutError:
+                except (TimeoutError, ConnectionAbortedError):
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     raise
 
@@ -162,22 +163,27 @@ class Connection:
             self.deadline = end
 
     def end(self) -> None:
-        """Close it from outside, while it waits for a request."""
+        """Close it from outside, while it waits for its client."""
         self.ended = True
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def is_quiet(self) -> bool:
-        """Whether no received bytes are unread."""
+        """Whether it still waits for its client, to send or to read."""
         poll = monkey.get_original("select", "poll")()
-        poll.register(self.sock.fileno(), select.POLLIN)
+        poll.register(self.sock.fileno(), self._awaited)
         return not poll.poll(0)
 
     def _wait(self, until: Callable[..., None]) -> None:
         left = self.deadline - monotonic()
         if left <= 0:
             raise TimeoutError
-        until(self.sock.fileno(), left)
+        self._awaited = select.POLLOUT if until is wait_write else select.POLLIN
+        self.places.begin_wait(self)
+        try:
+            until(self.sock.fileno(), left)
+        finally:
+            self.places.end_wait(self)
         self._running_since = monotonic()
         if self.ended:
             raise ConnectionAbortedError
@@ -195,6 +201,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     bounds: ClassVar[limits.Limits | None] = None
     board: ClassVar[Board | None] = None
     configuration: ClassVar[Any] = None
+    places: Places
     worker_connections: int
     wsgi: Any
 
@@ -208,9 +215,6 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             Worker.configuration = self.cfg
             self.siblings.begin_generation(age, self.cfg.workers)
         self.told = False
-        self.connections: set[Connection] = set()
-        self.waiting: dict[Connection, float] = {}  # for a request: since when
-        self.by_address: Counter[str] = Counter()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Handle SIGTERM: the main loop acts on it."""
@@ -235,6 +239,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.worker_connections = limits.fit_into_open_files(wanted)
         if self.worker_connections < wanted:
             self.log.warning(limits.TOO_FEW_FILES, self.worker_connections, wanted)
+        self.places = Places(self.worker_connections, self.limits)
         super().init_process()
 
     def run(self) -> None:
@@ -272,69 +277,36 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
     def _leave(self, servers: list[Any], pool: Any, drain: float) -> None:
         """Keep accepting for a while, close idle connections, and wait for running requests."""
         self.alive = False  # every answer from now on closes its connection
-        for connection in self.connections:
-            if connection.request is not None:
-                connection.request.force_close()
+        self.places.close_after_answers()
         begun = monotonic()
         end = begun + self.cfg.graceful_timeout - 1  # gunicorn itself kills at the timeout
         while monotonic() < end:
             self.notify()
             if servers and monotonic() >= begun + drain:
                 _close(servers)
-            self._end_rested()
+            self.places.end_rested()
             if not servers and not pool:
                 return
             gevent.sleep(LOOK_SECONDS)
         self.log.warning("%s connections were cut off at the graceful timeout.", len(pool))
         pool.kill(timeout=1)
 
-    def _end_rested(self) -> None:
-        """Close connections without a request, unless one may be arriving just now."""
-        rested = monotonic() - self.limits.rest_seconds
-        for connection, since in list(self.waiting.items()):
-            if since <= rested and not connection.begun and connection.is_quiet():
-                self._end(connection)
-
     def _serve(
         self, listener: Any, certificates: Certificates | None, sock: Any, address: Any
     ) -> None:
         """Serve one connection from beginning to end."""
-        connection, host = Connection(sock, self.limits), limits.find_network(address)
-        self.connections.add(connection)
-        self.by_address[host] += 1
+        connection = Connection(sock, self.limits, self.places)
+        network = limits.find_network(address)
         try:
-            cap = self.limits.connections_per_address
-            if not cap or not host or self.by_address[host] <= cap:
-                self._make_room()
-                self.waiting[connection] = monotonic()
+            if self.places.enter(connection, network):
                 if certificates is not None:
                     connection.shake_hands(certificates.context())
                 self._answer_all(listener, connection, address)
         except OSError as error:  # ssl.SSLError and TimeoutError are such
             self.log.debug("A connection ended: %r", error)
         finally:
-            self.connections.discard(connection)
-            self.waiting.pop(connection, None)
-            self.by_address[host] -= 1
-            if not self.by_address[host]:
-                del self.by_address[host]
+            self.places.leave(connection, network)
             connection.close()
-
-    def _make_room(self) -> None:
-        """When nearly full, close the connection that has waited longest for a request."""
-        if self._is_crowded():
-            for longest in self.waiting:
-                if longest.is_quiet():
-                    self._end(longest)
-                    return
-
-    def _end(self, connection: Connection) -> None:
-        self.waiting.pop(connection)
-        self.connections.discard(connection)  # it counts as closed already
-        connection.end()
-
-    def _is_crowded(self) -> bool:
-        return len(self.connections) > CROWDED_SHARE * self.worker_connections
 
     def _answer_all(self, listener: Any, connection: Connection, address: Any) -> None:
         """Answer every request of a connection."""
@@ -350,12 +322,12 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
                 return
             if connection.ended:
                 return
-            self.waiting.pop(connection, None)
+            self.places.note_request(connection)
             if not self._answer(listener, connection, address, request):
                 if request.has_body_left() or parser.count_buffered():
                     connection.linger(late=request.body.late)
                 return
-            self.waiting[connection] = monotonic()
+            self.places.note_idle(connection)
             patience = self.cfg.keepalive
             if not parser.skip_body():
                 return
@@ -364,7 +336,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer one request; returns whether another may follow."""
         connection.begin_body()
         connection.request = request
-        if self._is_crowded():
+        if self.places.is_crowded():
             request.force_close()
         try:
             self.handle_request(listener, request, connection, address)
