@@ -1,7 +1,7 @@
 """gRPC's health service, served by a thread of its own.
 
 grpc_health's servicer alone has three defects: Check waits behind the RPCs of the
-service; a call whose message never comes holds its thread for ever; and a watcher
+service; a call whose message never comes holds its thread without end; and a watcher
 that disconnects while a status is being sent stops the server for good. The status
 is sent under a lock that is held until the server's event thread has sent it, and
 that thread takes the same lock to remove the watcher.

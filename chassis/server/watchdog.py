@@ -77,7 +77,7 @@ class Watchdog:
             self._make_room(pool, now - SILENT_SECONDS)
 
     def _make_room(self, pool: CallPool, before: float) -> None:
-        """Give a pool a thread for each call that holds one in silence; end the oldest of many."""
+        """Replace the threads that silent calls of a pool hold; end the oldest of many."""
         waits = list(self._waits.items())
         silent = [each for each, wait in waits if wait.pool is pool and wait.since <= before]
         needed = len(silent) + pool.count_waiting() if silent else 0
