@@ -5,26 +5,21 @@ import os
 import re
 import signal
 import ssl
+import subprocess
 import sys
 import threading
 import time
-import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from math import inf
 from pathlib import Path
 
-from chassis.cli.processes.workers import list_own_addresses
-from chassis.cli.service import Service
 from chassis.settings.transport import is_local
-from chassis.settings.variables import read_secret
-from chassis.store.database import Database
-from chassis.store.migrations import migrate
-from chassis.store.reference_cache import invalidate
+from chassis.settings.workers import list_sockets
 from chassis.supervisor import Supervisor, print_line
 from demo.procfile import find_busy_address, read_procfile
+from demo.stores import find_stores, prepare_all
 
 HERE = Path(__file__).parent
 GUIDE = HERE / "guide.json"  # the page at / shows it too
@@ -33,6 +28,7 @@ LISTEN = {
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STARTUP_SECONDS = 60
 SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
 
@@ -53,22 +49,19 @@ def main(arguments: Sequence[str]) -> int:
     data = environment.setdefault("DATA_DIR", "data")
     addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
     workers = int(environment.get("WORKERS", "1"))
-    stores = {}
     metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
-        own = list_own_addresses(name, Path(data), workers) if workers > 1 else [listen]
+        own = list_sockets(name, Path(data), workers) if workers > 1 else [listen]
         environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
         addresses[f"{name.upper()}_LISTEN"] = listen
-        given = read_secret(environment, f"{name.upper()}_DATABASE_URL")
-        stores[name] = given or f"sqlite:///{data}/{name}.db"
         metrics[f"{name.upper()}_METRICS_LISTEN"] = environment.get(
             f"{name.upper()}_METRICS_LISTEN"
         )
     addresses |= {variable: listen for variable, listen in metrics.items() if listen}
+    stores = find_stores(environment)
     if arguments == ["reset"]:
-        for name, store in stores.items():
-            prepare(name, store, reset=True)
+        prepare_all(stores, reset=True)
         return 0
     on_sqlite = [name for name, store in stores.items() if store.startswith("sqlite")]
     if workers > 1 and on_sqlite:
@@ -86,9 +79,26 @@ def main(arguments: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 1
-    for name, store in stores.items():
-        prepare(name, store)
-    return serve(environment, data)
+    return prepare_stores(environment) or serve(environment, data)
+
+
+def prepare_stores(environment: Mapping[str, str]) -> int:
+    """Run `demo.stores` as a process of its own, and return its exit code."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit_by_signal)
+    with subprocess.Popen([sys.executable, "-m", "demo.stores"], env=environment) as child:
+        try:
+            code = child.wait()
+        finally:
+            child.terminate()
+    if code < 0:
+        print(f"{signal.Signals(-code).name} ended the preparation.", file=sys.stderr)
+        return 128 - code
+    return code
+
+
+def _exit_by_signal(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def serve(environment: dict[str, str], data: str) -> int:
@@ -103,24 +113,10 @@ def serve(environment: dict[str, str], data: str) -> int:
     environment.setdefault("REFLECTION", "on")
     environment.setdefault("GATEWAY_DEMO", str(GUIDE))
     supervisor = Supervisor(read_procfile(HERE / "Procfile"), environment)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: supervisor.stop.set())
     threading.Thread(target=welcome, args=(bound, url), daemon=True).start()
     return supervisor.run()
-
-
-def prepare(name: str, url: str, *, reset: bool = False) -> None:
-    """Bring a store to this version; load the demo data where there is none, or at a `reset`."""
-    service: Service = import_module(f"{name}_svc.definition").SERVICE
-    reference = service.reference.load(tomllib.loads((HERE / f"{name}.toml").read_text()))
-    database = Database(url)
-    migrate(database, service.migrations)
-    with database.write() as tx:
-        present = {row.name for row in service.accounts.all(tx)}
-        if reset or present.isdisjoint(account["name"] for account in reference["accounts"]):
-            service.load(tx, reference)
-            invalidate(tx, service.changes)
-    database.close()
 
 
 def is_ready(bound: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from chassis.store.database import Database
-from demo.__main__ import HERE, prepare
+from demo.stores import HERE, prepare
 from subscriptions_svc.definition import SERVICE
 from subscriptions_svc.store.tables import merchants
 

@@ -20,11 +20,11 @@ import click
 from chassis.cli.invocation import Invocation
 from chassis.cli.processes.start import read_settings
 from chassis.locks import hold_file, hold_port
+from chassis.settings.workers import UNIX, list_sockets
 from chassis.supervisor import Supervisor
 from chassis.telemetry import log
 
 HOLD_SECONDS = 15.0  # for a predecessor that drains
-UNIX = "unix:"
 
 
 def list_own_addresses(
@@ -32,7 +32,7 @@ def list_own_addresses(
 ) -> list[str]:
     """Return the workers' own addresses: ports that count up from the `first`, else sockets."""
     if first is None:
-        return [f"{UNIX}{data_dir.absolute()}/{name}-{n}.sock" for n in range(1, count + 1)]
+        return list_sockets(name, data_dir, count)
     host, _, port = first.rpartition(":")
     if not host or not port.isdecimal():
         raise click.BadParameter("Must be host:port.", param_hint="WORKER_LISTEN")

@@ -6,8 +6,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chassis.cli.processes.workers import UNIX, list_own_addresses
 from chassis.context import utc_now
+from chassis.settings.workers import UNIX, list_sockets
 from chassis.store.database import Database
 from tests import postgres
 from tests.chaos.campaign.clock import Clock
@@ -101,7 +101,7 @@ def prepare(stage: Stage, templates: Callable[[str, str], str]) -> dict[str, str
         if stage.postgres is not None:
             name = through(f"service-database {service}", stage.postgres.socket)
             url = stage.postgres.build_url(service, name)
-            addresses = list_own_addresses(service, product.folder, WORKERS)
+            addresses = list_sockets(service, product.folder, WORKERS)
         environment[f"{service.upper()}_DATABASE_URL"] = url
         environment[f"GATEWAY_{service.upper()}_ADDR"] = ",".join(
             through(f"gateway-service {service} {number}", each.removeprefix(UNIX))

@@ -1,0 +1,93 @@
+"""`python -m demo` is light: what prepares the stores is a process that ends before it serves."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.chassis.cli.test_loading import RARE, SERVER, run
+from tests.ports import find_free_address
+from tests.serving import SERVICES
+
+ROOT = Path(__file__).parents[2]
+ADDRESSES = ("GATEWAY_BIND", *(f"{name.upper()}_LISTEN" for name in SERVICES))
+START = [sys.executable, "-m", "demo"]
+# The launcher, with a signal as soon as it has started everything that it runs.
+LAUNCH = """
+import atexit, os, signal, sys, threading, time
+atexit.register(lambda: print("MODULES", *sys.modules))
+def look():
+    while not any("welcome" in thread.name for thread in threading.enumerate()):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=look, daemon=True).start()
+from demo.__main__ import main
+main([])
+"""
+
+
+def choose_addresses() -> dict[str, str]:
+    """Free addresses for all processes."""
+    return {name: find_free_address() for name in ADDRESSES}
+
+
+def test_it_loads_what_a_supervisor_needs(tmp_path: Path) -> None:
+    loaded = run(LAUNCH, tmp_path, **choose_addresses())
+    assert "chassis.supervisor" in loaded
+    assert not loaded & (RARE | SERVER)
+    assert not loaded & {f"{name}_svc" for name in SERVICES}
+    assert {path.name for path in tmp_path.glob("*.db")} == {f"{name}.db" for name in SERVICES}
+
+
+def test_an_error_of_the_preparation_is_shown_and_ends_it(tmp_path: Path) -> None:
+    (tmp_path / "sessions.db").write_text("This is no database. " * 500)
+    done = subprocess.run(
+        START,
+        cwd=ROOT,
+        env={**os.environ, **choose_addresses(), "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "file is not a database" in done.stderr
+    assert "started" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_a_stop_while_it_prepares_leaves_no_process(
+    number: signal.Signals, send: Callable[[int, int], None], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/orders"
+        launcher = subprocess.Popen(
+            START,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **choose_addresses(),
+                "DATA_DIR": str(tmp_path),
+                "SESSIONS_DATABASE_URL": url,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            text=True,
+        )
+        connection, _ = silent.accept()
+        send(launcher.pid, number)
+        printed, _ = launcher.communicate(timeout=20)  # to the end of the last process
+        connection.close()
+    assert launcher.returncode == 128 + number
+    assert printed == ""
