@@ -27,7 +27,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Index,
     Integer,
     MetaData,
     Row,
@@ -45,7 +44,6 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    text,
     update,
 )
 
@@ -53,7 +51,7 @@ from chassis.errors import NotFound, WrongState
 from chassis.events.endpoints import Endpoints, build_endpoints_table
 from chassis.events.states import CANCELLED, DEAD, DECLINED, DELIVERED, PENDING
 from chassis.spans.recording import get_traceparent
-from chassis.store.database import COUNTED, Instant, wake_on_commit
+from chassis.store.database import COUNTED, Instant, partial_index, wake_on_commit
 from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Leases
 from chassis.store.prepared import Prepared
@@ -68,12 +66,11 @@ RETENTION = {
 }
 # A literal, so that a plan made without parameters can use the partial indexes.
 _PENDING: ColumnElement[str] = literal_column("'pending'")
-_WHERE = text("state = 'pending'")
+_IS_PENDING = "state = 'pending'"
 
 
 def build_outbox_table(metadata: MetaData) -> Table:
     """The table of events, the same in each service."""
-    where: dict[str, Any] = {"sqlite_where": _WHERE, "postgresql_where": _WHERE}
     return Table(
         "outbox",
         metadata,
@@ -93,8 +90,8 @@ def build_outbox_table(metadata: MetaData) -> Table:
         Column("last_status", Integer),
         Column("last_error", String(32)),  # a reason of chassis.events.courier
         Column("traceparent", String(64)),  # of the request that caused it, where it is traced
-        Index("ix_outbox_due", "owner", "due_at", **where),
-        Index("ix_outbox_stream", "owner", "stream", "sequence", **where),
+        partial_index("ix_outbox_due", "owner", "due_at", where=_IS_PENDING),
+        partial_index("ix_outbox_stream", "owner", "stream", "sequence", where=_IS_PENDING),
     )
 
 

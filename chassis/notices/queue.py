@@ -15,7 +15,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Index,
     Integer,
     MetaData,
     Row,
@@ -24,11 +23,10 @@ from sqlalchemy import (
     bindparam,
     null,
     select,
-    text,
     update,
 )
 
-from chassis.store.database import Instant
+from chassis.store.database import Instant, partial_index
 from chassis.store.encryption.columns import Personal
 from chassis.store.leases import Backoff, Leases
 
@@ -36,7 +34,7 @@ MAX_TRIES = 10
 ERASED = "erased"  # of a person who was erased; see chassis.notices.sweeper
 LEASE_TIME = timedelta(minutes=5)
 BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=1), jitter=0)
-_IS_DUE = text("due_at IS NOT NULL")
+_IS_DUE = "due_at IS NOT NULL"
 
 
 def build_messages_table(metadata: MetaData, *columns: Any) -> Table:
@@ -52,7 +50,7 @@ def build_messages_table(metadata: MetaData, *columns: Any) -> Table:
         Column("tries", Integer, nullable=False),  # attempts begun
         Column("outcome", String(8)),  # sent, failed or erased
         Column("ended_at", Instant()),
-        Index("ix_messages_due", "due_at", sqlite_where=_IS_DUE, postgresql_where=_IS_DUE),
+        partial_index("ix_messages_due", "due_at", where=_IS_DUE),
         *columns,
     )
 

@@ -35,7 +35,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     update,
 )
 
@@ -53,7 +52,7 @@ from chassis.payments.providers import (
     RefundOrder,
     Report,
 )
-from chassis.store.database import COUNTED, Instant, add_if_absent
+from chassis.store.database import COUNTED, Instant, add_if_absent, partial_index
 from chassis.store.encryption.columns import Personal, personal_text
 from chassis.store.leases import Backoff, Leases
 
@@ -66,8 +65,8 @@ LEASE_TIME = timedelta(minutes=2)  # far longer than a call takes
 BACKOFF = Backoff(first=timedelta(seconds=5), longest=timedelta(hours=2), factor=4)
 NO_ACCOUNT = "no account"  # of an owner who has ceased to use the provider
 _ID = re.compile(r"[0-9a-f-]{36}")
-_IS_DUE = text("state = 'asked'")
-_IS_PAYABLE = text("kind = 'page' AND state IN ('asked', 'open')")
+_IS_DUE = "state = 'asked'"
+_IS_PAYABLE = "kind = 'page' AND state IN ('asked', 'open')"
 _ASKED: Any = literal_column("'asked'")  # a literal, so that a plan can use the partial index
 
 
@@ -97,10 +96,10 @@ class Charges:
             Column("created_at", Instant(), nullable=False),
             Column("due_at", Instant(), nullable=False),  # of a leased charge: the lease's end
             Column("ended_at", Instant()),
-            Index("ix_charges_due", "owner", "due_at", **_where(_IS_DUE)),
+            partial_index("ix_charges_due", "owner", "due_at", where=_IS_DUE),
             Index("ix_charges_subject", "owner", "subject"),
             # Of one subject a single page can be paid.
-            Index("uq_charges_payable", "owner", "subject", unique=True, **_where(_IS_PAYABLE)),
+            partial_index("uq_charges_payable", "owner", "subject", where=_IS_PAYABLE, unique=True),
         )
         self.personal = Personal(self.table, ["id"], ["details", "url"])
         columns = self.table.c
@@ -290,7 +289,3 @@ class Charges:
 def generate_charge_id() -> str:
     """Return an id for a charge."""
     return str(uuid.uuid4())
-
-
-def _where(condition: Any) -> dict[str, Any]:
-    return {"sqlite_where": condition, "postgresql_where": condition}

@@ -22,11 +22,13 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    Index,
     Table,
     TypeDecorator,
     make_url,
+    text,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.sqlite import Insert, dml, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -94,6 +96,15 @@ def shared_key(target: str) -> ForeignKey:
     On PostgreSQL a trigger on the named row stands for it: see docs/decisions/0013.
     """
     return ForeignKey(target, info={SHARED: True})
+
+
+def partial_index(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows that meet a condition, on both engines.
+
+    `postgresql_where` would load SQLAlchemy's PostgreSQL, of 2.5 MB, into every process on SQLite:
+    `chassis.store.postgres` adds it where a table is created or compared.
+    """
+    return Index(name, *columns, unique=unique, sqlite_where=text(where))
 
 
 class Instant(TypeDecorator[datetime]):
@@ -256,33 +267,45 @@ class Database:
         self.engine.dispose()
 
 
+# SQLAlchemy's PostgreSQL takes 2.5 MB, which a process on SQLite does without. Its compiler takes
+# SQLite's ON CONFLICT, once that has the attribute in which PostgreSQL's own may name a constraint.
+class _DoUpdate(dml.OnConflictDoUpdate):
+    inherit_cache = True
+    constraint_target = None
+
+
+class _DoNothing(dml.OnConflictDoNothing):
+    inherit_cache = True
+    constraint_target = None
+
+
 def upsert(
     table: Table,
     update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
     *,
     key: Sequence[str] | None = None,
     where: Callable[[Any], ColumnElement[bool]] | None = None,
-) -> postgresql.Insert:
+) -> Insert:
     """An INSERT that updates the row with the same key: one statement for both engines.
 
     `update` names the columns that take the new row's values, or returns the new values by
     column; it and `where` receive the new row's columns (`excluded`). `key` is by default the
     primary key. Its rowcount is 0 when `where` does not hold.
     """
-    statement = postgresql.insert(table)  # SQLite's compiler takes its ON CONFLICT, too
+    statement = insert(table)
     new = statement.excluded
     values = update(new) if callable(update) else {name: new[name] for name in update}
-    return statement.on_conflict_do_update(
+    clause = _DoUpdate(
         index_elements=key or [column.name for column in table.primary_key],
         set_=values,
         where=where and where(new),
-    ).execution_options(**COUNTED)
+    )
+    return statement.ext(clause).execution_options(**COUNTED)
 
 
-def insert_if_absent(table: Table, key: Sequence[str] | None = None) -> postgresql.Insert:
+def insert_if_absent(table: Table, key: Sequence[str] | None = None) -> Insert:
     """An INSERT that does nothing when a row has the same `key`, or without one any same key."""
-    statement = postgresql.insert(table)
-    return statement.on_conflict_do_nothing(index_elements=key).execution_options(**COUNTED)
+    return insert(table).ext(_DoNothing(index_elements=key)).execution_options(**COUNTED)
 
 
 def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from chassis.errors import Busy
 from chassis.store.database import SHARED, Database, Instant
-from chassis.store.postgres import settle_role, unhurried
+from chassis.store.postgres import add_conditions, settle_role, unhurried
 from chassis.store.versions import REVISIONS, note_revisions
 
 PATIENCE_SECONDS = 60.0  # for a SQLite file, which a process that serves it holds for moments
@@ -115,6 +115,7 @@ def _begin_patiently(database: Database, stack: ExitStack) -> Connection:
 def run_migrations(metadata: MetaData) -> None:
     """Run migrations in the transaction of `migrate`; called by a service's migrations/env.py."""
     connection = context.config.attributes["connection"]
+    _add_postgres_conditions(metadata)
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -140,10 +141,16 @@ def _render_type(kind: str, item: object, _context: object) -> str | Literal[Fal
 
 def find_schema_differences(database: Database, metadata: MetaData) -> list[object]:
     """The differences between the store and the tables in the code."""
+    _add_postgres_conditions(metadata)
     with database.read() as tx:
         options = {"include_name": _is_of_services, "include_object": _build_filter(tx)}
         compared = MigrationContext.configure(tx, opts=options)
         return list(compare_metadata(compared, metadata))
+
+
+def _add_postgres_conditions(metadata: MetaData) -> None:
+    for table in metadata.tables.values():
+        add_conditions(table)
 
 
 def _is_of_services(name: str | None, kind: str, _parents: object) -> bool:

@@ -22,7 +22,7 @@ import psycopg
 from psycopg import errors, sql
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 
 from chassis.context import get_current_call
 from chassis.store.limits import LOCK_WAIT_SECONDS
@@ -208,3 +208,11 @@ def get_driver(tx: Connection) -> BoundedConnection:
     """Return psycopg's connection below a transaction of SQLAlchemy's."""
     connection: BoundedConnection = tx.connection.driver_connection  # type: ignore[assignment]
     return connection
+
+
+@event.listens_for(Table, "before_create")
+def add_conditions(table: Table, *_: object, **_options: object) -> None:
+    """Give the `partial_index`es of a table the condition that they have on SQLite."""
+    for index in table.indexes:
+        options = index.dialect_options
+        options["postgresql"]["where"] = options["sqlite"]["where"]

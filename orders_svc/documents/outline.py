@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr  # nosec B406  # it parses nothing
 
 from orders_svc.rules.traces import LEFT, RIGHT, SIDES, Trace, Tracing
 
@@ -19,6 +18,8 @@ MAX_POINTS = 400  # of an outline; more make no visible difference
 USUAL_B_TO_A = 0.7  # where the height of the lens is unknown
 MARGIN_MM, TEXT_MM, GAP_MM = 4.0, 3.4, 6.0
 PUPIL_COLOR = "#c2410c"  # over 3:1 on white and on black
+# The functions of xml.sax.saxutils would load urllib.request with it.
+ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 EYE_LABELS = {RIGHT: "OD right", LEFT: "OS left"}
 
 
@@ -273,9 +274,14 @@ def _write_element(name: str, *content: str, **attributes: Any) -> str:
         for name, value in attributes.items()
         if value is not None
     )
-    inner = "".join(each if isinstance(each, _Markup) else escape(each) for each in content)
+    inner = "".join(each if isinstance(each, _Markup) else _escape(each) for each in content)
     return f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>"
 
 
 def _quote_value(value: str | float) -> str:
-    return quoteattr(value if isinstance(value, str) else _format_number(value))
+    text = value if isinstance(value, str) else _format_number(value)
+    return f'"{_escape(text)}"'
+
+
+def _escape(text: str) -> str:
+    return text.translate(ESCAPES)

@@ -20,7 +20,6 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     literal_column,
-    text,
 )
 
 from chassis.audit.trail import Trail
@@ -28,7 +27,7 @@ from chassis.events.outbox import Outbox
 from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
-from chassis.store.database import NAMING_CONVENTION, Instant, shared_key
+from chassis.store.database import NAMING_CONVENTION, Instant, partial_index, shared_key
 from chassis.store.encryption.columns import personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
@@ -168,47 +167,42 @@ orders = Table(
         *("account_id", "lab_id", "account_number", "lab_status", "created_at", "id"),
     ),
     Index("ix_orders_queue", "lab_id", "lab_status", "submitted_at", "id"),
-    Index(
+    partial_index(
         "ix_orders_person_ref",
         *("person_ref", "account_id", "created_at", "id"),
-        sqlite_where=text("person_ref IS NOT NULL"),
-        postgresql_where=text("person_ref IS NOT NULL"),
+        where="person_ref IS NOT NULL",
     ),
     Index("ix_orders_first_last", "account_id", "first_last"),
     Index("ix_orders_last_first", "account_id", "last_first"),
     # Partial: a new order has neither number, so inserting it need not touch these indexes.
     *(
-        Index(
+        partial_index(
             f"ix_orders_{name}",
             "account_id",
             name,
-            sqlite_where=text(f"{name} IS NOT NULL"),
-            postgresql_where=text(f"{name} IS NOT NULL"),
+            where=f"{name} IS NOT NULL",
         )
         for name in ("tray_number", "invoice_number")
     ),
     *(
-        Index(
+        partial_index(
             f"ix_orders_{name}",
             name,
-            sqlite_where=text(f"{name} IS NOT NULL"),
-            postgresql_where=text(f"{name} IS NOT NULL"),
+            where=f"{name} IS NOT NULL",
         )
         for name in ("transmit_at", "original_id")
     ),
     # Labs name an order by its tray.
-    Index(
+    partial_index(
         "ix_orders_trays_of_lab",
         *("lab_id", "tray_number"),
-        sqlite_where=text("tray_number IS NOT NULL"),
-        postgresql_where=text("tray_number IS NOT NULL"),
+        where="tray_number IS NOT NULL",
     ),
-    Index(
+    partial_index(
         "ix_orders_tracking_code",
         "tracking_code",
         unique=True,
-        sqlite_where=text("tracking_code IS NOT NULL"),
-        postgresql_where=text("tracking_code IS NOT NULL"),
+        where="tracking_code IS NOT NULL",
     ),
 )
 # Messages to patients.

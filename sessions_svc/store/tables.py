@@ -23,7 +23,6 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     literal_column,
-    text,
 )
 
 from chassis.audit.trail import Trail
@@ -32,7 +31,7 @@ from chassis.payments.accounts import PaymentAccounts
 from chassis.payments.charges import Charges
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
-from chassis.store.database import NAMING_CONVENTION, Instant
+from chassis.store.database import NAMING_CONVENTION, Instant, partial_index
 from chassis.store.encryption.columns import Day, personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
@@ -87,12 +86,11 @@ users = Table(
     Column("person_ref", String(64)),  # the partner's own, the same in all APIs
     Column("created_at", Instant(), nullable=False),
     Column("updated_at", Instant(), nullable=False),
-    Index(
+    partial_index(
         "ix_users_person_ref",
         "person_ref",
         "account_id",
-        sqlite_where=text("person_ref IS NOT NULL"),
-        postgresql_where=text("person_ref IS NOT NULL"),
+        where="person_ref IS NOT NULL",
     ),
 )
 sessions = Table(

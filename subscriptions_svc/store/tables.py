@@ -29,7 +29,7 @@ from chassis.events.outbox import Outbox
 from chassis.notices.queue import build_messages_table
 from chassis.server.accounts import Accounts, build_accounts_table
 from chassis.server.idempotency import IdempotencyKeys, build_idempotency_table
-from chassis.store.database import NAMING_CONVENTION, Instant, shared_key
+from chassis.store.database import NAMING_CONVENTION, Instant, partial_index, shared_key
 from chassis.store.encryption.columns import Day, personal_text
 from chassis.store.encryption.registry import build_keys_table
 from chassis.store.reference_cache import build_changes_table
@@ -82,8 +82,8 @@ account_merchants = Table(
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("merchant_id", ForeignKey("merchants.id"), primary_key=True),
 )
-_HAS_MONTHS = text("status = 'active' AND activated_at IS NOT NULL")
-_LIVE = text("status NOT IN ('cancelled', 'finished')")
+_HAS_MONTHS = "status = 'active' AND activated_at IS NOT NULL"
+_LIVE = "status NOT IN ('cancelled', 'finished')"
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -136,41 +136,36 @@ subscriptions = Table(
         "store_ref",
     ),
     Index("ix_subscriptions_merchant_id_activated_at", "merchant_id", "activated_at"),
-    Index(
+    partial_index(
         "ix_subscriptions_person_ref",
         "person_ref",
         "merchant_id",
-        sqlite_where=text("person_ref IS NOT NULL"),
-        postgresql_where=text("person_ref IS NOT NULL"),
+        where="person_ref IS NOT NULL",
     ),
     Index("ix_subscriptions_merchant_id_nin", "merchant_id", "nin"),
     # What time alone moves: see transitions.find_due.
-    Index(
+    partial_index(
         "ix_subscriptions_activating",
         "confirmed_at",
-        sqlite_where=text("status = 'activating'"),
-        postgresql_where=text("status = 'activating'"),
+        where="status = 'activating'",
     ),
-    Index(
+    partial_index(
         "ix_subscriptions_active",
         "renewal_at",
-        sqlite_where=text("status = 'active'"),
-        postgresql_where=text("status = 'active'"),
+        where="status = 'active'",
     ),
-    Index(
+    partial_index(
         "ix_subscriptions_next_payment",
         "merchant_id",
         "next_payment_at",
-        sqlite_where=_HAS_MONTHS,
-        postgresql_where=_HAS_MONTHS,
+        where=_HAS_MONTHS,
     ),
-    Index(
+    partial_index(
         "uq_subscriptions_live_reference",
         "merchant_id",
         "reference",
         unique=True,
-        sqlite_where=_LIVE,
-        postgresql_where=_LIVE,
+        where=_LIVE,
     ),
 )
 # The words of a search: see rules.words. Both engines order them by code point.
@@ -242,12 +237,11 @@ prescriptions = Table(
     Column("decided_at", Instant()),
     Column("created_at", Instant(), nullable=False),
     Column("replaced_at", Instant()),
-    Index(
+    partial_index(
         "uq_prescriptions_in_force",
         "item_id",
         unique=True,
-        sqlite_where=text("replaced_at IS NULL"),
-        postgresql_where=text("replaced_at IS NULL"),
+        where="replaced_at IS NULL",
     ),
 )
 # Proposed carts that wait for the shopper: at most one per subscription.

@@ -4,9 +4,11 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from typing import cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Index, text
+from sqlalchemy.schema import CreateIndex
 
 from chassis.store import sqlite
 from chassis.store.database import Database
@@ -25,6 +27,22 @@ def test_a_migrated_store_has_the_tables_of_the_code(
     with database.write() as tx:
         tx.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     assert not is_current(database, of.migrations)
+    database.close()
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_partial_index_has_its_condition_on_postgresql_too(
+    store_url: Callable[[str, str], str], engine: str
+) -> None:
+    database = Database(store_url("orders", engine))
+    with database.write() as tx:
+        tx.execute(text("DROP INDEX ix_orders_trays_of_lab"))
+    (difference,) = find_schema_differences(database, get_definition("orders").metadata)
+    kind, index = cast("tuple[str, Index]", difference)
+    assert kind == "add_index"
+    assert str(CreateIndex(index).compile(database.engine)).endswith(
+        "(lab_id, tray_number) WHERE tray_number IS NOT NULL"
+    )
     database.close()
 
 
