@@ -6,15 +6,15 @@ breaks a call or makes it wait.
 """
 
 import atexit
-import logging
 import os
+import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
-import structlog
 
 from chassis.log_writer import FolderSink, LogWriter, Sink, StreamSink
 
@@ -27,7 +27,6 @@ LOG_FIELDS = frozenset(
 # Shown in words on the terminal, besides warnings and errors, when lines go into files.
 SHOWN_EVENTS = frozenset({"listening", "dispatching", "stopped"})
 
-_bound: structlog.typing.FilteringBoundLogger | None = None
 _writers: list[LogWriter] = []
 
 
@@ -45,12 +44,23 @@ class _Stream:
     write_at_once = write
 
 
-class _Logger:
-    """What structlog hands finished lines to."""
+class Logger:
+    """Writes each event with its fields, by `write(level, event)`."""
 
-    def __init__(self, writer: LogWriter | _Stream) -> None:
-        self.info = writer.write
-        self.warning = self.error = writer.write_at_once
+    def __init__(self, write: Callable[[str, dict[str, Any]], None]) -> None:
+        self._write = write
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log what happens all the time."""
+        self._write("info", {**fields, "event": event})
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log what an operator may want to change."""
+        self._write("warning", {**fields, "event": event})
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log what should not have happened."""
+        self._write("error", {**fields, "event": event})
 
 
 def configure(service: str, to: TextIO | None = None, folder: Path | None = None) -> None:
@@ -64,18 +74,14 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
     sink = FolderSink(folder, service) if folder else StreamSink(STANDARD_OUTPUT)
     writer = _Stream(to) if to else _open(sink, service)
 
-    def write(_logger: Any, level: str, event: structlog.typing.EventDict) -> str:
-        if terminal and (level != "info" or event.get("event") in SHOWN_EVENTS):
+    def write(level: str, event: dict[str, Any]) -> None:
+        if terminal and (level != "info" or event["event"] in SHOWN_EVENTS):
             terminal.write_at_once(_format_words(service, level, event))
-        return _format_json(service, level, event)
+        put = writer.write if level == "info" else writer.write_at_once
+        put(_format_json(service, level, event))
 
-    structlog.configure(
-        processors=[write],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: _Logger(writer),
-    )
-    global _bound
-    _bound = structlog.get_logger().bind()
+    global _logger
+    _logger = Logger(write)
 
 
 def _fill_standard_descriptors() -> None:
@@ -110,10 +116,9 @@ def count_lost_lines() -> int:
     return sum(writer.dropped + writer.failed for writer in _writers)
 
 
-def log() -> structlog.typing.FilteringBoundLogger:
+def log() -> Logger:
     """The logger of this process."""
-    logger: structlog.typing.FilteringBoundLogger = _bound or structlog.get_logger()
-    return logger
+    return _logger
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -130,13 +135,13 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"error": type(error).__qualname__, "where": " < ".join(reversed(places[-6:]))}
 
 
-def _format_json(service: str, level: str, event: structlog.typing.EventDict) -> str:
+def _format_json(service: str, level: str, event: Mapping[str, Any]) -> str:
     kept = {name: value for name, value in event.items() if name in LOG_FIELDS}
     line = {"service": service, **kept, "level": level, "timestamp": datetime.now(UTC)}
     return msgspec.json.encode(line).decode()
 
 
-def _format_words(service: str, level: str, event: structlog.typing.EventDict) -> str:
+def _format_words(service: str, level: str, event: Mapping[str, Any]) -> str:
     fields = [
         f"{name}={value}"
         for name, value in event.items()
@@ -144,3 +149,11 @@ def _format_words(service: str, level: str, event: structlog.typing.EventDict) -
     ]
     tone = "" if level == "info" else f"{level}: "
     return f"{service}: {tone}{event.get('event')} {' '.join(fields)}".rstrip()
+
+
+def _print_trouble(level: str, event: Mapping[str, Any]) -> None:
+    if level != "info":
+        print(_format_words("optigate", level, event), file=sys.stderr)
+
+
+_logger = Logger(_print_trouble)  # until `configure`, which short commands do not call

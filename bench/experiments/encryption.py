@@ -4,7 +4,6 @@ Two services, each on a store of its own, are called in turn over gRPC, one call
 time: medians in milliseconds, and the CPU time of a call, with the client's in it.
 """
 
-import logging
 import os
 import secrets
 import time
@@ -16,7 +15,6 @@ from typing import Any
 
 import click
 import grpc
-import structlog
 from google.protobuf.json_format import ParseDict
 
 from bench.experiments.options import ENGINE, open_fresh_stores
@@ -58,7 +56,6 @@ def build_calls(channel: grpc.Channel) -> dict[str, Call]:
 @ENGINE
 @click.option("--calls", type=click.IntRange(10, 10_000), default=500, show_default=True)
 def encryption(engine: str, calls: int) -> None:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     ring = Keyring([Key("bench", os.urandom(KEY_BYTES))])
     with open_fresh_stores(engine) as make_store, ExitStack() as opened:
         sides = []

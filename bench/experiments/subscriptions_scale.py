@@ -5,7 +5,6 @@ Calls go to both in turn, over gRPC, one at a time: medians in milliseconds, and
 """
 
 import itertools
-import logging
 import random
 import secrets
 import time
@@ -18,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 import click
 import grpc
-import structlog
 from dateutil.relativedelta import relativedelta
 from sqlalchemy import Connection, Table, create_engine, insert, select, text, update
 
@@ -262,8 +260,6 @@ def compare_sides(empty: Side, full: Side, calls: int) -> dict[str, tuple[float,
     help="Number of calls of each kind.",
 )
 def subscriptions_scale(engine: str, subscriptions: int, deliveries: int, calls: int) -> None:
-    # A line for each call would drown the figures, and its cost would be in them.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with open_fresh_stores(engine) as make_store:
         urls = [make_store.service_store("subscriptions") for _ in range(2)]
         empty, full = (Side(Database(url)) for url in urls)

@@ -1,12 +1,17 @@
 """Log lines: what they may hold, and what an error tells them."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from chassis import telemetry
 from chassis.telemetry import describe, log
 from tests.chassis.logs import capture_log
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_field_that_is_not_on_the_list_is_not_written() -> None:
@@ -39,3 +44,15 @@ def test_a_line_that_cannot_be_written_is_lost_without_an_error() -> None:
         log().info("rpc", rpc="R")
     finally:
         telemetry.configure("tests")
+
+
+def test_a_command_without_a_log_shows_trouble_on_standard_error() -> None:
+    script = """
+from chassis.telemetry import log
+log().info("rpc", rpc="R")
+log().warning("row not erased", reason="R", email="ada@example.com")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert (done.stdout, done.stderr) == ("", "optigate: warning: row not erased reason=R\n")
