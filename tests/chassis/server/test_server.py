@@ -1,5 +1,8 @@
 """What surrounds every RPC: caller, deadline, log line and shutdown."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +32,8 @@ from tests.serving import build_basic
 GET = f"/{SERVICES[0]}/GetSubscription"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+ROOT = Path(__file__).parents[3]
 
 
 def check_health(stand_in: Probe, service: str = "", timeout: float = 2) -> Any:
@@ -346,3 +351,26 @@ def test_a_port_has_one_server(stand_in: Probe, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), probe(tmp_path, stand_in.address):
         pass
     assert stand_in.call(act=lambda: None)[0].id == "s1"
+
+
+def test_grpc_is_told_how_to_poll_before_it_is_loaded_and_knows_the_word(tmp_path: Path) -> None:
+    script = """
+import os, sys
+import chassis.server
+assert "grpc" not in sys.modules
+print(os.environ["GRPC_EXPERIMENTS"])
+import grpc
+from chassis.server.pool import CallPool
+server = grpc.server(CallPool(1, "rpc"))
+server.add_insecure_port("127.0.0.1:0")
+server.start()
+server.stop(0)
+import orders_svc.definition
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("GRPC_EXPERIMENTS", None)
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment
+    )
+    assert (done.stdout, done.stderr) == ("-event_engine_listener\n", "")
