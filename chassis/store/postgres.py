@@ -212,7 +212,7 @@ def get_driver(tx: Connection) -> BoundedConnection:
 
 @event.listens_for(Table, "before_create")
 def add_conditions(table: Table, *_: object, **_options: object) -> None:
-    """Give the `partial_index`es of a table the condition that they have on SQLite."""
+    """Let the `partial_index`es of a table have the condition that they have on SQLite."""
     for index in table.indexes:
         options = index.dialect_options
         options["postgresql"]["where"] = options["sqlite"]["where"]
