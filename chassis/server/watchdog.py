@@ -4,7 +4,8 @@ grpcio waits for the message of a call inside the server's thread pool, without 
 whose message never came stopped a service. So RPCs are registered as client-streaming ones (the
 same bytes on the wire), and `receive` takes their one message. A call without it is cancelled after
 `MESSAGE_SECONDS`. Until then another thread takes the place of the one that it holds, and where too
-many calls are silent the oldest of them end at once.
+many calls are silent the oldest of them end at once. A call that is merely late, as all are after a
+process was stopped for a moment, loses nothing by that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from chassis.server.pool import CallPool
 
 MESSAGE_SECONDS = 5.0
 SILENT_SECONDS = 0.1  # after which a thread that waits for a message is replaced
-MAX_SILENT = 64  # calls of one pool, and so many threads more
+MAX_SILENT = 64  # calls of one pool; and so many threads more, at most
 SCAN_SECONDS = 0.25
 
 
@@ -77,14 +78,17 @@ class Watchdog:
             self._make_room(pool, now - SILENT_SECONDS)
 
     def _make_room(self, pool: CallPool, before: float) -> None:
-        """Replace the threads that silent calls of a pool hold; end the oldest of many."""
+        """Replace the threads that silent calls of a pool hold; end the oldest of too many.
+
+        Twice as many threads as are held: the next to get one may be silent, too.
+        """
         waits = list(self._waits.items())
         silent = [each for each, wait in waits if wait.pool is pool and wait.since <= before]
-        needed = len(silent) + pool.count_waiting() if silent else 0
-        for context in silent[: max(0, needed - MAX_SILENT)]:
-            self._cancel(context)
+        if len(silent) > MAX_SILENT:
+            for context in silent[: len(silent) - MAX_SILENT + pool.count_waiting()]:
+                self._cancel(context)
         pool.silent = len(silent)
-        pool.lend(min(needed, MAX_SILENT))
+        pool.lend(min(2 * len(silent), MAX_SILENT))
 
     def _cancel(self, context: grpc.ServicerContext) -> None:
         self.release(context)

@@ -88,11 +88,33 @@ def test_silent_calls_hold_up_no_other(
     kept = min(count, watchdog.MAX_SILENT)
     # One less, if the other call waited for its turn when the oldest were ended.
     assert pool.silent in (kept, kept - 1)
-    wait_until(lambda: count_threads(pool) == THREADS + pool.silent)
+    lent = min(2 * pool.silent, watchdog.MAX_SILENT)
+    wait_until(lambda: count_threads(pool) == THREADS + lent)
     assert stand_in.call(act=lambda: None, timeout=20)[0].id == "s1"
     silence.over.set()
     wait_until(lambda: all(each.done() for each in futures))
     wait_until(lambda: (pool.silent, count_threads(pool)) == (0, THREADS))
+
+
+def test_a_late_message_under_load_is_waited_for(
+    stand_in: Probe, silence: Silence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It brings two threads more, not one for each call that waits, and is not ended for them."""
+    monkeypatch.setattr(watchdog, "MESSAGE_SECONDS", 60)
+    pool = stand_in.running.interceptor.pool
+    (late,) = open_silently(stand_in, silence, GET, 1)
+    wait_until(lambda: pool.silent == 1)
+    go = threading.Event()
+    stand_in.servicer.act = lambda: go.wait(60)
+    get: Any = stand_in.channel.unary_unary(GET)
+    metadata = [("authorization", build_basic("somebody"))]
+    futures = [get.future(b"", timeout=60, metadata=metadata) for _ in range(100)]
+    wait_until(lambda: pool.count_waiting() > watchdog.MAX_SILENT)
+    time.sleep(3 * watchdog.SCAN_SECONDS)
+    assert (late.done(), count_threads(pool)) == (False, THREADS + 2)
+    go.set()
+    assert all(future.result() is not None for future in futures)
+    assert not late.done()
 
 
 @pytest.mark.parametrize("rpc", ["Check", "Watch"])
