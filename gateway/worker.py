@@ -16,6 +16,7 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from time import monotonic
@@ -25,7 +26,7 @@ import gevent
 from gevent import monkey
 from gevent.pool import Pool
 from gevent.server import StreamServer
-from gevent.socket import wait_read, wait_write
+from gevent.socket import wait_read
 from gunicorn.http import errors
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -33,16 +34,19 @@ from chassis.telemetry import describe, log
 from gateway.health import DRAINING
 from gateway.server import limits
 from gateway.server.certificates import Certificates
-from gateway.server.handover import Board
+from gateway.server.exchange import begin_answer, send_answer
+from gateway.server.handover import Board, close_listeners
 from gateway.server.output import Natives, Output
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 from gateway.server.places import Places
 
 HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
+EXPIRY_SECONDS = 0.1  # between two looks for waits that are over
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
 LATE_SECONDS = 0.5  # for a client that was too slow to see why its connection ends
 NATIVES = (("_thread", "start_new_thread"), ("queue", "SimpleQueue"), ("time", "sleep"))
+READ, WRITE = 1, 2  # events of libev
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops unread data
 
 
@@ -52,6 +56,9 @@ class Connection:
     def __init__(self, sock: Any, bounds: limits.Limits, places: Places) -> None:
         sock.settimeout(0.0)
         self.sock = sock
+        self._greenlet = gevent.getcurrent()
+        self._hub = gevent.get_hub()
+        self._watchers = [self._hub.loop.io(sock.fileno(), event) for event in (READ, WRITE)]
         self.bounds = bounds
         self.places = places
         self.deadline = monotonic() + bounds.head_seconds
@@ -73,9 +80,9 @@ class Connection:
                 self.sock.do_handshake()
                 return
             except ssl.SSLWantReadError:
-                self._wait(wait_read)
+                self._wait()
             except ssl.SSLWantWriteError:
-                self._wait(wait_write)
+                self._wait(to_write=True)
 
     def wait_for_request(self, buffered: int, seconds: float | None) -> bool:
         """Whether another request begins; always lets others have their turn."""
@@ -86,7 +93,7 @@ class Connection:
             self._share()
         else:
             try:
-                self._wait(wait_read)
+                self._wait()
             except TimeoutError:
                 return False
         if seconds is not None:
@@ -108,9 +115,9 @@ class Connection:
             try:
                 data: bytes = self.sock.recv(size)
             except (BlockingIOError, ssl.SSLWantReadError):
-                self._wait(wait_read)
+                self._wait()
             except ssl.SSLWantWriteError:
-                self._wait(wait_write)
+                self._wait(to_write=True)
             else:
                 self._body_bytes += len(data)
                 if self.in_body:
@@ -145,7 +152,7 @@ class Connection:
             if not sent:
                 self.deadline = monotonic() + self.bounds.write_seconds
                 try:
-                    self._wait(wait_write)
+                    self._wait(to_write=True)
                 except (TimeoutError, ConnectionAbortedError):
                     self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
                     raise
@@ -174,14 +181,24 @@ class Connection:
         poll.register(self.sock.fileno(), self._awaited)
         return not poll.poll(0)
 
-    def _wait(self, until: Callable[..., None]) -> None:
-        left = self.deadline - monotonic()
-        if left <= 0:
+    def expire(self) -> None:
+        """Interrupt its wait; runs in gevent's hub."""
+        self._greenlet.throw(TimeoutError())
+
+    def close(self) -> None:
+        """Close the socket."""
+        for watcher in self._watchers:
+            watcher.close()
+        self.sock.close()
+
+    def _wait(self, *, to_write: bool = False) -> None:
+        """Wait for the client until the deadline, at which `Places.expire` ends the wait."""
+        if monotonic() >= self.deadline:
             raise TimeoutError
-        self._awaited = select.POLLOUT if until is wait_write else select.POLLIN
+        self._awaited = select.POLLOUT if to_write else select.POLLIN
         self.places.begin_wait(self)
         try:
-            until(self.sock.fileno(), left)
+            self._hub.wait(self._watchers[to_write])
         finally:
             self.places.end_wait(self)
         self._running_since = monotonic()
@@ -248,6 +265,8 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         gc.freeze()  # what is loaded now stays: no collection needs to walk through it
         certificates = Certificates(self.cfg) if self.cfg.is_ssl else None
         pool = Pool(self.worker_connections)
+        clock = gevent.get_hub().loop.timer(EXPIRY_SECONDS, EXPIRY_SECONDS)
+        clock.start(self.places.expire)
         servers = []
         for listener in self.sockets:
             serve = partial(self._serve, listener.getsockname(), certificates)
@@ -283,7 +302,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         while monotonic() < end:
             self.notify()
             if servers and monotonic() >= begun + drain:
-                _close(servers)
+                close_listeners(servers)
             self.places.end_rested()
             if not servers and not pool:
                 return
@@ -339,10 +358,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if self.places.is_crowded():
             request.force_close()
         try:
-            self.handle_request(listener, request, connection, address)
-        except StopIteration:
-            connection.flush()
-            return False
+            may_follow = self.handle_request(listener, request, connection, address)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever crashes, the client has an answer
@@ -352,7 +368,22 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             connection.request = None
         connection.flush()
-        return True
+        return may_follow
+
+    def handle_request(
+        self, listener: Any, request: Any, connection: Connection, address: Any
+    ) -> bool:
+        """Let the application answer a request; returns whether another may follow."""
+        begun = datetime.now(UTC)
+        answer, environ = begin_answer(request, connection, address, listener, self.cfg)
+        self.nr += 1
+        self.told |= self.nr >= self.max_requests
+        if not self.alive or not self.cfg.keepalive:
+            answer.force_close()
+        send_answer(self.wsgi, answer, environ)
+        if self.log.access_log_enabled:
+            self.log.access(answer, request, environ, datetime.now(UTC) - begun)
+        return not answer.should_close()
 
     def _refuse(
         self, listener: Any, connection: Connection, address: Any, error: Exception
@@ -361,12 +392,3 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         environ = build_refusal_environ(self.cfg, listener, address, connection.reading, error)
         connection.send(build_refusal(self.wsgi, environ))
         connection.linger(late=isinstance(error, TimeoutError))
-
-
-def _close(servers: list[Any]) -> None:
-    """Accept the connections that have already arrived, and no more."""
-    for server in servers:
-        while not server.full() and (accepted := server.do_read()):
-            server.do_handle(*accepted)
-        server.close()
-    servers.clear()

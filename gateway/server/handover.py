@@ -5,6 +5,7 @@ a SIGHUP, long before those serve. The old ones look here and wait.
 """
 
 import mmap
+from typing import Any
 
 SLOTS = 510
 
@@ -37,3 +38,12 @@ class Board:
         """Whether as many workers of the newest generation serve as are to be."""
         up = sum(age >= self._cells[0] for age in self._cells[2:])
         return up >= self._cells[1]
+
+
+def close_listeners(servers: list[Any]) -> None:
+    """Accept the connections that have already arrived, and no more."""
+    for server in servers:
+        while not server.full() and (accepted := server.do_read()):
+            server.do_handle(*accepted)
+        server.close()
+    servers.clear()

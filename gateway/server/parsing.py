@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from gunicorn.http import errors, message
@@ -24,6 +25,7 @@ HEAD_BYTES = 64 * 1024
 KEPT_BYTES = 64 * 1024  # of a body that nobody has read, for the sake of the connection
 # What is remembered of a connection: lines of its heads, and how long one of them may be.
 KNOWN_LINES, KNOWN_LINE_BYTES = 32, 512
+KNOWN_HEAD_BYTES = 2048  # of the fields of one head, as a whole
 SINGLE_FIELDS = message.RFC9110_5_3_SINGLETON_FIELDS  # may stand in a head once
 NEVER_KNOWN = frozenset({"EXPECT"})  # gunicorn notes more of it than its value
 NOTHING = ("", "")
@@ -78,6 +80,15 @@ class CheckedBody(Body):  # type: ignore[misc]  # gunicorn has no types
             raise BadRequest("The body is not validly chunked.") from None
 
 
+@dataclass
+class Head:
+    """The header fields of a request, for the next one of its connection that has the same."""
+
+    block: bytes
+    fields: list[tuple[str, str]]
+    environ: dict[str, Any] | None = None  # the WSGI environment that was made of them
+
+
 class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     """A request with a bounded head and a host, which knows how much of its body is unread."""
 
@@ -85,6 +96,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     limit_request_fields: int
     body: Any
     unreader: Any
+    head: Head | None = None  # unless it can be no other request's
 
     def parse(self, unreader: Any) -> bytes:
         """Read the head; return what was read beyond it."""
@@ -100,10 +112,22 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
 
         A client sends most lines with each request of its connection: those are read once.
         """
+        if from_trailer:
+            return super().parse_headers(data, from_trailer)  # type: ignore[no-any-return]
+        self.head = self.unreader.last_head
+        if self.head is None or self.head.block != data:
+            fields = self._read_fields(data)
+            may_know = len(data) <= KNOWN_HEAD_BYTES
+            may_know &= NEVER_KNOWN.isdisjoint(name for name, _ in fields)
+            self.unreader.last_head = self.head = Head(data, fields) if may_know else None
+            return fields
+        return self.head.fields
+
+    def _read_fields(self, data: bytes) -> list[tuple[str, str]]:
         known: dict[bytes, tuple[str, str]] = self.unreader.known_lines
         lines = data.split(b"\r\n")
         fresh = [line for line in lines if line not in known]
-        may_know = not from_trailer and len(lines) <= self.limit_request_fields
+        may_know = len(lines) <= self.limit_request_fields
         if may_know and len(fresh) < len(lines):
             with suppress(errors.ParseException):  # the whole head brings the right one
                 read = super().parse_headers(b"\r\n".join(fresh)) if fresh else []
@@ -113,7 +137,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
                 if len(read) == len(fresh) and len(single) == len(set(single)):
                     _remember(known, fresh, read)
                     return headers
-        whole: list[tuple[str, str]] = super().parse_headers(data, from_trailer)
+        whole: list[tuple[str, str]] = super().parse_headers(data)
         if may_know and len(whole) == len(lines):  # each line is a field of its own
             _remember(known, lines, whole)
         return whole
@@ -149,7 +173,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
 
     def __init__(self, cfg: Any, source: Any, source_addr: Any) -> None:
         super().__init__(cfg, source, source_addr)
-        self.unreader.known_lines = {}
+        self.unreader.known_lines, self.unreader.last_head = {}, None
 
     def __next__(self) -> Any:
         request = super().__next__()

@@ -15,6 +15,7 @@ class Occupant(Protocol):
 
     begun: bool  # whether a request has begun that is not yet read
     request: Any  # that is being answered
+    deadline: float  # of its wait, on the monotonic clock
 
     def is_quiet(self) -> bool:
         """Whether it still waits for its client."""
@@ -22,6 +23,10 @@ class Occupant(Protocol):
 
     def end(self) -> None:
         """Close it from outside, while it waits."""
+        ...
+
+    def expire(self) -> None:
+        """End its wait, because its time is over."""
         ...
 
 
@@ -76,6 +81,13 @@ class Places:
     def end_wait(self, occupant: Occupant) -> None:
         """Note that its client has sent or read something, or that its time is over."""
         self._stalled.pop(occupant, None)
+
+    def expire(self) -> None:
+        """End the waits whose time is over."""
+        now = monotonic()
+        for occupant in [each for each in self._stalled if each.deadline <= now]:
+            if occupant in self._stalled:  # what another one did on its end may have ended this one
+                occupant.expire()
 
     def close_after_answers(self) -> None:
         """Let each request that is being answered be the last of its connection."""

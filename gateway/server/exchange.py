@@ -1,0 +1,80 @@
+"""What gunicorn makes of a request and of its answer, without making it anew each time."""
+
+from functools import lru_cache
+from time import time
+from typing import Any
+
+from gunicorn.http import wsgi
+from gunicorn.util import http_date, unquote_to_wsgi_str
+
+from chassis.telemetry import describe, log
+
+EARLY_HINTS = "wsgi.early_hints"
+
+
+class Answer(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
+    """An answer on its way to the client."""
+
+    def default_headers(self) -> list[str]:
+        """Return the status line and the fields that do not come from the application."""
+        major, minor = self.req.version
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Server: {self.version}\r\n",
+            f"Date: {_write_date(int(time()))}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        if self.chunked:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        return lines
+
+
+@lru_cache(maxsize=1)
+def _write_date(second: int) -> str:
+    return str(http_date(second))
+
+
+def begin_answer(
+    request: Any, connection: Any, address: Any, listener: Any, cfg: Any
+) -> tuple[Answer, dict[str, Any]]:
+    """Return the answer to be filled, and the WSGI environment of its request.
+
+    Where the header fields are those of the request before, all that follows from
+    them is taken over.
+    """
+    head = request.head
+    if head is not None and head.environ is not None:
+        return Answer(request, connection, cfg), {
+            **head.environ,
+            "wsgi.input": request.body,
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.query,
+            "RAW_URI": request.uri,
+            "SERVER_PROTOCOL": f"HTTP/{request.version[0]}.{request.version[1]}",
+            "PATH_INFO": unquote_to_wsgi_str(request.path),
+        }
+    answer, asked = wsgi.create(request, connection, address, listener, cfg, Answer)
+    asked["wsgi.multithread"] = True
+    del asked[EARLY_HINTS]  # belongs to one answer
+    if head is not None and not asked["SCRIPT_NAME"]:  # which gunicorn checks the path for
+        head.environ = asked.copy()
+    return answer, asked
+
+
+def send_answer(app: Any, answer: Answer, environ: dict[str, Any]) -> None:
+    """Send what the application answers; a body that it breaks off ends the connection."""
+    parts = app(environ, answer.start_response)
+    try:
+        for part in parts:
+            answer.write(part)
+        answer.close()
+    except OSError:
+        raise
+    except Exception as error:
+        if not answer.headers_sent:
+            raise
+        log().error("crash", **describe(error))
+        raise ConnectionAbortedError from None
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
