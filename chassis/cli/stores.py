@@ -85,7 +85,7 @@ def describe_unfit(database: "Database", name: str, module: str, migrations: Pat
 
 
 def _explain(refusal: "Refusal", database: "Database") -> str:
-    from chassis.store.database import find_database_error
+    from chassis.store.errors import find_database_error
 
     error = find_database_error(refusal)
     found = [text for start, text in SENTENCES.items() if error.startswith(start)]

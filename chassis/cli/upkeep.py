@@ -189,7 +189,8 @@ def _examine_store(run: Invocation, made: "Checkup", ring: "Keyring | None") -> 
     from sqlalchemy.exc import ArgumentError, DBAPIError
 
     from chassis.errors import Refusal
-    from chassis.store.database import Database, find_database_error
+    from chassis.store.database import Database
+    from chassis.store.errors import find_database_error
     from chassis.upkeep.checkup import FAULT, Finding
 
     try:

@@ -16,7 +16,8 @@ from grpc_health.v1 import health, health_pb2
 from chassis.errors import Busy, Refusal
 from chassis.server.pool import CallPool
 from chassis.server.watchdog import Watchdog
-from chassis.store.database import Database, find_database_error
+from chassis.store.database import Database
+from chassis.store.errors import find_database_error
 from chassis.telemetry import log
 
 

@@ -32,7 +32,8 @@ from chassis.server.spans import begin_span, end_span
 from chassis.server.watchdog import Watchdog
 from chassis.settings.roles import CLIENT, STAFF
 from chassis.store.conflicts import repeat_on_conflict
-from chassis.store.database import Database, find_database_error
+from chassis.store.database import Database
+from chassis.store.errors import find_database_error
 from chassis.telemetry import describe, log
 
 MAX_CALLS = 128  # at work or waiting, of the service's own RPCs

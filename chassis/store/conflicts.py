@@ -14,7 +14,8 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from chassis.context import get_current_call
-from chassis.store.database import Conflict, Database
+from chassis.store.database import Database
+from chassis.store.errors import Conflict
 
 T = TypeVar("T")
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.25

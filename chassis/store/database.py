@@ -7,10 +7,9 @@ for it would cost each connection 35 us.
 On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` raises Busy.
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,19 +28,15 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.sqlite import Insert, dml, insert
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.context import DEADLINE_PASSED, get_current_call
-from chassis.errors import Busy, Overloaded, Refusal, TooLate
+from chassis.context import get_current_call
 from chassis.spans.recording import get_recorder, record
+from chassis.store.errors import translate_errors
 from chassis.store.group_commit import GroupCommit, get_driver_connection
 from chassis.store.limits import LOCK_WAIT_SECONDS
 from chassis.store.sqlite import (
     check_readable,
     create_sqlite_engine,
-    find_error_name,
-    is_trouble,
     overwriting,
 )
 
@@ -52,6 +47,7 @@ if TYPE_CHECKING:
 SUPPORTED_URLS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 MAX_CONNECTIONS = 16  # more than the threads of a server
+MAX_READERS = 4  # of them that wait for a single statement
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -59,10 +55,6 @@ NAMING_CONVENTION = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-
-
-class Conflict(Busy):
-    """The database rolled a transaction back in favour of another; nothing of it was done."""
 
 
 def ignore(_tx: Connection) -> None:
@@ -154,19 +146,23 @@ class Database:
 
             watch_statements(self.engine)
         self._commits = GroupCommit(self.engine)
+        self.readers: list[Connection] = []  # that wait for a single statement, on SQLite
         # Runs at the end of each transaction that is not a `single` statement, as a part of it.
         self.before_commit: Callable[[Connection], None] = ignore
         self.wakeup = threading.Event()
 
-    @contextmanager
-    def read(self, *, single: bool = False) -> Iterator[Connection]:
+    def read(self, *, single: bool = False) -> AbstractContextManager[Connection]:
         """A connection for reading: one snapshot on SQLite, one per statement on PostgreSQL.
 
-        READ COMMITTED promises no more, and BEGIN and ROLLBACK would be two round trips.
-        A `single` statement needs no transaction for its snapshot.
+        READ COMMITTED promises no more, and BEGIN and ROLLBACK would be two round trips. A `single`
+        statement needs no transaction for its snapshot.
         """
+        return _SingleRead(self) if single and self.is_sqlite else self._read()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
         with translate_errors(), self.engine.connect() as tx:
-            if self.is_sqlite and not single:
+            if self.is_sqlite:
                 get_driver_connection(tx).execute("BEGIN")
             yield tx
 
@@ -264,7 +260,36 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._commits.close()
+        while self.readers:
+            self.readers.pop().close()
         self.engine.dispose()
+
+
+class _SingleRead:
+    """A connection for one statement on SQLite: from the pool it would take a fifth of the time.
+
+    After an error, or with rows that may be unread, it goes back there.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def __enter__(self) -> Connection:
+        try:
+            self.tx = self.database.readers.pop()
+        except IndexError:
+            with translate_errors():
+                self.tx = self.database.engine.connect()
+        return self.tx
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        readers = self.database.readers
+        if error is None and len(readers) < MAX_READERS and not self.tx.in_transaction():
+            readers.append(self.tx)
+            return
+        with translate_errors(), self.tx:
+            if error is not None:
+                raise error
 
 
 # SQLAlchemy's PostgreSQL takes 2.5 MB, which a process on SQLite does without. Its compiler takes
@@ -311,60 +336,3 @@ def insert_if_absent(table: Table, key: Sequence[str] | None = None) -> Insert:
 def add_if_absent(tx: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row unless its key exists already; returns whether it was inserted."""
     return tx.execute(insert_if_absent(table), row).rowcount == 1
-
-
-@contextmanager
-def translate_errors() -> Iterator[None]:
-    """Turn transient database errors into Busy or Overloaded, or TooLate at the deadline."""
-    try:
-        yield
-    except TimeoutError:
-        raise Overloaded("Too many writes are waiting; try again.") from None
-    except sqlite3.Error as error:  # of BEGIN, which the driver is told directly
-        if refusal := _find_sqlite_refusal(error):
-            raise refusal from error
-        raise
-    except PoolTimeout:
-        raise Overloaded("No database connection is free; try again.") from None
-    except DBAPIError as error:
-        if refusal := _find_refusal(error):
-            raise refusal from error
-        raise
-
-
-def _find_refusal(error: DBAPIError) -> Refusal | None:
-    if isinstance(error.orig, sqlite3.Error):
-        return _find_sqlite_refusal(error.orig)
-    state = getattr(error.orig, "sqlstate", None) or ""
-    if state in ("40001", "40P01"):
-        return Conflict("Another request holds this; try again.")
-    if state == "55P03":
-        return Busy("Another request holds this; try again.")
-    if state == "57014" and get_current_call().get_seconds_left() <= 0:
-        return TooLate(DEADLINE_PASSED)  # the statement's time is the caller's: see `begin`
-    unreachable = isinstance(error, OperationalError) and not state
-    if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
-        return Overloaded("The database does not answer; try again.")
-    return None
-
-
-def _find_sqlite_refusal(error: sqlite3.Error) -> Refusal | None:
-    if find_error_name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Busy("Another process is writing; try again.")
-    if is_trouble(error):
-        return Overloaded("The database cannot be used; try again.")
-    return None
-
-
-def find_database_error(error: BaseException) -> str:
-    """Return the database's name of what caused an error: SQLITE_FULL, or an SQLSTATE; or "".
-
-    It is for the log: the text of such an error quotes values.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        name = find_error_name(cause) or getattr(cause, "sqlstate", None)
-        if name:
-            return str(name)
-        cause = cause.orig if isinstance(cause, DBAPIError) else cause.__cause__
-    return ""

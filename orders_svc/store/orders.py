@@ -31,7 +31,7 @@ from chassis.context import Account, get_current_call, note_ids, utc_now
 from chassis.errors import NotFound
 from chassis.server import idempotency
 from chassis.server.preconditions import has_version
-from chassis.store.database import Conflict
+from chassis.store.errors import Conflict
 from chassis.store.prepared import Prepared
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review

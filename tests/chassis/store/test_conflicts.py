@@ -11,7 +11,8 @@ from sqlalchemy import Connection, insert, select, text, update
 from chassis.context import get_current_call, note_ids
 from chassis.errors import Busy
 from chassis.store.conflicts import perform, repeat_on_conflict
-from chassis.store.database import Conflict, Database
+from chassis.store.database import Database
+from chassis.store.errors import Conflict
 from tests.chassis.probe import notes
 from tests.chassis.store.conftest import Open
 from tests.chassis.store.test_postgres import serving

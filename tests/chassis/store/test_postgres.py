@@ -19,7 +19,8 @@ from sqlalchemy import insert, make_url, select, text
 from chassis import context
 from chassis.context import Call
 from chassis.errors import Overloaded, TooLate
-from chassis.store.database import Database, find_database_error
+from chassis.store.database import Database
+from chassis.store.errors import find_database_error
 from chassis.store.migrations import migrate
 from chassis.store.postgres import (
     CONNECT_SECONDS,

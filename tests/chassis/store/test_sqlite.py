@@ -13,7 +13,8 @@ from sqlalchemy import insert, select
 
 from chassis.errors import Overloaded
 from chassis.locks import create_file
-from chassis.store.database import Database, find_database_error
+from chassis.store.database import Database
+from chassis.store.errors import find_database_error
 from chassis.store.sqlite import hold_for_serving, is_trouble
 from tests.chassis.probe import metadata, notes
 
