@@ -141,7 +141,7 @@ def _build_state(
         Progress(subscription.confirmed_at, first, DEFAULT_WITHDRAWAL_DAYS),
         payment_status=PaymentStatus(subscription.payment_status),
         country=subscription.merchant.country,
-        has_email=bool(subscription.email),
+        email=subscription.email,
         has_phone=bool(subscription.mobile_phone),
         email_count=0,
         sms_count=0,

@@ -1,5 +1,6 @@
 """Carts as shops see them: the cart in force, the pending one, and their items."""
 
+from collections.abc import MutableSequence, Sequence
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
@@ -22,28 +23,18 @@ _UNDISCOUNTED = (
 )
 
 
-def build_cart(view: View) -> pb.Cart:
-    """Return the cart in force."""
+def fill_cart(cart: pb.Cart, view: View) -> None:
+    """Fill in the cart in force."""
     row = view.row
-    return pb.Cart(
-        id=row.cart_id,
-        reference=row.reference,
-        code=row.cart_code,
-        cart_items=build_items(view, view.items),
-    )
+    cart.id, cart.reference, cart.code = row.cart_id, row.reference, row.cart_code
+    add_items(cart.cart_items, view, view.items)
 
 
-def build_pending_cart(view: View) -> pb.Cart | None:
-    """Return the pending cart, if there is one."""
+def fill_pending_cart(cart: pb.Cart, view: View) -> None:
+    """Fill in the pending cart."""
     row = view.row
-    if row.pending_id is None:
-        return None
-    return pb.Cart(
-        id=row.pending_id,
-        reference=row.reference,
-        code=row.pending_code,
-        cart_items=build_items(view, list_pending_items(view)),
-    )
+    cart.id, cart.reference, cart.code = row.pending_id, row.reference, row.pending_code
+    add_items(cart.cart_items, view, list_pending_items(view))
 
 
 def list_pending_items(view: View) -> list[Any]:
@@ -66,33 +57,33 @@ def build_cart_item(view: View, item_id: str) -> pb.CartItem:
     As an answer it is kept for its idempotency key, where no erasure finds it.
     """
     rows = [item for item in view.items if item_id in (item.id, item.parent_id)]
-    found = build_items(view, rows)[0]
+    cart = pb.Cart()
+    add_items(cart.cart_items, view, rows)
+    found = cart.cart_items[0]
     for each in (found, *found.items):
         each.ClearField("prescription")
     return found
 
 
-def build_items(view: View, rows: list[Any]) -> list[pb.CartItem]:
-    """Return items in their order, those of a package inside it."""
-    outer: list[pb.CartItem] = []
+def add_items(items: MutableSequence[pb.CartItem], view: View, rows: Sequence[Any]) -> None:
+    """Add items in their order, those of a package inside it.
+
+    Each is made where it stays: a message that another one takes in is copied.
+    """
     by_id: dict[str, pb.CartItem] = {}
     parts: dict[str, list[Any]] = {}
     for row in rows:
         parts.setdefault(row.parent_id, []).append(row)
     for row in rows:
-        item = by_id[row.id] = _build_item(view, row, parts.get(row.id, []))
-        if row.parent_id in by_id:
-            by_id[row.parent_id].items.append(item)
-        else:
-            outer.append(item)
-    return outer
+        around: Any = by_id[row.parent_id].items if row.parent_id in by_id else items
+        by_id[row.id] = _add_item(around, view, row, parts.get(row.id, []))
 
 
-def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
+def _add_item(items: Any, view: View, row: Any, parts: list[Any]) -> pb.CartItem:
     leaves = parts if row.type == PACKAGE else [row]
     amounts = list_prices(row) | _list_costs(view, row, leaves)
     amounts |= list_undiscounted_prices(row, leaves)
-    item = pb.CartItem(
+    item: pb.CartItem = items.add(
         id=row.id,
         type=row.type,
         reference=row.reference,
@@ -104,7 +95,7 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
         subscription_vat_rate=row.subscription_vat_rate,
         discount_type=row.discount_type,
     )
-    item.MergeFrom(_price_item(view.row.locale, view.row.currency, tuple(amounts.items())))
+    item.MergeFromString(_price_item(view.row.locale, view.row.currency, tuple(amounts.items())))
     if row.type == CONTACT_LENS:
         delivered = view.find_tally(row).delivered
         item.product_data.eye = row.eye
@@ -118,10 +109,10 @@ def _build_item(view: View, row: Any, parts: list[Any]) -> pb.CartItem:
 
 
 @lru_cache(maxsize=1024)
-def _price_item(locale: str, currency: str, amounts: tuple[tuple[str, int], ...]) -> pb.CartItem:
-    """Return an item with these amounts only: to copy them together takes a third of the time."""
+def _price_item(locale: str, currency: str, amounts: tuple[tuple[str, int], ...]) -> bytes:
+    """Return an item with these amounts only, serialised: to set them takes three times as long."""
     money: dict[str, Any] = {name: make_money(each, locale, currency) for name, each in amounts}
-    return pb.CartItem(**money)
+    return pb.CartItem(**money).SerializeToString()
 
 
 def list_prices(item: Any) -> dict[str, int]:

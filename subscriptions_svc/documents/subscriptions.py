@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from protos import subscriptions_pb2 as pb
-from subscriptions_svc.documents.carts import build_cart, build_pending_cart
+from subscriptions_svc.documents.carts import fill_cart, fill_pending_cart
 from subscriptions_svc.documents.money import to_timestamp
 from subscriptions_svc.rules.carts import CONTACT_LENS
 from subscriptions_svc.rules.statuses import LIVE
@@ -26,7 +26,7 @@ def build_subscription(view: View) -> pb.Subscription:
     """Return a subscription with its carts."""
     row = view.row
     last, following = find_delivery_days(view)
-    return pb.Subscription(
+    subscription = pb.Subscription(
         id=row.id,
         created_at=to_timestamp(row.created_at),
         activated_at=to_timestamp(row.activated_at),
@@ -45,9 +45,11 @@ def build_subscription(view: View) -> pb.Subscription:
         last_delivery_date=_format_day(last),
         next_delivery_date=_format_day(following),
         available_actions=pb.AvailableActions(**view.find_available_actions()),
-        last_persisted_cart=build_cart(view),
-        pending_cart=build_pending_cart(view),
     )
+    fill_cart(subscription.last_persisted_cart, view)
+    if row.pending_id is not None:
+        fill_pending_cart(subscription.pending_cart, view)
+    return subscription
 
 
 def _build_customer(row: Row[Any]) -> pb.Customer:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from subscriptions_svc.rules.agreements.terms import MAX_RENEWAL_MONTHS
 from subscriptions_svc.rules.settling.withdrawals import Progress, is_free
+from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import (
     CONFIRMED,
     LIVE,
@@ -30,7 +31,7 @@ class State(NamedTuple):
     progress: Progress
     payment_status: PaymentStatus
     country: str
-    has_email: bool
+    email: str | None
     has_phone: bool
     email_count: int
     sms_count: int
@@ -82,5 +83,10 @@ def _find_message_actions(state: State, *, unconfirmed: bool, active: bool) -> d
         "send_sms": may_text and state.sms_count == 0,
         "resend_sms": may_text and 0 < state.sms_count < max_sms,
         "reset_sms_count": (may_text and state.sms_count > 0 and state.sms_resets < MAX_SMS_RESETS),
-        "send_cart_link_email": may_mail and state.has_email and state.email_count < max_emails,
+        "send_cart_link_email": (
+            may_mail
+            and state.email_count < max_emails
+            and state.email is not None
+            and is_deliverable(state.email)
+        ),
     }

@@ -51,6 +51,7 @@ def compute_anniversary(activated_at: datetime, years: int, tz: ZoneInfo) -> dat
     return add_months(activated_at, MONTHS_PER_YEAR * years, tz)
 
 
+@lru_cache(maxsize=64)  # a document asks some seven times at one moment, at 5 us each
 def count_months(activated_at: datetime, now: datetime, tz: ZoneInfo) -> int:
     """Return the whole months since the activation; 0 before it."""
     anchor, today = to_local_day(activated_at, tz), to_local_day(now, tz)

@@ -30,7 +30,6 @@ from subscriptions_svc.rules.settling.withdrawals import (
     is_refundable,
 )
 from subscriptions_svc.rules.shapes import MAX_ITEMS
-from subscriptions_svc.rules.shoppers import is_deliverable
 from subscriptions_svc.rules.statuses import PaymentStatus, Status, derive_status
 from subscriptions_svc.rules.years import compute_month, compute_year, count_months
 from subscriptions_svc.store.box_deliveries import NO_BOXES, Tally
@@ -197,7 +196,7 @@ class View:
             progress=self.progress,
             payment_status=PaymentStatus(row.payment_status),
             country=row.country,
-            has_email=row.email is not None and is_deliverable(row.email),
+            email=row.email,
             has_phone=bool(row.mobile_phone),
             email_count=row.email_count,
             sms_count=row.sms_count,

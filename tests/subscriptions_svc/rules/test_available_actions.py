@@ -21,7 +21,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ALL_FACTS: Document = {
     "payment_status": PaymentStatus.PAID,
     "country": "ES",
-    "has_email": True,
+    "email": "ana@example.com",
     "has_phone": True,
     "email_count": 0,
     "sms_count": 0,
@@ -64,7 +64,7 @@ def find_actions(
         ("sent", None, {"sms_count": 1}, {"withdraw", "resend_sms"}),
         ("in_progress", None, {"sms_count": 2, "has_phone": False}, {"withdraw"}),
         ("waiting_for_payment", None, {}, {"withdraw", "send_sms", "send_cart_link_email"}),
-        ("waiting_for_payment", None, {"has_email": False}, {"withdraw", "send_sms"}),
+        ("waiting_for_payment", None, {"email": None}, {"withdraw", "send_sms"}),
         (
             "activating",
             1,
