@@ -87,11 +87,12 @@ class Service:
         *,
         reflection: bool = False,
         own_address: str | None = None,
+        socket: str | None = None,
         certificates: Certificates | None = None,
         observe_call: ObserveCall | None = None,
         observe_lookup: ObserveLookup | None = None,
     ) -> RunningServer:
-        """Serve on `listen`, and on an `own_address`; the caller stops the server."""
+        """Serve on `listen`, an `own_address` and a `socket`; the caller stops the server."""
         cache = ReferenceCache(database, self.changes, observe=observe_lookup)
         resources = Resources(database, cache, public_url, now)
         if self.authenticate is None:
@@ -109,6 +110,7 @@ class Service:
             reflection=reflection,
             listen=listen,
             own_address=own_address,
+            socket=socket,
             certificates=certificates,
             end_call=recorder.end_call,
             observe_call=observe_call,

@@ -1,8 +1,10 @@
 """The gRPC server that each service runs: its RPCs, health and reflection, and its end."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -41,6 +43,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 CLEANUP_SECONDS = 3600
 SIGNAL_SECONDS = 0.5  # between two looks for a signal that another thread has taken
 DRAIN_SECONDS = 1.0  # between NOT_SERVING and the first refused call, for clients to move on
+OWNER_UMASK = 0o077
 GRPC_OPTIONS = [
     # The gateway pings every 30 seconds; without these the server closes its connection for it.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -48,6 +51,10 @@ GRPC_OPTIONS = [
     # Large HTTP headers (several of 8 KB each) must not look like an outage.
     ("grpc.max_metadata_size", 64 * 1024),
 ]
+
+
+class ListenError(RuntimeError):
+    """An address, its argument, that cannot be listened on."""
 
 
 class Loop(Protocol):
@@ -127,16 +134,18 @@ def start_server(
     certificates: Certificates | None = None,
     listen: str,
     own_address: str | None = None,
+    socket: str | None = None,
     end_call: EndCall = ignore,
     observe_call: ObserveCall | None = None,
     loops: Sequence[Loop] = (),
 ) -> RunningServer:
-    """Serve on `listen` ("host:port", port 0 for any); raises when the port is taken.
+    """Serve on `listen` ("host:port", port 0 for any); raises ListenError when it is taken.
 
-    With `certificates` every port speaks TLS, and only TLS; Unix sockets are plaintext always.
+    With `certificates` every port speaks TLS, and only TLS; Unix sockets are plaintext always, and
+    only this process's user may connect to them.
 
     With an `own_address` (`host:port` or `unix:path`) it serves there too, and shares `listen` with
-    other processes.
+    other processes. With a `socket` (`unix:path`) it serves there too, and shares nothing.
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
     "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
@@ -179,7 +188,8 @@ def start_server(
         from chassis.server.reflection import enable_reflection
 
         pools.append(enable_reflection(server, names[1:], watchdog))
-    port, *_ = [_open(server, each, certificates) for each in (listen, own_address) if each]
+    addresses = [each for each in (listen, own_address, socket) if each]
+    port, *_ = [_open(server, each, certificates) for each in addresses]
     check = ReadinessCheck(database, health, names)
     readiness = BackgroundLoop("readiness", check, READINESS_SECONDS)
     for loop in loops:  # before the first call
@@ -193,9 +203,25 @@ def start_server(
 
 
 def _open(server: grpc.Server, address: str, certificates: Certificates | None) -> int:
-    if certificates is None or is_unix(address):
-        return server.add_insecure_port(address)
-    return server.add_secure_port(address, certificates.credentials())
+    try:
+        if is_unix(address):
+            with _make_files_private():
+                return server.add_insecure_port(address.replace("%", "%25"))  # it is a URI
+        if certificates is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, certificates.credentials())
+    except RuntimeError:
+        raise ListenError(address) from None
+
+
+@contextmanager
+def _make_files_private() -> Iterator[None]:
+    """Have what is created meanwhile, by any thread, be its owner's alone."""
+    before = os.umask(OWNER_UMASK)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _find_registrations(servicer: Any) -> Iterator[Registration]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chassis.cli.invocation import Invocation
+from chassis.cli.processes.listening import find_socket, refuse_address
 from chassis.cli.processes.metrics import metrics_option, serve_metrics
 from chassis.cli.processes.traces import start_traces
 from chassis.settings.variables import DEFAULT_PUBLIC_URL
@@ -32,6 +33,12 @@ def serve_command(listen: str) -> click.Command:
 
     @click.command(help="Serve gRPC, and deliver events, until SIGTERM.")
     @click.option("--listen", envvar="LISTEN", default=listen, show_default=True)
+    @click.option(
+        "--listen-socket",
+        envvar="LISTEN_SOCKET",
+        type=click.Path(),
+        help="A Unix socket to serve on as well; not with several workers.",
+    )
     @click.option(
         "--public-url",
         envvar="GATEWAY_PUBLIC_URL",
@@ -115,11 +122,12 @@ def _serve(
     one_core: bool,
     private: bool,
     own_address: str | None,
+    listen_socket: str | None,
     metrics_listen: str | None,
 ) -> None:
     from chassis.cli.processes.start import find_demo_data, read_settings
     from chassis.server.cores import keep_to_one_core
-    from chassis.server.server import catch_stop_signals, wait_until_stopped
+    from chassis.server.server import ListenError, catch_stop_signals, wait_until_stopped
     from chassis.telemetry import log
 
     addresses = [address for address in (listen, own_address) if address]
@@ -138,15 +146,13 @@ def _serve(
             settings.public_url,
             reflection=reflection,
             own_address=own_address,
+            socket=find_socket(listen_socket) if listen_socket else None,
             certificates=settings.load_certificates(),
             observe_call=metrics.observe_call if metrics else None,
             observe_lookup=metrics.observe_lookup if metrics else None,
         )
-    except RuntimeError:
-        raise click.ClickException(
-            f"Cannot listen on {listen}: it is in use, or not an address of this machine. Set"
-            " LISTEN to another one, or stop what listens there."
-        ) from None
+    except ListenError as error:
+        raise refuse_address(str(error), listen, listen_socket) from None
     if metrics:
         metrics.watch_server(running)
     stopped = catch_stop_signals()

@@ -52,9 +52,11 @@ def run_workers(
     private: bool,
     own_address: str | None = None,
     metrics_listen: str | None = None,
+    listen_socket: str | None = None,
 ) -> int:
     """Run `count` workers until SIGTERM; returns the exit code. The first one dispatches.
 
+    They have sockets or ports of their own, and no `listen_socket`.
     Each has metrics of its own, on ports that count up from `metrics_listen`.
     """
     if run.is_sqlite:
@@ -75,7 +77,7 @@ def run_workers(
         "WEBHOOK_PRIVATE_TARGETS": str(private),
         "WORKERS": "1",
     }
-    for name in ("DATABASE_URL_FILE", "METRICS_LISTEN"):
+    for name in ("DATABASE_URL_FILE", "LISTEN_SOCKET", "METRICS_LISTEN"):
         environment.pop(name, None)
     for name, kept in (
         (f"RETAIN_{run.name.upper()}", run.retain),

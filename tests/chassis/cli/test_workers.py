@@ -165,7 +165,8 @@ def ports(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]
 def quiet(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workers, Path]]:
     """The service with the dispatcher off, and its folder."""
     folder = tmp_path_factory.mktemp("quiet")
-    with working(url, folder, DISPATCHER="off") as workers:
+    variables = {"DISPATCHER": "off", "LISTEN_SOCKET": str(folder / "single.sock")}
+    with working(url, folder, **variables) as workers:
         yield workers, folder
 
 
@@ -294,6 +295,11 @@ def test_a_second_copy_joins_neither_the_port_nor_the_sockets(
     single = ["--database-url", url, "serve", "--workers", "1", "--listen", workers.listen]
     done = CliRunner().invoke(cli, single)
     assert (done.exit_code, "Error: Cannot listen on" in done.stderr) == (1, True)
+
+
+def test_the_socket_of_a_single_process_is_not_theirs(quiet: tuple[Workers, Path]) -> None:
+    workers, folder = quiet
+    assert {f"unix:{path}" for path in folder.glob("*.sock")} == set(workers.addresses)
 
 
 def test_workers_have_ports_of_their_own_where_they_are_asked_for(ports: Ports) -> None:
