@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 
 from chassis.settings.transport import is_local
-from chassis.settings.workers import list_sockets
+from chassis.settings.workers import UNIX, can_reach, list_sockets
 from chassis.supervisor import Supervisor, print_line
 from demo.procfile import find_busy_address, read_procfile
 from demo.stores import find_stores, prepare_all
@@ -52,8 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
         listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
-        own = list_sockets(name, Path(data), workers) if workers > 1 else [listen]
-        environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
+        if workers > 1:
+            own = list_sockets(name, Path(data), workers)
+            environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
+        else:
+            choose_hop(name, environment)
         addresses[f"{name.upper()}_LISTEN"] = listen
         metrics[f"{name.upper()}_METRICS_LISTEN"] = environment.get(
             f"{name.upper()}_METRICS_LISTEN"
@@ -82,6 +85,19 @@ def main(arguments: Sequence[str]) -> int:
     return prepare_stores(environment) or serve(environment, data)
 
 
+def choose_hop(name: str, environment: dict[str, str]) -> None:
+    """Set where the gateway calls a service of one process: a socket, or its port."""
+    gateway = f"GATEWAY_{name.upper()}_ADDR"
+    is_chosen = (
+        gateway in environment or environment.get(f"{name.upper()}_LISTEN_SOCKET") is not None
+    )
+    (address,) = list_sockets(name, Path(environment["DATA_DIR"]), 1)
+    if not is_chosen and can_reach(address):
+        environment[f"{name.upper()}_LISTEN_SOCKET"] = address.removeprefix(UNIX)
+        environment[gateway] = address
+    environment.setdefault(gateway, environment[f"{name.upper()}_LISTEN"])
+
+
 def prepare_stores(environment: Mapping[str, str]) -> int:
     """Run `demo.stores` as a process of its own, and return its exit code."""
     for number in STOP_SIGNALS:
@@ -103,6 +119,7 @@ def _exit_by_signal(number: int, _frame: object) -> None:
 
 def serve(environment: dict[str, str], data: str) -> int:
     """Start the processes of the Procfile, and stop them at SIGINT or SIGTERM."""
+    Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)  # for sockets, wherever stores are
     bind = environment["GATEWAY_BIND"]
     bound = f"{'https' if environment.get('GATEWAY_TLS_CERT') else 'http'}://{bind}"
     if is_local(bind):

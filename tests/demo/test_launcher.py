@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from chassis.settings.workers import MAX_SOCKET_BYTES
+from demo.__main__ import choose_hop
 from tests.chassis.cli.test_loading import RARE, SERVER, run
 from tests.ports import find_free_address
 from tests.serving import SERVICES
@@ -34,6 +36,37 @@ main([])
 def choose_addresses() -> dict[str, str]:
     """Free addresses for all processes."""
     return {name: find_free_address() for name in ADDRESSES}
+
+
+def choose(folder: Path | str, **variables: str) -> dict[str, str]:
+    """What is set for the hop to the orders service, beside what was."""
+    before = {"DATA_DIR": str(folder), "ORDERS_LISTEN": "127.0.0.1:1", **variables}
+    after = dict(before)
+    choose_hop("orders", after)
+    return {name: value for name, value in after.items() if name not in before}
+
+
+def test_the_gateway_calls_a_service_over_a_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{tmp_path}/data/orders-1.sock"
+    expected = {"ORDERS_LISTEN_SOCKET": path, "GATEWAY_ORDERS_ADDR": f"unix:{path}"}
+    monkeypatch.chdir(tmp_path)
+    assert choose("data") == choose(tmp_path / "data") == expected
+
+
+def test_what_the_user_has_set_stays(tmp_path: Path) -> None:
+    assert choose(tmp_path, GATEWAY_ORDERS_ADDR="127.0.0.1:2") == {}
+    by_port = {"GATEWAY_ORDERS_ADDR": "127.0.0.1:1"}
+    assert choose(tmp_path, ORDERS_LISTEN_SOCKET="") == by_port
+    assert choose(tmp_path, ORDERS_LISTEN_SOCKET="/run/orders.sock") == by_port
+
+
+def test_a_folder_whose_path_no_socket_can_have_leaves_the_port() -> None:
+    longest = "/".ljust(MAX_SOCKET_BYTES - len("/orders-1.sock"), "x")
+    assert choose(longest)["ORDERS_LISTEN_SOCKET"] == f"{longest}/orders-1.sock"
+    for folder in (f"{longest}x", "/a,b"):
+        assert choose(folder) == {"GATEWAY_ORDERS_ADDR": "127.0.0.1:1"}
 
 
 def test_it_loads_what_a_supervisor_needs(tmp_path: Path) -> None:

@@ -196,6 +196,15 @@ def test_the_printed_curls_work_and_print_links_to_pages(running: tuple[Copy, st
             assert (page.status, page.headers.get_content_type()) == (200, "text/html"), link
 
 
+def test_the_gateway_calls_the_services_over_sockets(running: tuple[Copy, str]) -> None:
+    copy, _ = running
+    table = Path("/proc/net/unix").read_text().splitlines()
+    for service in SERVICES:
+        path = f"{copy.environment['DATA_DIR']}/{service}-1.sock"
+        found = [line for line in table if line.endswith(f" {path}")]
+        assert len(found) > 1, service  # the one that listens, and connections
+
+
 def test_the_curls_of_the_readme_work(running: tuple[Copy, str]) -> None:
     copy, _ = running
     scripts = find_blocks("sh", "curl -i")
@@ -277,3 +286,4 @@ def test_no_acknowledged_write_is_lost_in_a_kill(second: Copy) -> None:
         assert again == before
         assert headers["Idempotent-Replayed"] == "true"
     second.stop()
+    assert not list(Path(second.environment["DATA_DIR"]).glob("*.sock"))
