@@ -24,6 +24,7 @@ from bench.experiments.launcher import (
 from bench.load.sockets import Address
 from bench.scenarios.subscriptions import PATH as SUBSCRIPTIONS
 from bench.scenarios.subscriptions import create_delivered_subscription
+from chassis.settings.workers import UNIX, can_reach
 from chassis.store.database import Database
 from chassis.store.migrations import migrate
 from demo.procfile import read_procfile
@@ -146,9 +147,17 @@ def prepare_store(service: str, url: str) -> None:
 
 
 def optigate(
-    make_store: Stores, services: Collection[str] = SERVICES, *, has_gateway: bool = True
+    make_store: Stores,
+    services: Collection[str] = SERVICES,
+    *,
+    has_gateway: bool = True,
+    has_sockets: bool = True,
 ) -> Contender:
-    """Return Optigate as `make run` starts it, or some of its services with or without gateway."""
+    """Return Optigate as `make run` starts it, or some of its services with or without gateway.
+
+    The gateway calls the services over Unix sockets, unless `has_sockets` is off or their paths are
+    too long.
+    """
     listen = {name: find_free_address() for name in services}
     http = find_free_address()
     urls = {name: make_store.service_store(name) for name in services}
@@ -159,6 +168,10 @@ def optigate(
     for name in services:
         address = format_address(listen[name])
         env[f"{name.upper()}_LISTEN"] = env[f"GATEWAY_{name.upper()}_ADDR"] = address
+        socket = f"{UNIX}{make_store.folder.absolute()}/{name}-{uuid.uuid4().hex[:8]}.sock"
+        if has_sockets and can_reach(socket):
+            env[f"{name.upper()}_LISTEN_SOCKET"] = socket.removeprefix(UNIX)
+            env[f"GATEWAY_{name.upper()}_ADDR"] = socket
         env[f"{name.upper()}_DATABASE_URL"] = urls[name]
     names = [*services, GATEWAY] if has_gateway else [*services]
     processes = tuple(

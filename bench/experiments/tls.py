@@ -41,7 +41,7 @@ def list_variables(hop: str, folder: Path) -> dict[str, Mapping[str, str]]:
 def build_hop(hop: str, make_store: Stores) -> Contender:
     """Return the gateway and the orders service with a hop of this kind between them."""
     variables = list_variables(hop, make_store.folder / hop)
-    contender = optigate(make_store, (SERVICE,))
+    contender = optigate(make_store, (SERVICE,), has_sockets=False)  # they are plaintext always
     processes = tuple(
         replace(each, env={**each.env, **variables.get(each.name, {})})
         for each in contender.processes
