@@ -14,12 +14,19 @@ from chassis.messages.explain import explain_unreadable
 from chassis.messages.reader import M, Reader
 from chassis.messages.writer import Writer
 from chassis.telemetry import log
+from gateway.answers.coding import VARIES
+from gateway.answers.manners import READ_CACHING
+from gateway.answers.validators import READ_METHODS
 from gateway.bodies import check_type, read_body
 
 ObserveRequest = Callable[[str | None, str, int, float], None]  # route, method, status, seconds
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
+JSON_HEADERS = [("Content-Type", "application/json")]
+# What every answer to a read has besides; `gateway.answers.manners` adds them to other answers.
+READ_HEADERS = [*JSON_HEADERS, ("Cache-Control", READ_CACHING), ("Vary", VARIES)]
 FHIR_JSON = "application/fhir+json"
+OPTIONAL = ("reason", "replayed")  # fields of the log line
 COMPLETE = (200, 201)  # statuses whose body stands as it was written
 # Browsers may render non-JSON answers: nothing in them may run or load anything.
 FILE_HEADERS = {
@@ -113,7 +120,8 @@ def answer(
     status: int, writer: Writer, message: Message, *, location: str | None = None
 ) -> Response:
     """Return the message as JSON."""
-    response = JsonAnswer(writer.write(message), status, content_type="application/json")
+    is_read = request_ctx.request.method in READ_METHODS
+    response = JsonAnswer(writer.write(message), status, READ_HEADERS if is_read else JSON_HEADERS)
     if location:
         response.headers["Location"] = location
     if g.get("replayed"):
@@ -148,7 +156,7 @@ def register(app: Flask) -> None:
         if asked.is_secure:
             response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
         route, seconds = rule.rule if rule else None, monotonic() - here.started
-        optional = {name: here.get(name) for name in ("reason", "replayed")}
+        optional = {name: value for name in OPTIONAL if (value := here.get(name))}
         if (span := here.get("span")) is not None:
             optional["trace_id"] = span.trace_id
         log().info(
@@ -158,7 +166,7 @@ def register(app: Flask) -> None:
             route=route,
             status=response.status_code,
             ms=round(seconds * 1000, 1),
-            **{name: value for name, value in optional.items() if value},
+            **optional,
         )
         if observe is not None:
             observe(route, method, response.status_code, seconds)

@@ -99,7 +99,7 @@ class Trail:
         if len(entries) == 1:
             self._add.execute(tx, entries[0])
         else:
-            tx.execute(self._add.statement, entries)
+            self._add.execute_many(tx, entries)
 
     def record_change(self, tx: Connection) -> None:
         """Add the entry of the call that this thread serves to its transaction, once a call."""

@@ -6,7 +6,7 @@ and the conversions of the values are kept, and the driver is called directly. W
 traced SQLAlchemy executes them as ever.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -95,6 +95,13 @@ class Prepared:
         _, count = self._run(tx, parameters, _count)
         return int(count)
 
+    def execute_many(self, tx: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it for each of some rows, all of whose parameters have the same names."""
+        if get_recorder() is not None:
+            tx.execute(self.statement, rows)
+        else:
+            self._run(tx, rows[0], _count, rows)
+
     def first(self, tx: Connection, parameters: Mapping[str, Any]) -> Row[Any] | None:
         """Execute it, and return the first row that it finds or returns."""
         if get_recorder() is not None:
@@ -118,17 +125,26 @@ class Prepared:
         return compiled
 
     def _run(
-        self, tx: Connection, parameters: Mapping[str, Any], fetch: Callable[[Any], Any]
+        self,
+        tx: Connection,
+        parameters: Mapping[str, Any],
+        fetch: Callable[[Any], Any],
+        rows: Sequence[Mapping[str, Any]] = (),
     ) -> tuple[Compiled, Any]:
         """Return the statement and what is fetched from the driver's cursor after its execution.
 
-        SQLite reads the rows while they are fetched, and may fail then.
+        SQLite reads the rows while they are fetched, and may fail then. With `rows` it is executed
+        for each of them.
         """
         dialect, driver = tx.dialect, get_driver_connection(tx)
         compiled = self.compile(dialect, parameters)
-        values = compiled.bind(parameters)
+        values: Any = list(map(compiled.bind, rows)) if rows else compiled.bind(parameters)
         try:
-            return compiled, fetch(driver.execute(compiled.text, values))
+            if not rows:
+                return compiled, fetch(driver.execute(compiled.text, values))
+            cursor = driver.cursor()
+            cursor.executemany(compiled.text, values)
+            return compiled, fetch(cursor)
         except dialect.loaded_dbapi.Error as error:
             if getattr(driver, "closed", False):
                 # Fails at once, and has SQLAlchemy leave the pool's other connections to this

@@ -10,6 +10,7 @@ from flask import Response, request
 
 from gateway.answers.validators import mark_coded
 
+VARIES = "Accept-Encoding"
 MIN_BYTES = 8 * 1024
 LEVEL = 5
 KINDS = ("application/json", "application/problem+json", "application/fhir+json", "image/svg+xml")
@@ -19,20 +20,21 @@ TEXT = "text/plain"
 def may_be_coded(response: Response) -> bool:
     """Return whether answers of this kind are coded; it then varies by who asks."""
     headers = response.headers
-    # Nearly every answer has the type as it stands here, and no Vary: neither is parsed then.
+    # Nearly every answer has the type as it stands here, and this Vary or none: neither is parsed.
     if headers.get("Content-Type") not in KINDS and response.mimetype not in (*KINDS, TEXT):
         return False
-    if "Vary" in headers:
-        response.vary.add("Accept-Encoding")
-    else:
-        headers.add("Vary", "Accept-Encoding")
+    varies = headers.get("Vary")
+    if varies is None:
+        headers.add("Vary", VARIES)
+    elif varies != VARIES:
+        response.vary.add(VARIES)
     return True
 
 
 def is_to_be_coded(response: Response) -> bool:
     """Return whether an answer that may be coded is: a large one, if the caller asks for it."""
     return (
-        (response.content_length or 0) >= MIN_BYTES
+        int(response.headers.get("Content-Length") or 0) >= MIN_BYTES
         and response.headers.get("Cache-Control") != "no-store"
         and "Content-Encoding" not in response.headers
         and is_gzip_wanted()

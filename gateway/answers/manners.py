@@ -26,7 +26,8 @@ def register(app: Flask) -> None:
             if is_large and may_be_coded(response) and is_to_be_coded(response):
                 code_answer(response)
             return response
-        response.headers.setdefault("Cache-Control", READ_CACHING)
+        if response.headers.get("Cache-Control") is None:
+            response.headers["Cache-Control"] = READ_CACHING
         is_coded = may_be_coded(response) and is_to_be_coded(response)
         if response.status_code == 200:
             add_validator(response, version)

@@ -70,6 +70,23 @@ def test_a_key_that_is_taken_is_refused_as_by_sqlalchemy_and_rolled_back(opened:
         assert read_notes(tx) == []
 
 
+def test_many_rows_are_stored_together_or_not_at_all(opened: Open) -> None:
+    database, add = opened(), Prepared(insert(notes))
+    rows = [{"id": number, "text": f"{number}", "at": NOON} for number in range(1, 4)]
+    with database.write() as tx:
+        add.execute_many(tx, rows)
+    expected = [(1, "1", NOON), (2, "2", NOON), (3, "3", NOON)]
+
+    def add_again() -> None:
+        with database.write() as tx:
+            add.execute_many(tx, [{**rows[0], "id": 4}, rows[1]])
+
+    with pytest.raises(IntegrityError):
+        add_again()
+    with database.read() as tx:
+        assert read_notes(tx) == expected
+
+
 def test_it_says_how_many_rows_were_inserted(opened: Open) -> None:
     database = opened()
     put = Prepared(
