@@ -1,7 +1,10 @@
-"""Protobuf messages to JSON, by a plan made once per message type."""
+"""Protobuf messages to JSON, by code that is made once per message type.
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+A plan says how each field is written; a function is generated from it, as `dataclasses` does: to go
+through the plan for each message would take half as long again.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,9 +13,9 @@ from google.protobuf.message import Message
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 
-# For each field: its name; whether it repeats, has presence, is omitted when empty; a converter;
-# and whether it is null when it is not set.
-Plan = tuple[str, bool, bool, bool, Callable[[Any], Any] | None, bool]
+# For each field: its name; whether it repeats, has presence, is omitted when empty; the name of the
+# function that converts it; and whether it is null when it is not set.
+Plan = tuple[str, bool, bool, bool, str | None, bool]
 
 
 class Writer:
@@ -41,26 +44,33 @@ class Writer:
         self.foreign = {kind: frozenset(names) for kind, names in (foreign or {}).items()}
         self.raw = frozenset(raw)
         self.plans: dict[str, list[Plan]] = {}
-        self._add_plan(message.DESCRIPTOR)
-        self.root = [
+        self._functions: dict[str, Any] = {"raw": _wrap_raw, "timestamp": _format_timestamp}
+        root = self._add_plan(message.DESCRIPTOR)
+        whole = [
             (name, repeats, has_presence, omits_empty and name not in kept, convert, is_null)
             for name, repeats, has_presence, omits_empty, convert, is_null in self.plans[
                 message.DESCRIPTOR.full_name
             ]
         ]
+        self._build: Callable[[Message], dict[str, Any]] = self._generate(f"whole_{root}", whole)
 
     def write(self, message: Message) -> bytes:
         """Write a message as a JSON object."""
-        return msgspec.json.encode(self._build_object(self.root, message))
+        return msgspec.json.encode(self._build(message))
 
-    def _add_plan(self, descriptor: Any) -> None:
+    def _add_plan(self, descriptor: Any) -> str:
+        """Make the plan and the function of a message type; returns the function's name."""
+        function = "build_" + descriptor.full_name.replace(".", "_")
+        if descriptor.full_name in self.plans:
+            return function
         plan = self.plans[descriptor.full_name] = []
         for field in descriptor.fields:
-            convert: Callable[[Any], Any] | None = None
+            convert = None
             if field.name in self.raw:
-                convert = _wrap_raw
+                convert = "raw"
             elif field.type == FieldDescriptor.TYPE_MESSAGE:
-                convert = self._make_converter(field.message_type)
+                is_timestamp = field.message_type.full_name == _TIMESTAMP
+                convert = "timestamp" if is_timestamp else self._add_plan(field.message_type)
             texts = field.is_repeated or field.type == FieldDescriptor.TYPE_STRING
             omits_empty = field.name in self.optional and texts and not field.has_presence
             is_null = field.has_presence and self.nulls and field.name not in self.optional
@@ -74,39 +84,53 @@ class Writer:
                     is_null,
                 )
             )
+        self._generate(function, plan)
+        return function
 
-    def _make_converter(self, descriptor: Any) -> Callable[[Any], Any]:
-        if descriptor.full_name == _TIMESTAMP:
-            return _format_timestamp
-        if descriptor.full_name not in self.plans:
-            self._add_plan(descriptor)
-        return partial(self._build_object, self.plans[descriptor.full_name])
+    def _generate(self, function: str, plan: list[Plan]) -> Any:
+        """Make the function that builds the JSON object of a message."""
+        lines = [f"def {function}(message):", "has, values = message.HasField, {}"]
+        for each in plan:
+            lines += _generate_field(*each)
+        if self.foreign:
+            self._functions["omit"] = self._omit
+            lines.append("omit(values)")
+        lines.append("return values")
+        # The only texts in it are names of our own protos.
+        exec("\n    ".join(lines), self._functions)  # noqa: S102  # nosec B102
+        return self._functions[function]
 
-    def _build_object(self, plan: Any, message: Message) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name, repeats, has_presence, omits_empty, convert, is_null in plan:
-            if has_presence and not message.HasField(name):
-                if is_null:
-                    values[name] = None
-                continue
-            value = getattr(message, name)
-            if omits_empty and not value:
-                continue
-            if repeats:
-                value = list(value) if convert is None else [convert(each) for each in value]
-            elif convert is not None:
-                value = convert(value)
-            values[name] = value
-        if self.foreign and "type" in values:
-            self._omit(values, self.foreign.get(values["type"], ()))
-        return values
-
-    @staticmethod
-    def _omit(values: dict[str, Any], foreign: Collection[str]) -> None:
+    def _omit(self, values: dict[str, Any]) -> None:
+        """Leave out, of the messages in one, the fields that its type does not have."""
+        foreign = self.foreign.get(values.get("type", ""), ())
         for inner in values.values():
             if isinstance(inner, dict):
                 for name in foreign:
                     inner.pop(name, None)
+
+
+def _generate_field(
+    name: str,
+    repeats: bool,
+    has_presence: bool,
+    omits_empty: bool,
+    convert: str | None,
+    is_null: bool,
+) -> Iterator[str]:
+    """Yield the lines that write a field."""
+    value = f"message.{name}"
+    if repeats:
+        value = f"[{convert}(each) for each in {value}]" if convert else f"list({value})"
+    elif convert:
+        value = f"{convert}({value})"
+    condition = ""
+    if has_presence:
+        condition = f"if has({name!r}): "
+    elif omits_empty:
+        condition = f"if message.{name}: "
+    yield f"{condition}values[{name!r}] = {value}"
+    if is_null:
+        yield f"else: values[{name!r}] = None"
 
 
 def _wrap_raw(text: str) -> msgspec.Raw:
