@@ -60,7 +60,7 @@ class Writer:
 
     def _add_plan(self, descriptor: Any) -> str:
         """Make the plan and the function of a message type; returns the function's name."""
-        function = "build_" + descriptor.full_name.replace(".", "_")
+        function: str = "build_" + descriptor.full_name.replace(".", "_")
         if descriptor.full_name in self.plans:
             return function
         plan = self.plans[descriptor.full_name] = []
@@ -97,7 +97,7 @@ class Writer:
             lines.append("omit(values)")
         lines.append("return values")
         # The only texts in it are names of our own protos.
-        exec("\n    ".join(lines), self._functions)  # noqa: S102  # nosec B102
+        exec("\n    ".join(lines), self._functions)  # nosec B102
         return self._functions[function]
 
     def _omit(self, values: dict[str, Any]) -> None:
