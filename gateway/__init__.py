@@ -3,10 +3,12 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from flask import Flask, Request
+from flask import Flask, Request, Response
+from flask.globals import request_ctx
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 from werkzeug.wsgi import get_host
@@ -56,11 +58,53 @@ NO_TLS = (
 )
 
 
+class Hooks(NamedTuple):
+    """What runs before and after the views of a blueprint, in this order."""
+
+    before: tuple[Callable[[], Any], ...]
+    after: tuple[Callable[[Response], Response], ...]
+
+
 class Gateway(Flask):
-    """The application: none of its views is a coroutine, and Flask need not look at each call."""
+    """The application. None of its views is a coroutine, and it has no sessions of Flask's.
+
+    So Flask need not look at each call, nor gather its hooks anew.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._hooks: dict[str | None, Hooks] = {}  # by blueprint
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         return func
+
+    def preprocess_request(self) -> Any:
+        """Run what is to run before the view; the first answer of these is the answer."""
+        for hook in self._find_hooks().before:
+            if (answer := hook()) is not None:
+                return answer
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        """Run what finishes an answer."""
+        for hook in self._find_hooks().after:
+            response = hook(response)
+        return response
+
+    def _find_hooks(self) -> Hooks:
+        asked = request_ctx.request
+        found = self._hooks.get(asked.blueprint)
+        if found is None:
+            inward, before, after = (
+                [None, *reversed(asked.blueprints)],
+                self.before_request_funcs,
+                self.after_request_funcs,
+            )
+            found = self._hooks[asked.blueprint] = Hooks(
+                tuple(hook for name in inward for hook in before.get(name, ())),
+                tuple(hook for name in inward for hook in after.get(name, ()))[::-1],
+            )
+        return found
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
         """Bind the routes to a request; whether its host can be one is looked at once for each."""
@@ -72,7 +116,14 @@ class Gateway(Flask):
         path = asked["PATH_INFO"].encode("latin-1").decode(errors="replace")
         scheme, method, query = request.scheme, request.method, asked.get("QUERY_STRING")
         below = request.root_path  # SCRIPT_NAME of gunicorn's own environment
-        return MapAdapter(self.url_map, request.host, below, "", scheme, path, method, query)
+        return routes.Adapter(
+            self.short_cuts, self.url_map, request.host, below, "", scheme, path, method, query
+        )
+
+    @cached_property
+    def short_cuts(self) -> routes.ShortCuts:
+        """The routes that are found at once; made at the first request, when there are all."""
+        return routes.ShortCuts(self.url_map.iter_rules())
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:

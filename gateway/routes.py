@@ -1,13 +1,15 @@
 """What exists, for requests to what does not: the right path, the methods of a path, the paths."""
 
 import re
+from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Any
 
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import BadHost, HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, MapAdapter, Rule
 from werkzeug.wsgi import get_host
 
 from gateway.callers import SERVICES
@@ -20,6 +22,8 @@ HOST = re.compile(
 )
 LIKENESS = 0.7  # from 0 to 1, of a segment that may be meant
 PLAIN_PATH = re.compile(r"[\w./:~-]+", re.ASCII)
+LAST_SEGMENT = re.compile(r"/<(\w+)>")
+ONLY_RULE = {"return_rule": True}  # how Flask asks for the route of a request
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 # Where people begin.
 PAGES = {"docs.show_apis", "dashboard.search_orders", "openapi.get_index", "dashboard.show_login"}
@@ -40,6 +44,58 @@ def read_host(scheme: str, host: str) -> str:
     else:
         Map().bind(host)  # raises for labels that are empty or too long
     return get_host({"wsgi.url_scheme": scheme, "HTTP_HOST": host})
+
+
+class ShortCuts:
+    """Routes without a parameter, or with one that is the last segment: those of most calls.
+
+    They are found by two look-ups; werkzeug goes through a path segment by segment. What is not
+    found here is left to it.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._fixed: dict[tuple[str, str], Rule] = {}  # by method and path
+        self._open: dict[tuple[str, str], tuple[Rule, str]] = {}  # by method and what comes before
+        self._paths = set[str]()  # of the former, whatever their methods
+        by_parent: dict[str, list[Rule]] = {}  # those whose last segment is a parameter
+        for rule in rules:
+            before, _, last = rule.rule.rpartition("/")
+            if "<" not in rule.rule:
+                self._paths.add(rule.rule)
+                self._fixed |= {(method, rule.rule): rule for method in rule.methods or ()}
+            elif "<" not in before:
+                by_parent.setdefault(before, []).append(rule)
+        for before, siblings in by_parent.items():
+            names = {rule.rule.removeprefix(before) for rule in siblings}
+            if len(names) == 1 and (found := LAST_SEGMENT.fullmatch(names.pop())):
+                for rule in siblings:
+                    self._open |= {(method, before): (rule, found[1]) for method in rule.methods}
+
+    def find(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
+        """Return the route of a path, and its parameter."""
+        if rule := self._fixed.get((method, path)):
+            return rule, {}
+        before, _, last = path.rpartition("/")
+        found = self._open.get((method, before))
+        if found is None or not last or path in self._paths:
+            return None
+        rule, name = found
+        return rule, {name: last}
+
+
+class Adapter(MapAdapter):
+    """The routes as one request finds them."""
+
+    def __init__(self, short_cuts: ShortCuts, *args: Any) -> None:
+        super().__init__(*args)
+        self._short_cuts = short_cuts
+
+    def match(self, *args: Any, **options: Any) -> Any:
+        """Return the route of the request, and its parameters; raises an HTTPException."""
+        if not args and options == ONLY_RULE and not self.websocket:
+            if found := self._short_cuts.find(self.default_method, self.path_info):
+                return found
+        return super().match(*args, **options)
 
 
 def register(app: Flask) -> None:

@@ -1,19 +1,42 @@
 """What gunicorn makes of a request and of its answer, without making it anew each time."""
 
+import re
 from functools import lru_cache
 from time import time
 from typing import Any
 
 from gunicorn.http import wsgi
-from gunicorn.util import http_date, unquote_to_wsgi_str
+from gunicorn.http.errors import InvalidResponseHeader
+from gunicorn.util import hop_headers, http_date, unquote_to_wsgi_str
 
 from chassis.telemetry import describe, log
 
+FIELDS = re.compile(r"(?:[!#-'*+.^`|~\w-]+: [ \t\x21-\x7e\x80-\xff]*\r\n)*", re.ASCII)
 EARLY_HINTS = "wsgi.early_hints"
 
 
 class Answer(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
-    """An answer on its way to the client."""
+    """An answer on its way to the client; its fields are checked together, as they are sent."""
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Take the application's fields, except those that are between us and the client."""
+        for name, value in headers:
+            lower = name.lower()
+            if lower == "content-length":
+                self.response_length = int(value)
+            if lower not in hop_headers:
+                self.headers.append((name, value))
+
+    def send_headers(self) -> None:
+        """Send the head, once; raises InvalidResponseHeader for one that would be read as more."""
+        if self.headers_sent:
+            return
+        fields = "".join([f"{name}: {value}\r\n" for name, value in self.headers])
+        if FIELDS.fullmatch(fields) is None or fields.count("\n") != len(self.headers):
+            raise InvalidResponseHeader("of the application")
+        head = f"{''.join(self.default_headers())}{fields}\r\n"
+        self.sock.sendall(head.encode("latin-1"))
+        self.headers_sent = True
 
     def default_headers(self) -> list[str]:
         """Return the status line and the fields that do not come from the application."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from gunicorn.config import Config
 from gunicorn.http import wsgi
+from gunicorn.http.errors import InvalidResponseHeader
 from gunicorn.http.parser import RequestParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,6 +137,30 @@ def test_the_head_of_an_answer_is_gunicorns() -> None:
     assert re.sub("Date: .*\r\n", "", head) == re.sub(
         "Date: .*\r\n", "", f"{expected}Content-Length: 2\r\nX-A: b"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Location", "/a\r\nSet-Cookie: b"),
+        ("Location", "/a\n"),
+        ("Location", "\N{SNOWMAN}"),
+        ("Location", "\0"),
+        ("A b", "c"),
+        ("A:b", ""),
+        ("", "c"),
+        ("A\r\nB", "c"),
+    ],
+)
+def test_a_field_that_would_be_read_as_more_is_not_sent(name: str, value: str) -> None:
+    def app(_environ: Any, start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Length", "0"), (name, value)])
+        return []
+
+    source, answer, environ = begin()
+    with pytest.raises(InvalidResponseHeader):
+        send_answer(app, answer, environ)
+    assert not source.received
 
 
 class Parts:
