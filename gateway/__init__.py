@@ -61,8 +61,8 @@ NO_TLS = (
 class Hooks(NamedTuple):
     """What runs before and after the views of a blueprint, in this order."""
 
-    before: tuple[Callable[[], Any], ...]
-    after: tuple[Callable[[Response], Response], ...]
+    before: tuple[Callable[..., Any], ...]
+    after: tuple[Callable[..., Any], ...]
 
 
 class Gateway(Flask):
@@ -95,11 +95,8 @@ class Gateway(Flask):
         asked = request_ctx.request
         found = self._hooks.get(asked.blueprint)
         if found is None:
-            inward, before, after = (
-                [None, *reversed(asked.blueprints)],
-                self.before_request_funcs,
-                self.after_request_funcs,
-            )
+            inward = [None, *reversed(asked.blueprints)]
+            before, after = self.before_request_funcs, self.after_request_funcs
             found = self._hooks[asked.blueprint] = Hooks(
                 tuple(hook for name in inward for hook in before.get(name, ())),
                 tuple(hook for name in inward for hook in after.get(name, ()))[::-1],

@@ -59,7 +59,7 @@ class ShortCuts:
         self._paths = set[str]()  # of the former, whatever their methods
         by_parent: dict[str, list[Rule]] = {}  # those whose last segment is a parameter
         for rule in rules:
-            before, _, last = rule.rule.rpartition("/")
+            before = rule.rule.rpartition("/")[0]
             if "<" not in rule.rule:
                 self._paths.add(rule.rule)
                 self._fixed |= {(method, rule.rule): rule for method in rule.methods or ()}
@@ -69,7 +69,9 @@ class ShortCuts:
             names = {rule.rule.removeprefix(before) for rule in siblings}
             if len(names) == 1 and (found := LAST_SEGMENT.fullmatch(names.pop())):
                 for rule in siblings:
-                    self._open |= {(method, before): (rule, found[1]) for method in rule.methods}
+                    self._open |= {
+                        (method, before): (rule, found[1]) for method in rule.methods or ()
+                    }
 
     def find(self, method: str, path: str) -> tuple[Rule, dict[str, Any]] | None:
         """Return the route of a path, and its parameter."""
@@ -92,10 +94,10 @@ class Adapter(MapAdapter):
 
     def match(self, *args: Any, **options: Any) -> Any:
         """Return the route of the request, and its parameters; raises an HTTPException."""
+        found = None
         if not args and options == ONLY_RULE and not self.websocket:
-            if found := self._short_cuts.find(self.default_method, self.path_info):
-                return found
-        return super().match(*args, **options)
+            found = self._short_cuts.find(self.default_method, self.path_info)
+        return found or super().match(*args, **options)
 
 
 def register(app: Flask) -> None:

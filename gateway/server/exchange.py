@@ -18,6 +18,8 @@ EARLY_HINTS = "wsgi.early_hints"
 class Answer(wsgi.Response):  # type: ignore[misc]  # gunicorn has no types
     """An answer on its way to the client; its fields are checked together, as they are sent."""
 
+    headers_sent: bool
+
     def process_headers(self, headers: list[tuple[str, str]]) -> None:
         """Take the application's fields, except those that are between us and the client."""
         for name, value in headers:
