@@ -6,6 +6,7 @@ and the conversions of the values are kept, and the driver is called directly. W
 traced SQLAlchemy executes them as ever.
 """
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +24,6 @@ from sqlalchemy import (
     type_coerce,
     union_all,
 )
-from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.base import ColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -47,13 +47,20 @@ class _Value(NamedTuple):
 class Shape(NamedTuple):
     """The columns of a row."""
 
-    columns: SimpleResultMetaData
-    places: dict[Any, int]  # by name
-    conversions: list[Any] | None  # where any column needs one
+    row: type[Any]  # a named tuple
+    conversions: list[tuple[int, Convert]]  # of values, by their places
 
-    def build_row(self, values: tuple[Any, ...]) -> Row[Any]:
-        """Return a row as SQLAlchemy does."""
-        return Row(self.columns, self.conversions, self.places, values)
+    def build_row(self, values: Sequence[Any]) -> Row[Any]:
+        """Return a row that is read as SQLAlchemy's is, by attributes or through `_mapping`.
+
+        An attribute takes 20 ns in place of 280, and a document reads some hundred.
+        """
+        if self.conversions:
+            values = list(values)
+            for place, convert in self.conversions:
+                values[place] = convert(values[place])
+        row: Row[Any] = tuple.__new__(self.row, values)
+        return row
 
 
 class Compiled(NamedTuple):
@@ -186,7 +193,7 @@ class PreparedUnion(Prepared):
         one, other = self._find_shapes(tx.dialect)
         if get_recorder() is not None:
             found = list(map(tuple, tx.execute(self.statement, parameters)))
-            one, other = one._replace(conversions=None), other._replace(conversions=None)
+            one, other = one._replace(conversions=[]), other._replace(conversions=[])
         else:
             _, found = self._run(tx, parameters, _fetch_all)
         width = len(self._one)
@@ -252,11 +259,10 @@ def _compile(
 def _build_shape(columns: ColumnCollection[Any, ColumnElement[Any]], dialect: Dialect) -> Shape:
     titles = [str(title) for title, _ in columns.items()]
     conversions = [_implement(each, dialect).result_processor(dialect, None) for each in columns]
-    return Shape(
-        SimpleResultMetaData(titles),
-        {title: place for place, title in enumerate(titles)},
-        conversions if any(conversions) else None,
-    )
+    make: Any = namedtuple  # mypy wants to see the names
+    base = make("PreparedRow", titles, rename=True)
+    row = type("PreparedRow", (base,), {"__slots__": (), "_mapping": property(base._asdict)})
+    return Shape(row, [(place, each) for place, each in enumerate(conversions) if each])
 
 
 def _implement(element: Any, dialect: Dialect) -> Any:
