@@ -1,8 +1,4 @@
-"""Protobuf messages to JSON, by code that is made once per message type.
-
-A plan says how each field is written; a function is generated from it, as `dataclasses` does: to go
-through the plan for each message would take half as long again.
-"""
+"""Protobuf messages to JSON, by code that is made once per message type."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -10,6 +6,8 @@ from typing import Any
 import msgspec
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+
+from chassis.messages.generated import define, name_builder
 
 _TIMESTAMP = "google.protobuf.Timestamp"
 
@@ -60,7 +58,7 @@ class Writer:
 
     def _add_plan(self, descriptor: Any) -> str:
         """Make the plan and the function of a message type; returns the function's name."""
-        function: str = "build_" + descriptor.full_name.replace(".", "_")
+        function = name_builder(descriptor)
         if descriptor.full_name in self.plans:
             return function
         plan = self.plans[descriptor.full_name] = []
@@ -89,16 +87,13 @@ class Writer:
 
     def _generate(self, function: str, plan: list[Plan]) -> Any:
         """Make the function that builds the JSON object of a message."""
-        lines = [f"def {function}(message):", "has, values = message.HasField, {}"]
+        lines = ["has, values = message.HasField, {}"]
         for each in plan:
             lines += _generate_field(*each)
         if self.foreign:
             self._functions["omit"] = self._omit
             lines.append("omit(values)")
-        lines.append("return values")
-        # The only texts in it are names of our own protos.
-        exec("\n    ".join(lines), self._functions)  # nosec B102
-        return self._functions[function]
+        return define(function, [*lines, "return values"], self._functions)
 
     def _omit(self, values: dict[str, Any]) -> None:
         """Leave out, of the messages in one, the fields that its type does not have."""
