@@ -22,9 +22,9 @@ from gateway.bodies import check_type, read_body
 ObserveRequest = Callable[[str | None, str, int, float], None]  # route, method, status, seconds
 # In a WSGI environment: the HTTPException with which the server refuses the request.
 REFUSAL = "gateway.refusal"
-JSON_HEADERS = [("Content-Type", "application/json")]
+JSON = "application/json"
 # What every answer to a read has besides; `gateway.answers.manners` adds them to other answers.
-READ_HEADERS = [*JSON_HEADERS, ("Cache-Control", READ_CACHING), ("Vary", VARIES)]
+READ_HEADERS = [("Content-Type", JSON), ("Cache-Control", READ_CACHING), ("Vary", VARIES)]
 FHIR_JSON = "application/fhir+json"
 OPTIONAL = ("reason", "replayed")  # fields of the log line
 COMPLETE = (200, 201)  # statuses whose body stands as it was written
@@ -120,8 +120,11 @@ def answer(
     status: int, writer: Writer, message: Message, *, location: str | None = None
 ) -> Response:
     """Return the message as JSON."""
-    is_read = request_ctx.request.method in READ_METHODS
-    response = JsonAnswer(writer.write(message), status, READ_HEADERS if is_read else JSON_HEADERS)
+    body = writer.write(message)
+    if request_ctx.request.method in READ_METHODS:
+        response = JsonAnswer(body, status, READ_HEADERS)
+    else:
+        response = JsonAnswer(body, status, content_type=JSON)
     if location:
         response.headers["Location"] = location
     if g.get("replayed"):

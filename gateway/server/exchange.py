@@ -12,6 +12,7 @@ from gunicorn.util import hop_headers, http_date, unquote_to_wsgi_str
 from chassis.telemetry import describe, log
 
 FIELDS = re.compile(r"(?:[!#-'*+.^`|~\w-]+: [ \t\x21-\x7e\x80-\xff]*\r\n)*", re.ASCII)
+CONTENT_FIELDS = ("CONTENT_TYPE", "CONTENT_LENGTH")
 EARLY_HINTS = "wsgi.early_hints"
 
 
@@ -65,25 +66,46 @@ def begin_answer(
     """Return the answer to be filled, and the WSGI environment of its request.
 
     Where the header fields are those of the request before, all that follows from
-    them is taken over.
+    them is taken over; where they are others, what the connection itself brings.
     """
-    head = request.head
-    if head is not None and head.environ is not None:
-        return Answer(request, connection, cfg), {
-            **head.environ,
-            "wsgi.input": request.body,
-            "REQUEST_METHOD": request.method,
-            "QUERY_STRING": request.query,
-            "RAW_URI": request.uri,
-            "SERVER_PROTOCOL": f"HTTP/{request.version[0]}.{request.version[1]}",
-            "PATH_INFO": unquote_to_wsgi_str(request.path),
-        }
-    answer, asked = wsgi.create(request, connection, address, listener, cfg, Answer)
-    asked["wsgi.multithread"] = True
-    del asked[EARLY_HINTS]  # belongs to one answer
-    if head is not None and not asked["SCRIPT_NAME"]:  # which gunicorn checks the path for
-        head.environ = asked.copy()
-    return answer, asked
+    head, source = request.head, request.unreader
+    if head is None or source.environ is None:
+        answer, asked = wsgi.create(request, connection, address, listener, cfg, Answer)
+        asked["wsgi.multithread"] = True
+        del asked[EARLY_HINTS]  # belongs to one answer
+        # gunicorn checks a path for its SCRIPT_NAME, and behind a Unix socket the name of the
+        # server is the Host of a request.
+        if not asked["SCRIPT_NAME"] and isinstance(listener, tuple):
+            source.environ = {name: asked[name] for name in asked if not _is_field(name)}
+        return answer, asked
+    if head.environ is None:
+        head.environ = source.environ | _build_fields(request.headers)
+    return Answer(request, connection, cfg), {
+        **head.environ,
+        "wsgi.input": request.body,
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.query,
+        "RAW_URI": request.uri,
+        "SERVER_PROTOCOL": f"HTTP/{request.version[0]}.{request.version[1]}",
+        "PATH_INFO": unquote_to_wsgi_str(request.path),
+    }
+
+
+def _is_field(name: str) -> bool:
+    return name.startswith(("HTTP_", "CONTENT_"))
+
+
+def _build_fields(fields: list[tuple[str, str]]) -> dict[str, str]:
+    """Return header fields by their names in a WSGI environment; repeated ones are joined."""
+    found: dict[str, str] = {}
+    for field, value in fields:
+        name = field.replace("-", "_")
+        if name not in CONTENT_FIELDS:
+            name = f"HTTP_{name}"
+            if name in found:
+                value = f"{found[name]},{value}"
+        found[name] = value
+    return found
 
 
 def send_answer(app: Any, answer: Answer, environ: dict[str, Any]) -> None:

@@ -174,6 +174,7 @@ class Parser(RequestParser):  # type: ignore[misc]  # gunicorn has no types
     def __init__(self, cfg: Any, source: Any, source_addr: Any) -> None:
         super().__init__(cfg, source, source_addr)
         self.unreader.known_lines, self.unreader.last_head = {}, None
+        self.unreader.environ = None  # what the connection brings to each WSGI environment
 
     def __next__(self) -> Any:
         request = super().__next__()
