@@ -381,8 +381,7 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if not self.alive or not self.cfg.keepalive:
             answer.force_close()
         send_answer(self.wsgi, answer, environ)
-        if self.log.access_log_enabled:
-            self.log.access(answer, request, environ, datetime.now(UTC) - begun)
+        self.log.access(answer, request, environ, datetime.now(UTC) - begun)  # or its statsd
         return not answer.should_close()
 
     def _refuse(

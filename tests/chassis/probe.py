@@ -39,6 +39,14 @@ notes = Table(
     Column("text", String(100)),
     Column("at", Instant()),
 )
+
+
+def put(database: Database, note: str) -> None:
+    """Store a note in a transaction of its own."""
+    with database.write() as tx:
+        tx.execute(insert(notes).values(text=note))
+
+
 jobs = Table(
     "jobs",
     metadata,

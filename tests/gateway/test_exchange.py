@@ -1,6 +1,7 @@
 """What a connection takes over from one request to the next: each has its own environment."""
 
 import re
+import socket
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.server.exchange import Answer, begin_answer, send_answer
 from gateway.server.parsing import KNOWN_HEAD_BYTES, Parser
-from tests.gateway.real_front import Front, gunicorn, is_closed, request
+from tests.gateway.real_front import PATIENCE_SECONDS, Front, gunicorn, is_closed, request
 from tests.gateway.test_parsing import ADDRESS, HOST, Socket
 
 LISTENER = ("127.0.0.1", 8080)
@@ -216,3 +217,15 @@ def test_a_worker_leaves_after_its_requests_and_loses_none(tmp_path: Path) -> No
         while len(workers) < 2:
             workers.add(ask_for_worker(front))
         assert is_closed(first)
+
+
+def test_each_answer_is_counted_by_gunicorns_statsd(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(PATIENCE_SECONDS)
+        host = f"127.0.0.1:{statsd.getsockname()[1]}"
+        with gunicorn(tmp_path, "--statsd-host", host) as front:
+            assert front.get("/livez").status == 200
+            while not (found := statsd.recv(4096)).startswith(b"gunicorn.requests"):
+                pass
+    assert found.startswith(b"gunicorn.requests:1")

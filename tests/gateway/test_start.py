@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 
 from gateway import create_app
 from tests.certificates import Files
-from tests.chassis.cli.test_start import URL, build_environment
+from tests.chassis.cli.running import build_environment
+from tests.chassis.cli.test_start import URL
 from tests.gateway.real_front import PATIENCE_SECONDS, Answer, Front, answer, request
 from tests.ports import find_free_address
 

@@ -1,14 +1,11 @@
 """LISTEN_SOCKET: a service of one process serves on a Unix socket, too, for its user alone."""
 
-import json
-import os
 import signal
 import socket
 import stat
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import grpc
@@ -21,41 +18,16 @@ from orders_svc.__main__ import cli
 from protos.orders_pb2 import ListLabsRequest, ListLabsResponse
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.certificates import Files
+from tests.chassis.cli.running import serving
 from tests.ports import find_free_address
 from tests.serving import build_basic
 
-ROOT = Path(__file__).parents[3]
 CALLER = (("authorization", build_basic("demo-client")), ("user-email", "optician@example.com"))
 
 
-@pytest.fixture
-def store(store_url: Callable[[str, str], str]) -> dict[str, str]:
-    """The variable of a store of this test's own, with the demo data."""
-    return {"DATABASE_URL": store_url("orders", "sqlite")}
-
-
-@contextmanager
-def serving(path: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    """A service that listens, of a user whose files are open to everybody."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orders_svc"],
-        cwd=ROOT,
-        env={**os.environ, "LISTEN": "127.0.0.1:0", "LISTEN_SOCKET": str(path), **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        umask=0,
-    )
-    try:
-        assert process.stdout
-        first = process.stdout.readline()
-        assert first, "it did not start"
-        assert json.loads(first)["event"] == "listening"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
+def serve_at(path: Path, **variables: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A service with this socket, of a user whose files are open to everybody."""
+    return serving(0, **{"LISTEN": "127.0.0.1:0", "LISTEN_SOCKET": str(path), **variables})
 
 
 def count_labs(path: Path) -> int:
@@ -81,7 +53,7 @@ def refuse(path: Path | str, **variables: str) -> str:
 
 def test_it_works(store: dict[str, str], tmp_path: Path) -> None:
     path, listen = tmp_path / "100%25.sock", find_free_address()
-    with serving(path, **store, LISTEN=listen) as process:
+    with serve_at(path, **store, LISTEN=listen) as process:
         assert count_labs(path) == 2
         with grpc.insecure_channel(listen) as direct:
             stub = OrderServiceStub(direct)
@@ -96,7 +68,7 @@ def test_the_port_is_not_shared(
     store: dict[str, str], store_url: Callable[[str, str], str], tmp_path: Path
 ) -> None:
     listen, other = find_free_address(), store_url("orders", "sqlite")
-    with serving(tmp_path / "orders.sock", **store, LISTEN=listen):
+    with serve_at(tmp_path / "orders.sock", **store, LISTEN=listen):
         said = refuse(tmp_path / "other.sock", LISTEN=listen, DATABASE_URL=other)
     assert f"Error: Cannot listen on {listen}: it is in use" in said
 
@@ -105,17 +77,17 @@ def test_the_socket_of_a_killed_process_is_taken_over(
     store: dict[str, str], tmp_path: Path
 ) -> None:
     path = tmp_path / "orders.sock"
-    with serving(path, **store) as process:
+    with serve_at(path, **store) as process:
         process.kill()
         process.wait()
     assert path.is_socket()
-    with serving(path, **store):
+    with serve_at(path, **store):
         assert count_labs(path) == 2
 
 
 def test_it_is_plaintext_where_the_port_speaks_tls(store: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "orders.sock"
-    with serving(path, **store, **Files(tmp_path / "tls").server()):
+    with serve_at(path, **store, **Files(tmp_path / "tls").server()):
         assert count_labs(path) == 2
 
 
@@ -137,7 +109,7 @@ def test_a_path_that_is_too_long_is_refused(store: dict[str, str], tmp_path: Pat
         f"Error: {path} has {MAX_SOCKET_BYTES + 1} bytes, and the path of a socket"
         f" {MAX_SOCKET_BYTES} at most: set LISTEN_SOCKET to a shorter one.\n"
     )
-    with serving(Path(path[:-1]), **store):
+    with serve_at(Path(path[:-1]), **store):
         assert count_labs(Path(path[:-1])) == 2
 
 

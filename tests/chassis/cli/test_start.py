@@ -3,12 +3,9 @@
 What starts is a process. A command that ends at once runs in this one, but for the first refusal.
 """
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +17,14 @@ from orders_svc.__main__ import cli
 from protos.orders_pb2 import ListLabsRequest
 from protos.orders_pb2_grpc import OrderServiceStub
 from tests.certificates import Files
+from tests.chassis.cli.running import OURS, ROOT, build_environment, serving
 from tests.ports import find_free_address
 from tests.serving import build_basic
 
-ROOT = Path(__file__).parents[3]
 OPTICIAN = (("authorization", build_basic("demo-client")), ("user-email", "optician@example.com"))
 URL = {"GATEWAY_PUBLIC_URL": "https://optics.example"}
 NO_TLS = "and gRPC there would be plaintext"
 NO_URL = "and GATEWAY_PUBLIC_URL is not set"
-# What a developer's shell may have.
-OURS = ("GRPC_", "GATEWAY_", "ENVIRONMENT", "LISTEN", "DATABASE_URL", "REFLECTION")
-
-
-def build_environment(**variables: str) -> dict[str, str]:
-    """The environment of a process, without our variables but these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**kept, **variables}
 
 
 def run(*words: str, **variables: str) -> tuple[int, str]:
@@ -57,35 +46,6 @@ def run_process(*words: str, **variables: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stderr
-
-
-@contextmanager
-def serving(**variables: str) -> Iterator[subprocess.Popen[str]]:
-    """A service that listens."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orders_svc"],
-        cwd=ROOT,
-        env=build_environment(**variables),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout
-        first = process.stdout.readline()
-        assert first, "it did not start"
-        assert json.loads(first)["event"] == "listening"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
-
-
-@pytest.fixture
-def store(store_url: Callable[[str, str], str]) -> dict[str, str]:
-    """The variable of a store of this test's own, with the demo data."""
-    return {"DATABASE_URL": store_url("orders", "sqlite")}
 
 
 @pytest.fixture

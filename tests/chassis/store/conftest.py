@@ -33,3 +33,12 @@ def opened(engine: str, tmp_path: Path) -> Iterator[Open]:
         database.close()
     if engine == "postgresql":
         postgres.drop_database(server, name)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Such a store in a file of SQLite."""
+    made = Database(f"sqlite:///{tmp_path}/probe.db")
+    metadata.create_all(made.engine)
+    yield made
+    made.close()

@@ -16,13 +16,8 @@ from chassis.store import database as module
 from chassis.store import postgres as postgres_store
 from chassis.store import sqlite
 from chassis.store.database import Database
-from tests.chassis.probe import metadata, notes
+from tests.chassis.probe import metadata, notes, put
 from tests.chassis.store.conftest import Open
-
-
-def put(database: Database, note: str) -> None:
-    with database.write() as tx:
-        tx.execute(insert(notes).values(text=note))
 
 
 def count(database: Database) -> Any:

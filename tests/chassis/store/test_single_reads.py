@@ -1,34 +1,20 @@
 """Single statements on SQLite: their connections stay with the store, and never an old snapshot."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import OperationalError
 
 from chassis.errors import Overloaded
 from chassis.store.database import MAX_CONNECTIONS, MAX_READERS, Database
 from chassis.store.prepared import Prepared
-from tests.chassis.probe import metadata, notes
+from tests.chassis.probe import notes, put
 
 NOTES = select(notes.c.text).order_by(notes.c.text)
 PREPARED = Prepared(NOTES)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/probe.db")
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
-
-
-def put(database: Database, note: str) -> None:
-    with database.write() as tx:
-        tx.execute(insert(notes).values(text=note))
 
 
 def list_notes(database: Database) -> list[str]:

@@ -9,29 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from chassis.errors import Overloaded
 from chassis.locks import create_file
 from chassis.store.database import Database
 from chassis.store.errors import find_database_error
 from chassis.store.sqlite import hold_for_serving, is_trouble
-from tests.chassis.probe import metadata, notes
+from tests.chassis.probe import metadata, notes, put
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/probe.db")
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
-
-
-def put(database: Database, note: str) -> None:
-    with database.write() as tx:
-        tx.execute(insert(notes).values(text=note))
 
 
 def test_another_process_cannot_take_the_wal_away(database: Database, tmp_path: Path) -> None:
