@@ -1,7 +1,8 @@
-"""Shared memory of gunicorn's workers: which generation is the newest, and whether it is up.
+"""How workers hand over: shared memory says which generation is the newest, and whether it is up.
 
 gunicorn tells the old workers to stop as soon as it has forked the new ones at
-a SIGHUP, long before those serve. The old ones look here and wait.
+a SIGHUP, long before those serve. The old ones look here and wait, and then accept
+what has arrived already.
 """
 
 import mmap
