@@ -14,8 +14,8 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 
 from chassis.errors import Busy, Refusal
+from chassis.server.arrivals import Arrivals
 from chassis.server.pool import CallPool
-from chassis.server.watchdog import Watchdog
 from chassis.store.database import Database
 from chassis.store.errors import find_database_error
 from chassis.telemetry import log
@@ -24,15 +24,15 @@ from chassis.telemetry import log
 class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no types
     """Reports which services are serving, on request and to watchers."""
 
-    def __init__(self, pool: CallPool) -> None:
+    def __init__(self, arrivals: Arrivals) -> None:
         super().__init__(experimental_non_blocking=True)
-        self.pool = pool
+        self.arrivals, self.pool = arrivals, arrivals.pool
 
-    def register(self, server: grpc.Server, watchdog: Watchdog) -> None:
+    def register(self, server: grpc.Server) -> None:
         """Add the health service to a server; a call without its message holds up no other."""
 
         def receive(requests: Iterator[Any], context: grpc.ServicerContext) -> Any:
-            request = watchdog.receive(requests, context, self.pool)
+            request = self.arrivals.receive(requests, context)
             if request is None:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The call has no message.")
             return request
@@ -48,7 +48,7 @@ class HealthServicer(health.HealthServicer):  # type: ignore[misc]  # it has no 
 
         behaviors: list[Any] = [check, watch]
         for each in behaviors:  # where grpcio looks
-            each.experimental_thread_pool = self.pool
+            each.experimental_thread_pool = self.arrivals
         behaviors[1].experimental_non_blocking = True
         formats = {
             "request_deserializer": health_pb2.HealthCheckRequest.FromString,

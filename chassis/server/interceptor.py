@@ -26,10 +26,9 @@ from chassis.context import (
 from chassis.errors import Invalid, Refusal, TooManyCalls, encode
 from chassis.messages.reader import MALFORMED
 from chassis.server.accounts import Authenticate, require_role
+from chassis.server.arrivals import Arrivals
 from chassis.server.idempotency import IdempotencyKeys, KeyTaken, fingerprint
-from chassis.server.pool import CallPool
 from chassis.server.spans import begin_span, end_span
-from chassis.server.watchdog import Watchdog
 from chassis.settings.roles import CLIENT, STAFF
 from chassis.store.conflicts import repeat_on_conflict
 from chassis.store.database import Database
@@ -56,8 +55,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         authenticate: Authenticate,
         services: Iterable[ServiceDescriptor],
         open_rpcs: frozenset[str],
-        watchdog: Watchdog,
-        pool: CallPool,
+        arrivals: Arrivals,
         max_calls: int = MAX_CALLS,
         end_call: EndCall = ignore,
         observe_call: ObserveCall | None = None,
@@ -66,8 +64,8 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.idempotency_keys = idempotency_keys
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
-        self.watchdog = watchdog
-        self.pool = pool
+        self.arrivals = arrivals
+        self.pool = arrivals.pool
         self.max_calls = max_calls
         self.end_call = end_call
         self.observe_call = observe_call
@@ -109,11 +107,12 @@ class CallInterceptor(grpc.ServerInterceptor):
         method = handler.unary_unary
 
         def receive(requests: Iterator[Message], context: grpc.ServicerContext) -> Message:
-            request = self.watchdog.receive(requests, context, self.pool)
+            request = self.arrivals.receive(requests, context)
             if request is None:
                 _abort(context, Invalid("The call has no message.", reason=MALFORMED))
             return self._serve(method, rpc, request, context)
 
+        receive.experimental_thread_pool = self.arrivals  # type: ignore[attr-defined]  # where grpcio looks
         wrapped = self.handlers[rpc] = grpc.stream_unary_rpc_method_handler(
             receive,
             request_deserializer=handler.request_deserializer,

@@ -48,8 +48,8 @@ class CallPool(ThreadPoolExecutor):
 
     def __init__(self, threads: int, name: str) -> None:
         super().__init__(threads)
-        self.unfinished = 0  # jobs that wait or run
-        self.silent = 0  # of those, calls that hold a thread and whose message does not come
+        self.unfinished = 0  # jobs that are admitted, wait or run
+        self.silent = 0  # of those, calls whose message does not come
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._usual, self._name = threads, name
         self._running: list[Thread] = []
@@ -61,11 +61,19 @@ class CallPool(ThreadPoolExecutor):
         self, work: Callable[..., object], *args: Any
     ) -> Job:
         """Have a thread call `work`."""
-        job = Job(work, args)
+        job = self.admit(work, *args)
+        self.start(job)
+        return job
+
+    def admit(self, work: Callable[..., object], *args: Any) -> Job:
+        """Count work that is to be started."""
         with self._counting:
             self.unfinished += 1
+        return Job(work, args)
+
+    def start(self, job: Job) -> None:
+        """Have a thread do work that was admitted."""
         self._jobs.put(job)
-        return job
 
     def count_waiting(self) -> int:
         """Return how many jobs wait for a thread."""

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from chassis.background import BackgroundLoop
 from chassis.context import utc_now
 from chassis.server.accounts import Authenticate
+from chassis.server.arrivals import Arrivals
 from chassis.server.health import HealthServicer, ReadinessCheck
 from chassis.server.idempotency import IdempotencyKeys
 from chassis.server.interceptor import (
@@ -35,7 +36,7 @@ from chassis.settings.transport import is_unix
 from chassis.store.database import Database
 from chassis.store.reference_cache import ReferenceCache
 
-THREADS = 8  # fewer share fewer commits, and more only wait for the interpreter lock
+THREADS = 12  # more share a commit on SQLite; of still more, reads only wait for each other
 # grpcio counts health and reflection too: the interceptor's own bound refuses first.
 MAX_CONCURRENT_RPCS = 4 * MAX_CALLS
 READINESS_SECONDS = 3.0
@@ -155,17 +156,16 @@ def start_server(
     """
     registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]
-    pool = CallPool(THREADS, "rpc")
-    health = HealthServicer(CallPool(1, "health"))
-    watchdog = Watchdog([pool, health.pool])
+    pool, probes = CallPool(THREADS, "rpc"), CallPool(1, "health")
+    watchdog = Watchdog([pool, probes])
+    health = HealthServicer(Arrivals(probes, watchdog))
     interceptor = CallInterceptor(
         database,
         idempotency_keys,
         authenticate,
         services,
         expand_rpc_names(services, open_rpcs),
-        watchdog,
-        pool,
+        Arrivals(pool, watchdog),
         end_call=end_call,
         observe_call=observe_call,
     )
@@ -181,7 +181,7 @@ def start_server(
     )
     for servicer, register, _ in registrations:
         register(servicer, server)
-    health.register(server, watchdog)
+    health.register(server)
     names = ["", *(service.full_name for service in services)]
     pools: list[Pool] = [pool, interceptor.refusals, health.pool]
     if reflection:

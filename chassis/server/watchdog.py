@@ -2,15 +2,16 @@
 
 grpcio waits for the message of a call inside the server's thread pool, without a bound: four calls
 whose message never came stopped a service. So RPCs are registered as client-streaming ones (the
-same bytes on the wire), and `receive` takes their one message. A call without it is cancelled after
-`MESSAGE_SECONDS`. Until then another thread takes the place of the one that it holds, and where too
-many calls are silent the oldest of them end at once. A call that is merely late, as all are after a
-process was stopped for a moment, loses nothing by that.
+same bytes on the wire), and `chassis.server.arrivals` waits for their one message without a thread,
+or `receive` with one. A call without it is cancelled after `MESSAGE_SECONDS`. Until then another
+thread takes the place of one that it holds, and where too many calls are silent the oldest of them
+end at once. A call that is merely late, as all are after a process was stopped for a moment, loses
+nothing by that.
 """
 
 from collections.abc import Iterator, Sequence
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 
@@ -23,12 +24,19 @@ MAX_SILENT = 64  # calls of one pool; and so many threads more, at most
 SCAN_SECONDS = 0.25
 
 
+class Cancellable(Protocol):
+    """A call, or its context."""
+
+    def cancel(self) -> object: ...
+
+
 class _Wait(NamedTuple):
     """What a call waits for."""
 
     since: float
     seconds: float
-    pool: CallPool | None  # whose thread waits for the message
+    pool: CallPool | None  # that is to serve it when its message has come
+    holds_thread: bool = False
 
 
 class Watchdog:
@@ -37,7 +45,8 @@ class Watchdog:
     def __init__(self, pools: Sequence[CallPool] = (), scan_seconds: float = SCAN_SECONDS) -> None:
         """`pools` are those whose calls it receives messages for."""
         self._pools = pools
-        self._waits: dict[grpc.ServicerContext, _Wait] = {}
+        self._waits: dict[Cancellable, _Wait] = {}
+        self._scan_seconds, self._scanned = scan_seconds, monotonic()
         self._loop = BackgroundLoop("watchdog", self._scan, scan_seconds)
 
     def start(self) -> None:
@@ -48,13 +57,17 @@ class Watchdog:
         """Stop watching."""
         self._loop.stop()
 
-    def watch(self, context: grpc.ServicerContext, seconds: float) -> None:
+    def watch(self, call: Cancellable, seconds: float) -> None:
         """Cancel a call after `seconds`, unless it is released before."""
-        self._waits[context] = _Wait(monotonic(), seconds, None)
+        self._waits[call] = _Wait(monotonic(), seconds, None)
 
-    def release(self, context: grpc.ServicerContext) -> None:
+    def watch_message(self, call: Cancellable, pool: CallPool) -> None:
+        """Cancel a call of `pool`, which holds no thread, unless it is released in time."""
+        self._waits[call] = _Wait(monotonic(), MESSAGE_SECONDS, pool)
+
+    def release(self, call: Cancellable) -> None:
         """The call may go on."""
-        self._waits.pop(context, None)
+        self._waits.pop(call, None)
 
     def receive(
         self, requests: Iterator[Any], context: grpc.ServicerContext, pool: CallPool
@@ -63,7 +76,7 @@ class Watchdog:
 
         Raises what grpcio raises where the call is cancelled in the meantime.
         """
-        self._waits[context] = _Wait(monotonic(), MESSAGE_SECONDS, pool)
+        self._waits[context] = _Wait(monotonic(), MESSAGE_SECONDS, pool, holds_thread=True)
         try:
             return next(requests, None)
         finally:
@@ -71,9 +84,13 @@ class Watchdog:
 
     def _scan(self) -> None:
         now = monotonic()
-        for context, wait in list(self._waits.items()):
+        was_stopped = now - self._scanned > 2 * self._scan_seconds + SILENT_SECONDS
+        self._scanned = now
+        if was_stopped:  # the whole process: what has come meanwhile is not read yet
+            return
+        for call, wait in list(self._waits.items()):
             if wait.since + wait.seconds <= now:
-                self._cancel(context)
+                self._cancel(call)
         for pool in self._pools:
             self._make_room(pool, now - SILENT_SECONDS)
 
@@ -83,13 +100,15 @@ class Watchdog:
         Twice as many threads as are held: the next to get one may be silent, too.
         """
         waits = list(self._waits.items())
-        silent = [each for each, wait in waits if wait.pool is pool and wait.since <= before]
+        silent = {call: wait for call, wait in waits if wait.pool is pool and wait.since <= before}
+        held = sum(wait.holds_thread for wait in silent.values())
         if len(silent) > MAX_SILENT:
-            for context in silent[: len(silent) - MAX_SILENT + pool.count_waiting()]:
-                self._cancel(context)
+            waiting = pool.count_waiting() if held else 0  # for a thread
+            for call in list(silent)[: len(silent) - MAX_SILENT + waiting]:
+                self._cancel(call)
         pool.silent = len(silent)
-        pool.lend(min(2 * len(silent), MAX_SILENT))
+        pool.lend(min(2 * held, MAX_SILENT))
 
-    def _cancel(self, context: grpc.ServicerContext) -> None:
-        self.release(context)
-        context.cancel()
+    def _cancel(self, call: Cancellable) -> None:
+        self.release(call)
+        call.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chassis.server.pool import CallPool, Job
+from tests.chassis.logs import capture_log
 
 PATIENCE_SECONDS = 10
 
@@ -36,20 +37,21 @@ def test_what_was_submitted_before_the_end_is_done() -> None:
     assert done == list(range(100))
 
 
-def test_an_error_ends_neither_the_thread_nor_the_count(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_ends_neither_the_thread_nor_the_count() -> None:
     pool, ended = CallPool(1, "rpc"), threading.Event()
 
     def fail() -> None:
         raise LookupError("Canaryfirst")
 
-    pool.submit(fail).add_done_callback(lambda _: ended.set())
-    assert ended.wait(PATIENCE_SECONDS)
-    pool.submit(ended.clear)
-    pool.shutdown()
+    with capture_log() as read_log:
+        pool.submit(fail).add_done_callback(lambda _: ended.set())
+        assert ended.wait(PATIENCE_SECONDS)
+        pool.submit(ended.clear)
+        pool.shutdown()
+        (line,) = read_log()
     assert not ended.is_set()
-    logged = capfd.readouterr().out
-    assert "LookupError" in logged
-    assert "Canaryfirst" not in logged
+    assert line["error"] == "LookupError"
+    assert "Canaryfirst" not in str(line)
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
