@@ -1,5 +1,6 @@
 """The commands that run: serve, in one process or in several, and dispatch."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -155,6 +156,8 @@ def _serve(
         raise refuse_address(str(error), listen, listen_socket) from None
     if metrics:
         metrics.watch_server(running)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no collection stops all calls to walk through it
     stopped = catch_stop_signals()
     log().info("listening", address=own_address or listen)
     cleanups = service.idempotency_keys.delete_expired, service.outbox.delete_expired
