@@ -10,6 +10,7 @@ nothing by that.
 """
 
 from collections.abc import Iterator, Sequence
+from math import inf
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
@@ -85,7 +86,8 @@ class Watchdog:
     def _scan(self) -> None:
         now = monotonic()
         was_stopped = now - self._scanned > 2 * self._scan_seconds + SILENT_SECONDS
-        self._scanned = now
+        # The next look counts, however late it comes.
+        self._scanned = inf if was_stopped else now
         if was_stopped:  # the whole process: what has come meanwhile is not read yet
             return
         for call, wait in list(self._waits.items()):

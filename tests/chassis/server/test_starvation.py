@@ -189,8 +189,9 @@ def test_no_call_is_ended_for_a_time_in_which_the_process_was_stopped() -> None:
     dog._scanned -= 10
     dog._scan()
     assert not ended.is_set()  # what came meanwhile is not read yet
+    dog._scanned -= 10
     dog._scan()
-    assert ended.is_set()
+    assert ended.is_set()  # on a machine where each look is late, too
 
 
 @pytest.mark.parametrize("rpc", ["Check", "Watch"])
