@@ -80,6 +80,7 @@ SERVICE = Service(
         "DashboardService/GetInvitation",
         "TrackingService",
     ),
+    optimistic_rpcs=["OrderService/CreateOrder"],
     demo_secrets=("demo-client-secret", "other-client-secret", "demo-staff-secret"),
     find_demo_logins=find_demo_logins,
 )

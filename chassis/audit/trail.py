@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Column,
     ColumnElement,
@@ -109,17 +110,22 @@ class Trail:
         self.add(tx, describe_call(call, OK))
         call.is_audited = True
 
-    def combine(self, statement: S) -> S:
+    def combine(self, statement: S, given: CTE | None = None) -> S:
         """An INSERT that adds an entry besides, for PostgreSQL: both in one round trip.
 
-        Its parameters are those of the statement and of `build_parameters`; no column of its table
-        may be named as one of the entries.
+        Its parameters are those of the statement and of `build_parameters`. The entry is added once
+        for each row of `given`, or once without it.
         """
-        values = {
-            name: bindparam(PARAMETER_PREFIX + name, type_=self.entries.c[name].type)
-            for name in self._names
-        }
-        return statement.add_cte(insert(self.entries).values(values).cte("audited"))
+        values = select(
+            *(
+                bindparam(PARAMETER_PREFIX + name, type_=self.entries.c[name].type)
+                for name in self._names
+            )
+        )
+        if given is not None:
+            values = values.select_from(given)
+        entry = insert(self.entries).from_select(self._names, values, include_defaults=False)
+        return statement.add_cte(entry.cte("audited"))
 
     def find(
         self,

@@ -59,6 +59,7 @@ class Service:
     servicers: Callable[[Resources], Iterable[object]]
     authenticate: Callable[[Resources], Authenticate] | None = None  # by default HTTP Basic
     open_rpcs: Collection[str] = ()  # "OrderService/CreateToken", or "DoorService" for all of it
+    optimistic_rpcs: Collection[str] = ()  # see `start_server`
     max_request_bytes: int = MAX_REQUEST_BYTES
     # What `events test` sends to an owner.
     build_test_event: Callable[[str, datetime], Event] = build_test_event
@@ -106,6 +107,7 @@ class Service:
             idempotency_keys=self.idempotency_keys,
             authenticate=authenticate,
             open_rpcs=self.open_rpcs,
+            optimistic_rpcs=self.optimistic_rpcs,
             max_request_bytes=self.max_request_bytes,
             reflection=reflection,
             listen=listen,

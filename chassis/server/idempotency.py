@@ -1,8 +1,7 @@
 """Idempotency keys: one key, one effect.
 
-The last statement of the transaction with the effect stores the response under
-the key, or the only one does both. A concurrent twin conflicts there, is rolled back as a whole and
-returns the stored response.
+The last statement of the transaction with the effect stores the response under the key, or the only
+one does both. A twin finds the key taken there, has no effect, and returns the stored response.
 """
 
 import base64
@@ -17,6 +16,8 @@ from google.protobuf import descriptor_pool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from sqlalchemy import (
+    CTE,
+    BindParameter,
     Column,
     Connection,
     Insert,
@@ -30,7 +31,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     literal,
     select,
     tuple_,
@@ -48,7 +48,6 @@ OPEN_BATCH = 1000  # responses that are opened at once
 PARAMETER_PREFIX = "kept_"  # of a row's columns within another statement
 _SCOPE = ("account_id", "rpc", "key")
 M = TypeVar("M", bound=Message)
-S = TypeVar("S", bound=Insert)
 
 
 class KeyTaken(Refusal):
@@ -95,13 +94,7 @@ class IdempotencyKeys:
             .where(*(table.c[name] == bindparam(f"where_{name}") for name in _SCOPE))
             .values(response=bindparam("response"))
         )
-        self._save = Prepared(
-            upsert(
-                table,
-                ("fingerprint", "response", "expires_at"),
-                where=lambda _: table.c.expires_at <= bindparam("now"),
-            )
-        )
+        self._save = Prepared(_build_upsert(table, bindparam("now")))
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
@@ -125,17 +118,18 @@ class IdempotencyKeys:
             raise KeyTaken("The key was taken a moment ago.")
         return response
 
-    def combine(self, statement: S) -> S:
-        """An INSERT that stores a response besides, for PostgreSQL: both in one round trip.
+    def build_claim(self) -> CTE:
+        """A part of a statement for PostgreSQL that stores a response, and then returns a row.
 
-        Its parameters are those of the statement and of `build_parameters`. It fails with
-        IntegrityError where a response is stored under the key, be it expired.
+        It returns none where the key is taken. Its parameters are those of `build_parameters`.
         """
         values = {
             column.name: bindparam(PARAMETER_PREFIX + column.name, type_=column.type)
             for column in self.table.c
         }
-        return statement.add_cte(insert(self.table).values(values).cte("kept"))
+        now = bindparam(PARAMETER_PREFIX + "now", type_=Instant())
+        statement = _build_upsert(self.table, now).values(values)
+        return statement.returning(self.table.c.account_id).cte("claim")
 
     def blank_answers(self, tx: Connection, ids: Collection[str], fields: Iterable[str]) -> int:
         """Clear fields of the responses kept about these ids; returns how many were.
@@ -229,9 +223,19 @@ def build_key_mismatch() -> Invalid:
     )
 
 
+def _build_upsert(table: Table, now: BindParameter[datetime]) -> Insert:
+    """An INSERT of a response that replaces one that has expired, and no other."""
+    return upsert(
+        table,
+        ("fingerprint", "response", "expires_at"),
+        where=lambda _: table.c.expires_at <= now,
+    )
+
+
 def build_parameters(response: Message) -> dict[str, object]:
-    """Return a response to this thread's call as the parameters of a combined statement."""
-    row = _build_row(get_current_call(), response, datetime.now(UTC))
+    """Return a response to this thread's call as the parameters of `build_claim`."""
+    now = datetime.now(UTC)
+    row = _build_row(get_current_call(), response, now) | {"now": now}
     return {PARAMETER_PREFIX + name: value for name, value in row.items()}
 
 

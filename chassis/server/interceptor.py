@@ -57,6 +57,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         open_rpcs: frozenset[str],
         arrivals: Arrivals,
         max_calls: int = MAX_CALLS,
+        optimistic_rpcs: frozenset[str] = frozenset(),
         end_call: EndCall = ignore,
         observe_call: ObserveCall | None = None,
     ) -> None:
@@ -64,6 +65,7 @@ class CallInterceptor(grpc.ServerInterceptor):
         self.idempotency_keys = idempotency_keys
         self.authenticate = authenticate
         self.open_rpcs = open_rpcs
+        self.optimistic_rpcs = optimistic_rpcs
         self.arrivals = arrivals
         self.pool = arrivals.pool
         self.max_calls = max_calls
@@ -183,13 +185,15 @@ class CallInterceptor(grpc.ServerInterceptor):
         call.fingerprint = fingerprint(call, request)
         if call.account is None:
             return repeat_on_conflict(lambda: method(request, context))
-        if kept := self._find_kept(call):
+        if call.rpc not in self.optimistic_rpcs and (kept := self._find_kept(call)):
             return kept
+        ids = list(call.ids)
         try:
             return repeat_on_conflict(lambda: method(request, context))
         except Refusal as refusal:
-            # A concurrent twin may have succeeded meanwhile: then return its response.
+            # A twin has succeeded, before or meanwhile: then return its response.
             if kept := self._find_kept(call):
+                call.ids = ids  # without those of an effect that was not had
                 return kept
             if isinstance(refusal, KeyTaken):
                 raise RuntimeError(

@@ -130,6 +130,7 @@ def start_server(
     idempotency_keys: IdempotencyKeys,
     authenticate: Authenticate,
     open_rpcs: Iterable[str] = (),
+    optimistic_rpcs: Iterable[str] = (),
     max_request_bytes: int = MAX_REQUEST_BYTES,
     reflection: bool = False,
     certificates: Certificates | None = None,
@@ -149,7 +150,9 @@ def start_server(
     other processes. With a `socket` (`unix:path`) it serves there too, and shares nothing.
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
-    "OrderService/CreateToken", or "DoorService" for all of a service. A request of more than
+    "OrderService/CreateToken", or "DoorService" for all of a service. `optimistic_rpcs` look for a
+    response kept under an idempotency key only when they are refused: they have no effect but in
+    the transaction that keeps theirs. A request of more than
     `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each
     call, and `loops` beside them: they are stopped when no call runs any more. `observe_call`
     hears of each call that ended.
@@ -166,6 +169,7 @@ def start_server(
         services,
         expand_rpc_names(services, open_rpcs),
         Arrivals(pool, watchdog),
+        optimistic_rpcs=expand_rpc_names(services, optimistic_rpcs),
         end_call=end_call,
         observe_call=observe_call,
     )

@@ -38,6 +38,7 @@ from orders_svc.rules.lists import LIST_ORDERS_REQUEST
 from orders_svc.rules.names import list_further_names
 from orders_svc.store import catalogs, order_lists, tables
 from orders_svc.store.access import users
+from orders_svc.store.horizon import is_live
 from orders_svc.store.lens_packages import list_packages
 from orders_svc.store.life.history import read_life
 from orders_svc.store.lookups import Lookups
@@ -144,14 +145,13 @@ class OrderService(rpc.OrderServiceServicer):
         notify = is_sent and self.lookups.has_endpoint(client)
         has_job = is_sent and self.lookups.has_transport(order["lab"])
         # On SQLite the order, its audit entry and its key are statements that cost no round trip.
-        # What is repeated may have met its own key, which one statement cannot tell.
         single = not (
             self.database.is_sqlite
             or self.database.keyring is not None
             or notify
             or has_job
             or submission.transmit_at
-            or get_current_call().repeats
+            or not is_live(submission.now)
             or list_further_names(order["patient"])
         )
         answer = partial(documents.build_created_order, public_url=self.public_url)

@@ -24,14 +24,12 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
 
 from chassis.audit import trail as audit_trail
 from chassis.context import Account, get_current_call, note_ids, utc_now
 from chassis.errors import NotFound
 from chassis.server import idempotency
 from chassis.server.preconditions import has_version
-from chassis.store.errors import Conflict
 from chassis.store.prepared import Prepared
 from orders_svc.rules.lab_status import LAB_STATUSES, LabStatus
 from orders_svc.rules.warnings.review import Review
@@ -62,24 +60,35 @@ IS_HELD = and_(
 )
 _ADD = insert(orders)
 _ADD_PLAIN = Prepared(_ADD)
-_ADD_AUDITED = audit.combine(_ADD)
 # At the moment of the write, by PostgreSQL's clock.
 _MOMENTS = (orders.c.created_at, orders.c.updated_at, orders.c.submitted_at)
-_MOMENT_NAMES = {each.name for each in _MOMENTS}
-_ADD_NOW = _ADD.values(
-    created_at=WRITTEN_AT,
-    updated_at=WRITTEN_AT,
-    submitted_at=case((bindparam("is_submitted", type_=Boolean), WRITTEN_AT)),
-)
-_ADD_NOW_AUDITED = audit.combine(_ADD_NOW)
+_NOW: dict[str, Any] = {
+    "created_at": WRITTEN_AT,
+    "updated_at": WRITTEN_AT,
+    "submitted_at": case((bindparam("is_submitted", type_=Boolean), WRITTEN_AT)),
+}
+_ADD_NOW = _ADD.values(_NOW)
 _ADD_PLAIN_NOW = Prepared(_ADD_NOW.returning(*_MOMENTS))
-# Statements that are alone in their transaction, without and with an answer to keep.
-_ADD_ALONE = tuple(
-    Prepared(each) for each in (_ADD_AUDITED, idempotency_keys.combine(_ADD_AUDITED))
-)
-_ADD_ALONE_NOW = tuple(
-    Prepared(each.returning(*_MOMENTS))
-    for each in (_ADD_NOW_AUDITED, idempotency_keys.combine(_ADD_NOW_AUDITED))
+# Alone in its transaction; `_ADD_KEYED` keeps an answer, too, or does nothing: the key is taken.
+_ADD_ALONE = Prepared(audit.combine(_ADD_NOW).returning(*_MOMENTS))
+_CLAIM = idempotency_keys.build_claim()
+_KEYED = {
+    **{
+        name: bindparam(name, type_=orders.c[name].type)
+        for name in (
+            *("id", "account_id", "user_id", "lab_status", "lab_id", "account_number"),
+            *("document", "warnings", "traced", "person_ref", "first_last", "last_first"),
+        )
+    },
+    **_NOW,
+}
+_ADD_KEYED = Prepared(
+    audit.combine(
+        insert(orders).from_select(
+            list(_KEYED), select(*_KEYED.values()).select_from(_CLAIM), include_defaults=False
+        ),
+        _CLAIM,
+    ).returning(*_MOMENTS)
 )
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
@@ -143,8 +152,8 @@ def add_order(
     """Add an order and return its row.
 
     With `answer_alone` one statement adds the call's audit entry, too, and keeps the answer under
-    the call's idempotency key; it raises Conflict where the key may be taken. That is for
-    PostgreSQL, and for names without further words, not hashed.
+    the call's idempotency key; it raises KeyTaken. That is for PostgreSQL, for orders of now, and
+    for names without further words, not hashed.
     """
     row = {
         "id": "ord_" + secrets.token_hex(12),
@@ -163,43 +172,48 @@ def add_order(
     if answer_alone is not None:
         _insert_alone(tx, row, answer_alone(row))
         return row
-    _insert(tx, row, ORDERS.seal(tx, row), _ADD_PLAIN, _ADD_PLAIN_NOW)
+    _insert(tx, row, ORDERS.seal(tx, row))
     add_words(tx, account.id, row["id"], order["patient"])
     return row
 
 
 def _insert_alone(tx: Connection, row: dict[str, Any], answer: Message) -> None:
-    has_key = bool(get_current_call().idempotency_key)
     values = row | audit_trail.build_parameters()
-    if has_key:
+    if get_current_call().idempotency_key:
         values |= idempotency.build_parameters(answer)
-    try:
-        _insert(tx, row, values, _ADD_ALONE[has_key], _ADD_ALONE_NOW[has_key])
-    except IntegrityError as error:
-        raise Conflict("The key was taken a moment ago.") from error
+        if not _insert_now(tx, row, values, _ADD_KEYED):
+            raise idempotency.KeyTaken("The key was taken before.")
+    else:
+        _insert_now(tx, row, values, _ADD_ALONE)
 
 
-def _insert(
-    tx: Connection, row: dict[str, Any], values: dict[str, Any], add: Prepared, add_now: Prepared
-) -> None:
+def _insert(tx: Connection, row: dict[str, Any], values: dict[str, Any]) -> None:
     """Insert an order, created at the moment of the write: see `orders_svc.store.horizon`.
 
-    History that is brought in (`add`) keeps its time.
+    History that is brought in keeps its time.
     """
     live = is_live(row["created_at"])
     if live and tx.dialect.name == "sqlite":
         now = utc_now()
         moments = {each.name: now for each in _MOMENTS if row[each.name] is not None}
         row |= moments
-        add.execute(tx, values | moments)
+        _ADD_PLAIN.execute(tx, values | moments)
     elif live:
-        values = {name: each for name, each in values.items() if name not in _MOMENT_NAMES}
-        values["is_submitted"] = row["submitted_at"] is not None
-        added = add_now.first(tx, values)
-        assert added is not None
-        row |= added._mapping
+        _insert_now(tx, row, values, _ADD_PLAIN_NOW)
     else:
-        add.execute(tx, values)
+        _ADD_PLAIN.execute(tx, values)
+
+
+def _insert_now(
+    tx: Connection, row: dict[str, Any], values: dict[str, Any], statement: Prepared
+) -> bool:
+    """Insert an order at the moment of PostgreSQL's clock; returns whether it was inserted."""
+    given = {name: each for name, each in values.items() if name not in _NOW}
+    given["is_submitted"] = row["submitted_at"] is not None
+    added = statement.first(tx, given)
+    if added is not None:
+        row |= added._mapping
+    return added is not None
 
 
 def _build_columns(

@@ -154,6 +154,7 @@ def test_a_replay_is_a_read(orders: Served, order: Body, unique: str) -> None:
         orders.call("CreateOrder", request(order), x_request_id=unique, idempotency_key=unique)
     found = wait_for_entries(orders, unique, 2)
     assert [entry["outcome"] for entry in found] == ["OK", "REPLAYED"]
+    assert [len(entry["ids"]) for entry in found] == [1, 0]
 
 
 def test_a_login_and_a_token_are_recorded(orders: Served, unique: str) -> None:

@@ -1,5 +1,6 @@
 """On PostgreSQL an order, its audit entry and its kept answer are one statement."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,6 +16,7 @@ from tests.serving import Served
 from tests.statements import watch_statements
 
 KEYS = tables.idempotency_keys.table
+WRITTEN = re.compile(r"INSERT|idempotency_keys")
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +27,11 @@ def engine() -> str:
 
 @contextmanager
 def watch_writes(orders: Served) -> Iterator[list[str]]:
-    """The statements of calls within the block that write an order, an entry or a key."""
+    """The statements of calls within the block about an order, an entry or a key."""
     seen: list[str] = []
 
     def note(statement: str) -> None:
-        if get_current_call().rpc and "INSERT" in statement:
+        if get_current_call().rpc and WRITTEN.search(statement):
             seen.append(statement)
 
     with watch_statements(orders.database.engine, note):
