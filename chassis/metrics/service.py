@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -194,10 +195,10 @@ class ServiceMetrics:
         )
 
     def _read_pool(self) -> Values:
-        pool = self.database.engine.pool
-        used = pool.checkedout()  # type: ignore[attr-defined]  # of QueuePool, which both engines have
-        idle = pool.checkedin()  # type: ignore[attr-defined]
-        return [(("used",), used), (("idle",), idle), (("max",), MAX_CONNECTIONS)]
+        pool: Any = self.database.engine.pool  # a QueuePool on both engines
+        at_hand = len(self.database.at_hand)
+        used, idle = pool.checkedout() - at_hand, pool.checkedin() + at_hand
+        return [(("used",), max(0, used)), (("idle",), idle), (("max",), MAX_CONNECTIONS)]
 
     def _read_ages(self) -> Values:
         now = utc_now()

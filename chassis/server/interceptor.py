@@ -185,7 +185,9 @@ class CallInterceptor(grpc.ServerInterceptor):
         call.fingerprint = fingerprint(call, request)
         if call.account is None:
             return repeat_on_conflict(lambda: method(request, context))
-        if call.rpc not in self.optimistic_rpcs and (kept := self._find_kept(call)):
+        # On SQLite the look costs no round trip, and waits for no writer.
+        looks_first = self.database.is_sqlite or call.rpc not in self.optimistic_rpcs
+        if looks_first and (kept := self._find_kept(call)):
             return kept
         ids = list(call.ids)
         try:

@@ -150,9 +150,9 @@ def start_server(
     other processes. With a `socket` (`unix:path`) it serves there too, and shares nothing.
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
-    "OrderService/CreateToken", or "DoorService" for all of a service. `optimistic_rpcs` look for a
-    response kept under an idempotency key only when they are refused: they have no effect but in
-    the transaction that keeps theirs. A request of more than
+    "OrderService/CreateToken", or "DoorService" for all of a service. `optimistic_rpcs` look on
+    PostgreSQL for a response kept under an idempotency key only when they are refused: they have no
+    effect but in the transaction that keeps theirs. A request of more than
     `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each
     call, and `loops` beside them: they are stopped when no call runs any more. `observe_call`
     hears of each call that ended.

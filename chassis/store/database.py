@@ -9,7 +9,7 @@ On PostgreSQL a statement that waits for a row longer than `LOCK_WAIT_SECONDS` r
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 SUPPORTED_URLS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 MAX_CONNECTIONS = 16  # more than the threads of a server
-MAX_READERS = 4  # of them that wait for a single statement
+MAX_AT_HAND = 4  # of them that wait for a single statement
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -146,7 +146,7 @@ class Database:
 
             watch_statements(self.engine)
         self._commits = GroupCommit(self.engine)
-        self.readers: list[Connection] = []  # that wait for a single statement, on SQLite
+        self.at_hand: list[Connection] = []  # that wait for a single statement
         # Runs at the end of each transaction that is not a `single` statement, as a part of it.
         self.before_commit: Callable[[Connection], None] = ignore
         self.wakeup = threading.Event()
@@ -157,11 +157,11 @@ class Database:
         READ COMMITTED promises no more, and BEGIN and ROLLBACK would be two round trips. A `single`
         statement needs no transaction for its snapshot.
         """
-        return _SingleRead(self) if single and self.is_sqlite else self._read()
+        return _Single(self) if single else self._read()
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with translate_errors(), self.engine.connect() as tx:
+        with translate_errors(), self._connect() as tx:
             if self.is_sqlite:
                 get_driver_connection(tx).execute("BEGIN")
             yield tx
@@ -169,7 +169,7 @@ class Database:
     @contextmanager
     def stream(self) -> Iterator[Connection]:
         """A connection for large reads: one snapshot on both engines; rows may be streamed."""
-        with translate_errors(), self.engine.connect() as tx:
+        with translate_errors(), self._connect() as tx:
             if self.is_sqlite:
                 get_driver_connection(tx).execute("BEGIN")
             else:
@@ -198,17 +198,18 @@ class Database:
                     if not single:
                         self.before_commit(tx)
             else:
-                with self.engine.begin() as tx:
+                with _Single(self) if single else self._connect() as tx:
                     connection = get_driver_connection(tx)
                     # A lone statement could succeed after the deadline, having waited for a lock:
                     # the session's lock timeout bounds that wait.
                     alone = single and connection.is_settled
                     if not alone or call.get_seconds_left() <= LOCK_WAIT_SECONDS:
-                        connection.begin(call.get_seconds_left())
-                        yield tx
-                        if not single:
-                            self.before_commit(tx)
-                        call.ensure_awaited()
+                        with tx.begin():
+                            connection.begin(call.get_seconds_left())
+                            yield tx
+                            if not single:
+                                self.before_commit(tx)
+                            call.ensure_awaited()
                     else:
                         call.ensure_awaited()
                         yield tx
@@ -219,7 +220,7 @@ class Database:
     def shrink_log(self) -> None:
         """Move what SQLite's log holds into the file, and empty it, unless a reader needs it."""
         if self.is_sqlite:
-            with self.engine.connect() as tx:
+            with self._connect() as tx:
                 tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def check(self) -> None:
@@ -229,7 +230,7 @@ class Database:
                 check_readable(Path(self.url.database or ""))
                 self._check_writable()
             else:
-                with self.engine.connect() as tx:
+                with self._connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
 
     def drain(self) -> None:
@@ -260,15 +261,33 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._commits.close()
-        while self.readers:
-            self.readers.pop().close()
+        self.give_back()
         self.engine.dispose()
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether all connections are out of the pool, those at hand included."""
+        pool: Any = self.engine.pool  # a QueuePool on both engines
+        return bool(pool.checkedout() >= MAX_CONNECTIONS)
 
-class _SingleRead:
-    """A connection for one statement on SQLite: from the pool it would take a fifth of the time.
+    def give_back(self) -> None:
+        """Give the connections at hand back to the pool."""
+        while self.at_hand:
+            with suppress(IndexError):  # of two threads at once
+                self.at_hand.pop().close()
 
-    After an error, or with rows that may be unread, it goes back there.
+    def _connect(self) -> Connection:
+        """Take a connection from the pool, in which none is missing that is only at hand."""
+        if self.is_crowded:
+            self.give_back()
+        return self.engine.connect()
+
+
+class _Single:
+    """A connection for one statement, which stays at hand: the pool would take a fifth of its time.
+
+    It goes back there after an error, with rows that may be unread, and where all others are in
+    use.
     """
 
     def __init__(self, database: Database) -> None:
@@ -276,19 +295,21 @@ class _SingleRead:
 
     def __enter__(self) -> Connection:
         try:
-            self.tx = self.database.readers.pop()
+            self.tx = self.database.at_hand.pop()
         except IndexError:
             with translate_errors():
                 self.tx = self.database.engine.connect()
         return self.tx
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        readers = self.database.readers
-        if error is None and len(readers) < MAX_READERS and not self.tx.in_transaction():
-            readers.append(self.tx)
+        database = self.database
+        has_room = len(database.at_hand) < MAX_AT_HAND and not database.is_crowded
+        if error is None and has_room and not self.tx.in_transaction():
+            database.at_hand.append(self.tx)
             return
         with translate_errors(), self.tx:
             if error is not None:
+                database.give_back()  # their server may be gone as well
                 raise error
 
 
