@@ -145,8 +145,9 @@ class Database:
             from chassis.store.spans import watch_statements
 
             watch_statements(self.engine)
-        self._commits = GroupCommit(self.engine)
+        self._commits = GroupCommit(self.connect)
         self.at_hand: list[Connection] = []  # that wait for a single statement
+        self._seekers: list[None] = []  # of a connection from the pool; none may be missed
         # Runs at the end of each transaction that is not a `single` statement, as a part of it.
         self.before_commit: Callable[[Connection], None] = ignore
         self.wakeup = threading.Event()
@@ -161,7 +162,7 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with translate_errors(), self._connect() as tx:
+        with translate_errors(), self.connect() as tx:
             if self.is_sqlite:
                 get_driver_connection(tx).execute("BEGIN")
             yield tx
@@ -169,7 +170,7 @@ class Database:
     @contextmanager
     def stream(self) -> Iterator[Connection]:
         """A connection for large reads: one snapshot on both engines; rows may be streamed."""
-        with translate_errors(), self._connect() as tx:
+        with translate_errors(), self.connect() as tx:
             if self.is_sqlite:
                 get_driver_connection(tx).execute("BEGIN")
             else:
@@ -198,7 +199,7 @@ class Database:
                     if not single:
                         self.before_commit(tx)
             else:
-                with _Single(self) if single else self._connect() as tx:
+                with _Single(self) if single else self.connect() as tx:
                     connection = get_driver_connection(tx)
                     # A lone statement could succeed after the deadline, having waited for a lock:
                     # the session's lock timeout bounds that wait.
@@ -220,7 +221,7 @@ class Database:
     def shrink_log(self) -> None:
         """Move what SQLite's log holds into the file, and empty it, unless a reader needs it."""
         if self.is_sqlite:
-            with self._connect() as tx:
+            with self.connect() as tx:
                 tx.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def check(self) -> None:
@@ -230,7 +231,7 @@ class Database:
                 check_readable(Path(self.url.database or ""))
                 self._check_writable()
             else:
-                with self._connect() as tx:
+                with self.connect() as tx:
                     tx.exec_driver_sql("SELECT 1")
 
     def drain(self) -> None:
@@ -264,11 +265,24 @@ class Database:
         self.give_back()
         self.engine.dispose()
 
-    @property
-    def is_crowded(self) -> bool:
-        """Whether all connections are out of the pool, those at hand included."""
-        pool: Any = self.engine.pool  # a QueuePool on both engines
-        return bool(pool.checkedout() >= MAX_CONNECTIONS)
+    def connect(self) -> Connection:
+        """Take a connection from the pool, in which none is missing that is only at hand."""
+        self._seekers.append(None)
+        try:
+            if self._is_crowded():
+                self.give_back()
+            return self.engine.connect()
+        finally:
+            self._seekers.pop()
+
+    def keep_at_hand(self, tx: Connection) -> bool:
+        """Have a connection at hand for the next single statement, if it has not enough."""
+        if len(self.at_hand) >= MAX_AT_HAND:
+            return False
+        self.at_hand.append(tx)
+        if self._seekers and self._is_crowded():
+            self.give_back()
+        return True
 
     def give_back(self) -> None:
         """Give the connections at hand back to the pool."""
@@ -276,18 +290,17 @@ class Database:
             with suppress(IndexError):  # of two threads at once
                 self.at_hand.pop().close()
 
-    def _connect(self) -> Connection:
-        """Take a connection from the pool, in which none is missing that is only at hand."""
-        if self.is_crowded:
-            self.give_back()
-        return self.engine.connect()
+    def _is_crowded(self) -> bool:
+        """Whether all connections are out of the pool, those at hand included."""
+        pool: Any = self.engine.pool  # a QueuePool on both engines
+        return bool(pool.checkedout() >= MAX_CONNECTIONS)
 
 
 class _Single:
     """A connection for one statement, which stays at hand: the pool would take a fifth of its time.
 
-    It goes back there after an error, with rows that may be unread, and where all others are in
-    use.
+    It goes back there after an error, with rows that may be unread, and where somebody waits for
+    one.
     """
 
     def __init__(self, database: Database) -> None:
@@ -298,14 +311,12 @@ class _Single:
             self.tx = self.database.at_hand.pop()
         except IndexError:
             with translate_errors():
-                self.tx = self.database.engine.connect()
+                self.tx = self.database.connect()
         return self.tx
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         database = self.database
-        has_room = len(database.at_hand) < MAX_AT_HAND and not database.is_crowded
-        if error is None and has_room and not self.tx.in_transaction():
-            database.at_hand.append(self.tx)
+        if error is None and not self.tx.in_transaction() and database.keep_at_hand(self.tx):
             return
         with translate_errors(), self.tx:
             if error is not None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any, NoReturn
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from chassis.errors import Overloaded
 
@@ -122,10 +122,10 @@ class Group:
 
 
 class GroupCommit:
-    """The group commits of one engine."""
+    """The group commits of one store."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self.connect = connect
         self.turn = FairLock()
         self._open: Group | None = None
         # Held between groups: SQLite keeps the page cache of a connection that alone writes.
@@ -187,7 +187,7 @@ class GroupCommit:
             self.observe_wait(monotonic() - began)
 
     def _begin(self) -> Group:
-        connection = self._connection or self.engine.connect()
+        connection = self._connection or self.connect()
         self._connection = None
         try:
             group = Group(connection)

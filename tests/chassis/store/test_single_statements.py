@@ -123,7 +123,7 @@ def test_while_somebody_waits_none_is_kept(opened: Open) -> None:
             waiting.join(0.2)
             assert not found
         waiting.join(10)
-    assert found == ["found"]
+        assert found == ["found"]
 
 
 @ON_POSTGRESQL
