@@ -285,7 +285,7 @@ class Database:
         return True
 
     def give_back(self) -> None:
-        """Give the connections at hand back to the pool."""
+        """Return the connections at hand to the pool."""
         while self.at_hand:
             with suppress(IndexError):  # of two threads at once
                 self.at_hand.pop().close()
@@ -319,8 +319,9 @@ class _Single:
         if error is None and not self.tx.in_transaction() and database.keep_at_hand(self.tx):
             return
         with translate_errors(), self.tx:
+            if getattr(error, "connection_invalidated", False):
+                database.give_back()  # the pool renews what it had before
             if error is not None:
-                database.give_back()  # their server may be gone as well
                 raise error
 
 
