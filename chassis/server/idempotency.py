@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from chassis.context import IDEMPOTENCY_HEADER, Call, get_current_call
-from chassis.errors import IDEMPOTENCY_MISMATCH, Fault, Invalid, Refusal
+from chassis.errors import IDEMPOTENCY_MISMATCH, Busy, Fault, Invalid
 from chassis.store.database import Database, Instant, upsert
 from chassis.store.encryption.columns import Personal, find_keyring
 from chassis.store.prepared import Prepared
@@ -50,7 +50,7 @@ _SCOPE = ("account_id", "rpc", "key")
 M = TypeVar("M", bound=Message)
 
 
-class KeyTaken(Refusal):
+class KeyTaken(Busy):
     """A concurrent request has stored its response under the key."""
 
 

@@ -197,11 +197,11 @@ class CallInterceptor(grpc.ServerInterceptor):
             if kept := self._find_kept(call):
                 call.ids = ids  # without those of an effect that was not had
                 return kept
-            if isinstance(refusal, KeyTaken):
-                raise RuntimeError(
-                    "the key was taken, but no response is kept under it"
-                ) from refusal
-            raise
+            if not isinstance(refusal, KeyTaken):
+                raise
+            # It has expired since it was found taken.
+            call.ids, call.is_audited = ids, False
+            return repeat_on_conflict(lambda: method(request, context))
 
     def _find_kept(self, call: Call) -> Message | None:
         kept = self.idempotency_keys.find(self.database, call, self.responses[call.rpc])

@@ -291,9 +291,9 @@ class Database:
                 self.at_hand.pop().close()
 
     def _is_crowded(self) -> bool:
-        """Whether all connections are out of the pool, those at hand included."""
+        """Whether the pool has too few for all who seek one, with some at hand or not."""
         pool: Any = self.engine.pool  # a QueuePool on both engines
-        return bool(pool.checkedout() >= MAX_CONNECTIONS)
+        return bool(pool.checkedout() + len(self._seekers) > MAX_CONNECTIONS)
 
 
 class _Single:

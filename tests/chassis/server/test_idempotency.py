@@ -10,7 +10,7 @@ import pytest
 from chassis.context import Account, Call
 from chassis.errors import IDEMPOTENCY_MISMATCH
 from chassis.server.accounts import Authenticate
-from chassis.server.idempotency import fingerprint
+from chassis.server.idempotency import KeyTaken, fingerprint
 from chassis.server.server import Resources
 from protos.subscriptions_pb2 import GetSubscriptionRequest, Subscription
 from tests.chassis.probe import Probe, accounts, idempotency_keys, probe
@@ -48,6 +48,23 @@ def test_a_key_is_replayed_to_the_same_actor_only(actors: Probe, unique: str) ->
     for actor in ("grace@example.com", ""):
         refused = actors.refusal(**{**sent, "on_behalf_of": actor})
         assert refused.reason == IDEMPOTENCY_MISMATCH
+
+
+def test_a_key_that_expires_once_it_was_found_taken_is_free(actors: Probe, unique: str) -> None:
+    save, acts = actors.servicer.act, []
+
+    def find_taken_first() -> None:
+        acts.append("act")
+        if len(acts) == 1:
+            raise KeyTaken("The key was taken a moment ago.")
+        save()
+
+    actors.servicer.act = find_taken_first
+    try:
+        answer, _ = actors.call(idempotency_key=unique)
+    finally:
+        actors.servicer.act = save
+    assert (answer.id, len(acts)) == ("s1", 2)
 
 
 def test_the_fingerprint_is_what_stores_hold_already() -> None:

@@ -105,6 +105,29 @@ def test_what_is_at_hand_is_given_to_whoever_lacks_it(opened: Open) -> None:
             assert not tx.execute(NOTES).all()
 
 
+def test_two_who_look_at_once_lack_none(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = opened()
+    fill(database, MAX_AT_HAND)
+    pool: Any = database.engine.pool
+    count, looking, reading = pool.checkedout, Barrier(2), Barrier(2)
+
+    def look() -> int:
+        found = int(count())
+        looking.wait(10)  # with the last one in the pool
+        return found
+
+    def read(_number: int) -> None:
+        with database.read():
+            reading.wait(10)
+
+    with ExitStack() as others:
+        for _ in range(MAX_CONNECTIONS - MAX_AT_HAND - 1):
+            others.enter_context(database.read())
+        monkeypatch.setattr(pool, "checkedout", look)
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(read, range(2)))
+
+
 def test_while_somebody_waits_none_is_kept(opened: Open) -> None:
     database = opened()
     found: list[str] = []
