@@ -30,6 +30,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     func,
     literal,
     select,
@@ -51,7 +52,10 @@ M = TypeVar("M", bound=Message)
 
 
 class KeyTaken(Busy):
-    """A concurrent request has stored its response under the key."""
+    """A response is stored under the key, so that nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__("Another request has this idempotency key; try again.")
 
 
 def build_idempotency_table(metadata: MetaData) -> Table:
@@ -98,8 +102,8 @@ class IdempotencyKeys:
 
     def find(self, database: Database, call: Call, response: type[M]) -> M | None:
         """The response stored for this call; raises Invalid if its key was used otherwise."""
-        scope = _build_scope(call) | {"now": datetime.now(UTC)}
         with database.read(single=True) as tx:
+            scope = _build_scope(call) | {"now": datetime.now(UTC)}
             found = self._find.first(tx, scope)
             if found is None:
                 return None
@@ -108,6 +112,15 @@ class IdempotencyKeys:
             raise build_key_mismatch()
         return response.FromString(row.response)
 
+    def ensure_free(self, database: Database) -> None:
+        """Raise KeyTaken if a response is stored for this thread's call; it waits for no writer."""
+        call = get_current_call()
+        if call.idempotency_key:
+            with database.read(single=True) as tx:
+                scope = _build_scope(call) | {"now": datetime.now(UTC)}
+                if self._find.first(tx, scope) is not None:
+                    raise KeyTaken
+
     def save(self, tx: Connection, response: M) -> M:
         """Store the response if the caller sent a key; raises KeyTaken."""
         call, now = get_current_call(), datetime.now(UTC)
@@ -115,21 +128,27 @@ class IdempotencyKeys:
             return response
         row = _build_row(call, response, now) | {"now": now}
         if self._save.execute(tx, self.personal.seal(tx, row)) != 1:
-            raise KeyTaken("The key was taken a moment ago.")
+            raise KeyTaken
         return response
 
     def build_claim(self) -> CTE:
         """A part of a statement for PostgreSQL that stores a response, and then returns a row.
 
-        It returns none where the key is taken. Its parameters are those of `build_parameters`.
+        It returns none where the key is taken, and waits for no lock on the key's row unless that
+        is being stored. Its parameters are those of `build_parameters`.
         """
+        table = self.table
         values = {
             column.name: bindparam(PARAMETER_PREFIX + column.name, type_=column.type)
-            for column in self.table.c
+            for column in table.c
         }
         now = bindparam(PARAMETER_PREFIX + "now", type_=Instant())
-        statement = _build_upsert(self.table, now).values(values)
-        return statement.returning(self.table.c.account_id).cte("claim")
+        taken = [table.c[name] == values[name] for name in _SCOPE]
+        free = select(*values.values()).where(~exists().where(*taken, table.c.expires_at > now))
+        statement = _build_upsert(table, now).from_select(
+            list(values), free, include_defaults=False
+        )
+        return statement.returning(table.c.account_id).cte("claim")
 
     def blank_answers(self, tx: Connection, ids: Collection[str], fields: Iterable[str]) -> int:
         """Clear fields of the responses kept about these ids; returns how many were.

@@ -185,23 +185,22 @@ class CallInterceptor(grpc.ServerInterceptor):
         call.fingerprint = fingerprint(call, request)
         if call.account is None:
             return repeat_on_conflict(lambda: method(request, context))
-        # On SQLite the look costs no round trip, and waits for no writer.
-        looks_first = self.database.is_sqlite or call.rpc not in self.optimistic_rpcs
-        if looks_first and (kept := self._find_kept(call)):
+        if call.rpc not in self.optimistic_rpcs and (kept := self._find_kept(call)):
             return kept
         ids = list(call.ids)
         try:
             return repeat_on_conflict(lambda: method(request, context))
         except Refusal as refusal:
             # A twin has succeeded, before or meanwhile: then return its response.
+            refused_ids, call.ids = call.ids, ids
             if kept := self._find_kept(call):
-                call.ids = ids  # without those of an effect that was not had
                 return kept
             if not isinstance(refusal, KeyTaken):
+                call.ids = refused_ids
                 raise
-            # It has expired since it was found taken.
-            call.ids, call.is_audited = ids, False
-            return repeat_on_conflict(lambda: method(request, context))
+        # The key has expired since it was found taken.
+        call.is_audited = False
+        return repeat_on_conflict(lambda: method(request, context))
 
     def _find_kept(self, call: Call) -> Message | None:
         kept = self.idempotency_keys.find(self.database, call, self.responses[call.rpc])

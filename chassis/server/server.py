@@ -150,12 +150,11 @@ def start_server(
     other processes. With a `socket` (`unix:path`) it serves there too, and shares nothing.
 
     A servicer is an instance of a generated class, or of several. `open_rpcs` need no account:
-    "OrderService/CreateToken", or "DoorService" for all of a service. `optimistic_rpcs` look on
-    PostgreSQL for a response kept under an idempotency key only when they are refused: they have no
-    effect but in the transaction that keeps theirs. A request of more than
-    `max_request_bytes` is refused unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each
-    call, and `loops` beside them: they are stopped when no call runs any more. `observe_call`
-    hears of each call that ended.
+    "OrderService/CreateToken", or "DoorService" for all of a service. `optimistic_rpcs` find out by
+    themselves that an idempotency key is taken, and raise KeyTaken: they have no effect but in the
+    transaction that keeps their response. A request of more than `max_request_bytes` is refused
+    unread (RESOURCE_EXHAUSTED). `end_call` runs at the end of each call, and `loops` beside them:
+    they are stopped when no call runs any more. `observe_call` hears of each call that ended.
     """
     registrations = [each for servicer in servicers for each in _find_registrations(servicer)]
     services = [descriptor for _, _, descriptor in registrations]

@@ -147,7 +147,7 @@ class Database:
             watch_statements(self.engine)
         self._commits = GroupCommit(self.connect)
         self.at_hand: list[Connection] = []  # that wait for a single statement
-        self._seekers: list[None] = []  # of a connection from the pool; none may be missed
+        self._seekers: list[None] = []  # one for each thread that takes a connection from the pool
         # Runs at the end of each transaction that is not a `single` statement, as a part of it.
         self.before_commit: Callable[[Connection], None] = ignore
         self.wakeup = threading.Event()
@@ -291,7 +291,7 @@ class Database:
                 self.at_hand.pop().close()
 
     def _is_crowded(self) -> bool:
-        """Whether the pool has too few for all who seek one, with some at hand or not."""
+        """Whether the pool has too few for all who take one."""
         pool: Any = self.engine.pool  # a QueuePool on both engines
         return bool(pool.checkedout() + len(self._seekers) > MAX_CONNECTIONS)
 

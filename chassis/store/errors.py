@@ -45,6 +45,8 @@ def _find_refusal(error: DBAPIError) -> Refusal | None:
         return Busy("Another request holds this; try again.")
     if state == "57014" and get_current_call().get_seconds_left() <= 0:
         return TooLate(DEADLINE_PASSED)  # the statement's time is the caller's: see `begin`
+    if state == "25006":  # a standby, or one that was made read-only
+        return Overloaded("The database cannot be written; try again.")
     unreachable = isinstance(error, OperationalError) and not state
     if unreachable or error.connection_invalidated or state[:2] in ("08", "53", "57"):
         return Overloaded("The database does not answer; try again.")

@@ -154,6 +154,8 @@ class OrderService(rpc.OrderServiceServicer):
             or not is_live(submission.now)
             or list_further_names(order["patient"])
         )
+        if not single:
+            tables.idempotency_keys.ensure_free(self.database)
         answer = partial(documents.build_created_order, public_url=self.public_url)
         with self.database.write(single=single) as tx:
             row = create_order(

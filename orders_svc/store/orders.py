@@ -72,24 +72,15 @@ _ADD_PLAIN_NOW = Prepared(_ADD_NOW.returning(*_MOMENTS))
 # Alone in its transaction; `_ADD_KEYED` keeps an answer, too, or does nothing: the key is taken.
 _ADD_ALONE = Prepared(audit.combine(_ADD_NOW).returning(*_MOMENTS))
 _CLAIM = idempotency_keys.build_claim()
-_KEYED = {
-    **{
-        name: bindparam(name, type_=orders.c[name].type)
-        for name in (
-            *("id", "account_id", "user_id", "lab_status", "lab_id", "account_number"),
-            *("document", "warnings", "traced", "person_ref", "first_last", "last_first"),
-        )
-    },
-    **_NOW,
-}
-_ADD_KEYED = Prepared(
-    audit.combine(
-        insert(orders).from_select(
-            list(_KEYED), select(*_KEYED.values()).select_from(_CLAIM), include_defaults=False
-        ),
-        _CLAIM,
-    ).returning(*_MOMENTS)
+_VALUES: dict[str, Any] = {
+    each.name: bindparam(each.name, None, each.type)
+    for each in orders.c
+    if each.server_default is None
+} | _NOW
+_ADD_CLAIMED = _ADD.from_select(
+    list(_VALUES), select(*_VALUES.values()).select_from(_CLAIM), include_defaults=False
 )
+_ADD_KEYED = Prepared(audit.combine(_ADD_CLAIMED, _CLAIM).returning(*_MOMENTS))
 _WITH_CREATOR: Any = join_job(
     select(orders, users.c.email.label("user_email")).join(users, users.c.id == orders.c.user_id)
 )
@@ -182,7 +173,7 @@ def _insert_alone(tx: Connection, row: dict[str, Any], answer: Message) -> None:
     if get_current_call().idempotency_key:
         values |= idempotency.build_parameters(answer)
         if not _insert_now(tx, row, values, _ADD_KEYED):
-            raise idempotency.KeyTaken("The key was taken before.")
+            raise idempotency.KeyTaken
     else:
         _insert_now(tx, row, values, _ADD_ALONE)
 

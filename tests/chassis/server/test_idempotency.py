@@ -56,7 +56,7 @@ def test_a_key_that_expires_once_it_was_found_taken_is_free(actors: Probe, uniqu
     def find_taken_first() -> None:
         acts.append("act")
         if len(acts) == 1:
-            raise KeyTaken("The key was taken a moment ago.")
+            raise KeyTaken
         save()
 
     actors.servicer.act = find_taken_first

@@ -230,6 +230,19 @@ def test_a_statement_ends_in_the_server_too(url: str) -> None:
     database.close()
 
 
+def test_a_store_that_cannot_be_written_is_overload(url: str) -> None:
+    database = Database(url)
+
+    def write() -> None:
+        with database.write() as tx:
+            tx.execute(text("SET TRANSACTION READ ONLY"))
+            tx.execute(insert(notes).values(text="never"))
+
+    with pytest.raises(Overloaded):
+        write()
+    database.close()
+
+
 def test_migrate_settles_the_role(url: str) -> None:
     database = Database(url)
     with database.read() as tx:

@@ -32,7 +32,7 @@ def list_notes(database: Database) -> list[str]:
         return [row.text for row in PREPARED.all(tx, {})]
 
 
-def fill(database: Database, readers: int = MAX_CONNECTIONS) -> None:
+def fill(database: Database, readers: int) -> None:
     """Have single statements at once, so that their connections are at hand."""
     together = Barrier(readers)
 

@@ -157,6 +157,17 @@ def test_a_replay_is_a_read(orders: Served, order: Body, unique: str) -> None:
     assert [len(entry["ids"]) for entry in found] == [1, 0]
 
 
+def test_another_request_under_a_key_names_no_order(
+    orders: Served, order: Body, unique: str
+) -> None:
+    for _ in range(2):
+        orders.call("CreateOrder", request(order), idempotency_key=unique)
+    other = request(order, special_instructions="Other")
+    orders.refusal("CreateOrder", other, idempotency_key=unique, x_request_id=unique)
+    (entry,) = wait_for_entries(orders, unique, 1)
+    assert (entry["outcome"], entry["ids"]) == ("IDEMPOTENCY_MISMATCH", [])
+
+
 def test_a_login_and_a_token_are_recorded(orders: Served, unique: str) -> None:
     login = {"email": USERS["client"], "password": "demo-password", "address": "192.0.2.9"}
     orders.call("LogIn", pb.LogInRequest(**login), "", kind="Dashboard", x_request_id=unique)

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from chassis.context import get_current_call, utc_now
+from chassis.store.limits import LOCK_WAIT_SECONDS
 from orders_svc.store import tables
-from tests.orders_svc.bodies import Body, request
+from tests.orders_svc.bodies import Body, put, request
 from tests.serving import Served
 from tests.statements import watch_statements
 
@@ -65,3 +66,41 @@ def test_a_key_is_free_again_once_it_has_expired(orders: Served, order: Body, un
     assert second.id != first.id
     assert count_entries(orders, second.id) == 1
     assert orders.call("CreateOrder", request(order), idempotency_key=unique) == second
+
+
+def test_a_key_changes_nothing_of_an_order(orders: Served, order: Body, unique: str) -> None:
+    of_its_own = {"id", "created_at", "updated_at", "submitted_at"}
+
+    def read(**key: Any) -> dict[str, Any]:
+        made = orders.call("CreateOrder", request(order), **key)
+        with orders.database.read() as tx:
+            row = tx.execute(select(tables.orders).where(tables.orders.c.id == made.id)).one()
+        return {name: value for name, value in row._mapping.items() if name not in of_its_own}
+
+    assert read(idempotency_key=unique) == read()
+
+
+def test_a_repeat_waits_for_nobody_who_holds_its_key(
+    orders: Served, order: Body, unique: str
+) -> None:
+    first = orders.call("CreateOrder", request(order), idempotency_key=unique)
+    with orders.database.write() as tx:
+        tx.execute(select(KEYS).where(KEYS.c.key == unique).with_for_update())
+        tx.execute(update(KEYS).where(KEYS.c.key == unique).values(response=KEYS.c.response))
+        # Who waits for a lock does so for longer.
+        patience = LOCK_WAIT_SECONDS - 1
+        second = orders.call(
+            "CreateOrder", request(order), idempotency_key=unique, timeout=patience
+        )
+    assert second == first
+
+
+def test_a_repeat_of_an_order_of_several_statements_writes_nothing(
+    orders: Served, order: Body, unique: str
+) -> None:
+    put(order, "patient.last_name", "Smith-Jones")
+    first = orders.call("CreateOrder", request(order), idempotency_key=unique)
+    with watch_writes(orders) as statements:
+        second = orders.call("CreateOrder", request(order), idempotency_key=unique)
+    assert second == first
+    assert not [each for each in statements if "INSERT" in each]
