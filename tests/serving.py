@@ -160,7 +160,7 @@ class Served:
         with self.database.write() as tx:
             invalidate(tx, get_definition(self.name).changes)
         asked = importlib.import_module(f"protos.{self.name}_pb2").ListEventsRequest()
-        with patch.object(reference_cache, "CHECK_SECONDS", 0):
+        with patch.multiple(reference_cache, LOOK_SECONDS=0, MAX_AGE_SECONDS=0):
             refused = self.refusal("ListEvents", asked, authorization=build_basic(""), desk=True)
         assert refused.code is grpc.StatusCode.UNAUTHENTICATED
 

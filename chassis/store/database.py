@@ -231,8 +231,10 @@ class Database:
                 check_readable(Path(self.url.database or ""))
                 self._check_writable()
             else:
+                from chassis.store.postgres import check_answering
+
                 with self.connect() as tx:
-                    tx.exec_driver_sql("SELECT 1")
+                    check_answering(tx)
 
     def drain(self) -> None:
         """Wait for no answer of PostgreSQL longer than some seconds; the process is to end."""

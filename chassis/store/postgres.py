@@ -33,6 +33,7 @@ CONNECT_SECONDS = 5.0  # a host that never answers would hold a thread for minut
 LEAST_CONNECT_SECONDS = 2.0  # libpq's; psycopg waits no shorter
 POOL_WAIT_SECONDS = 5
 ROLLBACK_SECONDS = 1.0  # for the rollback of a call whose deadline has passed
+CHECK_SECONDS = 3.0  # for the answer that shows whether the server can be used
 DRAIN_WAIT_SECONDS = 3.0  # for an answer, once the process drains
 MIGRATION_SECONDS = 24 * 3600.0
 TCP_OPTIONS = {
@@ -167,17 +168,30 @@ def create_postgres_engine(url: URL, drain: Drain, *, prepare: bool, **options: 
 
 
 @contextmanager
+def patient(tx: Connection, seconds: float) -> Iterator[BoundedConnection]:
+    """Bound each wait for an answer by `seconds`, in place of the call's deadline."""
+    connection = get_driver(tx)
+    connection.patience = seconds
+    try:
+        yield connection
+    finally:
+        connection.patience = None
+
+
+@contextmanager
 def unhurried(tx: Connection) -> Iterator[None]:
     """Lift the time limits of a transaction's statements and lock waits, for a migration."""
-    connection = get_driver(tx)
-    connection.patience = MIGRATION_SECONDS
-    try:
+    with patient(tx, MIGRATION_SECONDS) as connection:
         connection.execute(
             "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0", prepare=False
         )
         yield
-    finally:
-        connection.patience = None
+
+
+def check_answering(tx: Connection) -> None:
+    """Ask the server for an answer, and wait for it no longer than `CHECK_SECONDS`."""
+    with patient(tx, CHECK_SECONDS):
+        tx.exec_driver_sql("SELECT 1")
 
 
 def settle_role(tx: Connection) -> None:

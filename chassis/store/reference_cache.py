@@ -1,8 +1,8 @@
 """A reference-data cache with version-counter invalidation.
 
 Accounts and reference data change only by the command line, which increments a
-counter in the store. Each process reads the counter once a second, so cached
-data are at most a second out of date.
+counter in the store. Each process reads the counter twice a second, so that cached
+data are at most a second out of date, also where one of these reads is slow or hangs.
 """
 
 import threading
@@ -16,7 +16,9 @@ from chassis.store.database import Database, add_if_absent
 
 T = TypeVar("T")
 ObserveLookup = Callable[[bool], None]  # whether it was a hit
-CHECK_SECONDS = 1.0
+LOOK_SECONDS = 0.5  # between two looks at the counter
+MAX_AGE_SECONDS = 1.0  # of the last look whose cache is used
+LOOK_WAIT_SECONDS = 0.1  # for somebody else's look, where the last one is too old
 MAX_ENTRIES = 20_000
 
 
@@ -50,8 +52,9 @@ class ReferenceCache:
         self.observe = observe
         self.max_entries = max_entries
         self._version = select(table.c.changes)
-        self._checking = threading.Lock()
-        self._checked_at = -CHECK_SECONDS
+        self._looking = threading.Lock()
+        self._guard = threading.Lock()  # for the three below
+        self._looked_at = -MAX_AGE_SECONDS  # when the newest look began
         self._cached_version: int | None = None
         self._entries: dict[Hashable, Any] = {}
 
@@ -60,8 +63,8 @@ class ReferenceCache:
 
     def get(self, key: Hashable, find: Callable[[Connection], T]) -> T:
         """The cached value of a key, else what `find` returns; None is not cached."""
-        if monotonic() - self._checked_at >= CHECK_SECONDS:
-            self._check_version()
+        if (age := monotonic() - self._looked_at) >= LOOK_SECONDS:
+            self._refresh(is_too_old=age >= MAX_AGE_SECONDS)
         entries = self._entries
         if self.observe is not None:
             self.observe(key in entries)
@@ -78,14 +81,24 @@ class ReferenceCache:
             entries[key] = found
         return found
 
-    def _check_version(self) -> None:
-        if not self._checking.acquire(blocking=False):
-            return
+    def _refresh(self, *, is_too_old: bool) -> None:
+        """Look unless somebody else does; one that hangs is not waited for."""
+        is_alone = self._looking.acquire(timeout=LOOK_WAIT_SECONDS if is_too_old else 0)
         try:
-            with self.database.read() as tx:
-                version = tx.execute(self._version).scalar()
+            is_due = monotonic() - self._looked_at >= LOOK_SECONDS
+            if is_due and (is_alone or is_too_old):
+                self._look()
+        finally:
+            if is_alone:
+                self._looking.release()
+
+    def _look(self) -> None:
+        began = monotonic()
+        with self.database.read() as tx:
+            version = tx.execute(self._version).scalar()
+        with self._guard:
+            if began < self._looked_at:  # a later look has ended before it
+                return
             if version != self._cached_version:
                 self._cached_version, self._entries = version, {}
-            self._checked_at = monotonic()
-        finally:
-            self._checking.release()
+            self._looked_at = began

@@ -136,6 +136,19 @@ def test_a_frozen_backend_is_left_at_the_deadline(url: str) -> None:
         other.close()
 
 
+def test_a_look_at_a_server_that_never_answers_ends_in_seconds(url: str) -> None:
+    with run_proxy(url) as (proxy, through):
+        database = Database(through)
+        database.check()
+        proxy.is_mute.set()
+        began = time.monotonic()
+        with pytest.raises(Overloaded):
+            database.check()
+        assert time.monotonic() - began < context.MAX_CALL_SECONDS / 2
+        proxy.is_mute.clear()
+        database.close()
+
+
 @pytest.fixture
 def short_drain(monkeypatch: pytest.MonkeyPatch) -> None:
     """A drain waits a second at most, and for a connect as long as psycopg does at least."""

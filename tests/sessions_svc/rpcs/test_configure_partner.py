@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict
 from grpc import StatusCode
 
 from chassis.errors import Fault
-from chassis.store.reference_cache import CHECK_SECONDS
+from chassis.store.reference_cache import MAX_AGE_SECONDS
 from protos import sessions_pb2 as pb
 from sessions_svc import reference
 from sessions_svc.reference import REFERENCE
@@ -146,7 +146,7 @@ def test_a_change_takes_effect_within_a_second(sessions: Served, unique: str) ->
 
     assert check_qualification(sessions, authorization, prescriptions=lens) == []
     configure(sessions, unique)
-    end = monotonic() + CHECK_SECONDS + 1
+    end = monotonic() + MAX_AGE_SECONDS + 1
     while check_qualification(sessions, authorization, prescriptions=lens) == []:
         assert monotonic() < end
         sleep(0.05)
