@@ -138,7 +138,8 @@ class Reader(Generic[M]):
         """List the faults of a body that cannot be read."""
         try:
             faults = _cap(_find_faults(msgspec.json.decode(body), self.shape, "", strict=True))
-            return add_suggestions(faults, self.shape)
+            # Of a duplicate key only the last value is decoded: the fault is in another one.
+            return add_suggestions(faults, self.shape) or _find_duplicate_keys(body, self.raw)
         except RecursionError:
             return [Fault("", TOO_DEEP)]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -264,7 +265,7 @@ def _explain_overfull(body: bytes) -> list[Fault]:
 
 
 def _find_duplicate_keys(body: bytes, raw: Collection[str]) -> list[Fault]:
-    """Return a fault for each duplicate key of a well-formed body of the right types."""
+    """Return a fault for each duplicate key of a well-formed object."""
     try:
         # The numbers do not matter, and Python refuses to parse an integer of 4301 digits.
         pairs = json.loads(body, object_pairs_hook=list, parse_int=bool, parse_float=bool)
@@ -287,7 +288,8 @@ def _find_duplicates(value: list[Any], path: str, raw: Collection[str]) -> Itera
                 yield from _find_duplicates(each, where, raw)
     elif isinstance(first, list):  # an array of scalars holds no key
         for index, each in enumerate(value):
-            yield from _find_duplicates(each, f"{path}.{index}", raw)
+            if isinstance(each, list):
+                yield from _find_duplicates(each, f"{path}.{index}", raw)
 
 
 def list_field_names(message: type[Message]) -> set[str]:

@@ -236,6 +236,20 @@ def test_a_duplicate_key_in_an_object_is_refused(body: bytes, paths: list[str]) 
     ]
 
 
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        (b'{"rx":{"left_ey":{}},"rx":{}}', [Fault("rx", DUPLICATE_KEY_FAULT)]),
+        (b'{"mode":1,"mode":"draft"}', [Fault("mode", DUPLICATE_KEY_FAULT)]),
+        (b'{"services":[[1],2],"services":[]}', [Fault("services", DUPLICATE_KEY_FAULT)]),
+    ],
+)
+def test_a_fault_in_a_value_that_a_duplicate_key_replaces_is_refused(
+    body: bytes, faults: list[Fault]
+) -> None:
+    assert find_faults(lambda: ORDER.read(body)) == faults
+
+
 def test_a_duplicate_key_in_a_list_is_named_with_its_index() -> None:
     body = b'{"cart_items":[{"name":"a"},{"items":[{"name":"a","name":"b"}]}]}'
     assert find_faults(lambda: SUBSCRIPTION.read(body)) == [
