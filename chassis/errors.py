@@ -37,7 +37,7 @@ VERSION_MISMATCH = "VERSION_MISMATCH"  # the row has changed since the caller re
 STATUS_TRAILER = "grpc-status-details-bin"
 # gRPC clients take 8 KiB of trailers by default, and faults travel there in base64.
 MAX_FAULT_BYTES = 4600  # beyond this, faults are truncated
-MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH = 200, 300  # characters
+MAX_PATH_LENGTH, MAX_MESSAGE_LENGTH = 200, 300  # characters; beyond them, an ellipsis
 MAX_FIRST_LENGTH = 160  # characters of the first fault in the status message
 
 
@@ -149,7 +149,7 @@ def encode(refusal: Refusal) -> Status:
     """
     status = Status(code=refusal.code, message=refusal.message)
     if refusal.faults:
-        status.message += _format_first(_cut(refusal.faults[0]))
+        status.message += _format_first(cut_fault(refusal.faults[0]))
     info = error_details_pb2.ErrorInfo(
         reason=refusal.reason, domain=DOMAIN, metadata=refusal.metadata
     )
@@ -161,7 +161,7 @@ def encode(refusal: Refusal) -> Status:
                 rest = len(refusal.faults) - index
                 bad.field_violations.add(description=f"{rest} more faults are not listed.")
                 break
-            cut = _cut(fault)
+            cut = cut_fault(fault)
             bad.field_violations.add(field=cut.path, description=cut.message)
         status.details.add().Pack(bad)
     if refusal.detail is not None:
@@ -202,8 +202,13 @@ def decode(code: Code, message: str, details: bytes | None) -> Failure:
     return Failure(code, reason, message, tuple(faults), metadata, tuple(rest))
 
 
-def _cut(fault: Fault) -> Fault:
-    return Fault(fault.path[:MAX_PATH_LENGTH], fault.message[:MAX_MESSAGE_LENGTH])
+def cut_fault(fault: Fault) -> Fault:
+    """Return the fault with a long path or message cut: a client's names have any length."""
+    return Fault(_cut(fault.path, MAX_PATH_LENGTH), _cut(fault.message, MAX_MESSAGE_LENGTH))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _format_first(fault: Fault) -> str:

@@ -9,8 +9,7 @@ refuses it, and a second one reads the body again.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Generic, TypeVar, get_origin
 
 import msgspec
@@ -18,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from chassis.errors import MALFORMED as MALFORMED
-from chassis.errors import Fault, Invalid
+from chassis.errors import Fault, Invalid, cut_fault
 from chassis.messages.explain import (
     UNKNOWN,
     add_suggestions,
@@ -29,6 +28,7 @@ from chassis.messages.explain import (
 
 TOO_DEEP = "The body is nested too deep."
 MAX_FAULTS = 100  # a body of 1 MiB may hold 500,000
+MAX_PATHS_BYTES = 32 * 1024  # of the paths of the faults of one request, as JSON
 MORE_FAULTS = "More faults are not listed."
 MAX_NODES = 20_000  # objects, arrays and keys; 1 MiB of them would take a third of a second
 TOO_MANY = f"The body has more than {MAX_NODES} objects, arrays and keys."
@@ -112,8 +112,8 @@ class Reader(Generic[M]):
             flat[field] = given[0]
         faults += _find_faults(flat, self.shape, "", strict=False)
         if faults:
-            faults = add_suggestions(map(self._add_hint, faults), self.shape, in_query=True)
-            raise self._build_refusal(faults)
+            faults = _cap(map(self._add_hint, faults))
+            raise self._build_refusal(add_suggestions(faults, self.shape, in_query=True))
         values = msgspec.to_builtins(msgspec.convert(flat, self.struct, strict=False))
         return self.message(**values, **path)
 
@@ -247,10 +247,16 @@ def _find_scalar_faults(items: list[Any], kind: Any, path: str, *, strict: bool)
                 yield from _find_faults(item, kind, f"{path}.{index}", strict=strict)
 
 
-def _cap(faults: Iterator[Fault]) -> list[Fault]:
-    """List the first faults, and whether there are more."""
-    first = list(islice(faults, MAX_FAULTS))
-    return first + [Fault("", MORE_FAULTS) for _ in islice(faults, 1)]
+def _cap(faults: Iterable[Fault]) -> list[Fault]:
+    """List the first faults, with long names cut, and whether there are more."""
+    first: list[Fault] = []
+    size = 0
+    for fault in map(cut_fault, faults):
+        size += len(json.dumps(fault.path))
+        if len(first) == MAX_FAULTS or size > MAX_PATHS_BYTES:
+            return [*first, Fault("", MORE_FAULTS)]
+        first.append(fault)
+    return first
 
 
 def _explain_overfull(body: bytes) -> list[Fault]:
