@@ -3,7 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from flask import Blueprint, Response, jsonify, request
-from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from google.protobuf.message import DecodeError
+from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from gateway.backends import SERVICES, Backends, backends
 from gateway.channel import RpcError
@@ -33,16 +34,19 @@ def get_readyz() -> tuple[Response, int]:
 
 
 def _check_service(services: Backends, name: str) -> str:
-    states = services.channels[name].states().values()
-    if states and all(state == "hung" for state in states):
-        return "hung"  # health answers from a pool of its own, so it proves nothing here
-    if states and all(state == "failing" for state in states):
+    states = services.channels[name].states()
+    if states and all(state == "hung" for state in states.values()):
+        return "hung"
+    if states and all(state == "failing" for state in states.values()):
         return "unreachable"  # for calls, until their own channel has connected again
     try:
-        answer = services.probes[name].unary(
-            CHECK, HealthCheckRequest(), HealthCheckResponse, timeout=CHECK_TIMEOUT_SECONDS
+        answers = services.probes[name].ask_each(
+            CHECK, HealthCheckResponse, timeout=CHECK_TIMEOUT_SECONDS
         )
-    except RpcError:
+    except (RpcError, DecodeError):
         return "unreachable"
-    serving = answer.message.status == HealthCheckResponse.SERVING
-    return "ok" if serving else "not serving"
+    # Health answers from a pool of its own, so it proves nothing where calls hang.
+    found = [each.status for address, each in answers.items() if states.get(address) != "hung"]
+    if not found:
+        return "unreachable"
+    return "ok" if HealthCheckResponse.SERVING in found else "not serving"

@@ -20,7 +20,7 @@ from chassis.status import Code
 from gateway.channel.addresses import Address, Options
 from gateway.channel.headers import Metadata, request_metadata
 from gateway.channel.resolver import Target
-from gateway.channel.streams import Request, Stream
+from gateway.channel.streams import PREFIX_BYTES, Request, Stream
 from gateway.channel.tls import Tls
 
 Response = TypeVar("Response", bound=Message)
@@ -141,6 +141,40 @@ class Channel:
         except DecodeError as error:
             raise RpcError(Code.INTERNAL, "The answer cannot be read.") from error
         return Answer(message, stream.metadata, address.name)
+
+    def ask_each(
+        self, method: str, response_type: type[Response], *, timeout: float
+    ) -> dict[str, Response]:
+        """Call a method with an empty message at every live address at once.
+
+        Returns the answers by address; an address that does not answer OK in time has none. Raises
+        RpcError when no address is live.
+        """
+        call = Request(
+            method, b"", bytes(PREFIX_BYTES), monotonic() + timeout, self._max_receive_bytes
+        )
+        while True:
+            self._pick(call.deadline)  # connects, and waits for the first to be live
+            asked = []
+            for address in self._live:
+                stream, connection = Stream(call), address.connection
+                if connection and connection.start(stream):
+                    asked.append((address.name, connection, stream))
+            try:
+                for _, _, stream in asked:
+                    stream.wait()
+            finally:
+                for _, connection, stream in asked:
+                    connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
+            if not all(stream.unprocessed for _, _, stream in asked):
+                break
+            self._refresh()  # the connections have ended since they were picked
+            self._closed.wait(BACKOFF_SECONDS[0])
+        return {
+            name: response_type.FromString(stream.body())
+            for name, _, stream in asked
+            if stream.completed and stream.code is Code.OK
+        }
 
     def methods(self, service: ServiceDescriptor) -> dict[str, Callable[..., Answer[Any]]]:
         """The unary methods of a service by name: they take a message and `unary`'s options."""

@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from gateway import create_app
 from tests.chassis.logs import capture_log
 from tests.chassis.probe import Probe, probe
-from tests.gateway.front import CALLER, GET, POST, TYPES, front, read_faults
+from tests.gateway.channel.peers import Link, peer, wait_for
+from tests.gateway.front import CALLER, DEAD, GET, POST, TYPES, front, read_faults
 from tests.serving import SERVICES, Served
 
 SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -120,6 +121,50 @@ def test_readiness_does_not_wait_for_a_service_that_is_at_work(slow: Probe) -> N
         go.set()
         for thread in threads:
             thread.join()
+
+
+def silent(link: Link) -> None:
+    """A process that is frozen: it connected, and answers nothing."""
+    link.greet()
+    link.drain()
+
+
+def test_a_service_is_ready_while_one_of_its_addresses_answers(slow: Probe) -> None:
+    with peer(silent) as frozen:
+        with front(subscriptions=f"{frozen.target},{slow.address},{DEAD}") as client:
+            probes = client.application.extensions["backends"].probes["subscriptions"]
+            client.get("/readyz")
+            wait_for(lambda: list(probes.states().values()) == ["ready", "ready", "failing"])
+            states = [client.get("/readyz").get_json()["services"] for _ in range(6)]
+            assert [each["subscriptions"] for each in states] == ["ok"] * 6
+        with front(subscriptions=f"{frozen.target},{DEAD}") as client:
+            state = client.get("/readyz").get_json()["services"]["subscriptions"]
+            assert state == "unreachable"
+
+
+def test_of_addresses_that_drain_and_serve_one_is_enough(
+    start: Callable[[str, str], Served], slow: Probe
+) -> None:
+    draining = start("subscriptions", "sqlite")
+    draining.running.health.enter_graceful_shutdown()
+    with front(subscriptions=f"{draining.address},{slow.address}") as client:
+        probes = client.application.extensions["backends"].probes["subscriptions"]
+        client.get("/readyz")
+        wait_for(lambda: list(probes.states().values()) == ["ready", "ready"])
+        states = [client.get("/readyz").get_json()["services"] for _ in range(4)]
+    assert [each["subscriptions"] for each in states] == ["ok"] * 4
+
+
+def test_an_address_where_calls_hang_makes_no_service_ready(slow: Probe) -> None:
+    """Its health answers all the same, from a pool of its own."""
+    go = threading.Event()
+    slow.servicer.act = lambda: go.wait(5)
+    with front(subscriptions=f"{slow.address},{DEAD}", RPC_TIMEOUT=0.1) as client:
+        channel = client.application.extensions["backends"].channels["subscriptions"]
+        while list(channel.states().values()) != ["hung", "failing"]:
+            client.get(GET["subscriptions"])
+        assert client.get("/readyz").get_json()["services"]["subscriptions"] == "unreachable"
+    go.set()
 
 
 def test_a_service_that_takes_too_long_is_a_504(slow: Probe) -> None:

@@ -1,18 +1,30 @@
 """Addresses in turn, names that are looked up again, and connections that are replaced."""
 
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
 
 from chassis.status import Code
-from gateway.channel import Channel, connection
+from gateway.channel import Channel, RpcError, connection, frames
 from gateway.channel import channel as channels
+from gateway.channel.frames import build_frame
 from tests.gateway.channel.callers import opened
 from tests.gateway.channel.conftest import Connect
-from tests.gateway.channel.peers import DEAD, Server, echo, peer, server, wait_for
+from tests.gateway.channel.peers import (
+    DEAD,
+    PATIENCE_SECONDS,
+    Link,
+    Server,
+    echo,
+    peer,
+    server,
+    wait_for,
+)
 
 
 def test_nothing_is_opened_before_the_first_call(connect: Connect) -> None:
@@ -46,6 +58,46 @@ def test_a_lost_address_leaves_the_turn_and_comes_back(connect: Connect) -> None
             assert caller.call("Echo")
         with server(one.target) as again:
             wait_for(lambda: caller.call("Echo") and again.calls)
+
+
+def test_each_live_address_is_asked_at_once_and_who_is_silent_is_left() -> None:
+    cancelled = threading.Event()
+
+    def silent(link: Link) -> None:
+        link.greet()
+        number, _ = link.request()
+        assert link.next(frames.RST_STREAM)[2] == number
+        cancelled.set()
+        link.drain()
+
+    with ExitStack() as stack:
+        one, two = (stack.enter_context(server()) for _ in range(2))
+        frozen = stack.enter_context(peer(silent))
+        target = f"{frozen.target},{one.target},{DEAD},{two.target}"
+        caller = stack.enter_context(opened(target))
+        with suppress(RpcError):
+            caller.channel.ask_each("/test.Test/Echo", BytesValue, timeout=0.0)
+        states = ["ready", "ready", "failing", "ready"]
+        wait_for(lambda: list(caller.states().values()) == states)
+        answers = caller.channel.ask_each("/test.Test/Echo", BytesValue, timeout=0.5)
+        assert answers == {one.target: BytesValue(), two.target: BytesValue()}
+        assert cancelled.wait(PATIENCE_SECONDS)
+
+
+def test_who_refuses_all_is_asked_again_until_the_deadline() -> None:
+    def refusing(link: Link) -> None:
+        link.greet()
+        for refused in (True, False):
+            number, _ = link.request()
+            if refused:
+                link.send(build_frame(frames.RST_STREAM, 0, number, b"\0\0\0\7"))
+            else:
+                link.answer(number)
+        link.drain()
+
+    with peer(refusing) as at, opened(at.target) as caller:
+        answers = caller.channel.ask_each("/test.Test/Echo", BytesValue, timeout=PATIENCE_SECONDS)
+        assert list(answers) == [at.target]
 
 
 class Names:
