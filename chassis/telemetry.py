@@ -69,7 +69,7 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
     Where they go into files, the terminal shows the start, the stop, warnings and errors in words.
     """
     flush()
-    _fill_standard_descriptors()
+    fill_standard_descriptors()
     terminal = _open(StreamSink(STANDARD_ERROR), service) if folder else None
     sink = FolderSink(folder, service) if folder else StreamSink(STANDARD_OUTPUT)
     writer = _Stream(to) if to else _open(sink, service)
@@ -84,7 +84,7 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
     _logger = Logger(write)
 
 
-def _fill_standard_descriptors() -> None:
+def fill_standard_descriptors() -> None:
     """Open /dev/null in place of a closed standard stream, or a socket could get its number."""
     for number in (0, STANDARD_OUTPUT, STANDARD_ERROR):
         try:

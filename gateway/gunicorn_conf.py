@@ -34,9 +34,11 @@ SWITCH_SECONDS = 0.0001
 
 
 def on_starting(server: Any) -> None:
-    """Refuse settings with which no worker may start."""
+    """Let no log line block this process, and refuse settings with which no worker may start."""
+    from gateway.server.output import take_outputs
     from gateway.server.start import check_start
 
+    take_outputs(server.log)
     check_start(server.cfg.address, is_https=bool(server.cfg.is_ssl))
     server.exporter = None
     if address := os.environ.get("METRICS_LISTEN"):

@@ -13,7 +13,6 @@ import select
 import socket
 import ssl
 import struct
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -36,7 +35,6 @@ from gateway.server import limits
 from gateway.server.certificates import Certificates
 from gateway.server.exchange import begin_answer, send_answer
 from gateway.server.handover import Board, close_listeners
-from gateway.server.output import Natives, Output
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 from gateway.server.places import Places
 
@@ -45,7 +43,6 @@ LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 EXPIRY_SECONDS = 0.1  # between two looks for waits that are over
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
 LATE_SECONDS = 0.5  # for a client that was too slow to see why its connection ends
-NATIVES = (("_thread", "start_new_thread"), ("queue", "SimpleQueue"), ("time", "sleep"))
 READ, WRITE = 1, 2  # events of libev
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that drops unread data
 
@@ -238,17 +235,10 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         self.told = True
 
     def patch(self) -> None:
-        """Patch everything to be cooperative, except what writes the logs."""
+        """Patch everything to be cooperative; what writes the logs has what it needs by then."""
         super().patch()
-        natives = Natives(*(monkey.get_original(*name) for name in NATIVES))
-        sys.stdout, sys.stderr = outputs = Output(1, natives), Output(2, natives)
-        for output in outputs:
-            atexit.register(output.close)
         # At exit a handler's own clean-up would take a lock of gevent's that is gone by then.
         atexit.register(logging.config.dictConfig, {"version": 1})
-        for handler in self.log.error_log.handlers + self.log.access_log.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.stream = outputs[1]  # setStream would flush the old one: it may be closed
 
     def init_process(self) -> None:
         """Begin, in the new process."""

@@ -1,27 +1,27 @@
 """Standard output that never makes its writer wait.
 
 Under gevent one thread serves everybody, and a pipe that nobody reads would
-stop it. Lines go to a thread of the operating system through a bounded queue;
-lines that find it full are dropped and counted.
+stop it; it would stop gunicorn's own process too, which then replaces no worker
+and heeds no signal. Lines go to a thread of the operating system through a
+bounded queue; lines that find it full are dropped and counted.
+
+This module is imported before gevent patches anything, and so uses what is native.
 """
 
+import atexit
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from _queue import SimpleQueue
+from _thread import start_new_thread
+from time import sleep
 from typing import Any
+
+from chassis.telemetry import fill_standard_descriptors
 
 MAX_LINES = 10_000
 PAUSE_SECONDS = 0.02  # between two writes: lines of a busy time leave together
 FLUSH_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Natives:
-    """Thread primitives from before gevent's patches."""
-
-    start_thread: Callable[..., Any]
-    make_queue: Callable[[], Any]
-    sleep: Callable[[float], None]
 
 
 class Output:
@@ -29,15 +29,17 @@ class Output:
 
     encoding = "utf-8"
 
-    def __init__(self, fd: int, natives: Natives, max_lines: int = MAX_LINES) -> None:
+    def __init__(self, fd: int, max_lines: int = MAX_LINES) -> None:
         self.fd = fd
-        self.dropped = 0
-        self._sleep = natives.sleep
         self._max_lines = max_lines
-        self._lines = natives.make_queue()
-        self._closing = False
-        self._ended = False
-        natives.start_thread(self._run, ())
+        self.begin()
+
+    def begin(self) -> None:
+        """Start with no lines, and a thread: a forked process has those of its parent, and none."""
+        self.dropped = 0
+        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._closing = self._ended = False
+        start_new_thread(self._run, ())
 
     def write(self, text: str) -> int:
         """Take a line, or count it as dropped."""
@@ -69,13 +71,13 @@ class Output:
         for _ in range(int(FLUSH_SECONDS / PAUSE_SECONDS)):
             if self._ended:
                 return
-            self._sleep(PAUSE_SECONDS)
+            sleep(PAUSE_SECONDS)
 
     def _run(self) -> None:
         while not self._ended:
             lines = [self._lines.get()]
             if lines[0] is not None and not self._closing:
-                self._sleep(PAUSE_SECONDS)
+                sleep(PAUSE_SECONDS)
             lines += [self._lines.get() for _ in range(self._lines.qsize())]
             if self.dropped:
                 lost, self.dropped = self.dropped, 0
@@ -86,6 +88,19 @@ class Output:
             text = "".join(line for line in lines if line is not None)
             _write(self.fd, text.encode(errors="backslashreplace"))
             self._ended = None in lines
+
+
+def take_outputs(log: Any) -> None:
+    """Have what this process and its children print, and log by gunicorn's logger, never wait."""
+    fill_standard_descriptors()
+    sys.stdout, sys.stderr = outputs = Output(1), Output(2)
+    for output in outputs:
+        atexit.register(output.close)
+        os.register_at_fork(after_in_child=output.begin)
+    for logger, output in zip((log.access_log, log.error_log), outputs, strict=True):
+        for handler in logger.handlers:
+            if type(handler) is logging.StreamHandler:
+                handler.stream = output  # setStream would flush the old one: it may be closed
 
 
 def _write(fd: int, data: bytes) -> None:
