@@ -18,6 +18,7 @@ MAX_LINES = 10_000  # waiting to be written; more are dropped and counted
 MAX_FILE_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5  # rotated ones, beside the one that is written
 MAX_SLOTS = 64  # processes of one name that log into one folder
+NO_FILE = -1
 FLUSH_SECONDS = 2.0  # at a stop
 BATCH_LINES = 500
 # A process that writes so many lines in a pause writes them together at its end: to wake the thread
@@ -48,15 +49,21 @@ class FolderSink:
     """A file in a folder for each process, rotated before it grows over `MAX_FILE_BYTES`.
 
     The first process of a name writes NAME.jsonl, others NAME-2.jsonl and so on; a lock on the file
-    says that it is taken, and is dropped with the process.
+    says that it is taken, and is dropped with the process. While there can be no file, each write
+    tries again to make one.
     """
 
     def __init__(self, folder: Path, name: str, max_bytes: int = MAX_FILE_BYTES) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder, self.name, self.max_bytes = folder, name, max_bytes
-        self._claim()
+        self.descriptor = NO_FILE
+        self.trouble: OSError | None = None  # for which there was no file at first
+        try:
+            self._claim()
+        except OSError as error:
+            self.trouble = error
 
     def _claim(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for slot in range(1, MAX_SLOTS + 1):
             suffix = "" if slot == 1 else f"-{slot}"
             path = self.folder / f"{self.name}{suffix}.jsonl"
@@ -73,6 +80,8 @@ class FolderSink:
 
     def write(self, data: bytes) -> None:
         """Append lines, in a new file when this one is full."""
+        if self.descriptor == NO_FILE:
+            self._claim()
         if self.size and self.size + len(data) > self.max_bytes:
             self._rotate()
         self.size += len(data)

@@ -66,7 +66,8 @@ class Logger:
 def configure(service: str, to: TextIO | None = None, folder: Path | None = None) -> None:
     """Log as JSON lines on standard output; or into files of `folder`; or at once `to` a stream.
 
-    Where they go into files, the terminal shows the start, the stop, warnings and errors in words.
+    Where they go into files, the terminal shows the start, the stop, warnings and errors in words,
+    and once that there can be no files: lines are lost, and counted, until there can be.
     """
     flush()
     fill_standard_descriptors()
@@ -82,6 +83,8 @@ def configure(service: str, to: TextIO | None = None, folder: Path | None = None
 
     global _logger
     _logger = Logger(write)
+    if isinstance(sink, FolderSink) and sink.trouble:
+        _logger.warning("log lines are lost until LOG_DIR can be used", reason=str(sink.trouble))
 
 
 def fill_standard_descriptors() -> None:

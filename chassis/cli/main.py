@@ -46,7 +46,7 @@ def command_line(name: str, listen: str) -> click.Group:
     @click.option(
         "--log-dir",
         envvar="LOG_DIR",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(path_type=Path),  # one that cannot be used costs lines, and no start
         help="A folder for log files.  [default: lines go to standard output]",
     )
     @click.option(

@@ -164,6 +164,20 @@ def test_each_process_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert FolderSink(tmp_path, "gateway").path.name == "gateway.jsonl"
 
 
+def test_a_folder_that_cannot_be_used_costs_lines_until_it_can(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.touch()
+    sink = FolderSink(folder, "orders")
+    assert isinstance(sink.trouble, FileExistsError)
+    writer = LogWriter(sink, say_dropped)
+    writer.write("lost")
+    wait_for(lambda: writer.failed == 1, "the line is not counted")
+    folder.unlink()
+    writer.write("kept")
+    writer.close()
+    assert (writer.failed, read_lines(folder)) == (1, ["kept"])
+
+
 SCRIPT = """
 import os, sys
 from pathlib import Path
@@ -202,6 +216,19 @@ def test_with_a_folder_the_terminal_shows_what_matters_in_words(tmp_path: Path) 
         "probe: listening address=here",
     ]
     assert len(read_lines(tmp_path)) == 5
+
+
+def test_a_folder_that_cannot_be_used_is_named_once(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.touch()
+    done = run(folder=folder)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "probe: warning: log lines are lost until LOG_DIR can be used"
+        f" reason=[Errno 17] File exists: '{folder}'",
+        "probe: warning: slow reason=TEST",
+        "probe: listening address=here",
+    ]
 
 
 @pytest.mark.parametrize("descriptor", [1, 2])

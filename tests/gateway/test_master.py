@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.product import children, wait_for
-from tests.gateway.real_front import PATIENCE_SECONDS, ROOT, Front
+from tests.gateway.real_front import PATIENCE_SECONDS, ROOT, Front, gunicorn
 from tests.ports import find_free_address
 
 
@@ -93,3 +93,15 @@ def test_a_line_is_written_once_and_by_who_logged_it() -> None:
     for text, times in (("Listening at", 1), ("Booting worker", 2), ("Worker exiting", 2)):
         assert lines.count(text) == times, lines
     assert lines.count("Shutting down") == 1, lines
+
+
+def test_a_worker_whose_folder_of_logs_is_gone_is_replaced(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    with gunicorn(tmp_path, environ={"LOG_DIR": str(logs)}) as front:
+        first = front.get("/pid").json()["pid"]
+        logs.rename(tmp_path / "old")
+        logs.touch()
+        os.kill(first, signal.SIGKILL)
+        assert front.get("/pid").json()["pid"] != first
+        said = "gateway: warning: log lines are lost until LOG_DIR can be used"
+        wait_for(lambda: front.lines().count(said) == 1, "it does not say so")

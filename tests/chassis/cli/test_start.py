@@ -201,3 +201,22 @@ def test_the_store_may_be_named_in_a_file(store: Any, tmp_path: Path) -> None:
     assert (code, "DATABASE_URL and DATABASE_URL_FILE are both set" in said) == (1, True)
     code, said = run("accounts", "list", DATABASE_URL_FILE=str(tmp_path / "none"))
     assert (code, said.startswith("Error: DATABASE_URL_FILE: ")) == (1, True)
+
+
+def test_it_serves_where_its_folder_of_logs_cannot_be_used(store: Any, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orders_svc"],
+        cwd=ROOT,
+        env=build_environment(**store, LISTEN=find_free_address(), LOG_DIR=str(logs)),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stderr
+        first, second = process.stderr.readline(), process.stderr.readline()
+        process.terminate()
+    assert first.startswith("orders: warning: log lines are lost until LOG_DIR can be used")
+    assert second.startswith("orders: listening")
+    assert process.returncode == 0
