@@ -117,7 +117,10 @@ def doctor(run: Invocation, as_json: bool) -> None:
 
 
 def find_store(run: Invocation) -> Path:
-    """Return the file of a SQLite store; a refusal on PostgreSQL names its own tools."""
+    """Return the file of a SQLite store, not a symlink to it.
+
+    A refusal on PostgreSQL names its own tools.
+    """
     from sqlalchemy import make_url
 
     from chassis.upkeep.backups import explain_postgres
@@ -127,7 +130,8 @@ def find_store(run: Invocation) -> Path:
     path = Path(make_url(run.database_url).database or "")
     if not path.name:
         raise click.ClickException("DATABASE_URL: an SQLite DATABASE_URL names a file.")
-    return path
+    # Behind a symlink SQLite keeps the files beside it, and there is what a restore replaces.
+    return path.resolve() if path.is_symlink() else path
 
 
 @contextmanager

@@ -85,8 +85,10 @@ def hold_for_serving(path: Path, seconds: float | None = None) -> Iterator[None]
     """Be the only process that serves a file; raises BlockingIOError when another one goes on.
 
     It waits `seconds`, by default SERVE_WAIT_SECONDS, for a predecessor that drains.
-    It is a lock on a file beside the store, which the kernel drops with the process.
+    It is a lock on a file beside the store, which the kernel drops with the process. Symlinks are
+    followed, as SQLite does: a store has one lock, whatever it is called.
     """
     patience = SERVE_WAIT_SECONDS if seconds is None else seconds
+    path = path.resolve()
     with hold_file(path.with_name(path.name + ".serving"), patience):
         yield

@@ -46,6 +46,17 @@ def test_a_file_is_served_once(tmp_path: Path) -> None:
         pass
 
 
+def test_a_file_is_served_once_under_all_its_names(tmp_path: Path) -> None:
+    path, link = tmp_path / "probe.db", tmp_path / "links" / "probe.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+    with hold_for_serving(path, 0), pytest.raises(BlockingIOError), hold_for_serving(link, 0):
+        pass
+    with hold_for_serving(link, 0), pytest.raises(BlockingIOError), hold_for_serving(path, 0):
+        pass
+    assert list(link.parent.iterdir()) == [link]
+
+
 def test_a_successor_waits_for_its_predecessor(tmp_path: Path) -> None:
     path, order = tmp_path / "probe.db", list[str]()
     entered, leave = threading.Event(), threading.Event()

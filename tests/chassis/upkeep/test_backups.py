@@ -192,6 +192,21 @@ def test_a_replaced_store_is_set_aside_whole(store: Path, kept: Path) -> None:
     assert not list(store.parent.glob("*-wal")) + list(store.parent.glob("*.partial"))
 
 
+def test_a_store_behind_a_symlink_is_replaced_where_it_is(store: Path, kept: Path) -> None:
+    link = store.parent.with_name("orders.db")
+    link.symlink_to(store)
+    store.write_bytes(b"nonsense" * 1000)
+    store.with_name("orders.db-wal").write_bytes(b"of the damaged one")
+    code, told = restore(link, kept, "--replace")
+    assert code == 0
+    (aside,) = store.parent.glob("orders.db.replaced-????????T??????Z")
+    assert told.splitlines()[0] == f"{aside}: the store until now"
+    assert aside.read_bytes() == b"nonsense" * 1000
+    assert link.readlink() == store
+    assert dump(store) == dump(kept)
+    assert {path.name for path in link.parent.iterdir()} == {"data", kept.name, link.name}
+
+
 def test_a_damaged_store_can_be_replaced(store: Path, kept: Path) -> None:
     store.write_bytes(b"nonsense" * 1000)
     assert restore(store, kept, "--replace")[0] == 0
