@@ -137,10 +137,13 @@ class Address:
         deadline = monotonic() + self.options.connect_seconds
         made = socket.socket(self.endpoint.family, socket.SOCK_STREAM)
         try:
-            made.settimeout(self.options.connect_seconds)
+            is_unix = self.endpoint.family == socket.AF_UNIX
+            # A Unix socket connects at once or has a full backlog, where gevent would spin.
+            made.settimeout(0 if is_unix else self.options.connect_seconds)
             made.connect(self.endpoint.address)
+            made.settimeout(self.options.connect_seconds)
             session = None
-            if self.endpoint.family != socket.AF_UNIX:
+            if not is_unix:
                 made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if tls := self.options.tls:
                     session = Session(tls.context(), tls.hostname or self.endpoint.host)

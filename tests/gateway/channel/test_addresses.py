@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,25 @@ def test_a_lost_address_leaves_the_turn_and_comes_back(connect: Connect) -> None
             assert caller.call("Echo")
         with server(one.target) as again:
             wait_for(lambda: caller.call("Echo") and again.calls)
+
+
+def test_a_unix_socket_with_a_full_backlog_fails_at_once(connect: Connect, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(path)
+        listener.listen(0)
+        refused = 0
+        while not refused:
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.setblocking(False)
+            refused = waiting.connect_ex(path)
+        caller = connect(f"unix:{path}", connect_seconds=60)
+        outcome = caller.call("Echo", timeout=5)
+        assert (outcome.code, caller.states()[f"unix:{path}"]) == (Code.UNAVAILABLE, "failing")
+    Path(path).unlink()
+    with server(f"unix:{path}"):
+        wait_for(lambda: caller.call("Echo"))
 
 
 def test_each_live_address_is_asked_at_once_and_who_is_silent_is_left() -> None:
