@@ -36,6 +36,7 @@ from gateway import (
     subscriptions,
 )
 from gateway.answers import deprecations, manners, origins
+from gateway.bodies import PageRequest
 from gateway.channel import Tls
 from gateway.metrics import spans
 from gateway.pages import cart, docs, exam, home, reminders, tracking
@@ -70,6 +71,8 @@ class Gateway(Flask):
 
     So Flask need not look at each call, nor gather its hooks anew.
     """
+
+    request_class = PageRequest
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -2,8 +2,11 @@
 
 import zlib
 from codecs import BOM_UTF8
+from functools import cached_property
+from urllib.parse import parse_qsl
 
-from flask import current_app, request
+from flask import Request, current_app, request
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from chassis.errors import Fault, Invalid
@@ -13,23 +16,54 @@ PLAIN_ENCODINGS = ("", "identity")
 GZIP_ENCODINGS = ("gzip", "x-gzip")
 FORM_TYPE = "application/x-www-form-urlencoded"
 NOT_READ = "Send JSON, with Content-Type: application/json; multipart, XML and forms are not read."
+NO_FORM = f"Send a form of type {FORM_TYPE}."
+# The largest form edits every field of an order: up to 93 KiB and 364 fields, were all its texts
+# as long as they may be and of four-byte characters. The costliest of 128 KiB takes 30 ms.
+MAX_FORM_BYTES = 128 * 1024
+MAX_FORM_FIELDS = 1000
 GZIP_WINDOW = 31  # zlib's word for: with a gzip header, of any window
 
 
-def read_body() -> bytes:
+class PageRequest(Request):
+    """A request whose form is read within limits, and in the codings of the APIs."""
+
+    @cached_property
+    def form(self) -> ImmutableMultiDict[str, str]:
+        """The form of a page, empty for a body of another type; raises 415 for multipart."""
+        if self.mimetype.startswith("multipart/"):
+            raise UnsupportedMediaType(NO_FORM)
+        body = read_body(MAX_FORM_BYTES) if self.mimetype == FORM_TYPE else b""
+        return ImmutableMultiDict(parse_form(body, MAX_FORM_FIELDS))
+
+
+def read_body(limit: int | None = None) -> bytes:
     """The body of the request at hand, unpacked and without a byte order mark.
 
-    Raises 413 for one beyond MAX_CONTENT_LENGTH, packed or not, 415 for a
-    coding other than gzip, and Invalid for one that claims gzip and is not.
+    Raises 413 for one beyond the limit, or else MAX_CONTENT_LENGTH, packed or not, 415
+    for a coding other than gzip, and Invalid for one that claims gzip and is not.
     """
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     if coding not in PLAIN_ENCODINGS + GZIP_ENCODINGS:
         raise UnsupportedMediaType("Send the body as it is, or with Content-Encoding: gzip.")
-    limit = current_app.config["MAX_CONTENT_LENGTH"]
+    if limit is None:
+        limit = current_app.config["MAX_CONTENT_LENGTH"]
     body = receive_body(limit)
     if coding in GZIP_ENCODINGS and body:
         body = _unpack(body, limit)
     return body.removeprefix(BOM_UTF8)
+
+
+def parse_form(body: bytes, max_fields: int) -> list[tuple[str, str]]:
+    """Return the names and values in a form.
+
+    Raises 413 for one of more fields, and Invalid for one that is not in UTF-8.
+    """
+    if body.count(b"&") >= max_fields:
+        raise RequestEntityTooLarge(f"The form has more than {max_fields} fields.")
+    try:
+        return parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise Invalid("The body is not a form in UTF-8.") from None
 
 
 def is_form(body: bytes) -> bool:

@@ -6,9 +6,10 @@ the RFC, failures included; JSON without a `grant_type` is answered with the tok
 
 import json
 from typing import Any
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
 from flask import Response, g, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from chassis.errors import Failure, Fault, Invalid, Unauthenticated
 from chassis.messages.explain import explain_type
@@ -17,7 +18,7 @@ from chassis.messages.writer import Writer
 from chassis.status import Code
 from gateway import backends
 from gateway.backends import attempt, call
-from gateway.bodies import FORM_TYPE, check_type, is_form
+from gateway.bodies import FORM_TYPE, check_type, is_form, parse_form
 from gateway.problems import BASIC_CHALLENGE, TOO_MANY_REQUESTS, Dialect, Problem
 from gateway.rates.limiter import limit_request
 from gateway.requests import answer, parse, read_basic
@@ -26,7 +27,7 @@ from protos.orders_pb2 import CreateTokenRequest, Token
 CLIENT_CREDENTIALS = "client_credentials"
 EXPIRES_IN_SECONDS = 24 * 60 * 60  # the life of a token; a test compares it with the service's
 MAX_FORM_FIELDS = 100
-MAX_JSON_BYTES = 16 * 1024  # of a body in which a grant_type is looked for
+MAX_GRANT_BYTES = 16 * 1024  # of a form, and of JSON in which a grant_type is looked for
 NOT_READ = f"Send JSON, or a form of type {FORM_TYPE}."
 UNSUPPORTED_GRANT_TYPE = "UNSUPPORTED_GRANT_TYPE"
 ERRORS = {
@@ -78,11 +79,14 @@ def answer_token_request(body: bytes) -> Response:
 
 
 def read_form(body: bytes) -> CreateTokenRequest:
-    """Return the credentials in a form; unknown fields and a scope are ignored."""
-    try:
-        pairs = parse_qsl(body.decode(), errors="strict", max_num_fields=MAX_FORM_FIELDS)
-    except ValueError:
-        raise Invalid("The body is not a form in UTF-8.") from None
+    """Return the credentials in a form; unknown fields and a scope are ignored.
+
+    Raises 413 for one that is larger than any grant.
+    """
+    if len(body) > MAX_GRANT_BYTES:
+        raise RequestEntityTooLarge(f"The form exceeds the limit of {MAX_GRANT_BYTES} bytes.")
+    # RFC 6749, 3.2: what has no value counts as left out.
+    pairs = [(name, value) for name, value in parse_form(body, MAX_FORM_FIELDS) if value]
     sent = dict(pairs)
     if len(sent) < len(pairs):
         raise Invalid("A parameter is given more than once.")
@@ -98,7 +102,7 @@ def read_form(body: bytes) -> CreateTokenRequest:
 def take_grant_type(body: bytes) -> tuple[bytes, Any]:
     """Return a JSON body without `grant_type` and `scope`, and the grant type, if it has one."""
     try:
-        pairs = json.loads(body, object_pairs_hook=tuple) if len(body) <= MAX_JSON_BYTES else ()
+        pairs = json.loads(body, object_pairs_hook=tuple) if len(body) <= MAX_GRANT_BYTES else ()
     except (ValueError, RecursionError):
         return body, None
     sent = dict(pairs) if isinstance(pairs, tuple) else {}

@@ -40,7 +40,10 @@ SHARED = {
     503: f"{DETAILS[Code.RESOURCE_EXHAUSTED]} Or: {DETAILS[Code.UNAVAILABLE].lower()}",
     504: DETAILS[Code.DEADLINE_EXCEEDED],
 }
-AT_TOKENS = {415: "The body is multipart or XML, or has another Content-Encoding than gzip."}
+AT_TOKENS = {
+    413: "The body is over 1 MiB, or a form over 16 KiB or 100 parameters.",
+    415: "The body is multipart or XML, or has another Content-Encoding than gzip.",
+}
 ADDED = (400, 409, 422)  # they mean this besides what the RPC says
 OF_CONDITIONS = (412, 428)
 OF_BODIES = (408, 413, 415)

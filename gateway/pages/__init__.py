@@ -44,6 +44,7 @@ TITLES = {
     403: "This is not allowed",
     404: "Page not found",
     410: "No longer available",
+    413: "This form is too large",
     429: "Too many requests",
     503: "Temporarily unavailable",
     504: "Temporarily unavailable",
