@@ -96,6 +96,7 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
     limit_request_fields: int
     body: Any
     unreader: Any
+    version: tuple[int, int]
     head: Head | None = None  # unless it can be no other request's
 
     def parse(self, unreader: Any) -> bytes:
@@ -103,8 +104,10 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
         unreader.sock.reading = self
         self.max_buffer_headers = min(self.max_buffer_headers, HEAD_BYTES)
         rest: bytes = super().parse(unreader)
-        if self.version >= (1, 1) and not any(name == "HOST" for name, _ in self.headers):
-            raise MissingHost
+        if self.version >= (1, 1):
+            self.version = (1, 1)  # which is how a later minor version is answered
+            if not any(name == "HOST" for name, _ in self.headers):
+                raise MissingHost
         return rest
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> list[tuple[str, str]]:
@@ -147,8 +150,12 @@ class Request(message.Request):  # type: ignore[misc]  # gunicorn has no types
         return False
 
     def set_body_reader(self) -> None:
-        """Choose how the body is read."""
+        """Choose how the body is read; raises for one that is packed before it is chunked."""
         super().set_body_reader()
+        if isinstance(self.body.reader, ChunkedReader):
+            codings = [value for name, value in self.headers if name == "TRANSFER-ENCODING"]
+            if [each.lower() for each in codings] != ["chunked"]:
+                raise errors.UnsupportedTransferCoding(", ".join(codings))
         self.body = CheckedBody(self.body.reader)
 
     def has_body_left(self, most: int = 0) -> bool:
