@@ -188,7 +188,7 @@ def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) ->
         text=True,
         check=False,
     )
-    assert served.returncode == 1
+    assert served.returncode == os.EX_CONFIG
     assert served.stderr.startswith("Error: Another process serves ")
     assert "Traceback" not in served.stderr
     assert {path.name for path in product.folder.iterdir()} == before

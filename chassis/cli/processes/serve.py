@@ -101,6 +101,8 @@ def serve_command(listen: str) -> click.Command:
 
 
 class _RefusedForGood(click.ClickException):
+    """Another start would be refused, too: a supervisor does not try it."""
+
     exit_code = os.EX_CONFIG
 
 
@@ -241,7 +243,7 @@ def _serve_alone(database: "Database") -> Iterator[None]:
             try:
                 held.enter_context(hold_for_serving(path))
             except BlockingIOError:
-                raise click.ClickException(
+                raise _RefusedForGood(
                     f"Another process serves {path}. On SQLite a service is one process:"
                     " stop the other one, or use PostgreSQL for several."
                 ) from None
