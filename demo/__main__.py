@@ -12,23 +12,28 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from math import inf
 from pathlib import Path
 
+from chassis.locks import hold_file
 from chassis.settings.transport import is_local
 from chassis.settings.workers import UNIX, can_reach, list_sockets
 from chassis.supervisor import Supervisor, print_line
-from demo.procfile import find_busy_address, read_procfile
+from demo.procfile import find_bad_address, find_busy_address, read_procfile
 from demo.stores import find_stores, prepare_all
 
 HERE = Path(__file__).parent
 GUIDE = HERE / "guide.json"  # the page at / shows it too
+BIND = "127.0.0.1:8080"
 LISTEN = {
     "sessions": "127.0.0.1:50051",
     "orders": "127.0.0.1:50052",
     "subscriptions": "127.0.0.1:50053",
 }
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LOCK = "launcher.lock"  # in the data folder: one copy has its stores and sockets there
+HOLD_SECONDS = 5.0  # for a predecessor that ends
 STARTUP_SECONDS = 60
 SETTLE_SECONDS = 1  # for the gateway's other worker to find the services
 
@@ -46,12 +51,16 @@ Optigate is up: {url}      (Ctrl-C drains and stops)
 def main(arguments: Sequence[str]) -> int:
     """Run until Ctrl-C; returns the exit code. `reset` reloads the demo data and ends."""
     environment = dict(os.environ)
-    data = environment.setdefault("DATA_DIR", "data")
-    addresses = {"GATEWAY_BIND": environment.setdefault("GATEWAY_BIND", "127.0.0.1:8080")}
+    data = environment["DATA_DIR"] = environment.get("DATA_DIR") or "data"
+    bind = environment.get("GATEWAY_BIND") or BIND
+    # No host is every address, to gunicorn; as a name it is part of URLs.
+    environment["GATEWAY_BIND"] = f"0.0.0.0{bind}" if bind.startswith(":") else bind  # nosec B104
+    addresses = {"GATEWAY_BIND": environment["GATEWAY_BIND"]}
     workers = int(environment.get("WORKERS", "1"))
     metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
-        listen = environment.setdefault(f"{name.upper()}_LISTEN", address)
+        listen = environment.get(f"{name.upper()}_LISTEN") or address
+        environment[f"{name.upper()}_LISTEN"] = listen
         if workers > 1:
             own = list_sockets(name, Path(data), workers)
             environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
@@ -68,21 +77,47 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     on_sqlite = [name for name, store in stores.items() if store.startswith("sqlite")]
     if workers > 1 and on_sqlite:
-        print(
+        return refuse(
             f"WORKERS={workers} needs PostgreSQL: on SQLite a service is one process. Set"
             f" {', '.join(f'{name.upper()}_DATABASE_URL' for name in on_sqlite)}, or leave WORKERS"
-            " unset. Nothing was started or changed.",
-            file=sys.stderr,
+            " unset."
         )
-        return 1
+    if bad := find_bad_address(addresses):
+        return refuse(
+            f"{bad} is {addresses[bad]}, and must be host:port here, such as 127.0.0.1:8080 or"
+            " [::1]:8080."
+        )
     if busy := find_busy_address(addresses):
-        print(
-            f"{addresses[busy]} is in use. Set {busy} to another address, or stop what listens"
-            " there. Nothing was started or changed.",
-            file=sys.stderr,
+        return refuse(
+            f"{addresses[busy]} is in use, or not an address of this machine. Set {busy} to another"
+            " one, or stop what listens there."
         )
-        return 1
-    return prepare_stores(environment) or serve(environment, data)
+    return run(environment, data)
+
+
+def refuse(sentence: str) -> int:
+    """Print why nothing is started, and return the exit code."""
+    print(f"{sentence} Nothing was started or changed.", file=sys.stderr)
+    return 1
+
+
+def run(environment: dict[str, str], data: str) -> int:
+    """Prepare the stores and serve, as the only copy in the data folder.
+
+    No child inherits the lock: it ends with this process, even one that is killed.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, _exit_by_signal)
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold_file(Path(data) / LOCK, HOLD_SECONDS))
+        except BlockingIOError:
+            return refuse(
+                f"Another copy runs in {data}. Set DATA_DIR to another folder, or stop that copy."
+            )
+        except OSError as error:
+            return refuse(f"DATA_DIR is {data}, which cannot be used: {error.strerror}.")
+        return prepare_stores(environment) or serve(environment, data)
 
 
 def choose_hop(name: str, environment: dict[str, str]) -> None:
@@ -100,8 +135,6 @@ def choose_hop(name: str, environment: dict[str, str]) -> None:
 
 def prepare_stores(environment: Mapping[str, str]) -> int:
     """Run `demo.stores` as a process of its own, and return its exit code."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, _exit_by_signal)
     with subprocess.Popen([sys.executable, "-m", "demo.stores"], env=environment) as child:
         try:
             code = child.wait()
@@ -119,7 +152,6 @@ def _exit_by_signal(number: int, _frame: object) -> None:
 
 def serve(environment: dict[str, str], data: str) -> int:
     """Start the processes of the Procfile, and stop them at SIGINT or SIGTERM."""
-    Path(data).mkdir(mode=0o700, parents=True, exist_ok=True)  # for sockets, wherever stores are
     bind = environment["GATEWAY_BIND"]
     bound = f"{'https' if environment.get('GATEWAY_TLS_CERT') else 'http'}://{bind}"
     if is_local(bind):

@@ -17,7 +17,7 @@ ADDRESSES = {
     "subscriptions": "127.0.0.1:50053",
 }
 # What is asked of a gateway that listens on all addresses; compared with.
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104
+EVERY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # nosec B104
 READY = "ready"
 GOOD = {"health": ("serving", READY), "schema": ("current", "ahead", "-")}
 TIMEOUT_SECONDS = 3

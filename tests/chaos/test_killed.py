@@ -180,6 +180,17 @@ def test_what_is_in_use_is_neither_served_twice_nor_touched(product: Product) ->
     assert twice.returncode == 1
     assert "GATEWAY_BIND" in twice.stderr
     assert "Nothing was started or changed." in twice.stderr
+    beside = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env=product.environment | {name: find_free_address() for name in product.addresses},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (beside.returncode, beside.stdout) == (1, "")
+    assert beside.stderr.startswith(f"Another copy runs in {product.folder}. Set DATA_DIR to ")
     served = subprocess.run(
         [sys.executable, "-c", SERVE_WITHOUT_PATIENCE],
         cwd=ROOT,

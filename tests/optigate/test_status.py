@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway import health
+from optigate import status
 from optigate.command import cli
 from tests.serving import SERVICES, Served
 
@@ -46,6 +47,15 @@ def test_it_tells_of_four_processes(
     lines = table.splitlines()
     assert lines[1].split("  ")[0] == "process"
     assert [line.split()[0] for line in lines[2:]] == [*SERVICES, "gateway"]
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0"])
+def test_a_gateway_on_all_addresses_is_asked_on_loopback(
+    host: str, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "CHECK_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(status, "TIMEOUT_SECONDS", 30)
+    assert status.ask_gateway(f"{host}:{site.rpartition(':')[2]}") == "ready"
 
 
 def test_what_is_away_is_told_and_nothing_is_created(
