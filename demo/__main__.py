@@ -56,7 +56,10 @@ def main(arguments: Sequence[str]) -> int:
     # No host is every address, to gunicorn; as a name it is part of URLs.
     environment["GATEWAY_BIND"] = f"0.0.0.0{bind}" if bind.startswith(":") else bind  # nosec B104
     addresses = {"GATEWAY_BIND": environment["GATEWAY_BIND"]}
-    workers = int(environment.get("WORKERS", "1"))
+    asked = environment["WORKERS"] = environment.get("WORKERS") or "1"
+    if not (asked.isascii() and asked.isdecimal() and int(asked)):
+        return refuse(f"WORKERS is {asked}, and must be a number of processes, such as 2.")
+    workers = int(asked)
     metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
         listen = environment.get(f"{name.upper()}_LISTEN") or address

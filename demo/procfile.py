@@ -22,7 +22,7 @@ def find_bad_address(addresses: Mapping[str, str]) -> str | None:
     """Return the variable of the first address that is no host:port; the host may be empty."""
     for variable, address in addresses.items():
         found = HOST_AND_PORT.fullmatch(address)
-        if not found or int(found[1]) > MAX_PORT:
+        if not found or not 0 < int(found[1]) <= MAX_PORT:
             return variable
     return None
 

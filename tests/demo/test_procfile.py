@@ -56,7 +56,7 @@ def test_an_address_of_another_machine_or_no_port_is_found_as_a_busy_one_is() ->
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1:8080", "localhost:1", "[::1]:65535", "0.0.0.0:80", ":8199", "127.0.0.1:0"],
+    ["127.0.0.1:8080", "localhost:1", "[::1]:65535", "0.0.0.0:80", ":8199"],
 )
 def test_an_address_is_a_host_and_a_port(address: str) -> None:
     assert find_bad_address({"GATEWAY_BIND": address}) is None
@@ -69,6 +69,7 @@ def test_an_address_is_a_host_and_a_port(address: str) -> None:
         "unix:gateway.sock",
         "127.0.0.1:abc",
         "127.0.0.1:99999",
+        "127.0.0.1:0",
         "127.0.0.1:",
         "127.0.0.1",
         "8080",
@@ -84,12 +85,24 @@ def test_an_address_of_another_kind_is_found_by_its_variable(address: str) -> No
     assert find_bad_address(addresses) == "GATEWAY_BIND"
 
 
-@pytest.mark.parametrize("address", ["unix:/tmp/gateway.sock", "127.0.0.1:abc", "127.0.0.1:99999"])
+@pytest.mark.parametrize(
+    "address", ["unix:/tmp/gateway.sock", "127.0.0.1:abc", "127.0.0.1:99999", "127.0.0.1:0"]
+)
 def test_an_address_of_another_kind_is_a_sentence(address: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     assert find_refusal(*START, folder=folder, GATEWAY_BIND=address) == (
         f"GATEWAY_BIND is {address}, and must be host:port here, such as 127.0.0.1:8080 or"
         " [::1]:8080. Nothing was started or changed.\n"
+    )
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("workers", ["abc", "0", "-1", "²"])
+def test_a_number_of_processes_that_is_none_is_a_sentence(workers: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    assert find_refusal(*START, folder=folder, WORKERS=workers) == (
+        f"WORKERS is {workers}, and must be a number of processes, such as 2."
+        " Nothing was started or changed.\n"
     )
     assert not folder.exists()
 
