@@ -47,6 +47,20 @@ def on_starting(server: Any) -> None:
         server.exporter = start_exporter(server, address)
 
 
+def when_ready(server: Any) -> None:
+    """Have old workers that wait for new ones know of a stop at once.
+
+    gunicorn heeds the signal only when they have ended, or after `graceful_timeout`.
+    """
+
+    def stop(number: int, frame: Any) -> None:
+        if os.getpid() == server.pid and (board := server.worker_class.board):
+            board.begin_stop()
+        server.signal(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """Leave the port of the metrics to the parent, and make each request cheaper.
 
@@ -61,9 +75,12 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:
-    """Take a worker that has ended out of the metrics of the present."""
+    """Take a worker that has ended out of the metrics of the present, and replace a new one."""
+    from gateway.server.handover import replace_failed
+
     if server.exporter:
         server.exporter.bury(worker)
+    replace_failed(server, worker)
 
 
 def on_exit(server: Any) -> None:

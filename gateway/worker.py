@@ -17,7 +17,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from math import inf
 from time import monotonic
 from typing import Any, ClassVar
 
@@ -38,7 +37,6 @@ from gateway.server.handover import Board, close_listeners
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 from gateway.server.places import Places
 
-HANDOVER_SECONDS = 60
 LOOK_SECONDS = 0.05  # between two looks at what is left of a worker that ends
 EXPIRY_SECONDS = 0.1  # between two looks for waits that are over
 TURN_SECONDS = 0.005  # of the loop, for a client that always has more to read
@@ -247,7 +245,20 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         if self.worker_connections < wanted:
             self.log.warning(limits.TOO_FEW_FILES, self.worker_connections, wanted)
         self.places = Places(self.worker_connections, self.limits)
-        super().init_process()
+        try:
+            super().init_process()
+        except (Exception, SystemExit) as error:
+            if self.siblings.is_up(self.age) or getattr(error, "code", error) in (0, None):
+                raise
+            is_sentence = isinstance(error, SystemExit)
+            if not (self.siblings.has_served() or self.booted or is_sentence):
+                raise  # at the first start: gunicorn ends
+            self.log.error("This worker cannot start: %r", error, exc_info=not is_sentence)
+            end = monotonic() + self.siblings.count_failure()
+            while not self.told and monotonic() < end:
+                self.notify()
+                gevent.sleep(LOOK_SECONDS)
+            raise SystemExit(1) from error  # gunicorn starts another
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain."""
@@ -266,18 +277,19 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
             servers.append(server)
         self.siblings.mark_up(self.age)
         self._pause(lambda: self.told, 1.0)
-        if self.siblings.is_outdated(self.age):
-            self._pause(self.siblings.is_newest_up, LOOK_SECONDS, HANDOVER_SECONDS)
+        board = self.siblings
+        if is_outdated := board.is_outdated(self.age):
+            self._pause(lambda: board.is_newest_up() or board.is_stopping(), LOOK_SECONDS)
+        if is_outdated and not board.is_stopping():
             self._leave(servers, pool, 0)
         else:
             app = self.wsgi
             self.wsgi = lambda environ, start: app({**environ, DRAINING: True}, start)
             self._leave(servers, pool, self.limits.drain_seconds)
 
-    def _pause(self, until: Callable[[], bool], look: float, seconds: float = inf) -> None:
+    def _pause(self, until: Callable[[], bool], look: float) -> None:
         """Let the connections run; checks at intervals, and after every signal."""
-        end = monotonic() + seconds
-        while not until() and monotonic() < end:
+        while not until():
             self.notify()
             with suppress(TimeoutError):
                 wait_read(self.PIPE[0], look)

@@ -1,22 +1,26 @@
 """How workers hand over: shared memory says which generation is the newest, and whether it is up.
 
 gunicorn tells the old workers to stop as soon as it has forked the new ones at
-a SIGHUP, long before those serve. The old ones look here and wait, and then accept
-what has arrived already.
+a SIGHUP, long before those serve. The old ones look here and wait, however long it takes, and then
+accept what has arrived already. A new one that cannot start is followed by another, after a pause
+that grows with each that fails.
 """
 
 import mmap
 from typing import Any
 
-SLOTS = 510
+SLOTS = 508
+HEAD = 4  # cells before those of the ages
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 5.0
 
 
 class Board:
     """Memory that all workers share; made before the first is forked."""
 
     def __init__(self) -> None:
-        self._map = mmap.mmap(-1, 8 * (SLOTS + 2))
-        # The first age of the newest generation, the number of its workers, ages that are up.
+        self._map = mmap.mmap(-1, 8 * (HEAD + SLOTS))
+        # The first age of the newest generation, the number of its workers, whether all are to
+        # stop, how many starts have failed since one did not; ages that are up.
         self._cells = memoryview(self._map).cast("Q")
 
     def begin_generation(self, first_age: int, workers: int) -> None:
@@ -29,16 +33,47 @@ class Board:
 
     def mark_up(self, age: int) -> None:
         """This worker serves."""
-        self._cells[2 + age % SLOTS] = age
+        self._cells[HEAD + age % SLOTS] = age
+        self._cells[3] = 0
 
     def is_up(self, age: int) -> bool:
         """Whether the worker of this age serves, if it lives."""
-        return self._cells[2 + age % SLOTS] == age
+        return self._cells[HEAD + age % SLOTS] == age
+
+    def has_served(self) -> bool:
+        """Whether any worker has ever served."""
+        return any(self._cells[HEAD:])
 
     def is_newest_up(self) -> bool:
         """Whether as many workers of the newest generation serve as are to be."""
-        up = sum(age >= self._cells[0] for age in self._cells[2:])
+        up = sum(age >= self._cells[0] for age in self._cells[HEAD:])
         return up >= self._cells[1]
+
+    def begin_stop(self) -> None:
+        """All workers are to stop."""
+        self._cells[2] = 1
+
+    def is_stopping(self) -> bool:
+        """Whether all workers are to stop, and none waits for its successor."""
+        return bool(self._cells[2])
+
+    def count_failure(self) -> float:
+        """A worker could not start; returns the seconds before another is to try."""
+        self._cells[3] = failures = min(self._cells[3] + 1, 63)
+        return min(FIRST_PAUSE_SECONDS * (1 << failures - 1), MAX_PAUSE_SECONDS)
+
+
+def replace_failed(server: Any, worker: Any) -> None:
+    """Start another in place of a new worker that did not get to serve.
+
+    gunicorn does so only where too few are left, and counts those that wait to be replaced.
+    """
+    board = worker.siblings
+    if board.is_up(worker.age) or board.is_outdated(worker.age) or board.is_stopping():
+        return
+    newest = [each for each in server.WORKERS.values() if not board.is_outdated(each.age)]
+    if server.LISTENERS and len(server.WORKERS) >= server.num_workers > len(newest):
+        server.spawn_worker()
 
 
 def close_listeners(servers: list[Any]) -> None:
