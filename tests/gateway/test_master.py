@@ -75,8 +75,8 @@ def test_a_full_pipe_keeps_no_worker_from_being_replaced_nor_a_stop(metrics: boo
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: len(find_servers(front) - before) == 2, "the killed are not replaced")
-        front.process.send_signal(signal.SIGHUP)
         old = set(children(front.process.pid))
+        front.process.send_signal(signal.SIGHUP)
         wait_for(lambda: not old & set(children(front.process.pid)), "the old workers stay")
         front.process.terminate()
         assert front.process.wait(PATIENCE_SECONDS) == 0
@@ -165,7 +165,7 @@ def test_a_first_start_that_fails_ends_it(tmp_path: Path) -> None:
     file, conf = tmp_path / "broken", tmp_path / "broken.py"
     file.touch()
     conf.write_text(BROKEN.format(method="load_wsgi", file=str(file), error="RuntimeError"))
-    with gunicorn(tmp_path, "--config", str(conf), workers=2) as front:
+    with gunicorn(tmp_path, "--config", str(conf)) as front:
         assert front.process.wait(PATIENCE_SECONDS) == 3
 
 
