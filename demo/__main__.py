@@ -52,28 +52,17 @@ def main(arguments: Sequence[str]) -> int:
     """Run until Ctrl-C; returns the exit code. `reset` reloads the demo data and ends."""
     environment = dict(os.environ)
     data = environment["DATA_DIR"] = environment.get("DATA_DIR") or "data"
-    bind = environment.get("GATEWAY_BIND") or BIND
-    # No host is every address, to gunicorn; as a name it is part of URLs.
-    environment["GATEWAY_BIND"] = f"0.0.0.0{bind}" if bind.startswith(":") else bind  # nosec B104
-    addresses = {"GATEWAY_BIND": environment["GATEWAY_BIND"]}
     asked = environment["WORKERS"] = environment.get("WORKERS") or "1"
     if not (asked.isascii() and asked.isdecimal() and int(asked)):
         return refuse(f"WORKERS is {asked}, and must be a number of processes, such as 2.")
     workers = int(asked)
-    metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
-    for name, address in LISTEN.items():
-        listen = environment.get(f"{name.upper()}_LISTEN") or address
-        environment[f"{name.upper()}_LISTEN"] = listen
+    addresses = choose_addresses(environment)
+    for name in LISTEN:
         if workers > 1:
             own = list_sockets(name, Path(data), workers)
             environment.setdefault(f"GATEWAY_{name.upper()}_ADDR", ",".join(own))
         else:
             choose_hop(name, environment)
-        addresses[f"{name.upper()}_LISTEN"] = listen
-        metrics[f"{name.upper()}_METRICS_LISTEN"] = environment.get(
-            f"{name.upper()}_METRICS_LISTEN"
-        )
-    addresses |= {variable: listen for variable, listen in metrics.items() if listen}
     stores = find_stores(environment)
     if arguments == ["reset"]:
         prepare_all(stores, reset=True)
@@ -121,6 +110,20 @@ def run(environment: dict[str, str], data: str) -> int:
         except OSError as error:
             return refuse(f"DATA_DIR is {data}, which cannot be used: {error.strerror}.")
         return prepare_stores(environment) or serve(environment, data)
+
+
+def choose_addresses(environment: dict[str, str]) -> dict[str, str]:
+    """Set where everything listens that is not set, and return the addresses by variable."""
+    bind = environment.get("GATEWAY_BIND") or BIND
+    # No host is every address, to gunicorn; as a name it is part of URLs.
+    environment["GATEWAY_BIND"] = f"0.0.0.0{bind}" if bind.startswith(":") else bind  # nosec B104
+    for name, address in LISTEN.items():
+        variable = f"{name.upper()}_LISTEN"
+        environment[variable] = environment.get(variable) or address
+    parts = [name.upper() for name in LISTEN]
+    metrics = [f"{part}_METRICS_LISTEN" for part in ("GATEWAY", *parts)]
+    served = ["GATEWAY_BIND", *(f"{part}_LISTEN" for part in parts)]
+    return {each: environment[each] for each in served + metrics if environment.get(each)}
 
 
 def choose_hop(name: str, environment: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ from gateway.health import DRAINING
 from gateway.server import limits
 from gateway.server.certificates import Certificates
 from gateway.server.exchange import begin_answer, send_answer
-from gateway.server.handover import Board, close_listeners
+from gateway.server.handover import Board, close_listeners, delay_next_start
 from gateway.server.parsing import Parser, build_refusal, build_refusal_environ
 from gateway.server.places import Places
 
@@ -248,17 +248,20 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types
         try:
             super().init_process()
         except (Exception, SystemExit) as error:
-            if self.siblings.is_up(self.age) or getattr(error, "code", error) in (0, None):
+            if not self._is_to_be_replaced(error):
                 raise
             is_sentence = isinstance(error, SystemExit)
-            if not (self.siblings.has_served() or self.booted or is_sentence):
-                raise  # at the first start: gunicorn ends
             self.log.error("This worker cannot start: %r", error, exc_info=not is_sentence)
-            end = monotonic() + self.siblings.count_failure()
-            while not self.told and monotonic() < end:
-                self.notify()
-                gevent.sleep(LOOK_SECONDS)
-            raise SystemExit(1) from error  # gunicorn starts another
+            delay_next_start(self)
+            raise SystemExit(1) from error
+
+    def _is_to_be_replaced(self, error: BaseException) -> bool:
+        """Whether it is to try another start; gunicorn ends where an error fails the first one."""
+        if self.siblings.is_up(self.age):
+            return False
+        if isinstance(error, SystemExit):
+            return bool(error.code)
+        return bool(self.booted or self.siblings.has_served())
 
     def run(self) -> None:
         """Serve until a stop is requested, then drain."""

@@ -28,7 +28,7 @@ def create_sqlite_engine(url: URL, **options: Any) -> Engine:
     path = Path(url.database or "")
     if not path.name or path.name == ":memory:":
         raise ValueError("an SQLite DATABASE_URL names a file: sqlite:///data/orders.db")
-    create_file(path)
+    create_file(path.resolve())  # behind a symlink SQLite would let others read it
     engine = create_engine(
         url,
         connect_args={

@@ -166,7 +166,8 @@ class Channel:
             finally:
                 for _, connection, stream in asked:
                     connection.cancel(stream, Code.DEADLINE_EXCEEDED, "")
-            if not all(stream.unprocessed for _, _, stream in asked):
+            is_late = monotonic() >= call.deadline
+            if is_late or not all(stream.unprocessed for _, _, stream in asked):
                 break
             self._refresh()  # the connections have ended since they were picked
             self._closed.wait(BACKOFF_SECONDS[0])

@@ -86,23 +86,25 @@ def test_an_address_of_another_kind_is_found_by_its_variable(address: str) -> No
 
 
 @pytest.mark.parametrize(
-    "address", ["unix:/tmp/gateway.sock", "127.0.0.1:abc", "127.0.0.1:99999", "127.0.0.1:0"]
+    ("variable", "value"),
+    [
+        ("GATEWAY_BIND", "unix:/tmp/gateway.sock"),
+        ("GATEWAY_BIND", "127.0.0.1:abc"),
+        ("GATEWAY_BIND", "127.0.0.1:99999"),
+        ("ORDERS_METRICS_LISTEN", "127.0.0.1:0"),
+        ("WORKERS", "abc"),
+        ("WORKERS", "0"),
+        ("WORKERS", "-1"),
+        ("WORKERS", "²"),
+    ],
 )
-def test_an_address_of_another_kind_is_a_sentence(address: str, tmp_path: Path) -> None:
+def test_a_value_of_another_kind_is_a_sentence(variable: str, value: str, tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    assert find_refusal(*START, folder=folder, GATEWAY_BIND=address) == (
-        f"GATEWAY_BIND is {address}, and must be host:port here, such as 127.0.0.1:8080 or"
-        " [::1]:8080. Nothing was started or changed.\n"
-    )
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize("workers", ["abc", "0", "-1", "²"])
-def test_a_number_of_processes_that_is_none_is_a_sentence(workers: str, tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    assert find_refusal(*START, folder=folder, WORKERS=workers) == (
-        f"WORKERS is {workers}, and must be a number of processes, such as 2."
-        " Nothing was started or changed.\n"
+    expected = {
+        "WORKERS": "must be a number of processes, such as 2.",
+    }.get(variable, "must be host:port here, such as 127.0.0.1:8080 or [::1]:8080.")
+    assert find_refusal(*START, folder=folder, **{variable: value}) == (
+        f"{variable} is {value}, and {expected} Nothing was started or changed.\n"
     )
     assert not folder.exists()
 

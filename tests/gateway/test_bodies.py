@@ -18,8 +18,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from chassis.errors import Invalid
 from chassis.messages.reader import MAX_NODES, Reader
-from gateway import MAX_BODY_BYTES, orders, sessions, subscriptions
+from gateway import MAX_BODY_BYTES, oauth, orders, sessions, subscriptions
 from gateway.bodies import read_body
+from gateway.pages import exam
 from tests.gateway.front import POST, TYPES, front, read_faults
 from tests.gateway.real_front import Front, answer, gunicorn, is_closed, request
 from tests.gateway.test_worker import ECHO
@@ -255,10 +256,10 @@ def fill_body(head: bytes, unit: bytes, tail: bytes, size: int = MAX_BODY_BYTES)
 
 
 def find_readers() -> dict[str, Reader[Any]]:
-    """Every reader of the three APIs."""
+    """Every reader of a body or a query."""
     return {
         f"{module.__name__}.{name}": each
-        for module in (orders, sessions, subscriptions)
+        for module in (orders, sessions, subscriptions, oauth, exam)
         for name, each in vars(module).items()
         if isinstance(each, Reader)
     }

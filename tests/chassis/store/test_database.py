@@ -169,6 +169,15 @@ def test_connections_of_sqlite_keep_the_promise_of_the_readme(tmp_path: Path) ->
     database.close()
 
 
+def test_a_file_behind_a_symlink_is_its_owners_only(tmp_path: Path) -> None:
+    path, link = tmp_path / "deep" / "probe.db", tmp_path / "link.db"
+    link.symlink_to(path)
+    database = Database(f"sqlite:///{link}")
+    metadata.create_all(database.engine)
+    database.close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_file_is_its_owners_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "probe.db"
     database = Database(f"sqlite:///{path}")
