@@ -117,13 +117,15 @@ def choose_addresses(environment: dict[str, str]) -> dict[str, str]:
     bind = environment.get("GATEWAY_BIND") or BIND
     # No host is every address, to gunicorn; as a name it is part of URLs.
     environment["GATEWAY_BIND"] = f"0.0.0.0{bind}" if bind.startswith(":") else bind  # nosec B104
+    addresses = {"GATEWAY_BIND": environment["GATEWAY_BIND"]}
+    metrics = {"GATEWAY_METRICS_LISTEN": environment.get("GATEWAY_METRICS_LISTEN")}
     for name, address in LISTEN.items():
-        variable = f"{name.upper()}_LISTEN"
-        environment[variable] = environment.get(variable) or address
-    parts = [name.upper() for name in LISTEN]
-    metrics = [f"{part}_METRICS_LISTEN" for part in ("GATEWAY", *parts)]
-    served = ["GATEWAY_BIND", *(f"{part}_LISTEN" for part in parts)]
-    return {each: environment[each] for each in served + metrics if environment.get(each)}
+        listen = environment.get(f"{name.upper()}_LISTEN") or address
+        environment[f"{name.upper()}_LISTEN"] = addresses[f"{name.upper()}_LISTEN"] = listen
+        metrics[f"{name.upper()}_METRICS_LISTEN"] = environment.get(
+            f"{name.upper()}_METRICS_LISTEN"
+        )
+    return addresses | {variable: listen for variable, listen in metrics.items() if listen}
 
 
 def choose_hop(name: str, environment: dict[str, str]) -> None:
